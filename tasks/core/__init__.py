@@ -1,0 +1,1 @@
+"""The house's plumbing: tables, parameters, engine, shell. Knows no single stage."""

@@ -1,0 +1,79 @@
+"""The engine: Daft, embedded and in process by default, on a Ray cluster when the environment says so.
+
+`PAIRWRIGHT_RUNNER` is `native` (default) or `ray`; `PAIRWRIGHT_WORKERS` bounds the threads of the native
+runner (default: all cores). Neither may change a byte of any table.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tasks.core import telemetry  # noqa: F401  (before daft: switches its usage reports off)
+
+import daft  # isort: skip
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.core.errors import UserError, one_of
+from tasks.core.tables import Table
+
+Tables = dict[str, daft.DataFrame]
+RUNNERS = ("native", "ray")
+
+
+def workers() -> int:
+    """Number of workers: $PAIRWRIGHT_WORKERS, else the cores that this process may use."""
+    given = os.environ.get("PAIRWRIGHT_WORKERS", "")
+    if not given:
+        return len(os.sched_getaffinity(0))
+    if not given.isdecimal() or int(given) < 1:
+        raise UserError("PAIRWRIGHT_WORKERS", repr(given), "a whole number from 1", "correct or unset the variable")
+    return int(given)
+
+
+def start() -> None:
+    """Choose the runner; must come before the first DataFrame is computed."""
+    runner = os.environ.get("PAIRWRIGHT_RUNNER", "native")
+    if runner not in RUNNERS:
+        raise UserError("PAIRWRIGHT_RUNNER", repr(runner), one_of(RUNNERS), "correct or unset the variable")
+    if runner == "ray":
+        daft.set_runner_ray()
+    else:
+        daft.set_runner_native(num_threads=workers())
+
+
+def read_table(folder: Path) -> daft.DataFrame:
+    """A table's folder of Parquet files as a lazy DataFrame."""
+    return daft.read_parquet(f"{folder}/*.parquet")
+
+
+def from_arrow(data: pa.Table, table: type[Table] | None = None) -> daft.DataFrame:
+    """An Arrow table as a DataFrame, cast to the table's schema when one is given."""
+    return daft.from_arrow(data.cast(table.schema()) if table else data)
+
+
+def to_arrow(frame: daft.DataFrame, schema: pa.Schema) -> pa.Table:
+    """The frame's columns named in `schema`, in its order and types."""
+    columns = [daft.col(name) for name in schema.names]
+    return frame.select(*columns).to_arrow().cast(schema)
+
+
+def write_sorted(data: pa.Table, key: tuple[str, ...], folder: Path, rows_per_shard: int) -> None:
+    """Write the table sorted by `key`, in shards of a fixed number of rows; at least one shard, even when empty."""
+    folder.mkdir(parents=True)
+    data = sort(data, key)
+    for number, start_row in enumerate(range(0, max(len(data), 1), rows_per_shard)):
+        shard = data.slice(start_row, rows_per_shard).combine_chunks()
+        pq.write_table(
+            shard, folder / f"{number:05d}.parquet", compression="zstd", compression_level=3, write_statistics=False, store_schema=True
+        )
+
+
+def sort(data: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """Rows in the order of `key` (byte order of text)."""
+    if len(data) < 2:
+        return data
+    order = pc.sort_indices(data, sort_keys=[(name, "ascending") for name in key])
+    return data.take(order)

@@ -1,0 +1,75 @@
+"""Row accounting: nothing disappears. in + made = kept + dropped, and every drop has a one-word reason.
+
+A stage returns, for every table that it was given, all of that table's rows, each kept (`dropped` is null)
+or dropped (`dropped` holds the reason); a table that it only makes may have `dropped` too. A row that it made
+says so in the boolean column `made`. Columns `dropped`, `made` and any other that the schema does not know
+(for instance `copy_of`, `similarity`) go into the dropped rows' table only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.tables import TABLES
+
+REASON = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class AccountError(Exception):
+    """A stage broke the contract of row accounting: a fault of ours, not of the user's."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of one table's rows in one stage."""
+
+    table: str
+    kept: pa.Table  # the schema's columns
+    dropped: pa.Table  # the schema's columns, `dropped`, and whatever the stage says of the drop
+    rows_in: int
+    made: int
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Rows dropped for each reason, by name."""
+        counts = pc.value_counts(self.dropped["dropped"]).to_pylist()
+        return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
+
+    def entry(self) -> dict[str, object]:
+        """The line of the ledger."""
+        return {"in": self.rows_in, "made": self.made, "kept": len(self.kept), "dropped": len(self.dropped), "reasons": self.reasons}
+
+
+def settle(stage: str, name: str, rows: pa.Table, rows_in: int | None) -> Account:
+    """Split a stage's result into kept and dropped, and hold it against the number of rows that went in.
+
+    `rows_in` is None for a table that the stage makes from others: then every row counts as made.
+    """
+    schema = TABLES[name].schema()
+    missing = set(schema.names) - set(rows.column_names)
+    if missing:
+        raise AccountError(f"{stage}: {name} lacks the columns {sorted(missing)}")
+    if "dropped" not in rows.column_names:
+        rows = rows.append_column("dropped", pa.nulls(len(rows), pa.large_string()))
+    gone = pc.is_valid(rows["dropped"])
+    kept = rows.filter(pc.invert(gone)).select(schema.names).cast(schema)
+    dropped = rows.filter(gone)
+    made = len(rows) if rows_in is None else _made(rows)
+    dropped = dropped.drop_columns(["made"]) if "made" in dropped.column_names else dropped
+    account = Account(name, kept, dropped, rows_in or 0, made)
+    if account.rows_in + made != len(rows):
+        raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {len(kept)} kept + {len(dropped)} dropped")
+    for reason in account.reasons:
+        if not REASON.fullmatch(reason):
+            raise AccountError(f"{stage}: {name}: the reason {reason!r} is not one word")
+    return account
+
+
+def _made(rows: pa.Table) -> int:
+    if "made" not in rows.column_names:
+        return 0
+    return int(pc.sum(rows["made"].cast(pa.int64())).as_py() or 0)

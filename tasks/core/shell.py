@@ -1,0 +1,151 @@
+"""The shell: all file IO of the stages, their row accounting, and writes that are whole or not there.
+
+    python -m tasks STAGE
+
+reads the stage's inputs and output folder from `dvc.yaml` and its section of `params.yaml`, calls the stage's
+pure `run(tables, params)`, and writes beside the output folder, which it renames at the end:
+
+    <output>/<table>/00000.parquet ...           kept rows, sorted by key
+    <output>/dropped/<table>/00000.parquet ...   dropped rows with their reason
+    <output>/ledger.json                         in, made, kept, dropped and reasons of every table
+
+A stage module says in `WRITES` which tables it writes. A table that it is given but does not write is accounted for all
+the same: it must come back from `run`, and its dropped rows are written.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow.parquet as pq
+
+from tasks.core import catalog, engine, params
+from tasks.core.errors import UserError
+from tasks.core.ledger import Account, settle
+from tasks.core.tables import TABLES
+
+ROWS_PER_SHARD = 250_000
+PARAMS = Path("params.yaml")
+
+
+def main(package: str, arguments: Sequence[str]) -> int:
+    """Run one stage of `package` (`tasks` or `trainer`); 0, or 1 after one line on stderr."""
+    return guarded(lambda: _main(package, arguments))
+
+
+def guarded(work: Callable[[], object]) -> int:
+    """Do the work; a user's mistake or a full disk becomes one line and exit code 1."""
+    try:
+        work()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        place = error.filename or "the output folder"
+        full = UserError(str(place), f"no room ({os.strerror(error.errno)})", "free space for the stage's output", "free some and run again")
+        print(f"error: {full} (earlier outputs are as they were)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _main(package: str, arguments: Sequence[str]) -> None:
+    names = [name for name, stage in catalog.stages().items() if stage.module.startswith(f"{package}.")]
+    if len(arguments) != 1 or arguments[0] not in names:
+        raise UserError(f"python -m {package}", " ".join(arguments) or "no stage", "one of " + ", ".join(names), "name one stage")
+    run_stage(arguments[0])
+
+
+def run_stage(name: str) -> None:
+    """Run one stage in the current folder, from its inputs on disk to its output on disk."""
+    stage = catalog.stage(name)
+    module = importlib.import_module(stage.module)
+    settings = params.load(PARAMS, name, module.Params)
+    engine.start()
+    if hasattr(module, "work"):  # stages whose inputs or outputs are not tables (ingest reads logs, train writes models)
+        for path in stage.data:
+            _must_exist(path, name)
+        with whole(stage.output) as folder:
+            module.work(stage, settings, folder)
+        return
+    tables = {path.name: engine.read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
+    rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
+    accounts = settle_all(name, module, module.run(tables, settings), rows_in)
+    with whole(stage.output) as folder:
+        write_accounts(accounts, module.WRITES, folder)
+    say(name, accounts)
+
+
+def settle_all(stage: str, module: ModuleType, result: engine.Tables, rows_in: dict[str, int]) -> list[Account]:
+    """Accounts of all tables of a result; every table that went in must be among them."""
+    forgotten = (set(rows_in) | set(module.WRITES)) - set(result)
+    if forgotten:
+        raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
+    return [settle(stage, name, frame.to_arrow(), rows_in.get(name)) for name, frame in result.items()]
+
+
+def write_accounts(accounts: Sequence[Account], writes: Sequence[str], folder: Path) -> None:
+    """Kept and dropped rows and the ledger, into a folder that exists."""
+    for account in accounts:
+        key = TABLES[account.table].KEY
+        if account.table in writes:
+            engine.write_sorted(account.kept, key, folder / account.table, ROWS_PER_SHARD)
+        if len(account.dropped):
+            engine.write_sorted(account.dropped, key, folder / "dropped" / account.table, ROWS_PER_SHARD)
+    ledger = {account.table: account.entry() for account in accounts}
+    (folder / "ledger.json").write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def say(stage: str, accounts: Sequence[Account]) -> None:
+    """One line a table on stdout: what went in, what stayed, what went and why."""
+    for account in accounts:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in account.reasons.items())
+        made = f" + {account.made} made" if account.made else ""
+        print(
+            f"{stage}: {account.table}: {account.rows_in} in{made} = {len(account.kept)} kept + {len(account.dropped)} dropped"
+            + (f" ({reasons})" if reasons else ""),
+            flush=True,
+        )
+
+
+def count_rows(folder: Path) -> int:
+    """Rows of a table on disk, from the Parquet footers."""
+    return sum(pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet")))
+
+
+def _must_exist(path: Path, stage: str) -> Path:
+    if not path.exists():
+        raise UserError(str(path), "nothing there", f"the input of stage {stage}", "run `dvc repro`, which makes what is missing")
+    return path
+
+
+@contextmanager
+def whole(output: Path) -> Iterator[Path]:
+    """A fresh folder beside `output` that takes its place when the block ends well; otherwise `output` stays as it was."""
+    beside, old = output.with_name(f".{output.name}.new"), output.with_name(f".{output.name}.old")
+    if old.exists() and not output.exists():  # killed between the two renames
+        old.rename(output)
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    if output.exists():
+        output.rename(old)
+    beside.rename(output)
+    shutil.rmtree(old, ignore_errors=True)
+
+

@@ -1,0 +1,247 @@
+"""The tables of the house: one class a table, one field a column, each with its meaning.
+
+A table is a folder of Parquet files, sorted by its key, in shards of a fixed number of rows.
+In a running stage it is a Daft DataFrame with exactly these columns.
+
+A column's place in the class is its place on disk. `Table.schema()` gives the Arrow schema,
+`Table.KEY` the primary key, which is also the sort order: it is unique, so the order is total.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+TEXT = pa.large_string()
+TIME = pa.timestamp("us", tz="UTC")
+MESSAGE = pa.struct([("role", TEXT), ("content", TEXT)])
+MESSAGES = pa.large_list(MESSAGE)
+TEXTS = pa.large_list(TEXT)
+
+# Where a row came from: `file` is the first 16 hex digits of the raw file's sha256 (so a renamed file
+# changes nothing), `record` the record's place in it from 0, `position` the place inside the record
+# (-1: the record as a whole).
+ORIGIN = pa.struct([("file", TEXT), ("record", pa.int64()), ("position", pa.int32())])
+
+RESPONSE = pa.struct(
+    [
+        ("response_id", TEXT),  # stable hash of (prompt_id, content)
+        ("content", TEXT),
+        ("model", TEXT),  # may be null; of several, the first by name
+        ("turns", TEXTS),  # "conversation_id/turn_id" of every turn that holds this answer
+        ("written_by", TEXT),  # "model", or "person" for an edited answer
+        ("ups", pa.int32()),  # thumbs up
+        ("downs", pa.int32()),  # thumbs down
+        ("ratings", pa.int32()),  # number of ratings
+        ("score", pa.float64()),  # mean rating on 0..1; null without ratings
+    ]
+)
+
+VOTE = pa.struct(
+    [
+        ("feedback_id", TEXT),
+        ("kind", TEXT),  # as in Feedback.kind
+        ("response_id", TEXT),  # the answer judged (thumb, rating, ranking, ...); else null
+        ("value", pa.float64()),  # thumb -1/+1; rating 0..1; ranking: rank, 0 is best; choice 1, tie 0, both bad -1
+        ("better", TEXT),  # response_id, for comparisons (choice, edit, regenerate)
+        ("worse", TEXT),
+        ("annotator", TEXT),  # salted hash; null when unknown
+        ("annotator_kind", TEXT),  # "person" or "model"
+        ("group", TEXT),  # the act that a ranking belongs to; else the feedback_id
+        ("origin", TEXT),  # "file:record:position"
+    ]
+)
+
+
+class Table:
+    """Base of all tables: a schema and a key."""
+
+    KEY: ClassVar[tuple[str, ...]]
+    COLUMNS: ClassVar[tuple[tuple[str, pa.DataType], ...]]
+
+    @classmethod
+    def schema(cls) -> pa.Schema:
+        """Arrow schema, columns in the order in which they are written."""
+        return pa.schema(list(cls.COLUMNS))
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Column names in order."""
+        return [name for name, _ in cls.COLUMNS]
+
+
+class Turns(Table):
+    """One row a message. Messages of a conversation form a tree: regenerated answers share a parent."""
+
+    KEY = ("conversation_id", "position", "turn_id")
+    COLUMNS = (
+        ("conversation_id", TEXT),  # "<format>:<native id>"
+        ("turn_id", TEXT),  # unique in its conversation
+        ("parent_id", TEXT),  # turn_id of the message before; null at a root
+        ("position", pa.int32()),  # depth in the tree, 0 at a root: parents sort before children
+        ("role", TEXT),  # system, user, assistant, tool
+        ("content", TEXT),
+        ("model", TEXT),  # who wrote an assistant's message; null when unknown
+        ("user_id", TEXT),  # salted hash of the person chatting; null when unknown
+        ("created_at", TIME),  # null when the log does not say
+        ("status", TEXT),  # "" complete, "unfinished", "error"
+        ("language", TEXT),  # ISO 639-1 code, "und" when unknown; null before `clean`
+        ("topic", TEXT),  # the log's own tag for the conversation; "" when it has none
+        ("source", TEXT),  # name of the log format
+        ("origin", ORIGIN),
+    )
+
+
+class Feedback(Table):
+    """One row an act of a person, or of a judging model, about an answer."""
+
+    KEY = ("feedback_id",)
+    COLUMNS = (
+        ("feedback_id", TEXT),  # stable hash of the source's id, or of the act itself
+        ("conversation_id", TEXT),
+        ("turn_id", TEXT),  # the answer judged; null for comparisons of two
+        ("kind", TEXT),  # thumb, rating, choice, ranking, edit, regenerate, report, copy
+        ("value", pa.float64()),  # as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1
+        ("scale_min", pa.float64()),  # the scale that `value` came on; null for choices, edits
+        ("scale_max", pa.float64()),
+        ("better", TEXT),  # turn_id, for choice and regenerate (the kept answer)
+        ("worse", TEXT),  # turn_id; a tie names both in the order shown
+        ("group", TEXT),  # acts given together, e.g. one person's ranking of k; null when alone
+        ("text", TEXT),  # edit: the text as edited; otherwise a comment; null when none
+        ("annotator", TEXT),  # salted hash; null when unknown
+        ("annotator_kind", TEXT),  # "person" or "model"
+        ("created_at", TIME),
+        ("source", TEXT),
+        ("origin", ORIGIN),
+    )
+
+
+class Quarantine(Table):
+    """One row a record that could not be read. Holds no text of the record itself."""
+
+    KEY = ("file", "record", "reason", "detail")
+    COLUMNS = (
+        ("file", TEXT),  # as in ORIGIN
+        ("record", pa.int64()),  # place in the file from 0; -1: the whole file
+        ("line", pa.int64()),  # line number from 1 where the file has lines; else null
+        ("format", TEXT),  # the reader that gave up; null when no format was recognised
+        ("reason", TEXT),  # one word
+        ("detail", TEXT),  # what was found and what was expected, without the record's text
+    )
+
+
+class Files(Table):
+    """One row a raw file: what the short file ids in `origin` stand for."""
+
+    KEY = ("file", "name")
+    COLUMNS = (
+        ("file", TEXT),
+        ("name", TEXT),  # path below the raw folder
+        ("bytes", pa.int64()),
+        ("format", TEXT),  # null: not a log that any reader knows
+        ("records", pa.int64()),
+        ("quarantined", pa.int64()),
+    )
+
+
+class Candidates(Table):
+    """One row a distinct prompt, with its candidate answers and the votes about them."""
+
+    KEY = ("prompt_id",)
+    COLUMNS = (
+        ("prompt_id", TEXT),  # stable hash of the prompt's messages
+        ("prompt", MESSAGES),  # the messages up to the answer; the last one is a user's or a tool's
+        ("responses", pa.large_list(RESPONSE)),  # sorted by response_id
+        ("votes", pa.large_list(VOTE)),  # sorted by feedback_id
+        ("conversations", TEXTS),  # conversation ids, sorted
+        ("users", TEXTS),  # hashes of the people who chatted or voted, sorted
+        ("language", TEXT),
+        ("topic", TEXT),
+        ("source", TEXT),
+        ("evidence", TEXT),  # the strongest kind of vote here, "none" without votes: a stratum of `rebalance`
+        ("cluster_id", TEXT),  # set by split: near-equal prompts share it
+        ("split", TEXT),  # set by split: train, validation, test
+        ("weight", pa.float64()),  # set by rebalance, 1.0 before
+        ("augmented_from", TEXT),  # prompt_id of the parent; null for what people wrote
+        ("augmenter", TEXT),  # synonym, swap, delete, back_translation, repeat; null for what people wrote
+        ("origins", TEXTS),  # "file:record:position" of every raw record behind it, sorted
+    )
+
+
+class Pairs(Table):
+    """One row a preference: the answer people preferred, and one that they liked less."""
+
+    KEY = ("pair_id",)
+    COLUMNS = (
+        ("pair_id", TEXT),  # stable hash of (prompt_id, chosen, rejected, recipe)
+        ("prompt_id", TEXT),
+        ("prompt", MESSAGES),
+        ("chosen", MESSAGES),
+        ("rejected", MESSAGES),
+        ("recipe", TEXT),
+        ("margin", pa.float64()),  # how much better, on the recipe's scale, > 0; null where the recipe has none
+        ("confidence", pa.float64()),  # in (0.5, 1]
+        ("evidence", pa.int32()),  # number of acts behind the preference
+        ("chosen_model", TEXT),
+        ("rejected_model", TEXT),
+        ("language", TEXT),
+        ("topic", TEXT),
+        ("source", TEXT),
+        ("cluster_id", TEXT),
+        ("split", TEXT),
+        ("weight", pa.float64()),
+        ("augmented_from", TEXT),  # prompt_id of the parent; null for what people wrote
+        ("augmenter", TEXT),
+        ("conversations", TEXTS),
+        ("origins", TEXTS),
+    )
+
+
+class Unpaired(Table):
+    """One row an answer that people called good or bad (KTO)."""
+
+    KEY = ("example_id",)
+    COLUMNS = (
+        ("example_id", TEXT),  # stable hash of (prompt_id, completion)
+        ("prompt_id", TEXT),
+        ("prompt", MESSAGES),
+        ("completion", MESSAGES),
+        ("label", pa.bool_()),  # true: liked
+        ("evidence", pa.int32()),
+        ("model", TEXT),
+        ("language", TEXT),
+        ("topic", TEXT),
+        ("source", TEXT),
+        ("split", TEXT),
+        ("weight", pa.float64()),
+        ("augmented_from", TEXT),
+        ("origins", TEXTS),
+    )
+
+
+class Prompts(Table):
+    """One row a prompt to practise on (PPO)."""
+
+    KEY = ("prompt_id",)
+    COLUMNS = (
+        ("prompt_id", TEXT),
+        ("prompt", MESSAGES),
+        ("language", TEXT),
+        ("topic", TEXT),
+        ("source", TEXT),
+        ("split", TEXT),
+        ("origins", TEXTS),
+    )
+
+
+TABLES: dict[str, type[Table]] = {
+    "turns": Turns,
+    "feedback": Feedback,
+    "quarantine": Quarantine,
+    "files": Files,
+    "candidates": Candidates,
+    "pairs": Pairs,
+    "unpaired": Unpaired,
+    "prompts": Prompts,
+}

@@ -1,0 +1,9 @@
+"""Run one stage: `python -m trainer STAGE`. Inputs and outputs stand in `dvc.yaml`, numbers in `params.yaml`."""
+
+from __future__ import annotations
+
+import sys
+
+from tasks.core.shell import main
+
+sys.exit(main("trainer", sys.argv[1:]))
