@@ -1,0 +1,1 @@
+"""What must hold: one Great Expectations suite a table, as code."""

@@ -1,0 +1,22 @@
+"""Fixtures that all tests may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks.core import telemetry  # noqa: F401  (before any library that would report its use)
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("PAIRWRIGHT_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real inputs that lies beside the checkout on some machines; the test skips where it does not."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the real inputs in {folder} (set PAIRWRIGHT_SHARED to their parent folder)")
+    return folder

@@ -1,0 +1,1 @@
+"""What learns: training and evaluation. Knows releases, not how pairs were made."""
