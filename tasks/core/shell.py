@@ -118,6 +118,11 @@ def say(stage: str, accounts: Sequence[Account]) -> None:
         )
 
 
+def tell(stage: str, text: str) -> None:
+    """One line of a stage's own about its work, on stdout, where the flow's log picks it up."""
+    print(f"{stage}: {text}", flush=True)
+
+
 def count_rows(folder: Path) -> int:
     """Rows of a table on disk, from the Parquet footers."""
     return sum(pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet")))
