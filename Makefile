@@ -1,0 +1,56 @@
+# Two commands: `make run` builds the dataset and the model from data/raw, `make test` lints, types and tests.
+# Both install what they need into .venv first (pinned by constraints.txt) and cost little the second time.
+SHELL := /bin/sh
+BIN := .venv/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+APT := wordnet-base apertium apertium-eng-spa
+export PIP_DISABLE_PIP_VERSION_CHECK := 1 PIP_NO_INPUT := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test slow serve install system bench clean help
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: install ## Build dataset and model from data/raw; runs only what changed
+	@$(BIN)/pairwright run
+
+serve: install ## Serve the nightly deployment and the Prefect UI
+	@$(BIN)/pairwright serve
+
+test: install ## Lint, types and tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -m "not slow"
+
+slow: install ## Tests that take minutes: a real server, a browser, killed stages
+	@$(BIN)/pytest -m slow
+
+bench: install ## Measure every stage beside its peers (see tests/benchmarks)
+	@$(BIN)/python -m tests.benchmarks
+
+install: .venv/.installed system
+
+.venv/.installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; install python3.11"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv; \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv .venv; \
+	  else echo "error: $(PYTHON) cannot make virtual environments; install python3-venv"; exit 1; fi; }
+	@echo "Installing into .venv (once; some minutes) ..."
+	@$(BIN)/pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Word lists and a translator for the augmenters; without them those augmenters are off, and say so.
+system:
+	@missing=$$(for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as="sudo -n"; else as=no; fi; \
+	  if [ "$$as" = no ] || ! { $$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }; then \
+	    echo "note: synonyms and back-translation are off: cannot install" $$missing "(run: sudo apt-get install" $$missing")"; \
+	  fi; \
+	fi
+
+clean: ## Delete everything that was built (not the raw logs, not .venv)
+	@rm -rf data/0* data/release data/models data/evaluation data/reports .dvc/cache .dvc/tmp
