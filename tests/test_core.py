@@ -1,0 +1,229 @@
+"""Claims about the plumbing: accounting, parameters, ids, and writes that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import daft
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.core import catalog, engine, ids, params
+from tasks.core.errors import UserError
+from tasks.core.ledger import AccountError, settle
+from tasks.core.shell import whole
+from tasks.core.tables import TABLES, Prompts
+from tests.conftest import ROOT
+
+TOY = """
+import daft
+from daft.functions import when
+from tasks.core.params import StageParams
+WRITES = ("prompts",)
+class Params(StageParams):
+    drop: str
+def run(tables, params):
+    rows = tables["prompts"]
+    unwanted = daft.col("language") == params.drop
+    gone = when(unwanted, daft.lit("unwanted")).otherwise(daft.lit(None).cast(daft.DataType.string()))
+    return {"prompts": rows.with_column("dropped", gone)}
+"""
+PATH = """
+stages:
+  toy:
+    desc: Drop a language
+    cmd: python -m toys toy
+    deps: [data/in/prompts]
+    params: [toy]
+    outs: [data/out: {persist: true}]
+"""
+
+
+def prompts(count: int) -> pa.Table:
+    """Rows of the smallest table."""
+    rows = [
+        {
+            "prompt_id": f"{at:03d}",
+            "prompt": [{"role": "user", "content": "x" * 50}],
+            "language": "en" if at % 2 else "de",
+            "topic": "",
+            "source": "jsonl",
+            "split": "train",
+            "origins": [],
+        }
+        for at in range(count)
+    ]
+    return pa.Table.from_pylist(rows, schema=Prompts.schema())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of one stage, `toy`, with ten rows to work on."""
+    (tmp_path / "dvc.yaml").write_text(PATH, encoding="utf-8")
+    (tmp_path / "params.yaml").write_text("toy: {drop: de}\n", encoding="utf-8")
+    (tmp_path / "toys").mkdir()
+    (tmp_path / "toys" / "__init__.py").touch()
+    (tmp_path / "toys" / "toy.py").write_text(TOY, encoding="utf-8")
+    (tmp_path / "toys" / "__main__.py").write_text(
+        "import sys\nfrom tasks.core.shell import main\nsys.exit(main('toys', sys.argv[1:]))\n", encoding="utf-8"
+    )
+    engine.write_sorted(prompts(10), Prompts.KEY, tmp_path / "data" / "in" / "prompts", 4)
+    return tmp_path
+
+
+def run(project: Path, *prefix: str, stage: str = "toy") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": f"{project}:{ROOT}"}
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "toys", stage], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_stage_splits_kept_from_dropped_and_writes_the_ledger(project: Path) -> None:
+    done = run(project)
+    assert done.returncode == 0, done.stderr
+    assert "toy: prompts: 10 in = 5 kept + 5 dropped (unwanted 5)" in done.stdout
+    dropped = pq.read_table(project / "data/out/dropped/prompts")
+    assert set(dropped["dropped"].to_pylist()) == {"unwanted"}
+    assert '"kept": 5' in (project / "data/out/ledger.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("toy: {drop: 3}", "params.yaml: toy.drop: found 3; expected Input should be a valid string"),
+        ("toy: {drop: de, dorp: x}", "params.yaml: toy.dorp: found an unknown key; expected one of drop"),
+        ("toy: {}", "params.yaml: toy.drop: found nothing"),
+        ("other: {}", "no section `toy`"),
+        ("toy: {drop: [", "params.yaml line 2: found text that is not YAML"),
+    ],
+)
+def test_wrong_parameters_give_one_line_and_leave_the_output(project: Path, change: str, message: str) -> None:
+    assert run(project).returncode == 0
+    before = (project / "data/out/ledger.json").read_bytes()
+    (project / "params.yaml").write_text(change + "\n", encoding="utf-8")
+    done = run(project)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert (project / "data/out/ledger.json").read_bytes() == before
+
+
+def test_missing_input_and_unknown_stage_give_one_line(project: Path) -> None:
+    (project / "data/in/prompts").rename(project / "data/in/moved")
+    done = run(project)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: data/in/prompts: found nothing there; expected the input of stage toy")
+    done = run(project, stage="tyo")
+    assert done.returncode == 1
+    assert "found tyo; expected one of toy" in done.stderr
+
+
+def test_a_full_disk_in_mid_write_leaves_the_earlier_output(project: Path) -> None:
+    assert run(project).returncode == 0
+    before = {path: path.read_bytes() for path in (project / "data/out").rglob("*") if path.is_file()}
+    (project / "params.yaml").write_text("toy: {drop: fr}\n", encoding="utf-8")
+    done = run(project, "prlimit", "--fsize=600")  # a write past 600 bytes fails as on a full disk
+    assert done.returncode == 1, done.stdout
+    assert "no room" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in (project / "data/out").rglob("*") if path.is_file()} == before
+    assert [path.name for path in (project / "data").iterdir() if path.name.startswith(".")] == []
+
+
+def test_whole_recovers_an_output_that_a_kill_left_between_two_renames(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    (tmp_path / ".out.old").mkdir()
+    (tmp_path / ".out.old" / "kept").touch()
+    with pytest.raises(KeyError), whole(output):
+        raise KeyError
+    assert (output / "kept").exists()
+
+
+def test_whole_replaces_the_output_only_at_the_end(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with whole(output) as folder:
+        (folder / "first").touch()
+        assert not output.exists()
+    with whole(output) as folder:
+        (folder / "second").touch()
+        assert (output / "first").exists()
+    assert [path.name for path in output.iterdir()] == ["second"]
+
+
+def test_lost_rows_are_refused() -> None:
+    with pytest.raises(AccountError, match="5 rows in"):
+        settle("toy", "prompts", prompts(4), 5)
+
+
+def test_a_reason_of_several_words_is_refused() -> None:
+    rows = prompts(1).append_column("dropped", pa.array(["too long"], pa.large_string()))
+    with pytest.raises(AccountError, match="not one word"):
+        settle("toy", "prompts", rows, 1)
+
+
+def test_made_rows_are_counted() -> None:
+    rows = prompts(4).append_column("made", pa.array([True, False, True, None]))
+    account = settle("toy", "prompts", rows, 2)
+    assert (account.rows_in, account.made, len(account.kept)) == (2, 2, 4)
+
+
+@given(st.permutations(list(range(9))), st.integers(1, 10))
+def test_written_bytes_do_not_depend_on_row_order(tmp_path_factory: pytest.TempPathFactory, order: list[int], shard: int) -> None:
+    folder = tmp_path_factory.mktemp("tables")
+    engine.write_sorted(prompts(9), Prompts.KEY, folder / "a", shard)
+    engine.write_sorted(prompts(9).take(pa.array(order)), Prompts.KEY, folder / "b", shard)
+    assert [p.read_bytes() for p in sorted((folder / "a").iterdir())] == [p.read_bytes() for p in sorted((folder / "b").iterdir())]
+
+
+def test_every_table_survives_parquet_and_daft(tmp_path: Path) -> None:
+    for name, table in TABLES.items():
+        empty = table.schema().empty_table()
+        engine.write_sorted(empty, table.KEY, tmp_path / name, 10)
+        back = engine.to_arrow(engine.read_table(tmp_path / name), table.schema())
+        assert back.schema == table.schema()
+        assert set(table.KEY) <= set(table.names())
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4), st.lists(st.text(), min_size=1, max_size=4))
+def test_ids_differ_where_parts_differ(one: list[str], other: list[str]) -> None:
+    assert (ids.stable_id(*one) == ids.stable_id(*other)) == (one == other)
+
+
+def test_person_ids_depend_on_the_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ids.SALT_VARIABLE, raising=False)
+    public = ids.person_id("someone")
+    monkeypatch.setenv(ids.SALT_VARIABLE, "secret")
+    assert ids.person_id("someone") != public
+    assert "someone" not in public
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PAIRWRIGHT_RUNNER", "spark"), ("PAIRWRIGHT_WORKERS", "none"), ("PAIRWRIGHT_WORKERS", "0")]
+)
+def test_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=variable):
+        engine.start()
+
+
+def test_unknown_stage_lists_the_known() -> None:
+    with pytest.raises(UserError, match=r"one of .*clean"):
+        catalog.stage("claen", ROOT)
+
+
+def test_telemetry_is_off_before_any_library_is_imported() -> None:
+    code = "import tasks.core.engine, os; print(os.environ['DO_NOT_TRACK'], os.environ['DAFT_ANALYTICS_ENABLED'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0"]
+
+
+def test_daft_frames_keep_their_rows_through_arrow() -> None:
+    frame = daft.from_arrow(prompts(3))
+    assert engine.to_arrow(frame, Prompts.schema()).equals(prompts(3))
+    assert params.StageParams.model_config["extra"] == "forbid"
