@@ -16,6 +16,7 @@ the same: it must come back from `run`, and its dropped rows are written.
 from __future__ import annotations
 
 import errno
+import fcntl
 import importlib
 import json
 import os
@@ -138,6 +139,14 @@ def _must_exist(path: Path, stage: str) -> Path:
 def whole(output: Path) -> Iterator[Path]:
     """A fresh folder beside `output` that takes its place when the block ends well; otherwise `output` stays as it was."""
     beside, old = output.with_name(f".{output.name}.new"), output.with_name(f".{output.name}.old")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.with_name(f".{output.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a stage whose parent was killed may still be writing: wait for its end
+        yield from _replaced(output, beside, old)
+
+
+def _replaced(output: Path, beside: Path, old: Path) -> Iterator[Path]:
+    """Body of `whole`, under its lock."""
     if old.exists() and not output.exists():  # killed between the two renames
         old.rename(output)
     shutil.rmtree(beside, ignore_errors=True)
