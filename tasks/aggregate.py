@@ -1,0 +1,56 @@
+"""Stage `aggregate`: gather, for each distinct prompt, its candidate answers and the votes about them.
+
+In: turns and feedback. Out: candidates, one row a distinct prompt. A prompt is the messages from the root of a
+conversation's tree to the turn before an answer; two prompts, or two answers to one prompt, are the same when they
+differ in case, spacing or Unicode spelling only (`tasks.evidence.identity`).
+
+Every turn is kept (it stands in some candidate) or dropped as `no_evidence` (nobody judged an answer after it) or
+`not_an_answer_path` (no answer with a usable prompt at or after it). Every act of feedback is kept (it is a vote of
+some candidate) or dropped for one of the reasons listed in `tasks.evidence.acts`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import daft
+from daft import Expression, col
+
+from tasks.core.engine import Tables
+from tasks.core.params import StageParams
+from tasks.evidence import acts, gather, trees
+
+WRITES = ("candidates",)
+
+
+class Params(StageParams):
+    """Parameters of `aggregate`."""
+
+    unjudged: Literal["none", "opening", "all"]  # which prompts without votes are kept: none, each conversation's first, all
+
+
+def run(tables: Tables, params: Params) -> Tables:
+    """Candidates from turns and feedback."""
+    turns, feedback = tables["turns"], tables["feedback"]
+    read = read_trees(turns, feedback, params.unjudged)
+    judged = acts.latest(acts.judge(feedback, unfold(read, "judged"))).collect()
+    made = gather.candidates(unfold(read, "places"), unfold(read, "answers"), judged)
+    return {
+        "candidates": made,
+        "turns": turns.join(unfold(read, "fates"), on=["conversation_id", "turn_id"], how="left"),
+        "feedback": judged.select(*feedback.column_names, col("fault").alias("dropped")),
+    }
+
+
+def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, unjudged: str) -> daft.DataFrame:
+    """One row a conversation with the fields of `trees.READ`; computed here, since several tables are made from it."""
+    lists = [col(name).list_agg() for name in trees.COLUMNS]
+    conversations = turns.groupby("conversation_id").agg(*lists).join(acts.named_turns(feedback), on="conversation_id", how="left")
+    columns: list[Expression] = [col(name) for name in trees.COLUMNS]
+    return conversations.select("conversation_id", trees.read(col("judged"), unjudged, *columns).unnest()).collect()
+
+
+def unfold(read: daft.DataFrame, name: str) -> daft.DataFrame:
+    """One of READ's lists, one row an element."""
+    rows = read.select("conversation_id", name).where(col(name).length() > 0).explode(name)
+    return rows.select("conversation_id", col(name).unnest())

@@ -1,0 +1,161 @@
+"""Prompts, answers and votes to candidates: one row a distinct prompt. Joins and group-bys of the engine.
+
+Lists come out of a group-by in no certain order, so the last step sorts every one of them.
+"""
+
+from __future__ import annotations
+
+import daft
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from daft import DataType, Expression, col, lit
+from daft.functions import coalesce, concat_ws, to_struct, when
+
+from tasks.core.tables import RESPONSE, TEXT, VOTE, Candidates
+from tasks.evidence.acts import KINDS
+from tasks.evidence.lists import distinct, most_frequent, owners, sorted_structs, struct
+
+NO_EVIDENCE = "none"
+
+
+def origin_text() -> Expression:
+    """The struct column `origin` as "file:record:position"."""
+    parts = [col("origin")[name].cast(DataType.string()) for name in ("file", "record", "position")]
+    return concat_ws(":", *parts)
+
+
+def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
+    """The acts that count, as rows of VOTE with their prompt."""
+    return acts.where(col("fault").is_null()).select(
+        "prompt_id",
+        "feedback_id",
+        "kind",
+        "response_id",
+        when(col("better_id").is_null() | (col("kind") == "choice"), col("grade")).otherwise(lit(None)).alias("value"),
+        col("better_id").alias("better"),
+        col("worse_id").alias("worse"),
+        "annotator",
+        "annotator_kind",
+        coalesce(col("group"), col("feedback_id")).alias("group"),
+        origin_text().alias("origin"),
+    )
+
+
+def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
+    """Answers that people wrote: the texts of edits that count."""
+    typed = col("fault").is_null() & (col("kind") == "edit") & col("better").is_null()
+    return acts.where(typed).select(
+        "prompt_id",
+        col("better_id").alias("response_id"),
+        col("text").alias("content"),
+        lit(None).cast(DataType.string()).alias("model"),
+        lit(None).cast(DataType.string()).alias("turn"),
+        lit("person").alias("written_by"),
+    )
+
+
+def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.DataFrame) -> daft.DataFrame:
+    """One row a prompt: its distinct answers as a list of RESPONSE; equal answers are one, with the first spelling by byte order."""
+    turn = concat_ws("/", col("conversation_id"), col("turn_id")).alias("turn")
+    told = answers.select("prompt_id", "response_id", "content", "model", turn, lit("model").alias("written_by"))
+    merged = (
+        told.concat(rewrites)
+        .groupby("prompt_id", "response_id")
+        .agg(
+            col("content").min(),
+            col("model").min(),
+            col("turn").list_agg().alias("turns"),
+            col("written_by").min(),  # "model" before "person"
+        )
+    )
+    counted = merged.join(tallies(votes), on="response_id", how="left")
+    number = {name: coalesce(col(name), lit(0)).cast(DataType.int32()) for name in ("ups", "downs", "ratings")}
+    whole = counted.with_columns(number)
+    return whole.groupby("prompt_id").agg(to_struct(*(col(name) for name in RESPONSE.names)).list_agg().alias("responses"))
+
+
+def tallies(votes: daft.DataFrame) -> daft.DataFrame:
+    """Thumbs and ratings of each answer."""
+    is_thumb, is_rating = col("kind") == "thumb", col("kind") == "rating"
+    judged = votes.where(is_thumb | is_rating).select(
+        "response_id",
+        (is_thumb & (col("value") > 0)).cast(DataType.int64()).alias("ups"),
+        (is_thumb & (col("value") < 0)).cast(DataType.int64()).alias("downs"),
+        is_rating.cast(DataType.int64()).alias("ratings"),
+        # sums of floats depend on their order; whole millionths do not
+        when(is_rating, (col("value") * 1_000_000).round(0).cast(DataType.int64())).otherwise(lit(0)).alias("millionths"),
+    )
+    summed = judged.groupby("response_id").agg(*(col(name).sum() for name in ("ups", "downs", "ratings", "millionths")))
+    score = when(col("ratings") > 0, col("millionths") / col("ratings") / 1_000_000.0).otherwise(lit(None))
+    return summed.select("response_id", "ups", "downs", "ratings", score.alias("score"))
+
+
+def prompts(places: daft.DataFrame) -> daft.DataFrame:
+    """One row a prompt: the messages as its first place spells them, and what its places say of strata and people."""
+    key = concat_ws("/", col("conversation_id"), col("turn_id"))
+    keyed = places.with_column("place", key)
+    grouped = keyed.groupby("prompt_id").agg(
+        col("place").min(),
+        col("conversation_id").list_agg().alias("conversations"),
+        *(col(name).list_agg() for name in ("language", "topic", "source", "users")),
+    )
+    return grouped.join(keyed.select("place", "prompt"), on="place", how="inner").exclude("place")
+
+
+def candidates(places: daft.DataFrame, answers: daft.DataFrame, acts: daft.DataFrame) -> daft.DataFrame:
+    """The candidates table."""
+    votes = votes_of(acts)
+    ballots = votes.groupby("prompt_id").agg(to_struct(*(col(name) for name in VOTE.names)).list_agg().alias("votes"))
+    sources = answers.select("prompt_id", origin_text().alias("origin")).concat(votes.select("prompt_id", "origin"))
+    origins = sources.groupby("prompt_id").agg(col("origin").list_agg().alias("origins"))
+    rows = prompts(places)
+    for part in (responses(answers, rewrites_of(acts), votes), ballots, origins):
+        rows = rows.join(part, on="prompt_id", how="left")
+    told = tidy(*(col(name) for name in TOLD)).unnest()
+    null = lit(None).cast(DataType.string())
+    later = {"cluster_id": lit(""), "split": lit(""), "augmented_from": null, "augmenter": null, "weight": lit(1.0)}
+    return rows.select("prompt_id", "prompt", told).with_columns(later).select(*Candidates.names())
+
+
+TOLD = ("responses", "votes", "conversations", "users", "language", "topic", "source", "origins")
+TIDY = pa.schema([field for field in Candidates.schema() if field.name in {*TOLD, "evidence"}])
+
+
+@daft.func.batch(return_dtype=DataType.from_arrow_type(pa.struct(list(TIDY))), use_process=False)
+def tidy(*columns: daft.Series) -> pa.Array:
+    """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
+    given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}
+    rows = len(given["responses"])
+    votes = sorted_structs(given["votes"], "feedback_id", VOTE)
+    chatting = given["users"]  # a list of lists: one a place
+    chatters = owners(chatting)[owners(pc.list_flatten(chatting))], pc.list_flatten(pc.list_flatten(chatting))
+    voters = owners(votes), pc.struct_field(votes.values, "annotator")
+    made: dict[str, pa.Array] = {
+        "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
+        "votes": votes,
+        "users": distinct(np.concatenate([chatters[0], voters[0]]), rows, pa.concat_arrays([chatters[1], voters[1]])),
+        "evidence": strongest(votes),
+        "topic": pc.fill_null(most_frequent(given["topic"]), ""),
+        "language": pc.fill_null(most_frequent(given["language"]), "und"),
+        "source": most_frequent(given["source"]),
+        **{name: distinct(owners(given[name]), rows, pc.list_flatten(given[name])) for name in ("conversations", "origins")},
+    }
+    return struct(pa.struct(list(TIDY)), *(made[name] for name in TIDY.names))
+
+
+def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
+    """Responses with their own list of turns sorted, nulls gone (an edit has no turn)."""
+    values = lists.values
+    turns = pc.struct_field(values, "turns")
+    tidied = distinct(owners(turns), len(values), pc.list_flatten(turns))
+    fields = [tidied if field.name == "turns" else pc.struct_field(values, field.name) for field in RESPONSE]
+    return pa.LargeListArray.from_arrays(lists.offsets, struct(RESPONSE, *fields))
+
+
+def strongest(votes: pa.LargeListArray) -> pa.Array:
+    """The first kind of KINDS among each list's votes."""
+    order = pa.array([*KINDS, NO_EVIDENCE], TEXT)
+    best = np.full(len(votes), len(KINDS))
+    np.minimum.at(best, owners(votes), pc.index_in(pc.struct_field(votes.values, "kind"), order).to_numpy(zero_copy_only=False))
+    return order.take(pa.array(best))
