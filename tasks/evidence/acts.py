@@ -8,8 +8,8 @@ the first of these reasons that holds:
     off_scale        a value that the kind, or the scale it came with, does not know
     no_such_turn     it names no turn, or one that its conversation does not have
     not_an_answer    the turn named is not an assistant's
+    no_text          an answer, or an edit, without a text
     no_prompt        the answer has no usable prompt (see `trees.answers_of`)
-    no_text          an edit without a text
     different_prompts  the two answers compared do not answer the same prompt
     no_change        an edit that changes case and spacing at most
     same_answer      the two answers compared are one, or one person ranked one answer twice at once
@@ -91,14 +91,17 @@ def decide(*columns: daft.Series) -> pa.Array:
         ("no_such_turn", missing(way, typed, one_named, named)),
     ):
         settle(fault, holds, reason)
-    for why in ("no_such_turn", "not_an_answer", "no_prompt"):
+    for why in ("no_such_turn", "not_an_answer", "no_text", "no_prompt"):
         settle(fault, (compared[0] == why) | (two & ~typed & (better[0] == why)), why)
     settle(fault, typed & np.array([not (words and words.strip()) for words in text], bool), "no_text")
     settle(fault, two & (better[1] != compared[1]), "different_prompts")
     settle(fault, (way == REWRITE) & (better[2] == compared[2]), "no_change")
     settle(fault, two & (better[2] == compared[2]), "same_answer")
     clear = fault == None  # noqa: E711
-    keep = [np.where(clear & which, column, None) for which, column in ((clear, compared[1]), (~two, one[2]), (two, better[2]), (two, compared[2]))]
+    keep = [
+        np.where(clear & which, column, None)
+        for which, column in ((clear, compared[1]), (~two, one[2]), (two, better[2]), (two, compared[2]))
+    ]
     prompt, response, good, bad = (pa.array(column.tolist(), TEXT) for column in keep)
     return struct(VERDICT, pa.array(fault.tolist(), TEXT), prompt, response, pa.array(grade, from_pandas=True), good, bad)
 

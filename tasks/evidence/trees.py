@@ -113,6 +113,12 @@ def look_up(keys: Rows, wanted: Rows) -> Rows:
     return np.where(keys[order][place] == wanted, order[place], -2)
 
 
+def blank(forest: Forest) -> Mask:
+    """Turns without a text."""
+    texts = pc.utf8_trim_whitespace(pc.fill_null(forest.turns["content"], ""))
+    return np.asarray(pc.equal(texts, "").to_numpy())
+
+
 def answers_of(forest: Forest) -> tuple[Mask, Mask]:
     """Which turns are answers to a usable prompt, and which of them open their conversation.
 
@@ -122,7 +128,7 @@ def answers_of(forest: Forest) -> tuple[Mask, Mask]:
     leading = np.zeros(len(forest.role), bool)  # only system turns so far
     below_answer = np.zeros(len(forest.role), bool)
     answer = np.zeros(len(forest.role), bool)
-    blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(forest.turns["content"], "")), "").to_numpy()
+    empty = blank(forest)
     for rows in forest.levels():
         role, root, inside = forest.role[rows], forest.parent[rows] == -1, forest.parent[rows] >= 0
         above = np.maximum(forest.parent[rows], 0)  # only looked at where inside
@@ -130,7 +136,7 @@ def answers_of(forest: Forest) -> tuple[Mask, Mask]:
         sound[rows] = (root | (inside & sound[above])) & (role >= 0) & ((role != SYSTEM) | may_lead)
         leading[rows] = may_lead & (role == SYSTEM)
         asked = inside & sound[above] & np.isin(forest.role[above], (USER, TOOL))
-        answer[rows] = asked & sound[rows] & (role == ASSISTANT) & ~blank[rows]
+        answer[rows] = asked & sound[rows] & (role == ASSISTANT) & ~empty[rows]
         below_answer[rows] = inside & (below_answer[above] | answer[above])
     return answer, answer & ~below_answer
 
@@ -212,7 +218,9 @@ def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructA
     users = pa.LargeListArray.from_arrays(offsets, flat(forest.turns["user_id"].take(along)))
     strata = [forest.turns[name].take(last) for name in ("language", "topic", "source")]
     ids = pa.array([prompt_ids[row] for row in rows.tolist()], TEXT)
-    return struct(PLACE, ids, forest.turns["turn_id"].take(pa.array(rows)), pa.LargeListArray.from_arrays(offsets, messages), users, *strata)
+    return struct(
+        PLACE, ids, forest.turns["turn_id"].take(pa.array(rows)), pa.LargeListArray.from_arrays(offsets, messages), users, *strata
+    )
 
 
 def answers(forest: Forest, rows: Rows, prompt_ids: dict[int, str], response_ids: dict[int, str]) -> pa.StructArray:
@@ -228,7 +236,8 @@ def verdicts(
 ) -> pa.StructArray:
     """What the judged turns are, as JUDGED: an answer, or why not."""
     found, at = rows >= 0, np.maximum(rows, 0)
-    fault = np.where(forest.role[at] == ASSISTANT, "no_prompt", "not_an_answer").astype(object)
+    fault = np.where(blank(forest)[at], "no_text", "no_prompt").astype(object)
+    fault[forest.role[at] != ASSISTANT] = "not_an_answer"
     fault[~found] = "no_such_turn"
     fault[found & answer[at]] = None
     good = [int(row) if why is None else -1 for row, why in zip(rows.tolist(), fault.tolist(), strict=True)]

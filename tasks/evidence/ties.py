@@ -1,0 +1,94 @@
+"""What ties prompts together, so that a split may not part them.
+
+In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: labels of connected components.
+Nodes are rows, edges are two arrays of row numbers; every function works on whole arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tasks.core.tables import TEXT, TEXTS
+from tasks.evidence.lists import flat, lengths, nest, owners
+
+Rows = npt.NDArray[np.int64]
+Edges = tuple[Rows, Rows]
+
+FACTS = pa.schema([("prompt_id", TEXT), ("asked", TEXT), ("opening", TEXT), ("conversations", TEXTS), ("users", TEXTS)])
+# Weakest first: the order in which ties are given up when they would hold too much together. That equal prompts stay
+# together is no tie that could be given up: they are one row.
+KEYS = ("user", "opening", "near", "conversation")
+
+
+@dataclass(frozen=True)
+class Ties:
+    """Edges by key, and what was left untied because it is too common."""
+
+    edges: Mapping[str, Edges]
+    popular_openings: int
+    popular_prompts: int
+
+
+def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
+    """The ties of all rows. `facts` is sorted by prompt_id.
+
+    A prompt met in more than `popular` conversations, and a first user turn that opens more than that, say nothing of where a
+    conversation comes from ("hi"): the prompt ties by its text alone, the turn ties nothing.
+    """
+    conversations, users = flat(facts["conversations"]), flat(facts["users"])
+    common_row = lengths(conversations) > popular
+    openings = pc.dictionary_encode(flat(facts["opening"])).indices.to_numpy(zero_copy_only=False)
+    meetings = np.bincount(openings, weights=lengths(conversations)) if len(openings) else np.zeros(0)
+    # a conversation with several prompts counts once: only then is it worth counting exactly
+    if (meetings > popular).any():
+        meetings = distinct_conversations(openings, conversations)
+    common_opening = meetings > popular
+    rows = np.arange(len(facts))
+    edges = {
+        "user": chain(*members(users, common_row)),
+        "opening": chain(*(part[~common_opening[openings]] for part in (openings, rows))),
+        "near": near,
+        "conversation": chain(*members(conversations, common_row)),
+    }
+    return Ties(edges, int(common_opening.sum()), int(common_row.sum()))
+
+
+def distinct_conversations(openings: Rows, conversations: pa.Array) -> Rows:
+    """How many conversations each first user turn opens."""
+    names = pc.dictionary_encode(pc.list_flatten(conversations)).indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    pairs = np.unique(np.stack([openings[owners(conversations)], names]), axis=1)
+    return np.bincount(pairs[0], minlength=int(openings.max()) + 1)
+
+
+def members(lists: pa.Array, left_out: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    """(key number, row) of every element of the lists, without the rows left out."""
+    codes = pc.dictionary_encode(pc.list_flatten(lists)).indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = owners(lists)
+    return codes[~left_out[rows]], rows[~left_out[rows]]
+
+
+def chain(keys: Rows, rows: Rows) -> Edges:
+    """Edges that tie all rows of a key: each to the next."""
+    order = np.lexsort((rows, keys))
+    keys, rows = keys[order], rows[order]
+    same = np.flatnonzero(keys[1:] == keys[:-1])
+    return rows[same], rows[same + 1]
+
+
+def components(count: int, *edges: Edges) -> Rows:
+    """A label for each row: the smallest row number of its component."""
+    left = np.concatenate([part[0] for part in edges])
+    right = np.concatenate([part[1] for part in edges])
+    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    smallest = np.full(count, count)
+    np.minimum.at(smallest, labels, np.arange(count))
+    return np.asarray(smallest[labels])
