@@ -140,19 +140,19 @@ def as_messages(content: Expression) -> Expression:
     return daft.functions.to_list(to_struct(role=lit("assistant"), content=content))
 
 
-@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+@engine.batch(TEXT)
 def text_key(contents: daft.Series) -> pa.Array:
     """A short key that is equal where answers are (see `identity.fold`)."""
     return pa.array([identity.response_id("", text) for text in contents.to_pylist()], TEXT)
 
 
-@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+@engine.batch(TEXT)
 def prompt_key(prompts: daft.Series) -> pa.Array:
     """A key that is equal where prompts are; for people's own prompts it is the prompt_id."""
     return pa.array([identity.prompt_id(messages) for messages in prompts.to_pylist()], TEXT)
 
 
-@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+@engine.batch(TEXT)
 def name_rows(*parts: daft.Series) -> pa.Array:
     """`stable_id` of the parts, row by row."""
     return pa.array([stable_id(*row) for row in zip(*(part.to_pylist() for part in parts), strict=True)], TEXT)

@@ -7,6 +7,7 @@ runner (default: all cores). Neither may change a byte of any table.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from tasks.core import telemetry  # noqa: F401  (before daft: switches its usage reports off)
@@ -42,6 +43,16 @@ def start() -> None:
         daft.set_runner_ray()
     else:
         daft.set_runner_native(num_threads=workers())
+
+
+def batch(result: pa.DataType) -> Callable[[Callable[..., pa.Array]], Callable[..., daft.Expression]]:
+    """Decorator: a function over Arrow-backed Series becomes an expression of this type, computed batch by batch in this process."""
+    kind = daft.DataType.from_arrow_type(result)
+
+    def decorate(function: Callable[..., pa.Array]) -> Callable[..., daft.Expression]:
+        return daft.func.batch(return_dtype=kind, use_process=False)(function)  # type: ignore[no-any-return]
+
+    return decorate
 
 
 def read_table(folder: Path) -> daft.DataFrame:

@@ -22,6 +22,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,9 @@ def guarded(work: Callable[[], object]) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         place = error.filename or "the output folder"
-        full = UserError(str(place), f"no room ({os.strerror(error.errno)})", "free space for the stage's output", "free some and run again")
+        full = UserError(
+            str(place), f"no room ({os.strerror(error.errno)})", "free space for the stage's output", "free some and run again"
+        )
         print(f"error: {full} (earlier outputs are as they were)", file=sys.stderr)
         return 1
     return 0
@@ -81,10 +84,21 @@ def run_stage(name: str) -> None:
         return
     tables = {path.name: engine.read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
-    accounts = settle_all(name, module, module.run(tables, settings), rows_in)
+    accounts = settle_all(name, module, listen(name, lambda: module.run(tables, settings)), rows_in)
     with whole(stage.output) as folder:
         write_accounts(accounts, module.WRITES, folder)
     say(name, accounts)
+
+
+def listen(stage: str, run: Callable[[], engine.Tables]) -> engine.Tables:
+    """The result of a stage's run; what it has to say (`warnings.warn`) becomes one line each on stderr."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        result = run()
+    for warning in heard:
+        print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
+    return result
 
 
 def settle_all(stage: str, module: ModuleType, result: engine.Tables, rows_in: dict[str, int]) -> list[Account]:
@@ -161,5 +175,3 @@ def _replaced(output: Path, beside: Path, old: Path) -> Iterator[Path]:
         output.rename(old)
     beside.rename(output)
     shutil.rmtree(old, ignore_errors=True)
-
-

@@ -18,20 +18,18 @@ the first of these reasons that holds:
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import daft
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from daft import DataType, col
+from daft import col
 
+from tasks.core import engine
 from tasks.core.tables import TEXT
 from tasks.evidence import identity
-from tasks.evidence.lists import flat, struct
-
-Array = npt.NDArray[Any]
+from tasks.evidence.lists import Column, Mask, absent, flat, only, struct
 
 JUDGE, COMPARE, REWRITE = "judge", "compare", "rewrite"  # names an answer; names two; names one and gives the other
 KINDS = {"edit": REWRITE, "choice": COMPARE, "ranking": JUDGE, "rating": JUDGE, "thumb": JUDGE, "regenerate": COMPARE}  # strongest first
@@ -64,60 +62,73 @@ BAR = pa.scalar("|", TEXT)
 FACTS = ("fault", "prompt_id", "response_id")
 
 
-@daft.func.batch(return_dtype=DataType.from_arrow_type(VERDICT), use_process=False)
+@dataclass(frozen=True)
+class Named:
+    """What the acts say of one turn: its id, and what is known of it. None where the act does not name one."""
+
+    turn: Column
+    fault: Column
+    prompt: Column
+    response: Column
+
+    @classmethod
+    def of(cls, turn: Column, fault: Column, prompt: Column, response: Column) -> Named:
+        """The columns as `judge` gives them; a turn of a conversation that is not there is no such turn."""
+        fault[~absent(turn) & absent(fault) & absent(prompt)] = "no_such_turn"
+        return cls(turn, fault, prompt, response)
+
+    def where(self, mask: Mask, other: Named) -> Named:
+        """These, and others where the mask holds."""
+        columns = ((self.turn, other.turn), (self.fault, other.fault), (self.prompt, other.prompt), (self.response, other.response))
+        return Named(*(np.where(mask, theirs, ours) for ours, theirs in columns))
+
+
+@engine.batch(VERDICT)
 def decide(*columns: daft.Series) -> pa.Array:
     """The verdict on each act, in the order of columns that `judge` gives."""
-    kind, value, low, high, text, *turns = [objects(column) for column in columns]
-    named, facts = turns[:3], [turns[3 + 3 * slot : 6 + 3 * slot] for slot in range(3)]
-    for name, fact in zip(named, facts, strict=True):
-        settle(fact[0], (name != None) & (fact[1] == None), "no_such_turn")  # noqa: E711 (elementwise) a conversation that is not there
-    grade = grades(kind, *(numbers(series) for series in (value, low, high)))
+    kind, value, low, high, text, *rest = [objects(column) for column in columns]
+    one, better, worse = (Named.of(rest[slot], *rest[3 + 3 * slot : 6 + 3 * slot]) for slot in range(3))
     way = np.array([KINDS.get(name, "") for name in kind], object)
-    one, better, worse = facts
-    # an edit names the answer it starts from in `turn_id` or `worse`, and gives the other as text or as a turn
-    from_worse = (way == REWRITE) & (named[2] != None)  # noqa: E711
-    one = [np.where(from_worse, w, t) for t, w in zip(one, worse, strict=True)]
-    one_named = np.where(from_worse, named[2], named[0])
-    typed = (way == REWRITE) & (named[1] == None)  # noqa: E711
-    written = [identity.response_id(prompt, words) if prompt and words else None for prompt, words in zip(one[1], text, strict=True)]
-    better[1], better[2] = np.where(typed, one[1], better[1]), np.where(typed, np.array(written, object), better[2])
-    compared = [np.where(way == COMPARE, w, t) for t, w in zip(one, worse, strict=True)]
-    fault = np.full(len(kind), None, object)
-    two = way != JUDGE
-    for reason, holds in (
+    rewrite, two = way == REWRITE, way != JUDGE
+    # an edit names the answer that it starts from in `worse` or `turn_id`, and gives the other as a turn or as text
+    base = one.where((way == COMPARE) | (rewrite & ~absent(worse.turn)), worse)
+    typed = rewrite & absent(better.turn)
+    better = better.where(typed, written(base, text))
+    grade = grades(kind, *(numbers(column) for column in (value, low, high)))
+    fault = first_fault(
         ("not_used", np.isin(kind, SILENT)),
         ("unknown_kind", way == ""),
         ("off_scale", np.isnan(grade)),
-        ("no_such_turn", missing(way, typed, one_named, named)),
-    ):
-        settle(fault, holds, reason)
-    for why in ("no_such_turn", "not_an_answer", "no_text", "no_prompt"):
-        settle(fault, (compared[0] == why) | (two & ~typed & (better[0] == why)), why)
-    settle(fault, typed & np.array([not (words and words.strip()) for words in text], bool), "no_text")
-    settle(fault, two & (better[1] != compared[1]), "different_prompts")
-    settle(fault, (way == REWRITE) & (better[2] == compared[2]), "no_change")
-    settle(fault, two & (better[2] == compared[2]), "same_answer")
-    clear = fault == None  # noqa: E711
-    keep = [
-        np.where(clear & which, column, None)
-        for which, column in ((clear, compared[1]), (~two, one[2]), (two, better[2]), (two, compared[2]))
-    ]
-    prompt, response, good, bad = (pa.array(column.tolist(), TEXT) for column in keep)
+        ("no_such_turn", absent(base.turn) | (two & absent(better.turn) & ~typed)),
+        *((why, (base.fault == why) | (two & (better.fault == why))) for why in ("no_such_turn", "not_an_answer", "no_text", "no_prompt")),
+        ("different_prompts", two & (better.prompt != base.prompt)),
+        ("no_change", rewrite & (better.response == base.response)),
+        ("same_answer", two & (better.response == base.response)),
+    )
+    clear = absent(fault)
+    kept = ((clear, base.prompt), (clear & ~two, one.response), (clear & two, better.response), (clear & two, base.response))
+    prompt, response, good, bad = (pa.array(only(mask, column).tolist(), TEXT) for mask, column in kept)
     return struct(VERDICT, pa.array(fault.tolist(), TEXT), prompt, response, pa.array(grade, from_pandas=True), good, bad)
 
 
-def settle(fault: Array, holds: Array, reason: str) -> None:
-    """Give the reason to the acts that have none yet."""
-    fault[np.asarray(holds, bool) & (fault == None)] = reason  # noqa: E711
+def written(base: Named, text: Column) -> Named:
+    """The answers that edits give as text."""
+    blank = np.array([not (words and words.strip()) for words in text], bool)
+    pairs = zip(base.prompt.tolist(), text.tolist(), strict=True)
+    ids = [identity.response_id(prompt, words) if prompt and words else None for prompt, words in pairs]
+    fault = only(blank, np.full(len(text), "no_text", object))
+    return Named(only(np.zeros(len(text), bool), text), fault, base.prompt, np.array([*ids, None], object)[:-1])
 
 
-def missing(way: Array, typed: Array, one: Array, named: list[Array]) -> Array:
-    """Acts that do not name the turns which their kind needs."""
-    no_one, no_better, no_worse = (column == None for column in (one, named[1], named[2]))  # noqa: E711
-    return np.where(way == COMPARE, no_better | no_worse, no_one | ((way == REWRITE) & ~typed & no_better))
+def first_fault(*reasons: tuple[str, Column]) -> Column:
+    """For each act the first reason that holds, or None."""
+    fault = np.full(len(reasons[0][1]), None, object)
+    for reason, holds in reasons:
+        fault[np.asarray(holds, bool) & absent(fault)] = reason
+    return fault
 
 
-def grades(kind: Array, value: Array, low: Array, high: Array) -> Array:
+def grades(kind: Column, value: Column, low: Column, high: Column) -> Column:
     """Values in the units of VOTE.value; NaN where the value is off its scale."""
     with np.errstate(invalid="ignore", divide="ignore"):
         rating = np.where((high > low) & (value >= low) & (value <= high), (value - low) / (high - low), np.nan)
@@ -125,15 +136,15 @@ def grades(kind: Array, value: Array, low: Array, high: Array) -> Array:
     one_of = {"thumb": (-1.0, 1.0), "choice": (-1.0, 0.0, 1.0)}
     cases = [(kind == name, np.where(np.isin(value, allowed), value, np.nan)) for name, allowed in one_of.items()]
     cases += [(kind == "rating", rating), (kind == "ranking", rank)]
-    return np.select([case for case, _ in cases], [grade for _, grade in cases], 1.0)
+    return np.asarray(np.select([case for case, _ in cases], [grade for _, grade in cases], 1.0))
 
 
-def objects(column: daft.Series) -> Array:
+def objects(column: daft.Series) -> Column:
     """The column as an array of Python objects, None for null."""
     return np.array([*column.to_arrow().to_pylist(), None], object)[:-1]  # the extra None keeps numpy from guessing
 
 
-def numbers(column: Array) -> Array:
+def numbers(column: Column) -> Column:
     """Objects as floats, NaN for None."""
     return np.array([np.nan if item is None else item for item in column.tolist()], float)
 
@@ -153,7 +164,7 @@ ABOUT = ("feedback_id", "fault", "kind", "annotator", "group", "response_id", "b
 STAMP = ("created_at", "kind", "grade", "feedback_id")
 
 
-@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+@engine.batch(TEXT)
 def about(*columns: daft.Series) -> pa.Array:
     """What an act is about: acts with one value here are by one person, of one kind, on one thing."""
     act, fault, kind, person, group, response, better, worse = [column.to_arrow() for column in columns]
@@ -165,7 +176,7 @@ def about(*columns: daft.Series) -> pa.Array:
     return flat(pc.if_else(pc.and_(pc.is_null(fault), pc.is_valid(key)), key, act))
 
 
-@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+@engine.batch(TEXT)
 def stamp(*columns: daft.Series) -> pa.Array:
     """Text that sorts as the acts follow each other: time, then better rank, then id."""
     created, kind, grade, act = [column.to_arrow() for column in columns]

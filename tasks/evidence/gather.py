@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from daft import DataType, Expression, col, lit
 from daft.functions import coalesce, concat_ws, to_struct, when
 
+from tasks.core import engine
 from tasks.core.tables import RESPONSE, TEXT, VOTE, Candidates
 from tasks.evidence.acts import KINDS
 from tasks.evidence.lists import distinct, most_frequent, owners, sorted_structs, struct
@@ -122,7 +123,7 @@ TOLD = ("responses", "votes", "conversations", "users", "language", "topic", "so
 TIDY = pa.schema([field for field in Candidates.schema() if field.name in {*TOLD, "evidence"}])
 
 
-@daft.func.batch(return_dtype=DataType.from_arrow_type(pa.struct(list(TIDY))), use_process=False)
+@engine.batch(pa.struct(list(TIDY)))
 def tidy(*columns: daft.Series) -> pa.Array:
     """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
     given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}

@@ -1,26 +1,20 @@
-"""What makes two prompts, or two answers, the same: their text without case, spacing and Unicode spelling.
+"""What makes two prompts, or two answers, the same: their text as `dedupe` compares it, without case, spacing and Unicode spelling.
 
-This is as coarse as the release's own check (lower case, white space folded), so what has two ids here
+This is no finer than the release's own check (lower case, white space folded), so what has two ids here
 can be neither a copy nor the reverse of each other there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks.core.ids import stable_id
+from tasks.similar.text import fold
 
 Digest = Any  # hashlib's digest objects have no public type
 START: Digest = hashlib.blake2b(digest_size=8)
-
-
-def fold(text: str) -> str:
-    """The text in lower case, white space folded, in Unicode's composed form."""
-    folded = " ".join(text.split()).lower()
-    return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
 
 
 def extend(above: Digest, role: str, content: str) -> Digest:

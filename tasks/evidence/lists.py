@@ -10,20 +10,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Column = npt.NDArray[Any]  # of Python objects, or of numbers of any kind
 
 
-def flat(column: Any) -> pa.Array:
+def absent(column: Column) -> Mask:
+    """Where an array of Python objects holds None."""
+    return np.asarray(column == None, bool)  # noqa: E711 (elementwise)
+
+
+def only(keep: Mask, column: Column) -> Column:
+    """The objects where `keep` says so, None elsewhere."""
+    left = column.copy()
+    left[~keep] = None
+    return left
+
+
+def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One array, whether or not it comes in chunks."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def struct(kind: pa.StructType, *columns: Any) -> pa.StructArray:
+def struct(kind: pa.StructType, *columns: pa.Array | pa.ChunkedArray) -> pa.StructArray:
     """Columns as one array of structs of the given type."""
     arrays = [flat(column).cast(field.type) for column, field in zip(columns, kind, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=list(kind))
 
 
-def nest(owner: Rows, owners: int, values: Any) -> pa.LargeListArray:
+def nest(owner: Rows, owners: int, values: pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
     """The values as one list an owner; `owner` is sorted."""
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))])
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat(values))

@@ -13,18 +13,13 @@ Works on ids and numbers alone, as whole arrays.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.tables import TEXT
-from tasks.evidence.lists import flat
+from tasks.evidence.lists import Column, absent, flat
 from tasks.evidence.recipes import RECIPES
-
-Column = npt.NDArray[Any]
 
 
 def resolve(proposals: pa.Table, cap: int) -> pa.Table:
@@ -53,7 +48,7 @@ def resolve(proposals: pa.Table, cap: int) -> pa.Table:
 
 def live(dropped: Column, keys: tuple[Column, ...]) -> Column:
     """Rows that are not dropped, in the order of the keys, the last key first."""
-    rows = np.flatnonzero(np.equal(dropped, None))
+    rows = np.flatnonzero(absent(dropped))
     return rows[np.lexsort([key[rows] for key in keys])]
 
 
@@ -73,7 +68,7 @@ def first_of(order: Column, *group: Column) -> Column:
 def drop(dropped: Column, rows: Column, reason: str) -> None:
     """Give the reason to rows (numbers, or a mask) that have none."""
     chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
-    dropped[chosen[np.equal(dropped[chosen], None)]] = reason
+    dropped[chosen[absent(dropped[chosen])]] = reason
 
 
 def codes(column: pa.ChunkedArray) -> Column:

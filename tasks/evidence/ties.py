@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tasks.core.tables import TEXT, TEXTS
-from tasks.evidence.lists import flat, lengths, nest, owners
+from tasks.evidence.lists import flat, lengths, owners
 
 Rows = npt.NDArray[np.int64]
 Edges = tuple[Rows, Rows]

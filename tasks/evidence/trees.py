@@ -8,19 +8,16 @@ Everything about one conversation is decided inside its row, so the work spreads
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import daft
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from daft import DataType
 
+from tasks.core import engine
 from tasks.core.tables import MESSAGES, ORIGIN, TEXT, TEXTS
 from tasks.evidence import identity
-from tasks.evidence.lists import flat, nest, struct
-
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from tasks.evidence.lists import Mask, Rows, flat, nest, struct
 
 ROLES = pa.array(["system", "user", "assistant", "tool"], TEXT)
 SYSTEM, USER, ASSISTANT, TOOL = range(4)
@@ -71,7 +68,7 @@ class Forest:
         return list(np.split(order, cuts)) if len(order) else []
 
 
-@daft.func.batch(return_dtype=DataType.from_arrow_type(READ), use_process=False)
+@engine.batch(READ)
 def read(judged: daft.Series, unjudged: str, *columns: daft.Series) -> pa.Array:
     """Read the trees; `columns` are lists in the order of COLUMNS, `judged` the turn ids that feedback names."""
     forest = plant([column.to_arrow() for column in columns])
