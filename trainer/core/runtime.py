@@ -1,0 +1,37 @@
+"""The surroundings of a training run, set before torch is imported: threads, seed, network, chatter.
+
+Nothing here may depend on the machine: the number of threads comes from `params.yaml`, because sums over
+more or fewer threads differ in their last bits.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+# Set to no reply at all: a model that lies on this machine needs no hub, and a hub that is asked learns of the run.
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+
+
+def prepare(threads: int, seed: int, offline: bool) -> None:
+    """Make the run repeatable: a fixed number of threads, deterministic kernels, every random generator seeded."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else each fork of the process prints a warning
+    os.environ["TQDM_DISABLE"] = "1"  # a log wants lines, not bars
+    if offline:
+        os.environ.update(dict.fromkeys(OFFLINE, "1"))
+    import torch
+    import transformers
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    transformers.set_seed(seed)
+    _hush()
+
+
+def _hush() -> None:
+    """Silence what is understood and expected; everything else stays loud."""
+    import transformers
+
+    transformers.logging.disable_progress_bar()  # the bar over loaded weights
+    # TRL says that parts of it may change; the version is pinned.
+    warnings.filterwarnings("ignore", message=".*pin_memory.*no accelerator.*")
