@@ -4,7 +4,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 APT := wordnet-base apertium apertium-eng-spa
-export PIP_DISABLE_PIP_VERSION_CHECK := 1 PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test slow serve install system bench clean help
