@@ -13,6 +13,7 @@ from pathlib import Path
 from tasks.core import telemetry  # noqa: F401  (before daft: switches its usage reports off)
 
 import daft  # isort: skip
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -74,9 +75,11 @@ def to_arrow(frame: daft.DataFrame, schema: pa.Schema) -> pa.Table:
 def write_sorted(data: pa.Table, key: tuple[str, ...], folder: Path, rows_per_shard: int) -> None:
     """Write the table sorted by `key`, in shards of a fixed number of rows; at least one shard, even when empty."""
     folder.mkdir(parents=True)
-    data = sort(data, key)
+    order = _order(data, key)
     for number, start_row in enumerate(range(0, max(len(data), 1), rows_per_shard)):
-        shard = data.slice(start_row, rows_per_shard).combine_chunks()
+        # One shard at a time: a sorted copy of the whole would be the peak of the memory.
+        shard = data.slice(start_row, rows_per_shard) if order is None else data.take(order.slice(start_row, rows_per_shard))
+        shard = shard.combine_chunks()
         pq.write_table(
             shard, folder / f"{number:05d}.parquet", compression="zstd", compression_level=3, write_statistics=False, store_schema=True
         )
@@ -84,7 +87,11 @@ def write_sorted(data: pa.Table, key: tuple[str, ...], folder: Path, rows_per_sh
 
 def sort(data: pa.Table, key: tuple[str, ...]) -> pa.Table:
     """Rows in the order of `key` (byte order of text)."""
-    if len(data) < 2:
-        return data
+    order = _order(data, key)
+    return data if order is None else data.take(order)
+
+
+def _order(data: pa.Table, key: tuple[str, ...]) -> pa.Array | None:
+    """Places of the rows in the order of `key`; None when they are in order already."""
     order = pc.sort_indices(data, sort_keys=[(name, "ascending") for name in key])
-    return data.take(order)
+    return None if pc.all(pc.equal(order, pa.array(np.arange(len(data), dtype=np.uint64)))).as_py() else order

@@ -56,8 +56,9 @@ def settle(stage: str, name: str, rows: pa.Table, rows_in: int | None) -> Accoun
     if "dropped" not in rows.column_names:
         rows = rows.append_column("dropped", pa.nulls(len(rows), pa.large_string()))
     gone = pc.is_valid(rows["dropped"])
-    kept = rows.filter(pc.invert(gone)).select(schema.names).cast(schema)
-    dropped = rows.filter(gone)
+    whole = rows["dropped"].null_count == len(rows)  # then nothing need be copied, which for a large table is most of the memory
+    kept = (rows if whole else rows.filter(pc.invert(gone))).select(schema.names).cast(schema)
+    dropped = rows.slice(0, 0) if whole else rows.filter(gone)
     made = len(rows) if rows_in is None else _made(rows)
     dropped = dropped.drop_columns(["made"]) if "made" in dropped.column_names else dropped
     account = Account(name, kept, dropped, rows_in or 0, made)

@@ -109,15 +109,17 @@ def settle_all(stage: str, module: ModuleType, result: engine.Tables, rows_in: d
     return [settle(stage, name, frame.to_arrow(), rows_in.get(name)) for name, frame in result.items()]
 
 
-def write_accounts(accounts: Sequence[Account], writes: Sequence[str], folder: Path) -> None:
-    """Kept and dropped rows and the ledger, into a folder that exists."""
+def write_accounts(
+    accounts: Sequence[Account], writes: Sequence[str], folder: Path, more: dict[str, dict[str, object]] | None = None
+) -> None:
+    """Kept and dropped rows and the ledger, into a folder that exists; `more` are lines of the ledger about other things than tables."""
     for account in accounts:
         key = TABLES[account.table].KEY
         if account.table in writes:
             engine.write_sorted(account.kept, key, folder / account.table, ROWS_PER_SHARD)
         if len(account.dropped):
             engine.write_sorted(account.dropped, key, folder / "dropped" / account.table, ROWS_PER_SHARD)
-    ledger = {account.table: account.entry() for account in accounts}
+    ledger = {account.table: account.entry() for account in accounts} | (more or {})
     (folder / "ledger.json").write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,98 @@
+"""ChatGPT's data export: conversations with a `mapping` of nodes, and `message_feedback.json`.
+
+Only what was shown is kept: messages of user and assistant to everybody, not hidden, with text. Nodes between (tools, searches,
+hidden system messages) are bridged: a message's parent is the nearest kept one above it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tasks.core.raw import Unreadable
+from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of
+
+RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
+SHOWN = frozenset({"user", "assistant"})
+CHANNELS = frozenset({None, "final"})
+TYPES = frozenset({"text", "multimodal_text"})
+
+
+def recognise(record: dict[str, Any]) -> bool:
+    """True for a conversation of the export, also a corrupted one without its mapping, and for a line of feedback."""
+    if "mapping" in record or ("create_time" in record and "title" in record and "current_node" in record):
+        return True
+    return "rating" in record and "conversation_id" in record and bool(record.keys() & {"message_id", "id"}) and "kind" not in record
+
+
+def read(record: dict[str, Any]) -> Facts:
+    """A conversation, or a thumb."""
+    if "rating" in record and "mapping" not in record:
+        return _feedback(record)
+    name = name_of(record.get("conversation_id")) or name_of(record.get("id")) or name_of(record.get("current_node"))
+    nodes = {turn: node for turn, node in dictionary(record.get("mapping")).items() if isinstance(node, dict)}
+    if name is None or not nodes:
+        raise Unreadable("no_messages", "expected a mapping of nodes and an id")
+    model = name_of(record.get("default_model_slug"))
+    messages = [_message(turn, node["message"], nodes, model) for turn, node in nodes.items() if _text(node)]
+    if not messages:
+        raise Unreadable("no_messages", "no message was shown to the user")
+    return Facts([Conversation(name, messages, created_at=moment(record.get("create_time")))])
+
+
+def _text(node: dict[str, Any]) -> str:
+    """The text of a message that was shown; "" for all other nodes."""
+    message = dictionary(node.get("message"))
+    content, metadata = dictionary(message.get("content")), dictionary(message.get("metadata"))
+    shown = (
+        dictionary(message.get("author")).get("role") in SHOWN
+        and message.get("recipient", "all") == "all"
+        and message.get("channel") in CHANNELS
+        and message.get("weight", 1.0) != 0
+        and not metadata.get("is_visually_hidden_from_conversation")
+        and content.get("content_type") in TYPES
+    )
+    parts = content.get("parts")
+    if not shown or not isinstance(parts, list):
+        return ""
+    return "\n".join(part for part in parts if isinstance(part, str) and part).strip()
+
+
+def _message(turn: str, message: dict[str, Any], nodes: dict[str, dict[str, Any]], model: str | None) -> Message:
+    role = message["author"]["role"]
+    slug = name_of(dictionary(message.get("metadata")).get("model_slug")) or model
+    status = "unfinished" if message.get("status") == "in_progress" else ""
+    written = moment(message.get("create_time"))
+    return Message(turn, _kept_parent(turn, nodes), role, _text(nodes[turn]), slug if role == "assistant" else None, written, status)
+
+
+def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
+    seen = {turn}
+    parent = name_of(nodes[turn].get("parent"))
+    while parent in nodes and parent not in seen:
+        if _text(nodes[parent]):
+            return parent
+        seen.add(parent)
+        parent = name_of(nodes[parent].get("parent"))
+    return None
+
+
+def _feedback(record: dict[str, Any]) -> Facts:
+    conversation = name_of(record.get("conversation_id"))
+    turn = name_of(record.get("message_id")) or name_of(record.get("id"))
+    value = RATINGS.get(str(record.get("rating")).lower().replace("_", ""))
+    if conversation is None or turn is None or value is None:
+        raise Unreadable("no_value", "expected conversation_id, message_id and a rating thumbsUp or thumbsDown")
+    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), annotator=name_of(record.get("user_id")))
+    act.text, act.created_at, act.native_id = _comment(record), moment(record.get("create_time")), f"{conversation}/{turn}"
+    return Facts(acts=[act])
+
+
+def _comment(record: dict[str, Any]) -> str | None:
+    """Free text, which stands in `text`, or with tags in JSON inside `content`."""
+    try:
+        inner = dictionary(orjson.loads(record.get("content") or "null"))
+    except (orjson.JSONDecodeError, TypeError):
+        inner = {}
+    return name_of(record.get("text")) or name_of(inner.get("text"))

@@ -1,0 +1,286 @@
+"""From what readers say to the columns of `turns` and `feedback`: ids, hashed people, depth in the tree, origins.
+
+In: `Facts` of record after record, and plain conversations in bulk. Out: two Arrow tables with the schemas of `Turns` (and
+a column `preferred`: the text a vote was about) and `Feedback`; the same fact may still be there more than once.
+
+Linear in the logs: rows become Arrow columns a batch at a time, so that the Python objects of one batch at most are alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.ids import person_id, stable_id
+from tasks.core.raw import Record
+from tasks.core.tables import ORIGIN, TEXT, TIME, Feedback, Turns
+from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, moment, name_of, place
+from tasks.formats.jsonl import topic_of
+from tasks.formats.trees import depths
+
+ROWS_AT_A_TIME = 20_000
+RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
+
+
+class Place(NamedTuple):
+    """Where a record stands."""
+
+    file: str
+    record: int
+
+
+class _Waiting(NamedTuple):
+    source: str
+    at: Place
+    loose: Loose
+
+
+class Gatherer:
+    """Takes facts in any order; `turns()` and `feedback()` give the tables."""
+
+    def __init__(self) -> None:
+        self._chunks: list[pa.Table] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._acts: list[tuple[str, Place, int, Act]] = []
+        self._waiting: list[_Waiting] = []
+        self._people: dict[str, str] = {}
+        self._orders: dict[str, list[str]] = {}  # conversations whose messages have ids of their own, in the order of the log
+
+    def add(self, source: str, at: Place, facts: Facts) -> list[tuple[str, str]]:
+        """Take all that one record says, or raise `Unreadable` and take nothing. Returns notes of what was left out."""
+        notes = list(facts.notes)
+        placed = []
+        for conversation in facts.conversations:
+            depth, more = depths(conversation.messages)
+            notes.extend(more)
+            placed.append((conversation, depth))
+        position = 0
+        for conversation, depth in placed:
+            self._add_conversation(source, at, position, conversation, depth)
+            position += len(conversation.messages)
+        alone = not facts.conversations and len(facts.acts) == 1
+        self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(facts.acts))
+        self._waiting.extend(_Waiting(source, at, loose) for loose in facts.loose)
+        return notes
+
+    def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:
+        name = f"{source}:{conversation.native_id}"
+        user = self._person(conversation.user)
+        for position, message in enumerate(conversation.messages, first):
+            if message.turn_id in depth:
+                self._rows.append(self._row(source, name, at, position, message, depth, user, conversation))
+        names = [message.turn_id for message in conversation.messages]
+        if any(turn != place(index) for index, turn in enumerate(names)):
+            self._orders[name] = max(self._orders.get(name, []), names, key=lambda order: (len(order), order))
+        if len(self._rows) >= ROWS_AT_A_TIME:
+            self._flush()
+
+    def _row(
+        self,
+        source: str,
+        name: str,
+        at: Place,
+        position: int,
+        message: Message,
+        depth: dict[str, int],
+        user: str | None,
+        conversation: Conversation,
+    ) -> tuple[Any, ...]:
+        return (
+            name,
+            message.turn_id,
+            message.parent_id,
+            depth[message.turn_id],
+            message.role,
+            message.content,
+            message.model,
+            self._person(message.user) or user,
+            message.created_at if message.created_at is not None else conversation.created_at,
+            message.status,
+            None,
+            conversation.topic,
+            source,
+            {"file": at.file, "record": at.record, "position": position},
+            message.preferred,
+        )
+
+    def _person(self, native: str | None) -> str | None:
+        if native is None:
+            return None
+        found = self._people.get(native)
+        if found is None:
+            found = self._people[native] = person_id(native)
+        return found
+
+    def add_plain(self, source: str, file: str, records: Sequence[Record]) -> None:
+        """Take conversations of bare `role` and `content` lines, as `jsonl.plain` picks them, without an object a message."""
+        if not records:
+            return
+        values = [record.value for record in records]
+        messages = list(chain.from_iterable([value["messages"] for value in values]))
+        counts = np.array([len(value["messages"]) for value in values])
+        owner = pa.array(np.repeat(np.arange(len(values)), counts))
+        position = np.arange(len(messages)) - np.repeat(np.cumsum(counts) - counts, counts)
+        places = pa.array([place(index) for index in range(int(counts.max()))], TEXT)
+        roles = pa.array([message["role"] for message in messages], TEXT)
+
+        def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
+            """A column of conversations, repeated for each message."""
+            return pa.array(column, kind).take(owner)
+
+        models = [name_of(value.get("model")) for value in values]
+        model = pa.nulls(len(messages), TEXT)
+        if any(models):
+            model = pc.if_else(pc.equal(roles, "assistant"), spread(models), model)
+        depth = pa.array(position, pa.int32())
+        origin = [_same(file, len(messages)), spread([record.number for record in records], pa.int64()), depth]
+        columns = [
+            spread([f"{source}:{value['id']}" for value in values]),
+            places.take(pa.array(position)),
+            places.take(pa.array(position - 1, mask=position == 0)),
+            depth,
+            roles,
+            pa.array([message["content"] for message in messages], TEXT),
+            model,
+            spread([self._person(name_of(value.get("user_id"))) for value in values]),
+            spread([moment(value.get("created_at")) for value in values], pa.int64()).cast(TIME),
+            _same("", len(messages)),
+            pa.nulls(len(messages), TEXT),
+            spread([topic_of(value) for value in values]),
+            _same(source, len(messages)),
+            pa.StructArray.from_arrays(origin, fields=list(ORIGIN)),
+            _same(False, len(messages), pa.bool_()),
+        ]
+        self._chunks.append(pa.Table.from_arrays(columns, schema=RAW_TURNS))
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._chunks.append(_table(self._rows, RAW_TURNS))
+            self._rows = []
+
+    def turns(self) -> tuple[pa.Table, list[tuple[str, Place, str, str]]]:
+        """All turns, and notes of loose messages that found no place: (format, place, reason, detail). Call once."""
+        notes = self._settle_loose()
+        self._flush()
+        chunks, self._chunks = self._chunks, []
+        return pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table(), notes
+
+    def _settle_loose(self) -> list[tuple[str, Place, str, str]]:
+        """Give messages that came one a record their conversation and depth, through their parents in any file."""
+        if not self._waiting:
+            return []
+        self._flush()
+        notes: list[tuple[str, Place, str, str]] = []
+        waiting = sorted(self._waiting, key=lambda item: (item.source, item.loose.message.turn_id, item.at))
+        by_id = {(item.source, item.loose.message.turn_id): item for item in reversed(waiting)}
+        known = self._known_depths({f"{item.source}:{item.loose.tree}" for item in waiting if item.loose.tree})
+        root: dict[tuple[str, str], tuple[str, int] | None] = {}
+        for item in waiting:
+            found = _climb(item, by_id, known, root)
+            message = item.loose.message
+            if found is None:
+                notes.append((item.source, item.at, "missing_parent", "a message before this one is in no file"))
+                continue
+            tree, depth = found
+            conversation = Conversation(tree, [message])
+            name = f"{item.source}:{tree}"
+            self._rows.append(self._row(item.source, name, item.at, -1, message, {message.turn_id: depth}, None, conversation))
+        return notes
+
+    def _known_depths(self, names: set[str]) -> dict[tuple[str, str], int]:
+        """Depth of every turn so far of the conversations named."""
+        wanted, depth = pa.array(sorted(names), TEXT), dict[tuple[str, str], int]()
+        for chunk in self._chunks:
+            part = chunk.filter(pc.is_in(chunk["conversation_id"], wanted)).select(["conversation_id", "turn_id", "position"])
+            for name, turn, position in zip(*(column.to_pylist() for column in part.columns), strict=True):
+                depth[name, turn] = min(position, depth.get((name, turn), position))
+        return depth
+
+    def feedback(self) -> pa.Table:
+        """All acts; places of messages have become turn ids. Call after everything is added."""
+        rows = [self._act_row(*entry) for entry in self._acts]
+        self._acts = []
+        return _table(rows, Feedback.schema())
+
+    def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
+        name = f"{source}:{act.conversation}"
+        turn, better, worse = (self._turn(name, ref) for ref in (act.turn, act.better, act.worse))
+        annotator = self._person(act.annotator)
+        low, high = act.scale or (None, None)
+        group = None if act.group is None else f"{source}:{act.group}"
+        said = (turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at)
+        parts = (act.native_id,) if act.native_id is not None else (name, *(repr(part) for part in said))
+        return (
+            stable_id(source, *parts),
+            name,
+            turn,
+            act.kind,
+            act.value,
+            low,
+            high,
+            better,
+            worse,
+            group,
+            act.text,
+            annotator,
+            act.annotator_kind,
+            act.created_at,
+            source,
+            {"file": at.file, "record": at.record, "position": position},
+        )
+
+    def _turn(self, conversation: str, ref: str | int | None) -> str | None:
+        """A turn's id; a message's place counts in the order of the log."""
+        if not isinstance(ref, int):
+            return ref
+        order = self._orders.get(conversation)
+        return order[ref] if order and ref < len(order) else place(ref)
+
+
+def _climb(
+    item: _Waiting,
+    by_id: dict[tuple[str, str], _Waiting],
+    known: dict[tuple[str, str], int],
+    root: dict[tuple[str, str], tuple[str, int] | None],
+) -> tuple[str, int] | None:
+    """(conversation, depth) of a loose message; None when the way up ends at a message that is in no file, or goes in circles."""
+    path: dict[tuple[str, str], None] = {}
+    at: _Waiting | None = item
+    found: tuple[str, int] | None = None
+    while at is not None:
+        key = (at.source, at.loose.message.turn_id)
+        if key in root or key in path:
+            found = root.get(key)
+            break
+        path[key] = None
+        parent, tree = at.loose.message.parent_id, at.loose.tree
+        if parent is None:
+            found = (tree or at.loose.message.turn_id, -1)
+            break
+        if tree is not None and (f"{at.source}:{tree}", parent) in known:
+            found = (tree, known[f"{at.source}:{tree}", parent])
+            break
+        at = by_id.get((item.source, parent))
+    for key in reversed(path):
+        found = None if found is None else (found[0], found[1] + 1)
+        root[key] = found
+    return root[item.source, item.loose.message.turn_id]
+
+
+def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), count)
+
+
+def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table; times are whole microseconds."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    arrays = [
+        pa.array(column, pa.int64()).cast(TIME) if field.type == TIME else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)

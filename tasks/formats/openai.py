@@ -1,0 +1,39 @@
+"""OpenAI's training lines: `{"messages": [...]}` without an id, and `{"input", "preferred_output", "non_preferred_output"}`.
+
+The conversation's id is a hash of what it says, so the same line in two files is one conversation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.core.raw import Unreadable
+from tasks.formats.facts import Conversation, Facts, chain, content_id, role_of, text_of
+from tasks.formats.two import Line, two_answers
+
+
+def recognise(record: dict[str, Any]) -> bool:
+    """True for a line of messages without an id, and for a preference line."""
+    if "preferred_output" in record and "non_preferred_output" in record:
+        return isinstance(record.get("input"), dict)
+    return isinstance(record.get("messages"), list) and not record.keys() & {"id", "conversationId", "chat"}
+
+
+def read(record: dict[str, Any]) -> Facts:
+    """One conversation; from a preference line with two answers and the choice between them."""
+    if "preferred_output" in record:
+        prompt = line_of(record["input"].get("messages"))
+        chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
+        return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
+    line = line_of(record["messages"])
+    model = record.get("model")
+    return Facts([Conversation(content_id(line), chain(line, model if isinstance(model, str) else None))])
+
+
+def line_of(messages: object) -> Line:
+    """(role, text) of each message of a list in OpenAI's shape."""
+    if not isinstance(messages, list) or not messages:
+        raise Unreadable("no_messages", "expected a list of messages")
+    if not all(isinstance(message, dict) for message in messages):
+        raise Unreadable("bad_message", "expected every message to be an object")
+    return [(role_of(message.get("role")), text_of(message.get("content"))) for message in messages]

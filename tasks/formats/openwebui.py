@@ -1,0 +1,229 @@
+"""Open WebUI: the chat export (an array or one row a line) and the feedback export with its snapshots.
+
+From a chat: its tree, thumbs and ratings noted on the messages, edits by people, and regenerations: answers of one place
+(`modelIdx`) under one parent, of which one lies on the active path. From a feedback row: the same act (same id, so it is one
+act, not two), and the chat as it was at that moment: the text that was voted on wins over later versions.
+
+An in-place edit keeps the model's text in `originalContent`; so do output filters. It counts as a person's edit only if neither text
+is the beginning or the end of the other (filters add or cut banners and footers) and not every answer of the chat has one.
+Share copies (`user_id` "shared-...") and chats of the application itself (`meta.internal`) are left out, with that reason.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from tasks.core.raw import Unreadable
+from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, number_of, role_of, text_of
+
+DETAILS = re.compile(r"<details\b[^>]*\btype=\"(?:reasoning|tool_calls|code_interpreter)\"[^>]*>.*?</details>\s*", re.DOTALL)
+STARS = (1.0, 10.0)
+THUMB = (-1.0, 1.0)
+Nodes = dict[str, dict[str, Any]]
+
+
+def recognise(record: dict[str, Any]) -> bool:
+    """True for a chat row, and for a feedback row."""
+    if "chat" in record and "id" in record:
+        return isinstance(record["chat"], str) or bool(dictionary(record["chat"]).keys() & {"history", "messages"})
+    return (
+        isinstance(record.get("meta"), dict) and isinstance(record.get("data"), dict) and "type" in record and "chat_id" in record["meta"]
+    )
+
+
+def read(record: dict[str, Any]) -> Facts:
+    """A chat with the acts noted in it, or an act with the chat as it was then."""
+    return _chat(record) if "chat" in record else _feedback(record)
+
+
+def _chat(row: dict[str, Any]) -> Facts:
+    _refuse(row)
+    name = name_of(row.get("id"))
+    if name is None:
+        raise Unreadable("no_id", "expected an id")
+    chat = _decoded(row["chat"])
+    nodes, facts = _nodes(chat), Facts()
+    edits = _edits(nodes)
+    facts.conversations.append(_conversation(name, row, chat, nodes, edits))
+    owner, changed = name_of(row.get("user_id")), moment(row.get("updated_at"))
+    facts.acts.extend(Act(name, "edit", turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit") for turn, text in edits.items())
+    for turn, node in _voted(nodes).items():
+        notes = dictionary(node["annotation"])
+        facts.acts.extend(_acts(name, turn, notes, owner, None, name_of(node.get("feedbackId"))))
+    facts.acts.extend(_regenerated(name, nodes, _active(row, chat, nodes), owner, changed))
+    return facts
+
+
+def _refuse(row: dict[str, Any]) -> None:
+    if str(row.get("user_id") or "").startswith("shared-"):
+        raise Unreadable("shared_copy", "the copy of a chat that was shared")
+    if dictionary(row.get("meta")).get("internal"):
+        raise Unreadable("internal_chat", "a chat of the application itself")
+
+
+def _decoded(value: object) -> dict[str, Any]:
+    """A column that the database keeps as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise Unreadable("not_json", "the text inside chat") from None
+    return dictionary(value)
+
+
+def _nodes(chat: dict[str, Any]) -> Nodes:
+    """The messages by id: the tree of `history`, or else the legacy list, which is one branch."""
+    found = dictionary(chat.get("history")).get("messages")
+    if isinstance(found, dict) and found:
+        return {turn: node for turn, node in found.items() if isinstance(node, dict) and turn}
+    nodes: Nodes = {}
+    listed = chat.get("messages") or []
+    for index, node in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(node, dict):
+            nodes[name_of(node.get("id")) or f"{index:04d}"] = {**node, "parentId": next(reversed(nodes), None)}
+    if not nodes:
+        raise Unreadable("no_messages", "expected messages in the chat's history")
+    return nodes
+
+
+def _text(node: dict[str, Any], key: str = "content") -> str:
+    """The text without folded-in reasoning and tool calls; from `output` when the content holds nothing else."""
+    text = DETAILS.sub("", text_of(node.get(key))).strip()
+    if text or not isinstance(node.get("output"), list):
+        return text
+    items = [item for item in node["output"] if isinstance(item, dict) and item.get("type") == "message"]
+    return "\n".join(filter(None, (text_of(item.get("content")) for item in items))).strip()
+
+
+def _conversation(name: str, row: dict[str, Any], chat: dict[str, Any], nodes: Nodes, edits: dict[str, str]) -> Conversation:
+    messages = [_message(turn, node, turn in edits) for turn, node in nodes.items()]
+    tags = dictionary(row.get("meta")).get("tags") or chat.get("tags") or []
+    tag = tags[0] if isinstance(tags, list) and tags else ""
+    topic = name_of(dictionary(tag).get("name") if isinstance(tag, dict) else tag) or ""
+    return Conversation(name, messages, name_of(row.get("user_id")), topic, moment(row.get("created_at")))
+
+
+def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
+    role = role_of(node.get("role"))
+    status = "error" if node.get("error") else "unfinished" if node.get("done") is False else ""
+    model = (name_of(node.get("selectedModelId")) or name_of(node.get("model"))) if role == "assistant" else None
+    text = _text(node, "originalContent" if edited else "content")
+    return Message(
+        turn, name_of(node.get("parentId")), role, text, model, moment(node.get("timestamp")), status if role == "assistant" else ""
+    )
+
+
+def _edits(nodes: Nodes) -> dict[str, str]:
+    """Answers that a person seems to have rewritten in place, with their text as edited."""
+    answers = {turn: node for turn, node in nodes.items() if node.get("role") == "assistant"}
+    changed = {
+        turn: node for turn, node in answers.items() if node.get("originalContent") and _text(node, "originalContent") != _text(node)
+    }
+    if len(answers) > 1 and len(changed) == len(answers):
+        return {}
+    return {turn: _text(node) for turn, node in changed.items() if _rewritten(_text(node, "originalContent"), _text(node))}
+
+
+def _rewritten(before: str, after: str) -> bool:
+    """Neither is empty, and neither is the beginning or the end of the other."""
+    old, new = " ".join(before.split()), " ".join(after.split())
+    short, long = sorted((old, new), key=len)
+    return bool(short) and not long.startswith(short) and not long.endswith(short)
+
+
+def _voted(nodes: Nodes) -> Nodes:
+    """Annotated answers; of several with one feedback id ("save as copy" once inherited it) the earliest."""
+    chosen: dict[str, str] = {}
+    for turn, node in sorted(nodes.items(), key=lambda item: (moment(item[1].get("timestamp")) or 0, item[0])):
+        if isinstance(node.get("annotation"), dict) and node.get("role") == "assistant":
+            chosen.setdefault(name_of(node.get("feedbackId")) or f"/{turn}", turn)
+    return {turn: nodes[turn] for turn in chosen.values()}
+
+
+def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, when: int | None, feedback_id: str | None) -> list[Act]:
+    """A thumb and a rating, as far as they were given; an undecided thumb (0) is none."""
+    base = feedback_id or f"{chat}/{turn}/annotation"
+    comment = name_of(notes.get("comment")) or name_of(notes.get("reason"))
+    acts = []
+    if (thumb := number_of(notes.get("rating"))) in (1.0, -1.0):
+        acts.append(Act(chat, "thumb", turn, thumb, THUMB, text=comment, annotator=who, created_at=when, native_id=base))
+    stars = number_of(dictionary(notes.get("details")).get("rating"))
+    if stars is not None and STARS[0] <= stars <= STARS[1]:
+        acts.append(Act(chat, "rating", turn, stars, STARS, annotator=who, created_at=when, native_id=f"{base}/rating"))
+    return acts
+
+
+def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]:
+    """The messages of the branch that is shown: up from the current one, or else from the newest leaf."""
+    current = name_of(row.get("current_message_id")) or name_of(dictionary(chat.get("history")).get("currentId"))
+    if current not in nodes:
+        parents = {node.get("parentId") for node in nodes.values()}
+        leaves = [turn for turn in nodes if turn not in parents]
+        current = max(leaves, key=lambda turn: (moment(nodes[turn].get("timestamp")) or 0, turn), default=None)
+    path: set[str] = set()
+    while current in nodes and current not in path:
+        path.add(current)
+        current = name_of(nodes[current].get("parentId"))
+    return path
+
+
+def _regenerated(chat: str, nodes: Nodes, active: set[str], who: str | None, when: int | None) -> list[Act]:
+    """The answer that stayed on the active path against each one that was rolled again in its place."""
+    places: dict[tuple[Any, ...], list[str]] = {}
+    for turn, node in nodes.items():
+        if node.get("role") == "assistant" and not node.get("error") and node.get("done") is not False and _text(node):
+            slot = node["modelIdx"] if node.get("modelIdx") is not None else name_of(node.get("model"))
+            places.setdefault((name_of(node.get("parentId")), str(slot)), []).append(turn)
+    acts = []
+    for (parent, _), turns in places.items():
+        kept = [turn for turn in turns if turn in active]
+        if parent is None or len(kept) != 1:
+            continue
+        for other in turns:
+            if other != kept[0]:  # one id for the two, whoever is kept: a later export corrects an earlier one
+                both = "/".join(sorted((kept[0], other)))
+                fact = Act(chat, "regenerate", better=kept[0], worse=other, annotator=who, created_at=when)
+                fact.native_id = f"{chat}/{both}/regenerate"
+                acts.append(fact)
+    return acts
+
+
+def _feedback(row: dict[str, Any]) -> Facts:
+    meta = row["meta"]
+    chat_id, turn = name_of(meta.get("chat_id")), name_of(meta.get("message_id"))
+    if chat_id is None or turn is None:
+        raise Unreadable("no_target", "expected meta.chat_id and meta.message_id")
+    when = moment(row.get("updated_at")) or moment(row.get("created_at"))
+    owner = name_of(row.get("user_id"))
+    facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, when, name_of(row.get("id"))))
+    if not facts.acts:
+        facts.notes.append(("no_rating", "expected data.rating 1 or -1, or data.details.rating 1 to 10"))
+    then = dictionary(dictionary(row.get("snapshot")).get("chat"))
+    if dictionary(_decoded(then.get("chat", {}))).get("history"):
+        _add_snapshot(facts, {**then, "user_id": owner}, chat_id, turn, when)
+    return facts
+
+
+def _add_snapshot(facts: Facts, then: dict[str, Any], chat_id: str, turn: str, when: int | None) -> None:
+    """The chat at the time of the vote, when the snapshot holds the voted answer and all that led to it."""
+    chat = _decoded(then["chat"])
+    found = dictionary(dictionary(chat.get("history")).get("messages"))
+    nodes = {name: node for name, node in found.items() if isinstance(node, dict)}
+    path = _active({"current_message_id": turn}, {}, nodes) if turn in nodes else set()
+    whole = bool(path) and all(name_of(nodes[name].get("parentId")) in {*nodes, None} for name in path)
+    if not whole:
+        if not path:
+            facts.notes.append(("incomplete_snapshot", "the snapshot lacks the voted answer"))
+            return
+        voted = _message(turn, nodes[turn], edited=False)  # the messages before it come from the chat export
+        voted.preferred = True
+        facts.loose.append(Loose(voted, chat_id))
+        return
+    conversation = _conversation(chat_id, then, chat, nodes, {})
+    for message in conversation.messages:
+        message.preferred = message.turn_id == turn
+    facts.conversations.append(conversation)
+    facts.acts.extend(_regenerated(chat_id, nodes, _active(then, chat, nodes), name_of(then.get("user_id")), when))

@@ -1,0 +1,130 @@
+"""Exports overlap: the same turn or act may be there several times. One stays, the others say why they go.
+
+In: all turns and all acts as the readers gave them. Out: the same rows with `dropped`: null, `repeated` (says the same
+as the one kept) or `conflicting` (another version of it). Which one stays never depends on names or order of files:
+the text that a vote was about, then the newest record (its newest message), then the larger, then by hash of content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.ids import stable_id
+from tasks.core.tables import TEXT
+
+REPEATED, CONFLICTING = "repeated", "conflicting"
+# What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
+SAID = ("parent_id", "role", "content", "status")
+AROUND = ("model", "user_id", "created_at", "topic")
+JUDGED = ("conversation_id", "turn_id", "kind", "value", "better", "worse", "text")
+Row = dict[str, Any]
+
+
+def settle_turns(turns: pa.Table) -> pa.Table:
+    """The turns with `dropped`; only conversations that occur in more than one record are looked at row by row."""
+    several = _in_several_records(turns)
+    if not several.any():
+        return turns.append_column("dropped", pa.nulls(len(turns), TEXT))
+    rows = turns.filter(pa.array(several)).to_pylist()
+    settled = pa.Table.from_pylist(_settle_turns(rows), schema=turns.schema.append(pa.field("dropped", TEXT)))
+    rest = turns.filter(pa.array(~several))
+    return pa.concat_tables([rest.append_column("dropped", pa.nulls(len(rest), TEXT)), settled])
+
+
+def _in_several_records(turns: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Mask of the rows whose conversation is told by more than one record."""
+    if len(turns) == 0:
+        return np.zeros(0, dtype=bool)
+    names = _codes(turns["conversation_id"])
+    origin = pc.struct_field(turns["origin"], "record").to_numpy(), _codes(pc.struct_field(turns["origin"], "file"))
+    starts = np.ones(len(names), dtype=bool)  # where another record, or another conversation, begins
+    starts[1:] = (names[1:] != names[:-1]) | (origin[0][1:] != origin[0][:-1]) | (origin[1][1:] != origin[1][:-1])
+    several: np.ndarray[Any, np.dtype[np.bool_]] = (np.bincount(names[starts]) > 1)[names]
+    return several
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """A number for each distinct text."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes: np.ndarray[Any, np.dtype[np.int64]] = encoded.indices.to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _settle_turns(rows: list[Row]) -> list[Row]:
+    records: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        records.setdefault((row["conversation_id"], row["origin"]["file"], row["origin"]["record"]), []).append(row)
+    rank = {key: _record_rank(told) for key, told in records.items()}
+    copies: dict[tuple[str, str], list[Row]] = {}
+    for (name, file, record), told in records.items():
+        for row in told:
+            row["rank"] = (not row["preferred"], *rank[name, file, record], _said(row), file, record)
+            copies.setdefault((name, row["turn_id"]), []).append(row)
+    for same in copies.values():
+        _settle_copies(same)
+    return rows
+
+
+def _record_rank(told: Iterable[Row]) -> tuple[float, int, str]:
+    """Newest first, then the one with most messages, then any fixed order."""
+    rows = sorted(told, key=lambda row: str(row["turn_id"]))
+    newest = max((row["created_at"].timestamp() for row in rows if row["created_at"] is not None), default=0.0)
+    return -newest, -len(rows), stable_id(*(part for row in rows for part in (row["turn_id"], _said(row))))
+
+
+def _said(row: Row) -> str:
+    return stable_id(*(repr(row[name]) for name in SAID))
+
+
+def _settle_copies(same: list[Row]) -> None:
+    """Mark all but one copy of a turn; what the one lacks around it, it takes from the best copy that has it."""
+    same.sort(key=lambda row: row["rank"])
+    kept, said = same[0], _said(same[0])
+    equal = [row for row in same if _said(row) == said]
+    kept["position"] = min(row["position"] for row in equal)
+    for name in AROUND:
+        kept[name] = next((row[name] for row in same if row[name] not in (None, "")), kept[name])
+    kept["origin"], first = min((row["origin"] for row in equal), key=_where), kept["origin"]
+    for row in same[1:]:
+        if row["origin"] == kept["origin"]:
+            row["origin"] = first
+        row["dropped"] = REPEATED if _said(row) == said else CONFLICTING
+
+
+def _where(origin: Row) -> tuple[str, int, int]:
+    return origin["file"], origin["record"], origin["position"]
+
+
+def settle_acts(acts: pa.Table) -> pa.Table:
+    """The acts with `dropped`: of several with one id the newest stays, then the first by hash of content."""
+    counts = acts.group_by("feedback_id").aggregate([([], "count_all")])
+    several = counts.filter(pc.greater(counts["count_all"], 1))["feedback_id"]
+    mask = pc.is_in(acts["feedback_id"], several)
+    rest = acts.filter(pc.invert(mask))
+    rest = rest.append_column("dropped", pa.nulls(len(rest), TEXT))
+    if not len(several):
+        return rest
+    copies: dict[str, list[Row]] = {}
+    for row in acts.filter(mask).to_pylist():
+        copies.setdefault(row["feedback_id"], []).append(row)
+    for same in copies.values():
+        _settle_acts(same)
+    rows = [row for same in copies.values() for row in same]
+    return pa.concat_tables([rest, pa.Table.from_pylist(rows, schema=rest.schema)])
+
+
+def _settle_acts(same: list[Row]) -> None:
+    def rank(row: Row) -> tuple[Any, ...]:
+        when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
+        return -when, stable_id(*(repr(row[name]) for name in row if name != "origin")), *_where(row["origin"])
+
+    same.sort(key=rank)
+    kept = same[0]
+    said = [kept[name] for name in JUDGED]
+    for row in same[1:]:
+        row["dropped"] = REPEATED if [row[name] for name in JUDGED] == said else CONFLICTING

@@ -1,0 +1,30 @@
+"""ShareGPT: `{"id", "conversations": [{"from": "human" | "gpt" | "system" | ..., "value"}]}`, also with `items`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.core.raw import Unreadable
+from tasks.formats.facts import Conversation, Facts, chain, content_id, name_of, role_of, text_of
+
+
+def recognise(record: dict[str, Any]) -> bool:
+    """True for a list of `from` and `value`."""
+    turns = _turns(record)
+    return bool(turns) and isinstance(turns[0], dict) and "from" in turns[0] and "value" in turns[0]
+
+
+def read(record: dict[str, Any]) -> Facts:
+    """One conversation, a line of messages."""
+    turns = _turns(record)
+    if not turns or not all(isinstance(turn, dict) for turn in turns):
+        raise Unreadable("no_messages", "expected a list of objects with `from` and `value`")
+    line = [(role_of(turn.get("from")), text_of(turn.get("value"))) for turn in turns]
+    model = record.get("model")
+    messages = chain(line, model if isinstance(model, str) else None)
+    return Facts([Conversation(name_of(record.get("id")) or content_id(line), messages)])
+
+
+def _turns(record: dict[str, Any]) -> list[Any]:
+    turns = record.get("conversations", record.get("items"))
+    return turns if isinstance(turns, list) else []
