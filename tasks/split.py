@@ -8,8 +8,8 @@ where it is when other data comes. Three rules on top of the hash:
 - a component larger than the whole split that its hash names goes to train;
 - where there are as many components as splits, none stays empty: it takes the smallest component of the split that has most;
 - a component above `largest_component` is reported with the key that ties it, and `on_giant` says what happens: `error` stops,
-  `keep` goes on, `untie_weakest` gives up, inside that component alone, the ties over users, then over first user turns,
-  then over near-equality, then over conversations, until it is small enough, and reports what now lies in two splits.
+  `keep` goes on, `untie_weakest` gives up, inside that component alone, the ties over users (of the users met most often first),
+  then over first user turns, near-equality and conversations, until it is small enough, and reports what now lies in two splits.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.evidence import ties
-from tasks.evidence.lists import flat, nest, owners
-from tasks.evidence.ties import Edges, Rows
+from tasks.evidence.lists import Rows, flat, nest, owners
+from tasks.evidence.ties import Edges
 from tasks.similar.text import fold, normalise
 
 WRITES = ("candidates",)
@@ -110,30 +110,23 @@ def said_by_users(prompts: daft.Series) -> pa.Array:
 
 def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> tuple[dict[str, Edges], Rows]:
     """Edges and labels in which no component is a giant, as far as `on_giant` says."""
-    labels = ties.components(rows, *edges.values())
+    limit = params.largest_component * rows
     for key in ties.KEYS:
-        giant, size = largest(labels)
-        if size <= params.largest_component * rows:
-            break
-        inside = labels[edges[key][0]] == giant
-        if not inside.any():
+        labels = ties.components(rows, *edges.values())
+        giant, size = ties.largest(labels)
+        inside = int((labels[edges[key].left] == giant).sum())
+        if size <= limit or not inside:
             continue
-        found = f"one component with {size} of {rows} rows, tied by {key} ({int(inside.sum())} ties)"
+        found = f"one component with {size} of {rows} rows, tied by {key} ({inside} ties)"
         expected = f"at most {params.largest_component:.0%} of the rows (split.largest_component)"
         if params.on_giant == "error":
             raise UserError("split", found, expected, "set split.on_giant to untie_weakest or keep")
-        warnings.warn(f"{found}; {'kept' if params.on_giant == 'keep' else f'its ties by {key} are given up'}", stacklevel=2)
         if params.on_giant == "keep":
+            warnings.warn(f"{found}; kept", stacklevel=2)
             break
-        edges[key] = (edges[key][0][~inside], edges[key][1][~inside])
-        labels = ties.components(rows, *edges.values())
-    return edges, labels
-
-
-def largest(labels: Rows) -> tuple[int, int]:
-    """Label and size of the largest component."""
-    sizes = np.bincount(labels, minlength=1)
-    return int(sizes.argmax()), int(sizes.max())
+        edges, given_up = ties.untie(edges, key, rows, limit)
+        warnings.warn(f"{found}; {given_up} of them given up, those of the commonest first", stacklevel=2)
+    return edges, ties.components(rows, *edges.values())
 
 
 def place(ids: list[str], labels: Rows, params: Params) -> Rows:

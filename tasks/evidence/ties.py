@@ -10,22 +10,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tasks.core.tables import TEXT, TEXTS
-from tasks.evidence.lists import flat, lengths, owners
-
-Rows = npt.NDArray[np.int64]
-Edges = tuple[Rows, Rows]
+from tasks.evidence.lists import Mask, Rows, flat, lengths, owners
 
 FACTS = pa.schema([("prompt_id", TEXT), ("asked", TEXT), ("opening", TEXT), ("conversations", TEXTS), ("users", TEXTS)])
 # Weakest first: the order in which ties are given up when they would hold too much together. That equal prompts stay
 # together is no tie that could be given up: they are one row.
 KEYS = ("user", "opening", "near", "conversation")
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Ties between rows, each with the number of rows that share its key (2 where there is no key)."""
+
+    left: Rows
+    right: Rows
+    shared_by: Rows
+
+    def where(self, mask: Mask) -> Edges:
+        """Those that the mask keeps."""
+        return Edges(self.left[mask], self.right[mask], self.shared_by[mask])
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def distinct_conversations(openings: Rows, conversations: pa.Array) -> Rows:
     return np.bincount(pairs[0], minlength=int(openings.max()) + 1)
 
 
-def members(lists: pa.Array, left_out: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
+def members(lists: pa.Array, left_out: Mask) -> tuple[Rows, Rows]:
     """(key number, row) of every element of the lists, without the rows left out."""
     codes = pc.dictionary_encode(pc.list_flatten(lists)).indices.to_numpy(zero_copy_only=False).astype(np.int64)
     rows = owners(lists)
@@ -80,15 +89,39 @@ def chain(keys: Rows, rows: Rows) -> Edges:
     order = np.lexsort((rows, keys))
     keys, rows = keys[order], rows[order]
     same = np.flatnonzero(keys[1:] == keys[:-1])
-    return rows[same], rows[same + 1]
+    return Edges(rows[same], rows[same + 1], np.bincount(keys)[keys[same]])
 
 
 def components(count: int, *edges: Edges) -> Rows:
     """A label for each row: the smallest row number of its component."""
-    left = np.concatenate([part[0] for part in edges])
-    right = np.concatenate([part[1] for part in edges])
+    left = np.concatenate([part.left for part in edges])
+    right = np.concatenate([part.right for part in edges])
     graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     smallest = np.full(count, count)
     np.minimum.at(smallest, labels, np.arange(count))
     return np.asarray(smallest[labels])
+
+
+def largest(labels: Rows) -> tuple[int, int]:
+    """Label and size of the largest component."""
+    sizes = np.bincount(labels, minlength=1)
+    return int(sizes.argmax()), int(sizes.max())
+
+
+def untie(edges: dict[str, Edges], key: str, count: int, limit: float) -> tuple[dict[str, Edges], int]:
+    """Give up ties of one key inside the largest component until it has at most `limit` rows; also how many were given up.
+
+    Those of the commonest values go first; when the key ties nothing there any more, the component stays as it is.
+    """
+    given_up = 0
+    while True:
+        labels = components(count, *edges.values())
+        giant, size = largest(labels)
+        inside = labels[edges[key].left] == giant
+        if size <= limit or not inside.any():
+            return edges, given_up
+        sharing = edges[key].shared_by
+        gone = inside & (sharing > sharing[inside].max() // 2)
+        given_up += int(gone.sum())
+        edges = {**edges, key: edges[key].where(~gone)}

@@ -1,0 +1,296 @@
+"""Claims about `aggregate`: what becomes a candidate, what becomes a vote, and why the rest does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks import aggregate
+from tasks.core.ids import stable_id
+from tasks.core.ledger import Account
+from tasks.evidence import identity
+from tasks.evidence.acts import KINDS
+from tests.chatlog import ChatLog, accounts, dropped
+
+
+def run(log: ChatLog, unjudged: str = "none", shuffle: int | None = None) -> dict[str, Account]:
+    tables = log.tables(shuffle)
+    return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate({"unjudged": unjudged})), tables)
+
+
+def candidates(log: ChatLog, unjudged: str = "none") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = run(log, unjudged)["candidates"].kept.to_pylist()
+    return rows
+
+
+def reasons(log: ChatLog) -> dict[str, str]:
+    return dropped(run(log)["feedback"])
+
+
+@pytest.fixture
+def two_answers() -> ChatLog:
+    """One question with two answers, a1 and a2, and the question after the first."""
+    log = ChatLog()
+    log.say("c/u0", "How long do I boil rice?")
+    log.say("c/a1", "Twelve minutes.", after="u0", model="m1")
+    log.say("c/a2", "An hour.", after="u0", model="m2")
+    log.say("c/u3", "Thanks! And pasta?", after="a1")
+    log.say("c/a4", "Ten minutes.", after="u3")
+    return log
+
+
+def test_prompt_goes_from_the_root_to_the_turn_before_the_answer(two_answers: ChatLog) -> None:
+    two_answers.act("thumb", "c/a4", 1)
+    (row,) = candidates(two_answers)
+    assert [message["content"] for message in row["prompt"]] == ["How long do I boil rice?", "Twelve minutes.", "Thanks! And pasta?"]
+    assert [message["role"] for message in row["prompt"]] == ["user", "assistant", "user"]
+    assert row["prompt_id"] == identity.prompt_id(row["prompt"])
+    assert (row["split"], row["cluster_id"], row["weight"], row["augmented_from"]) == ("", "", 1.0, None)
+
+
+def test_system_turn_belongs_to_the_prompt() -> None:
+    log = ChatLog()
+    log.say("c/s0", "Be brief.")
+    log.say("c/u1", "Hi", after="s0")
+    log.say("c/a2", "Hello", after="u1")
+    log.act("thumb", "c/a2", 1)
+    assert [message["role"] for message in candidates(log)[0]["prompt"]] == ["system", "user"]
+
+
+def test_answer_after_a_tool_has_the_tool_in_its_prompt() -> None:
+    log = ChatLog()
+    log.say("c/u0", "Weather?")
+    log.say("c/a1", "calling", after="u0")
+    log.say("c/t2", "sunny", after="a1")
+    log.say("c/a3", "It is sunny.", after="t2")
+    log.act("thumb", "c/a3", 1)
+    (row,) = candidates(log)
+    assert row["prompt"][-1] == {"role": "tool", "content": "sunny"}
+
+
+def test_equal_prompts_and_equal_answers_of_several_conversations_are_one() -> None:
+    log = ChatLog()
+    log.chat("c1", "Hello  there", "Hi!", user_id="p1")
+    log.chat("c2", "hello there ", "HI!", user_id="p2")
+    log.act("thumb", "c1/a1", 1, annotator="p1")
+    log.act("thumb", "c2/a1", -1, annotator="p3")
+    (row,) = candidates(log)
+    (response,) = row["responses"]
+    assert response["turns"] == ["c1/a1", "c2/a1"]
+    assert (response["ups"], response["downs"]) == (1, 1)
+    assert row["conversations"] == ["c1", "c2"]
+    assert row["users"] == ["p1", "p2", "p3"]
+    assert row["prompt"][0]["content"] == "Hello  there", "as the first conversation spells it"
+    assert response["response_id"] == identity.response_id(row["prompt_id"], "hi!")
+
+
+def test_all_answers_to_a_judged_prompt_are_candidates(two_answers: ChatLog) -> None:
+    two_answers.act("thumb", "c/a1", 1)
+    (row,) = candidates(two_answers)
+    assert sorted((r["content"], r["model"], r["written_by"]) for r in row["responses"]) == [
+        ("An hour.", "m2", "model"),
+        ("Twelve minutes.", "m1", "model"),
+    ]
+
+
+def test_ratings_are_put_on_one_scale(two_answers: ChatLog) -> None:
+    two_answers.act("rating", "c/a1", 5)
+    two_answers.act("rating", "c/a1", 4, scale_min=0.0, scale_max=10.0)
+    two_answers.act("rating", "c/a2", 1)
+    (row,) = candidates(two_answers)
+    scores = {response["content"]: (response["score"], response["ratings"]) for response in row["responses"]}
+    assert scores == {"Twelve minutes.": (0.7, 2), "An hour.": (0.0, 1)}
+    assert sorted(vote["value"] for vote in row["votes"]) == [0.0, 0.4, 1.0]
+
+
+def test_unrated_answer_has_no_score(two_answers: ChatLog) -> None:
+    two_answers.act("thumb", "c/a1", 1)
+    assert {response["score"] for response in candidates(two_answers)[0]["responses"]} == {None}
+
+
+def test_edit_becomes_an_answer_written_by_a_person(two_answers: ChatLog) -> None:
+    two_answers.act("edit", "c/a2", text="Twelve to fifteen minutes.")
+    (row,) = candidates(two_answers)
+    names = {response["content"]: response for response in row["responses"]}
+    mine = names["Twelve to fifteen minutes."]
+    assert (mine["written_by"], mine["turns"], mine["model"]) == ("person", [], None)
+    (vote,) = row["votes"]
+    assert (vote["better"], vote["worse"]) == (mine["response_id"], names["An hour."]["response_id"])
+
+
+def test_edit_to_what_a_model_said_is_that_answer(two_answers: ChatLog) -> None:
+    two_answers.act("edit", "c/a2", text="twelve minutes.")
+    (row,) = candidates(two_answers)
+    assert sorted(response["written_by"] for response in row["responses"]) == ["model", "model"]
+
+
+def test_edit_kept_as_a_turn_of_its_own(two_answers: ChatLog) -> None:
+    two_answers.act("edit", "c", better="a1", worse="a2")
+    (row,) = candidates(two_answers)
+    assert row["evidence"] == "edit"
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "thumb": {"place": "c/a1", "value": -1},
+    "rating": {"place": "c/a1", "value": 3},
+    "ranking": {"place": "c/a1", "value": 0, "group": "g"},
+    "choice": {"place": "c", "value": 0, "better": "a1", "worse": "a2"},
+    "edit": {"place": "c/a1", "text": "Eleven minutes."},
+    "regenerate": {"place": "c", "better": "a2", "worse": "a1"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_becomes_a_vote(two_answers: ChatLog, kind: str) -> None:
+    two_answers.act(kind, **EXAMPLES[kind])
+    (row,) = candidates(two_answers)
+    (vote,) = row["votes"]
+    assert (vote["kind"], row["evidence"], vote["origin"]) == (kind, kind, "1111111111111111:0:-1")
+    assert vote["group"] == EXAMPLES[kind].get("group", "f000")
+    ids = {response["response_id"] for response in row["responses"]}
+    assert {vote[name] for name in ("response_id", "better", "worse")} - {None} <= ids
+
+
+@pytest.mark.parametrize(
+    ("reason", "act"),
+    [
+        ("unknown_kind", {"kind": "applause", "place": "c/a1"}),
+        ("not_used", {"kind": "report", "place": "c/a1"}),
+        ("not_used", {"kind": "copy", "place": "c/nowhere"}),
+        ("off_scale", {"kind": "thumb", "place": "c/a1", "value": 0}),
+        ("off_scale", {"kind": "thumb", "place": "c/a1"}),
+        ("off_scale", {"kind": "rating", "place": "c/a1", "value": 10}),
+        ("off_scale", {"kind": "rating", "place": "c/a1", "value": 3, "scale_max": None}),
+        ("off_scale", {"kind": "rating", "place": "c/a1", "value": 1, "scale_max": 1.0}),
+        ("off_scale", {"kind": "ranking", "place": "c/a1", "value": 0.5, "group": "g"}),
+        ("off_scale", {"kind": "choice", "place": "c", "value": 2, "better": "a1", "worse": "a2"}),
+        ("no_such_turn", {"kind": "thumb", "place": "c/a9", "value": 1}),
+        ("no_such_turn", {"kind": "thumb", "place": "c", "value": 1}),
+        ("no_such_turn", {"kind": "thumb", "place": "elsewhere/a1", "value": 1}),
+        ("no_such_turn", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a9"}),
+        ("no_such_turn", {"kind": "choice", "place": "c", "value": 1, "better": "a1"}),
+        ("no_such_turn", {"kind": "edit", "place": "c", "text": "x"}),
+        ("not_an_answer", {"kind": "thumb", "place": "c/u0", "value": 1}),
+        ("no_text", {"kind": "thumb", "place": "c/a5", "value": 1}),
+        ("no_text", {"kind": "edit", "place": "c/a1", "text": " \n"}),
+        ("no_text", {"kind": "edit", "place": "c/a1"}),
+        ("no_prompt", {"kind": "thumb", "place": "c/a6", "value": 1}),
+        ("no_prompt", {"kind": "thumb", "place": "c/a8", "value": 1}),
+        ("different_prompts", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a4"}),
+        ("different_prompts", {"kind": "regenerate", "place": "c", "better": "a4", "worse": "a1"}),
+        ("no_change", {"kind": "edit", "place": "c/a1", "text": "twelve  minutes."}),
+        ("same_answer", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a1"}),
+        ("same_answer", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a10"}),
+    ],
+)
+def test_an_act_that_is_no_vote_is_dropped_with_the_reason(two_answers: ChatLog, reason: str, act: dict[str, Any]) -> None:
+    two_answers.say("c/a5", " ", after="u0")
+    two_answers.say("c/a6", "I go on.", after="a1")
+    two_answers.say("c/s7", "Change your manners.", after="a1")
+    two_answers.say("c/u7", "So?", after="s7")
+    two_answers.say("c/a8", "So.", after="u7")
+    two_answers.say("c/a10", "twelve minutes. ", after="u0")
+    name = two_answers.act(**act)
+    assert reasons(two_answers) == {name: reason}
+
+
+def test_later_act_of_the_same_person_supersedes_the_earlier(two_answers: ChatLog) -> None:
+    first = two_answers.act("thumb", "c/a1", 1, annotator="p", minute=1)
+    two_answers.act("thumb", "c/a1", -1, annotator="p", minute=5)
+    two_answers.act("rating", "c/a1", 3, annotator="p", minute=2)
+    two_answers.act("thumb", "c/a2", 1, annotator="p", minute=2)
+    two_answers.act("thumb", "c/a1", 1, annotator="q", minute=0)
+    assert reasons(two_answers) == {first: "superseded"}
+
+
+def test_later_choice_between_the_same_two_supersedes_whichever_way_round(two_answers: ChatLog) -> None:
+    two_answers.act("choice", "c", 1, better="a1", worse="a2", annotator="p", minute=9, feedback_id="f1")
+    two_answers.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3, feedback_id="f2")
+    assert reasons(two_answers) == {"f2": "superseded"}
+
+
+def test_act_that_cannot_count_supersedes_nothing(two_answers: ChatLog) -> None:
+    two_answers.act("thumb", "c/a1", 1, annotator="p", minute=1, feedback_id="f1")
+    two_answers.act("thumb", "c/a1", 7, annotator="p", minute=2, feedback_id="f2")
+    assert reasons(two_answers) == {"f2": "off_scale"}
+
+
+def test_acts_of_unknown_people_all_count(two_answers: ChatLog) -> None:
+    two_answers.act("thumb", "c/a1", 1)
+    two_answers.act("thumb", "c/a1", 1)
+    assert reasons(two_answers) == {}
+    assert max(response["ups"] for response in candidates(two_answers)[0]["responses"]) == 2
+
+
+def test_one_ranking_places_an_answer_once(two_answers: ChatLog) -> None:
+    two_answers.say("c/a9", "An  hour.", after="u0")
+    two_answers.act("ranking", "c/a2", 0, group="g", feedback_id="z")
+    two_answers.act("ranking", "c/a1", 1, group="g", feedback_id="y")
+    two_answers.act("ranking", "c/a9", 2, group="g", feedback_id="x")
+    assert reasons(two_answers) == {"x": "same_answer"}
+
+
+@pytest.mark.parametrize(("unjudged", "prompts"), [("none", 1), ("opening", 2), ("all", 3)])
+def test_which_prompts_without_votes_are_kept(unjudged: str, prompts: int) -> None:
+    log = ChatLog()
+    log.chat("c1", "one", "1", "two", "2")
+    log.chat("c2", "three", "3")
+    log.act("thumb", "c1/a1", 1)
+    rows = candidates(log, unjudged)
+    assert len(rows) == prompts
+    assert sorted({row["evidence"] for row in rows}) == (["thumb"] if prompts == 1 else ["none", "thumb"])
+
+
+def test_turns_are_kept_where_a_candidate_holds_them(two_answers: ChatLog) -> None:
+    two_answers.say("c/u5", "Bye", after="a4")
+    two_answers.act("thumb", "c/a1", 1)
+    account = run(two_answers)["turns"]
+    assert account.kept["turn_id"].to_pylist() == ["u0", "a1", "a2"]
+    gone = dict(zip(account.dropped["turn_id"].to_pylist(), account.dropped["dropped"].to_pylist(), strict=True))
+    assert gone == {"u3": "no_evidence", "a4": "no_evidence", "u5": "not_an_answer_path"}
+
+
+def test_strata_are_the_most_frequent_then_the_smallest() -> None:
+    log = ChatLog()
+    for number, (language, topic) in enumerate([("fr", "b"), ("de", "a"), ("de", "")]):
+        log.chat(f"c{number}", "Hi", f"answer {number}", language=language, topic=topic)
+        log.act("thumb", f"c{number}/a1", 1)
+    (row,) = candidates(log)
+    assert (row["language"], row["topic"], row["source"]) == ("de", "", "jsonl")
+
+
+def test_unknown_language_is_und() -> None:
+    log = ChatLog()
+    log.chat("c", "Hi", "Hello", language=None)
+    log.act("thumb", "c/a1", 1)
+    assert candidates(log)[0]["language"] == "und"
+
+
+def test_evidence_names_the_strongest_kind(two_answers: ChatLog) -> None:
+    two_answers.act("thumb", "c/a1", 1)
+    two_answers.act("choice", "c", 1, better="a1", worse="a2")
+    two_answers.act("rating", "c/a1", 1)
+    assert candidates(two_answers)[0]["evidence"] == "choice"
+
+
+def test_missing_parent_breaks_the_path(two_answers: ChatLog) -> None:
+    two_answers.turns = [row for row in two_answers.turns if row["turn_id"] != "a1"]
+    name = two_answers.act("thumb", "c/a4", 1)
+    assert reasons(two_answers) == {name: "no_prompt"}
+
+
+def test_empty_log_gives_empty_candidates() -> None:
+    log = ChatLog()
+    log.act("thumb", "c/a1", 1)
+    result = run(log, "opening")
+    assert len(result["candidates"].kept) == 0
+    assert result["feedback"].reasons == {"no_such_turn": 1}
+
+
+def test_ids_do_not_depend_on_spelling() -> None:
+    first = [{"role": "user", "content": "Caf\u00e9  one"}]
+    second = [{"role": "user", "content": "cafe\u0301 ONE\n"}]
+    assert identity.prompt_id(first) == identity.prompt_id(second)
+    assert identity.prompt_id(first) != identity.prompt_id([{"role": "system", "content": "Caf\u00e9 one"}])
+    assert identity.response_id("p", "Yes") == stable_id("p", "yes")

@@ -1,0 +1,199 @@
+"""Claims about `split`: what stays together, what is said when it cannot, and that nothing else moves."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from typing import Any
+
+import daft
+import pyarrow as pa
+import pytest
+
+from tasks import split
+from tasks.core.errors import UserError
+from tasks.core.ids import stable_id
+from tasks.core.params import load
+from tasks.core.tables import Candidates
+from tests.chatlog import Row, accounts
+
+DEFAULTS: Row = {
+    "train": 0.6,
+    "validation": 0.2,
+    "test": 0.2,
+    "popular": 3,
+    "largest_component": 0.5,
+    "on_giant": "untie_weakest",
+    "near_words": 3,
+    "near_similarity": 0.7,
+}
+WORDS = list("abcdefghijklmnopqrst")
+
+
+def text(number: int) -> str:
+    """A sentence that is near no other."""
+    return " ".join(WORDS[int(digit, 16)] for digit in stable_id(str(number)))
+
+
+def prompt(number: int, *said: str, **more: Any) -> Row:
+    """A candidate that asks `said`, in a conversation of its own unless told otherwise."""
+    turns = [
+        {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content}
+        for place, content in enumerate(said or (text(number),))
+    ]
+    row: Row = dict.fromkeys(Candidates.names())
+    lists: Row = {"responses": [], "votes": [], "users": [], "origins": [], "conversations": [f"c{number}"]}
+    return row | lists | {"prompt_id": stable_id("p", str(number)), "prompt": turns, "cluster_id": "", "split": "", "weight": 1.0} | more
+
+
+def run(rows: list[Row], **changes: Any) -> tuple[dict[str, Row], list[str]]:
+    """Rows by prompt id, and what the stage said."""
+    tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", UserWarning)
+        result = accounts("split", split.run(tables, split.Params.model_validate(DEFAULTS | changes)), tables)
+    return {row["prompt_id"]: row for row in result["candidates"].kept.to_pylist()}, [str(warning.message) for warning in heard]
+
+
+def sides(rows: list[Row], *numbers: int, **changes: Any) -> set[str]:
+    """The splits in which the prompts with these numbers lie."""
+    placed, _ = run(rows, **changes)
+    return {placed[stable_id("p", str(number))]["split"] for number in numbers}
+
+
+MANY = [prompt(number) for number in range(100, 160)]
+
+
+@pytest.mark.parametrize(
+    "ties",
+    [
+        {"users": ["someone"]},
+        {"conversations": ["shared"]},
+        {"said": ("An opening that is shared", "answer", "and more")},
+        {"near": "the quick brown fox jumps over the lazy dog near the river bank every single morning before sunrise number"},
+    ],
+    ids=["user", "conversation", "opening", "near"],
+)
+def test_what_is_tied_stays_together(ties: Row) -> None:
+    rows = list(MANY)
+    for number in range(12):
+        chain = ties.get("near")
+        said = (f"{chain} {WORDS[number]}",) if chain else (*ties["said"], text(number)) if "said" in ties else ()
+        rows.append(prompt(number, *said, **{key: value for key, value in ties.items() if key not in ("said", "near")}))
+    assert len(sides(rows, *range(12), popular=50)) == 1
+    assert len(sides([*MANY, *(prompt(number) for number in range(12))], *range(12))) > 1, "untied they would lie apart"
+
+
+def test_ties_reach_over_others() -> None:
+    rows = [*MANY, *(prompt(number, users=[f"p{number}", f"p{number + 1}"]) for number in range(12))]
+    assert len(sides(rows, *range(12))) == 1
+
+
+def test_near_equal_prompts_share_a_cluster_and_others_do_not() -> None:
+    base = "how do I reset the password of my account when the old mail address is gone for good"
+    placed, _ = run([*MANY, prompt(1, base), prompt(2, base + " please"), prompt(3, text(3))])
+    clusters = [placed[stable_id("p", str(number))]["cluster_id"] for number in (1, 2, 3)]
+    assert clusters[0] == clusters[1] != clusters[2]
+    assert clusters[0] == min(stable_id("p", "1"), stable_id("p", "2"))
+
+
+def test_a_long_system_prompt_does_not_make_prompts_near_equal() -> None:
+    system = {"role": "system", "content": " ".join(WORDS) * 5}
+    rows = [prompt(number, prompt=[system, {"role": "user", "content": text(number)}]) for number in range(60)]
+    placed, _ = run(rows)
+    assert len({row["cluster_id"] for row in placed.values()}) == 60
+
+
+def test_popular_first_turn_does_not_glue_conversations() -> None:
+    rows = [prompt(number, "hi", "hello", text(number)) for number in range(60)]
+    rows.append(prompt(99, "hi", conversations=[f"c{number}" for number in range(60)]))
+    placed, said = run(rows)
+    assert len({row["split"] for row in placed.values()}) == 3
+    assert "1 first user turns and 1 prompts are met in more than 3 conversations and do not tie them" in said
+
+
+def test_shares_are_met_and_no_component_is_larger_than_its_split() -> None:
+    big = [prompt(number, conversations=["big"]) for number in range(1000, 1040)]
+    placed, _ = run([*big, *(prompt(number) for number in range(160))])
+    counts = Counter(row["split"] for row in placed.values())
+    assert counts["train"] > counts["validation"] > 15
+    assert counts["test"] > 15
+    many = [prompt(number, conversations=["big"]) for number in range(1000, 1060)]
+    assert sides([*many, *(prompt(number) for number in range(140))], *range(1000, 1060)) == {"train"}
+
+
+@pytest.mark.parametrize("count", [3, 4, 7])
+def test_no_split_is_empty_where_there_are_three_components(count: int) -> None:
+    placed, _ = run([prompt(number) for number in range(count)], train=0.98, validation=0.01, test=0.01)
+    assert {row["split"] for row in placed.values()} == {"train", "validation", "test"}
+
+
+def test_a_split_that_is_to_have_nothing_has_nothing() -> None:
+    placed, _ = run(MANY, train=0.8, validation=0.0, test=0.2)
+    assert {row["split"] for row in placed.values()} == {"train", "test"}
+
+
+def test_two_components_fill_what_they_can() -> None:
+    placed, _ = run([prompt(1), prompt(2)], largest_component=1.0)
+    assert set(placed) == {stable_id("p", "1"), stable_id("p", "2")}
+
+
+def test_no_candidates_no_splits() -> None:
+    assert run([]) == ({}, [])
+
+
+def test_more_data_moves_no_component() -> None:
+    rows = [prompt(number) for number in range(200)]
+    before, _ = run(rows)
+    after, _ = run([*rows, *(prompt(number) for number in range(500, 700))])
+    assert all(after[name]["split"] == row["split"] for name, row in before.items())
+
+
+GIANT = [prompt(number, users=["hub"]) for number in range(40)] + [prompt(number, users=[f"p{number // 2}"]) for number in range(40, 60)]
+
+
+def test_giant_component_is_named_and_untied() -> None:
+    placed, said = run(GIANT)
+    assert said == [
+        "one component with 40 of 60 rows, tied by user (39 ties); 39 of them given up, those of the commonest first",
+        "1 users have prompts in more than one split (40 rows)",
+    ]
+    for number in range(40, 60, 2):
+        assert len({placed[stable_id("p", str(one))]["split"] for one in (number, number + 1)}) == 1, "other users stay whole"
+
+
+def test_only_common_values_are_untied_where_that_is_enough() -> None:
+    rows = [prompt(number, users=["hub", f"p{number // 2}"]) for number in range(60)]
+    placed, said = run(rows)
+    assert "1 users have prompts in more than one split (60 rows)" in said
+    assert all(len({placed[stable_id("p", str(one))]["split"] for one in (number, number + 1)}) == 1 for number in range(0, 60, 2))
+
+
+def test_giant_that_is_kept_goes_to_one_split() -> None:
+    placed, said = run(GIANT, on_giant="keep")
+    assert {placed[stable_id("p", str(number))]["split"] for number in range(40)} == {"train"}
+    assert said == ["one component with 40 of 60 rows, tied by user (39 ties); kept"]
+
+
+def test_giant_can_be_an_error() -> None:
+    with pytest.raises(UserError, match=r"tied by user .39 ties.*split.largest_component.*untie_weakest or keep"):
+        run(GIANT, on_giant="error")
+
+
+def test_users_are_given_up_before_conversations() -> None:
+    rows = [prompt(number, users=["hub"], conversations=[f"c{number // 4}"]) for number in range(60)]
+    placed, _ = run(rows, popular=10)
+    for number in range(0, 60, 4):
+        assert len({placed[stable_id("p", str(one))]["split"] for one in range(number, number + 4)}) == 1
+
+
+def test_order_of_rows_changes_nothing() -> None:
+    assert run(GIANT) == run(GIANT[::-1])
+
+
+def test_shares_must_sum_to_one(tmp_path: Any) -> None:
+    path = tmp_path / "params.yaml"
+    lines = [f"  {key}: {value}" for key, value in (DEFAULTS | {"test": 0.3}).items()]
+    path.write_text("\n".join(["split:", *lines]), encoding="utf-8")
+    with pytest.raises(UserError, match="must sum to 1"):
+        load(path, "split", split.Params)
