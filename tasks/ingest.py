@@ -13,7 +13,7 @@ from __future__ import annotations
 import fnmatch
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +131,7 @@ class Reading:
             self._files.append((file.digest, copy.name, copy.size, formats.pop() if len(formats) == 1 else None, 0, 0))
             self._quarantine.add((file.digest, -1, None, None, "same_file", f"the same bytes lie there {len(copies) + 1} times; read once"))
 
-    def _read_member(self, member: _Member, stream: Any, number: int) -> int:
+    def _read_member(self, member: _Member, stream: raw.Stream, number: int) -> int:
         """Read one unpacked file whose records are numbered from `number`; the number after its last."""
         forced = next((name for glob, name in self._forced.items() if fnmatch.fnmatchcase(member.name, glob)), None)
         try:
@@ -214,6 +214,6 @@ class Reading:
         return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
 
 
-def _rows(rows: Any, schema: pa.Schema) -> pa.Table:
+def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     """Rows as a table; the shell sorts it."""
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)

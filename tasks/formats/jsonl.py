@@ -49,7 +49,7 @@ def plain(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     return straight, other
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(value: dict[str, Any]) -> bool:
     try:
         messages = value["messages"]
         if not messages or type(value["id"]) is not str or not value["id"]:

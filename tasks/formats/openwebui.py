@@ -29,9 +29,7 @@ def recognise(record: dict[str, Any]) -> bool:
     """True for a chat row, and for a feedback row."""
     if "chat" in record and "id" in record:
         return isinstance(record["chat"], str) or bool(dictionary(record["chat"]).keys() & {"history", "messages"})
-    return (
-        isinstance(record.get("meta"), dict) and isinstance(record.get("data"), dict) and "type" in record and "chat_id" in record["meta"]
-    )
+    return isinstance(record.get("data"), dict) and "type" in record and "chat_id" in dictionary(record.get("meta"))
 
 
 def read(record: dict[str, Any]) -> Facts:
@@ -92,7 +90,7 @@ def _nodes(chat: dict[str, Any]) -> Nodes:
 def _text(node: dict[str, Any], key: str = "content") -> str:
     """The text without folded-in reasoning and tool calls; from `output` when the content holds nothing else."""
     text = DETAILS.sub("", text_of(node.get(key))).strip()
-    if text or not isinstance(node.get("output"), list):
+    if text or key != "content" or not isinstance(node.get("output"), list):
         return text
     items = [item for item in node["output"] if isinstance(item, dict) and item.get("type") == "message"]
     return "\n".join(filter(None, (text_of(item.get("content")) for item in items))).strip()
@@ -108,20 +106,18 @@ def _conversation(name: str, row: dict[str, Any], chat: dict[str, Any], nodes: N
 
 def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
     role = role_of(node.get("role"))
-    status = "error" if node.get("error") else "unfinished" if node.get("done") is False else ""
-    model = (name_of(node.get("selectedModelId")) or name_of(node.get("model"))) if role == "assistant" else None
     text = _text(node, "originalContent" if edited else "content")
-    return Message(
-        turn, name_of(node.get("parentId")), role, text, model, moment(node.get("timestamp")), status if role == "assistant" else ""
-    )
+    message = Message(turn, name_of(node.get("parentId")), role, text, created_at=moment(node.get("timestamp")))
+    if role == "assistant":
+        message.model = name_of(node.get("selectedModelId")) or name_of(node.get("model"))
+        message.status = "error" if node.get("error") else "unfinished" if node.get("done") is False else ""
+    return message
 
 
 def _edits(nodes: Nodes) -> dict[str, str]:
     """Answers that a person seems to have rewritten in place, with their text as edited."""
     answers = {turn: node for turn, node in nodes.items() if node.get("role") == "assistant"}
-    changed = {
-        turn: node for turn, node in answers.items() if node.get("originalContent") and _text(node, "originalContent") != _text(node)
-    }
+    changed = {turn: node for turn, node in answers.items() if _text(node, "originalContent") not in ("", _text(node))}
     if len(answers) > 1 and len(changed) == len(answers):
         return {}
     return {turn: _text(node) for turn, node in changed.items() if _rewritten(_text(node, "originalContent"), _text(node))}
