@@ -1,0 +1,223 @@
+"""Evens out the strata of the training split, through imbalanced-learn.
+
+In: `candidates` with the variants that `augment` made. Out: the same table; only rows of the train split that have votes
+are counted and changed. A stratum is a combination of the columns named in `by`. Strategies:
+
+- `none`: nothing changes.
+- `undersample`: no stratum keeps more than `max_ratio` times the smallest; surplus rows are dropped as `undersampled`,
+  variants before originals.
+- `oversample`: every stratum is raised to the largest divided by `max_ratio`, with its variants first, then with repeats
+  (made rows, augmenter `repeat`); variants that this does not need are dropped as `not_needed`.
+- `weights`: no row changes; `weight` becomes the inverse frequency of the stratum, with mean 1 and at most `max_weight`.
+
+Strata with fewer than `min_stratum` rows neither set the bound nor are raised: a handful of rows repeated a hundred times
+teaches a model those rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from math import ceil
+from typing import Any, Literal
+
+import daft
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from tasks.core.engine import Tables
+from tasks.core.ids import stable_id
+from tasks.core.params import StageParams
+
+WRITES = ("candidates",)
+TEXT = pa.large_string()
+REPEAT = "repeat"
+Labels = np.ndarray[Any, np.dtype[np.object_]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+Class = tuple[str, bool]  # stratum, and whether the rows are variants
+
+
+class Params(StageParams):
+    """Parameters of the stage."""
+
+    strategy: Literal["none", "undersample", "oversample", "weights"]
+    by: list[Literal["language", "topic", "source", "evidence"]] = Field(min_length=1)  # what makes a stratum
+    max_ratio: float = Field(ge=1)  # largest stratum to smallest, at most
+    min_stratum: int = Field(ge=1)  # strata with fewer rows are left as they are
+    max_weight: float = Field(ge=1)
+    seed: int
+
+
+class Plan:
+    """What becomes of the training rows: fields are aligned with the rows, which are sorted by prompt_id."""
+
+    def __init__(self, rows: int) -> None:
+        self.dropped: Labels = np.full(rows, None, object)
+        self.weight: Floats | None = None
+        self.repeated = np.zeros(0, np.int64)  # one entry a repeat: the row that is repeated, ascending
+
+
+def run(tables: Tables, params: Params) -> Tables:
+    """Candidates with the plan carried out."""
+    frame = tables["candidates"]
+    rows = _training_rows(frame, params)
+    plan = STRATEGIES[params.strategy](_strata(rows, params), pc.is_valid(rows["augmented_from"]).to_numpy(), params)
+    result = _marked(frame, rows, plan)
+    if len(plan.repeated):
+        result = result.concat(_repeats(frame, rows, plan).select(*result.column_names))
+    return {"candidates": result}
+
+
+def balance(rows: pa.Table, by: list[str]) -> dict[str, int]:
+    """Number of rows of each stratum, by name."""
+    return dict(sorted(Counter(_labels(rows, by)).items()))
+
+
+def _training_rows(frame: daft.DataFrame, params: Params) -> pa.Table:
+    """Ids and strata of the rows that count, in the order of ids: no draw depends on the order of the input."""
+    train = frame.where((daft.col("split") == "train") & (daft.col("evidence") != "none"))
+    return train.select("prompt_id", "augmented_from", *params.by).to_arrow().sort_by("prompt_id").combine_chunks()
+
+
+def _strata(rows: pa.Table, params: Params) -> Labels:
+    return np.array(_labels(rows, list(params.by)), object)
+
+
+def _labels(rows: pa.Table, by: list[str]) -> list[str]:
+    parts = [pc.fill_null(rows[name].cast(TEXT), "") for name in by]
+    return [str(label) for label in pc.binary_join_element_wise(*parts, pa.scalar(" | ", TEXT)).to_pylist()]
+
+
+def _none(strata: Labels, variant: Flags, params: Params) -> Plan:
+    return Plan(len(strata))
+
+
+def _undersample(strata: Labels, variant: Flags, params: Params) -> Plan:
+    """Cut every stratum to `max_ratio` times the smallest."""
+    plan = Plan(len(strata))
+    sizes = Counter(strata)
+    counted = [size for size in sizes.values() if size >= params.min_stratum]
+    if not counted:
+        return plan
+    cap = int(params.max_ratio * min(counted))
+    originals = Counter(strata[~variant])
+    keep: dict[Class, int] = {}
+    for stratum, size in sizes.items():
+        keep[stratum, False] = min(originals[stratum], cap)
+        keep[stratum, True] = min(size - originals[stratum], cap - keep[stratum, False])
+    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = "undersampled"
+    return plan
+
+
+def _oversample(strata: Labels, variant: Flags, params: Params) -> Plan:
+    """Raise every stratum to the largest divided by `max_ratio`."""
+    plan = Plan(len(strata))
+    originals = Counter(strata[~variant])
+    if not originals:
+        return plan
+    floor = ceil(max(originals.values()) / params.max_ratio)
+    lacking = {stratum: max(0, floor - size) if size >= params.min_stratum else 0 for stratum, size in originals.items()}
+    variants = Counter(strata[variant])
+    keep: dict[Class, int] = {}
+    for stratum in set(strata):
+        keep[stratum, False] = originals[stratum]
+        keep[stratum, True] = min(variants[stratum], lacking.get(stratum, 0))
+    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = "not_needed"
+    wanted = {stratum: size + lacking[stratum] - keep[stratum, True] for stratum, size in originals.items()}
+    plan.repeated = _repeated(strata, np.flatnonzero(~variant), wanted, params.seed)
+    return plan
+
+
+def _weights(strata: Labels, variant: Flags, params: Params) -> Plan:
+    """Inverse frequency of the stratum, with mean 1; where the cap cuts, the others share what is cut off."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    plan = Plan(len(strata))
+    if not len(strata):
+        return plan
+    classes, at, counts = np.unique(strata.astype(str), return_inverse=True, return_counts=True)
+    by_stratum = compute_class_weight("balanced", classes=classes, y=strata.astype(str))
+    plan.weight = _mean_one(by_stratum, counts, params.max_weight)[at]
+    return plan
+
+
+def _mean_one(weights: Floats, counts: Indices, cap: float) -> Floats:
+    """The weights scaled so that their mean over all rows is 1 and none is above the cap."""
+    capped = np.zeros(len(weights), bool)
+    while True:
+        rest = counts.sum() - cap * counts[capped].sum()
+        mass = (weights * counts)[~capped].sum()
+        scaled = np.where(capped, cap, weights * (rest / mass if mass else 0.0))
+        over = (scaled > cap) & ~capped
+        if not over.any():
+            return np.asarray(scaled, np.float64)
+        capped |= over
+
+
+STRATEGIES: dict[str, Callable[[Labels, Flags, Params], Plan]] = {
+    "none": _none,
+    "undersample": _undersample,
+    "oversample": _oversample,
+    "weights": _weights,
+}
+
+
+def _drawn(strata: Labels, variant: Flags, keep: Mapping[Class, int], seed: int) -> Flags:
+    """Which rows stay, so many of each class; drawn by imbalanced-learn."""
+    from imblearn.under_sampling import RandomUnderSampler
+
+    classes = sorted(keep)
+    number = {key: at for at, key in enumerate(classes)}
+    labels = np.array([number[stratum, bool(is_variant)] for stratum, is_variant in zip(strata, variant, strict=True)])
+    there = np.unique(labels)
+    if len(there) < 2:  # imbalanced-learn asks for two classes; one alone is in balance with itself
+        return np.ones(len(strata), bool)
+    sampler = RandomUnderSampler(sampling_strategy={int(at): keep[classes[at]] for at in there}, random_state=seed)
+    sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)
+    stays = np.zeros(len(strata), bool)
+    stays[sampler.sample_indices_] = True
+    return stays
+
+
+def _repeated(strata: Labels, originals: Indices, wanted: Mapping[str, int], seed: int) -> Indices:
+    """Rows to repeat, ascending, so that each stratum's originals number as many as wanted."""
+    from imblearn.over_sampling import RandomOverSampler
+
+    names = sorted(wanted)
+    if len(names) < 2:
+        return np.zeros(0, np.int64)
+    number = {name: at for at, name in enumerate(names)}
+    labels = np.array([number[stratum] for stratum in strata[originals]])
+    sampler = RandomOverSampler(sampling_strategy={number[name]: wanted[name] for name in names}, random_state=seed)
+    sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)
+    return np.sort(originals[sampler.sample_indices_[len(labels) :]])
+
+
+def _marked(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
+    """All rows with `dropped` and `made`, and with the plan's weights."""
+    decisions = {"decided_id": rows["prompt_id"], "dropped": pa.array(plan.dropped, TEXT)}
+    if plan.weight is not None:
+        decisions["new_weight"] = pa.array(plan.weight, pa.float64())
+    joined = frame.join(daft.from_arrow(pa.table(decisions)), left_on="prompt_id", right_on="decided_id", how="left")
+    if plan.weight is not None:
+        joined = joined.with_column("weight", daft.col("new_weight").fill_null(daft.col("weight")))
+    return joined.select(*frame.column_names, "dropped").with_column("made", daft.lit(False))
+
+
+def _repeats(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
+    """The repeated rows under ids of their own."""
+    parents = rows["prompt_id"].take(pa.array(plan.repeated)).to_pylist()
+    seen: Counter[str] = Counter()
+    ids = []
+    for parent in parents:
+        ids.append(stable_id(parent, REPEAT, str(seen[parent])))
+        seen[parent] += 1
+    jobs = pa.table({"repeat_id": pa.array(ids, TEXT), "repeat_of": pa.array(parents, TEXT)})
+    joined = daft.from_arrow(jobs).join(frame.with_column("repeat_of", daft.col("prompt_id")), on="repeat_of", how="inner")
+    changed = {"prompt_id": daft.col("repeat_id"), "augmented_from": daft.col("repeat_of"), "augmenter": daft.lit(REPEAT)}
+    marks = {"dropped": daft.lit(None).cast(daft.DataType.string()), "made": daft.lit(True)}
+    return joined.with_columns(changed | marks)
