@@ -1,0 +1,174 @@
+"""Text as the comparison sees it, and the hashes of its word n-grams.
+
+In: an Arrow array of texts, or of lists of texts (a list reads as its parts joined by one space, without joining them).
+Out: blocks of 64-bit hashes of each text's word n-grams, and one hash of each whole text.
+
+Texts compare after NFKC, without zero-width characters, with white space folded and in lower case. Plain ASCII texts
+(most of a log) are never rewritten for that: the hash gives both cases of a letter one value and skips white space.
+
+The hash of a word is a polynomial over its bytes, taken as the difference of two prefix sums, so that a whole block of text
+is hashed by a handful of numpy operations. Two different n-grams share a hash with probability 2^-64: a Jaccard
+similarity of the hashes is what this package calls exact.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+
+ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
+BLOCK = 1 << 18  # bytes hashed at a time: the working arrays then stay in the cache
+MULTIPLIER = 0x5851F42D4C957F2D  # odd, and 5 modulo 8: its powers repeat only after 2^62 steps
+LETTER_SEED = 0x70617274
+
+
+def normalise(texts: pa.Array) -> pa.Array:
+    """The texts as they compare: NFKC, zero-width characters removed, white space folded, lower case; null stays null."""
+    return pa.array([None if text is None else fold(text) for text in texts.to_pylist()], pa.large_string())
+
+
+def fold(text: str) -> str:
+    """One text as it compares; folding twice is folding once."""
+    if text.isascii():
+        return " ".join(text.split()).lower()
+    plain = text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
+    for mark in ZERO_WIDTH:
+        plain = plain.replace(mark, "")
+    folded = " ".join(plain.split()).lower()
+    # without a zero-width character, or in lower case, letters can meet that NFKC would compose
+    return folded if unicodedata.is_normalized("NFKC", folded) else fold(folded)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The n-grams of some texts in a row: those of text i are `grams[bounds[i]:bounds[i + 1]]`, in reading order, with repeats."""
+
+    start: int  # row of the first text
+    grams: Hashes
+    bounds: Places
+    whole: Hashes  # one hash a text: equal where the normalised texts are equal
+
+    @property
+    def stop(self) -> int:
+        """Row after the last text."""
+        return self.start + len(self.whole)
+
+
+def folded(texts: pa.Array) -> pa.Array:
+    """What `blocks` reads: texts equal to the hash where `normalise` makes them equal; plain ASCII is left as it is, null is ""."""
+    if _is_list(texts.type):
+        offsets = texts.offsets.cast(pa.int64())
+        return pa.LargeListArray.from_arrays(pc.subtract(offsets, offsets[0]), folded(texts.flatten()))
+    texts = pc.fill_null(texts.cast(pa.large_string()), "")
+    foreign = pc.invert(pc.string_is_ascii(texts))
+    if not pc.any(foreign).as_py():
+        return texts
+    return pc.replace_with_mask(texts, foreign, normalise(texts.filter(foreign)))
+
+
+def blocks(texts: pa.Array, words: int) -> Iterator[Block]:
+    """The word n-grams of `folded` texts, block by block. A text of fewer words is one n-gram, an empty one none."""
+    parts, rows = (texts.flatten(), texts.offsets.to_numpy()) if _is_list(texts.type) else (texts, np.arange(len(texts) + 1))
+    _, offsets, data = parts.buffers()
+    edges = np.frombuffer(offsets, np.int64)[parts.offset : parts.offset + len(parts) + 1] if len(parts) else np.zeros(1, np.int64)
+    letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    rows = rows - rows[0]
+    ends = edges[rows]  # where each text starts among the bytes
+    start = 0
+    while start < len(texts):
+        stop = max(start + 1, int(np.searchsorted(ends, ends[start] + BLOCK, side="right")) - 1)
+        inner = edges[rows[start] : rows[stop] + 1] - ends[start]
+        yield _block(start, letters[ends[start] : ends[stop]], inner, ends[start : stop + 1] - ends[start], words)
+        start = stop
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _letters() -> Hashes:
+    """A random value for each byte: 0 for white space, one for both cases of an ASCII letter."""
+    values = np.random.Generator(np.random.PCG64(LETTER_SEED)).integers(1, (1 << 64) - 1, 256, np.uint64)
+    values[ord("A") : ord("Z") + 1] = values[ord("a") : ord("z") + 1]
+    values[SPACES] = 0
+    return values
+
+
+SPACES = np.array([byte < 128 and chr(byte).isspace() for byte in range(256)])  # as `str.split` sees it
+LETTERS = _letters()
+
+
+@functools.lru_cache(maxsize=2)
+def _powers(count: int) -> tuple[Hashes, Hashes]:
+    """1, m, m^2, ... modulo 2^64 for the multiplier m, and the same for its inverse."""
+    up, down = np.ones(count, np.uint64), np.ones(count, np.uint64)
+    up[1:], down[1:] = MULTIPLIER, pow(MULTIPLIER, -1, 1 << 64)
+    return np.multiply.accumulate(up), np.multiply.accumulate(down)
+
+
+def _block(start: int, data: npt.NDArray[np.uint8], edges: Places, ends: Places, words: int) -> Block:
+    """Hash the texts `data[ends[i]:ends[i + 1]]`; no word reaches over an edge."""
+    heads, tails = _words(data, edges)
+    hashes = _spans(LETTERS.take(data), heads, tails)
+    first = np.searchsorted(heads, ends)  # first word of each text
+    lengths = np.diff(first)
+    whole = _spans(hashes, first[:-1], first[1:]) ^ mixed(lengths.astype(np.uint64))
+    counts = np.where(lengths < words, np.minimum(lengths, 1), lengths - words + 1)
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    grams = _grams(hashes, words)[np.repeat(first[:-1] - bounds[:-1], counts) + np.arange(bounds[-1])]
+    short = np.flatnonzero((lengths > 0) & (lengths < words))
+    grams[bounds[short]] = whole[short]
+    return Block(start, grams, bounds, whole)
+
+
+def _words(data: npt.NDArray[np.uint8], edges: Places) -> tuple[Places, Places]:
+    """Where words start and end."""
+    inside = ~SPACES.take(data)
+    change = np.zeros(len(data) + 1, np.bool_)
+    change[1:-1] = inside[1:] != inside[:-1]
+    change[edges] = True
+    return np.flatnonzero(change[:-1] & inside), np.flatnonzero(change[1:] & inside) + 1
+
+
+def _spans(values: Hashes, heads: Places, tails: Places) -> Hashes:
+    """A hash of values[head:tail] for each span, which depends on their order but not on where the span lies."""
+    up, down = _powers(1 << max(BLOCK, len(values)).bit_length())
+    sums = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values * up[: len(values)], out=sums[1:])
+    return mixed((sums[tails] - sums[heads]) * down[heads])
+
+
+def _grams(hashes: Hashes, words: int) -> Hashes:
+    """A hash of the n words from each word on, whatever text they belong to."""
+    factors = _powers(2 * BLOCK)[0][1 : words + 1]
+    padded = np.concatenate([hashes, np.zeros(words, np.uint64)])
+    sums = np.zeros(len(hashes), np.uint64)
+    for place, factor in enumerate(factors):
+        sums += padded[place : place + len(hashes)] * factor
+    return mixed(sums)
+
+
+def mixed(values: Hashes) -> Hashes:
+    """A bijection that spreads every bit over all (the finaliser of MurmurHash3)."""
+    values = values ^ (values >> np.uint64(33))
+    values *= np.uint64(0xFF51AFD7ED558CCD)
+    values ^= values >> np.uint64(33)
+    values *= np.uint64(0xC4CEB9FE1A85EC53)
+    values ^= values >> np.uint64(33)
+    return values
+
+
+def distinct(values: Hashes) -> Hashes:
+    """The distinct values, sorted; they are sorted in place (three times as fast as `np.unique` on 64-bit hashes)."""
+    values.sort()
+    return values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
