@@ -34,7 +34,8 @@ from tasks.core.tables import TEXT
 from tasks.evidence import ties
 from tasks.evidence.lists import Rows, flat, nest, owners
 from tasks.evidence.ties import Edges
-from tasks.similar.text import fold, normalise
+from tasks.similar import Near, near_pairs
+from tasks.similar.text import fold
 
 WRITES = ("candidates",)
 SPLITS = ("train", "validation", "test")
@@ -49,8 +50,7 @@ class Params(StageParams):
     popular: int = Field(ge=1)  # a first user turn, or a prompt, met in more conversations than this does not tie them
     largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
     on_giant: Literal["error", "untie_weakest", "keep"]
-    near_words: int = Field(ge=1)  # near-equal: n-grams of so many words ...
-    near_similarity: float = Field(gt=0, le=1)  # ... with at least this Jaccard similarity
+    near: Near  # when two prompts are near-equal
 
     @model_validator(mode="after")
     def _whole(self) -> Params:
@@ -87,8 +87,10 @@ def known_facts(candidates: daft.DataFrame) -> pa.Table:
 
 def near_equal(facts: pa.Table, params: Params) -> Edges:
     """Ties between prompts in which users say nearly the same."""
-    codes = pc.dictionary_encode(normalise(flat(facts["asked"]))).indices.to_numpy(zero_copy_only=False)
-    return ties.chain(codes, np.arange(len(facts)))
+    rows = pa.array(np.arange(len(facts)))
+    pairs = near_pairs(rows, flat(facts["asked"]), params.near)
+    left, right = (pairs[name].to_numpy() for name in ("left", "right"))
+    return Edges(left, right, np.full(len(left), 2))
 
 
 @engine.batch(pa.struct([("asked", TEXT), ("opening", TEXT)]))

@@ -9,6 +9,7 @@ from typing import Any
 import daft
 import pyarrow as pa
 import pytest
+import yaml
 
 from tasks import split
 from tasks.core.errors import UserError
@@ -24,8 +25,7 @@ DEFAULTS: Row = {
     "popular": 3,
     "largest_component": 0.5,
     "on_giant": "untie_weakest",
-    "near_words": 3,
-    "near_similarity": 0.7,
+    "near": {"shingle_words": 3, "threshold": 0.7, "bands": 24, "rows": 4, "largest_bucket": 64, "seed": 1},
 }
 WORDS = list("abcdefghijklmnopqrst")
 
@@ -193,7 +193,6 @@ def test_order_of_rows_changes_nothing() -> None:
 
 def test_shares_must_sum_to_one(tmp_path: Any) -> None:
     path = tmp_path / "params.yaml"
-    lines = [f"  {key}: {value}" for key, value in (DEFAULTS | {"test": 0.3}).items()]
-    path.write_text("\n".join(["split:", *lines]), encoding="utf-8")
+    path.write_text(yaml.safe_dump({"split": DEFAULTS | {"test": 0.3}}), encoding="utf-8")
     with pytest.raises(UserError, match="must sum to 1"):
         load(path, "split", split.Params)
