@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence.lists import Mask, Rows, flat, lengths, owners
+from tasks.similar import components as connected
 
 FACTS = pa.schema([("prompt_id", TEXT), ("asked", TEXT), ("opening", TEXT), ("conversations", TEXTS), ("users", TEXTS)])
 # Weakest first: the order in which ties are given up when they would hold too much together. That equal prompts stay
@@ -94,13 +93,8 @@ def chain(keys: Rows, rows: Rows) -> Edges:
 
 def components(count: int, *edges: Edges) -> Rows:
     """A label for each row: the smallest row number of its component."""
-    left = np.concatenate([part.left for part in edges])
-    right = np.concatenate([part.right for part in edges])
-    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
-    _, labels = connected_components(graph, directed=False)
-    smallest = np.full(count, count)
-    np.minimum.at(smallest, labels, np.arange(count))
-    return np.asarray(smallest[labels])
+    left, right = (np.concatenate([getattr(part, side) for part in edges]) for side in ("left", "right"))
+    return connected(count, left, right)
 
 
 def largest(labels: Rows) -> tuple[int, int]:
