@@ -84,7 +84,8 @@ def run_stage(name: str) -> None:
         return
     tables = {path.name: engine.read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
-    accounts = settle_all(name, module, listen(name, lambda: module.run(tables, settings)), rows_in)
+    result = listen(name, lambda: _judged(stage, module, tables, settings) if hasattr(module, "judge") else module.run(tables, settings))
+    accounts = settle_all(name, module, result, rows_in)
     with whole(stage.output) as folder:
         write_accounts(accounts, module.WRITES, folder)
     say(name, accounts)
@@ -99,6 +100,17 @@ def listen(stage: str, run: Callable[[], engine.Tables]) -> engine.Tables:
     for warning in heard:
         print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
     return result
+
+
+def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
+    """The tables of a stage that is a gate: its pages for people are on disk before a broken rule stops the pipeline."""
+    judged = module.judge(tables, settings)
+    if stage.reports is None:
+        raise AssertionError(f"dvc.yaml: {stage.name} judges tables, but has no meta.reports for its pages")
+    with whole(stage.reports) as folder:
+        judged.gate.publish(folder)
+    judged.gate.enforce(stage.reports)
+    return dict(judged.tables)
 
 
 def settle_all(stage: str, module: ModuleType, result: engine.Tables, rows_in: dict[str, int]) -> list[Account]:

@@ -1,0 +1,195 @@
+"""The gate: holds flat tables against their suites with Great Expectations and writes the Data Docs.
+
+In: Arrow tables of flat, derived columns (never raw text) and suites. Out: which rows break which row rule, which rules
+of a table are broken, and a folder of pages for people. The context is ephemeral, so that nothing is shared between
+runs, and results hold counts and row numbers only, never values.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from expectations import pages
+from expectations.rules import Rule, Rules, Suite, percent
+from tasks.core import telemetry  # noqa: F401  (before Great Expectations: switches its usage reports off)
+from tasks.core.errors import UserError
+
+SITE = "gate"
+
+
+class SuiteError(Exception):
+    """A rule could not be judged (no such column, wrong type): a fault of ours, not of the data."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A rule that did not hold."""
+
+    suite: str
+    rule: str
+    found: str
+    expected: str
+    severity: str
+
+
+@dataclass
+class Gate:
+    """One run of the gate for one stage; collects what is broken until `enforce` is called."""
+
+    stage: str
+    broken: list[Outcome] = field(default_factory=list)
+    _context: Any = None
+
+    def rows(self, suite: Suite, table: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
+        """Row numbers that break each row rule, in the order of the rules; warnings excepted."""
+        rules = {name: rule for name, rule in suite.rows.items() if rule.severity == "critical"}
+        results = self._batch(suite.name, table).validate(
+            self._suite(Suite(suite.name, rules, {})), result_format={"result_format": "COMPLETE", "exclude_unexpected_values": True}
+        )
+        found = {_rule(result): result for result in _judged(results.results)}
+        return {name: np.asarray(found[name].result.get("unexpected_index_list") or [], dtype=np.int64) for name in rules}
+
+    def check(self, suite: Suite, table: pa.Table) -> None:
+        """Hold a table against its whole suite; broken rules are remembered for `enforce`, those of severity "warning" only told."""
+        gx, context = _gx(), self.context()
+        definition = context.validation_definitions.add(
+            gx.ValidationDefinition(name=suite.name, data=self._definition(suite.name), suite=context.suites.add(self._suite(suite)))
+        )
+        checkpoint = gx.Checkpoint(
+            name=suite.name,
+            validation_definitions=[definition],
+            result_format={"result_format": "SUMMARY", "exclude_unexpected_values": True},
+        )
+        result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": to_pandas(table)})
+        (run,) = result.run_results.values()
+        rules = {**suite.rows, **suite.table}
+        failed = {_rule(entry): entry for entry in _judged(run.results) if not entry.success}
+        for name in (name for name in rules if name in failed):
+            outcome = Outcome(suite.name, name, *_words(rules[name], suite, failed[name]), rules[name].severity)
+            if outcome.severity == "warning":
+                warnings.warn(f"{suite.name}: rule {name}: found {outcome.found}; expected {outcome.expected}", stacklevel=2)
+            else:
+                self.broken.append(outcome)
+
+    def publish(self, folder: Path) -> None:
+        """Write the Data Docs of all suites checked so far into `folder`, readable from disk and without a network."""
+        context = self.context()
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
+        index = {"class_name": "DefaultSiteIndexBuilder"}
+        site = {"class_name": "SiteBuilder", "store_backend": backend, "site_index_builder": index}
+        context.add_data_docs_site(SITE, {**site, "show_how_to_buttons": False, "show_cta_footer": False})
+        context.build_data_docs([SITE])
+        pages.make_local(folder)
+
+    def enforce(self, folder: Path) -> None:
+        """Raise a UserError for the first broken rule, with the Data Docs page that `publish` wrote to `folder`."""
+        if not self.broken:
+            return
+        first, *others = self.broken
+        where = f"{self.stage}: {first.suite}: rule {first.rule}"
+        more = f" ({len(others)} more broken: {', '.join(other.rule for other in others)})" if others else ""
+        page = pages.of_suite(folder, first.suite)
+        raise UserError(where, first.found, first.expected, f"see {page}{more}, then mend the logs or the bounds in params.yaml")
+
+    def context(self) -> Any:
+        """The ephemeral Great Expectations context of this run."""
+        if self._context is None:
+            self._context = _gx().get_context(mode="ephemeral")
+            self._context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+            self._context.delete_data_docs_site("local_site")
+            self._context.data_sources.add_pandas(self.stage)
+        return self._context
+
+    def _definition(self, name: str) -> Any:
+        source = self.context().data_sources.get(self.stage)
+        try:
+            return source.get_asset(name).get_batch_definition("all")
+        except LookupError:
+            return source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+
+    def _batch(self, name: str, table: pa.Table) -> Any:
+        return self._definition(name).get_batch({"dataframe": to_pandas(table)})
+
+    def _suite(self, suite: Suite) -> Any:
+        rows = {name: _tolerant(rule, suite.tolerance) for name, rule in suite.rows.items()}
+        return _gx().ExpectationSuite(name=suite.name, expectations=[_expectation(*item) for item in {**rows, **suite.table}.items()])
+
+
+def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array:
+    """For each of `length` rows the first rule that it breaks, or null."""
+    names = list(rows)
+    codes = np.full(length, -1, dtype=np.int32)
+    for code, name in reversed(list(enumerate(names))):
+        codes[rows[name]] = code
+    return pa.array(names, pa.large_string()).take(pa.array(codes, mask=codes < 0))
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """The flat table for Great Expectations: text stays in Arrow memory, row numbers are the index."""
+    text = pd.StringDtype("pyarrow", na_value=np.nan)
+    kinds = {pa.large_string(): text, pa.string(): text, pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
+    return frame
+
+
+def _gx() -> Any:
+    import great_expectations  # takes seconds, so only where a suite runs
+
+    return great_expectations
+
+
+def _tolerant(rule: Rule, tolerance: float) -> Rule:
+    return Rule(rule.expectation, {**rule.arguments, "mostly": 1 - tolerance}, rule.expected, rule.severity)
+
+
+def _expectation(name: str, rule: Rule) -> Any:
+    import great_expectations.expectations as kinds
+
+    return getattr(kinds, rule.expectation)(**rule.arguments, severity=rule.severity, meta={"rule": name}, notes=f"rule: {name}")
+
+
+def _rule(result: Any) -> str:
+    return str(result.expectation_config.meta["rule"])
+
+
+def _judged(results: Any) -> list[Any]:
+    """All results, none of which may be an error: an expectation that could not run is no verdict."""
+    for result in results:
+        info = result.exception_info or {}
+        errors = [info] if "raised_exception" in info else list(info.values())
+        for error in errors:
+            if error["raised_exception"]:
+                raise SuiteError(f"rule {_rule(result)}: {error['exception_message']}")
+    return list(results)
+
+
+def _words(rule: Rule, suite: Suite, result: Any) -> tuple[str, str]:
+    """What was found and what was expected, in words and without any value of the table."""
+    found = result.result
+    if "unexpected_count" not in found:
+        return _observed(found), rule.expected
+    judged = found["element_count"] - found["missing_count"]
+    broken = f"{found['unexpected_count']} of {judged} rows ({percent(found['unexpected_count'] / max(judged, 1))}) breaking it"
+    if result.expectation_config.meta["rule"] in suite.rows and suite.tolerance:
+        return broken, f"{rule.expected}, with at most {percent(suite.tolerance)} breaking it"
+    return broken, rule.expected
+
+
+def _observed(found: Mapping[str, Any]) -> str:
+    if "partial_missing_list" in found:
+        return f"none of {', '.join(map(str, found['partial_missing_list']))}"
+    mismatched = (found.get("details") or {}).get("mismatched", {})
+    parts = [f"{word} {', '.join(mismatched[word])}" for word in ("missing", "unexpected") if mismatched.get(word)]
+    return "; ".join(parts) or f"{found.get('observed_value')}"
+
+
+__all__ = ["Gate", "Outcome", "Rules", "SuiteError", "first_rules", "to_pandas"]

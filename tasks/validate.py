@@ -1,0 +1,206 @@
+"""Hold turns and feedback against their Great Expectations suites.
+
+In: turns and feedback as `dedupe` left them. Out: the same tables; a row that breaks a row rule is dropped with the
+rule's name as reason, the turns below a dropped turn as `orphaned`. A broken table rule stops the pipeline.
+The suites see flat columns only (lengths, flags, ids), derived here; text never reaches a result or a page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import daft
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from daft import DataFrame, Expression, col, lit
+from daft.functions import coalesce, when
+
+from expectations import feedback as feedback_rules
+from expectations import turns as turn_rules
+from expectations.gate import Gate, first_rules
+from expectations.rules import columns_of
+from tasks.core.engine import Tables
+from tasks.core.params import StageParams
+from tasks.core.tables import TABLES, TEXT
+
+WRITES = ("turns", "feedback")
+STAGE = "validate"
+TURN = ("conversation_id", "turn_id")
+ORPHANED = "orphaned"
+SIDES = ("turn_id", "better", "worse")
+
+
+class Params(StageParams):
+    """Bounds of the rules, one section a table; the rules themselves stand in `expectations/`."""
+
+    turns: turn_rules.Bounds
+    feedback: feedback_rules.Bounds
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The tables with their verdicts, and the gate that says whether the pipeline may go on."""
+
+    tables: Tables
+    gate: Gate
+
+
+def run(tables: Tables, params: Params) -> Tables:
+    """All rows of both tables; `dropped` holds the rule that a row breaks."""
+    return judge(tables, params).tables
+
+
+def judge(tables: Tables, params: Params) -> Judged:
+    """As `run`, with the gate: the shell writes its pages, then lets it stop the pipeline."""
+    gate = Gate(STAGE)
+    for name in WRITES:
+        gate.check(columns_of(name, TABLES[name].names()), pa.table({column: pa.nulls(0, TEXT) for column in tables[name].column_names}))
+    if gate.broken:
+        return Judged(tables, gate)
+    turns = _judge_turns(gate, tables["turns"], params.turns)
+    feedback = _judge_feedback(gate, tables["feedback"], turns.where(col("dropped").is_null()), params.feedback)
+    return Judged({"turns": turns, "feedback": feedback}, gate)
+
+
+def _judge_turns(gate: Gate, turns: DataFrame, bounds: turn_rules.Bounds) -> DataFrame:
+    suite = turn_rules.suite(bounds)
+    flat = flat_turns(turns).to_arrow()
+    dropped = with_orphans(flat, first_rules(gate.rows(suite, flat), len(flat)))
+    gate.check(suite, flat.append_column("kept", pc.is_null(dropped)))
+    return _attach(turns, flat, dropped, TURN)
+
+
+def _judge_feedback(gate: Gate, feedback: DataFrame, turns: DataFrame, bounds: feedback_rules.Bounds) -> DataFrame:
+    suite = feedback_rules.suite(bounds)
+    flat = flat_feedback(feedback, turns).to_arrow()
+    dropped = first_rules(gate.rows(suite, flat), len(flat))
+    gate.check(suite, flat.append_column("kept", pc.is_null(dropped)))
+    return _attach(feedback, flat, dropped, ("feedback_id",))
+
+
+def flat_turns(turns: DataFrame) -> DataFrame:
+    """One row a turn: ids, lengths and flags that the suite of turns judges."""
+    chars = col("content").length().cast(daft.DataType.int64())
+    parents = turns.select(
+        col("conversation_id"),
+        col("turn_id").alias("parent_id"),
+        col("position").alias("parent_position"),
+    )
+    place = col("position").cast(daft.DataType.int64())
+    own = turns.select(
+        *TURN,
+        "parent_id",
+        place.alias("position"),
+        coalesce(col("role"), lit("")).alias("role"),
+        (_filled("conversation_id") & _filled("turn_id")).alias("has_id"),
+        _filled("content").alias("has_content"),
+        _only(col("role") == lit("user"), chars).alias("question_chars"),
+        _only(col("role") == lit("assistant"), chars).alias("answer_chars"),
+        col("created_at").year().cast(daft.DataType.int64()).alias("year"),
+        (_filled("language") & (col("language") != lit("und"))).alias("has_language"),
+    )
+    joined = own.join(parents, on=["conversation_id", "parent_id"], how="left")
+    return joined.with_columns(
+        {
+            "has_parent": col("parent_id").is_null() | col("parent_position").not_null(),
+            "steps_from_parent": col("position") - col("parent_position"),
+        }
+    ).exclude("parent_position")
+
+
+def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
+    """One row an act: ids and flags that the suite of feedback judges; `turns` are those that were kept."""
+    kind, value = col("kind"), col("value")
+    flat = feedback.select(
+        "feedback_id",
+        "conversation_id",
+        *SIDES,
+        coalesce(kind, lit("")).alias("kind"),
+        coalesce(col("annotator_kind"), lit("")).alias("annotator_kind"),
+        (_filled("feedback_id") & _filled("conversation_id")).alias("has_id"),
+        (~kind.is_in(["thumb", "rating", "choice", "ranking"]) | _finite(value)).alias("has_value"),
+        _on_scale().alias("on_scale"),
+        ((kind != lit("choice")) | (_filled("better") & _filled("worse"))).alias("has_sides"),
+        coalesce(col("better") != col("worse"), lit(True)).alias("sides_differ"),
+        (_filled("turn_id") | _filled("better")).alias("has_target"),
+        ((kind != lit("edit")) | _filled("text")).alias("has_text"),
+        col("created_at").year().cast(daft.DataType.int64()).alias("year"),
+    )
+    for side in SIDES:
+        known = turns.select(col("conversation_id"), col("turn_id").alias(side), col("role").alias(f"{side}_role"))
+        flat = flat.join(known, on=["conversation_id", side], how="left")
+    found = [col(side).is_null() | col(f"{side}_role").not_null() for side in SIDES]
+    answers = [coalesce(col(f"{side}_role") == lit("assistant"), lit(True)) for side in SIDES]
+    return flat.with_columns(
+        {
+            "targets_exist": found[0] & found[1] & found[2],
+            "targets_are_answers": answers[0] & answers[1] & answers[2],
+            **{flag: coalesce(col(flag), lit(False)) for flag in ("has_value", "has_sides", "has_text")},
+        }
+    ).exclude(*(f"{side}_role" for side in SIDES))
+
+
+def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
+    """`dropped` with every turn below a dropped one marked as orphaned. Looks only at conversations that lose a turn."""
+    bad = pc.is_valid(dropped)
+    if not pc.any(bad).as_py():
+        return dropped
+    touched = pc.is_in(flat["conversation_id"], value_set=pc.unique(flat["conversation_id"].filter(bad).combine_chunks()))
+    rows = np.flatnonzero(touched.to_numpy(zero_copy_only=False))
+    nodes = flat.select([*TURN, "parent_id"]).take(pa.array(rows))
+    lost = _lost(_parents(nodes), bad.to_numpy(zero_copy_only=False)[rows])
+    orphans = np.zeros(len(flat), dtype=bool)
+    orphans[rows[lost]] = True
+    return pc.if_else(pc.and_(pa.array(orphans), pc.is_null(dropped)), pa.scalar(ORPHANED, TEXT), dropped)
+
+
+def _parents(nodes: pa.Table) -> npt.NDArray[np.int64]:
+    """Row number of each turn's parent; a turn without one is its own."""
+    keys = pc.binary_join_element_wise(nodes["conversation_id"], nodes["turn_id"], pa.scalar("\0", TEXT))
+    wanted = pc.binary_join_element_wise(nodes["conversation_id"], nodes["parent_id"], pa.scalar("\0", TEXT))
+    found = pc.index_in(wanted, value_set=keys.combine_chunks())
+    own = np.arange(len(nodes), dtype=np.int64)
+    return np.where(pc.is_valid(found).to_numpy(zero_copy_only=False), found.fill_null(0).to_numpy(), own)
+
+
+def _lost(parent: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Nodes that are bad or lie below a bad one: each round looks twice as far up, so the depth costs its logarithm."""
+    lost = bad.copy()
+    for _ in range(int(len(parent)).bit_length()):
+        lost |= lost[parent]
+        parent = parent[parent]
+    return lost
+
+
+def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array, key: tuple[str, ...]) -> DataFrame:
+    """The rows with their verdicts; the join is on the key, which the suite holds to be unique."""
+    verdicts = flat.select(list(key)).append_column("dropped", dropped).filter(pc.is_valid(dropped))
+    if not len(verdicts):
+        return rows.with_column("dropped", lit(None).cast(daft.DataType.string()))
+    return rows.join(daft.from_arrow(verdicts), on=list(key), how="left")
+
+
+def _filled(name: str) -> Expression:
+    """The text is there and holds more than blanks."""
+    return coalesce(col(name).strip() != lit(""), lit(False))
+
+
+def _only(condition: Expression, value: Expression) -> Expression:
+    """The value where the condition holds, else null: the rule does not apply."""
+    return when(condition, value).otherwise(lit(None))
+
+
+def _finite(value: Expression) -> Expression:
+    return value.not_null() & ~coalesce(value.is_nan() | value.is_inf(), lit(True))
+
+
+def _on_scale() -> Expression:
+    """The value lies on the scale that it came on; kinds without a scale have their own values (see `Feedback.value`)."""
+    kind, value = col("kind"), col("value")
+    scaled = coalesce((value >= col("scale_min")) & (value <= col("scale_max")), lit(True))
+    thumb = (kind != lit("thumb")) | col("scale_min").not_null() | value.is_in([-1.0, 1.0])
+    choice = (kind != lit("choice")) | value.is_in([-1.0, 0.0, 1.0])
+    ranking = (kind != lit("ranking")) | (value >= lit(0.0))
+    return coalesce(scaled & thumb & choice & ranking, lit(True))
