@@ -1,6 +1,6 @@
 """Nothing leaves the machine unasked: usage reports of every library are switched off here.
 
-Imported for its effect, before the libraries, by every entry point.
+Imported for its effect, before the libraries, by every entry point. `.dvc/config` says the same to DVC for people who call it themselves.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 
 SWITCHES = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # Prefect's client, and whoever else keeps to this habit
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # the server's heartbeat and the UI's page counts
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "DAFT_ANALYTICS_ENABLED": "0",

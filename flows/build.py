@@ -1,0 +1,31 @@
+"""The flow `build`: raw logs in, dataset out, then training on it as the last step.
+
+    pairwright run
+
+or, on a schedule, the deployment `nightly` of `prefect.yaml`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.walk import conclude, end_children, walk
+from flows.workspace import dataset_stages, training_stages
+
+from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
+from prefect.client.schemas.objects import State
+
+
+@flow(name="build", on_cancellation=[end_children], on_crashed=[end_children])
+def build(train: bool = True, force: bool = False) -> State[Any]:
+    """Make the dataset from the raw logs, stage by stage, and train on it when it changed. Only stages whose inputs changed run.
+
+    Args:
+        train: Train after the dataset is made, if it passed its gate and changed.
+        force: Run every stage even if nothing changed.
+    """
+    outcomes = walk(dataset_stages(), "Unchanged", force=force)
+    passed = all(outcome.state in ("Completed", "Unchanged") for outcome in outcomes)
+    if train and passed:
+        outcomes += walk(training_stages(), "Skipped", force=force)
+    return conclude(outcomes)

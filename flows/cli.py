@@ -1,0 +1,162 @@
+"""The command `pairwright`: run the pipeline once, serve it on a schedule, say what is stale, say where a row comes from.
+
+    pairwright run | serve | status | where ID
+
+Prefect is imported only when something must run, so a run that has nothing to do takes a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flows import report, server, workspace
+from tasks.core import catalog
+from tasks.core.errors import UserError
+from tasks.core.shell import guarded
+
+WORDS = {"Completed": "ran", "Unchanged": "unchanged", "Skipped": "unchanged", "Failed": "FAILED"}
+
+
+class RunFailedError(Exception):
+    """The run was told about in full; only its exit code is left to say."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; the exit code."""
+    given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return guarded(lambda: given.work(given))
+    except RunFailedError:
+        return 1
+    except KeyboardInterrupt:
+        _print("stopped; earlier outputs are as they were")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pairwright",
+        description="Raw chat logs and feedback in, a preference dataset and a trained model out. Run it in the project's folder.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = _command(commands, "run", run_once, "run every stage that is stale, once, then say what came out")
+    run.add_argument("--no-train", dest="train", action="store_false", help="make the dataset only")
+    run.add_argument("--force", action="store_true", help="run every stage even if nothing changed")
+    serve = _command(commands, "serve", serve_deployments, "serve the deployments of prefect.yaml, with Prefect's server and UI")
+    serve.add_argument("--host", default=server.HOST, help="address that the server listens on (default %(default)s)")
+    serve.add_argument("--port", type=int, default=server.PORT, help="port that the server listens on (default %(default)s)")
+    serve.add_argument("--cron", help='run at these times instead of those in prefect.yaml, e.g. "0 3 * * *"')
+    status = _command(commands, "status", say_status, "say which stages are stale, and why")
+    status.add_argument("stages", nargs="*", metavar="STAGE", help="only these stages (default: all)")
+    where = _command(commands, "where", say_where, "say from which raw records a row of the dataset comes")
+    where.add_argument("id", help="pair_id, example_id or prompt_id, or the beginning of one")
+    return parser
+
+
+def _command(commands: Any, name: str, work: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:  # noqa: ANN401
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    command.set_defaults(work=work)
+    return command
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def run_once(given: argparse.Namespace) -> None:
+    """Run what is stale in a Prefect flow; when nothing is, say so without starting Prefect."""
+    changed = workspace.stale()
+    wanted = workspace.dataset_stages() + (workspace.training_stages() if given.train else [])
+    if not given.force and not set(changed) & set(wanted):
+        _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
+        return
+    _print("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in workspace.waiting(changed)))
+    state, outcomes = _run_flow(given.train, given.force)
+    states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
+    _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
+    if not state.is_completed():
+        raise RunFailedError
+
+
+def _run_flow(train: bool, force: bool) -> tuple[Any, list[dict[str, Any]]]:
+    """The final state of one run of the flow `build`, and what each stage did."""
+    server.home()
+    with server.api():
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        from flows.build import build
+
+        state = build(train=train, force=force, return_state=True)
+        for worker in (APILogWorker, EventsWorker):  # the last lines must reach the server before it goes
+            worker.drain_all(timeout=10)
+        outcomes = state.result(raise_on_failure=False)
+        return state, outcomes if isinstance(outcomes, list) else []
+
+
+def _say_end(states: dict[str, str], seconds: dict[str, float], message: str) -> None:
+    _print("")
+    for line in report.stage_table(states, seconds):
+        _print(line)
+    _print("")
+    failed = "FAILED" in states.values()
+    for line in () if failed else report.results():
+        _print(line)
+    (_complain if failed else _print)(message)
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"failed: {message}\n")
+
+
+def serve_deployments(given: argparse.Namespace) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    workspace.stale([])  # a folder in which nothing could ever run is refused here, not at night
+    server.home()
+    with server.api(given.host, given.port, lasting=True) as url:
+        from flows import deployments
+
+        entries = deployments.read(given.cron)
+        for entry in entries:
+            times = (
+                ", ".join(str(getattr(schedule.schedule, "cron", schedule.schedule)) for schedule in entry.schedules or ())
+                or "by hand only"
+            )
+            _print(f"deployment {entry.flow_name}/{entry.name}: {times}")
+        _print(f"Prefect UI: {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}   (Ctrl-C stops)")
+        deployments.serve_all(entries)
+    _print("stopped")
+
+
+def say_status(given: argparse.Namespace) -> None:
+    """One line a stage: up to date, stale with its reasons, or waiting for one before it."""
+    changed = workspace.stale(given.stages)
+    late = workspace.waiting(workspace.stale() if given.stages else changed)
+    for name in given.stages or catalog.stages():
+        if name in changed:
+            _print(f"{name}: stale: {', '.join(changed[name])}")
+        else:
+            _print(f"{name}: " + (f"waits for {late[name]}" if name in late else "up to date"))
+
+
+def say_where(given: argparse.Namespace) -> None:
+    """The raw records behind one row."""
+    if not given.id:
+        raise UserError("ID", "nothing", "the id of a row", "copy it from the release")
+    for line in report.lineage(given.id):
+        _print(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""What the `pairwright` command prints about a run: the table of stages, where the results lie, and where a pair comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import yaml
+
+from tasks.core import catalog
+from tasks.core.catalog import Stage
+from tasks.core.errors import UserError
+
+HEAD = ("stage", "state", "table", "in", "made", "kept", "dropped", "seconds")
+LEFT = ("stage", "state", "table")  # these columns are text
+# Tables in which an id is looked up: stage, table, column of the id.
+LOOKUPS = (("pair", "pairs", "pair_id"), ("pair", "unpaired", "example_id"), ("pair", "prompts", "prompt_id"))
+
+
+def ledger_rows(stage: Stage) -> list[dict[str, Any]]:
+    """Counts of every table in the stage's ledger; nothing for a stage that keeps none or has not run."""
+    path = stage.output / "ledger.json"
+    if not path.is_file():
+        return []
+    return [{"table": name, **entry} for name, entry in json.loads(path.read_text(encoding="utf-8")).items()]
+
+
+def stage_table(states: Mapping[str, str], seconds: Mapping[str, float]) -> list[str]:
+    """The lines of the table of stages."""
+    rows = [HEAD]
+    for name, stage in catalog.stages().items():
+        head = (name, states.get(name, "not reached"))
+        time = f"{seconds[name]:.1f}" if name in seconds else ""
+        for number, entry in enumerate(ledger_rows(stage) or [{}]):
+            counts = tuple(f"{entry[key]:,}" if key in entry else "" for key in ("in", "made", "kept", "dropped"))
+            rows.append((*(head if not number else ("", "")), entry.get("table", ""), *counts, "" if number else time))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [_row(row, widths) for row in rows]
+
+
+def _row(cells: tuple[str, ...], widths: list[int]) -> str:
+    text = [cell.ljust(width) if name in LEFT else cell.rjust(width) for name, cell, width in zip(HEAD, cells, widths, strict=True)]
+    return "  ".join(text).rstrip()
+
+
+def results() -> Iterator[str]:
+    """Where the outcome lies: outputs that no later stage consumes, pages for people, and the figures of `dvc metrics show`."""
+    stages = catalog.stages()
+    for stage in stages.values():
+        if stage.output.exists() and any(stage.output == path for other in stages.values() for path in other.data):
+            yield f"{stage.output.name + ':':<12}{stage.output}"  # whole outputs that a later stage reads: the release, the models
+        if stage.reports and stage.reports.exists():
+            yield from (f"{'report:':<12}{page}" for page in sorted(stage.reports.glob("*.html")))
+    yield from _metrics(stages)
+
+
+def _metrics(stages: Mapping[str, Stage]) -> Iterator[str]:
+    """One line a metrics file of `dvc.yaml`, of the last stage only: the outcome of the whole path."""
+    document = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))
+    last = list(stages.values())[-1]
+    for name in map(Path, document.get("metrics", ())):
+        if last.output in name.parents and name.is_file():
+            figures = json.loads(name.read_text(encoding="utf-8"))
+            yield f"{last.name + ':':<12}{outcome(figures)}"
+
+
+def outcome(figures: Mapping[str, Any]) -> str:
+    """The line about held-out preferences; all figures of files that hold other ones."""
+    if "test_accuracy" not in figures:
+        return ", ".join(f"{name} {value}" for name, value in figures.items())
+    low, high = figures["test_accuracy_low"], figures["test_accuracy_high"]
+    better = "significantly better" if figures["test_better"] else "not significantly better"
+    return (
+        f"test accuracy {figures['test_accuracy']:.3f} [{low:.3f}, {high:.3f}] on {figures['test_pairs']} pairs (reference 0.500); "
+        f"likelihood {figures['test_likelihood_policy']:.3f} (reference {figures['test_likelihood_reference']:.3f}): {better}"
+    )
+
+
+def lineage(wanted: str) -> Iterator[str]:
+    """The lines about one row of the dataset: what it is, and the raw records behind it. `wanted` may be the beginning of its id."""
+    column, row = _find(wanted)
+    yield f"{column} {row[column]}"
+    for key in ("recipe", "split", "source", "language", "confidence", "augmented_from", "augmenter", "label", "prompt_id"):
+        if row.get(key) is not None and key != column:
+            yield f"  {key}: {row[key]}"
+    names = _raw_files()
+    for origin in row["origins"]:
+        file, record, position = origin.split(":", 2)
+        name = names.get(file)
+        place = f"{name}, record {record}, position {position}" if name else f"file {file} (not among the files of the last ingest)"
+        yield f"  from {place}"
+
+
+def _find(wanted: str) -> tuple[str, dict[str, Any]]:
+    """Id column and row of the one id that begins so."""
+    for stage, table, column in LOOKUPS:
+        folder = catalog.stage(stage).output / table
+        if not folder.is_dir():
+            raise UserError(str(folder), "nothing there", "the dataset's rows", "run `pairwright run`")
+        rows = pq.read_table(folder, filters=pc.starts_with(pc.field(column), wanted))
+        if len(rows) == 1:
+            return column, rows.to_pylist()[0]
+        if len(rows) > 1:
+            raise UserError(f"id {wanted!r}", f"{len(rows)} rows of {folder} that begin so", "one", "give more of the id")
+    tables = ", ".join(table for _, table, _ in LOOKUPS)
+    raise UserError(
+        f"id {wanted!r}", "no such row", f"an id of {tables}", "copy it from the release, or from the first column of its tables"
+    )
+
+
+def _raw_files() -> dict[str, str]:
+    """Short file id -> path of the raw file, from the table of files that ingest keeps."""
+    first = next(iter(catalog.stages().values()))
+    table = pq.read_table(first.output / "files", columns=["file", "name"])
+    names: dict[str, str] = {}
+    for file, name in zip(table["file"].to_pylist(), table["name"].to_pylist(), strict=True):
+        names.setdefault(file, str(first.data[0] / name))
+    return names

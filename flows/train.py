@@ -1,0 +1,43 @@
+"""The flow `train`: the final step alone, on the release as it lies there.
+
+It runs only on a release that passed its gate: DVC's record of the stage that made it must match what lies on disk.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows import workspace
+from flows.walk import conclude, end_children, walk
+from flows.workspace import dataset_stages, training_stages
+from tasks.core import catalog
+from tasks.core.errors import UserError
+
+from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+
+@flow(name="train", on_cancellation=[end_children], on_crashed=[end_children])
+def train(force: bool = False) -> State[Any]:
+    """Train on the release and count what the model learned, if the release passed its gate and changed since the last training.
+
+    Args:
+        force: Train even if nothing changed.
+    """
+    try:
+        demand_release()
+    except UserError as error:
+        return Failed(message=str(error))
+    return conclude(walk(training_stages(), "Skipped", force=force))
+
+
+def demand_release() -> None:
+    """A UserError unless what training reads is what its stages last made and let pass."""
+    stages = catalog.stages()
+    read = {path for name in training_stages() for path in stages[name].data}
+    makers = [name for name in dataset_stages() if stages[name].output in read]
+    for name, reasons in workspace.stale(makers).items():
+        raise UserError(
+            str(stages[name].output), ", ".join(reasons), f"the result of {name}, which passed its gate", "run `pairwright run --no-train`"
+        )

@@ -1,0 +1,117 @@
+"""Walk stages of `dvc.yaml` in Prefect: one task run a stage, named as the stage, in the order of the file.
+
+A task asks DVC whether its stage is stale. If so it runs the stage and ends as Completed; if not it ends as Completed under another name
+(`Unchanged`, or `Skipped` for training), so that the UI tells the two apart. A failure is a state with the stage's own line, no traceback.
+DVC's cache is the only one: Prefect's result cache is off, because a hit there would not put the files back.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.core import catalog, telemetry  # noqa: F401  (before prefect: switches its usage reports off)
+
+from prefect import Flow, task  # isort: skip
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run as current
+from prefect.states import Completed, Failed
+
+from flows import workspace
+from flows.report import ledger_rows
+from tasks.core.errors import UserError
+
+PAUSE = 2.0  # seconds between two looks at files that another DVC command holds
+
+
+def _without_empty_traceback(record: logging.LogRecord) -> bool:
+    """Prefect logs a failed state with the traceback of no exception, which prints as `NoneType: None`."""
+    if record.exc_info and record.exc_info[0] is None:
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_empty_traceback)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one stage in this run."""
+
+    stage: str
+    state: str  # Completed, Unchanged, Skipped, Failed
+    seconds: float
+    message: str
+
+
+def walk(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
+    """Run the stages one after the other until one fails; what is up to date ends in a state called `idle`."""
+    outcomes: list[Outcome] = []
+    for name in names:
+        started = time.monotonic()
+        stage_task = run_stage.with_options(name=name, task_run_name=name, description=catalog.stage(name).description)
+        state: State[Any] = stage_task(name, idle, force, return_state=True)
+        outcomes.append(Outcome(name, state.name or state.type.value.title(), time.monotonic() - started, state.message or ""))
+        if not state.is_completed():
+            break
+    return outcomes
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def run_stage(name: str, idle: str, force: bool) -> State[Any]:
+    """One stage: run it when it is stale, or when it must."""
+    log, waited = get_run_logger(), False
+    while True:
+        try:
+            reasons = workspace.stale([name]).get(name, [])
+            if not reasons and not force:
+                return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
+            log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
+            workspace.reproduce(name, log.info, force=force, token=_token())
+            return Completed(message=", ".join(reasons))
+        except workspace.BusyError as busy:
+            if not waited:
+                log.warning("Waiting: %s", busy.found)
+            waited = True
+            time.sleep(PAUSE)
+        except workspace.StageError as failure:
+            return Failed(message=str(failure).removeprefix("error: "))
+        except UserError as error:
+            return Failed(message=str(error))
+
+
+def _token() -> str:
+    return str(current.get_id() or "")
+
+
+def end_children(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Hook for runs that were cancelled or crashed: ends what their process may have left behind."""
+    workspace.stop(str(flow_run.id))
+
+
+def conclude(outcomes: Iterable[Outcome]) -> State[list[dict[str, Any]]]:
+    """The flow's final state and its table of stages, as an artifact of the run."""
+    outcomes = list(outcomes)
+    create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
+    told = [asdict(outcome) for outcome in outcomes]
+    failed = [outcome for outcome in outcomes if outcome.state not in ("Completed", "Unchanged", "Skipped")]
+    if failed:
+        return Failed(message=f"{failed[0].stage}: {failed[0].message}", data=told)
+    ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
+    return Completed(message=f"Ran {', '.join(ran)}" if ran else "Nothing had changed", data=told)
+
+
+def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """One row a stage and table, with the counts of the ledger."""
+    rows: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
+        counts = ledger_rows(catalog.stage(outcome.stage)) or [{}]
+        rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
+    return rows
