@@ -45,7 +45,7 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Mark turns and acts that are there more than once; quarantine and files pass as they are."""
     turns = settle_turns(tables["turns"].to_arrow()).drop_columns(["preferred"])
     acts = settle_acts(tables["feedback"].to_arrow())
-    return {**tables, "turns": engine.from_arrow(turns), "feedback": engine.from_arrow(acts)}
+    return {**tables, "turns": engine.in_parts(turns), "feedback": engine.from_arrow(acts)}
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
@@ -203,12 +203,11 @@ class Reading:
         for name, at, reason, detail in notes:
             self._quarantine.add((at.file, at.record, None, name, reason, detail))
         tables = {
-            "turns": engine.from_arrow(turns),
+            "turns": engine.in_parts(turns),
             "feedback": engine.from_arrow(self._gatherer.feedback()),
             "quarantine": engine.from_arrow(_rows(self._quarantine, Quarantine.schema())),
             "files": engine.from_arrow(_rows(self._files, Files.schema())),
         }
-        del turns  # the engine has its own copy; two at a time would be the peak of the stage
         result = run(tables, Params(formats=self._forced))
         tables.clear()
         return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]

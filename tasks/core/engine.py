@@ -66,6 +66,11 @@ def from_arrow(data: pa.Table, table: type[Table] | None = None) -> daft.DataFra
     return daft.from_arrow(data.cast(table.schema()) if table else data)
 
 
+def in_parts(data: pa.Table) -> daft.DataFrame:
+    """An Arrow table as a DataFrame of as many parts as it has batches: for a very large one, which in one piece would be copied."""
+    return daft.from_arrow([pa.Table.from_batches([batch]) for batch in data.to_batches()]) if len(data) else daft.from_arrow(data)
+
+
 def to_arrow(frame: daft.DataFrame, schema: pa.Schema) -> pa.Table:
     """The frame's columns named in `schema`, in its order and types."""
     columns = [daft.col(name) for name in schema.names]

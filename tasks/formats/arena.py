@@ -31,7 +31,7 @@ def read(record: dict[str, Any]) -> Facts:
     """One conversation and at most one act."""
     if "winner" in record:
         return _released(record)
-    kind = record.get("type")
+    kind = name_of(record.get("type"))
     if kind in BATTLES:
         return _battle(record, BATTLES[kind])
     if kind in SINGLES:
@@ -68,7 +68,7 @@ def _line(state: object) -> Line:
     messages, names, offset = state.get("messages"), state.get("roles"), state.get("offset") or 0
     if not isinstance(messages, list) or not isinstance(names, list | tuple) or len(names) != 2 or not isinstance(offset, int):
         raise Unreadable("no_messages", "expected roles and messages in the state")
-    roles = {names[0]: "user", names[1]: "assistant"} if all(isinstance(name, str) for name in names) else {}
+    roles = dict(zip(map(name_of, names), ("user", "assistant"), strict=True))
     line: Line = []
     if isinstance(system := state.get("system_message"), str) and system.strip():
         line.append(("system", system))
@@ -78,7 +78,7 @@ def _line(state: object) -> Line:
         text = text_of(message[1])
         if text.endswith(CURSOR):
             raise Unreadable("unfinished", "an answer was still being written")
-        line.append((roles.get(message[0]) or role_of(message[0]), text))
+        line.append((roles.get(name_of(message[0])) or role_of(message[0]), text))
     if not any(role != "system" for role, _ in line):
         raise Unreadable("no_messages", "the state holds no finished message")
     return line

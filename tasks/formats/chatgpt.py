@@ -15,7 +15,7 @@ from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, m
 
 RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
 SHOWN = frozenset({"user", "assistant"})
-CHANNELS = frozenset({None, "final"})
+CHANNELS = frozenset({"final"})
 TYPES = frozenset({"text", "multimodal_text"})
 
 
@@ -46,12 +46,12 @@ def _text(node: dict[str, Any]) -> str:
     message = dictionary(node.get("message"))
     content, metadata = dictionary(message.get("content")), dictionary(message.get("metadata"))
     shown = (
-        dictionary(message.get("author")).get("role") in SHOWN
+        name_of(dictionary(message.get("author")).get("role")) in SHOWN
         and message.get("recipient", "all") == "all"
-        and message.get("channel") in CHANNELS
+        and (name_of(message.get("channel")) or "final") in CHANNELS
         and message.get("weight", 1.0) != 0
         and not metadata.get("is_visually_hidden_from_conversation")
-        and content.get("content_type") in TYPES
+        and name_of(content.get("content_type")) in TYPES
     )
     parts = content.get("parts")
     if not shown or not isinstance(parts, list):

@@ -9,7 +9,6 @@ Linear in the logs: rows become Arrow columns a batch at a time, so that the Pyt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import person_id, stable_id
-from tasks.core.raw import Record
 from tasks.core.tables import ORIGIN, TEXT, TIME, Feedback, Turns
-from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, moment, name_of, place
-from tasks.formats.jsonl import topic_of
+from tasks.formats.facts import ROLES, Act, Conversation, Facts, Loose, Message, moment, name_of, place
+from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.trees import depths
 
 ROWS_AT_A_TIME = 20_000
+ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
+ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
 
 
@@ -105,7 +105,7 @@ class Gatherer:
             None,
             conversation.topic,
             source,
-            {"file": at.file, "record": at.record, "position": position},
+            (at.file, at.record, position),
             message.preferred,
         )
 
@@ -117,44 +117,43 @@ class Gatherer:
             found = self._people[native] = person_id(native)
         return found
 
-    def add_plain(self, source: str, file: str, records: Sequence[Record]) -> None:
+    def add_plain(self, source: str, file: str, lines: Plain) -> None:
         """Take conversations of bare `role` and `content` lines, as `jsonl.plain` picks them, without an object a message."""
-        if not records:
+        if not lines.records:
             return
-        values = [record.value for record in records]
-        messages = list(chain.from_iterable([value["messages"] for value in values]))
-        counts = np.array([len(value["messages"]) for value in values])
+        values, total = [record.value for record in lines.records], len(lines.roles)
+        counts = np.array(lines.counts)
         owner = pa.array(np.repeat(np.arange(len(values)), counts))
-        position = np.arange(len(messages)) - np.repeat(np.cumsum(counts) - counts, counts)
+        position = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
         places = pa.array([place(index) for index in range(int(counts.max()))], TEXT)
-        roles = pa.array([message["role"] for message in messages], TEXT)
+        roles = ROLE_NAMES.take(pa.array(np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)))
 
         def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
             """A column of conversations, repeated for each message."""
             return pa.array(column, kind).take(owner)
 
         models = [name_of(value.get("model")) for value in values]
-        model = pa.nulls(len(messages), TEXT)
+        model = pa.nulls(total, TEXT)
         if any(models):
             model = pc.if_else(pc.equal(roles, "assistant"), spread(models), model)
         depth = pa.array(position, pa.int32())
-        origin = [_same(file, len(messages)), spread([record.number for record in records], pa.int64()), depth]
+        origin = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), depth]
         columns = [
             spread([f"{source}:{value['id']}" for value in values]),
             places.take(pa.array(position)),
             places.take(pa.array(position - 1, mask=position == 0)),
             depth,
             roles,
-            pa.array([message["content"] for message in messages], TEXT),
+            pa.array(lines.contents, TEXT),
             model,
             spread([self._person(name_of(value.get("user_id"))) for value in values]),
             spread([moment(value.get("created_at")) for value in values], pa.int64()).cast(TIME),
-            _same("", len(messages)),
-            pa.nulls(len(messages), TEXT),
+            _same("", total),
+            pa.nulls(total, TEXT),
             spread([topic_of(value) for value in values]),
-            _same(source, len(messages)),
+            _same(source, total),
             pa.StructArray.from_arrays(origin, fields=list(ORIGIN)),
-            _same(False, len(messages), pa.bool_()),
+            _same(False, total, pa.bool_()),
         ]
         self._chunks.append(pa.Table.from_arrays(columns, schema=RAW_TURNS))
 
@@ -203,9 +202,12 @@ class Gatherer:
 
     def feedback(self) -> pa.Table:
         """All acts; places of messages have become turn ids. Call after everything is added."""
-        rows = [self._act_row(*entry) for entry in self._acts]
-        self._acts = []
-        return _table(rows, Feedback.schema())
+        chunks = [Feedback.schema().empty_table()]
+        while self._acts:  # the objects of what is done are let go at once
+            part = self._acts[-ROWS_AT_A_TIME:]
+            del self._acts[-ROWS_AT_A_TIME:]
+            chunks.append(_table([self._act_row(*entry) for entry in part], Feedback.schema()))
+        return pa.concat_tables(chunks)
 
     def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
         name = f"{source}:{act.conversation}"
@@ -213,10 +215,13 @@ class Gatherer:
         annotator = self._person(act.annotator)
         low, high = act.scale or (None, None)
         group = None if act.group is None else f"{source}:{act.group}"
-        said = (turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at)
-        parts = (act.native_id,) if act.native_id is not None else (name, *(repr(part) for part in said))
+        if act.native_id is not None:
+            feedback_id = stable_id(source, act.native_id)
+        else:
+            said = (name, turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at)
+            feedback_id = stable_id(source, *map(repr, said))
         return (
-            stable_id(source, *parts),
+            feedback_id,
             name,
             turn,
             act.kind,
@@ -231,7 +236,7 @@ class Gatherer:
             act.annotator_kind,
             act.created_at,
             source,
-            {"file": at.file, "record": at.record, "position": position},
+            (at.file, at.record, position),
         )
 
     def _turn(self, conversation: str, ref: str | int | None) -> str | None:
@@ -279,8 +284,15 @@ def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:
 def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     """Rows as an Arrow table; times are whole microseconds."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    arrays = [
-        pa.array(column, pa.int64()).cast(TIME) if field.type == TIME else pa.array(column, field.type)
-        for column, field in zip(columns, schema, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays([_array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if kind == TIME:
+        return pa.array(column, pa.int64()).cast(TIME)
+    if kind == ORIGIN:
+        parts = list(zip(*column, strict=True)) if column else [()] * len(ORIGIN)
+        return pa.StructArray.from_arrays(
+            [pa.array(part, inner.type) for part, inner in zip(parts, ORIGIN, strict=True)], fields=list(ORIGIN)
+        )
+    return pa.array(column, kind)

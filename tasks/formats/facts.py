@@ -6,7 +6,6 @@ A reader knows its format only. Ids, hashing of people, tables and origins are t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,8 +36,8 @@ MICROSECOND = timedelta(microseconds=1)
 EARLIEST = (datetime(1990, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 # A number of seconds, milli-, micro- or nanoseconds, told by its size: from, factor to microseconds.
+LAST_NUMBER = 1e20
 UNITS = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3), (0.0, 1e6))
-NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -110,15 +109,13 @@ def moment(value: object) -> int | None:
         value = value.get("$date")
         value = value.get("$numberLong") if isinstance(value, dict) else value
     if isinstance(value, str):
-        value = float(value) if NUMBER.fullmatch(value) and len(value) > 8 else _iso(value)
+        value = float(value) if len(value) > 8 and value.replace(".", "", 1).isdecimal() else _iso(value)
         if value is None or isinstance(value, int):
             return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LAST_NUMBER:  # NaN is in no range
         return None
-    if isinstance(value, int) and value > 1e20:
-        return None
-    factor = next((factor for least, factor in UNITS if value >= least), None)
-    return None if factor is None else _possible(round(value * factor))
+    factor = next(factor for least, factor in UNITS if value >= least)
+    return _possible(round(value * factor))
 
 
 def _iso(text: str) -> int | None:

@@ -12,6 +12,7 @@ Feedback: `conversation_id`, `kind` (thumb, rating, choice, ranking, edit, regen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.core.raw import Record, Unreadable
@@ -37,29 +38,46 @@ def read(record: dict[str, Any]) -> Facts:
     return Facts(acts=[act_of(record)])
 
 
-def plain(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+@dataclass
+class Plain:
+    """Conversations of bare lines: the records, how many messages each has, and roles and texts of all of them in a row."""
+
+    records: list[Record] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
+    contents: list[str] = field(default_factory=list)
+
+
+def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
     """Records that are conversations of bare `role` and `content` lines in our own roles, and all others.
 
     The plain ones, which are most of a large log, need no object a message: their columns are built from the lists as they are.
     """
-    straight: list[Record] = []
-    other: list[Record] = []
+    straight, other = Plain(), list[Record]()
     for record in records:
-        (straight if _is_plain(record.value) else other).append(record)
+        lists = _bare(record.value)
+        if lists is None:
+            other.append(record)
+            continue
+        straight.records.append(record)
+        straight.counts.append(len(lists[0]))
+        straight.roles += lists[0]
+        straight.contents += lists[1]
     return straight, other
 
 
-def _is_plain(value: dict[str, Any]) -> bool:
+def _bare(value: dict[str, Any]) -> tuple[list[str], list[str]] | None:
+    """Roles and texts; None for whatever is not bare."""
     try:
         messages = value["messages"]
         if not messages or type(value["id"]) is not str or not value["id"]:
-            return False
-        # Two keys each, and both lookups succeed: then there is nothing else in any message.
-        if sum(map(len, messages)) != 2 * len(messages) or not ROLES.issuperset([message["role"] for message in messages]):
-            return False
-        return {type(message["content"]) for message in messages} == {str}
+            return None
+        roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
+        # Two keys each, and both lookups succeeded: then there is nothing else in any message.
+        bare = sum(map(len, messages)) == 2 * len(messages) and ROLES.issuperset(roles) and set(map(type, contents)) == {str}
     except (KeyError, TypeError, IndexError):
-        return False
+        return None
+    return (roles, contents) if bare else None
 
 
 def _conversation(record: dict[str, Any]) -> Conversation:
@@ -84,7 +102,7 @@ def _message(native: dict[str, Any], index: int, before: str | None, model: str 
     role = role_of(native.get("role"))
     if "content" not in native:
         raise Unreadable("no_content", f"message {index} has no content")
-    status = native.get("status") or ""
+    status = name_of(native.get("status")) or ""
     if status not in STATUSES:
         status = "unfinished"
     return Message(
@@ -105,7 +123,7 @@ def act_of(record: dict[str, Any]) -> Act:
         raise Unreadable("no_id", "expected a text or a number as conversation_id")
     if kind is None:
         raise Unreadable("unknown_kind", "expected one of " + ", ".join(KINDS))
-    annotator_kind = record.get("annotator_kind") or "person"
+    annotator_kind = str(record.get("annotator_kind") or "person")
     if annotator_kind not in ANNOTATORS:
         raise Unreadable("unknown_annotator", "expected annotator_kind person or model")
     act = Act(

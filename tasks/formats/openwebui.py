@@ -156,7 +156,7 @@ def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]
     """The messages of the branch that is shown: up from the current one, or else from the newest leaf."""
     current = name_of(row.get("current_message_id")) or name_of(dictionary(chat.get("history")).get("currentId"))
     if current not in nodes:
-        parents = {node.get("parentId") for node in nodes.values()}
+        parents = {name_of(node.get("parentId")) for node in nodes.values()}
         leaves = [turn for turn in nodes if turn not in parents]
         current = max(leaves, key=lambda turn: (moment(nodes[turn].get("timestamp")) or 0, turn), default=None)
     path: set[str] = set()

@@ -1,0 +1,251 @@
+"""The readers: each knows its own records only, reads them exactly, and gives a reason for what it cannot read."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.core.raw import Unreadable
+from tasks.formats import FORMATS, recognise
+from tasks.formats.columns import Gatherer, Place
+from tasks.formats.facts import Message, moment
+from tasks.formats.trees import depths
+from tests.conftest import ROOT
+
+EXAMPLES = ROOT / "tests" / "examples"
+TURN = ("conversation_id", "turn_id", "parent_id", "role", "content", "model", "status")
+ACT = ("conversation_id", "kind", "turn_id", "value", "better", "worse", "text")
+
+
+def example(name: str) -> dict[str, Any]:
+    path = EXAMPLES / f"{name}.json"
+    assert path.is_file(), f"the format {name} has no example: add {path}"
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def gather(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Turns, feedback and the reasons of notes that the records give."""
+    gatherer, reasons = Gatherer(), list[str]()
+    for number, record in enumerate(records):
+        reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
+    turns, notes = gatherer.turns()
+    return turns.to_pylist(), gatherer.feedback().to_pylist(), reasons + [reason for _, _, reason, _ in notes]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_record_is_recognised_by_its_own_format_only(name):
+    for record in example(name)["records"]:
+        assert [other for other, known in FORMATS.items() if known.recognise(record)] == [name]
+        assert recognise(record) == name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_example_reads_as_written_beside_it(name):
+    expected = example(name)
+    turns, acts, _ = gather(name, *expected["records"])
+    assert sorted(([row[key] for key in TURN] for row in turns), key=str) == expected["turns"]
+    assert sorted(([row[key] for key in ACT] for row in acts), key=str) == expected["feedback"]
+    assert all(row["parent_id"] is None or row["position"] > 0 for row in turns)
+
+
+def paths(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [above] + [path for key, item in inner for path in paths(item, (*above, key))]
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_damage_to_a_record_makes_a_reader_crash(name, data):
+    record = copy.deepcopy(data.draw(st.sampled_from(example(name)["records"])))
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(paths(record)[1:]))
+        at = record
+        for key in path[:-1]:
+            at = at[key]
+        if data.draw(st.booleans()) and isinstance(at, dict):
+            del at[path[-1]]
+        else:
+            at[path[-1]] = data.draw(JUNK)
+        if len(paths(record)) < 2:
+            break
+    known = recognise(record)
+    if known is None:
+        return
+    try:
+        turns, acts, _ = gather(known, record)
+    except Unreadable as error:
+        assert error.fault.reason.isidentifier()
+        return
+    assert all(isinstance(row["content"], str) and row["turn_id"] for row in turns)
+    assert all(row["kind"] and len(row["feedback_id"]) == 16 for row in acts)
+
+
+def two(chosen: str, rejected: str) -> dict[str, str]:
+    return {"chosen": "\n\nHuman: Hi\n\nAssistant:" + chosen, "rejected": "\n\nHuman: Hi\n\nAssistant:" + rejected}
+
+
+LINES = [{"role": "user", "content": "Hi"}]
+UNREADABLE = [
+    ("hh", two(" same", " same "), "identical_pair"),
+    ("hh", two(" yes", ""), "empty_answer"),
+    ("hh", two(" a\n\nHuman: b\n\nAssistant: c", " A\n\nHuman: b\n\nAssistant: d"), "prompts_differ"),
+    ("hh", two(" a\n\nHuman: b", " a\n\nHuman: c"), "no_answer"),
+    ("jsonl", {"id": "c", "messages": []}, "no_messages"),
+    ("jsonl", {"id": None, "messages": LINES}, "no_id"),
+    ("jsonl", {"id": "c", "messages": [{"role": "narrator", "content": ""}]}, "unknown_role"),
+    ("jsonl", {"id": "c", "messages": [{"role": "user"}]}, "no_content"),
+    ("jsonl", {"id": "c", "messages": [{"role": "user", "content": 7}]}, "bad_content"),
+    ("jsonl", {"id": "c", "messages": [{"id": "a", **LINES[0]}, {"id": "a", **LINES[0]}]}, "duplicate_id"),
+    ("jsonl", {"id": "c", "messages": [{"id": "a", "parent_id": "b", **LINES[0]}, {"id": "b", "parent_id": "a", **LINES[0]}]}, "cycle"),
+    ("jsonl", {"conversation_id": "c", "kind": "applause", "message_index": 1}, "unknown_kind"),
+    ("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1}, "no_target"),
+    ("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1, "message_index": -1}, "no_target"),
+    ("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 0, "message_index": 1}, "no_value"),
+    ("jsonl", {"conversation_id": "c", "kind": "rating", "value": "N/A", "message_index": 1}, "no_value"),
+    ("jsonl", {"conversation_id": "c", "kind": "rating", "value": 6, "message_index": 1}, "value_off_scale"),
+    ("jsonl", {"conversation_id": "c", "kind": "rating", "value": 6, "message_index": 1, "scale": [10, 1]}, "bad_scale"),
+    ("jsonl", {"conversation_id": "c", "kind": "choice", "better": "a", "worse": "a"}, "same_turn"),
+    ("jsonl", {"conversation_id": "c", "kind": "edit", "message_index": 1}, "no_text"),
+    ("jsonl", {"conversation_id": "c", "kind": "copy", "message_index": 1, "annotator_kind": "cat"}, "unknown_annotator"),
+    ("openwebui", {"id": "c", "user_id": "shared-1", "chat": {"history": {}}}, "shared_copy"),
+    ("openwebui", {"id": "c", "meta": {"internal": True}, "chat": {"history": {}}}, "internal_chat"),
+    ("openwebui", {"id": "c", "chat": "{"}, "not_json"),
+    ("openwebui", {"type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c"}}, "no_target"),
+    ("arena", {"tstamp": 1, "type": "share", "states": []}, "not_a_vote"),
+    ("arena", {"tstamp": 1, "type": "leftvote", "states": []}, "no_states"),
+    ("arena", {"winner": "model_c", "conversation_a": LINES, "conversation_b": LINES}, "unknown_winner"),
+    ("oasst", {"message_tree_id": "t", "prompt": {"message_id": "t", "text": "x", "role": "prompter", "deleted": True}}, "deleted"),
+    ("sharegpt", {"conversations": [{"from": "human", "value": "x"}, 3]}, "no_messages"),
+    ("openai", {"messages": [3]}, "bad_message"),
+    ("chatgpt", {"title": "x", "create_time": 1, "current_node": "n", "mapping": None}, "no_messages"),
+    ("chatgpt", {"conversation_id": "c", "message_id": "m", "rating": "so so"}, "no_value"),
+    ("librechat", {"conversationId": "c", "messages": []}, "no_messages"),
+]
+
+
+@pytest.mark.parametrize(("name", "record", "reason"), UNREADABLE)
+def test_what_cannot_be_read_says_why(name, record, reason):
+    assert recognise(record) == name
+    with pytest.raises(Unreadable) as error:
+        gather(name, record)
+    assert error.value.fault.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-01-01T00:00:00Z", 1767225600000000),
+        ("2026-01-01 00:00:00.5", 1767225600500000),
+        ("2026-01-01T01:00:00+01:00", 1767225600000000),
+        (1767225600, 1767225600000000),
+        (1767225600.25, 1767225600250000),
+        (1767225600000, 1767225600000000),
+        (1767225600000000, 1767225600000000),
+        (1767225600000000000, 1767225600000000),
+        ("1767225600", 1767225600000000),
+        ({"$date": "2026-01-01T00:00:00Z"}, 1767225600000000),
+        ({"$date": {"$numberLong": "1767225600000"}}, 1767225600000000),
+    ],
+)
+def test_a_time_is_told_by_its_size_or_shape(value, expected):
+    assert moment(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -5, "soon", "", float("nan"), float("inf"), 10**400, 253402300800, "9999-12-31", [], {}])
+def test_an_impossible_time_is_null(value):
+    assert moment(value) is None
+
+
+def test_a_feedback_row_and_the_note_on_the_message_are_one_act():
+    chat = example("openwebui")["records"][0]
+    row = {
+        "id": "fb-1",
+        "user_id": "u-9",
+        "type": "rating",
+        "data": {"rating": 1},
+        "meta": {"chat_id": "c", "message_id": "a2"},
+        "snapshot": None,
+        "created_at": 1760000030,
+    }
+    _, acts, _ = gather("openwebui", chat, row)
+    assert len({act["feedback_id"] for act in acts if act["kind"] == "thumb" and act["turn_id"] == "a2"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_edit"),
+    [
+        ("The sum is 4.", "The sum is 5.", True),
+        ("The sum is 4.", "The sum is 4.\n\n_Made by AI_", False),
+        ("[x] Hi there", "Hi there", False),
+    ],
+)
+def test_only_a_rewritten_answer_counts_as_an_edit(before, after, is_edit):
+    nodes = {
+        "q": {"role": "user", "content": "?", "parentId": None},
+        "a": {"role": "assistant", "content": after, "originalContent": before, "parentId": "q"},
+    }
+    turns, acts, _ = gather("openwebui", {"id": "c", "chat": {"history": {"messages": nodes}}})
+    assert [act["text"] for act in acts if act["kind"] == "edit"] == ([after] if is_edit else [])
+    assert next(turn["content"] for turn in turns if turn["turn_id"] == "a") == (before if is_edit else after)
+
+
+def test_the_answer_on_the_active_path_is_the_one_that_was_kept():
+    chat = copy.deepcopy(example("openwebui")["records"][0])
+    chat["current_message_id"] = chat["chat"]["history"]["currentId"] = "a1"
+    _, acts, _ = gather("openwebui", chat)
+    assert [(act["better"], act["worse"]) for act in acts if act["kind"] == "regenerate"] == [("a1", "a2")]
+    chat["chat"]["history"]["messages"]["a2"]["modelIdx"] = 1  # two models answered side by side: nobody rolled again
+    _, acts, _ = gather("openwebui", chat)
+    assert [act for act in acts if act["kind"] == "regenerate"] == []
+
+
+def test_a_battle_with_two_histories_keeps_its_turns_but_gives_no_choice():
+    longer = [{"role": role, "content": text} for role, text in (("user", "1"), ("assistant", "x"), ("user", "2"), ("assistant", "y"))]
+    other = [longer[0], {"role": "assistant", "content": "z"}, *longer[2:]]
+    turns, acts, notes = gather("arena", {"winner": "model_a", "conversation_a": longer, "conversation_b": other})
+    assert (len(turns), acts, notes) == (7, [], ["histories_differ"])
+
+
+def test_flat_messages_find_their_tree_in_any_order_and_orphans_are_noted():
+    flat = [
+        {"user_message_id": f"s{n}", "parent_message_id": f"s{n - 1}" if n else None, "text": "x", "role": "prompter"} for n in range(50)
+    ]
+    orphan = {"user_message_id": "o", "parent_message_id": "gone", "text": "x", "role": "prompter"}
+    turns, _, notes = gather("oasst", *reversed(flat), orphan)
+    assert {turn["turn_id"]: turn["position"] for turn in turns} == {f"s{n}": n for n in range(50)}
+    assert {turn["conversation_id"] for turn in turns} == {"oasst:s0"}
+    assert notes == ["missing_parent"]
+
+
+def test_a_tree_as_deep_as_it_likes_is_no_trouble():
+    messages = [Message(str(n), str(n - 1) if n else None, "user", "x") for n in reversed(range(50_000))]
+    depth, notes = depths(messages)
+    assert depth["49999"] == 49_999
+    assert notes == []
+
+
+def test_a_message_without_its_parent_begins_anew_and_circles_are_left_out():
+    messages = [
+        Message("a", "gone", "user", ""),
+        Message("b", "a", "user", ""),
+        Message("c", "d", "user", ""),
+        Message("d", "c", "user", ""),
+    ]
+    depth, notes = depths(messages)
+    assert depth == {"a": 0, "b": 1}
+    assert messages[0].parent_id is None
+    assert [reason for reason, _ in notes] == ["missing_parent", "cycle"]

@@ -1,0 +1,371 @@
+"""The stage: any files in, each record read or quarantined with its place, the same facts whatever the files are called."""
+
+from __future__ import annotations
+
+import bz2
+import dataclasses
+import gzip
+import io
+import json
+import lzma
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import ingest
+from tasks.core import catalog, engine
+from tasks.core.errors import UserError
+from tasks.core.ids import person_id
+from tasks.core.raw import raw_files
+from tasks.core.tables import TABLES
+from tasks.formats.columns import RAW_TURNS
+from tests.conftest import ROOT
+from tests.projects import digests, make_project, run_stage
+
+Rows = list[dict[str, Any]]
+
+
+@dataclasses.dataclass
+class Result:
+    """What a run wrote."""
+
+    folder: Path
+
+    def table(self, name: str) -> Rows:
+        return pq.read_table(self.folder / name).to_pylist()  # type: ignore[no-any-return]
+
+    def dropped(self, name: str) -> Rows:
+        folder = self.folder / "dropped" / name
+        return pq.read_table(folder).to_pylist() if folder.exists() else []
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        return json.loads((self.folder / "ledger.json").read_text())  # type: ignore[no-any-return]
+
+    def faults(self) -> list[tuple[int, int | None, str]]:
+        return [(row["record"], row["line"], row["reason"]) for row in self.table("quarantine")]
+
+    def contents(self) -> list[str]:
+        return [row["content"] for row in self.table("turns")]
+
+
+def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = None) -> Result:
+    """Run the stage over these files."""
+    for name, data in files.items():
+        path = root / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    stage = dataclasses.replace(catalog.stage("ingest", ROOT), data=(root / "raw",))
+    out = root / "out"
+    out.mkdir()
+    ingest.work(stage, ingest.Params(formats=formats or {}), out)
+    return Result(out)
+
+
+def chat(name: str, *texts: str, **more: Any) -> dict[str, Any]:
+    """A conversation in which user and assistant take turns."""
+    return {"id": name, "messages": [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)]} | more
+
+
+def lines(*records: Any) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+GOOD = chat("c", "Hi", "Hello")
+
+
+def test_tables_have_their_schemas_and_the_ledger_adds_up(tmp_path):
+    result = read(tmp_path, {"a.jsonl": lines(GOOD, {"conversation_id": "c", "kind": "copy", "message_index": 1}, 3) + b"{\n"})
+    for name in ingest.WRITES:
+        assert pq.read_table(result.folder / name).schema.equals(TABLES[name].schema())
+    assert result.ledger["records"] == {"in": 4, "made": 0, "kept": 2, "dropped": 2, "reasons": {"not_an_object": 1, "not_json": 1}}
+    (file,) = result.table("files")
+    assert (file["name"], file["format"], file["records"], file["quarantined"]) == ("a.jsonl", "jsonl", 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"id": "c", "messages": [', "not_json"),
+        (b"\xff\xfe{}", "not_utf8"),
+        (b'{"id": "\xc3\x28"}', "not_utf8"),
+        (b"[" * 100_000, "too_deep"),
+        (b'{"id": ' + b"9" * 5000 + b"}", "not_json"),
+        (b"[1, 2]", "not_an_object"),
+        (b"null", "not_an_object"),
+        (b'{"a": 1}', "unknown_format"),
+        (b'{"id": "d", "messages": [{"role": "user", "content": {"a": [1]}}, 4]}', "no_messages"),
+    ],
+)
+def test_an_unreadable_line_is_quarantined_with_its_place_and_the_rest_is_read(tmp_path, raw, reason):
+    result = read(tmp_path, {"a.jsonl": lines(GOOD) + b"\n" + raw + b"\n" + lines(chat("e", "Bye"))})
+    assert result.faults() == [(1, 3, reason)]
+    assert result.contents() == ["Hi", "Hello", "Bye"]
+
+
+def test_quarantine_never_holds_text_of_the_record(tmp_path):
+    secret = "jane@example.org"
+    bad = [b'{"id": "%s' % secret.encode(), b'{"%s"}' % secret.encode(), json.dumps({"conversation_id": "c", "kind": secret}).encode()]
+    bad += [json.dumps({"id": "x", "messages": [{"role": secret, "content": secret}]}).encode(), json.dumps({secret: 1}).encode()]
+    result = read(tmp_path, {"a.jsonl": lines(GOOD) + b"\n".join(bad)})
+    assert len(result.faults()) == len(bad)
+    assert secret not in str(result.table("quarantine"))
+
+
+def test_traps_of_real_logs_are_read(tmp_path):
+    odd = [
+        json.dumps(chat("sep", "a\u2028b\u2029c\x85d"), ensure_ascii=False).encode(),
+        b'{"id": "half", "messages": [{"role": "user", "content": "\\ud83d cut"}]}',
+        b'{"id": "nan", "score": NaN, "messages": [{"role": "user", "content": "nan"}]}',
+        b'{"id": "twice", "id": "last", "messages": [{"role": "user", "content": "dup"}]}',
+        b'{"id": 123456789012345678901234567890, "messages": [{"role": "user", "content": "huge"}]}\r',
+        b'{"id": "nul", "messages": [{"role": "user", "content": "\\u0000"}]}',
+    ]
+    result = read(tmp_path, {"a.jsonl": b"\xef\xbb\xbf" + b"\n".join(odd)})
+    said = {row["conversation_id"]: row["content"] for row in result.table("turns")}
+    assert said["jsonl:sep"] == "a\u2028b\u2029c\x85d"
+    assert said["jsonl:half"] == "\ufffd cut"
+    assert said["jsonl:last"] == "dup"
+    assert said["jsonl:nul"] == "\0"
+    assert "nan" in said.values()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_files_are_unpacked_and_a_broken_one_gives_what_it_holds(tmp_path, pack):
+    data = lines(*(chat(f"c{n}", f"text {n * 7919}") for n in range(2000)))
+    result = read(tmp_path, {"whole": pack(data)})
+    assert len(result.contents()) == 2000
+    (tmp_path / "cut").mkdir()
+    result = read(tmp_path / "cut", {"a.jsonl": lines(GOOD), "cut": pack(data)[:-40]})
+    assert "broken_archive" in {reason for _, _, reason in result.faults()}
+
+
+def test_members_of_a_zip_are_files_of_their_own(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("conversations.json", json.dumps([GOOD]))
+        archive.writestr("more/b.jsonl", lines(chat("d", "Bye")))
+        archive.writestr("chat.html", "<p>")
+    result = read(tmp_path, {"export.zip": packed.getvalue()})
+    assert result.contents() == ["Hi", "Hello", "Bye"]
+    assert [(row["name"], row["records"]) for row in result.table("files")] == [
+        ("export.zip/chat.html", 0),
+        ("export.zip/conversations.json", 1),
+        ("export.zip/more/b.jsonl", 1),
+    ]
+    assert {row["origin"]["record"] for row in result.table("turns")} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "not_a_log"), (b" \n ", "not_a_log"), (b"MIT License", "not_a_log"), (b"SQLite format 3\0\1\2", "not_a_log")]
+    + [
+        (b'{"a": 1}', "unknown_format"),
+        (b'[{"a": 1}, 2]', "unknown_format"),
+        (b'{"a": ', "not_json"),
+        (b"PK\x03\x04junk", "broken_archive"),
+    ],
+)
+def test_a_file_that_is_no_log_is_listed_with_its_reason(tmp_path, data, reason):
+    result = read(tmp_path, {"good.json": json.dumps([GOOD], indent=1).encode(), "other": data})
+    assert result.faults() == [(-1, None, reason)]
+    assert {row["name"]: row["format"] for row in result.table("files")} == {"good.json": "jsonl", "other": None}
+
+
+def test_a_first_line_cut_off_by_rotation_does_not_cost_the_file(tmp_path):
+    result = read(tmp_path, {"a.log": b'ser", "content": "x"}]}\n' + lines(GOOD)})
+    assert result.faults() == [(0, 1, "not_json")]
+    assert result.contents() == ["Hi", "Hello"]
+
+
+def test_records_of_several_formats_may_share_a_file(tmp_path):
+    result = read(
+        tmp_path, {"a": lines(GOOD, {"messages": [{"role": "user", "content": "x"}]}, {"conversations": [{"from": "human", "value": "y"}]})}
+    )
+    assert [row["format"] for row in result.table("files")] == ["mixed"]
+    assert {row["source"] for row in result.table("turns")} == {"jsonl", "openai", "sharegpt"}
+
+
+def test_params_force_a_format_and_a_wrong_name_is_refused(tmp_path):
+    forced = read(tmp_path, {"x/a.json": json.dumps([GOOD]).encode(), "b.jsonl": lines(chat("d", "x"))}, {"x/*": "sharegpt"})
+    assert [(row["format"], row["reason"]) for row in forced.table("quarantine")] == [("sharegpt", "no_messages")]
+    with pytest.raises(UserError, match=r"'sharegtp'; expected one of arena, .*sharegpt"):
+        read(tmp_path / "wrong", {"a": lines(GOOD)}, {"*": "sharegtp"})
+
+
+@pytest.mark.parametrize("files", [{}, {"LICENSE": b"MIT"}, {"a.jsonl": b'{"a": 1}\n{"b": 2}\n'}, {".hidden.jsonl": lines(GOOD)}])
+def test_nothing_to_read_is_the_users_to_mend(tmp_path, files):
+    with pytest.raises(UserError, match="put your exports there"):
+        read(tmp_path, files)
+
+
+def test_the_same_bytes_twice_are_read_once(tmp_path):
+    result = read(tmp_path, {"a.jsonl": lines(GOOD), "b/copy.jsonl": lines(GOOD)})
+    assert result.faults() == [(-1, None, "same_file")]
+    assert (len(result.contents()), result.ledger["turns"]["dropped"]) == (2, 0)
+    assert [(row["name"], row["records"]) for row in result.table("files")] == [("a.jsonl", 1), ("b/copy.jsonl", 0)]
+
+
+def test_overlapping_exports_keep_each_fact_once(tmp_path):
+    act = {"id": "f", "conversation_id": "c", "kind": "thumb", "value": 1, "message_index": 1}
+    result = read(tmp_path, {"a": lines(GOOD, act), "b": lines(chat("c", "Hi", "Hello", "Bye"), act)})
+    assert result.contents() == ["Hi", "Hello", "Bye"]
+    assert [row["dropped"] for row in result.dropped("turns")] == ["repeated", "repeated"]
+    assert [row["dropped"] for row in result.dropped("feedback")] == ["repeated"]
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_two_versions_the_newer_stays(tmp_path, names):
+    old, new = chat("c", "Hi", "Old", created_at="2026-01-01"), chat("c", "Hi", "New", created_at="2026-01-02")
+    votes = [
+        {"id": "f", "conversation_id": "c", "kind": "thumb", "message_index": 1, "value": v, "created_at": f"2026-01-0{2 + v}"}
+        for v in (-1, 1)
+    ]
+    result = read(tmp_path, {names[0]: lines(old, votes[0]), names[1]: lines(new, votes[1])})
+    assert result.contents() == ["Hi", "New"]
+    assert sorted(row["dropped"] for row in result.dropped("turns")) == ["conflicting", "repeated"]
+    assert [row["value"] for row in result.table("feedback")] == [1.0]
+    assert [row["dropped"] for row in result.dropped("feedback")] == ["conflicting"]
+
+
+def test_the_text_that_was_voted_on_wins_over_a_later_edit(tmp_path):
+    def node(text: str) -> dict[str, Any]:
+        messages = {
+            "q": {"id": "q", "role": "user", "content": "?", "parentId": None},
+            "a": {"id": "a", "role": "assistant", "content": text, "parentId": "q"},
+        }
+        return {
+            "id": "c",
+            "user_id": "u",
+            "created_at": 1767225600,
+            "meta": {"tags": ["t"]},
+            "chat": {"history": {"currentId": "a", "messages": messages}},
+        }
+
+    row = {"id": "f", "user_id": "u", "type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c", "message_id": "a"}}
+    result = read(
+        tmp_path, {"a": json.dumps([node("edited")]).encode(), "b": json.dumps([row | {"snapshot": {"chat": node("as voted")}}]).encode()}
+    )
+    assert result.contents() == ["?", "as voted"]
+    assert {row["topic"] for row in result.table("turns")} == {"t"}
+
+
+def test_people_are_hashed_with_the_salt(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
+    act = {"conversation_id": "c", "kind": "copy", "message_index": 1, "user_id": "jane@example.org"}
+    result = read(tmp_path, {"a": lines(chat("c", "Hi", "Hello", user_id="jane@example.org"), act)})
+    assert {row["user_id"] for row in result.table("turns")} == {person_id("jane@example.org")}
+    assert result.table("feedback")[0]["annotator"] == person_id("jane@example.org")
+    assert not any(b"jane@" in path.read_bytes() for path in result.folder.rglob("*.parquet"))
+
+
+def test_an_index_means_the_place_in_the_log_even_when_messages_have_ids(tmp_path):
+    named = {"id": "c", "messages": [{"id": f"m{n}", "role": "user", "content": str(n)} for n in range(3)]}
+    result = read(tmp_path, {"a": lines({"conversation_id": "c", "kind": "copy", "message_index": 2}), "b": lines(named)})
+    assert [row["turn_id"] for row in result.table("feedback")] == ["m2"]
+
+
+def test_raw_files_are_left_as_they_were(tmp_path):
+    read(tmp_path, {"a.jsonl": lines(GOOD), "b.gz": gzip.compress(lines(chat("d", "x")))})
+    before = [(file.digest, file.path.stat().st_mtime_ns) for file in raw_files(tmp_path / "raw")]
+    (tmp_path / "out").rename(tmp_path / "first")
+    read(tmp_path, {})
+    assert [(file.digest, file.path.stat().st_mtime_ns) for file in raw_files(tmp_path / "raw")] == before
+
+
+def test_links_in_circles_end(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "loop").symlink_to(tmp_path / "raw")
+    assert read(tmp_path, {"a": lines(GOOD)}).contents() == ["Hi", "Hello"]
+
+
+TEXT = st.text(max_size=12)
+CHATS = st.lists(st.tuples(st.lists(TEXT, min_size=1, max_size=4), st.booleans(), st.sampled_from([None, "t"])), min_size=1, max_size=6)
+VOTES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.sampled_from([-1, 1])), max_size=6)
+
+
+def records_of(chats: list[tuple[list[str], bool, str | None]], votes: list[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    """Conversations, with and without ids on their messages, and thumbs by place."""
+    records: list[dict[str, Any]] = []
+    for number, (texts, named, topic) in enumerate(chats):
+        messages = [
+            {"role": ("user", "assistant")[at % 2], "content": text} | ({"id": f"m{at}"} if named else {}) for at, text in enumerate(texts)
+        ]
+        records.append({"id": f"c{number}", "messages": messages} | ({"topic": topic} if topic else {}))
+    for number, (which, place, value) in enumerate(votes):
+        texts = chats[which % len(chats)][0]
+        target = {"conversation_id": f"c{which % len(chats)}", "message_index": place % len(texts)}
+        records.append({"id": f"f{number}", "kind": "thumb", "value": value, **target})
+    return records
+
+
+@settings(max_examples=25, deadline=None)
+@given(chats=CHATS, votes=VOTES, data=st.data())
+def test_what_is_written_is_read_whatever_the_files_and_their_order(chats, votes, data):
+    records = records_of(chats, votes)
+    with tempfile.TemporaryDirectory() as folder:
+        result = read(Path(folder, "one"), {"a.jsonl": lines(*records)})
+        turns, acts = result.table("turns"), result.table("feedback")
+        assert [row["content"] for row in turns] == [text for texts, _, _ in chats for text in texts]
+        assert {row["topic"] for row in turns} == {topic or "" for _, _, topic in chats}
+        known = {(row["conversation_id"], row["turn_id"]): row["position"] for row in turns}
+        found = sorted((row["conversation_id"], known[row["conversation_id"], row["turn_id"]], row["value"]) for row in acts)
+        assert found == sorted((f"jsonl:c{w % len(chats)}", p % len(chats[w % len(chats)][0]), v) for w, p, v in votes)
+
+        again = data.draw(st.permutations(records))
+        parts = [again[: len(again) // 2], again[len(again) // 2 :]]
+        one = read(Path(folder, "two"), {name: lines(*part) for name, part in zip("ab", parts, strict=True) if part})
+        two = read(Path(folder, "three"), {f"z/{name}": lines(*part) for name, part in zip("ba", parts, strict=True) if part})
+        for table in ("turns", "feedback", "quarantine"):
+            assert digests(one.folder / table) == digests(two.folder / table)
+            assert [{**row, "origin": 0} for row in one.table(table)] == [{**row, "origin": 0} for row in result.table(table)]
+
+
+def test_run_gives_back_every_row_it_was_given():
+    schema = {name: TABLES[name].schema() for name in ingest.WRITES}
+    empty = {name: engine.from_arrow(pa.Table.from_pylist([], kind)) for name, kind in (schema | {"turns": RAW_TURNS}).items()}
+    assert {name: len(frame.to_arrow()) for name, frame in ingest.run(empty, ingest.Params(formats={})).items()} == dict.fromkeys(
+        ingest.WRITES, 0
+    )
+
+
+def test_workers_change_no_byte_and_mistakes_are_one_line(tmp_path):
+    raw = tmp_path / "logs"
+    raw.mkdir()
+    (raw / "a.jsonl").write_bytes(lines(*(chat(f"c{n}", "Hi", f"Hello {n}") for n in range(300))))
+    written = []
+    for workers in ("1", "2"):
+        project = make_project(tmp_path / workers, raw)
+        done = run_stage(project, "ingest", PAIRWRIGHT_WORKERS=workers)
+        assert done.returncode == 0, done.stderr
+        written.append(digests(project / "data" / "01_ingest", "**/*"))
+    assert written[0] == written[1]
+    (tmp_path / "empty" / "data" / "raw").mkdir(parents=True)
+    done = run_stage(make_project(tmp_path / "empty"), "ingest")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "put your exports there" in done.stderr
+
+
+def test_real_exports_are_read(tmp_path, shared_data):
+    (tmp_path / "raw").mkdir()
+    for name in ("oasst", "hh_rlhf", "frontend_exports", "fastchat"):
+        (tmp_path / "raw" / name).symlink_to(shared_data / name)
+    result = read(tmp_path, {})
+    counts: dict[str, int] = {}
+    for row in result.table("feedback"):
+        counts[f"{row['source']} {row['kind']}"] = counts.get(f"{row['source']} {row['kind']}", 0) + 1
+    assert counts["hh choice"] >= 1700
+    assert counts["oasst ranking"] > 300
+    formats = {row["name"].rsplit("/", 1)[-1]: row["format"] for row in result.table("files")}
+    assert formats["librechat-tree.json"] == "librechat"
+    assert formats["chatgpt-export.json"] == "chatgpt"
+    assert formats["LICENSE"] is None
+    entry = result.ledger["records"]
+    assert entry["in"] == entry["kept"] + entry["dropped"]
