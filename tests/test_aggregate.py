@@ -82,6 +82,7 @@ def test_equal_prompts_and_equal_answers_of_several_conversations_are_one() -> N
     assert row["conversations"] == ["c1", "c2"]
     assert row["users"] == ["p1", "p2", "p3"]
     assert row["prompt"][0]["content"] == "Hello  there", "as the first conversation spells it"
+    assert response["content"] == "HI!", "the first spelling by byte order"
     assert response["response_id"] == identity.response_id(row["prompt_id"], "hi!")
 
 
@@ -225,10 +226,10 @@ def test_acts_of_unknown_people_all_count(two_answers: ChatLog) -> None:
 
 def test_one_ranking_places_an_answer_once(two_answers: ChatLog) -> None:
     two_answers.say("c/a9", "An  hour.", after="u0")
-    two_answers.act("ranking", "c/a2", 0, group="g", feedback_id="z")
+    two_answers.act("ranking", "c/a2", 0, group="g", feedback_id="x")
     two_answers.act("ranking", "c/a1", 1, group="g", feedback_id="y")
-    two_answers.act("ranking", "c/a9", 2, group="g", feedback_id="x")
-    assert reasons(two_answers) == {"x": "same_answer"}
+    two_answers.act("ranking", "c/a9", 2, group="g", feedback_id="z")
+    assert reasons(two_answers) == {"z": "same_answer"}, "the better rank stays"
 
 
 @pytest.mark.parametrize(("unjudged", "prompts"), [("none", 1), ("opening", 2), ("all", 3)])

@@ -152,6 +152,12 @@ def test_ranks_of_two_people_are_not_mixed(four: ChatLog) -> None:
     assert pairs(run(four)) == []
 
 
+def test_ranks_without_a_group_belong_together_where_one_person_gave_them(four: ChatLog) -> None:
+    for number, person in ((1, "p"), (2, "p"), (3, "q"), (4, None)):
+        four.act("ranking", f"c/a{number}", number, annotator=person)
+    assert pairs(run(four)) == [("ranking", "A", "B")]
+
+
 def test_ratings_too_close_are_below_the_margin_and_equal_ones_a_tie(four: ChatLog) -> None:
     for number, value in ((1, 5), (2, 4.5), (3, 4.5)):
         four.act("rating", f"c/a{number}", value)

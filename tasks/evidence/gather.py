@@ -28,6 +28,8 @@ def origin_text() -> Expression:
 
 def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
     """The acts that count, as rows of VOTE with their prompt."""
+    # ranks without a group belong together where one person gave them, about one prompt
+    one_persons_ranking = when(col("kind") == "ranking", col("annotator")).otherwise(lit(None))
     return acts.where(col("fault").is_null()).select(
         "prompt_id",
         "feedback_id",
@@ -38,7 +40,7 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
         col("worse_id").alias("worse"),
         "annotator",
         "annotator_kind",
-        coalesce(col("group"), col("feedback_id")).alias("group"),
+        coalesce(col("group"), one_persons_ranking, col("feedback_id")).alias("group"),
         origin_text().alias("origin"),
     )
 
