@@ -10,10 +10,10 @@ import json
 import lzma
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -81,7 +81,7 @@ def lines(*records: Any) -> bytes:
 GOOD = chat("c", "Hi", "Hello")
 
 
-def test_tables_have_their_schemas_and_the_ledger_adds_up(tmp_path):
+def test_tables_have_their_schemas_and_the_ledger_adds_up(tmp_path: Path) -> None:
     result = read(tmp_path, {"a.jsonl": lines(GOOD, {"conversation_id": "c", "kind": "copy", "message_index": 1}, 3) + b"{\n"})
     for name in ingest.WRITES:
         assert pq.read_table(result.folder / name).schema.equals(TABLES[name].schema())
@@ -104,13 +104,13 @@ def test_tables_have_their_schemas_and_the_ledger_adds_up(tmp_path):
         (b'{"id": "d", "messages": [{"role": "user", "content": {"a": [1]}}, 4]}', "no_messages"),
     ],
 )
-def test_an_unreadable_line_is_quarantined_with_its_place_and_the_rest_is_read(tmp_path, raw, reason):
+def test_an_unreadable_line_is_quarantined_with_its_place_and_the_rest_is_read(tmp_path: Path, raw: bytes, reason: str) -> None:
     result = read(tmp_path, {"a.jsonl": lines(GOOD) + b"\n" + raw + b"\n" + lines(chat("e", "Bye"))})
     assert result.faults() == [(1, 3, reason)]
     assert result.contents() == ["Hi", "Hello", "Bye"]
 
 
-def test_quarantine_never_holds_text_of_the_record(tmp_path):
+def test_quarantine_never_holds_text_of_the_record(tmp_path: Path) -> None:
     secret = "jane@example.org"
     bad = [b'{"id": "%s' % secret.encode(), b'{"%s"}' % secret.encode(), json.dumps({"conversation_id": "c", "kind": secret}).encode()]
     bad += [json.dumps({"id": "x", "messages": [{"role": secret, "content": secret}]}).encode(), json.dumps({secret: 1}).encode()]
@@ -119,7 +119,7 @@ def test_quarantine_never_holds_text_of_the_record(tmp_path):
     assert secret not in str(result.table("quarantine"))
 
 
-def test_traps_of_real_logs_are_read(tmp_path):
+def test_traps_of_real_logs_are_read(tmp_path: Path) -> None:
     odd = [
         json.dumps(chat("sep", "a\u2028b\u2029c\x85d"), ensure_ascii=False).encode(),
         b'{"id": "half", "messages": [{"role": "user", "content": "\\ud83d cut"}]}',
@@ -138,7 +138,7 @@ def test_traps_of_real_logs_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
-def test_packed_files_are_unpacked_and_a_broken_one_gives_what_it_holds(tmp_path, pack):
+def test_packed_files_are_unpacked_and_a_broken_one_gives_what_it_holds(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     data = lines(*(chat(f"c{n}", f"text {n * 7919}") for n in range(2000)))
     result = read(tmp_path, {"whole": pack(data)})
     assert len(result.contents()) == 2000
@@ -147,7 +147,7 @@ def test_packed_files_are_unpacked_and_a_broken_one_gives_what_it_holds(tmp_path
     assert "broken_archive" in {reason for _, _, reason in result.faults()}
 
 
-def test_members_of_a_zip_are_files_of_their_own(tmp_path):
+def test_members_of_a_zip_are_files_of_their_own(tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("conversations.json", json.dumps([GOOD]))
@@ -165,35 +165,37 @@ def test_members_of_a_zip_are_files_of_their_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "not_a_log"), (b" \n ", "not_a_log"), (b"MIT License", "not_a_log"), (b"SQLite format 3\0\1\2", "not_a_log")]
-    + [
+    [
+        (b"", "not_a_log"),
+        (b" \n ", "not_a_log"),
+        (b"MIT License", "not_a_log"),
+        (b"SQLite format 3\0\1\2", "not_a_log"),
         (b'{"a": 1}', "unknown_format"),
         (b'[{"a": 1}, 2]', "unknown_format"),
         (b'{"a": ', "not_json"),
         (b"PK\x03\x04junk", "broken_archive"),
     ],
 )
-def test_a_file_that_is_no_log_is_listed_with_its_reason(tmp_path, data, reason):
+def test_a_file_that_is_no_log_is_listed_with_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
     result = read(tmp_path, {"good.json": json.dumps([GOOD], indent=1).encode(), "other": data})
     assert result.faults() == [(-1, None, reason)]
     assert {row["name"]: row["format"] for row in result.table("files")} == {"good.json": "jsonl", "other": None}
 
 
-def test_a_first_line_cut_off_by_rotation_does_not_cost_the_file(tmp_path):
+def test_a_first_line_cut_off_by_rotation_does_not_cost_the_file(tmp_path: Path) -> None:
     result = read(tmp_path, {"a.log": b'ser", "content": "x"}]}\n' + lines(GOOD)})
     assert result.faults() == [(0, 1, "not_json")]
     assert result.contents() == ["Hi", "Hello"]
 
 
-def test_records_of_several_formats_may_share_a_file(tmp_path):
-    result = read(
-        tmp_path, {"a": lines(GOOD, {"messages": [{"role": "user", "content": "x"}]}, {"conversations": [{"from": "human", "value": "y"}]})}
-    )
+def test_records_of_several_formats_may_share_a_file(tmp_path: Path) -> None:
+    others = {"messages": [{"role": "user", "content": "x"}]}, {"conversations": [{"from": "human", "value": "y"}]}
+    result = read(tmp_path, {"a": lines(GOOD, *others)})
     assert [row["format"] for row in result.table("files")] == ["mixed"]
     assert {row["source"] for row in result.table("turns")} == {"jsonl", "openai", "sharegpt"}
 
 
-def test_params_force_a_format_and_a_wrong_name_is_refused(tmp_path):
+def test_params_force_a_format_and_a_wrong_name_is_refused(tmp_path: Path) -> None:
     forced = read(tmp_path, {"x/a.json": json.dumps([GOOD]).encode(), "b.jsonl": lines(chat("d", "x"))}, {"x/*": "sharegpt"})
     assert [(row["format"], row["reason"]) for row in forced.table("quarantine")] == [("sharegpt", "no_messages")]
     with pytest.raises(UserError, match=r"'sharegtp'; expected one of arena, .*sharegpt"):
@@ -201,19 +203,19 @@ def test_params_force_a_format_and_a_wrong_name_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("files", [{}, {"LICENSE": b"MIT"}, {"a.jsonl": b'{"a": 1}\n{"b": 2}\n'}, {".hidden.jsonl": lines(GOOD)}])
-def test_nothing_to_read_is_the_users_to_mend(tmp_path, files):
+def test_nothing_to_read_is_the_users_to_mend(tmp_path: Path, files: dict[str, bytes]) -> None:
     with pytest.raises(UserError, match="put your exports there"):
         read(tmp_path, files)
 
 
-def test_the_same_bytes_twice_are_read_once(tmp_path):
+def test_the_same_bytes_twice_are_read_once(tmp_path: Path) -> None:
     result = read(tmp_path, {"a.jsonl": lines(GOOD), "b/copy.jsonl": lines(GOOD)})
     assert result.faults() == [(-1, None, "same_file")]
     assert (len(result.contents()), result.ledger["turns"]["dropped"]) == (2, 0)
     assert [(row["name"], row["records"]) for row in result.table("files")] == [("a.jsonl", 1), ("b/copy.jsonl", 0)]
 
 
-def test_overlapping_exports_keep_each_fact_once(tmp_path):
+def test_overlapping_exports_keep_each_fact_once(tmp_path: Path) -> None:
     act = {"id": "f", "conversation_id": "c", "kind": "thumb", "value": 1, "message_index": 1}
     result = read(tmp_path, {"a": lines(GOOD, act), "b": lines(chat("c", "Hi", "Hello", "Bye"), act)})
     assert result.contents() == ["Hi", "Hello", "Bye"]
@@ -222,12 +224,10 @@ def test_overlapping_exports_keep_each_fact_once(tmp_path):
 
 
 @pytest.mark.parametrize("names", ["ab", "ba"])
-def test_of_two_versions_the_newer_stays(tmp_path, names):
+def test_of_two_versions_the_newer_stays(tmp_path: Path, names: str) -> None:
     old, new = chat("c", "Hi", "Old", created_at="2026-01-01"), chat("c", "Hi", "New", created_at="2026-01-02")
-    votes = [
-        {"id": "f", "conversation_id": "c", "kind": "thumb", "message_index": 1, "value": v, "created_at": f"2026-01-0{2 + v}"}
-        for v in (-1, 1)
-    ]
+    vote = {"id": "f", "conversation_id": "c", "kind": "thumb", "message_index": 1}
+    votes = [vote | {"value": value, "created_at": f"2026-01-0{2 + value}"} for value in (-1, 1)]
     result = read(tmp_path, {names[0]: lines(old, votes[0]), names[1]: lines(new, votes[1])})
     assert result.contents() == ["Hi", "New"]
     assert sorted(row["dropped"] for row in result.dropped("turns")) == ["conflicting", "repeated"]
@@ -235,29 +235,23 @@ def test_of_two_versions_the_newer_stays(tmp_path, names):
     assert [row["dropped"] for row in result.dropped("feedback")] == ["conflicting"]
 
 
-def test_the_text_that_was_voted_on_wins_over_a_later_edit(tmp_path):
+def test_the_text_that_was_voted_on_wins_over_a_later_edit(tmp_path: Path) -> None:
     def node(text: str) -> dict[str, Any]:
         messages = {
             "q": {"id": "q", "role": "user", "content": "?", "parentId": None},
             "a": {"id": "a", "role": "assistant", "content": text, "parentId": "q"},
         }
-        return {
-            "id": "c",
-            "user_id": "u",
-            "created_at": 1767225600,
-            "meta": {"tags": ["t"]},
-            "chat": {"history": {"currentId": "a", "messages": messages}},
-        }
+        tree = {"history": {"currentId": "a", "messages": messages}}
+        return {"id": "c", "user_id": "u", "created_at": 1767225600, "meta": {"tags": ["t"]}, "chat": tree}
 
     row = {"id": "f", "user_id": "u", "type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c", "message_id": "a"}}
-    result = read(
-        tmp_path, {"a": json.dumps([node("edited")]).encode(), "b": json.dumps([row | {"snapshot": {"chat": node("as voted")}}]).encode()}
-    )
+    exports = [[node("edited")], [row | {"snapshot": {"chat": node("as voted")}}]]
+    result = read(tmp_path, {name: json.dumps(export).encode() for name, export in zip("ab", exports, strict=True)})
     assert result.contents() == ["?", "as voted"]
     assert {row["topic"] for row in result.table("turns")} == {"t"}
 
 
-def test_people_are_hashed_with_the_salt(tmp_path, monkeypatch):
+def test_people_are_hashed_with_the_salt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
     act = {"conversation_id": "c", "kind": "copy", "message_index": 1, "user_id": "jane@example.org"}
     result = read(tmp_path, {"a": lines(chat("c", "Hi", "Hello", user_id="jane@example.org"), act)})
@@ -266,13 +260,13 @@ def test_people_are_hashed_with_the_salt(tmp_path, monkeypatch):
     assert not any(b"jane@" in path.read_bytes() for path in result.folder.rglob("*.parquet"))
 
 
-def test_an_index_means_the_place_in_the_log_even_when_messages_have_ids(tmp_path):
+def test_an_index_means_the_place_in_the_log_even_when_messages_have_ids(tmp_path: Path) -> None:
     named = {"id": "c", "messages": [{"id": f"m{n}", "role": "user", "content": str(n)} for n in range(3)]}
     result = read(tmp_path, {"a": lines({"conversation_id": "c", "kind": "copy", "message_index": 2}), "b": lines(named)})
     assert [row["turn_id"] for row in result.table("feedback")] == ["m2"]
 
 
-def test_raw_files_are_left_as_they_were(tmp_path):
+def test_raw_files_are_left_as_they_were(tmp_path: Path) -> None:
     read(tmp_path, {"a.jsonl": lines(GOOD), "b.gz": gzip.compress(lines(chat("d", "x")))})
     before = [(file.digest, file.path.stat().st_mtime_ns) for file in raw_files(tmp_path / "raw")]
     (tmp_path / "out").rename(tmp_path / "first")
@@ -280,7 +274,7 @@ def test_raw_files_are_left_as_they_were(tmp_path):
     assert [(file.digest, file.path.stat().st_mtime_ns) for file in raw_files(tmp_path / "raw")] == before
 
 
-def test_links_in_circles_end(tmp_path):
+def test_links_in_circles_end(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "loop").symlink_to(tmp_path / "raw")
     assert read(tmp_path, {"a": lines(GOOD)}).contents() == ["Hi", "Hello"]
@@ -295,9 +289,9 @@ def records_of(chats: list[tuple[list[str], bool, str | None]], votes: list[tupl
     """Conversations, with and without ids on their messages, and thumbs by place."""
     records: list[dict[str, Any]] = []
     for number, (texts, named, topic) in enumerate(chats):
-        messages = [
-            {"role": ("user", "assistant")[at % 2], "content": text} | ({"id": f"m{at}"} if named else {}) for at, text in enumerate(texts)
-        ]
+        messages = chat(f"c{number}", *texts)["messages"]
+        for at, message in enumerate(messages if named else []):
+            message["id"] = f"m{at}"
         records.append({"id": f"c{number}", "messages": messages} | ({"topic": topic} if topic else {}))
     for number, (which, place, value) in enumerate(votes):
         texts = chats[which % len(chats)][0]
@@ -308,7 +302,7 @@ def records_of(chats: list[tuple[list[str], bool, str | None]], votes: list[tupl
 
 @settings(max_examples=25, deadline=None)
 @given(chats=CHATS, votes=VOTES, data=st.data())
-def test_what_is_written_is_read_whatever_the_files_and_their_order(chats, votes, data):
+def test_what_is_written_is_read_whatever_the_files_and_their_order(chats: Any, votes: Any, data: st.DataObject) -> None:
     records = records_of(chats, votes)
     with tempfile.TemporaryDirectory() as folder:
         result = read(Path(folder, "one"), {"a.jsonl": lines(*records)})
@@ -328,15 +322,14 @@ def test_what_is_written_is_read_whatever_the_files_and_their_order(chats, votes
             assert [{**row, "origin": 0} for row in one.table(table)] == [{**row, "origin": 0} for row in result.table(table)]
 
 
-def test_run_gives_back_every_row_it_was_given():
-    schema = {name: TABLES[name].schema() for name in ingest.WRITES}
-    empty = {name: engine.from_arrow(pa.Table.from_pylist([], kind)) for name, kind in (schema | {"turns": RAW_TURNS}).items()}
-    assert {name: len(frame.to_arrow()) for name, frame in ingest.run(empty, ingest.Params(formats={})).items()} == dict.fromkeys(
-        ingest.WRITES, 0
-    )
+def test_run_gives_back_every_table_it_was_given() -> None:
+    schemas = {name: TABLES[name].schema() for name in ingest.WRITES} | {"turns": RAW_TURNS}
+    empty = {name: engine.from_arrow(schema.empty_table()) for name, schema in schemas.items()}
+    result = ingest.run(empty, ingest.Params(formats={}))
+    assert {name: len(frame.to_arrow()) for name, frame in result.items()} == dict.fromkeys(ingest.WRITES, 0)
 
 
-def test_workers_change_no_byte_and_mistakes_are_one_line(tmp_path):
+def test_workers_change_no_byte_and_mistakes_are_one_line(tmp_path: Path) -> None:
     raw = tmp_path / "logs"
     raw.mkdir()
     (raw / "a.jsonl").write_bytes(lines(*(chat(f"c{n}", "Hi", f"Hello {n}") for n in range(300))))
@@ -353,7 +346,7 @@ def test_workers_change_no_byte_and_mistakes_are_one_line(tmp_path):
     assert "put your exports there" in done.stderr
 
 
-def test_real_exports_are_read(tmp_path, shared_data):
+def test_real_exports_are_read(tmp_path: Path, shared_data: Path) -> None:
     (tmp_path / "raw").mkdir()
     for name in ("oasst", "hh_rlhf", "frontend_exports", "fastchat"):
         (tmp_path / "raw" / name).symlink_to(shared_data / name)
