@@ -7,7 +7,7 @@ the text that a vote was about, then the newest record (its newest message), the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,50 @@ REPEATED, CONFLICTING = "repeated", "conflicting"
 SAID = ("parent_id", "role", "content", "status")
 AROUND = ("model", "user_id", "created_at", "topic")
 JUDGED = ("conversation_id", "turn_id", "kind", "value", "better", "worse", "text")
+KEY = ("conversation_id", "turn_id")
 Row = dict[str, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def settle_turns(turns: pa.Table) -> pa.Table:
-    """The turns with `dropped`; only conversations that occur in more than one record are looked at row by row."""
+    """The turns with `dropped`; only conversations whose records do not tell exactly the same are looked at row by row."""
     several = _in_several_records(turns)
-    if not several.any():
-        return turns.append_column("dropped", pa.nulls(len(turns), TEXT))
-    rows = turns.filter(pa.array(several)).to_pylist()
-    settled = pa.Table.from_pylist(_settle_turns(rows), schema=turns.schema.append(pa.field("dropped", TEXT)))
-    rest = turns.filter(pa.array(~several))
-    return pa.concat_tables([rest.append_column("dropped", pa.nulls(len(rest), TEXT)), settled])
+    parts = [_dropped(turns if not several.any() else turns.filter(pa.array(~several)), None)]
+    if several.any():
+        rows = _by_turn(turns.filter(pa.array(several)))
+        again = _same_as_before(rows, KEY)
+        changed = again & ~_same_as_before(rows, [name for name in rows.column_names if name not in (*KEY, "origin")])
+        names = _codes(rows["conversation_id"])
+        hard = np.bincount(names, weights=changed)[names] > 0
+        parts.append(_dropped(rows.filter(pa.array(again & ~hard)), REPEATED))  # of equal copies the first by origin stays
+        parts.append(_dropped(rows.filter(pa.array(~again & ~hard)), None))
+        parts.append(pa.Table.from_pylist(_settle_turns(rows.filter(pa.array(hard)).to_pylist()), schema=parts[0].schema))
+    return pa.concat_tables(parts)
 
 
-def _in_several_records(turns: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _dropped(rows: pa.Table, reason: str | None) -> pa.Table:
+    return rows.append_column("dropped", pa.repeat(pa.scalar(reason, TEXT), len(rows)))
+
+
+def _by_turn(turns: pa.Table) -> pa.Table:
+    """The turns with all copies of one next to each other, the first by origin in front."""
+    origin = {name: pc.struct_field(turns["origin"], name) for name in ("file", "record", "position")}
+    keys = pa.table({name: turns[name] for name in KEY} | origin)
+    return turns.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]))
+
+
+def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
+    """Mask of the rows that equal the row before them in these columns."""
+    same = np.ones(len(rows), dtype=bool)
+    same[:1] = False
+    for name in names:
+        here, before = rows[name].slice(1), rows[name].slice(0, max(len(rows) - 1, 0))
+        nulls = pc.and_(pc.is_null(here), pc.is_null(before))
+        same[1:] &= pc.or_(pc.fill_null(pc.equal(here, before), False), nulls).to_numpy()
+    return same
+
+
+def _in_several_records(turns: pa.Table) -> Mask:
     """Mask of the rows whose conversation is told by more than one record."""
     if len(turns) == 0:
         return np.zeros(0, dtype=bool)
@@ -44,7 +73,7 @@ def _in_several_records(turns: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
     origin = pc.struct_field(turns["origin"], "record").to_numpy(), _codes(pc.struct_field(turns["origin"], "file"))
     starts = np.ones(len(names), dtype=bool)  # where another record, or another conversation, begins
     starts[1:] = (names[1:] != names[:-1]) | (origin[0][1:] != origin[0][:-1]) | (origin[1][1:] != origin[1][:-1])
-    several: np.ndarray[Any, np.dtype[np.bool_]] = (np.bincount(names[starts]) > 1)[names]
+    several: Mask = (np.bincount(names[starts]) > 1)[names]
     return several
 
 
