@@ -24,17 +24,17 @@ class ChatLog:
 
     turns: list[Row] = field(default_factory=list)
     feedback: list[Row] = field(default_factory=list)
+    depth: dict[tuple[str, str | None], int] = field(default_factory=dict)
 
     def say(self, place: str, content: str, role: str = "", after: str | None = None, **more: Any) -> str:
         """Add the turn `conversation/turn` after another turn of the conversation; u… is a user's, a… an answer, s… system, t… tool."""
         conversation, turn = place.split("/")
         roles = {"u": "user", "a": "assistant", "s": "system", "t": "tool"}
-        above = next((row for row in self.turns if (row["conversation_id"], row["turn_id"]) == (conversation, after)), None)
-        row = dict.fromkeys(Turns.names()) | {
+        row: Row = dict.fromkeys(Turns.names()) | {
             "conversation_id": conversation,
             "turn_id": turn,
             "parent_id": after,
-            "position": above["position"] + 1 if above else 0,
+            "position": self.depth.get((conversation, after), -1) + 1,
             "role": role or roles[turn[0]],
             "content": content,
             "status": "",
@@ -44,6 +44,7 @@ class ChatLog:
             "origin": {"file": "0" * 16, "record": int(stable_id(conversation)[:4], 16), "position": len(self.turns)},
         }
         self.turns.append(row | more)
+        self.depth[conversation, turn] = row["position"]
         return turn
 
     def chat(self, conversation: str, *contents: str, **more: Any) -> None:

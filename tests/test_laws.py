@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import warnings
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import aggregate, pair, split
+from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.evidence.acts import KINDS
 from tests import test_pair, test_split
@@ -54,14 +58,14 @@ def logs(draw: st.DrawFn) -> ChatLog:
     return log
 
 
-def build(log: ChatLog, shuffle: int | None = None) -> dict[str, Account]:
+def build(log: ChatLog, shuffle: int | None = None, **splitting: Any) -> dict[str, Account]:
     """All tables of the three stages."""
     tables = log.tables(shuffle)
     found = accounts("aggregate", aggregate.run(tables, aggregate.Params(unjudged="opening")), tables)
     tables = {"candidates": kept(found["candidates"])}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        placed = accounts("split", split.run(tables, split.Params.model_validate(test_split.DEFAULTS)), tables)
+        placed = accounts("split", split.run(tables, split.Params.model_validate(test_split.DEFAULTS | splitting)), tables)
     tables = {"candidates": kept(placed["candidates"])}
     made = accounts("pair", pair.run(tables, pair.Params.model_validate(test_pair.DEFAULTS)), tables)
     return found | {"candidates": placed["candidates"]} | {name: made[name] for name in pair.WRITES}
@@ -72,7 +76,7 @@ def flat(messages: list[dict[str, str]]) -> str:
     return re.sub(r"\s+", " ", "\n".join(f"{message['role']}:{message['content']}" for message in messages)).strip().lower()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs(), st.integers(0, 2**16))
 def test_laws(log: ChatLog, shuffle: int) -> None:
     tables = build(log)
@@ -155,3 +159,39 @@ def no_prompt_in_two_splits(tables: dict[str, Account]) -> None:
     for row in tables["candidates"].kept.to_pylist():
         splits[row["cluster_id"]].add(row["split"])
     assert all(len(sides) == 1 for sides in splits.values())
+
+
+TRANSCRIPT_TURN = re.compile(r"\n\n(Human|Assistant):(.*?)(?=\n\nHuman:|\n\nAssistant:|\Z)", re.DOTALL)
+
+
+def hh_log(path: Path) -> ChatLog:
+    """Rows of two transcripts each, as conversations whose last answers are siblings, with a choice between them."""
+    log = ChatLog()
+    for number, line in enumerate(gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")[:-1]):
+        record, ends = json.loads(line), {}
+        for side in ("chosen", "rejected"):
+            after, prefix = None, ""
+            for who, text in TRANSCRIPT_TURN.findall(record[side]):
+                prefix += f"{who}:{text}\n"
+                turn = ("u" if who == "Human" else "a") + stable_id(prefix)
+                if (f"hh{number}", turn) not in log.depth:
+                    log.say(f"hh{number}/{turn}", text.strip(), after=after)
+                after = turn
+            ends[side] = after
+        log.act("choice", f"hh{number}", 1, better=ends["chosen"], worse=ends["rejected"])
+    return log
+
+
+def test_real_choices_become_pairs_and_share_no_first_turn_across_splits(shared_data: Path) -> None:
+    log = hh_log(shared_data / "hh_rlhf" / "harmless-base" / "test.jsonl.gz")
+    tables = build(log, popular=20)
+    assert len(log.feedback) == 1752
+    assert len(tables["pairs"].kept) >= 1700
+    every_act_is_used_or_dropped(log, tables)
+    no_tie_and_no_inversion(tables)
+    no_prompt_in_two_splits(tables)
+    sides: dict[str, set[str]] = defaultdict(set)
+    for row in tables["pairs"].kept.to_pylist():
+        sides[flat(row["prompt"][:1])].add(row["split"])
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert len(sides) < len(tables["pairs"].kept), "there are first turns to share"
