@@ -50,8 +50,8 @@ class Dictionary:
 
     def pos_tag(self, tokens: list[str]) -> list[tuple[str, str]]:
         """Each word with its guessed tag, `DT` for one that has no safe synonym."""
-        before = ["", *tokens[:-1]]
-        return [(token, self._tag(token, previous.lower())) for token, previous in zip(tokens, before, strict=True)]
+        before = ["", *tokens]
+        return [(token, self._tag(token, previous.lower())) for token, previous in zip(tokens, before, strict=False)]
 
     def predict(self, word: str, pos: str | None = None) -> list[str]:
         """Synonyms of the word as this part of speech, in the sense that it mostly has."""
@@ -70,23 +70,24 @@ class Dictionary:
         """How often the word is each part of speech, and its synonyms there; base forms only, for a synonym is not inflected."""
         entry: dict[str | None, tuple[int, tuple[str, ...]]] = {}
         for pos in TAGS:
-            if self._files.morphy(word, pos, check_exceptions=True) != word:
-                continue
-            senses = self._files.synsets(word, pos=pos)
-            counts = [_count(sense, word) for sense in senses]
-            main = counts.index(max(counts))
-            clear = counts[main] >= self._sense_share * max(1, sum(counts))
-            entry[pos] = (sum(counts), self._synonyms(senses[main], word) if clear else ())
+            if self._files.morphy(word, pos, check_exceptions=True) == word:
+                main, count, total = self._main_sense(word, pos)
+                clear = count >= self._sense_share * max(1, total)
+                entry[pos] = (total, self._synonyms(main, word, pos) if clear else ())
         return entry
 
-    def _synonyms(self, sense: Synset, word: str) -> tuple[str, ...]:
-        lemmas = [(lemma.name(), lemma.count()) for lemma in sense.lemmas()]
-        return tuple(name for name, count in lemmas if name != word and name.isalpha() and name.islower() and count >= self._frequency)
+    def _main_sense(self, word: str, pos: str) -> tuple[Synset, int, int]:
+        """The sense in which WordNet's own texts use the word most, how often, and how often in all senses."""
+        senses = self._files.synsets(word, pos=pos)
+        counts = [sum(int(lemma.count()) for lemma in sense.lemmas() if lemma.name().lower() == word) for sense in senses]
+        most = max(counts)
+        return senses[counts.index(most)], most, sum(counts)
 
-
-def _count(sense: Synset, word: str) -> int:
-    """How often WordNet's own texts use the word in this sense."""
-    return sum(int(lemma.count()) for lemma in sense.lemmas() if lemma.name().lower() == word)
+    def _synonyms(self, sense: Synset, word: str, pos: str) -> tuple[str, ...]:
+        """Words used often enough, and mostly, in this sense: `take` may mean `need`, but that is not how it is read."""
+        lemmas = [(lemma.name(), int(lemma.count())) for lemma in sense.lemmas()]
+        plain = [name for name, count in lemmas if name != word and name.isalpha() and name.islower() and count >= self._frequency]
+        return tuple(name for name in plain if self._main_sense(name, pos)[0] == sense)
 
 
 def _guess(entry: dict[str | None, tuple[int, tuple[str, ...]]], previous: str) -> str | None:
