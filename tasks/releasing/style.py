@@ -1,0 +1,45 @@
+"""The look of the report: one sheet for light and dark, wide and narrow; no fonts or pictures from elsewhere."""
+
+STYLE = """
+:root { color-scheme: light dark; --bg: #f6f7f9; --card: #fff; --ink: #1c2430; --soft: #667080; --line: #e2e6ec; --track: #eef1f5;
+  --s0: #3566d6; --s1: #e0992f; --s2: #2a9d78; --bad: #d3554f }
+@media (prefers-color-scheme: dark) { :root { --bg: #12161c; --card: #1a2029; --ink: #e4e9f0; --soft: #96a1b1; --line: #2c3440;
+  --track: #252d38; --s0: #6f97f5; --s1: #edb45e; --s2: #52c49d; --bad: #ee7a74 } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--bg); color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif }
+main { max-width: 1080px; margin: 0 auto; padding: 2.2rem 1.2rem 4rem }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.02em }
+h2 { font-size: 1.25rem; margin: 2.6rem 0 .1rem; letter-spacing: -.01em }
+h3 { font-size: .95rem; margin: 0 0 .6rem }
+.lead, .note { color: var(--soft); margin: .1rem 0 .9rem; max-width: 46rem }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: .9rem }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: .9rem; margin-top: 1.4rem }
+.card, .figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.1rem; min-width: 0 }
+.figure b { display: block; font-size: 1.55rem; line-height: 1.2; font-variant-numeric: tabular-nums }
+.figure span { color: var(--soft); font-size: .85rem }
+.bars .row { display: grid; grid-template-columns: minmax(5rem, 9rem) 1fr 4.2rem; gap: .6rem; align-items: center; margin: .28rem 0 }
+.bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: .88rem }
+.bars b, td.n, .step b { text-align: right; font-variant-numeric: tabular-nums; font-weight: 600; font-size: .88rem }
+.track { display: flex; height: .8rem; background: var(--track); border-radius: 4px; overflow: hidden }
+.track i { display: block; height: 100% }
+.legend { display: flex; flex-wrap: wrap; gap: 1rem; margin: .2rem 0 .8rem; color: var(--soft); font-size: .85rem }
+.legend i { display: inline-block; width: .7rem; height: .7rem; border-radius: 3px; margin-right: .35rem }
+i.s0, i.kept { background: var(--s0) } i.s1 { background: var(--s1) } i.s2 { background: var(--s2) } i.dropped { background: var(--bad) }
+svg { width: 100%; height: auto; display: block } svg line { stroke: var(--line) } svg text { fill: var(--soft); font-size: 11px }
+rect.s0 { fill: var(--s0) } rect.s1 { fill: var(--s1) }
+.step { display: grid; grid-template-columns: 6.5rem 6.5rem 1fr 8rem; gap: .3rem .8rem; align-items: center; padding: .5rem 0;
+  border-top: 1px solid var(--line) }
+.step:first-of-type { border-top: 0 } .step em { font-style: normal; color: var(--soft) }
+.step small { grid-column: 3 / -1; color: var(--soft); overflow-wrap: anywhere }
+.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: .88rem }
+th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
+th { color: var(--soft); font-weight: 500 }
+.good { color: var(--s2) } .bad { color: var(--bad) }
+.example { margin-bottom: .9rem } .say { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0; font-size: .9rem }
+.tag { display: inline-block; color: var(--soft); font-size: .78rem; margin-right: .7rem }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: .9rem; margin-top: .6rem }
+.side { border-left: 3px solid var(--s2); padding-left: .8rem; min-width: 0 } .side.no { border-color: var(--bad) }
+@media (max-width: 620px) { .step { grid-template-columns: 1fr auto }
+  .step .track { grid-column: 1 / -1 } .step small { grid-column: 1 / -1 }
+  .step b { grid-column: 1 / -1; text-align: left } .bars .row { grid-template-columns: 6rem 1fr 3.4rem } }
+"""
