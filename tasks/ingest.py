@@ -29,7 +29,8 @@ from tasks.core.ledger import Account, settle
 from tasks.core.params import StageParams
 from tasks.core.tables import Files, Quarantine
 from tasks.formats import FORMATS, jsonl, recognise
-from tasks.formats.columns import Gatherer, Place
+from tasks.formats.columns import Gatherer
+from tasks.formats.loose import Place
 from tasks.formats.overlap import settle_acts, settle_turns
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")

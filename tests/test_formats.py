@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tasks.core.raw import Unreadable
 from tasks.formats import FORMATS, recognise
-from tasks.formats.columns import Gatherer, Place
+from tasks.formats.columns import Gatherer
 from tasks.formats.facts import Message, moment
+from tasks.formats.loose import Place
 from tasks.formats.trees import depths
 from tests.conftest import ROOT
 

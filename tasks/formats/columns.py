@@ -9,7 +9,7 @@ Linear in the logs: rows become Arrow columns a batch at a time, so that the Pyt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,27 +17,15 @@ import pyarrow.compute as pc
 
 from tasks.core.ids import person_id, stable_id
 from tasks.core.tables import ORIGIN, TEXT, TIME, Feedback, Turns
-from tasks.formats.facts import ROLES, Act, Conversation, Facts, Loose, Message, moment, name_of, place
+from tasks.formats.facts import ROLES, Act, Conversation, Facts, Message, moment, name_of, place
 from tasks.formats.jsonl import Plain, topic_of
+from tasks.formats.loose import Place, Waiting, climb
 from tasks.formats.trees import depths
 
 ROWS_AT_A_TIME = 20_000
 ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
 ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
-
-
-class Place(NamedTuple):
-    """Where a record stands."""
-
-    file: str
-    record: int
-
-
-class _Waiting(NamedTuple):
-    source: str
-    at: Place
-    loose: Loose
 
 
 class Gatherer:
@@ -47,7 +35,7 @@ class Gatherer:
         self._chunks: list[pa.Table] = []
         self._rows: list[tuple[Any, ...]] = []
         self._acts: list[tuple[str, Place, int, Act]] = []
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._people: dict[str, str] = {}
         self._orders: dict[str, list[str]] = {}  # conversations whose messages have ids of their own, in the order of the log
 
@@ -65,7 +53,7 @@ class Gatherer:
             position += len(conversation.messages)
         alone = not facts.conversations and len(facts.acts) == 1
         self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(facts.acts))
-        self._waiting.extend(_Waiting(source, at, loose) for loose in facts.loose)
+        self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose)
         return notes
 
     def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:
@@ -180,7 +168,7 @@ class Gatherer:
         known = self._known_depths({f"{item.source}:{item.loose.tree}" for item in waiting if item.loose.tree})
         root: dict[tuple[str, str], tuple[str, int] | None] = {}
         for item in waiting:
-            found = _climb(item, by_id, known, root)
+            found = climb(item, by_id, known, root)
             message = item.loose.message
             if found is None:
                 notes.append((item.source, item.at, "missing_parent", "a message before this one is in no file"))
@@ -245,36 +233,6 @@ class Gatherer:
             return ref
         order = self._orders.get(conversation)
         return order[ref] if order and ref < len(order) else place(ref)
-
-
-def _climb(
-    item: _Waiting,
-    by_id: dict[tuple[str, str], _Waiting],
-    known: dict[tuple[str, str], int],
-    root: dict[tuple[str, str], tuple[str, int] | None],
-) -> tuple[str, int] | None:
-    """(conversation, depth) of a loose message; None when the way up ends at a message that is in no file, or goes in circles."""
-    path: dict[tuple[str, str], None] = {}
-    at: _Waiting | None = item
-    found: tuple[str, int] | None = None
-    while at is not None:
-        key = (at.source, at.loose.message.turn_id)
-        if key in root or key in path:
-            found = root.get(key)
-            break
-        path[key] = None
-        parent, tree = at.loose.message.parent_id, at.loose.tree
-        if parent is None:
-            found = (tree or at.loose.message.turn_id, -1)
-            break
-        if tree is not None and (f"{at.source}:{tree}", parent) in known:
-            found = (tree, known[f"{at.source}:{tree}", parent])
-            break
-        at = by_id.get((item.source, parent))
-    for key in reversed(path):
-        found = None if found is None else (found[0], found[1] + 1)
-        root[key] = found
-    return root[item.source, item.loose.message.turn_id]
 
 
 def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:
