@@ -1,0 +1,189 @@
+"""Claims about `clean`: damage is repaired, broken messages go with a reason, and what is below them too."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import daft
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import clean
+from tasks.core.ledger import settle
+from tasks.core.tables import Feedback, Turns
+from tasks.text.repair import repair, repair_all
+
+PARAMS = clean.Params(redact=["secret", "email", "url", "iban", "card", "ssn", "ip", "phone"], min_letters=40, min_confidence=0.4)
+DAMAGE = st.lists(
+    st.sampled_from(
+        [
+            "Ã©",
+            "â€™",
+            "&amp;",
+            "&lt;b&gt;",
+            "&amp;lt;",
+            "<br>",
+            "</p>",
+            "<div class='x'>",
+            "a < b",
+            "```\n  x &amp; <b>\n```",
+            "`<i>`",
+            "\u200b",
+            "\u200d",
+            "\u202e",
+            "\x00",
+            "\r\n",
+            "  ",
+            "\n\n\n\n",
+            "\t",
+            "é",
+            "e\u0301",
+            "👩\u200d💻",
+            "می\u200cخواهم",
+            "ﬁ",
+            "＃",
+            "\ufeff",
+            "<3",
+            "word",
+            " ",
+        ]
+    )
+).map("".join)
+
+
+def turn(turn_id: str, parent: str | None, position: int, role: str, content: str, **more: object) -> dict[str, object]:
+    return (
+        dict.fromkeys(Turns.names())
+        | {
+            "conversation_id": "c",
+            "turn_id": turn_id,
+            "parent_id": parent,
+            "position": position,
+            "role": role,
+            "content": content,
+            "status": "",
+            "topic": "",
+            "source": "jsonl",
+            "origin": {"file": "f", "record": 0, "position": position},
+        }
+        | more
+    )
+
+
+def act(feedback_id: str, **more: object) -> dict[str, object]:
+    start = {"feedback_id": feedback_id, "conversation_id": "c", "kind": "thumb", "annotator_kind": "person", "source": "jsonl"}
+    return dict.fromkeys(Feedback.names()) | start | {"origin": {"file": "f", "record": 1, "position": 0}} | more
+
+
+def cleaned(turns: list[dict[str, object]], feedback: list[dict[str, object]] = ()) -> tuple[dict[str, object], dict[str, object]]:  # type: ignore[assignment]
+    """Turns and feedback by id after the stage, with `dropped`; the accounts are settled on the way."""
+    frames = {
+        "turns": daft.from_arrow(pa.Table.from_pylist(turns, schema=Turns.schema())),
+        "feedback": daft.from_arrow(pa.Table.from_pylist(list(feedback), schema=Feedback.schema())),
+    }
+    result = clean.run(frames, PARAMS)
+    for name, rows in (("turns", turns), ("feedback", feedback)):
+        settle("clean", name, result[name].to_arrow(), len(rows))
+    by_id = lambda name, key: {row[key]: row for row in result[name].to_pylist()}  # noqa: E731
+    return by_id("turns", "turn_id"), by_id("feedback", "feedback_id")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "expected"),
+    [
+        ("It isnâ€™t mine", "It isn’t mine"),
+        ("cafÃ©", "café"),
+        ("<p>One</p><p>Two &amp; three</p>", "One\nTwo & three"),
+        ("a &lt;b&gt;bold&lt;/b&gt; word", "a bold word"),
+        ("if a < b and c > d", "if a < b and c > d"),
+        ("List<String> x", "List<String> x"),
+        ("see `<b>&amp;</b>` here", "see `<b>&amp;</b>` here"),
+        ("```html\n<b>x  y</b>\n```", "```html\n<b>x  y</b>\n```"),
+        ("zero\u200bwidth \u202eand\u202c bidi\ufeff", "zerowidth and bidi"),
+        ("👩\u200d💻 می\u200cخواهم", "👩\u200d💻 می\u200cخواهم"),
+        ("a\u2028b\r\nc", "a\nb\nc"),
+        ("  too   many\tspaces  \n\n\n\nand lines ", "too many spaces\n\nand lines"),
+    ],
+)
+def test_damage_is_repaired(damaged: str, expected: str) -> None:
+    assert repair(damaged) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(DAMAGE | st.text())
+def test_repair_is_idempotent_and_in_nfc(text: str) -> None:
+    once = repair(text)
+    assert repair(once) == once
+    assert unicodedata.is_normalized("NFC", once)
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | DAMAGE | st.text(st.characters(exclude_categories=["Cs"]))))
+def test_the_column_is_repaired_like_its_texts(texts: list[str | None]) -> None:
+    expected = [None if text is None else repair(text) for text in texts]
+    assert repair_all(pa.array(texts, pa.large_string())).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "reason"),
+    [
+        ("<br>", "", "empty"),
+        ("\u200b \u200b", "", "empty"),
+        ("I was about to ▌", "", "unfinished"),
+        ("cut off", "unfinished", "unfinished"),
+        ("**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**", "", "error"),
+        ("Internal Server Error", "", "error"),
+        ("fine", "error", "error"),
+        ("The rate limit is a number that you can raise.", "", None),
+        ("Your page shows 'Internal Server Error' because of a proxy.", "", None),
+    ],
+)
+def test_broken_answers_are_dropped_for_their_reason(content: str, status: str, reason: str | None) -> None:
+    turns, _ = cleaned([turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", content, status=status)])
+    assert turns["a"]["dropped"] == reason  # type: ignore[index]
+
+
+def test_what_hangs_below_a_dropped_turn_goes_with_it_and_so_does_its_feedback() -> None:
+    turns, feedback = cleaned(
+        [
+            turn("q", None, 0, "user", "Why?"),
+            turn("bad", "q", 1, "assistant", ""),
+            turn("good", "q", 1, "assistant", "Because."),
+            turn("next", "bad", 2, "user", "And then?"),
+            turn("last", "next", 3, "assistant", "Nothing."),
+        ],
+        [
+            act("on_bad", turn_id="bad", value=1.0),
+            act("on_last", turn_id="last", value=1.0),
+            act("on_good", turn_id="good", value=1.0),
+            act("between", kind="choice", better="good", worse="bad", value=1.0),
+        ],
+    )
+    reasons = {name: row["dropped"] for name, row in turns.items()}  # type: ignore[index]
+    assert reasons == {"q": None, "bad": "empty", "good": None, "next": "orphaned", "last": "orphaned"}
+    dropped = {name: row["dropped"] for name, row in feedback.items()}  # type: ignore[index]
+    assert dropped == {"on_bad": "turn_dropped", "on_last": "turn_dropped", "on_good": None, "between": "turn_dropped"}
+
+
+def test_a_value_has_one_placeholder_in_its_conversation_and_dropped_rows_are_redacted_too() -> None:
+    turns, feedback = cleaned(
+        [
+            turn("q", None, 0, "user", "Write to Ann.Other@example.com or b@example.org"),
+            turn("a", "q", 1, "assistant", "I wrote to ann.other@example.com.", status="error"),
+        ],
+        [act("edit", turn_id="a", kind="edit", text="I wrote to b@example.org and c@example.org")],
+    )
+    assert turns["q"]["content"] == "Write to [EMAIL_1] or [EMAIL_2]"  # type: ignore[index]
+    assert turns["a"]["content"] == "I wrote to [EMAIL_1]."  # type: ignore[index]
+    assert feedback["edit"]["text"] == "I wrote to [EMAIL_2] and [EMAIL_3]"  # type: ignore[index]
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    rows = [
+        turn("q", None, 0, "user", "Mail a@example.com"),
+        turn("a", "q", 1, "assistant", "Mail b@example.com"),
+        turn("b", "q", 1, "assistant", "▌"),
+    ]
+    assert cleaned(rows) == cleaned(rows[::-1])
