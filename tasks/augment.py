@@ -47,7 +47,8 @@ class Params(StageParams):
 
     seed: int
     targets: Literal["prompt", "prompt_and_responses"]  # what is reworded; all answers of a prompt, or none
-    rows: Literal["all", "minority"]  # minority: only strata that are no larger than the median stratum
+    rows: Literal["all", "minority"]  # minority: only small strata
+    minority_ratio: float = Field(ge=1)  # a small stratum: the largest has more than so many times its rows
     by: list[Stratum] = Field(min_length=1)  # what makes a stratum
     max_share: float = Field(ge=0)  # variants tried, at most, as a share of the training rows that have votes
     min_words: int = Field(ge=1)  # a shorter message is not reworded
@@ -91,7 +92,7 @@ def _jobs(frame: daft.DataFrame, params: Params, ready: dict[str, Settings]) -> 
     """One row a variant to try: `parent`, `augmenter`, `variant_id`; as many as `max_share` allows, drawn by hash."""
     train = frame.where((daft.col("split") == "train") & (daft.col("evidence") != "none") & daft.col("augmented_from").is_null())
     rows = train.select("prompt_id", "language", *(name for name in params.by if name != "language")).to_arrow()
-    chosen = _minority(rows, params.by) if params.rows == "minority" else rows
+    chosen = _minority(rows, params) if params.rows == "minority" else rows
     parents = list(zip(chosen["prompt_id"].to_pylist(), chosen["language"].to_pylist(), strict=True))
     jobs = []
     for name, settings in ready.items():
@@ -112,12 +113,12 @@ def _draw(seed: int, parent: str, name: str, k: int) -> str:
     return stable_id(str(seed), parent, name, str(k))
 
 
-def _minority(rows: pa.Table, by: list[Stratum]) -> pa.Table:
-    """Rows of strata that are no larger than the median stratum."""
-    key = pc.binary_join_element_wise(*(pc.fill_null(rows[name].cast(TEXT), "") for name in by), pa.scalar("\x1f", TEXT))
+def _minority(rows: pa.Table, params: Params) -> pa.Table:
+    """Rows of strata that the largest one exceeds by more than `minority_ratio`."""
+    key = pc.binary_join_element_wise(*(pc.fill_null(rows[name].cast(TEXT), "") for name in params.by), pa.scalar("\x1f", TEXT))
     counts = pc.value_counts(key)
     sizes = counts.field("counts").to_numpy()
-    small = counts.field("values").filter(pa.array(sizes <= np.median(sizes))) if len(sizes) else counts.field("values")
+    small = counts.field("values").filter(pa.array(sizes * params.minority_ratio < sizes.max(initial=0)))
     return rows.filter(pc.is_in(key, value_set=small))
 
 

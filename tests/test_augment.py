@@ -209,9 +209,10 @@ def test_max_share_bounds_the_variants() -> None:
 
 
 def test_minority_leaves_large_strata_alone() -> None:
-    rows = [candidate(f"please help me buy computer number {n} today", topic="shop" if n < 8 else "home") for n in range(10)]
-    chosen = with_only("swap", rows="minority", by=["topic"])
+    rows = [candidate(f"please help me buy computer number {n} today", topic="shop" if n < 8 else "home") for n in range(12)]
+    chosen = with_only("swap", rows="minority", by=["topic"], minority_ratio=1.9)
     assert {row["topic"] for row in made(outcome(rows, chosen))} == {"home"}
+    assert made(outcome(rows, chosen.model_copy(update={"minority_ratio": 2.0}))) == []
 
 
 @needs_wordnet

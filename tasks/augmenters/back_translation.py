@@ -51,9 +51,11 @@ class BackTranslation(base.Augmenter):
 
     def reword(self, texts: Sequence[str], seeds: Sequence[str]) -> list[str | None]:
         """Each text translated there and back; None where a word stayed untranslated. Seeds play no part."""
+        distinct = list(dict.fromkeys(texts))  # short messages recur
         with apertium.Pipeline(MODES) as pipeline:
-            answers = pipeline.translate([to_stream(text) for text in texts])
-        return [None if answer is None else from_stream(answer, text) for answer, text in zip(answers, texts, strict=True)]
+            answers = pipeline.translate([to_stream(text) for text in distinct])
+        plain = {text: None if answer is None else from_stream(answer, text) for text, answer in zip(distinct, answers, strict=True)}
+        return [plain[text] for text in texts]
 
     def gate(self, old: str, new: str) -> str | None:
         """`too_different` when too little of the parent is left, or it grew or shrank too much."""
