@@ -17,6 +17,10 @@ table { border-collapse: collapse; margin: .5rem 0; width: 100% }
 td, th { border-bottom: 1px solid #8884; padding: .35rem .6rem; text-align: left; vertical-align: top }
 ul { padding-left: 1.2rem }
 .hide, .collapse:not(.show), .modal, .cooltip .top, .navbar button { display: none }
+.fa-check-circle::before { content: "✓ holds"; font-style: normal }
+.fa-times::before { content: "✗ broken"; font-style: normal }
+.fa-exclamation-triangle::before { content: "! warning"; font-style: normal }
+form, input, .breadcrumb { display: none }
 .badge-success, .text-success { color: #1a7f37 }
 .badge-danger, .text-danger { color: #cf222e }
 .alert { border-left: 4px solid #8888; padding: .3rem .8rem }

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 
@@ -37,6 +38,7 @@ from tasks.core.tables import TABLES
 
 ROWS_PER_SHARD = 250_000
 PARAMS = Path("params.yaml")
+T = TypeVar("T")
 
 
 def main(package: str, arguments: Sequence[str]) -> int:
@@ -80,7 +82,7 @@ def run_stage(name: str) -> None:
         for path in stage.data:
             _must_exist(path, name)
         with whole(stage.output) as folder:
-            module.work(stage, settings, folder)
+            listen(name, lambda: module.work(stage, settings, folder))
         return
     tables = {path.name: engine.read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
@@ -91,7 +93,7 @@ def run_stage(name: str) -> None:
     say(name, accounts)
 
 
-def listen(stage: str, run: Callable[[], engine.Tables]) -> engine.Tables:
+def listen(stage: str, run: Callable[[], T]) -> T:
     """The result of a stage's run; what it has to say (`warnings.warn`) becomes one line each on stderr."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")

@@ -33,8 +33,10 @@ def card(title: str, body: str) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; numbers stand right."""
-    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
-    top = "".join(f"<th>{text(head)}</th>" for head in heads)
+    lines = [list(row) for row in rows]
+    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in lines)
+    kinds = [" class=n" if lines and isinstance(lines[0][place], int | float) else "" for place in range(len(heads))]
+    top = "".join(f"<th{kind}>{text(head)}</th>" for head, kind in zip(heads, kinds, strict=True))
     return f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 

@@ -17,6 +17,9 @@ from tasks.releasing.style import STYLE
 EXAMPLE_CHARS = 1200
 BARS = 10
 REASONS = 6
+STRATA = 24
+# Tables of the path in the order of the data; raw files and quarantined records are counted with `records`.
+SHOWN = ("records", "turns", "feedback", "candidates", "pairs", "unpaired", "prompts")
 
 
 def page(title: str, facts: Facts) -> str:
@@ -47,19 +50,19 @@ def _head(title: str, facts: Facts) -> str:
 
 
 def _path(facts: Facts) -> str:
-    steps = [(stage, table, entry) for stage, tables in facts.ledgers.items() for table, entry in tables.items()]
+    steps = [(stage, table, tables[table]) for stage, tables in facts.ledgers.items() for table in SHOWN if table in tables]
     tops: dict[str, int] = {}
     for _, table, entry in steps:
         tops[table] = max(tops.get(table, 1), entry["in"] + entry["made"])
-    body = "".join(_step(stage, table, entry, tops[table]) for stage, table, entry in steps)
+    firsts = {stage: place for place, (stage, _, _) in reversed(list(enumerate(steps)))}
+    body = "".join(_step(stage if firsts[stage] == at else "", table, entry, tops[table]) for at, (stage, table, entry) in enumerate(steps))
     lead = (
         "Every row is accounted for: in + made = kept + dropped, at every stage. Bars are scaled to the most rows that the table ever had."
     )
-    return section("The path of the data", lead, charts_legend(), f"<div class=card>{body}</div>")
+    return section("The path of the data", lead, _path_legend(), f"<div class=card>{body}</div>")
 
 
-def charts_legend() -> str:
-    """Colours of the path."""
+def _path_legend() -> str:
     return "<p class=legend><span><i class=kept></i>kept</span><span><i class=dropped></i>dropped</span></p>"
 
 
@@ -70,8 +73,9 @@ def _step(stage: str, table: str, entry: Mapping[str, Any], top: int) -> str:
         words.append(f"{len(reasons) - REASONS} more reasons")
     made = f"{entry['in']:,} in" + (f", {entry['made']:,} made" if entry["made"] else "")
     dropped = f", {entry['dropped']:,} dropped: {', '.join(words)}" if entry["dropped"] else ""
+    bar = charts.share_bar(entry["kept"], entry["dropped"], top)
     return (
-        f"<div class=step><span>{text(stage)}</span><em>{text(table)}</em>{charts.share_bar(entry['kept'], entry['dropped'], top)}"
+        f"<div class='step{' first' if stage else ''}'><span>{text(stage)}</span><em>{text(table)}</em>{bar}"
         f"<b>{entry['kept']:,} kept</b><small>{text(made + dropped)}</small></div>"
     )
 
@@ -95,8 +99,8 @@ def _balance(facts: Facts) -> str:
     rows = [(name, written, every, round(weight, 2)) for name, (written, every, weight) in facts.strata.items()]
     variants = ", ".join(f"{name} {count:,}" for name, count in facts.augmenters.items()) or "none"
     lead = f"Training pairs as people wrote them, and after augmenting and rebalancing. Pairs added by: {variants}."
-    body = charts.table(("language · topic · recipe", "as written", "released", "sum of weights"), rows[:40])
-    more = f"<p class=note>{len(rows) - 40} smaller strata are not shown.</p>" if len(rows) > 40 else ""
+    body = charts.table(("language · topic · recipe", "as written", "released", "sum of weights"), rows[:STRATA])
+    more = f"<p class=note>{len(rows) - STRATA} smaller strata are not shown.</p>" if len(rows) > STRATA else ""
     return section("Balance of the training split", lead, f"<div class=card>{body}{more}</div>")
 
 

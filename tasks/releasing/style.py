@@ -12,7 +12,7 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.0
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .1rem; letter-spacing: -.01em }
 h3 { font-size: .95rem; margin: 0 0 .6rem }
 .lead, .note { color: var(--soft); margin: .1rem 0 .9rem; max-width: 46rem }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: .9rem }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: .9rem }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: .9rem; margin-top: 1.4rem }
 .card, .figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.1rem; min-width: 0 }
 .figure b { display: block; font-size: 1.55rem; line-height: 1.2; font-variant-numeric: tabular-nums }
@@ -27,13 +27,13 @@ h3 { font-size: .95rem; margin: 0 0 .6rem }
 i.s0, i.kept { background: var(--s0) } i.s1 { background: var(--s1) } i.s2 { background: var(--s2) } i.dropped { background: var(--bad) }
 svg { width: 100%; height: auto; display: block } svg line { stroke: var(--line) } svg text { fill: var(--soft); font-size: 11px }
 rect.s0 { fill: var(--s0) } rect.s1 { fill: var(--s1) }
-.step { display: grid; grid-template-columns: 6.5rem 6.5rem 1fr 8rem; gap: .3rem .8rem; align-items: center; padding: .5rem 0;
-  border-top: 1px solid var(--line) }
-.step:first-of-type { border-top: 0 } .step em { font-style: normal; color: var(--soft) }
+.step { display: grid; grid-template-columns: 6.5rem 6.5rem 1fr 8rem; gap: .3rem .8rem; align-items: center; padding: .4rem 0 }
+.step.first { border-top: 1px solid var(--line); margin-top: .4rem; padding-top: .7rem } .step span { font-weight: 600 }
+.step:first-of-type { border-top: 0; margin-top: 0 } .step em { font-style: normal; color: var(--soft) }
 .step small { grid-column: 3 / -1; color: var(--soft); overflow-wrap: anywhere }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: .88rem }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-th { color: var(--soft); font-weight: 500 }
+th.n { text-align: right } th { color: var(--soft); font-weight: 500 }
 .good { color: var(--s2) } .bad { color: var(--bad) }
 .example { margin-bottom: .9rem } .say { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0; font-size: .9rem }
 .tag { display: inline-block; color: var(--soft); font-size: .78rem; margin-right: .7rem }
