@@ -5,6 +5,8 @@ In: keys and texts. Out: pairs of keys with their similarity, and the components
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -27,14 +29,26 @@ def near_pairs(keys: pa.Array, texts: pa.Array, near: Near) -> pa.Table:
     ordered = pc.not_equal(order, pa.array(np.arange(len(keys)), order.type))
     if pc.any(ordered).as_py():
         keys, texts = keys.take(order), texts.take(order)
-    left, right, similarity = near_rows(folded(texts), near)
-    return pa.table({"left": keys.take(pa.array(left)), "right": keys.take(pa.array(right)), "similarity": similarity})
+    found = near_rows(folded(texts), near)
+    left, right = (keys.take(pa.array(side)) for side in (found.left, found.right))
+    return pa.table({"left": left, "right": right, "similarity": found.similarity})
 
 
-def near_rows(texts: pa.Array, near: Near) -> tuple[Places, Places, npt.NDArray[np.float64]]:
-    """`near_pairs` on row numbers of `folded` texts: left, right, similarity, sorted."""
+@dataclass(frozen=True)
+class Pairs:
+    """Near copies by their rows, sorted: left[i] < right[i]."""
+
+    left: Places
+    right: Places
+    similarity: npt.NDArray[np.float64]
+    whole: Hashes  # one hash a text, equal where the texts are
+
+
+def near_rows(texts: pa.Array, near: Near) -> Pairs:
+    """`near_pairs` of `folded` texts, by row."""
     signed = signatures(texts, near)
-    _, rows, group = np.unique(signed[:, 0], return_index=True, return_inverse=True)
+    whole = signed[:, 0].copy()
+    _, rows, group = np.unique(whole, return_index=True, return_inverse=True)
     first = rows[group]  # the first row with the same text
     copies = np.flatnonzero(first != np.arange(len(first)))
     rows.sort()
@@ -45,7 +59,7 @@ def near_rows(texts: pa.Array, near: Near) -> tuple[Places, Places, npt.NDArray[
     left, right = np.concatenate([left[close], first[copies]]), np.concatenate([right[close], copies])
     similarity = np.concatenate([similarity[close], np.ones(len(copies))])
     order = np.lexsort((right, left))
-    return left[order], right[order], similarity[order]
+    return Pairs(left[order], right[order], similarity[order], whole)
 
 
 def jaccard(texts: pa.Array, left: Places, right: Places, words: int) -> npt.NDArray[np.float64]:

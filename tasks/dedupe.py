@@ -1,0 +1,203 @@
+"""Stage `dedupe`: merge exact and near copies of conversations, keeping every vote.
+
+In and out: turns and feedback. A conversation is compared as the text of all its messages in the table's order, joined by one space
+and normalised (`tasks.similar`); so two answers to one prompt, which stand in one conversation, are never compared with
+each other. Copies of copies are copies: the connected components of near pairs are merged. Of each component one
+conversation stays: the one with the most feedback, then the earliest, then the one with the smallest id.
+
+The turns of the others are dropped as `exact_copy` (equal text) or `near_copy`, with `copy_of` (the conversation that
+stays) and `similarity` (their exact Jaccard similarity to it: below the threshold only where a chain of copies led there).
+
+What people said moves to the equal turn of the conversation that stays. A judged turn without an equal there moves along: its
+row is kept, with a new id, under the counterpart of its parent (`tasks.similar.align`). Feedback is dropped in two cases: `repeated`,
+when the merge shows it to be the same act of the same person as another row, and `no_turn`, when it judges a turn that is not in
+the copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import daft
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from daft import DataType, col
+
+from tasks.core import engine
+from tasks.core.engine import Tables
+from tasks.core.tables import TEXT, Turns
+from tasks.similar.align import align, named
+from tasks.similar.minhash import Near
+from tasks.similar.pairs import components, jaccard, near_rows
+from tasks.similar.text import Places, folded
+
+WRITES = ("turns", "feedback")
+REFERENCES = ("turn_id", "better", "worse")  # columns of feedback that name turns
+# Two rows that agree in all of these, after the merge, are one act told twice.
+ACT = ("conversation_id", *REFERENCES, "kind", "value", "scale_min", "scale_max", "text", "annotator", "annotator_kind", "created_at")
+PLACE = ("conversation_id", "turn_id", "parent_id", "position")
+FATE = {
+    "conversation_id": DataType.string(),
+    "turn_id": DataType.string(),
+    "parent_id": DataType.string(),
+    "position": DataType.int32(),
+    "dropped": DataType.string(),
+    "copy_of": DataType.string(),
+    "similarity": DataType.float64(),
+}
+
+
+class Params(Near):
+    """Parameters of `dedupe`: what counts as a near copy."""
+
+
+def run(tables: Tables, params: Params) -> Tables:
+    """Turns and feedback without copies."""
+    turns, told = tables["turns"], engine.to_arrow(tables["feedback"], tables["feedback"].schema().to_pyarrow_schema())
+    copies = find_copies(read_conversations(turns), told, params)
+    targets = find_targets(turns, told, copies)
+    return {"turns": settle_turns(turns, copies, targets), "feedback": daft.from_arrow(settle_feedback(told, copies, targets))}
+
+
+@dataclass(frozen=True)
+class Conversations:
+    """One element a conversation, in the order of their ids."""
+
+    ids: pa.Array
+    texts: pa.Array  # lists of `folded` messages
+    created: Places  # microseconds of the earliest message; a conversation without times comes last
+
+
+def read_conversations(turns: daft.DataFrame) -> Conversations:
+    """Gather each conversation's messages."""
+
+    @daft.func.batch(return_dtype=DataType.string(), use_process=False)  # type: ignore[untyped-decorator]
+    def fold(texts: daft.Series) -> pa.Array:
+        return folded(texts.to_arrow())
+
+    rows = turns.select("conversation_id", "position", "turn_id", "created_at", fold(col("content")).alias("content")).to_arrow()
+    rows = engine.sort(rows, Turns.KEY).select(["conversation_id", "created_at", "content"])
+    names, texts = rows["conversation_id"].combine_chunks(), rows["content"].combine_chunks()
+    last = np.iinfo(np.int64).max
+    created = pc.fill_null(rows["created_at"].cast(pa.int64()), last).to_numpy()
+    heads = np.flatnonzero(np.concatenate([[True], pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)])[: len(names)])
+    bounds = np.append(heads, len(names))
+    earliest = np.minimum.reduceat(created, heads) if len(heads) else created
+    return Conversations(names.take(pa.array(heads)), pa.LargeListArray.from_arrays(pa.array(bounds), texts), earliest)
+
+
+def find_copies(conversations: Conversations, told: pa.Table, near: Near) -> pa.Table:
+    """The conversations to drop: `conversation_id`, `dropped` (the reason), `copy_of`, `similarity`; sorted by id."""
+    pairs = near_rows(conversations.texts, near)
+    label = components(len(conversations.ids), pairs.left, pairs.right)
+    stays = _choose(label, _votes(conversations.ids, told), conversations.created)
+    copies = np.flatnonzero(stays != np.arange(len(stays)))
+    kept = stays[copies]
+    exact = pairs.whole[copies] == pairs.whole[kept]
+    similarity = np.ones(len(copies))
+    similarity[~exact] = jaccard(conversations.texts, kept[~exact], copies[~exact], near.shingle_words)
+    return pa.table(
+        {
+            "conversation_id": conversations.ids.take(pa.array(copies)),
+            "dropped": pa.array(np.where(exact, "exact_copy", "near_copy"), TEXT),
+            "copy_of": conversations.ids.take(pa.array(kept)),
+            "similarity": similarity,
+        }
+    )
+
+
+def _votes(ids: pa.Array, told: pa.Table) -> Places:
+    """Number of acts of feedback about each conversation."""
+    places = pc.index_in(told["conversation_id"], value_set=ids)
+    return np.bincount(places.drop_null().to_numpy(), minlength=len(ids))
+
+
+def _choose(label: Places, votes: Places, created: Places) -> Places:
+    """For each conversation the one of its component that stays."""
+    order = np.lexsort((np.arange(len(label)), created, -votes, label))
+    first = np.concatenate([[True], label[order][1:] != label[order][:-1]])[: len(label)]
+    stays = np.arange(len(label))
+    stays[label[order][first]] = order[first]
+    return stays[label]
+
+
+def find_targets(turns: daft.DataFrame, told: pa.Table, copies: pa.Table) -> pa.Table:
+    """Where the judged turns of the copies went, as `tasks.similar.align.TARGETS`."""
+    said = told.filter(pc.is_in(told["conversation_id"], value_set=copies["conversation_id"]))
+    copies = copies.filter(pc.is_in(copies["conversation_id"], value_set=said["conversation_id"]))
+    involved = pc.unique(pa.chunked_array([*copies["conversation_id"].chunks, *copies["copy_of"].chunks], TEXT))
+    columns = [*PLACE, "role", "content"]
+    rows = (
+        turns.select(*columns).join(daft.from_arrow(pa.table({"conversation_id": involved})), on="conversation_id", how="semi").to_arrow()
+    )
+    judged = pa.chunked_array([chunk for name in REFERENCES for chunk in named(said["conversation_id"], said[name]).chunks], TEXT)
+    copy_of = dict(zip(copies["conversation_id"].to_pylist(), copies["copy_of"].to_pylist(), strict=True))
+    return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()))
+
+
+def settle_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:
+    """All turns: those of copies dropped, save those that move along, which get their new place."""
+    moving = targets.filter(targets["moves"])
+    names = named(moving["conversation_id"], moving["turn_id"])
+    kind = DataType.struct(FATE)
+
+    @daft.func.batch(return_dtype=kind, unnest=True, use_process=False)  # type: ignore[untyped-decorator]
+    def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array:
+        place = pa.record_batch([column.to_arrow() for column in (conversation, turn, parent, position)], list(PLACE))
+        return _fates(place, copies, moving, names)
+
+    rest = [name for name in turns.column_names if name not in PLACE]
+    return turns.select(fate(*(col(name) for name in PLACE)), *rest)
+
+
+def _fates(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray) -> pa.Array:
+    """The columns of FATE for turns in the given places."""
+    copy = pc.index_in(place["conversation_id"], value_set=copies["conversation_id"])
+    concerned = pc.is_valid(copy)
+    moves = pc.index_in(named(*(place[name].filter(concerned) for name in ("conversation_id", "turn_id"))), value_set=names)
+    found = pc.is_valid(moves)
+    mask = pc.replace_with_mask(concerned, concerned, found)  # the turns that move along
+    fresh = moving.take(moves.filter(found))
+    columns = [
+        pc.replace_with_mask(place[name], mask, fresh[to].combine_chunks())
+        for name, to in zip(PLACE, ("to_conversation", "to_turn", "to_parent", "to_position"), strict=True)
+    ]
+    dropped = pc.if_else(mask, pa.scalar(None, copy.type), copy)
+    columns += [copies[name].combine_chunks().take(dropped) for name in ("dropped", "copy_of", "similarity")]
+    return pa.StructArray.from_arrays(columns, names=list(FATE))
+
+
+def settle_feedback(told: pa.Table, copies: pa.Table, targets: pa.Table) -> pa.Table:
+    """All feedback, about the conversations that stay."""
+    names = named(targets["conversation_id"], targets["turn_id"])
+    copy = pc.index_in(told["conversation_id"], value_set=copies["conversation_id"])
+    moved = pc.is_valid(copy)
+    lost = pa.chunked_array([pa.nulls(len(told), pa.bool_())])
+    changed = told
+    for name in REFERENCES:
+        target = pc.index_in(named(told["conversation_id"], told[name]), value_set=names)
+        lost = pc.or_kleene(lost, pc.and_(moved, pc.and_(pc.is_valid(told[name]), pc.is_null(target))))
+        changed = _replaced(changed, name, pc.if_else(pc.is_valid(target), targets["to_turn"].take(target), told[name]))
+    lost = pc.fill_null(lost, False)
+    stays = pc.if_else(moved, copies["copy_of"].take(copy), told["conversation_id"])
+    changed = _replaced(changed, "conversation_id", stays)
+    repeated = pc.and_(_repeated(changed, pc.is_in(stays, value_set=copies["copy_of"])), pc.invert(lost))
+    reason = pc.if_else(lost, pa.scalar("no_turn", TEXT), pc.if_else(repeated, pa.scalar("repeated", TEXT), pa.scalar(None, TEXT)))
+    # what was lost is written as it was told
+    kept = {name: pc.if_else(lost, told[name], changed[name]) for name in ("conversation_id", *REFERENCES)}
+    for name, column in kept.items():
+        changed = _replaced(changed, name, column)
+    return changed.append_column("dropped", reason)
+
+
+def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, column)
+
+
+def _repeated(feedback: pa.Table, merged: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Acts of known people, each alone and about a merged conversation, that an act with a smaller id tells as well."""
+    single = pc.and_(merged, pc.and_(pc.is_valid(feedback["annotator"]), pc.is_null(feedback["group"])))
+    rows = feedback.filter(single)
+    firsts = rows.group_by(list(ACT)).aggregate([("feedback_id", "min")])["feedback_id_min"]
+    return pc.and_(single, pc.invert(pc.is_in(feedback["feedback_id"], value_set=firsts)))
