@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.walk import conclude, end_children, walk
+from flows.walk import conclude, walk
 from flows.workspace import dataset_stages, training_stages
 
 from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
 from prefect.client.schemas.objects import State
 
 
-@flow(name="build", on_cancellation=[end_children], on_crashed=[end_children])
+@flow(name="build")
 def build(train: bool = True, force: bool = False) -> State[Any]:
     """Make the dataset from the raw logs, stage by stage, and train on it when it changed. Only stages whose inputs changed run.
 

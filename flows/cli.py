@@ -124,17 +124,19 @@ def serve_deployments(given: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     workspace.stale([])  # a folder in which nothing could ever run is refused here, not at night
     server.home()
-    with server.api(given.host, given.port, lasting=True) as url:
+    with server.api(given.host, given.port, lasting=True) as api:
         from flows import deployments
 
         entries = deployments.read(given.cron)
+        if api.fresh:
+            deployments.bury()
         for entry in entries:
             times = (
                 ", ".join(str(getattr(schedule.schedule, "cron", schedule.schedule)) for schedule in entry.schedules or ())
                 or "by hand only"
             )
             _print(f"deployment {entry.flow_name}/{entry.name}: {times}")
-        _print(f"Prefect UI: {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}   (Ctrl-C stops)")
+        _print(f"Prefect UI: {os.environ.get('PREFECT_UI_URL') or api.url.removesuffix('/api')}   (Ctrl-C stops)")
         deployments.serve_all(entries)
     _print("stopped")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ import yaml
 
 from tasks.core import telemetry  # noqa: F401  (before prefect: switches its usage reports off)
 
-from prefect import Flow, serve  # isort: skip
-from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect import Flow  # isort: skip
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, StateType
 from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, RRule, Schedule
+from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
 from tasks.core.errors import UserError
@@ -31,7 +37,34 @@ def read(cron: str | None = None) -> list[RunnerDeployment]:
 
 def serve_all(deployments: list[RunnerDeployment]) -> None:
     """Serve until stopped. Schedules stay active after that: a restart must not silence the nightly run."""
-    serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
+    runner = _Runner(pause_on_shutdown=False)
+    for deployment in deployments:
+        runner.add_deployment(deployment)
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        asyncio.run(runner.start())
+
+
+class _Runner(Runner):
+    """Prefect's runner, but SIGTERM ends it in order; its own handler leaves its cleaning up unawaited."""
+
+    async def start(self, run_once: bool = False, webserver: bool | None = None) -> None:
+        self._main = asyncio.current_task()
+        await super().start(run_once, webserver)
+
+    def handle_sigterm(self, *args: object, **kwargs: object) -> None:
+        assert self._main
+        self._main.get_loop().call_soon_threadsafe(self._main.cancel)
+
+
+def bury() -> None:
+    """Mark the runs that died with an earlier server as crashed.
+
+    Their deployments allow one run at a time, and would wait for them for ever.
+    """
+    alive = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(state=alive)):
+            client.set_flow_run_state(run.id, Crashed(message="It ended with the server that it reported to"), force=True)
 
 
 def _deployment(entry: dict[str, Any], cron: str | None) -> RunnerDeployment:

@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.core import telemetry
 from tasks.core.errors import UserError
@@ -26,6 +27,13 @@ HOST, PORT = "127.0.0.1", 4200
 START_LIMIT = 180.0  # seconds that a server may take to answer: a loaded machine, a first migration of its database
 STOP_LIMIT = 15.0
 SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+class Api(NamedTuple):
+    """Where a Prefect API answers."""
+
+    url: str
+    fresh: bool  # started by us just now, so no run that it holds for running is alive
 
 
 def home() -> Path:
@@ -43,21 +51,21 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def api(host: str = HOST, port: int = 0, *, lasting: bool = False) -> Iterator[str]:
-    """The URL of a Prefect API, also set as $PREFECT_API_URL: the one in the environment, the one running for this folder, or a child.
+def api(host: str = HOST, port: int = 0, *, lasting: bool = False) -> Iterator[Api]:
+    """A Prefect API, its URL also set as $PREFECT_API_URL: the one in the environment, the one running for this folder, or a child.
 
     `lasting` is the server of `pairwright serve`, with UI and schedules; otherwise one without them, on a free port, for one run.
     """
     given = os.environ.get("PREFECT_API_URL") or (f"http://{host}:{port}/api" if lasting else _noted())
     if given and answers(given):
         os.environ["PREFECT_API_URL"] = given
-        yield given
+        yield Api(given, fresh=False)
         return
     if os.environ.get("PREFECT_API_URL"):
         raise UserError("PREFECT_API_URL", f"nothing that answers at {given}", "a Prefect server", "start it, or unset the variable")
     with _child(host, port or _free_port(host), lasting) as url:
         os.environ["PREFECT_API_URL"] = url
-        yield url
+        yield Api(url, fresh=True)
 
 
 def _noted() -> str:
@@ -77,7 +85,7 @@ def _child(host: str, port: int, lasting: bool) -> Iterator[str]:
     """A server as a child process: up when the block begins, gone when it ends or when this process dies."""
     url, log, note = f"http://{_reachable(host)}:{port}/api", home() / "server.log", home() / "server.url"
     home().mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "flows.app:create", "--host", host, "--port", str(port)]
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
             command,

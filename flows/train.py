@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows import workspace
-from flows.walk import conclude, end_children, walk
+from flows.walk import conclude, walk
 from flows.workspace import dataset_stages, training_stages
 from tasks.core import catalog
 from tasks.core.errors import UserError
@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 
-@flow(name="train", on_cancellation=[end_children], on_crashed=[end_children])
+@flow(name="train")
 def train(force: bool = False) -> State[Any]:
     """Train on the release and count what the model learned, if the release passed its gate and changed since the last training.
 

@@ -15,12 +15,11 @@ from typing import Any
 
 from tasks.core import catalog, telemetry  # noqa: F401  (before prefect: switches its usage reports off)
 
-from prefect import Flow, task  # isort: skip
+from prefect import task  # isort: skip
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
 from flows import workspace
@@ -73,7 +72,7 @@ def run_stage(name: str, idle: str, force: bool) -> State[Any]:
             if not reasons and not force:
                 return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
             log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-            workspace.reproduce(name, log.info, force=force, token=_token())
+            workspace.reproduce(name, log.info, force=force)
             return Completed(message=", ".join(reasons))
         except workspace.BusyError as busy:
             if not waited:
@@ -84,15 +83,6 @@ def run_stage(name: str, idle: str, force: bool) -> State[Any]:
             return Failed(message=str(failure).removeprefix("error: "))
         except UserError as error:
             return Failed(message=str(error))
-
-
-def _token() -> str:
-    return str(current.get_id() or "")
-
-
-def end_children(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Hook for runs that were cancelled or crashed: ends what their process may have left behind."""
-    workspace.stop(str(flow_run.id))
 
 
 def conclude(outcomes: Iterable[Outcome]) -> State[list[dict[str, Any]]]:

@@ -1,24 +1,22 @@
 """The bridge to DVC: what is stale and why, and one stage run as a child whose every line is heard.
 
-Asking is done in process (a twentieth of a second), running in a child of its own process group. The child is told to wait for DVC's lock
+Asking is done in process (a twentieth of a second), running in a child on a leash. The child is told to wait for DVC's lock
 on the repository; what DVC does not wait for, another command at work on the same files, comes back as `BusyError`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flows import leash
 from tasks.core import catalog, telemetry
 from tasks.core.errors import UserError
 
@@ -32,9 +30,7 @@ HINTS = (
     "Use `dvc push`",
 )
 BUSY = "is busy, it is being blocked by"
-CHILDREN = Path(".dvc/tmp/pairwright")
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
-GRACE = 10.0  # seconds that a child has to end by itself before it is killed
 TAIL = 200  # lines in which the reason of a failure is looked for
 
 
@@ -126,38 +122,30 @@ def _reasons(entries: Iterable[object]) -> list[str]:
     return reasons
 
 
-def reproduce(stage: str, say: Say, *, force: bool = False, token: str = "") -> None:
+def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
 
-    However this function is left, no process that it started is alive afterwards; should this process be killed, `stop(token)` from
-    another one ends them.
+    However this function or this process ends, the stage and its children end too: see `flows.leash`.
     """
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
+    repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
+    tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(
-        command,
+        [sys.executable, leash.__file__, *repro],
         env=_environment(),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         start_new_session=True,
     )
-    note = CHILDREN / f"{token or os.getpid()}.json"
-    tail: deque[str] = deque(maxlen=TAIL)
-    try:
-        _write_note(note, child.pid)
+    with child:  # leaving it closes the pipes, which ends the group, and waits
         for line in map(str.rstrip, child.stdout or ()):
             if line and not line.lstrip().startswith(HINTS):
                 tail.append(line)
                 say(line)
-        code = child.wait()
-    finally:
-        _end_group(child.pid)
-        child.wait()
-        note.unlink(missing_ok=True)
-    if code:
-        raise _failure(list(tail), code)
+    if child.returncode:
+        raise _failure(list(tail), child.returncode)
 
 
 def _environment() -> dict[str, str]:
@@ -178,40 +166,3 @@ def _failure(tail: list[str], code: int) -> Exception:
         return StageError(_line(verdict))
     told = [line for line in own if line.startswith("error: ")]
     return StageError(_line((told or own or [verdict or f"dvc ended with exit code {code}"])[-1]))
-
-
-def _write_note(note: Path, pid: int) -> None:
-    import psutil
-
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}), encoding="utf-8")
-
-
-def stop(token: str) -> None:
-    """End the child that a process, now dead, started under this token; nothing happens when there is none."""
-    import psutil
-
-    note = CHILDREN / f"{token}.json"
-    if not note.is_file():
-        return
-    told = json.loads(note.read_text(encoding="utf-8"))
-    # The leader may be gone while its stage lives on in the group; a group's number is not given away while it has members.
-    with suppress(psutil.NoSuchProcess):
-        if psutil.Process(told["pid"]).create_time() != told["started"]:
-            note.unlink(missing_ok=True)
-            return
-    _end_group(told["pid"])
-    note.unlink(missing_ok=True)
-
-
-def _end_group(leader: int) -> None:
-    """Ask the group to end, and after a while end it."""
-    with suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline:
-            time.sleep(0.05)
-            with suppress(ChildProcessError):
-                os.waitpid(leader, os.WNOHANG)
-            os.killpg(leader, 0)
-        os.killpg(leader, signal.SIGKILL)
