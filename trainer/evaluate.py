@@ -57,7 +57,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
 
 
 def _same_release(given: Path, trained: Path) -> int:
-    """The window that the model was trained with; a UserError if it was trained on another release, whose train split may hold our test pairs."""
+    """The window that the model was trained with; a UserError if the release is not the one that it was trained on."""
     from trainer.core import release
 
     digest = release.verified(given)
@@ -119,7 +119,7 @@ def judgements(pairs: list[Encoded], policy: np.ndarray, reference: np.ndarray) 
         "reference_likelihood": reference,
         "reference_per_token": reference / lengths,
     }
-    return {name: statistics.credits(chosen - rejected) for name, (chosen, rejected) in scores.items()}
+    return {name: statistics.marks(chosen - rejected) for name, (chosen, rejected) in scores.items()}
 
 
 def _better(figures: dict[str, Any], significance: float) -> bool:
@@ -151,8 +151,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
     """The table of the log and the outcome in words."""
     lines = [f"{'':34}{'pairs':>7}{'policy':>9}{'95 % interval':>18}{'reference':>11}"]
     for split, figures in report.items():
-        for name in ("implicit", "likelihood", "per_token"):
-            lines.append(_line(f"{split}, {name}", figures[name], figures[f"reference_{name}"]))
+        lines += [
+            _line(f"{split}, {name}", figures[name], figures[f"reference_{name}"]) for name in ("implicit", "likelihood", "per_token")
+        ]
     for stratum in STRATA:
         for name, judged in report["test"][stratum].items():
             lines.append(_line(f"test, {stratum} {name}, implicit", judged["implicit"], judged["reference_implicit"]))

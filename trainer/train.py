@@ -21,6 +21,8 @@ from tasks.core.params import StageParams
 from tasks.core.shell import tell
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from trainer.core.encode import Encoded, Encoding
     from trainer.core.release import Pair
     from trainer.core.watch import Watch
@@ -102,7 +104,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     _write(folder / "trained_on.json", {"release": digest, "window": params.window, "params": params.model_dump(mode="json")})
 
 
-def _model(params: Params, pairs: list[Pair]) -> tuple[Any, Any]:
+def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
     from trainer.core import models, tokenizer
 
@@ -124,7 +126,7 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[Any, Any]:
     return model, made
 
 
-def _encode(params: Params, pairs: list[Pair], tokenizer: Any) -> Encoding:
+def _encode(params: Params, pairs: list[Pair], tokenizer: PreTrainedTokenizerBase) -> Encoding:
     """The pairs that fit into the window; says how many do not."""
     from trainer.core import encode
 
@@ -134,14 +136,16 @@ def _encode(params: Params, pairs: list[Pair], tokenizer: Any) -> Encoding:
     return encoding
 
 
-def _figures(model: Any, tokenizer: Any, encoding: Encoding) -> dict[str, float]:
+def _figures(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> dict[str, float]:
     parameters = sum(weight.numel() for weight in model.parameters())
     tell("train", f"model: {parameters:,} parameters, {len(tokenizer):,} tokens")
     reasons = {f"left_out_{reason}": count for reason, count in encoding.reasons.items()}
     return {"parameters": parameters, "tokens": len(tokenizer), "pairs": len(encoding.kept), "left_out": encoding.left_out, **reasons}
 
 
-def _start(params: Params, model: Any, tokenizer: Any, pairs: list[Encoded], watch: Watch) -> dict[str, float]:
+def _start(
+    params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: list[Encoded], watch: Watch
+) -> dict[str, float]:
     """The supervised start; its figures."""
     from trainer.core import batches
     from trainer.methods import supervised
@@ -164,7 +168,9 @@ def _start(params: Params, model: Any, tokenizer: Any, pairs: list[Encoded], wat
     return {"supervised_steps": steps, "supervised_loss_first": losses[0], "supervised_loss": _tail(losses)}
 
 
-def _prefer(params: Params, model: Any, tokenizer: Any, pairs: list[Encoded], watch: Watch) -> dict[str, float]:
+def _prefer(
+    params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: list[Encoded], watch: Watch
+) -> dict[str, float]:
     """Direct preference optimisation from where the model stands; its figures."""
     from trainer.core import batches, scoring
     from trainer.methods import dpo

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
 from trainer.core.release import Messages, Pair
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 PROMPT_TOO_LONG = "prompt_too_long"  # the prompt alone fills the window
 ANSWER_CUT = "answer_cut"  # the longer answer would lose its end
@@ -49,7 +52,7 @@ class Encoding:
         return sum(self.reasons.values())
 
 
-def encode(pairs: Sequence[Pair], tokenizer: Any, window: int) -> Encoding:
+def encode(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, window: int) -> Encoding:
     """Tokens of all pairs whose both sides fit into `window`, in the given order."""
     rows = [row for start in range(0, len(pairs), BATCH) for row in _batch(pairs[start : start + BATCH], tokenizer)]
     verdicts = [_verdict(row, window) for row in rows]
@@ -57,7 +60,7 @@ def encode(pairs: Sequence[Pair], tokenizer: Any, window: int) -> Encoding:
     return Encoding(kept, dict(sorted(Counter(verdict for verdict in verdicts if verdict).items())))
 
 
-def _batch(pairs: Sequence[Pair], tokenizer: Any) -> list[Encoded]:
+def _batch(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase) -> list[Encoded]:
     prompts = [_render(tokenizer, pair.prompt, True) for pair in pairs]
     sides = [
         [_answer(tokenizer, pair, answer, prompt) for pair, answer, prompt in zip(pairs, answers, prompts, strict=True)]
@@ -68,12 +71,12 @@ def _batch(pairs: Sequence[Pair], tokenizer: Any) -> list[Encoded]:
     return [Encoded(*row) for row in zip(pairs, *ids, strict=True)]
 
 
-def _render(tokenizer: Any, messages: Messages, prompt: bool) -> str:
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, prompt: bool) -> str:
     text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
     return text
 
 
-def _answer(tokenizer: Any, pair: Pair, answer: Messages, prompt: str) -> str:
+def _answer(tokenizer: PreTrainedTokenizerBase, pair: Pair, answer: Messages, prompt: str) -> str:
     """What the rendering with the answer adds to the prompt's."""
     whole = _render(tokenizer, pair.prompt + answer, False)
     if not whole.startswith(prompt):

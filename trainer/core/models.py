@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
 from trainer.core import tokenizer as tokenizers
@@ -81,7 +81,7 @@ def load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return model, tokenizer
 
 
-def fit(model: Any, tokenizer: Any, window: int) -> None:
+def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, window: int) -> None:
     """Let the model name the tokenizer's padding; a UserError where it cannot hold the tokens or the window."""
     most = getattr(model.config, "max_position_embeddings", window)
     if window > most:
@@ -92,7 +92,7 @@ def fit(model: Any, tokenizer: Any, window: int) -> None:
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Weights (safetensors), configuration and tokenizer, with nothing of the clock or of this machine's paths in them."""
     model.config._name_or_path = ""  # where the weights came from is a path of this machine
     tokenizer.name_or_path = ""

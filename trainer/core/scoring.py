@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from trainer.core.encode import Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 IGNORED = -100  # torch's label for a token that does not count
 Row = tuple[list[int], list[int]]  # context, answer
@@ -27,10 +28,11 @@ class Scores:
     @property
     def margin(self) -> np.ndarray:
         """How much likelier the chosen answer is, as a difference of logarithms."""
-        return self.chosen - self.rejected
+        margin: np.ndarray = self.chosen - self.rejected
+        return margin
 
 
-def score(model: Any, pairs: Sequence[Encoded], pad: int, batch: int) -> Scores:
+def score(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> Scores:
     """Sums of token log-probabilities. The batches are the same for every model, so equal models give equal bits."""
     import torch
 
@@ -45,7 +47,7 @@ def score(model: Any, pairs: Sequence[Encoded], pad: int, batch: int) -> Scores:
     return Scores(sums[0], sums[1])
 
 
-def token_losses(model: Any, rows: Sequence[Row], pad: int) -> Tensor:
+def token_losses(model: PreTrainedModel, rows: Sequence[Row], pad: int) -> Tensor:
     """-log p of every token of the answers, one line a row; 0 where a token is context or padding."""
     import torch
 

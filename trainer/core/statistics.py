@@ -13,7 +13,7 @@ import numpy as np
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
-def credits(margins: Sequence[float] | np.ndarray) -> np.ndarray:
+def marks(margins: Sequence[float] | np.ndarray) -> np.ndarray:
     """1 for each pair whose chosen answer scores higher, 0 where it scores lower, one half for a tie."""
     return (np.sign(np.asarray(margins, dtype=np.float64)) + 1) / 2
 

@@ -8,7 +8,7 @@ trainer that masks padding also masks the end, and the model never learns to sto
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
 from trainer.core.release import Messages, Pair
@@ -60,7 +60,7 @@ def _texts(pairs: Iterable[Pair]) -> Iterator[str]:
             yield message["content"]
 
 
-def check(tokenizer: Any, source: str) -> None:
+def check(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Refuse a tokenizer that would train wrongly, with what to do about it; give it a padding of its own if it lacks one."""
     if not tokenizer.chat_template:
         raise UserError(
@@ -73,7 +73,7 @@ def check(tokenizer: Any, source: str) -> None:
     set_padding(tokenizer, source)
 
 
-def check_prefix(tokenizer: Any, source: str) -> None:
+def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """The template must render prompt and answer as the prompt's own rendering and then the answer."""
     prompt, answer = PROBE
     before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
@@ -87,7 +87,7 @@ def check_prefix(tokenizer: Any, source: str) -> None:
         )
 
 
-def set_padding(tokenizer: Any, source: str) -> None:
+def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Give the tokenizer a padding token that does not end an answer."""
     ends = {tokenizer.eos_token_id, *_closing(tokenizer)}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in ends:
@@ -105,7 +105,7 @@ def set_padding(tokenizer: Any, source: str) -> None:
     )
 
 
-def _closing(tokenizer: Any) -> list[int]:
+def _closing(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids with which the template closes an answer."""
     prompt, answer = PROBE
     whole = tokenizer.apply_chat_template(prompt + answer, tokenize=False)

@@ -32,14 +32,14 @@ class Watch:
         self.seconds[part] = now - self.began.setdefault(part, now)
         for name, value in figures.items():
             if self.writer:
-                self.writer.add_scalar(f"{part}/{name}", value, step)  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(f"{part}/{name}", value, step)
         if step == 1 or step == steps or step % self.every == 0:
             tell(self.stage, f"{part}: step {step} of {steps}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 
     def close(self) -> None:
         """Write what is still in memory, and the timings."""
         if self.writer and self.folder:
-            self.writer.close()  # type: ignore[no-untyped-call]
+            self.writer.close()
             (self.folder / "seconds.json").write_text(json.dumps(self.seconds, indent=1) + "\n", encoding="utf-8")
 
 
@@ -48,4 +48,4 @@ def _writer(folder: Path | None) -> SummaryWriter | None:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))

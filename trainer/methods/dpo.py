@@ -13,11 +13,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from trainer.core import batches
 from trainer.core.encode import Encoded
 from trainer.core.scoring import Scores
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from trl import DPOConfig, DPOTrainer
 
 # TRL's `discopop` is left out because it learned the wrong way when measured; the others need settings of their own.
 LOSSES = ("sigmoid", "hinge", "ipo", "robust", "apo_zero")
@@ -40,7 +45,14 @@ class Settings:
     seed: int
 
 
-def train(policy: Any, tokenizer: Any, pairs: Sequence[Encoded], reference: Scores, settings: Settings, report: Report) -> list[Figures]:
+def train(
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[Encoded],
+    reference: Scores,
+    settings: Settings,
+    report: Report,
+) -> list[Figures]:
     """Train the policy to prefer the chosen answers, measured from the reference's scores."""
     from transformers import PrinterCallback, ProgressCallback
 
@@ -59,7 +71,7 @@ def train(policy: Any, tokenizer: Any, pairs: Sequence[Encoded], reference: Scor
     return logged
 
 
-def _arguments(settings: Settings, scratch: Path) -> Any:
+def _arguments(settings: Settings, scratch: Path) -> DPOConfig:
     """TRL's configuration. On a CPU it must be told three times: its defaults are for GPUs."""
     from trl import DPOConfig
 
@@ -88,7 +100,7 @@ def _arguments(settings: Settings, scratch: Path) -> Any:
     )
 
 
-def _rows(pairs: Sequence[Encoded], reference: Scores, settings: Settings) -> Any:
+def _rows(pairs: Sequence[Encoded], reference: Scores, settings: Settings) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored."""
     from datasets import Dataset
 
@@ -106,30 +118,32 @@ def _rows(pairs: Sequence[Encoded], reference: Scores, settings: Settings) -> An
     )
 
 
-def _trainer_class() -> Any:
+def _trainer_class() -> type[DPOTrainer]:
     """TRL's trainer, taking rows as they are."""
     from trl import DPOTrainer
 
     class CountedRows(DPOTrainer):  # type: ignore[misc]
         """Neither tokenises nor scores: both is done."""
 
-        def _prepare_dataset(self, dataset: Any, *_: object, **__: object) -> Any:
+        def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
             return dataset
 
-        def _precompute_ref_logps(self, dataset: Any, *_: object, **__: object) -> Any:
+        def _precompute_ref_logps(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
             return dataset
 
     return CountedRows
 
 
-def _logger(logged: list[Figures], report: Report) -> Any:
+def _logger(logged: list[Figures], report: Report) -> TrainerCallback:
     """A callback that keeps every step's figures, without those of the clock, and hands them to `report`."""
     from transformers import TrainerCallback
 
     class Logger(TrainerCallback):  # type: ignore[misc]
         """Hears each of the trainer's logs."""
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: object) -> None:
+        def on_log(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: object
+        ) -> None:
             if "loss" in logs:  # the last log of a run is its timing
                 logged.append({"loss": logs["loss"], "margin": logs["rewards/margins"], "accuracy": logs["rewards/accuracies"]})
                 report(state.global_step, logged[-1])

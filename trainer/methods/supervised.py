@@ -7,18 +7,21 @@ somewhere. In: a model and encoded pairs. Out: the model, trained in place; the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from trainer.core import batches
 from trainer.core.encode import Encoded
 from trainer.core.scoring import token_losses
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CLIP = 1.0  # largest norm of the gradient, as everywhere in the field
 Report = Callable[[int, float], None]
 
 
 def train(
-    model: Any,
+    model: PreTrainedModel,
     pairs: Sequence[Encoded],
     pad: int,
     *,
@@ -42,7 +45,7 @@ def train(
         given = [(pairs[row].prompt, pairs[row].chosen) for row in rows]
         each = token_losses(model, given, pad)
         loss = each.sum() / sum(len(answer) for _, answer in given)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         schedule.step()
