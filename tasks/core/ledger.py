@@ -9,6 +9,7 @@ says so in the boolean column `made`. Columns `dropped`, `made` and any other th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -44,11 +45,27 @@ class Account:
         return {"in": self.rows_in, "made": self.made, "kept": len(self.kept), "dropped": len(self.dropped), "reasons": self.reasons}
 
 
-def settle(stage: str, name: str, rows: pa.Table, rows_in: int | None) -> Account:
+def settle(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None) -> Account:
     """Split a stage's result into kept and dropped, and hold it against the number of rows that went in.
 
-    `rows_in` is None for a table that the stage makes from others: then every row counts as made.
+    `rows_in` is None for a table that the stage makes from others: then every row counts as made. A large result may
+    come piece by piece (at least one): then it is never there twice.
     """
+    split = [_split(stage, name, piece) for piece in ([rows] if isinstance(rows, pa.Table) else rows)]
+    kept, dropped = (pa.concat_tables([parts[side] for parts in split]) for side in (0, 1))
+    count = len(kept) + len(dropped)
+    made = count if rows_in is None else sum(parts[2] for parts in split)
+    account = Account(name, kept, dropped, rows_in or 0, made)
+    if account.rows_in + made != count:
+        raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {len(kept)} kept + {len(dropped)} dropped")
+    for reason in account.reasons:
+        if not REASON.fullmatch(reason):
+            raise AccountError(f"{stage}: {name}: the reason {reason!r} is not one word")
+    return account
+
+
+def _split(stage: str, name: str, rows: pa.Table) -> tuple[pa.Table, pa.Table, int]:
+    """Kept rows, dropped rows, and the number of rows that say that they were made."""
     schema = TABLES[name].schema()
     missing = set(schema.names) - set(rows.column_names)
     if missing:
@@ -59,15 +76,7 @@ def settle(stage: str, name: str, rows: pa.Table, rows_in: int | None) -> Accoun
     whole = rows["dropped"].null_count == len(rows)  # then nothing need be copied, which for a large table is most of the memory
     kept = (rows if whole else rows.filter(pc.invert(gone))).select(schema.names).cast(schema)
     dropped = rows.slice(0, 0) if whole else rows.filter(gone)
-    made = len(rows) if rows_in is None else _made(rows)
-    dropped = dropped.drop_columns(["made"]) if "made" in dropped.column_names else dropped
-    account = Account(name, kept, dropped, rows_in or 0, made)
-    if account.rows_in + made != len(rows):
-        raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {len(kept)} kept + {len(dropped)} dropped")
-    for reason in account.reasons:
-        if not REASON.fullmatch(reason):
-            raise AccountError(f"{stage}: {name}: the reason {reason!r} is not one word")
-    return account
+    return kept, dropped.drop_columns(["made"]) if "made" in dropped.column_names else dropped, _made(rows)
 
 
 def _made(rows: pa.Table) -> int:

@@ -120,7 +120,7 @@ def settle_all(stage: str, module: ModuleType, result: engine.Tables, rows_in: d
     forgotten = (set(rows_in) | set(module.WRITES)) - set(result)
     if forgotten:
         raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
-    return [settle(stage, name, frame.to_arrow(), rows_in.get(name)) for name, frame in result.items()]
+    return [settle(stage, name, engine.pieces(frame), rows_in.get(name)) for name, frame in result.items()]
 
 
 def write_accounts(
