@@ -7,11 +7,13 @@ runs, and results hold counts and row numbers only, never values.
 
 from __future__ import annotations
 
+import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +21,17 @@ import pandas as pd
 import pyarrow as pa
 
 from expectations import pages
-from expectations.rules import Rule, Rules, Suite, percent
+from expectations.rules import Rule, Suite, percent
 from tasks.core import telemetry  # noqa: F401  (before Great Expectations: switches its usage reports off)
 from tasks.core.errors import UserError
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.datasource.fluent.interfaces import Batch
+    from great_expectations.expectations import Expectation
 
 SITE = "gate"
 
@@ -47,7 +57,7 @@ class Gate:
 
     stage: str
     broken: list[Outcome] = field(default_factory=list)
-    _context: Any = None
+    _context: EphemeralDataContext = None
 
     def rows(self, suite: Suite, table: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
         """Row numbers that break each row rule, in the order of the rules; warnings excepted."""
@@ -100,7 +110,7 @@ class Gate:
         page = pages.of_suite(folder, first.suite)
         raise UserError(where, first.found, first.expected, f"see {page}{more}, then mend the logs or the bounds in params.yaml")
 
-    def context(self) -> Any:
+    def context(self) -> EphemeralDataContext:
         """The ephemeral Great Expectations context of this run."""
         if self._context is None:
             self._context = _gx().get_context(mode="ephemeral")
@@ -109,17 +119,17 @@ class Gate:
             self._context.data_sources.add_pandas(self.stage)
         return self._context
 
-    def _definition(self, name: str) -> Any:
+    def _definition(self, name: str) -> BatchDefinition:
         source = self.context().data_sources.get(self.stage)
         try:
             return source.get_asset(name).get_batch_definition("all")
         except LookupError:
             return source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
 
-    def _batch(self, name: str, table: pa.Table) -> Any:
+    def _batch(self, name: str, table: pa.Table) -> Batch:
         return self._definition(name).get_batch({"dataframe": to_pandas(table)})
 
-    def _suite(self, suite: Suite) -> Any:
+    def _suite(self, suite: Suite) -> ExpectationSuite:
         rows = {name: _tolerant(rule, suite.tolerance) for name, rule in suite.rows.items()}
         return _gx().ExpectationSuite(name=suite.name, expectations=[_expectation(*item) for item in {**rows, **suite.table}.items()])
 
@@ -144,27 +154,25 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _gx() -> Any:
-    import great_expectations  # takes seconds, so only where a suite runs
-
-    return great_expectations
+def _gx() -> ModuleType:
+    return importlib.import_module("great_expectations")  # takes seconds, so only where a suite runs
 
 
 def _tolerant(rule: Rule, tolerance: float) -> Rule:
     return Rule(rule.expectation, {**rule.arguments, "mostly": 1 - tolerance}, rule.expected, rule.severity)
 
 
-def _expectation(name: str, rule: Rule) -> Any:
+def _expectation(name: str, rule: Rule) -> Expectation:
     import great_expectations.expectations as kinds
 
     return getattr(kinds, rule.expectation)(**rule.arguments, severity=rule.severity, meta={"rule": name}, notes=f"rule: {name}")
 
 
-def _rule(result: Any) -> str:
+def _rule(result: ExpectationValidationResult) -> str:
     return str(result.expectation_config.meta["rule"])
 
 
-def _judged(results: Any) -> list[Any]:
+def _judged(results: Iterable[ExpectationValidationResult]) -> list[ExpectationValidationResult]:
     """All results, none of which may be an error: an expectation that could not run is no verdict."""
     for result in results:
         info = result.exception_info or {}
@@ -175,7 +183,7 @@ def _judged(results: Any) -> list[Any]:
     return list(results)
 
 
-def _words(rule: Rule, suite: Suite, result: Any) -> tuple[str, str]:
+def _words(rule: Rule, suite: Suite, result: ExpectationValidationResult) -> tuple[str, str]:
     """What was found and what was expected, in words and without any value of the table."""
     found = result.result
     if "unexpected_count" not in found:
@@ -193,6 +201,3 @@ def _observed(found: Mapping[str, Any]) -> str:
     mismatched = (found.get("details") or {}).get("mismatched", {})
     parts = [f"{word} {', '.join(mismatched[word])}" for word in ("missing", "unexpected") if mismatched.get(word)]
     return "; ".join(parts) or f"{found.get('observed_value')}"
-
-
-__all__ = ["Gate", "Outcome", "Rules", "SuiteError", "first_rules", "to_pandas"]

@@ -103,10 +103,9 @@ def metrics(told: facts.Facts) -> dict[str, float]:
     found: dict[str, float] = {f"pairs_{split}": count for split, count in told.rows["preference"].items()}
     found |= {name: sum(told.rows[name].values()) for name in ("unpaired", "prompts")}
     for stage, tables in told.ledgers.items():
-        before = sum(entry["in"] for entry in tables.values())
-        if before and stage != STAGE:
-            dropped = sum(entry["dropped"] for entry in tables.values())
-            found[f"kept_share_{stage}"] = round(1 - dropped / (before + sum(entry["made"] for entry in tables.values())), 4)
+        rows = sum(entry["in"] + entry["made"] for entry in tables.values())
+        if rows and stage != STAGE:
+            found[f"kept_share_{stage}"] = round(sum(entry["kept"] for entry in tables.values()) / rows, 4)
     return {**found, **{f"{what}_in_two_splits": count for what, count in told.shared.items()}}
 
 

@@ -17,6 +17,7 @@ from tasks.releasing.facts import BY, Facts
 from tasks.releasing.layout import CONFIGS, portable
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+MAIN = next(iter(CONFIGS))
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ def card(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mapping
     """The whole card."""
     head = yaml.safe_dump(_head(about, facts, files, tables), sort_keys=False, allow_unicode=True, width=140)
     return f"---\n{head}---\n\n" + "\n\n".join(_body(about, facts)) + "\n"
+
+
+def filled(facts: Facts) -> dict[str, list[str]]:
+    """Configs and their splits that have rows. `datasets` fails on a split without any, so the head names no such split."""
+    found = {name: [split for split in SPLITS if facts.rows[name][split]] for name in CONFIGS}
+    return {name: splits for name, splits in found.items() if splits}
 
 
 def features(schema: pa.Schema) -> list[dict[str, Any]]:
@@ -48,22 +55,22 @@ def _head(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mappin
         "task_categories": ["text-generation"],
         "size_categories": [next((name for top, name in SIZES if pairs < top), "n>10M")],
         "tags": ["preference", "human-feedback", "dpo", "kto", "trl"],
-        "configs": [_config(name) for name in CONFIGS],
-        "dataset_info": [_info(name, facts, files, tables[config.table]) for name, config in CONFIGS.items()],
+        "configs": [_config(name, splits) for name, splits in filled(facts).items()],
+        "dataset_info": [_info(name, splits, facts, files, tables[CONFIGS[name].table]) for name, splits in filled(facts).items()],
     }
 
 
-def _config(name: str) -> dict[str, Any]:
-    paths = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in SPLITS]
-    return {"config_name": name, **({"default": True} if name == next(iter(CONFIGS)) else {}), "data_files": paths}
+def _config(name: str, splits: list[str]) -> dict[str, Any]:
+    paths = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
+    return {"config_name": name, **({"default": True} if name == MAIN else {}), "data_files": paths}
 
 
-def _info(name: str, facts: Facts, files: Mapping[str, bytes], rows: pa.Table) -> dict[str, Any]:
-    sizes = {split: sum(len(data) for path, data in files.items() if path.startswith(f"{name}/{split}-")) for split in SPLITS}
-    splits = [{"name": split, "num_bytes": sizes[split], "num_examples": facts.rows[name][split]} for split in SPLITS]
+def _info(name: str, splits: list[str], facts: Facts, files: Mapping[str, bytes], rows: pa.Table) -> dict[str, Any]:
+    sizes = {split: sum(len(data) for path, data in files.items() if path.startswith(f"{name}/{split}-")) for split in splits}
+    entries = [{"name": split, "num_bytes": size, "num_examples": facts.rows[name][split]} for split, size in sizes.items()]
     schema = portable(rows.slice(0, 0)).drop_columns(["split"]).schema
     total = sum(sizes.values())
-    return {"config_name": name, "features": features(schema), "splits": splits, "download_size": total, "dataset_size": total}
+    return {"config_name": name, "features": features(schema), "splits": entries, "download_size": total, "dataset_size": total}
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The files of a release that trainers read: one config a shape, one Parquet file series a split.
 
 In: the Arrow tables pairs, unpaired and prompts. Out: path in the release -> bytes. Every config has a file for every
-split, if need be without rows, so that every name in the card loads.
+split, if need be without rows, but the card names only those with rows (`datasets` cannot load others).
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def portable(rows: pa.Table) -> pa.Table:
 def parquet(rows: pa.Table) -> bytes:
     """The rows as one Parquet file; the same rows give the same bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(rows.combine_chunks(), sink, compression="zstd", compression_level=3, write_statistics=False, store_schema=True)
+    with pq.ParquetWriter(sink, rows.schema, compression="zstd", compression_level=3, write_statistics=False, store_schema=True) as writer:
+        if len(rows):  # `datasets` cannot read a row group without rows, but a file without row groups
+            writer.write_table(rows.combine_chunks())
     return bytes(sink.getvalue().to_pybytes())
 
 

@@ -1,0 +1,320 @@
+"""Stage release: what the gate lets through, and that others can read what it writes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import release
+from tasks.core import catalog, engine, ids, manifest, params, shell
+from tasks.core.errors import UserError
+from tasks.core.ledger import settle
+from tasks.core.tables import Files, Pairs, Prompts, Unpaired
+from tasks.releasing import card, flat, layout
+
+ROOT = Path(__file__).parent.parent
+STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
+PROVENANCE = {"params": {"release": "0"}, "versions": {"daft": "0"}}
+LEDGERS = {"ingest": {"turns": {"in": 0, "made": 9, "kept": 8, "dropped": 1, "reasons": {"repeated": 1}}}}
+SPLITS = ("train", "validation", "test")
+Rows = list[dict[str, Any]]
+
+
+def said(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]
+
+
+def pair(number: int, split: str, **more: Any) -> dict[str, Any]:
+    row = {
+        "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": said("user", f"Question {number}? <b>&"),
+        "chosen": said("assistant", f"Good answer {number}."), "rejected": said("assistant", f"Bad {number}."), "recipe": "choice",
+        "margin": 1.0, "confidence": 0.75, "evidence": 1, "language": "en", "topic": "billing", "source": "jsonl",
+        "cluster_id": f"p{number}", "split": split, "weight": 1.0, "conversations": [f"jsonl:{number}"], "origins": [f"f:{number}:-1"],
+    }  # fmt: skip
+    return {**row, **more}
+
+
+def made_tables(pairs: Rows | None = None, unpaired: Rows | None = None, prompts: Rows | None = None) -> dict[str, pa.Table]:
+    made = [pair(number, SPLITS[number % 3]) for number in range(12)] if pairs is None else pairs
+    shared = ("prompt_id", "prompt", "language", "topic", "source", "split", "origins")
+    if unpaired is None:
+        unpaired = [
+            {
+                **{key: row[key] for key in shared},
+                "example_id": f"e{row['pair_id']}",
+                "completion": row["chosen"],
+                "label": True,
+                "evidence": 1,
+                "weight": 1.0,
+            }
+            for row in made
+        ]
+    prompts = [{key: row[key] for key in shared} for row in made] if prompts is None else prompts
+    rows = {"pairs": (Pairs, made), "unpaired": (Unpaired, unpaired), "prompts": (Prompts, prompts)}
+    return {name: engine.sort(pa.Table.from_pylist(entries, schema=table.schema()), table.KEY) for name, (table, entries) in rows.items()}
+
+
+def raw_files() -> pa.Table:
+    rows = [{"file": "f", "name": "chats.jsonl", "bytes": 10, "format": "jsonl", "records": 12, "quarantined": 0}]
+    return pa.Table.from_pylist(rows, schema=Files.schema())
+
+
+def rendered(tables: dict[str, pa.Table]) -> dict[str, bytes]:
+    accounts = [settle("release", name, rows, len(rows)) for name, rows in tables.items()]
+    return release.render(tables, raw_files(), LEDGERS, accounts, STAGE_PARAMS, PROVENANCE)
+
+
+def write(files: dict[str, bytes], folder: Path) -> Path:
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(rendered(made_tables()), tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], Any]:
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+    return lambda folder, config: datasets.load_dataset(str(folder), config, cache_dir=str(tmp_path / "cache"))
+
+
+# The gate: one row of pairs changed, and the rule that must break.
+BAD_PAIRS: dict[str, dict[str, Any]] = {
+    "unknown_split": {"split": "dev"},
+    "no_prompt": {"prompt": []},
+    "prompt_end": {"prompt": said("assistant", "Hello")},
+    "prompt_in_two_splits": {"prompt": said("user", "QUESTION  1? <b>&")},
+    "no_answer": {"chosen": said("assistant", " \n")},
+    "not_an_answer": {"rejected": said("user", "Bad 0.")},
+    "equal_sides": {"rejected": said("assistant", "good  ANSWER 0.")},
+    "margin": {"margin": 0.0},
+    "confidence": {"confidence": 0.5},
+    "weight": {"weight": 0.0},
+    "copied_key": {"pair_id": ids.stable_id("pair", "1")},
+}
+
+
+def broken(tables: dict[str, pa.Table], settings: release.Params = STAGE_PARAMS) -> set[str]:
+    return {outcome.rule for outcome in release.hold(tables, settings).broken}
+
+
+def test_gate_lets_a_good_release_through() -> None:
+    assert broken(made_tables()) == set()
+
+
+@pytest.mark.parametrize("rule", BAD_PAIRS)
+def test_gate_stops_a_bad_pair(rule: str) -> None:
+    rows = [pair(number, SPLITS[number % 3]) for number in range(12)]
+    rows[0] |= BAD_PAIRS[rule]
+    assert rule in broken({**made_tables(), "pairs": made_tables(rows)["pairs"]})
+
+
+def test_gate_stops_reversed_and_repeated_pairs_but_not_repeats_that_name_their_parent() -> None:
+    rows = [pair(number, SPLITS[number % 3]) for number in range(6)]
+    again = {**rows[0], "pair_id": "again"}
+    back = {**rows[0], "pair_id": "back", "chosen": rows[0]["rejected"], "rejected": rows[0]["chosen"]}
+    parent = {**again, "augmented_from": "p0", "augmenter": "repeat"}
+    flags = {
+        name: flat.flatten(made_tables([*rows, row]))["pairs"]
+        for name, row in (("again", again), ("back", back), ("parent", parent))
+    }  # fmt: skip
+    assert flags["again"]["not_repeated"].to_pylist().count(False) == 1
+    assert flags["back"]["not_reversed"].to_pylist().count(False) == 2
+    assert flags["parent"]["not_repeated"].to_pylist().count(False) == 0
+
+
+def test_gate_stops_changed_rows_outside_train_empty_splits_and_too_few_rows() -> None:
+    rows = [pair(0, "train"), pair(1, "validation", augmented_from="p9", augmenter="swap")]
+    found = broken(made_tables(rows), STAGE_PARAMS.model_copy(update={"min_pairs": 5}))
+    assert {"changed_outside_train", "empty_split", "too_few"} <= found
+
+
+def test_a_prompt_of_one_table_may_not_lie_in_another_split_of_another_table() -> None:
+    tables = made_tables()
+    moved = made_tables([pair(0, "test")])["prompts"]
+    assert "prompt_in_two_splits" in broken({**tables, "prompts": moved})
+
+
+# The files.
+
+
+def test_datasets_loads_all_configs_with_the_columns_the_card_says(made: Path, load: Callable[[Path, str], Any]) -> None:
+    told = yaml.safe_load((made / "README.md").read_text().split("---")[1])
+    for info in told["dataset_info"]:
+        found = load(made, info["config_name"])
+        assert {split: len(found[split]) for split in found} == {split["name"]: split["num_examples"] for split in info["splits"]}
+        assert list(found["train"].features) == [feature["name"] for feature in info["features"]]
+        assert found["train"].features._to_yaml_list() == info["features"]
+
+
+def test_trl_takes_every_config_as_conversational(made: Path, load: Callable[[Path, str], Any]) -> None:
+    from trl.data_utils import is_conversational, maybe_extract_prompt, maybe_unpair_preference_dataset
+
+    for name, config in layout.CONFIGS.items():
+        row = load(made, name)["train"][0]
+        assert is_conversational({column: row[column] for column in config.shape if column != "label"})
+    pairs = load(made, "preference")["train"]
+    assert maybe_extract_prompt(pairs[0]) == pairs[0]
+    assert len(maybe_unpair_preference_dataset(pairs)) == 2 * len(pairs)
+
+
+@pytest.mark.parametrize("empty", ["preference", "unpaired", "prompts"])
+def test_a_table_without_rows_is_no_config_and_the_others_load(empty: str, tmp_path: Path, load: Callable[[Path, str], Any]) -> None:
+    tables = made_tables()
+    table = layout.CONFIGS[empty].table
+    folder = write(rendered({**tables, table: tables[table].slice(0, 0)}), tmp_path / "release")
+    for name in layout.CONFIGS:
+        if name == empty:
+            with pytest.raises(ValueError, match="BuilderConfig"):
+                load(folder, name)
+        else:
+            assert set(load(folder, name)) == set(SPLITS)
+
+
+def test_a_split_without_rows_has_a_file_and_the_others_load(tmp_path: Path, load: Callable[[Path, str], Any]) -> None:
+    folder = write(rendered(made_tables([pair(number, "train") for number in range(4)])), tmp_path / "release")
+    assert set(load(folder, "preference")) == {"train"}
+    assert pq.read_table(folder / "preference/test-00000.parquet").num_rows == 0
+
+
+def test_preference_has_no_column_that_a_trainer_takes_for_something_else(made: Path) -> None:
+    columns = set(pq.read_schema(made / "preference/train-00000.parquet").names)
+    misread = {"messages", "prompt_ids", "chosen_ids", "rejected_ids", "label", "completion", "text", "tools", "images", "split"}
+    assert not columns & (misread | {"ref_chosen_logps", "ref_rejected_logps"})
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes() -> None:
+    rows = [pair(number, SPLITS[number % 3]) for number in range(12)]
+    assert rendered(made_tables(rows)) == rendered(made_tables(rows[::-1]))
+
+
+def test_manifest_lists_every_file_and_verify_finds_any_change(made: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(made, tmp_path / "release")
+    manifest.verify(folder)
+    document = manifest.load(folder)
+    assert document["raw"][0]["name"] == "chats.jsonl"
+    assert document["files"]["preference/train-00000.parquet"]["rows"] == 4
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(UserError, match=r"metrics\.json: found sha256"):
+        manifest.verify(folder)
+    (folder / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"metrics\.json: found no such file"):
+        manifest.verify(folder)
+    shutil.copy(made / "metrics.json", folder)
+    (folder / "extra.txt").write_text("x")
+    with pytest.raises(UserError, match=r"extra\.txt: found a file that is not in the manifest"):
+        manifest.verify(folder)
+
+
+def test_metrics_are_flat_numbers(made: Path) -> None:
+    found = json.loads((made / "metrics.json").read_text())
+    assert all(isinstance(value, int | float) for value in found.values())
+    assert (found["pairs_train"], found["unpaired"], found["kept_share_ingest"]) == (4, 12, round(8 / 9, 4))
+
+
+class Links(HTMLParser):
+    """Collects what a page would fetch, and which tags it opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data", "srcset")]
+
+
+def test_report_is_one_file_that_fetches_nothing_and_escapes_what_people_wrote(made: Path) -> None:
+    page = (made / "report.html").read_text()
+    links = Links()
+    links.feed(page)
+    assert links.fetched == []
+    assert not re.search(r"url\(|@import", page)
+    assert not {"script", "link", "img", "iframe", "b>"} & set(links.tags)
+    assert "Question 0? &lt;b&gt;&amp;" in page
+    assert "repeated 1" in page
+
+
+def test_another_check_of_the_release_passes(made: Path, shared_data: Path, tmp_path: Path) -> None:
+    check = shared_data.parent / "checks" / "verify_release.py"
+    if not check.is_file():
+        pytest.skip(f"needs {check}")
+    done = subprocess.run(
+        [sys.executable, str(check), str(made)], capture_output=True, text=True, env={"HF_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text(max_size=6)), max_size=3), max_size=5))
+def test_words_and_ends_follow_the_messages(lists: list[list[tuple[str, str]]]) -> None:
+    column = pa.chunked_array(
+        [pa.array([[{"role": r, "content": c} for r, c in one] for one in lists], Pairs.schema().field("prompt").type)]
+    )
+    assert flat.ends(column, "last").to_pylist() == [one[-1][0] if one else "" for one in lists]
+    assert flat.ends(column, "first").to_pylist() == [one[0][0] if one else "" for one in lists]
+    assert [text.count(":") for text in flat.words(column).to_pylist()] == [sum(1 + c.count(":") for _, c in one) for one in lists]
+
+
+def test_features_of_the_card_agree_with_datasets() -> None:
+    import datasets
+
+    for table in (Pairs, Unpaired, Prompts):
+        schema = layout.portable(table.schema().empty_table()).schema
+        assert card.features(schema) == datasets.Features.from_arrow_schema(schema)._to_yaml_list()
+
+
+# The stage as a whole, in a project of its own.
+
+
+def test_broken_gate_names_a_page_and_leaves_the_last_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "start", lambda: None)  # Daft lets a process choose its runner once
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    stage = catalog.stage("release")
+    tables = {**made_tables(), "files": raw_files()}
+    keys = {"files": Files.KEY, "pairs": Pairs.KEY, "unpaired": Unpaired.KEY, "prompts": Prompts.KEY}
+    for path in stage.data:
+        if path.name in tables:
+            engine.write_sorted(tables[path.name], keys[path.name], path, 100)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(LEDGERS["ingest"]))
+    assert shell.main("tasks", ["release"]) == 0
+    before = (stage.output / "manifest.json").read_bytes()
+    manifest.verify(stage.output)
+    shutil.rmtree(stage.input("pairs"))
+    engine.write_sorted(made_tables([pair(0, "train", margin=-1.0)])["pairs"], Pairs.KEY, stage.input("pairs"), 100)
+    capsys.readouterr()
+    assert shell.main("tasks", ["release"]) == 1
+    line = capsys.readouterr().err.strip()
+    assert line.startswith("error: release: pairs: rule margin: found 1 of 1 rows (100 %) breaking it")
+    assert "\n" not in line
+    page = re.search(r"see (\S+\.html)", line)
+    assert page
+    assert Path(page[1]).is_file()
+    assert (stage.output / "manifest.json").read_bytes() == before
