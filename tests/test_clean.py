@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 import daft
 import pyarrow as pa
@@ -15,6 +17,7 @@ from tasks.core.ledger import settle
 from tasks.core.tables import Feedback, Turns
 from tasks.text.repair import repair, repair_all
 
+Row = dict[str, Any]
 PARAMS = clean.Params(redact=["secret", "email", "url", "iban", "card", "ssn", "ip", "phone"], min_letters=40, min_confidence=0.4)
 DAMAGE = st.lists(
     st.sampled_from(
@@ -53,7 +56,7 @@ DAMAGE = st.lists(
 ).map("".join)
 
 
-def turn(turn_id: str, parent: str | None, position: int, role: str, content: str, **more: object) -> dict[str, object]:
+def turn(turn_id: str, parent: str | None, position: int, role: str, content: str, **more: object) -> Row:
     return (
         dict.fromkeys(Turns.names())
         | {
@@ -72,22 +75,22 @@ def turn(turn_id: str, parent: str | None, position: int, role: str, content: st
     )
 
 
-def act(feedback_id: str, **more: object) -> dict[str, object]:
+def act(feedback_id: str, **more: object) -> Row:
     start = {"feedback_id": feedback_id, "conversation_id": "c", "kind": "thumb", "annotator_kind": "person", "source": "jsonl"}
     return dict.fromkeys(Feedback.names()) | start | {"origin": {"file": "f", "record": 1, "position": 0}} | more
 
 
-def cleaned(turns: list[dict[str, object]], feedback: list[dict[str, object]] = ()) -> tuple[dict[str, object], dict[str, object]]:  # type: ignore[assignment]
+def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[str, Row], dict[str, Row]]:
     """Turns and feedback by id after the stage, with `dropped`; the accounts are settled on the way."""
     frames = {
-        "turns": daft.from_arrow(pa.Table.from_pylist(turns, schema=Turns.schema())),
+        "turns": daft.from_arrow(pa.Table.from_pylist(list(turns), schema=Turns.schema())),
         "feedback": daft.from_arrow(pa.Table.from_pylist(list(feedback), schema=Feedback.schema())),
     }
     result = clean.run(frames, PARAMS)
     for name, rows in (("turns", turns), ("feedback", feedback)):
         settle("clean", name, result[name].to_arrow(), len(rows))
-    by_id = lambda name, key: {row[key]: row for row in result[name].to_pylist()}  # noqa: E731
-    return by_id("turns", "turn_id"), by_id("feedback", "feedback_id")
+    found = [{row[key]: row for row in result[name].to_pylist()} for name, key in (("turns", "turn_id"), ("feedback", "feedback_id"))]
+    return found[0], found[1]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +145,7 @@ def test_the_column_is_repaired_like_its_texts(texts: list[str | None]) -> None:
 )
 def test_broken_answers_are_dropped_for_their_reason(content: str, status: str, reason: str | None) -> None:
     turns, _ = cleaned([turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", content, status=status)])
-    assert turns["a"]["dropped"] == reason  # type: ignore[index]
+    assert turns["a"]["dropped"] == reason
 
 
 def test_what_hangs_below_a_dropped_turn_goes_with_it_and_so_does_its_feedback() -> None:
@@ -161,9 +164,9 @@ def test_what_hangs_below_a_dropped_turn_goes_with_it_and_so_does_its_feedback()
             act("between", kind="choice", better="good", worse="bad", value=1.0),
         ],
     )
-    reasons = {name: row["dropped"] for name, row in turns.items()}  # type: ignore[index]
+    reasons = {name: row["dropped"] for name, row in turns.items()}
     assert reasons == {"q": None, "bad": "empty", "good": None, "next": "orphaned", "last": "orphaned"}
-    dropped = {name: row["dropped"] for name, row in feedback.items()}  # type: ignore[index]
+    dropped = {name: row["dropped"] for name, row in feedback.items()}
     assert dropped == {"on_bad": "turn_dropped", "on_last": "turn_dropped", "on_good": None, "between": "turn_dropped"}
 
 
@@ -175,9 +178,9 @@ def test_a_value_has_one_placeholder_in_its_conversation_and_dropped_rows_are_re
         ],
         [act("edit", turn_id="a", kind="edit", text="I wrote to b@example.org and c@example.org")],
     )
-    assert turns["q"]["content"] == "Write to [EMAIL_1] or [EMAIL_2]"  # type: ignore[index]
-    assert turns["a"]["content"] == "I wrote to [EMAIL_1]."  # type: ignore[index]
-    assert feedback["edit"]["text"] == "I wrote to [EMAIL_2] and [EMAIL_3]"  # type: ignore[index]
+    assert turns["q"]["content"] == "Write to [EMAIL_1] or [EMAIL_2]"
+    assert turns["a"]["content"] == "I wrote to [EMAIL_1]."
+    assert feedback["edit"]["text"] == "I wrote to [EMAIL_2] and [EMAIL_3]"
 
 
 def test_the_order_of_rows_changes_nothing() -> None:

@@ -8,14 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import make_sample
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.core import catalog
 from tests.conftest import ROOT, SHARED
 from tests.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
-
-sys.path.insert(0, str(ROOT / "data"))
-import make_sample
 
 FROM_DEDUPE = DATA_STAGES[DATA_STAGES.index("dedupe") :]
 
@@ -43,19 +42,19 @@ def test_no_row_disappears(built: Path, stage: str) -> None:
 
 
 def test_planted_secrets_are_nowhere_after_clean(built: Path) -> None:
-    import pyarrow.parquet as pq
-
     secrets = make_sample.make().secrets
     assert len(secrets) > 300
     texts = [(built / "log.txt").read_text(encoding="utf-8")]
     outputs = [catalog.stage(stage, ROOT).output for stage in DATA_STAGES[1:]]
     for folder in [built / out for out in outputs] + [built / "data" / "reports"]:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            texts.append(
-                json.dumps(pq.read_table(path).to_pylist(), default=str) if path.suffix == ".parquet" else path.read_text(errors="replace")
-            )
+        texts += [readable(path) for path in sorted(folder.rglob("*")) if path.is_file()]
     everything = "\n".join(texts)
     assert [secret for secret in secrets if secret in everything or json.dumps(secret)[1:-1] in everything] == []
+
+
+def readable(path: Path) -> str:
+    """All that stands in a file, table or not."""
+    return json.dumps(pq.read_table(path).to_pylist(), default=str) if path.suffix == ".parquet" else path.read_text(errors="replace")
 
 
 def test_the_outside_check_accepts_the_release(built: Path) -> None:
@@ -80,8 +79,6 @@ def test_neither_file_names_nor_line_order_nor_workers_change_a_table(built: Pat
 
 
 def test_shuffled_records_change_only_origins(built: Path, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     raw = tmp_path / "raw" / "sample"
     raw.mkdir(parents=True)
     for source in (ROOT / "data" / "raw" / "sample").iterdir():
