@@ -20,7 +20,7 @@ ul { padding-left: 1.2rem }
 .fa-check-circle::before { content: "✓ holds"; font-style: normal }
 .fa-times::before { content: "✗ broken"; font-style: normal }
 .fa-exclamation-triangle::before { content: "! warning"; font-style: normal }
-form, input, .breadcrumb { display: none }
+form, input, .breadcrumb, .btn-group { display: none }
 .badge-success, .text-success { color: #1a7f37 }
 .badge-danger, .text-danger { color: #cf222e }
 .alert { border-left: 4px solid #8888; padding: .3rem .8rem }

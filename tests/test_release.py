@@ -227,6 +227,15 @@ def test_manifest_lists_every_file_and_verify_finds_any_change(made: Path, tmp_p
         manifest.verify(folder)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"files": {"a": {}}}'])
+def test_a_file_that_is_no_manifest_is_told(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected the manifest of a release"):
+        manifest.verify(tmp_path)
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match="expected the manifest of a release"):
+        manifest.verify(tmp_path)
+
+
 def test_metrics_are_flat_numbers(made: Path) -> None:
     found = json.loads((made / "metrics.json").read_text())
     assert all(isinstance(value, int | float) for value in found.values())

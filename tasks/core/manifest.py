@@ -46,8 +46,9 @@ def load(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(str(path), "text that is not JSON", "the manifest of a release", REMEDY) from error
-    if not isinstance(document, dict) or not isinstance(document.get("files"), dict):
-        raise UserError(str(path), "no list of files", "the manifest of a release, with the key `files`", REMEDY)
+    files = document.get("files") if isinstance(document, dict) else None
+    if not isinstance(files, dict) or not all(isinstance(entry, dict) and "sha256" in entry for entry in files.values()):
+        raise UserError(str(path), "no digests of files", "the manifest of a release, with `files` and the sha256 of each", REMEDY)
     return document
 
 
