@@ -43,7 +43,7 @@ def load(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(str(path), "no such file", "the manifest of a release", REMEDY)
     try:
-        document = json.loads(path.read_bytes())
+        document: dict[str, Any] = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(str(path), "text that is not JSON", "the manifest of a release", REMEDY) from error
     files = document.get("files") if isinstance(document, dict) else None
