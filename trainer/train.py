@@ -172,15 +172,14 @@ def _prefer(
     params: Params, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: list[Encoded], watch: Watch
 ) -> dict[str, float]:
     """Direct preference optimisation from where the model stands; its figures."""
-    from trainer.core import batches, scoring
+    from trainer.core import batches
     from trainer.methods import dpo
 
     wanted = params.preference
     steps = batches.steps(len(pairs), wanted.batch, wanted.epochs, wanted.max_steps)
     own = wanted.model_dump(exclude={"epochs", "max_steps"})
     settings = dpo.Settings(**own, steps=steps, window=params.window, seed=params.seed)
-    reference = scoring.score(model, pairs, tokenizer.pad_token_id, wanted.batch)
-    logged = dpo.train(model, tokenizer, pairs, reference, settings, lambda step, seen: watch.step("preference", step, steps, seen))
+    logged = dpo.train(model, tokenizer, pairs, settings, lambda step, seen: watch.step("preference", step, steps, seen))
     return {"preference_steps": steps} | {f"preference_{name}": _tail([seen[name] for seen in logged]) for name in logged[0]}
 
 

@@ -1,6 +1,6 @@
 """Direct Preference Optimisation with TRL, on pairs that we have tokenised, counted and put in order ourselves.
 
-In: a policy that stands where the reference stands, encoded pairs, the reference's scores of them. Out: the policy,
+In: a policy that stands where the reference stands, and encoded pairs. Out: the policy,
 trained in place; the figures that TRL logged at every step.
 
 TRL would tokenise, drop and cut by itself, without a count, and score the reference again for every repeated row:
@@ -10,6 +10,7 @@ here it gets exactly the tokens that were counted, and the reference's scores as
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from trainer.core import batches
 from trainer.core.encode import Encoded
-from trainer.core.scoring import Scores
+from trainer.core.scoring import score
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -46,14 +47,9 @@ class Settings:
 
 
 def train(
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Encoded],
-    reference: Scores,
-    settings: Settings,
-    report: Report,
+    policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Encoded], settings: Settings, report: Report
 ) -> list[Figures]:
-    """Train the policy to prefer the chosen answers, measured from the reference's scores."""
+    """Train the policy to prefer the chosen answers; the reference is the policy as it comes in."""
     from transformers import PrinterCallback, ProgressCallback
 
     logged: list[Figures] = []
@@ -61,7 +57,7 @@ def train(
         trainer = _trainer_class()(
             model=policy,
             args=_arguments(settings, Path(scratch)),
-            train_dataset=_rows(pairs, reference, settings),
+            train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings),
             processing_class=tokenizer,
             callbacks=[_logger(logged, report)],
         )
@@ -100,20 +96,23 @@ def _arguments(settings: Settings, scratch: Path) -> DPOConfig:
     )
 
 
-def _rows(pairs: Sequence[Encoded], reference: Scores, settings: Settings) -> Dataset:
-    """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored."""
+def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, settings: Settings) -> Dataset:
+    """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
     from datasets import Dataset
 
     weights = [row.pair.weight for row in pairs]
     order = batches.plan([row.length for row in pairs], weights, settings.batch, settings.steps, settings.seed)
     places = [place for batch in order for place in batch]
+    seen = sorted(set(places))
+    reference = score(policy, [pairs[place] for place in seen], pad, settings.batch)
+    at = [bisect_left(seen, place) for place in places]
     return Dataset.from_dict(
         {
             "prompt_ids": [pairs[place].prompt for place in places],
             "chosen_ids": [pairs[place].chosen for place in places],
             "rejected_ids": [pairs[place].rejected for place in places],
-            "ref_chosen_logps": reference.chosen[places],
-            "ref_rejected_logps": reference.rejected[places],
+            "ref_chosen_logps": reference.chosen[at],
+            "ref_rejected_logps": reference.rejected[at],
         }
     )
 
