@@ -128,6 +128,7 @@ def serve_deployments(given: argparse.Namespace) -> None:
         from flows import deployments
 
         entries = deployments.read(given.cron)
+        os.environ[server.OWNER] = str(os.getpid())
         if api.fresh:
             deployments.bury()
         for entry in entries:

@@ -91,8 +91,7 @@ def lineage(wanted: str) -> Iterator[str]:
     for origin in row["origins"]:
         file, record, position = origin.split(":", 2)
         name = names.get(file)
-        place = f"{name}, record {record}, position {position}" if name else f"file {file} (not among the files of the last ingest)"
-        yield f"  from {place}"
+        yield f"  from {name or f'file {file} (not among the files of the last ingest)'}, record {record}, position {position}"
 
 
 def _find(wanted: str) -> tuple[str, dict[str, Any]]:

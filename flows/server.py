@@ -23,6 +23,7 @@ from typing import NamedTuple
 from tasks.core import telemetry
 from tasks.core.errors import UserError
 
+OWNER = "PAIRWRIGHT_SERVE"  # process id of the `pairwright serve` whose runs see this variable
 HOST, PORT = "127.0.0.1", 4200
 START_LIMIT = 180.0  # seconds that a server may take to answer: a loaded machine, a first migration of its database
 STOP_LIMIT = 15.0
@@ -94,7 +95,7 @@ def _child(host: str, port: int, lasting: bool) -> Iterator[str]:
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us; the server must outlive the runs that still report to it
-            preexec_fn=_dying_with_parent(),
+            preexec_fn=_dying_with_parent(signal.SIGTERM),
         )
     try:
         _wait(process, url, log)
@@ -119,12 +120,21 @@ def _environment(lasting: bool) -> dict[str, str]:
     return inherited | telemetry.SWITCHES | own | services
 
 
-def _dying_with_parent() -> Callable[[], None] | None:
-    """What the child does first: ask Linux for SIGTERM when its parent dies, so that not even `kill -9` leaves a server behind."""
+def _dying_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """What the child does first: ask Linux for a signal when its parent dies, so that not even `kill -9` leaves a server behind."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec nothing may be imported
-    return lambda: prctl(SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM) and None
+    return lambda: prctl(SIGNAL_AT_PARENTS_DEATH, number) and None
+
+
+def tie() -> None:
+    """End this process when the `pairwright serve` that started it dies; nothing in a process that was started otherwise."""
+    dying = _dying_with_parent(
+        signal.SIGKILL
+    )  # politely, it would go on trying to report to a server that is gone; its stage is on a leash
+    if dying and os.environ.get(OWNER) == str(os.getppid()):
+        dying()
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows import workspace
+from flows import server, workspace
 from flows.report import ledger_rows
 from tasks.core.errors import UserError
 
@@ -51,6 +51,7 @@ class Outcome:
 
 def walk(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
     """Run the stages one after the other until one fails; what is up to date ends in a state called `idle`."""
+    server.tie()
     outcomes: list[Outcome] = []
     for name in names:
         started = time.monotonic()

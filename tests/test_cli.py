@@ -1,0 +1,184 @@
+"""Claims about the command `pairwright`: what it prints, how fast it has nothing to do, and how it says what is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows import report
+from tasks.core.errors import UserError
+from tasks.core.tables import TABLES, Table
+from tests import toys
+from tests.conftest import ROOT
+from tests.toys import pairwright
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy project that `pairwright run` built; tests only read it."""
+    root = toys.make(tmp_path_factory.mktemp("built") / "toy")
+    done = pairwright(root, "run")
+    assert done.returncode == 0, done.stderr
+    (root / "told.txt").write_text(done.stdout)
+    return root
+
+
+def test_run_tells_what_each_stage_did(built: Path) -> None:
+    told = (built / "told.txt").read_text()
+    assert "To run: first, second, train" in told
+    first = next(line for line in told.splitlines() if line.startswith("first"))
+    assert first.split()[:-1] == ["first", "ran", "turns", "1,234", "0", "1,200", "34"]
+    assert float(first.split()[-1]) > 0
+
+
+def test_run_with_nothing_to_do_is_quick_and_starts_no_prefect(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "toy", symlinks=True)
+    shutil.rmtree(tmp_path / "toy" / ".prefect")
+    began = os.times()
+    done = pairwright(tmp_path / "toy", "run")
+    spent = os.times()
+    assert done.returncode == 0
+    assert "Nothing to do: every stage is up to date." in done.stdout
+    assert not (tmp_path / "toy" / ".prefect").exists()
+    assert spent.children_user + spent.children_system - began.children_user - began.children_system < 5
+
+
+def test_status_says_what_is_stale_and_what_waits_for_it(built: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(built, tmp_path / "toy")
+    assert pairwright(root, "status").stdout.splitlines() == ["first: up to date", "second: up to date", "train: up to date"]
+    toys.set_param(root, "second", "wait", 0.5)
+    lines = ["first: up to date", "second: stale: params.yaml:second modified", "train: waits for second"]
+    assert pairwright(root, "status").stdout.splitlines() == lines
+    assert pairwright(root, "status", "train").stdout.splitlines() == lines[2:]
+
+
+def one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """The command failed with one line on stderr that holds the words."""
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_mistakes_are_one_line(built: Path, tmp_path: Path) -> None:
+    one_line(pairwright(built, "status", "frist"), "'frist'", "first, second, train")
+    one_line(pairwright(tmp_path, "run"), "dvc.yaml", "no such file")
+    root = shutil.copytree(built, tmp_path / "toy")
+    shutil.move(root / ".dvc", root / "hidden")
+    one_line(pairwright(root, "run"), "no .dvc", "dvc init")
+    shutil.move(root / "hidden", root / ".dvc")
+    shutil.move(root / ".git", root / "hidden")
+    one_line(pairwright(root, "run"), "no .git", "git init")
+    shutil.move(root / "hidden", root / ".git")
+    (root / "params.yaml").write_text("first: {wait: [}")
+    one_line(pairwright(root, "run"), "params.yaml")
+    toys.dvc(root, "init", "-f")
+    one_line(pairwright(root, "serve", PREFECT_API_URL="http://127.0.0.1:9/api"), "PREFECT_API_URL")
+
+
+def test_wrong_usage_shows_the_usage() -> None:
+    done = pairwright(ROOT, "rnu")
+    assert done.returncode == 2
+    assert "usage: pairwright" in done.stderr
+    for command in ("run", "serve", "status", "where"):
+        assert command in pairwright(ROOT, "--help").stdout
+
+
+def test_run_says_who_holds_the_lock_and_does_not_wait(built: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(built, tmp_path / "toy")
+    toys.set_param(root, "first", "wait", 60)
+    command = [sys.executable, "-m", "dvc", "repro", "first"]
+    env = toys.environment() | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    other = subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert any("begins" in line for line in other.stdout or ())
+        one_line(pairwright(root, "run"), "busy", f"(PID {other.pid})")
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+
+
+def test_stopped_run_leaves_no_process_and_no_lock(built: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(built, tmp_path / "toy")
+    toys.set_param(root, "first", "wait", 120)
+    command = [sys.executable, "-m", "flows.cli", "run"]
+    process = subprocess.Popen(command, cwd=root, env=toys.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert any("first: begins" in line for line in process.stdout or ())
+    process.terminate()
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "stopped" in told
+    assert "Traceback" not in told
+    deadline = time.monotonic() + 15
+    while (left := at_work_in(root)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
+    toys.set_param(root, "first", "wait", 0)
+    assert "up to date" in pairwright(root, "status").stdout
+
+
+def at_work_in(root: Path) -> list[str]:
+    """Command lines of processes whose working folder is `root`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if (folder / "cwd").readlink() == root:
+                    found.append((folder / "cmdline").read_text().replace("\0", " "))
+            except OSError:
+                continue  # ended meanwhile, or another person's
+    return found
+
+
+def write(table: type[Table], folder: Path, **row: object) -> None:
+    """One row of a table; what is not given is null, an empty list or nought."""
+    schema = table.schema()
+    folder.mkdir(parents=True)
+    rows = pa.Table.from_pylist([{name: row.get(name) for name in schema.names}], schema=schema)
+    pq.write_table(rows, folder / "00000.parquet")
+
+
+def test_where_leads_from_a_pair_to_its_raw_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="nothing there"):
+        list(report.lineage("abc"))
+    write(TABLES["files"], Path("data/01_ingest/files"), file="f1", name="day/chats.jsonl", bytes=1, records=2, quarantined=0)
+    write(TABLES["pairs"], Path("data/09_pair/pairs"), pair_id="abcdef", recipe="choice", split="train", origins=["f1:17:3", "f9:1:0"])
+    write(TABLES["unpaired"], Path("data/09_pair/unpaired"), example_id="e1", origins=["f1:1:1"])
+    write(TABLES["prompts"], Path("data/09_pair/prompts"), prompt_id="p1", origins=["f1:1:1"])
+    told = list(report.lineage("abc"))
+    assert told[0] == "pair_id abcdef"
+    assert "  recipe: choice" in told
+    assert told[-2:] == [
+        "  from data/raw/day/chats.jsonl, record 17, position 3",
+        "  from file f9 (not among the files of the last ingest), record 1, position 0",
+    ]
+    assert next(iter(report.lineage("e1"))) == "example_id e1"
+    with pytest.raises(UserError, match="no such row"):
+        list(report.lineage("zzz"))
+
+
+def test_outcome_compares_with_the_reference() -> None:
+    figures = {
+        "test_accuracy": 0.8125,
+        "test_accuracy_low": 0.7,
+        "test_accuracy_high": 0.9,
+        "test_pairs": 64,
+        "test_likelihood_policy": 0.7,
+        "test_likelihood_reference": 0.5,
+        "test_better": 1,
+    }
+    told = report.outcome(figures)
+    assert told.startswith("test accuracy 0.812 [0.700, 0.900] on 64 pairs (reference 0.500)")
+    assert told.endswith("significantly better")
+    assert report.outcome({"a": 1}) == "a 1"

@@ -1,0 +1,249 @@
+"""Claims about walking the stages: what runs and why, what is told of failures, and that nothing goes on in secret."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import leash, server, workspace
+from tasks.core.errors import UserError
+from tests import toys
+from tests.browser import wait_for
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = toys.make(tmp_path / "toy")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("PATH", toys.environment()["PATH"])  # an environment that nobody activated
+    return root
+
+
+def run(*names: str) -> list[str]:
+    lines: list[str] = []
+    for name in names:
+        workspace.reproduce(name, lines.append)
+    return lines
+
+
+def test_stale_names_every_kind_of_change_and_nothing_else(toy: Path) -> None:
+    assert set(workspace.stale()) == set(toys.CHAIN)
+    toys.dvc(toy, "repro")
+    assert workspace.stale() == {}
+    toys.set_param(toy, "second", "wait", 0.0)
+    assert workspace.stale() == {}  # the same number
+    toys.set_param(toy, "second", "wait", 0.25)
+    assert workspace.stale() == {"second": ["params.yaml:second modified"]}
+    assert workspace.waiting(["second"]) == {"train": "second"}
+    toys.dvc(toy, "repro")
+    (toy / "toys" / "helper.py").write_text("")
+    assert workspace.stale() == {"first": ["toys modified"], "second": ["toys modified"]}
+    toys.dvc(toy, "repro")
+    (toy / "data" / "raw.txt").write_text("more")
+    (toy / toys.TRAIN / "text.txt").unlink()
+    assert workspace.stale() == {"first": ["data/raw.txt modified"], "train": ["data/models modified"]}
+    assert workspace.stale(["second"]) == {}
+
+
+def test_lines_arrive_while_the_stage_runs(toy: Path) -> None:
+    toys.set_param(toy, "first", "wait", 1)
+    told: dict[str, float] = {}
+    workspace.reproduce("first", lambda line: told.setdefault(line, time.monotonic()))
+    assert told["first: ends"] - told["first: begins"] > 0.8
+    assert not any("git add" in line or "dvc push" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("fate", "word"),
+    [
+        ("fail", "error: first: found a cat; expected a dog; feed it"),
+        ("crash", "ValueError: first fell over"),
+        ("killed", "exited with -9"),
+        ("forget", "output 'data/01_first' does not exist"),
+    ],
+)
+def test_failure_is_told_in_the_words_of_whoever_knows_and_earlier_output_stays(toy: Path, fate: str, word: str) -> None:
+    run("first")
+    before = (toy / toys.FIRST / "text.txt").read_text()
+    toys.set_param(toy, "first", "fate", fate)
+    if fate == "forget":
+        (toy / toys.FIRST / "text.txt").unlink()
+        (toy / toys.FIRST / "ledger.json").unlink()
+        (toy / toys.FIRST).rmdir()
+    with pytest.raises(workspace.StageError) as caught:
+        run("first")
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if fate != "forget":
+        assert (toy / toys.FIRST / "text.txt").read_text() == before
+        assert "first" in workspace.stale()
+
+
+def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_was_killed(toy: Path) -> None:
+    toys.set_param(toy, "first", "wait", 60)
+    command = [sys.executable, "-m", "dvc", "repro", "first"]
+    env = toys.environment() | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    other = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert any("begins" in line for line in other.stdout or ())
+        with pytest.raises(workspace.BusyError, match="busy"):
+            run("first")
+        with pytest.raises(workspace.BusyError, match="busy"):
+            workspace.stale(["first"])
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+    toys.set_param(toy, "first", "wait", 0)
+    assert "first: ends" in run("first")  # a lock left by a dead process holds nobody up
+
+
+def test_leash_ends_the_whole_group_when_the_holder_is_killed(tmp_path: Path) -> None:
+    script = f"sleep 300 & echo $! > {tmp_path}/grandchild; wait"
+    command = [sys.executable, leash.__file__, "sh", "-c", script]
+    holder = f"import subprocess; subprocess.Popen({command!r}, stdin=subprocess.PIPE, start_new_session=True).wait()"
+    process = subprocess.Popen([sys.executable, "-c", holder])
+    note = tmp_path / "grandchild"
+    grandchild = int(wait_for(lambda: note.is_file() and note.read_text().strip(), "no grandchild", 20))
+    os.kill(grandchild, 0)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not alive(grandchild), "the grandchild outlived its holder", 20)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that ended and is not yet collected does not)."""
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_commands_exit_code_passes_the_leash() -> None:
+    with subprocess.Popen([sys.executable, leash.__file__, "sh", "-c", "exit 7"], stdin=subprocess.PIPE, start_new_session=True) as held:
+        assert held.wait(20) == 7
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for the flows of this module, with a home of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.delenv("PREFECT_API_URL", raising=False)
+        with server.api() as api:
+            assert api.fresh
+            yield api.url
+
+
+def walk(toy: Path, **parameters: bool) -> tuple[Any, dict[str, str]]:
+    """Final state of one run of the flow `build`, and the state names of its task runs in their order."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    from flows.build import build
+
+    state = build(**parameters, return_state=True)
+    stages: Any = state.result(raise_on_failure=False)
+    assert state.state_details.flow_run_id
+    with get_client(sync_client=True) as client:
+        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+
+        def told() -> list[Any] | None:
+            runs = client.read_task_runs(flow_run_filter=chosen)
+            return runs if len(runs) == len(stages) and all(run.end_time for run in runs) else None
+
+        runs = wait_for(told, "the server never heard of all task runs", 30)
+    return state, {run.name: run.state.name for run in sorted(runs, key=lambda run: run.start_time)}
+
+
+def test_flow_runs_what_is_stale_as_tasks_named_like_the_stages(toy: Path, prefect_server: str, tmp_path: Path) -> None:
+    state, tasks = walk(toy)
+    assert list(tasks.items()) == [("first", "Completed"), ("second", "Completed"), ("train", "Completed")]
+    assert state.message == "Ran first, second, train"
+    _, tasks = walk(toy)
+    assert tasks == {"first": "Unchanged", "second": "Unchanged", "train": "Skipped"}
+    toys.set_param(toy, "train", "wait", 0.1)
+    _, tasks = walk(toy, train=False)
+    assert tasks == {"first": "Unchanged", "second": "Unchanged"}
+    _, tasks = walk(toy)
+    assert tasks == {"first": "Unchanged", "second": "Unchanged", "train": "Completed"}
+    twin = toys.make(tmp_path / "twin")
+    toys.set_param(twin, "train", "wait", 0.1)
+    toys.dvc(twin, "repro")
+    assert (toy / "dvc.lock").read_bytes() == (twin / "dvc.lock").read_bytes()
+
+
+def test_flow_stops_at_the_stage_that_fails_and_says_its_line_without_a_traceback(
+    toy: Path, prefect_server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    toys.set_param(toy, "second", "fate", "fail")
+    with caplog.at_level(logging.INFO):
+        state, tasks = walk(toy)
+    assert tasks == {"first": "Completed", "second": "Failed"}
+    assert state.is_failed()
+    assert state.message == "second: second: found a cat; expected a dog; feed it"
+    assert "Traceback" not in caplog.text
+    assert not (toy / toys.TRAIN).exists()
+
+
+def test_training_alone_refuses_a_release_that_is_not_what_its_stage_let_pass(toy: Path) -> None:
+    from flows.train import demand_release
+
+    with pytest.raises(UserError, match="02_second"):
+        demand_release()
+    run("first", "second")
+    demand_release()
+    (toy / toys.SECOND / "text.txt").write_text("tampered")
+    with pytest.raises(UserError, match="which passed its gate"):
+        demand_release()
+
+
+def test_deployments_of_the_file_are_served_with_schedule_and_limit() -> None:
+    from flows import deployments
+
+    nightly, train = deployments.read()
+    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 1)
+    assert times(nightly) == [("nightly", "0 3 * * *", "UTC", True)]
+    assert nightly.parameters == {"train": True, "force": False}
+    assert (train.flow_name, train.schedules) == ("train", [])
+    assert times(deployments.read("*/5 * * * *")[0]) == [("nightly", "*/5 * * * *", "UTC", True)]
+    with pytest.raises(UserError, match="five fields"):
+        deployments.read("at night")
+
+
+def times(deployment: Any) -> list[tuple[str, str, str, bool]]:
+    """Slug, cron line, timezone of a deployment's schedules, and whether they are active."""
+    return [(entry.slug, entry.schedule.cron, entry.schedule.timezone, entry.active) for entry in deployment.schedules]
+
+
+def test_flows_tell_the_ui_what_their_parameters_mean() -> None:
+    from flows.build import build
+
+    properties = build.parameters.properties
+    assert {name: entry["type"] for name, entry in properties.items()} == {"train": "boolean", "force": "boolean"}
+    assert all(entry.get("description") for entry in properties.values())
+
+
+def test_usage_reports_are_off_in_the_installed_versions() -> None:
+    """Each name is the one that the installed version reads, whatever a person's environment says."""
+    code = """
+from tasks.core import telemetry
+from prefect.settings import get_current_settings
+from prefect._internal.analytics.enabled import is_telemetry_enabled
+from dvc import analytics
+from huggingface_hub import constants
+settings = get_current_settings()
+print(settings.server.analytics_enabled, settings.server.ui.show_promotional_content, settings.telemetry.enable_resource_metrics,
+      is_telemetry_enabled(), analytics.is_enabled(), not constants.HF_HUB_DISABLE_TELEMETRY)
+"""
+    wanted = {"DO_NOT_TRACK": "0", "PREFECT_SERVER_ANALYTICS_ENABLED": "true", "DVC_NO_ANALYTICS": "", "CI": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=toys.environment(**wanted), capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"] * 6
