@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 from pydantic import Field
@@ -110,8 +111,13 @@ def metrics(told: facts.Facts) -> dict[str, float]:
 
 
 def _read(stage: catalog.Stage, name: str) -> pa.Table:
+    """A table sorted by key, what people wrote before what was made of it: a reader meets a row before its repeats."""
     table = TABLES[name]
-    return engine.sort(engine.to_arrow(engine.read_table(stage.input(name)), table.schema()), table.KEY)
+    rows = engine.sort(engine.to_arrow(engine.read_table(stage.input(name)), table.schema()), table.KEY)
+    if "augmented_from" not in rows.column_names:
+        return rows
+    made = pc.is_valid(rows["augmented_from"])
+    return pa.concat_tables([rows.filter(pc.invert(made)), rows.filter(made)])
 
 
 def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
