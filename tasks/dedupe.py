@@ -22,7 +22,7 @@ import daft
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from daft import DataType, col
+from daft import col
 
 from tasks.core import engine
 from tasks.core.engine import Tables
@@ -37,15 +37,10 @@ REFERENCES = ("turn_id", "better", "worse")  # columns of feedback that name tur
 # Two rows that agree in all of these, after the merge, are one act told twice.
 ACT = ("conversation_id", *REFERENCES, "kind", "value", "scale_min", "scale_max", "text", "annotator", "annotator_kind", "created_at")
 PLACE = ("conversation_id", "turn_id", "parent_id", "position")
-FATE = {
-    "conversation_id": DataType.string(),
-    "turn_id": DataType.string(),
-    "parent_id": DataType.string(),
-    "position": DataType.int32(),
-    "dropped": DataType.string(),
-    "copy_of": DataType.string(),
-    "similarity": DataType.float64(),
-}
+FATE = pa.struct(
+    [(name, pa.int32() if name == "position" else TEXT) for name in PLACE]
+    + [("dropped", TEXT), ("copy_of", TEXT), ("similarity", pa.float64())]
+)
 
 
 class Params(Near):
@@ -72,7 +67,7 @@ class Conversations:
 def read_conversations(turns: daft.DataFrame) -> Conversations:
     """Gather each conversation's messages."""
 
-    @daft.func.batch(return_dtype=DataType.string(), use_process=False)  # type: ignore[untyped-decorator]
+    @engine.batch(TEXT)
     def fold(texts: daft.Series) -> pa.Array:
         return folded(texts.to_arrow())
 
@@ -140,15 +135,14 @@ def settle_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> 
     """All turns: those of copies dropped, save those that move along, which get their new place."""
     moving = targets.filter(targets["moves"])
     names = named(moving["conversation_id"], moving["turn_id"])
-    kind = DataType.struct(FATE)
 
-    @daft.func.batch(return_dtype=kind, unnest=True, use_process=False)  # type: ignore[untyped-decorator]
+    @engine.batch(FATE)
     def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array:
         place = pa.record_batch([column.to_arrow() for column in (conversation, turn, parent, position)], list(PLACE))
         return _fates(place, copies, moving, names)
 
     rest = [name for name in turns.column_names if name not in PLACE]
-    return turns.select(fate(*(col(name) for name in PLACE)), *rest)
+    return turns.select(fate(*(col(name) for name in PLACE)).unnest(), *rest)
 
 
 def _fates(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray) -> pa.Array:
@@ -165,7 +159,7 @@ def _fates(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.
     ]
     dropped = pc.if_else(mask, pa.scalar(None, copy.type), copy)
     columns += [copies[name].combine_chunks().take(dropped) for name in ("dropped", "copy_of", "similarity")]
-    return pa.StructArray.from_arrays(columns, names=list(FATE))
+    return pa.StructArray.from_arrays(columns, fields=list(FATE))
 
 
 def settle_feedback(told: pa.Table, copies: pa.Table, targets: pa.Table) -> pa.Table:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core import engine
 from tasks.similar import Near, components, near_pairs, normalise
 from tasks.similar.text import blocks, folded
 
@@ -46,11 +45,6 @@ def brute(texts: list[str], near: Near) -> dict[tuple[str, str], float]:
         if similarity >= near.threshold:
             found[f"k{i:04d}", f"k{j:04d}"] = similarity
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _engine() -> None:
-    engine.start()
 
 
 @settings(max_examples=60, deadline=None)

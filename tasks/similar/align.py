@@ -12,6 +12,7 @@ equal), taken in order; only where there is none does the turn itself move along
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import groupby
 
 import numpy as np
@@ -61,18 +62,30 @@ class _Alignment:
         self.role: list[str] = turns["role"].to_pylist()
         self.content: list[str] = turns["content"].to_pylist()
         self.position: list[int] = turns["position"].to_pylist()
-        self.below = self._children()
+        self.roots: dict[str, list[Row]] = defaultdict(list)
+        self.children, self.bounds = self._below()
+        self.joined: dict[tuple[str, Row], list[Row]] = defaultdict(list)  # what has moved under a turn or to the roots so far
         self.equal: dict[Row, Row] = {}  # the turn that a turn of a copy has become
         self.stand: dict[Row, Row] = {}  # the turn under which the turns after it go
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
 
-    def _children(self) -> defaultdict[tuple[str, Row, str], list[Row]]:
-        """Turns of the conversations that stay, by conversation, parent and role."""
-        below: defaultdict[tuple[str, Row, str], list[Row]] = defaultdict(list)
-        for row, (conversation, parent, role) in enumerate(zip(self.conversation, self.parent.tolist(), self.role, strict=True)):
-            if conversation not in self.copy_of:
-                below[conversation, parent, role].append(row)
-        return below
+    def _below(self) -> tuple[list[Row], list[int]]:
+        """Rows by parent, and where each parent's begin; the roots apart."""
+        for row in np.flatnonzero(self.parent == ROOT).tolist():
+            self.roots[self.conversation[row]].append(row)
+        order = np.argsort(self.parent, kind="stable")
+        bounds = np.searchsorted(self.parent[order], np.arange(len(order) + 1))
+        return order.tolist(), bounds.tolist()
+
+    def _under(self, stays: str, anchor: Row) -> list[Row]:
+        """The turns under one of a conversation that stays, or its roots; then those that have moved there."""
+        if anchor == ROOT:
+            own = self.roots[stays]
+        elif self.conversation[anchor] == stays:
+            own = self.children[self.bounds[anchor] : self.bounds[anchor + 1]]
+        else:  # it has moved there itself, and what stood under it in the copy comes only as far as it is judged
+            own = []
+        return own + self.joined[stays, anchor]
 
     def targets(self, judged: pa.Array) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
@@ -104,28 +117,28 @@ class _Alignment:
         """Find counterparts for siblings of one copy, or let them move along."""
         stays, above = self.copy_of[self.conversation[rows[0]]], int(self.parent[rows[0]])
         anchor = ROOT if above == ROOT else self.stand[above]
-        free = {role: list(self.below[stays, anchor, role]) for role in {self.role[row] for row in rows}}
-        self._pair_equals(rows, free)
-        for row in rows:
-            others = free[self.role[row]]
-            if row not in self.equal and row in inner and others:
-                self.stand[row] = others.pop(0)
-            if row not in self.equal and (row in wanted or row not in self.stand):
+        free = self._under(stays, anchor)
+        left = [row for row in rows if not self._pair(row, free, str)]
+        left = [row for row in left if not self._pair(row, free, fold)]
+        for row in left:
+            like = next((other for other in free if self.role[other] == self.role[row]), None)
+            if row in inner and like is not None:
+                free.remove(like)
+                self.stand[row] = like
+            if row in wanted or row not in self.stand:
                 self.over[row], self.equal[row] = anchor, row
                 self.stand.setdefault(row, row)
-                self.below[stays, anchor, self.role[row]].append(row)  # the next copy may hold the same answer
+                self.joined[stays, anchor].append(row)  # the next copy may hold the same answer
 
-    def _pair_equals(self, rows: list[Row], free: dict[str, list[Row]]) -> None:
-        """Pair each turn with an equal one that is still free: letter by letter first, then as texts compare."""
-        for alike in (str, fold):
-            for row in rows:
-                if row in self.equal:
-                    continue
-                others = free[self.role[row]]
-                same = next((other for other in others if alike(self.content[other]) == alike(self.content[row])), None)
-                if same is not None:
-                    others.remove(same)
-                    self.equal[row] = self.stand[row] = same
+    def _pair(self, row: Row, free: list[Row], alike: Callable[[str], str]) -> bool:
+        """Pair a turn with the first free one of its role and text, if there is one."""
+        role, text = self.role[row], alike(self.content[row])
+        for other in free:
+            if self.role[other] == role and alike(self.content[other]) == text:
+                free.remove(other)
+                self.equal[row] = self.stand[row] = other
+                return True
+        return False
 
     def _target(self, row: Row) -> dict[str, object]:
         """One line of TARGETS."""

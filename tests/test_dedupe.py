@@ -1,0 +1,263 @@
+"""Claims about the stage `dedupe`: copies go, and nothing that people said goes with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import dedupe
+from tasks.core import engine
+from tasks.core.ledger import Account
+from tests.chatlog import ChatLog, accounts, dropped
+
+PARAMS = dedupe.Params(shingle_words=2, threshold=0.6, bands=64, rows=1, largest_bucket=50, seed=1)
+LONG = "please tell me how one comes by train from the old harbour to the new airport in the evening"
+ANSWER = "take the blue line to the central station and change there to the airport express"
+
+
+def settled(log: ChatLog, shuffle: int | None = None) -> dict[str, Account]:
+    """The accounts of the stage on the log."""
+    tables = log.tables(shuffle)
+    return accounts("dedupe", dedupe.run(tables, PARAMS), tables)
+
+
+def rows(table: pa.Table, *names: str) -> list[Any]:
+    """Rows as tuples, or as values of one column."""
+    columns = [table[name].to_pylist() for name in names]
+    return columns[0] if len(names) == 1 else list(zip(*columns, strict=True))
+
+
+def test_an_exact_copy_goes_and_says_whose_it_is() -> None:
+    log = ChatLog()
+    log.chat("one", LONG, ANSWER)
+    log.chat("two", LONG.upper().replace(" ", "\u00a0 "), ANSWER)
+    log.chat("other", "what is the time", "half past nine")
+    turns = settled(log)["turns"]
+    assert set(rows(turns.kept, "conversation_id")) == {"one", "other"}
+    assert set(rows(turns.dropped, "conversation_id", "dropped", "copy_of", "similarity")) == {("two", "exact_copy", "one", 1.0)}
+
+
+def test_a_near_copy_goes_and_says_how_close_it_is() -> None:
+    log = ChatLog()
+    log.chat("one", "a b c d e f g", "h i")
+    log.chat("two", "a b c d e f g", "h j")
+    assert set(rows(settled(log)["turns"].dropped, "conversation_id", "dropped", "copy_of", "similarity")) == {
+        ("two", "near_copy", "one", 7 / 9)
+    }
+
+
+def test_a_chain_of_copies_is_merged_and_tells_the_true_distance() -> None:
+    log = ChatLog()
+    log.chat("one", "a b c d e f", "g h")
+    log.chat("two", "a b c d e f", "g x")  # 6 of 8 word pairs
+    log.chat("two2", "y b c d e f", "g x")  # 6 of 8 with `two`, 5 of 9 with `one`
+    assert dict(rows(settled(log)["turns"].dropped, "conversation_id", "similarity")) == {"two": 6 / 8, "two2": 5 / 9}
+
+
+def test_most_feedback_stays_then_the_earliest_then_the_smallest_id() -> None:
+    def stays(*acts: str, **times: int) -> set[str]:
+        log = ChatLog()
+        for name in ("a", "b", "c"):
+            log.chat(name, LONG, ANSWER, created_at=times.get(name))
+        for number, name in enumerate(acts):
+            log.act("thumb", f"{name}/a1", 1, annotator=f"p{number}")
+        return set(rows(settled(log)["turns"].kept, "conversation_id"))
+
+    assert stays("b", "c", "c", a=1, b=2, c=3) == {"c"}
+    assert stays("b", "c", a=1, b=3, c=2) == {"c"}
+    assert stays(b=1) == {"b"}
+    assert stays() == {"a"}
+
+
+def test_a_vote_moves_to_the_equal_answer() -> None:
+    log = ChatLog()
+    log.chat("one", LONG, ANSWER, "thanks", "you are welcome")
+    log.chat("two", LONG + " now", ANSWER.title(), "thanks", "you are welcome")
+    log.act("thumb", "one/a1", 1, annotator="p")
+    log.act("thumb", "one/a3", 1, annotator="p")
+    moved = log.act("thumb", "two/a1", -1, annotator="q")
+    result = settled(log)
+    assert (moved, "one", "a1", -1.0) in rows(result["feedback"].kept, "feedback_id", "conversation_id", "turn_id", "value")
+    assert len(result["turns"].kept) == 4
+
+
+def test_a_judged_answer_without_an_equal_moves_along_under_the_same_prompt() -> None:
+    log = ChatLog()
+    log.chat("one", LONG, "ride")
+    log.chat("two", LONG + " now", "walk")
+    log.act("thumb", "one/a1", 1)
+    log.act("thumb", "one/a1", 1)
+    act = log.act("edit", "two/a1", text="walk slowly")
+    result = settled(log)
+    (place,) = [row for row in result["turns"].kept.to_pylist() if row["content"] == "walk"]
+    assert (place["conversation_id"], place["parent_id"], place["position"]) == ("one", "u0", 1)
+    assert (act, "one", place["turn_id"]) in rows(result["feedback"].kept, "feedback_id", "conversation_id", "turn_id")
+    assert dropped(result["turns"]) == {"two": "near_copy"}
+
+
+def test_both_sides_of_a_comparison_move() -> None:
+    log = ChatLog()
+    for name, sides in (("one", ("yes", "no")), ("two", ("No", "perhaps"))):
+        log.say(f"{name}/u0", LONG)
+        for number, side in enumerate(sides):
+            log.say(f"{name}/a{number}", side, after="u0")
+    log.act("choice", "one", 1, better="a0", worse="a1")
+    log.act("rating", "one/a0", 4)
+    moved = log.act("choice", "two", 1, better="a0", worse="a1")
+    result = settled(log)
+    texts = dict(rows(result["turns"].kept, "turn_id", "content"))
+    (act,) = [row for row in result["feedback"].kept.to_pylist() if row["feedback_id"] == moved]
+    assert (act["conversation_id"], texts[act["better"]], texts[act["worse"]]) == ("one", "no", "perhaps")
+    assert sorted(texts.values()) == sorted([LONG, "yes", "no", "perhaps"])
+
+
+def test_answers_that_differ_in_case_only_keep_their_votes_apart() -> None:
+    log = ChatLog()
+    for name, sides in (("one", ("Yes", "yes")), ("two", ("yes", "Yes"))):
+        log.say(f"{name}/u0", LONG)
+        for number, side in enumerate(sides):
+            log.say(f"{name}/a{number}", side, after="u0")
+    for _ in range(2):
+        log.act("thumb", "one/a0", 1)
+    act = log.act("choice", "two", 1, better="a0", worse="a1")
+    (row,) = [row for row in settled(log)["feedback"].kept.to_pylist() if row["feedback_id"] == act]
+    assert (row["better"], row["worse"]) == ("a1", "a0")
+
+
+def test_two_copies_bring_the_same_answer_once() -> None:
+    log = ChatLog()
+    log.chat("one", LONG, "ride")
+    for _ in range(2):
+        log.act("thumb", "one/a1", 1)
+    for name in ("two", "three"):
+        log.chat(name, LONG, "walk")
+        log.act("thumb", f"{name}/a1", 1, annotator=name)
+    result = settled(log)
+    assert sorted(rows(result["turns"].kept, "content")) == sorted([LONG, "ride", "walk"])
+    assert len(result["feedback"].kept) == 4
+
+
+def test_the_context_of_a_judged_answer_moves_with_it_where_it_has_no_counterpart() -> None:
+    log = ChatLog()
+    log.chat("one", LONG)
+    log.chat("two", LONG, "ok", "and then", "walk")
+    for turn in ("u0", "u0"):
+        log.act("thumb", f"one/{turn}", 1)
+    log.act("thumb", "two/a3", 1)
+    turns = settled(log)["turns"]
+    path = {row["turn_id"]: row for row in turns.kept.to_pylist()}
+    (row,) = [row for row in path.values() if row["content"] == "walk"]
+    said = [row["content"]]
+    while row["parent_id"] is not None:
+        row = path[row["parent_id"]]
+        said.append(row["content"])
+    assert said == ["walk", "and then", "ok", LONG]
+    assert [row["position"] for row in turns.kept.to_pylist()] == [0, 1, 2, 3]
+
+
+def test_an_act_told_twice_counts_once_and_two_people_count_twice() -> None:
+    log = ChatLog()
+    for name in ("one", "two"):
+        log.chat(name, LONG, ANSWER)
+        log.act("thumb", f"{name}/a1", 1, annotator="p", minute=3)
+        log.act("thumb", f"{name}/a1", 1, annotator=f"q {name}", minute=3)
+        log.act("thumb", f"{name}/a1", 1, minute=3)
+        log.act("thumb", f"{name}/a1", 1, annotator="r", minute={"one": 4, "two": 5}[name])
+    assert dropped(settled(log)["feedback"]) == {"f004": "repeated"}
+
+
+def test_an_act_about_a_turn_that_is_not_there_says_so() -> None:
+    log = ChatLog()
+    log.chat("one", LONG, ANSWER)
+    log.chat("two", LONG, ANSWER)
+    for _ in range(2):
+        log.act("thumb", "one/a1", 1)
+    gone = log.act("thumb", "two/a9", 1)
+    feedback = settled(log)["feedback"]
+    assert dropped(feedback) == {gone: "no_turn"}
+    assert rows(feedback.dropped, "conversation_id", "turn_id") == [("two", "a9")]
+
+
+def test_answers_to_one_prompt_are_never_copies_of_each_other() -> None:
+    log = ChatLog()
+    log.say("one/u0", LONG)
+    for number in range(3):
+        log.say(f"one/a{number}", ANSWER, after="u0")
+    assert not len(settled(log)["turns"].dropped)
+
+
+def test_an_empty_log_stays_empty() -> None:
+    result = settled(ChatLog())
+    assert [len(account.kept) for account in result.values()] == [0, 0]
+
+
+WORDS = st.sampled_from(["walk", "Walk", "take the train", "swim there now"])
+TREE = st.lists(st.tuples(st.integers(0, 6), WORDS, st.booleans()), min_size=1, max_size=7)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> ChatLog:
+    """A few trees of turns that start with one long prompt, so that many are copies, with votes on their answers."""
+    log = ChatLog()
+    for name in ("c0", "c1", "c2", "c3")[: draw(st.integers(1, 4))]:
+        first = draw(st.sampled_from([LONG, LONG + " Now", "hello"]))
+        turns = [log.say(f"{name}/u0", first, created_at=draw(st.integers(0, 2)))]
+        for number, (after, words, person) in enumerate(draw(TREE), 1):
+            turns.append(log.say(f"{name}/{'ua'[not person]}{number}", words, after=turns[after % len(turns)]))
+        for turn in draw(st.lists(st.sampled_from(turns), max_size=4)):
+            log.act("thumb", f"{name}/{turn}", draw(st.sampled_from([-1, 1])), annotator=draw(st.sampled_from(["p", "q", None])))
+        if len(turns) > 2 and draw(st.booleans()):
+            log.act("choice", name, 1, better=turns[-1], worse=turns[-2])
+    return log
+
+
+@settings(max_examples=150, deadline=None)
+@given(logs(), st.integers(0, 3))
+def test_nothing_that_was_said_is_lost(log: ChatLog, shuffle: int) -> None:
+    result = settled(log, shuffle)
+    before = {(row["conversation_id"], row["turn_id"]): row for row in log.turns}
+    after = {(row["conversation_id"], row["turn_id"]): row for row in result["turns"].kept.to_pylist()}
+    assert len(after) == len(result["turns"].kept)
+    for row in after.values():  # the trees are whole
+        above = after[row["conversation_id"], row["parent_id"]] if row["parent_id"] else {"position": -1}
+        assert row["position"] == above["position"] + 1
+    told = {row["feedback_id"]: row for row in log.feedback}
+    for row in result["feedback"].kept.to_pylist():
+        was = told.pop(row["feedback_id"])
+        for name in dedupe.REFERENCES:
+            if was[name]:
+                old, new = before[was["conversation_id"], was[name]], after[row["conversation_id"], row[name]]
+                assert (old["content"].lower(), old["role"], old["position"]) == (new["content"].lower(), new["role"], new["position"])
+        assert row["better"] is None or row["better"] != row["worse"]
+    assert set(told) == set(dropped(result["feedback"]))
+    assert set(result["feedback"].reasons) <= {"repeated"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(logs())
+def test_the_order_of_the_rows_changes_nothing(log: ChatLog) -> None:
+    straight, shuffled = settled(log), settled(log, 1)
+    for name, account in straight.items():
+        assert account.kept.equals(shuffled[name].kept)
+        assert account.dropped.equals(shuffled[name].dropped)
+
+
+@settings(max_examples=30, deadline=None)
+@given(logs())
+def test_a_second_pass_finds_nothing_new_said(log: ChatLog) -> None:
+    tables = log.tables()
+    once = accounts("dedupe", dedupe.run(tables, PARAMS), tables)
+    again = {name: engine.from_arrow(account.kept) for name, account in once.items()}
+    twice = accounts("dedupe", dedupe.run(again, PARAMS), again)
+    assert Counter(answers_or_sides(twice)) == Counter(answers_or_sides(once))
+
+
+def answers_or_sides(result: dict[str, Account]) -> list[tuple[str, ...]]:
+    """Each kept act with the texts that it is about."""
+    texts = {(row["conversation_id"], row["turn_id"]): row["content"].lower() for row in result["turns"].kept.to_pylist()}
+    acts = result["feedback"].kept.to_pylist()
+    return [(act["feedback_id"], *(texts.get((act["conversation_id"], act[name]), "") for name in dedupe.REFERENCES)) for act in acts]
