@@ -53,7 +53,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     (folder / "report.json").write_bytes(manifest.dumps(report))
     (folder / "metrics.json").write_bytes(manifest.dumps(_flat(report)))
     for line in _lines(report):
-        tell(stage.name, line)
+        tell(stage.name, line.rstrip())
 
 
 def _same_release(given: Path, trained: Path) -> int:
@@ -149,7 +149,7 @@ def _flat(report: dict[str, Any]) -> dict[str, float | int]:
 
 def _lines(report: dict[str, Any]) -> list[str]:
     """The table of the log and the outcome in words."""
-    lines = [f"{'':34}{'pairs':>7}{'policy':>9}{'95 % interval':>18}{'reference':>11}"]
+    lines = [f"{'':36}{'pairs':>7}{'policy':>9}{'95 % interval':>18}{'reference':>11}"]
     for split, figures in report.items():
         lines += [
             _line(f"{split}, {name}", figures[name], figures[f"reference_{name}"]) for name in ("implicit", "likelihood", "per_token")
@@ -167,4 +167,4 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 def _line(name: str, policy: dict[str, float], reference: dict[str, float]) -> str:
     interval = f"{policy['low']:.3f} to {policy['high']:.3f}"
-    return f"{name:<34}{policy['n']:>7}{policy['accuracy']:>9.3f}{interval:>18}{reference['accuracy']:>11.3f}"
+    return f"{name:<36}{policy['n']:>7}{policy['accuracy']:>9.3f}{interval:>18}{reference['accuracy']:>11.3f}"

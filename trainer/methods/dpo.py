@@ -53,6 +53,7 @@ def train(
     from transformers import PrinterCallback, ProgressCallback
 
     logged: list[Figures] = []
+    cache = policy.config.use_cache
     with tempfile.TemporaryDirectory() as scratch:  # TRL wants a folder, even to write nothing there
         trainer = _trainer_class()(
             model=policy,
@@ -64,6 +65,7 @@ def train(
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.train()
+        policy.config.use_cache = cache  # switched off for training; whoever writes with the model wants it on
     return logged
 
 
