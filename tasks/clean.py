@@ -1,155 +1,177 @@
 """Stage `clean`: repair text, drop empty and broken messages, redact personal data and secrets, identify languages.
 
-In and out: turns and feedback. Dropped turns: `empty` (nothing is left of it), `unfinished`, `error` (the provider's
-banner instead of an answer), `orphaned` (below a dropped one). Feedback on a dropped turn: `turn_dropped`.
-Dropped rows are repaired and redacted like all others.
+In and out: turns and feedback. Dropped turns: `error` (the provider's banner instead of an answer), `unfinished` (the answer
+was cut off), `empty` (nothing is left of it), `orphaned` (it stands below a dropped one; siblings stay). Dropped feedback:
+`turn_dropped` (on a dropped turn), `empty` (an edit to nothing). Dropped rows are repaired and redacted like all others.
+
+Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
+a conversation and run over sorted Arrow columns.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from typing import Literal
 
 import daft
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from daft import DataType, col
 from pydantic import Field
 
-from tasks.core.engine import Tables, from_arrow, sort
+from tasks.core import engine
+from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
-from tasks.core.tables import TEXT, Feedback, Turns
-from tasks.text import language, redact
-from tasks.text.repair import repair_all
+from tasks.core.tables import TEXT, Feedback, Table, Turns
+from tasks.text import language, personal, redact
+from tasks.text.repair import apply, repair_all
 
 WRITES = ("turns", "feedback")
-KindName = Literal["secret", "email", "url", "iban", "card", "ssn", "ip", "phone"]
-
-CURSOR = r"[▌█▋▍]\s*$"  # the typing cursor of a stream that was cut off
-BANNERS = re.compile(
-    r"(?i)^\W*(?:network error due to high traffic|api request error|your input text exceeds the context"
-    r"|an error occurred[.:] (?:please|if this)|error (?:in message stream|communicating with)"
-    r"|something went wrong[.,] (?:please|if this)|the server had an error|internal server error|\[error\]"
-    r"|rate limit (?:reached|exceeded)|request timed out|(?:400|429|50[0234])[ :-]+(?:bad|too|internal|service|gateway))"
-)
+KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
+BATCH = 65_536
+SEPARATOR = pa.scalar("\x1f", TEXT)
+# Columns that name a conversation or a turn, of either table; an e-mail address in one is hashed away.
+NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "group", "feedback_id")
 
 
 class Params(StageParams):
     """Parameters of `clean`."""
 
-    redact: list[KindName]  # kinds of values that placeholders replace
-    min_letters: int = Field(ge=1)  # a message with fewer letters takes its conversation's language
-    min_confidence: float = Field(ge=0, le=1)  # below it a language is "und"
+    redact: list[KindName]  # kinds of values that give way to placeholders
+    error_banners: list[str]  # how the texts begin that stand where an answer failed; case and leading signs do not matter
+    max_banner_chars: int = Field(ge=1)  # a longer answer that begins so is an answer
+    error_messages: list[str]  # the same for texts that hold nothing else
+    cursors: list[str]  # an answer that ends with one of these was cut off while it was typed
+    min_letters: int = Field(ge=1)  # a message with fewer takes its conversation's language
+    min_confidence: float = Field(ge=0, le=1)  # where the model is less sure of a message, too
+    min_joined_confidence: float = Field(ge=0, le=1)  # where it is less sure of the conversation, the language is "und"
 
 
-def run(tables: Tables, params: Params) -> Tables:
+def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
-    turns = sort(tables["turns"].to_arrow(), Turns.KEY)
-    feedback = sort(tables["feedback"].to_arrow(), Feedback.KEY)
-    turns, feedback = redacted(repaired(turns, "content"), repaired(feedback, "text"), params.redact)
-    turns = with_languages(turns, params)
-    reasons = orphans(turns, own_reasons(turns))
-    lost = turns.filter(pc.is_valid(reasons)).select(["conversation_id", "turn_id"])
+    turns = marked(tables["turns"], Turns, ("content", "topic", "model"), params)
+    feedback = marked(tables["feedback"], Feedback, ("text",), params)
+    turns, feedback = numbered(turns, feedback)
+    turns = put(turns, "language", languages(turns, params))
+    reasons = orphans(turns, own_reasons(turns, params))
+    lost = turns.select(["conversation_id", "turn_id"]).filter(pc.is_valid(reasons))
     return {
-        "turns": daft.from_arrow(turns.append_column("dropped", reasons)),
-        "feedback": from_arrow(feedback).pipe(mark_targets, from_arrow(lost)),
+        "turns": engine.in_parts(turns.append_column("dropped", reasons)),
+        "feedback": engine.in_parts(feedback.append_column("dropped", feedback_reasons(feedback, lost))),
     }
 
 
-def repaired(table: pa.Table, column: str) -> pa.Table:
-    """The table with one text column repaired."""
-    at = table.schema.get_field_index(column)
-    return table.set_column(at, column, repair_all(table[column].cast(TEXT).combine_chunks()))
+def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:
+    """The table in key order, its first column repaired and with marks for what is redacted, the others without any."""
+
+    @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
+    def mark(texts: daft.Series) -> pa.Array:
+        return redact.mark_all(repair_all(texts.to_arrow().cast(TEXT)), params.redact)
+
+    text, *tags = columns
+    rows = engine.to_arrow(frame.with_column(text, mark(col(text))), table.schema())
+    for name in tags:
+        rows = put(rows, name, plain(rows[name], params))
+    for name in NAMES:
+        rows = put(rows, name, without_emails(rows[name])) if name in rows.column_names else rows
+    return engine.sort(rows, table.KEY).combine_chunks()
 
 
-def redacted(turns: pa.Table, feedback: pa.Table, kinds: list[KindName]) -> tuple[pa.Table, pa.Table]:
-    """Both tables with placeholders; a conversation's turns and feedback share one book of placeholders."""
-    books: dict[str, redact.Book] = defaultdict(lambda: redact.Book(kinds))
-    return _redact(turns, "content", books), _redact(feedback, "text", books)
+def put(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """The table with another column in the place of this one."""
+    return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
-def _redact(table: pa.Table, column: str, books: dict[str, redact.Book]) -> pa.Table:
-    """One text column redacted, in key order, touching suspect rows only."""
-    mask = redact.suspects(table[column])
-    rows = table.filter(mask).select(["conversation_id", column])
-    texts = [
-        books[conversation].redact(text)
-        for conversation, text in zip(rows["conversation_id"].to_pylist(), rows[column].to_pylist(), strict=True)
-    ]
-    new = pc.replace_with_mask(table[column].combine_chunks(), mask.combine_chunks(), pa.array(texts, table[column].type))
-    return table.set_column(table.schema.get_field_index(column), column, new)
+def plain(tags: pa.ChunkedArray, params: Params) -> pa.Array:
+    """Tags and names of models, repaired and redacted; few different ones stand in many rows."""
+    encoded = tags.combine_chunks().dictionary_encode()
+    return redact.plain_all(repair_all(encoded.dictionary), params.redact).take(encoded.indices)
 
 
-def own_reasons(turns: pa.Table) -> pa.Array:
-    """Why a turn is dropped for its own sake; null for those that stay. A system message may be empty."""
-    content, answer = turns["content"], pc.equal(turns["role"], "assistant")
-    broken = pc.match_substring_regex(content, CURSOR)
-    short = pc.less(pc.utf8_length(content), 600)
-    banner = pa.array(np.zeros(len(turns), bool))
-    suspects = pc.and_(answer, short)
-    found = [bool(BANNERS.match(text)) for text in content.filter(suspects).to_pylist()]
-    banner = pc.replace_with_mask(banner, suspects.combine_chunks(), pa.array(found, pa.bool_()))
-    nothing = pa.scalar(None, TEXT)
-    reasons = pc.if_else(pc.and_(answer, pc.or_(broken, pc.equal(turns["status"], "unfinished"))), "unfinished", nothing)
-    reasons = pc.if_else(pc.and_(answer, pc.or_(banner, pc.equal(turns["status"], "error"))), "error", reasons)
-    empty = pc.and_(pc.equal(content, ""), pc.invert(pc.is_in(turns["role"], pa.array(["tool"], TEXT))))
-    return pc.if_else(empty, "empty", reasons).cast(TEXT)
+def without_emails(names: pa.ChunkedArray) -> pa.Array:
+    """Names of conversations and turns; one that holds an e-mail address is hashed, everywhere alike."""
+    return apply(names.combine_chunks(), "@", lambda name: stable_id(name) if personal.EMAIL.search(name) else name)
+
+
+def numbered(turns: pa.Table, feedback: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Both tables with placeholders for marks; a conversation's turns come first, then what was said about them."""
+    books = redact.Books()
+    columns = ((turns, "content"), (feedback, "text"))
+    parts = [(rows, name, rows["conversation_id"].combine_chunks(), rows[name].combine_chunks()) for rows, name in columns]
+    for _, _, conversations, texts in parts:
+        books.reserve(conversations, texts)
+    done = [put(rows, name, books.number(conversations, texts)) for rows, name, conversations, texts in parts]
+    return done[0], done[1]
+
+
+def languages(turns: pa.Table, params: Params) -> pa.Array:
+    """The language of every turn."""
+    names = turns["conversation_id"].combine_chunks()
+    first = np.flatnonzero(pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)) + 1
+    starts = pa.array(np.concatenate([[0], first, [len(names)]]) if len(names) else np.zeros(1, np.int64), pa.int64())
+    levels = (params.min_letters, params.min_confidence, params.min_joined_confidence)
+    return language.identify(turns["content"].combine_chunks(), starts, *levels)
+
+
+def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
+    """Why a turn is dropped for its own sake; null for those that stay. A system's or a tool's message may be empty."""
+    content, status = turns["content"], turns["status"]
+    answer, question = pc.equal(turns["role"], "assistant"), pc.equal(turns["role"], "user")
+    failed = pc.or_(pc.equal(status, "error"), is_banner(content, params))
+    cut = pc.or_(pc.equal(status, "unfinished"), ends_with(content, params.cursors))
+    empty = pc.and_(pc.equal(pc.fill_null(content, ""), ""), pc.or_(answer, question))
+    cases = pa.StructArray.from_arrays(
+        [_whole(pc.fill_null(case, False)) for case in (pc.and_(answer, failed), pc.and_(answer, cut), empty)], ["failed", "cut", "empty"]
+    )
+    reasons = (pa.scalar(reason, TEXT) for reason in ("error", "unfinished", "empty"))
+    return pc.case_when(cases, *reasons)
+
+
+def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
+    """Whether a text stands where an answer failed: begins as a banner and is short, or is one of the messages and nothing else."""
+    signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
+    begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
+    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_messages)}{signs}\z")
+    return pc.or_(pc.and_(begins, pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)), whole)
+
+
+def any_of(texts: list[str]) -> str:
+    """RE2 pattern of any of the texts; of no text at all when there are none."""
+    return "(?:" + "|".join(map(re.escape, texts)) + ")" if texts else r"[^\x00-\x{10ffff}]"
+
+
+def ends_with(texts: pa.ChunkedArray, cursors: list[str]) -> pa.ChunkedArray:
+    """Whether a text ends with one of the cursors."""
+    return pc.match_substring_regex(texts, any_of(cursors) + r"\z")
 
 
 def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
-    """The reasons, with `orphaned` for every turn below a dropped one; `turns` is in key order, parents first."""
+    """The reasons, with `orphaned` for every turn below a dropped one. Only conversations with a drop are walked, parents first."""
     hit = pc.unique(turns["conversation_id"].filter(pc.is_valid(reasons)))
-    rows = np.flatnonzero(pc.is_in(turns["conversation_id"], hit).to_numpy())
-    few = turns.take(pa.array(rows)).select(["conversation_id", "turn_id", "parent_id"])
-    names = zip(*(few[name].to_pylist() for name in few.column_names), strict=True)
+    mask = pc.is_in(turns["conversation_id"], hit)
+    few = turns.select(["conversation_id", "turn_id", "parent_id"]).filter(mask)
+    own = reasons.filter(_whole(mask)).to_pylist()
     gone: set[tuple[str, str]] = set()
-    new: list[str | None] = reasons.take(pa.array(rows)).to_pylist()
-    for at, (conversation, turn, parent) in enumerate(names):
-        if new[at] is None and (conversation, parent) in gone:
-            new[at] = "orphaned"
-        if new[at] is not None:
+    for at, (conversation, turn, parent) in enumerate(zip(*(column.to_pylist() for column in few.columns), strict=True)):
+        if own[at] is None and (conversation, parent) in gone:
+            own[at] = "orphaned"
+        if own[at] is not None:
             gone.add((conversation, turn))
-    mask = np.zeros(len(turns), bool)
-    mask[rows] = True
-    whole = reasons.combine_chunks() if isinstance(reasons, pa.ChunkedArray) else reasons
-    return pc.replace_with_mask(whole, pa.array(mask), pa.array(new, TEXT))
+    return pc.replace_with_mask(reasons, _whole(mask), pa.array(own, TEXT))
 
 
-def mark_targets(feedback: daft.DataFrame, lost: daft.DataFrame) -> daft.DataFrame:
-    """Feedback with `dropped` = `turn_dropped` where a turn that it names was dropped."""
-    names = lost.with_column("gone", daft.lit(True))
+def feedback_reasons(feedback: pa.Table, lost: pa.Table) -> pa.Array:
+    """`turn_dropped` for an act on a turn that is lost, `empty` for an edit to nothing, else null."""
+    names = pc.binary_join_element_wise(lost["conversation_id"], lost["turn_id"], SEPARATOR)
+    gone = pa.scalar(False)
     for column in ("turn_id", "better", "worse"):
-        other = names.select(daft.col("conversation_id"), daft.col("turn_id").alias(column), daft.col("gone").alias(f"{column}_gone"))
-        feedback = feedback.join(other, on=["conversation_id", column], how="left")
-    gone = daft.lit(False)
-    for column in ("turn_id", "better", "worse"):
-        gone = gone | daft.col(f"{column}_gone").fill_null(False)
-    reason = daft.functions.when(gone, daft.lit("turn_dropped")).otherwise(daft.lit(None).cast(daft.DataType.string()))
-    return feedback.select(*Feedback.names(), reason.alias("dropped"))
+        gone = pc.or_(gone, pc.is_in(pc.binary_join_element_wise(feedback["conversation_id"], feedback[column], SEPARATOR), names))
+    erased = pc.fill_null(pc.and_(pc.equal(feedback["kind"], "edit"), pc.equal(feedback["text"], "")), False)
+    cases = pa.StructArray.from_arrays([_whole(gone), _whole(erased)], ["gone", "erased"])
+    return pc.case_when(cases, pa.scalar("turn_dropped", TEXT), pa.scalar("empty", TEXT))
 
 
-def with_languages(turns: pa.Table, params: Params) -> pa.Table:
-    """Turns with their language: long messages by themselves, short ones by their conversation."""
-    letters = pc.count_substring_regex(turns["content"], r"\pL")
-    long = pc.greater_equal(letters, params.min_letters).combine_chunks()
-    own = language.identify(turns["content"].filter(long).combine_chunks(), params.min_confidence)
-    found = pc.replace_with_mask(pa.nulls(len(turns), TEXT), long, own)
-    found = pc.if_else(pc.equal(found, language.UNKNOWN), pa.scalar(None, TEXT), found)
-    return turns.set_column(turns.schema.get_field_index("language"), "language", of_conversations(turns, found, params))
-
-
-def of_conversations(turns: pa.Table, found: pa.Array, params: Params) -> pa.Array:
-    """The languages found, gaps filled by the conversation's joined text."""
-    gaps = pc.is_null(found)
-    names = turns["conversation_id"].combine_chunks().dictionary_encode()
-    codes = names.indices.to_numpy()
-    wanted = np.unique(codes[gaps.to_numpy(zero_copy_only=False)])
-    mask = np.isin(codes, wanted)
-    texts: dict[int, list[str]] = defaultdict(list)
-    for code, text in zip(codes[mask].tolist(), turns["content"].filter(pa.array(mask)).to_pylist(), strict=True):
-        texts[code].append(text)
-    joined = pa.array([" ".join(texts[code]) for code in wanted.tolist()], TEXT)
-    spoken = np.full(len(names.dictionary), language.UNKNOWN, object)
-    spoken[wanted] = language.identify(joined, params.min_confidence).to_pylist()
-    return pc.if_else(gaps, pa.array(spoken[codes].tolist(), TEXT), found)
+def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The column in one piece."""
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from tasks import clean
 from tasks.core.ledger import settle
+from tasks.core.params import load
 from tasks.core.tables import Feedback, Turns
 from tasks.text.repair import repair, repair_all
+from tests.conftest import ROOT
 
 Row = dict[str, Any]
-PARAMS = clean.Params(redact=["secret", "email", "url", "iban", "card", "ssn", "ip", "phone"], min_letters=40, min_confidence=0.4)
+PARAMS = load(ROOT / "params.yaml", "clean", clean.Params)
 DAMAGE = st.lists(
     st.sampled_from(
         [
@@ -98,10 +100,27 @@ def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[st
     [
         ("It isnâ€™t mine", "It isn’t mine"),
         ("cafÃ©", "café"),
-        ("<p>One</p><p>Two &amp; three</p>", "One\nTwo & three"),
+        ("<p>One</p><p>Two &amp; three</p>", "One\n\nTwo & three"),
         ("a &lt;b&gt;bold&lt;/b&gt; word", "a bold word"),
         ("if a < b and c > d", "if a < b and c > d"),
         ("List<String> x", "List<String> x"),
+        ("how do I centre a <div>?", "how do I centre a <div>?"),
+        ("One<br/>two<br>\nthree", "One\ntwo\nthree"),
+        ("<ul><li>one</li><li>two</li></ul>", "- one\n- two"),
+        ('<a href="x">Link</a> and <b>bold</b>', "Link and bold"),
+        ("<!doctype html><p>a</p>", "<!doctype html><p>a</p>"),
+        ('<details type="reasoning" done="true">\nHm\n</details>\nYes', "Yes"),
+        ("&lt;p&gt;escaped&lt;/p&gt; R&D; AT&T", "escaped\nR&D; AT&T"),
+        ("def f():\n    return  1", "def f():\n    return 1"),
+        ("x = `a  b`  and   c", "x = `a  b` and c"),
+        ("ten\u00a0euros\u3000now", "ten euros now"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("a\u200cb \u200d", "ab"),
+        ("שלום \u200fabc", "שלום \u200fabc"),
+        ("left\u200e only", "left only"),
+        ("flag 🏴\U000e0067\U000e0062\U000e007f hidden\U000e0067", "flag 🏴\U000e0067\U000e0062\U000e007f hidden"),
+        ("１０ ﬁles", "１０ ﬁles"),
+        ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "привет"),
         ("see `<b>&amp;</b>` here", "see `<b>&amp;</b>` here"),
         ("```html\n<b>x  y</b>\n```", "```html\n<b>x  y</b>\n```"),
         ("zero\u200bwidth \u202eand\u202c bidi\ufeff", "zerowidth and bidi"),
@@ -138,6 +157,9 @@ def test_the_column_is_repaired_like_its_texts(texts: list[str | None]) -> None:
         ("cut off", "unfinished", "unfinished"),
         ("**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**", "", "error"),
         ("Internal Server Error", "", "error"),
+        ("**API REQUEST ERROR** Reason: The read operation timed out.", "", "error"),
+        ("Internal Server Error is what a server says that fails.", "", None),
+        ("An error occurred in your code: x is not defined.", "", None),
         ("fine", "error", "error"),
         ("The rate limit is a number that you can raise.", "", None),
         ("Your page shows 'Internal Server Error' because of a proxy.", "", None),
@@ -190,3 +212,55 @@ def test_the_order_of_rows_changes_nothing() -> None:
         turn("b", "q", 1, "assistant", "▌"),
     ]
     assert cleaned(rows) == cleaned(rows[::-1])
+
+
+def test_a_users_message_is_dropped_when_it_is_empty_and_for_no_other_reason() -> None:
+    turns, _ = cleaned(
+        [
+            turn("s", None, 0, "system", ""),
+            turn("q", "s", 1, "user", "Internal Server Error"),
+            turn("r", "s", 1, "user", "\u200b"),
+            turn("t", "s", 1, "tool", ""),
+            turn("a", "r", 2, "assistant", "Hello"),
+        ]
+    )
+    assert {name: row["dropped"] for name, row in turns.items()} == {"s": None, "q": None, "r": "empty", "t": None, "a": "orphaned"}
+
+
+def test_a_drop_in_one_conversation_touches_no_other() -> None:
+    rows = [turn("q", None, 0, "user", "", conversation_id="x"), turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", "So.")]
+    turns, feedback = cleaned([*rows[1:], rows[0] | {"turn_id": "p"}], [act("on", turn_id="a", value=1.0), act("other", turn_id="p")])
+    assert {name: row["dropped"] for name, row in turns.items()} == {"q": None, "a": None, "p": "empty"}
+    assert {name: row["dropped"] for name, row in feedback.items()} == {"on": None, "other": None}
+
+
+def test_an_edit_to_nothing_is_no_edit_but_a_vote_needs_no_words() -> None:
+    rows = [turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", "Because.")]
+    _, feedback = cleaned(rows, [act("edit", turn_id="a", kind="edit", text="<br>"), act("thumb", turn_id="a", text=" ")])
+    assert (feedback["edit"]["dropped"], feedback["thumb"]["dropped"]) == ("empty", None)
+
+
+def test_personal_data_leaves_tags_models_and_names_of_turns_too() -> None:
+    rows = [
+        turn("m-a@example.com", None, 0, "user", "Why?", topic="Ask a@example.com", conversation_id="chat of a@example.com"),
+        turn("b", "m-a@example.com", 1, "assistant", "", model="m of a@example.com", conversation_id="chat of a@example.com"),
+    ]
+    turns, feedback = cleaned(rows, [act("f", turn_id="m-a@example.com", conversation_id="chat of a@example.com")])
+    assert "a@example.com" not in repr((turns, feedback))
+    question, answer, said = *sorted(turns.values(), key=lambda row: int(row["position"])), feedback["f"]
+    assert (answer["parent_id"], said["turn_id"]) == (question["turn_id"], question["turn_id"])
+    assert said["conversation_id"] == question["conversation_id"]
+    assert (question["topic"], answer["model"]) == ("Ask [EMAIL]", "m of [EMAIL]")
+
+
+def test_a_second_cleaning_changes_nothing() -> None:
+    texts = ["I am a@example.com, <b>call</b> +1 289 598 0374", "cafÃ© &amp; b@example.com ", "password: hunter2! or ask A@example.com"]
+    rows = [turn(str(at), str(at - 1) if at else None, at, "user", text) for at, text in enumerate(texts)]
+    once, _ = cleaned(rows)
+    again, _ = cleaned([{name: row[name] for name in Turns.names()} for row in once.values()])
+    assert again == once
+
+
+def test_numbers_of_placeholders_that_came_with_the_log_are_not_given_again() -> None:
+    turns, _ = cleaned([turn("q", None, 0, "user", "I am a@example.com"), turn("a", "q", 1, "assistant", "Not [EMAIL_1], [EMAIL_3]?")])
+    assert turns["q"]["content"] == "I am [EMAIL_4]"

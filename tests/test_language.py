@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import daft
+import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 
-from tasks.clean import Params, run
+from tasks.clean import run
 from tasks.core.tables import Feedback, Turns
 from tasks.text.language import identify
-from tests.test_clean import turn
+from tests.test_clean import PARAMS, turn
+
+
+def alone(texts: Sequence[str]) -> list[str]:
+    """Languages of texts each of which is a conversation of its own."""
+    levels = (PARAMS.min_letters, PARAMS.min_confidence, PARAMS.min_joined_confidence)
+    found: list[str] = identify(pa.array(texts, pa.large_string()), pa.array(np.arange(len(texts) + 1)), *levels).to_pylist()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -23,12 +33,15 @@ from tests.test_clean import turn
         ("Können Sie mir bitte sagen, wo mein Paket ist?", "de"),
         ("Pouvez-vous me dire où est mon colis, s'il vous plaît ?", "fr"),
         ("请告诉我我的包裹在哪里", "zh"),
+        ("どこですか", "ja"),
+        ("어디예요?", "ko"),
+        ("```python\nfor word in words: return word\n``` 12", "und"),
         ("", "und"),
         ("[EMAIL_1] 12345 https://example.com", "und"),
     ],
 )
 def test_languages_are_recognised(text: str, language: str) -> None:
-    assert identify(pa.array([text], pa.large_string()), 0.4).to_pylist() == [language]
+    assert alone([text]) == [language]
 
 
 def test_a_short_message_takes_the_language_of_its_conversation() -> None:
@@ -41,9 +54,7 @@ def test_a_short_message_takes_the_language_of_its_conversation() -> None:
         "turns": daft.from_arrow(pa.Table.from_pylist(rows, schema=Turns.schema())),
         "feedback": daft.from_arrow(Feedback.schema().empty_table()),
     }
-    found = {
-        row["turn_id"]: row["language"] for row in run(frames, Params(redact=[], min_letters=40, min_confidence=0.4))["turns"].to_pylist()
-    }
+    found = {row["turn_id"]: row["language"] for row in run(frames, PARAMS)["turns"].to_pylist()}
     assert found["q"] == found["a"] == "de"
     assert found["x"] != "de"
 
@@ -53,7 +64,35 @@ def test_sentences_of_known_languages_are_recognised(shared_data: Path) -> None:
     for code in ("en", "es", "de", "fr", "it", "nl", "pl", "ru", "tr"):
         with gzip.open(shared_data / "flores_langid" / f"flores-dev.{code}.txt.gz", "rt", encoding="utf-8") as stream:
             lines = stream.read().split("\n")[:200]
-        found = identify(pa.array([line for line in lines if line], pa.large_string()), 0.4).to_pylist()
+        found = alone([line for line in lines if line])
         right += found.count(code)
         total += len(found)
     assert right / total > 0.97
+
+
+def test_equal_texts_and_other_orders_of_conversations_change_nothing() -> None:
+    texts = ["Where is my parcel, please? I wait.", "ok", "Dove si trova il mio pacco, per favore?", "ok", "no"]
+    levels = (PARAMS.min_letters, PARAMS.min_confidence, PARAMS.min_joined_confidence)
+    there = identify(pa.array(texts, pa.large_string()), pa.array([0, 2, 5]), *levels).to_pylist()
+    back = identify(pa.array(texts[2:] + texts[:2], pa.large_string()), pa.array([0, 3, 5]), *levels).to_pylist()
+    assert there == ["en", "en", "it", "it", "it"]
+    assert back == there[2:] + there[:2]
+
+
+def test_short_messages_are_recognised_as_well_as_the_field_does(shared_data: Path) -> None:
+    right = total = 0
+    for code, name in {
+        "en": "english",
+        "es": "spanish",
+        "de": "german",
+        "fr": "french",
+        "it": "italian",
+        "pt": "portuguese",
+        "ko": "korean",
+    }.items():
+        for path in sorted((shared_data / "chatterbot_corpus" / "data" / name).glob("*.yml")):
+            talks = yaml.safe_load(path.read_text(encoding="utf-8"))["conversations"]
+            found = alone([line for talk in talks for line in talk if isinstance(line, str)])
+            right += found.count(code)
+            total += len(found)
+    assert right / total > 0.934

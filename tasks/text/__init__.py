@@ -1,1 +1,1 @@
-"""Pure text work of `clean`: repair, redaction and language identification over Arrow arrays."""
+"""Text work of `clean`: repair, redaction and language identification. Pure functions over Arrow arrays; know no table."""

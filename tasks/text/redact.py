@@ -1,143 +1,138 @@
-"""Redaction of structured personal data and secrets under placeholders such as `[EMAIL_1]`.
+"""Redaction: structured personal data and secrets give way to placeholders such as `[EMAIL_1]`.
 
-The same value (compared without its punctuation and case) gets the same placeholder everywhere in a conversation.
-Numbers that only look personal stay: a card must pass Luhn's check, an IBAN its check digits modulo 97, a telephone
-number must be written as one.
+Two steps, because equal values must get equal placeholders in all of a conversation: `mark_all(texts, kinds)` works row by
+row and puts a mark with kind and value where a value stood; `Books` then numbers the marks of each conversation by first
+appearance. Marks exist in memory only, and between two control characters that no repaired text holds.
 """
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# RE2: rows without a match hold nothing of any kind, so that most rows never reach Python.
-SUSPECT = (
-    r"@|://|www\.|\d[\d ().\-]{5,}\d|\d{7,}|[A-Z]{2}\d{2}|[0-9a-fA-F]:[0-9a-fA-F:]*:"
-    r"|[sr]k[-_]|gh[pousr]_|github_pat_|xox[abeprs]-|AIza|A[KS]IA"
-    r"|eyJ|-----BEGIN|glpat-|hf_|npm_|(?i:bearer |passwor[dt]|passwd|secret|api.?key|token)"
-)
+from tasks.text import personal, phones, secrets
+from tasks.text.repair import apply
+from tasks.text.spans import Spans
 
-
-def _digits(value: str) -> str:
-    return re.sub(r"\D", "", value)
-
-
-def _lower(value: str) -> str:
-    return value.lower()
-
-
-def luhn(value: str) -> bool:
-    """Whether the digits end in their Luhn check digit (ISO/IEC 7812-1) and are not all alike."""
-    digits = [int(digit) for digit in _digits(value)]
-    total = sum(digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits)))
-    return 13 <= len(digits) <= 19 and total % 10 == 0 and len(set(digits)) > 1
-
-
-def iban(value: str) -> bool:
-    """Whether the check digits of an IBAN are right (ISO 13616, modulo 97)."""
-    text = re.sub(r"\s", "", value).upper()
-    return 15 <= len(text) <= 34 and int("".join(str(int(letter, 36)) for letter in text[4:] + text[:4])) % 97 == 1
-
-
-def phone(value: str) -> bool:
-    """Whether a number written like a telephone number has the digits of one (ITU E.164: at most 15)."""
-    digits = _digits(value)
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 2
-
-
-def address(value: str) -> bool:
-    """Whether this is an IP address, of either version, that names a machine."""
-    try:
-        found = ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return not found.is_unspecified and any(letter.isdecimal() for letter in value)  # `a::b` is more often code
-
-
-def anything(value: str) -> bool:
-    """No further check."""
-    return bool(value)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of value: how it looks, what else must hold, and what makes two of them the same."""
-
-    pattern: re.Pattern[str]
-    valid: Callable[[str], bool] = anything
-    same: Callable[[str], str] = str
-
-
-SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
-    r"|\b(?:sk|rk|pk)[-_](?:(?:live|test|proj|ant|or)[-_])?[A-Za-z0-9_-]{16,}|\bxox[abeprs]-[\w-]{10,}"
-    r"|\bAIza[\w-]{30,}|\bhf_[A-Za-z0-9]{20,}|\bnpm_[A-Za-z0-9]{30,}"
-    r"|(?<=[Bb]earer )[\w.~+/-]{16,}=*"
-    r"|(?i:(?<=password: )|(?<=password is )|(?<=password=)|(?<=passwort: )|(?<=passwd=)|(?<=api_key=)|(?<=apikey=)"
-    r"|(?<=api key: )|(?<=secret=)|(?<=token=))(?!\[)[^\s,;\"'<>]{6,}"
-)
-# In order: where two kinds match the same place, the first one wins.
-KINDS: dict[str, Kind] = {
-    "secret": Kind(SECRET),
-    "email": Kind(re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+'-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"), same=_lower),
-    "url": Kind(
-        re.compile(r"\b(?:https?|ftp)://[^\s<>\"'\])}]+[^\s<>\"'\])}.,;:!?]|\bwww\.[\w-]+\.[\w./-]*\w", re.IGNORECASE), same=_lower
-    ),
-    "iban": Kind(
-        re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,4})?\b"), iban, lambda value: value.replace(" ", "")
-    ),
-    "card": Kind(re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])"), luhn, _digits),
-    "ssn": Kind(re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"), same=_digits),
-    "ip": Kind(
-        re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}(?![\w:])"),
-        address,
-        _lower,
-    ),
-    "phone": Kind(
-        re.compile(
-            r"(?<![\w+])\+\d{1,3}(?:[ ./-]?\(?\d{1,5}\)?){2,6}(?!\d)"
-            r"|(?<![\w-])(?:1[ .-])?\(\d{3}\)[ .-]?\d{3}[ .-]?\d{4}(?!\d)"
-            r"|(?<![\w.-])(?:1[ .-])?\d{3}([ .-])\d{3}\1\d{4}(?![\w-])"
-            r"|(?<![\w.-])0\d{2,4}[ /-]\d{3,8}(?:[ -]\d{2,5}){0,3}(?![\w-])"
-        ),
-        phone,
-        lambda value: _digits(value)[-10:],
-    ),
+Finder = Callable[[str], Spans]
+# How a text looks in which a kind may be: part of one RE2 pattern, by which most rows never reach Python, and tried before the finder.
+NUMBERS = r"(?:[0-9][ .,()/+-]{0,3}){6}[0-9]"
+HINTS = {
+    "key": secrets.KEY_HINT,
+    "url": r"://|(?i:www\.)",
+    "email": "@",
+    "password": secrets.PASSWORD_HINT,
+    "iban": r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{2}",
+    "card": r"[0-9]{4}[ .-]?[0-9]{4}",
+    "ssn": r"[0-9]{3}[ .-]?[0-9]{2}[ .-]?[0-9]{4}",
+    "ip": r"(?:[0-9]{1,3}\.){3}[0-9]|[0-9a-fA-F]:[0-9a-fA-F:]*:|::[0-9a-fA-F]",
+    "phone": NUMBERS,
 }
+# In order: where two kinds claim the same characters, the first one has them.
+KINDS: dict[str, Finder] = {
+    "key": secrets.keys,
+    "url": personal.urls,
+    "email": personal.emails,
+    "password": secrets.passwords,
+    "iban": personal.ibans,
+    "card": personal.cards,
+    "ssn": personal.social_security_numbers,
+    "ip": personal.ip_addresses,
+    "phone": phones.phones,
+}
+SUSPECT = "|".join((*HINTS.values(), r"[＠：-｝]|[^\x00-\x7f\PN]"))  # the last: digits and signs of other scripts, as `flat` reads them
+TESTS = {kind: re.compile(hint) for kind, hint in HINTS.items()}
+OPEN, CLOSE, BLANK = "\x02", "\x03", "\x02"
+MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
+PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in KINDS)) + r")_([0-9]{1,9})\]"
 
 
-class Book:
-    """The placeholders of one conversation, numbered by first appearance."""
-
-    def __init__(self, kinds: Collection[str]) -> None:
-        self.kinds = {name: kind for name, kind in KINDS.items() if name in kinds}
-        self.known: dict[tuple[str, str], str] = {}
-        self.counts: dict[str, int] = {}
-
-    def redact(self, text: str) -> str:
-        """The text with every value of the kinds in place of which stands its placeholder."""
-        for name, kind in self.kinds.items():
-            text = kind.pattern.sub(functools.partial(self._placeholder, name, kind), text)
-        return text
-
-    def _placeholder(self, name: str, kind: Kind, found: re.Match[str]) -> str:
-        value = found[0]
-        if not kind.valid(value):
-            return value
-        key = (name, kind.same(value))
-        if key not in self.known:
-            self.counts[name] = self.counts.get(name, 0) + 1
-            self.known[key] = f"[{name.upper()}_{self.counts[name]}]"
-        return self.known[key]
+def mark_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
+    """Every text with marks where values of these kinds stood; nulls stay."""
+    return apply(texts, SUSPECT, lambda text: mark(text, kinds)) if kinds else texts
 
 
-def suspects(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Boolean mask of the texts that may hold something."""
-    return pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
+def mark(text: str, kinds: Collection[str]) -> str:
+    """One text with marks."""
+    found = find(text, kinds)
+    parts, at = [], 0
+    for start, end, kind, value in found:
+        parts += [text[at:start], f"{OPEN}{kind}\x1f{value}{CLOSE}"]
+        at = end
+    return "".join([*parts, text[at:]]) if found else text
+
+
+def find(text: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
+    """(start, end, kind, value) of all of these kinds, in order of place, without overlap.
+
+    What is found is blanked and the rest searched again, until nothing is left: so a second redaction finds nothing new.
+    """
+    plain, before = flat(text), -1
+    found: list[tuple[int, int, str, str]] = []
+    while len(found) > before:
+        before = len(found)
+        for kind, finder in KINDS.items():
+            if kind not in kinds or not TESTS[kind].search(plain):
+                continue
+            # Of two that overlap the earlier, of two that begin together the longer.
+            for start, end, value in sorted(finder(plain), key=lambda span: (span[0], -span[1])):
+                if BLANK not in plain[start:end]:
+                    found.append((start, end, kind, value))
+                    plain = plain[:start] + BLANK * (end - start) + plain[end:]
+    return sorted(found)
+
+
+def flat(text: str) -> str:
+    """The text with digits, dashes and full-width letters of any script as ASCII, each in its place."""
+    return text if text.isascii() else "".join(map(_flat, text))
+
+
+def _flat(letter: str) -> str:
+    if letter.isascii():
+        return letter
+    category = unicodedata.category(letter)
+    if category == "Nd":
+        return str(unicodedata.decimal(letter))
+    if category == "Pd":
+        return "-"
+    folded = unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else letter
+    return folded if len(folded) == 1 else letter
+
+
+class Books:
+    """The placeholders of all conversations."""
+
+    def __init__(self) -> None:
+        self._used: dict[tuple[str, str], int] = defaultdict(int)  # (conversation, kind): highest number
+        self._known: dict[tuple[str, str, str], str] = {}
+
+    def reserve(self, conversations: pa.Array, texts: pa.Array) -> None:
+        """Note the placeholders that are in the texts already (logs that somebody redacted), so that no number is given twice."""
+        mask = pc.fill_null(pc.match_substring_regex(texts, PLACEHOLDER), False)
+        for conversation, text in zip(conversations.filter(mask).to_pylist(), texts.filter(mask).to_pylist(), strict=True):
+            for kind, number in re.findall(PLACEHOLDER, text):
+                self._used[conversation, kind] = max(self._used[conversation, kind], int(number))
+
+    def number(self, conversations: pa.Array, texts: pa.Array) -> pa.Array:
+        """The texts with placeholders for marks, numbered in the order of the rows."""
+        mask = pc.fill_null(pc.match_substring(texts, OPEN), False)
+        rows = zip(conversations.filter(mask).to_pylist(), texts.filter(mask).to_pylist(), strict=True)
+        done = [MARK.sub(lambda found, name=name: self._placeholder(name, found[1], found[2]), text) for name, text in rows]  # type: ignore[misc]
+        return pc.replace_with_mask(texts, mask, pa.array(done, texts.type))
+
+    def _placeholder(self, conversation: str, kind: str, value: str) -> str:
+        key = (conversation, kind, value)
+        if key not in self._known:
+            self._used[conversation, kind.upper()] += 1
+            self._known[key] = f"[{kind.upper()}_{self._used[conversation, kind.upper()]}]"
+        return self._known[key]
+
+
+def plain_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
+    """Texts outside any conversation (tags, names): placeholders without a number."""
+    return apply(mark_all(texts, kinds), OPEN, lambda text: MARK.sub(lambda found: f"[{found[1].upper()}]", text))

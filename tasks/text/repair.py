@@ -1,83 +1,100 @@
-"""Repair of damaged text: mojibake, control and zero-width characters, HTML remains, white space.
+"""Repair of text: characters, remains of HTML, white space. Code between back-ticks keeps its spaces, tags and entities.
 
-`repair(text)` is idempotent. Fenced code (between lines of ```) keeps its spaces, tags and entities.
-Mojibake is undone by ftfy (https://ftfy.readthedocs.io); the result is in NFC.
+`repair_all(texts)` takes and gives an Arrow array; `repair(text)` does one text and is idempotent.
 """
 
 from __future__ import annotations
 
 import html
 import re
-import unicodedata
+from collections.abc import Callable
 
-import ftfy
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Rows without a match are clean as they are; in RE2, so that most rows never reach Python.
-SUSPECT = r"[^\x20-\x7e]|  |^ | $|</?[a-zA-Z!]|&#?[a-zA-Z0-9]+;"
+from tasks.text.characters import settle
 
-FTFY = ftfy.TextFixerConfig(
-    unescape_html=False,
-    remove_terminal_escapes=True,
-    fix_latin_ligatures=False,
-    fix_character_width=False,
-    uncurl_quotes=False,
-    fix_line_breaks=True,
-    normalization="NFC",
-    explain=False,
+# Rows without a match are whole as they are (RE2): most rows never reach Python.
+SUSPECT = r"[^\x20-\x7e\n]|  |\A[ \n]|[ \n]\z| \n|\n\n\n|<[/!a-zA-Z]|&[#a-zA-Z]"
+PASSES = 16  # each uncovers one layer, such as an escaped entity; real logs have one or two
+
+CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"  # an unclosed fence runs to the end: the answer was cut off
+# A whole page is code that nobody fenced; it stays as it is.
+PAGE = re.compile(r"<(?:!doctype|html|head|body|script|style|\?xml)\b", re.IGNORECASE)
+BLOCK = "p|div|li|ul|ol|tr|td|th|table|tbody|thead|h[1-6]|blockquote|section|article|details|summary|center|pre"
+INLINE = "a|abbr|b|big|del|em|font|i|ins|mark|s|small|span|strike|strong|sub|sup|tt|u"
+TAG = re.compile(rf"({CODE})|<(/?)({BLOCK}|{INLINE})(?:\s[^<>]*)?>[ \t]*", re.IGNORECASE | re.DOTALL)
+BREAK = re.compile(rf"({CODE})|<br\s*/?>[ \t]*\n?|<hr\s*/?>", re.IGNORECASE | re.DOTALL)
+# What a front end folds away: the model's thinking and its tool calls, and comments.
+HIDDEN = re.compile(
+    rf"({CODE})|<details\s+type=\"(?:reasoning|tool_calls|code_interpreter)\".*?</details>|<!--.*?-->", re.IGNORECASE | re.DOTALL
 )
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
-# Joiners bind letters of some scripts and the parts of an emoji; between plain letters or at an edge they hide.
-JOINER = re.compile(r"(?<![^\x00-\u02ff])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\u02ff])")
-FENCE = re.compile(r"(^```.*?^```[^\S\n]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
-BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|ul|ol|table|blockquote)\s*>", re.IGNORECASE)
-TAG = re.compile(
-    r"</?(?:a|b|i|u|p|s|em|li|ol|ul|tr|td|th|hr|h[1-6]|div|img|pre|sub|sup|body|code|font|form|head|html|span|table|tbody|thead"
-    r"|small|strong|script|style|center|blockquote|input|label|button|iframe|meta|link|details|summary)(?:\s[^<>]*)?/?>|<!--.*?-->|<!doctype[^<>]*>",
-    re.IGNORECASE | re.DOTALL,
-)
-ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-SPACES = re.compile(r"[^\S\n]+")
-BLANKS = re.compile(r" *\n *(?:\n *){2,}")
-PASSES = 12
-
-
-def repair(text: str) -> str:
-    """The text repaired; repairing it again changes nothing."""
-    for _ in range(PASSES):  # an entity may hide a tag, a tag an entity: each pass uncovers one layer
-        new = _pass(text)
-        if new == text:
-            break
-        text = new
-    return text
-
-
-def _pass(text: str) -> str:
-    if not text.isascii():
-        text = ftfy.fix_text(text, FTFY)
-        text = JOINER.sub("", text.replace("\u2028", "\n").replace("\u2029", "\n"))
-    text = CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if "`" in text:
-        parts = FENCE.split(text)
-        text = "".join(part if at % 2 else _prose(part) for at, part in enumerate(parts))
-    else:
-        text = _prose(text)
-    return unicodedata.normalize("NFC", text.strip())
-
-
-def _prose(text: str) -> str:
-    """Text outside code: tags and entities become what they stand for, runs of white space one space."""
-    if "<" in text:
-        text = TAG.sub("", BREAK.sub("\n", text))
-    if "&" in text:
-        text = ENTITY.sub(lambda found: html.unescape(found[0]), text)
-    text = re.sub(r" ?\n ?", "\n", SPACES.sub(" ", text)) if not text.isspace() else text
-    return BLANKS.sub("\n\n", text)
+ENTITY = re.compile(rf"({CODE})|(&(?:#\d{{1,7}}|#[xX][0-9a-fA-F]{{1,6}}|[a-zA-Z][a-zA-Z0-9]{{1,30}});)", re.DOTALL)
+RUN = re.compile(rf"({CODE})|(?<=[^ \t\n])[ \t]+(?=[^ \t\n])", re.DOTALL)  # inside a line: indentation stays
+LINE_TAIL = re.compile(rf"({CODE})|[ \t]+(?=\n)", re.DOTALL)
+BLANK_LINES = re.compile(rf"({CODE})|\n{{3,}}", re.DOTALL)
 
 
 def repair_all(texts: pa.Array) -> pa.Array:
     """Every text repaired; nulls stay."""
-    suspect = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
-    repaired = pa.array([repair(text) for text in texts.filter(suspect).to_pylist()], texts.type)
-    return pc.replace_with_mask(texts, suspect, repaired)
+    return apply(texts, SUSPECT, repair)
+
+
+def apply(texts: pa.Array, suspect: str, change: Callable[[str], str]) -> pa.Array:
+    """The texts with `change` done to those that the RE2 pattern `suspect` finds; equal texts are changed once."""
+    mask = pc.fill_null(pc.match_substring_regex(texts, suspect), False)
+    few = texts.filter(mask).dictionary_encode()
+    changed = pa.array([change(text) for text in few.dictionary.to_pylist()], texts.type)
+    return pc.replace_with_mask(texts, mask, changed.take(few.indices))
+
+
+def repair(text: str) -> str:
+    """The text repaired; repairing it again changes nothing."""
+    for _ in range(PASSES):
+        before, text = text, _spaces(_markup(settle(text)))
+        if text == before:
+            break
+    return text
+
+
+def _markup(text: str) -> str:
+    """Entities become characters and tags line breaks or nothing. `a < b`, code and mere mentions of a tag stay."""
+    if PAGE.search(text):
+        return text
+    if "&" in text:
+        text = ENTITY.sub(lambda found: found[1] or html.unescape(found[2]), text)
+    if "<" not in text:
+        return text
+    text = BREAK.sub(lambda found: found[1] or "\n", HIDDEN.sub(_code, text))
+    tags = [found for found in TAG.finditer(text) if found[3]]
+    # A tag without its counterpart is talked about ("how do I centre a <div>?"), or is no tag ("a<b and c>d").
+    paired = {tag[3].lower() for tag in tags if tag[2]} & {tag[3].lower() for tag in tags if not tag[2]}
+    return TAG.sub(lambda found: _tag(found, paired), text) if paired else text
+
+
+def _tag(found: re.Match[str], paired: set[str]) -> str:
+    """What stands in a tag's place."""
+    name = (found[3] or "").lower()
+    if name not in paired:
+        return found[0]
+    if name == "li":
+        return "" if found[2] else "\n- "
+    if re.fullmatch(INLINE, name):
+        return found[0][found[0].rindex(">") + 1 :]
+    return "\n"
+
+
+def _spaces(text: str) -> str:
+    """Runs of spaces inside a line become one, ends of lines and of the text lose theirs, blank lines come singly."""
+    if " \n" in text or "\t\n" in text:
+        text = LINE_TAIL.sub(_code, text)
+    if "\n\n\n" in text:
+        text = BLANK_LINES.sub(lambda found: found[1] or "\n\n", text)
+    if "  " in text or "\t" in text:
+        text = RUN.sub(lambda found: found[1] or " ", text)
+    return text.strip(" \t\n")
+
+
+def _code(found: re.Match[str]) -> str:
+    """Code where the match is code; nothing where it is something else."""
+    return found[1] or ""
