@@ -67,14 +67,15 @@ class Corpus:
         return gone / len(planted)
 
     def copies_f1(self, turns: Path) -> float:
+        """`removals_f1` of the conversations that the table still holds."""
+        names = pc.unique(pq.read_table(turns, columns=["conversation_id"])["conversation_id"]).to_pylist()
+        return self.removals_f1({name.removeprefix("jsonl:") for name in names})
+
+    def removals_f1(self, kept: set[str]) -> float:
         """F1 of the removed conversations: of each planted group of copies all but one must go, and nothing else.
 
         Inside a group it does not matter which one stays.
         """
-        kept = {
-            name.removeprefix("jsonl:")
-            for name in pc.unique(pq.read_table(turns, columns=["conversation_id"])["conversation_id"]).to_pylist()
-        }
         groups: dict[str, list[str]] = defaultdict(list)
         for name in self.ids:
             row = self.truth[name]
