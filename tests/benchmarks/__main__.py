@@ -36,7 +36,7 @@ def main() -> int:
             rows += stages(corpus, Path(scratch) / f"{fraction}", options.until)
         if not options.no_peers:
             rows += [Figures(**row) for row in copies.rows(min(options.fractions))]
-            rows += [Figures(**row) for row in redaction.rows()]
+            rows += [Figures(**row) for row in redaction.rows(Corpus(folder, 1.0))]
     sys.stdout.write(table(rows))
     return 0
 
