@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -244,6 +245,16 @@ def test_the_order_of_the_rows_changes_nothing(log: ChatLog) -> None:
     for name, account in straight.items():
         assert account.kept.equals(shuffled[name].kept)
         assert account.dropped.equals(shuffled[name].dropped)
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_the_short_way_finds_what_the_long_way_finds(log: ChatLog) -> None:
+    short = settled(log)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.similar.align._Alignment.plain", lambda *_: {})
+        long = settled(log)
+    assert all(short[name].kept.equals(long[name].kept) for name in short)
 
 
 @settings(max_examples=30, deadline=None)

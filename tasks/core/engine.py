@@ -81,6 +81,7 @@ def to_arrow(frame: daft.DataFrame, schema: pa.Schema) -> pa.Table:
 def pieces(frame: daft.DataFrame) -> Iterator[pa.Table]:
     """The frame's rows as they are computed, piece by piece; the first piece is empty and tells the schema."""
     schema = frame.schema().to_pyarrow_schema()
+    pa.default_memory_pool().release_unused()  # what the steps before have freed goes back before the largest step
     yield schema.empty_table()
     for batch in frame.to_arrow_iter():
         yield pa.Table.from_batches([batch]).cast(schema)

@@ -25,6 +25,7 @@ from tasks.similar.text import Places, fold
 
 Row = int
 ROOT = -1
+KEPT = -1  # in place of the conversation that stays: it is no copy
 
 TARGETS = pa.schema(
     [
@@ -46,58 +47,75 @@ def named(conversation: pa.ChunkedArray | pa.Array, turn: pa.ChunkedArray | pa.A
 
 def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array) -> pa.Table:
     """Targets of the `judged` turns (as `named`) of the conversations that `copy_of` maps to the one that stays; turns sorted by key."""
-    return _Alignment(turns, copy_of).targets(judged)
+    return _Alignment(turns.combine_chunks(), copy_of).targets(judged)
 
 
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
     def __init__(self, turns: pa.Table, copy_of: dict[str, str]) -> None:
-        self.copy_of = copy_of
+        self.turns, self.copy_of = turns, copy_of
+        self.content: pa.ChunkedArray = turns["content"]
         self.names = named(turns["conversation_id"], turns["turn_id"])
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
         self.parent: Places = pc.fill_null(parents, ROOT).to_numpy().astype(np.int64)
-        self.conversation: list[str] = turns["conversation_id"].to_pylist()
-        self.turn: list[str] = turns["turn_id"].to_pylist()
-        self.role: list[str] = turns["role"].to_pylist()
-        self.content: list[str] = turns["content"].to_pylist()
-        self.position: list[int] = turns["position"].to_pylist()
-        self.roots: dict[str, list[Row]] = defaultdict(list)
-        self.children, self.bounds = self._below()
-        self.joined: dict[tuple[str, Row], list[Row]] = defaultdict(list)  # what has moved under a turn or to the roots so far
+        self.role: Places = _codes(turns["role"])[1]
+        ids, self.talk = _codes(turns["conversation_id"])  # conversations by their place among the ids
+        self.ids: list[str] = ids.to_pylist()
+        self.heads = np.searchsorted(self.talk, np.arange(len(ids) + 1))  # rows are sorted: where each conversation starts
+        stays = pc.index_in(pa.array([copy_of.get(name) for name in self.ids], TEXT), value_set=ids)
+        self.stays: Places = pc.fill_null(stays, KEPT).to_numpy().astype(np.int64)  # the conversation that stays for each
+        self.children = np.argsort(self.parent, kind="stable")
+        self.bounds = np.searchsorted(self.parent[self.children], np.arange(len(turns) + 1))
+        self.joined: dict[tuple[int, Row], list[Row]] = defaultdict(list)  # what has moved under a turn or to the roots so far
         self.equal: dict[Row, Row] = {}  # the turn that a turn of a copy has become
         self.stand: dict[Row, Row] = {}  # the turn under which the turns after it go
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
 
-    def _below(self) -> tuple[list[Row], list[int]]:
-        """Rows by parent, and where each parent's begin; the roots apart."""
-        for row in np.flatnonzero(self.parent == ROOT).tolist():
-            self.roots[self.conversation[row]].append(row)
-        order = np.argsort(self.parent, kind="stable")
-        bounds = np.searchsorted(self.parent[order], np.arange(len(order) + 1))
-        return order.tolist(), bounds.tolist()
-
-    def _under(self, stays: str, anchor: Row) -> list[Row]:
-        """The turns under one of a conversation that stays, or its roots; then those that have moved there."""
-        if anchor == ROOT:
-            own = self.roots[stays]
-        elif self.conversation[anchor] == stays:
-            own = self.children[self.bounds[anchor] : self.bounds[anchor + 1]]
-        else:  # it has moved there itself, and what stood under it in the copy comes only as far as it is judged
-            own = []
-        return own + self.joined[stays, anchor]
-
     def targets(self, judged: pa.Array) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
-        places = pc.index_in(judged, value_set=self.names).to_pylist()
-        wanted = {row for row in places if row is not None and self.conversation[row] in self.copy_of}
+        rows = np.unique(pc.index_in(judged, value_set=self.names).drop_null().to_numpy().astype(np.int64))
+        wanted = set(rows[self.stays[self.talk[rows]] != KEPT].tolist())
         if not wanted:
             return TARGETS.empty_table()
-        path = self._path(wanted)
+        self.equal.update(self.plain(np.array(sorted(wanted))))
+        left = wanted - set(self.equal)
+        path = self._path(left)
         inner = set(self.parent[path].tolist())  # with wanted turns after them
-        for _, group in groupby(path.tolist(), key=lambda row: (self.conversation[row], self.parent[row])):
-            self._match(list(group), wanted, inner)
+        for _, group in groupby(path.tolist(), key=lambda row: (self.talk[row], self.parent[row])):
+            self._match(list(group), left, inner)
         return pa.Table.from_pylist([self._target(row) for row in sorted(wanted | set(self.over))], TARGETS)
+
+    def plain(self, rows: Places) -> dict[Row, Row]:
+        """The easy ones, which are most: in two conversations without branches and with the same roles so far, equal turns in one place.
+
+        `_match` would find the same for them, one by one.
+        """
+        every = np.arange(len(self.talk))
+        place = every - self.heads[self.talk]
+        straight = np.logical_and.reduceat(self.parent == np.where(place == 0, ROOT, every - 1), self.heads[:-1])
+        stays = self.stays[self.talk]
+        usable = (stays != KEPT) & straight[self.talk] & straight[stays] & (place < np.diff(self.heads)[stays])
+        other = np.where(usable, self.heads[stays] + place, 0)
+        faults = np.cumsum(~usable | (self.role != self.role[other]))
+        before = np.concatenate([[0], faults])[self.heads[self.talk]]
+        rows = rows[faults[rows] == before[rows]]
+        here, there = self.content.take(pa.array(rows)), self.content.take(pa.array(other[rows]))
+        same = pc.equal(here, there).to_numpy(zero_copy_only=False).copy()
+        for at in np.flatnonzero(~same).tolist():
+            same[at] = fold(here[at].as_py()) == fold(there[at].as_py())
+        return dict(zip(rows[same].tolist(), other[rows][same].tolist(), strict=True))
+
+    def _under(self, talk: int, anchor: Row) -> list[Row]:
+        """The turns under one of a conversation that stays, or its roots; then those that have moved there."""
+        if anchor == ROOT:
+            rows = np.arange(self.heads[talk], self.heads[talk + 1])
+            rows = rows[self.parent[rows] == ROOT]
+        elif self.talk[anchor] == talk:
+            rows = self.children[self.bounds[anchor] : self.bounds[anchor + 1]]
+        else:  # it has moved there itself, and what stood under it in the copy comes only as far as it is judged
+            rows = np.empty(0, np.int64)
+        return [*rows.tolist(), *self.joined[talk, anchor]]
 
     def _path(self, wanted: set[Row]) -> Places:
         """The turns from the roots to the wanted ones: copy by copy, parents first, siblings together."""
@@ -110,12 +128,11 @@ class _Alignment:
         while (above != ROOT).any():
             depth += above != ROOT
             above = np.where(above == ROOT, ROOT, self.parent[above])
-        copy = np.unique([self.conversation[row] for row in rows.tolist()], return_inverse=True)[1]
-        return rows[np.lexsort((rows, self.parent[rows], depth, copy))]
+        return rows[np.lexsort((rows, self.parent[rows], depth, self.talk[rows]))]
 
     def _match(self, rows: list[Row], wanted: set[Row], inner: set[Row]) -> None:
         """Find counterparts for siblings of one copy, or let them move along."""
-        stays, above = self.copy_of[self.conversation[rows[0]]], int(self.parent[rows[0]])
+        stays, above = int(self.stays[self.talk[rows[0]]]), int(self.parent[rows[0]])
         anchor = ROOT if above == ROOT else self.stand[above]
         free = self._under(stays, anchor)
         left = [row for row in rows if not self._pair(row, free, str)]
@@ -132,9 +149,9 @@ class _Alignment:
 
     def _pair(self, row: Row, free: list[Row], alike: Callable[[str], str]) -> bool:
         """Pair a turn with the first free one of its role and text, if there is one."""
-        role, text = self.role[row], alike(self.content[row])
+        role, text = self.role[row], alike(self.content[row].as_py())
         for other in free:
-            if self.role[other] == role and alike(self.content[other]) == text:
+            if self.role[other] == role and alike(self.content[other].as_py()) == text:
                 free.remove(other)
                 self.equal[row] = self.stand[row] = other
                 return True
@@ -145,21 +162,30 @@ class _Alignment:
         became = self.equal[row]
         anchor = self.over.get(became, ROOT)
         return {
-            "conversation_id": self.conversation[row],
-            "turn_id": self.turn[row],
-            "to_conversation": self.copy_of[self.conversation[row]],
+            "conversation_id": self.ids[self.talk[row]],
+            "turn_id": self._turn(row),
+            "to_conversation": self.ids[self.stays[self.talk[row]]],
             "to_turn": self._id(became),
             "moves": became == row,
             "to_parent": None if anchor == ROOT else self._id(anchor),
             "to_position": self._depth(became),
         }
 
+    def _turn(self, row: Row) -> str:
+        return str(self.turns["turn_id"][row])
+
     def _id(self, row: Row) -> str:
         """The id of a turn after the merge; a turn that moves along gets one that is unique there."""
-        return stable_id(self.conversation[row], self.turn[row]) if row in self.over else self.turn[row]
+        return stable_id(self.ids[self.talk[row]], self._turn(row)) if row in self.over else self._turn(row)
 
     def _depth(self, row: Row) -> int:
         """The position of a turn after the merge."""
         if row not in self.over:
-            return self.position[row]
+            return int(self.turns["position"][row].as_py())
         return 0 if self.over[row] == ROOT else self._depth(self.over[row]) + 1
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Places]:
+    """The distinct values in the order in which they are met, and each row's place among them."""
+    coded = column.combine_chunks().dictionary_encode()
+    return coded.dictionary, coded.indices.to_numpy().astype(np.int64)
