@@ -104,6 +104,8 @@ def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[st
         ("a &lt;b&gt;bold&lt;/b&gt; word", "a bold word"),
         ("if a < b and c > d", "if a < b and c > d"),
         ("List<String> x", "List<String> x"),
+        ("t.replace('<u>', '').replace('</u>', '')", "t.replace('<u>', '').replace('</u>', '')"),
+        ("why?\n<div class='x'>\n    <p>a</p>\n</div>", "why?\n<div class='x'>\n    <p>a</p>\n</div>"),
         ("how do I centre a <div>?", "how do I centre a <div>?"),
         ("One<br/>two<br>\nthree", "One\ntwo\nthree"),
         ("<ul><li>one</li><li>two</li></ul>", "- one\n- two"),

@@ -16,7 +16,10 @@ EMAIL = re.compile(
     rf"[{LETTER}0-9][{LETTER}0-9._%+'-]{{0,63}}@(?:[{LETTER}0-9](?:[{LETTER}0-9-]{{0,62}})\.|[{LETTER}0-9]\.)+[{LETTER}]{{2,24}}"
 )
 FILE_ENDS = frozenset(("png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "py"))  # logo@2x.png
-URL = re.compile(r"(?<![A-Za-z0-9])(?:(?:https?|ftps?|wss?)://|www\.(?=[\w-]+\.))[^\s<>\"'`\[\]{}|\\^\x02（）。，]+", re.IGNORECASE)
+URL = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:https?|ftps?|wss?)://(?!localhost\b|127\.0\.0\.1\b)|www\.(?=[\w-]+\.))[^\s<>\"'`\[\]{}|\\^\x02（）。，]+",
+    re.IGNORECASE,
+)
 IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
 CARD_NAMED = re.compile(r"\b(?:card|cc|visa|mastercard|maestro|amex|karte|tarjeta|carte|cartão|carta)\b[^\d]{0,24}$", re.IGNORECASE)
 CARD = re.compile(
@@ -29,6 +32,7 @@ ISSUERS = re.compile(  # Visa, Mastercard, American Express, Diners, Discover, J
 SSN = re.compile(r"(?<![A-Za-z0-9_-])(?<!\d[.,])(?!000|666)\d{3}([-.])(?!00)\d{2}\1(?!0000)\d{4}(?![A-Za-z0-9_-])")
 SSN_NAMED = re.compile(r"(?:\bssn\b|social security)[^\d\n]{0,30}(?!000|666)(\d{3} ?(?!00)\d{2} ?(?!0000)\d{4})(?!\d)", re.IGNORECASE)
 IPV4 = re.compile(r"(?<![A-Za-z0-9_.])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9_]|\.\d)")
+NETWORK = re.compile(r"/\d{1,2}(?!\d)")
 VERSION = re.compile(r"\b(?:v|ver|version|versión|release|build|firmware|update|patch)\.?\s*$", re.IGNORECASE)
 IPV6 = re.compile(r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![A-Za-z0-9_:])")
 # Length of an IBAN by country (SWIFT's registry).
@@ -99,7 +103,9 @@ def ip_addresses(text: str) -> Spans:
     for found in IPV4.finditer(text):
         parts = [int(part) for part in found[0].split(".")]
         nobody = parts[0] == 0 or parts[:3] == [127, 0, 0] or parts[:2] == [255, 255]
-        if max(parts) < 256 and not nobody and not VERSION.search(text, max(0, found.start() - 16), found.start()):
+        # A private network, or one with its mask, is a place in a diagram.
+        network = NETWORK.match(text, found.end()) and (parts[3] == 0 or parts[0] == 10 or parts[:2] == [192, 168])
+        if max(parts) < 256 and not nobody and not network and not VERSION.search(text, max(0, found.start() - 16), found.start()):
             yield found.start(), found.end(), ".".join(map(str, parts))
     for found in IPV6.finditer(text):
         # At least five hex digits and a decimal one: `a::b` is more often code than an address.

@@ -15,16 +15,16 @@ from tasks.text.spans import Spans
 EDGE = r"(?<![A-Za-z0-9_.,$€£¥#-])"
 ADDED = r"(?:[ ,]{0,2}(?:x|ext\.?|extension)[ .]?\d{1,6})?"
 TAIL = ADDED + r"(?![A-Za-z0-9_]|-\d|[.,]\d)"
-INTERNATIONAL = re.compile(r"(?<![A-Za-z0-9_+])\+[ ]?\(?[1-9](?:[ .()/-]{0,3}\d){6,14}(?!\d)" + ADDED)
+INTERNATIONAL = re.compile(r"(?<![A-Za-z0-9_+])\+\(?[1-9](?:(?:[ ./-]|\)[ -]?| ?\()?\d){6,14}(?!\d)" + ADDED)
 PREFIXED = re.compile(EDGE + r"00[1-9]\d{0,2}[ .-](?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}" + TAIL)
 AMERICAN = re.compile(EDGE + r"(?:1[ .-])?(?:\(\d{3}\)[ .-]?\d{3}[ .-]?\d{4}|\d{3}([ .-])\d{3}\1\d{4})" + TAIL)
 TRUNK = re.compile(EDGE + r"(?:\(0\d{1,4}\)|0\d{1,4})(?:[ ./-]\d{2,8}){1,4}" + TAIL)
 CHINESE = re.compile(r"(?<![A-Za-z0-9_.-])1[3-9]\d(?:\d{8}|[ -]\d{4}[ -]\d{4})(?![A-Za-z0-9_-])")
 HAN = re.compile("[\u4e00-\u9fff]")
 WORDS = (
-    r"tel|telephone|phone|mobile|cell|cellphone|fax|desk|call(?: \w+)?|ring|dial|text(?: me)?|sms|whatsapp|telegram|signal|reach \w+"
-    r"|answering|contact \w+|messages?|telefon|handy|mobil|anrufen|telefono|teléfono|móvil|celular|llam\w+|téléphone|portable|appel\w+"
-    r"|telemóvel|telefone|cellulare|chiam\w+|телефон|звони\w+|номер"
+    r"tel|telephone|phone|mobile|cell|cellphone|fax|desk|call(?: \w+)?|ring|dial|text (?:me|us|him|her|them)|sms|whatsapp|telegram"
+    r"|signal|reach \w+|answering|contact \w+|messages? (?:to|on|at)|telefon|handy|mobil|anrufen|telefono|teléfono|móvil|celular"
+    r"|llam\w+|téléphone|portable|appel\w+|telemóvel|telefone|cellulare|chiam\w+|телефон|звони\w+"
 )
 NUMBER = re.compile(r"(?<![A-Za-z0-9_+(])(?:\(\d{1,5}\)|\d)(?:[ ()./-]{0,2}\d){6,13}" + TAIL)
 NAME = re.compile(rf"(?:\b(?:{WORDS})\b|电话|電話|手机|手機|전화|هاتف|फ़ोन)[^\d\n+()]{{0,24}}(?:\n\s?)?$", re.IGNORECASE)
@@ -49,13 +49,17 @@ def phones(text: str) -> Spans:
 
 def candidates(text: str) -> Iterator[re.Match[str]]:
     """Matches of all the ways to write a telephone number."""
+    seen: set[tuple[int, int]] = set()
     for pattern, fewest, most in WRITTEN:
         for found in pattern.finditer(text):
             if fewest <= _count(found[0]) <= most and not DATE.fullmatch(found[0]):
+                seen.add(found.span())
                 yield found
     if HAN.search(text):
         yield from CHINESE.finditer(text)
     for found in NUMBER.finditer(text):
+        if found.span() in seen:
+            continue
         name = NAME.search(text, max(0, found.start() - BEFORE), found.start())
         named = NAME_AFTER.match(text, found.end()) if name is None else not OTHER.search(name[0])
         if named and not DATE.fullmatch(found[0]):

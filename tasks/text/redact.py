@@ -20,7 +20,7 @@ from tasks.text.repair import apply
 from tasks.text.spans import Spans
 
 Finder = Callable[[str], Spans]
-# How a text looks in which a kind may be: part of one RE2 pattern, by which most rows never reach Python, and tried before the finder.
+# How a text looks in which a kind may be: RE2 patterns, by which most rows never reach Python.
 NUMBERS = r"(?:[0-9][ .,()/+-]{0,3}){6}[0-9]"
 HINTS = {
     "key": secrets.KEY_HINT,
@@ -45,8 +45,8 @@ KINDS: dict[str, Finder] = {
     "ip": personal.ip_addresses,
     "phone": phones.phones,
 }
-SUSPECT = "|".join((*HINTS.values(), r"[＠：-｝]|[^\x00-\x7f\PN]"))  # the last: digits and signs of other scripts, as `flat` reads them
-TESTS = {kind: re.compile(hint) for kind, hint in HINTS.items()}
+FOREIGN = r"[＠：-｝]|[^\x00-\x7f\PN]|[0-9][‐-―−]"  # digits and signs of other scripts, which only `flat` reads
+SUSPECT = "|".join((*HINTS.values(), FOREIGN))
 OPEN, CLOSE, BLANK = "\x02", "\x03", "\x02"
 MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
 PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in KINDS)) + r")_([0-9]{1,9})\]"
@@ -54,7 +54,16 @@ PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in KINDS)) + r")_([
 
 def mark_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
     """Every text with marks where values of these kinds stood; nulls stay."""
-    return apply(texts, SUSPECT, lambda text: mark(text, kinds)) if kinds else texts
+    wanted = [kind for kind in KINDS if kind in kinds]
+    if not wanted:
+        return texts
+    mask = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
+    few = texts.filter(mask).dictionary_encode()
+    foreign = pc.match_substring_regex(few.dictionary, FOREIGN)
+    likely = [pc.or_(foreign, pc.match_substring_regex(few.dictionary, HINTS[kind])).to_pylist() for kind in wanted]
+    chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in zip(*likely, strict=True))
+    marked = [mark(text, few_kinds) for text, few_kinds in zip(few.dictionary.to_pylist(), chosen, strict=True)]
+    return pc.replace_with_mask(texts, mask, pa.array(marked, texts.type).take(few.indices))
 
 
 def mark(text: str, kinds: Collection[str]) -> str:
@@ -77,7 +86,7 @@ def find(text: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
     while len(found) > before:
         before = len(found)
         for kind, finder in KINDS.items():
-            if kind not in kinds or not TESTS[kind].search(plain):
+            if kind not in kinds:
                 continue
             # Of two that overlap the earlier, of two that begin together the longer.
             for start, end, value in sorted(finder(plain), key=lambda span: (span[0], -span[1])):
@@ -98,7 +107,7 @@ def _flat(letter: str) -> str:
     category = unicodedata.category(letter)
     if category == "Nd":
         return str(unicodedata.decimal(letter))
-    if category == "Pd":
+    if category == "Pd" or letter == "−":
         return "-"
     folded = unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else letter
     return folded if len(folded) == 1 else letter

@@ -19,11 +19,11 @@ SUSPECT = r"[^\x20-\x7e\n]|  |\A[ \n]|[ \n]\z| \n|\n\n\n|<[/!a-zA-Z]|&[#a-zA-Z]"
 PASSES = 16  # each uncovers one layer, such as an escaped entity; real logs have one or two
 
 CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"  # an unclosed fence runs to the end: the answer was cut off
-# A whole page is code that nobody fenced; it stays as it is.
-PAGE = re.compile(r"<(?:!doctype|html|head|body|script|style|\?xml)\b", re.IGNORECASE)
+# A whole page, or indented tags: code that nobody fenced. It stays as it is.
+SOURCE = re.compile(r"<(?:!doctype|html|head|body|script|style|\?xml)\b|^[ \t]+<[a-z/]", re.IGNORECASE | re.MULTILINE)
 BLOCK = "p|div|li|ul|ol|tr|td|th|table|tbody|thead|h[1-6]|blockquote|section|article|details|summary|center|pre"
 INLINE = "a|abbr|b|big|del|em|font|i|ins|mark|s|small|span|strike|strong|sub|sup|tt|u"
-TAG = re.compile(rf"({CODE})|<(/?)({BLOCK}|{INLINE})(?:\s[^<>]*)?>[ \t]*", re.IGNORECASE | re.DOTALL)
+TAG = re.compile(rf"({CODE})|(?<!['\"])<(/?)({BLOCK}|{INLINE})(?:\s[^<>]*)?>[ \t]*", re.IGNORECASE | re.DOTALL)
 BREAK = re.compile(rf"({CODE})|<br\s*/?>[ \t]*\n?|<hr\s*/?>", re.IGNORECASE | re.DOTALL)
 # What a front end folds away: the model's thinking and its tool calls, and comments.
 HIDDEN = re.compile(
@@ -59,7 +59,7 @@ def repair(text: str) -> str:
 
 def _markup(text: str) -> str:
     """Entities become characters and tags line breaks or nothing. `a < b`, code and mere mentions of a tag stay."""
-    if PAGE.search(text):
+    if SOURCE.search(text):
         return text
     if "&" in text:
         text = ENTITY.sub(lambda found: found[1] or html.unescape(found[2]), text)

@@ -6,7 +6,7 @@ import re
 
 from tasks.text.spans import Spans
 
-# RE2 and Python: how a text looks that may hold one.
+# RE2: how a text looks that may hold one.
 KEY_HINT = (
     r"[sr]k[-_]|gh[opusr]_|github_pat_|glpat-|xox[a-z]-|xapp-|AIza|A[KSGR][IO]A|AIDA|eyJ|-----BEGIN|hf_|npm_|pypi-|whsec_|pk_|ya29\.|SG\."
     r"|dop_v1_|[0-9]:[A-Za-z0-9_-]{35}|(?i:bearer |basic )"
@@ -29,14 +29,15 @@ KEY = re.compile(
     re.DOTALL,
 )
 HEADER = re.compile(r"\b(?:bearer|basic)\s+(?=[^\s]*\d)([A-Za-z0-9._~+/-]{16,}=*)", re.IGNORECASE)
-NAME = (
+# What may be followed by "is", and what must be followed by a sign ("the token is ERC20").
+NAMED = (
     r"(?:pass(?:word|wd|phrase|code|wort)|pwd|contraseña|senha|mot de passe|пароль|密码|密碼|パスワード"
-    r"|(?:api|access|secret|private|auth|account|client|service|encryption|signing)[ _-]?(?:key|token|secret)(?:[ _-]id)?"
-    r"|secret|token)"
+    r"|(?:api|access|secret|private|auth|account|client|service|encryption|signing)[ _-]?(?:key|token|secret)(?:[ _-]id)?)"
 )
+SET = r"[\"']?\s*[:=：]\s*"
 # A value has a digit or a sign besides its letters: "password: required" and `token: str` are no secrets.
 ASSIGNED = re.compile(
-    rf"(?<![A-Za-z])(?:\w*_)?{NAME}(?:[\"']?\s*[:=：]\s*|\s+(?:is|was|ist|es|est)\s*:?\s+)[\"'“]?"
+    rf"(?<![A-Za-z0-9])(?:\w*_)?(?:{NAMED}(?:{SET}|\s+(?:is|was|ist|es|est)\s*:?\s+)|(?:secret|token){SET})[\"'“]?"
     r"(?=[^\s\"'“”`,;<>\[\]()\x02]*[\d!@#$%^&*+])([^\s\"'“”`,;<>\[\]{}()$\x02][^\s\"'“”`,;<>\[\]()\x02]{4,}[^\s\"'“”`,;<>\[\]().!?:\x02])",
     re.IGNORECASE,
 )
