@@ -26,7 +26,7 @@ from tasks.core.errors import UserError
 OWNER = "PAIRWRIGHT_SERVE"  # process id of the `pairwright serve` whose runs see this variable
 HOST, PORT = "127.0.0.1", 4200
 START_LIMIT = 180.0  # seconds that a server may take to answer: a loaded machine, a first migration of its database
-STOP_LIMIT = 15.0
+REPORT_LIMIT, STOP_LIMIT = 10.0, 15.0
 SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -66,7 +66,10 @@ def api(host: str = HOST, port: int = 0, *, lasting: bool = False) -> Iterator[A
         raise UserError("PREFECT_API_URL", f"nothing that answers at {given}", "a Prefect server", "start it, or unset the variable")
     with _child(host, port or _free_port(host), lasting) as url:
         os.environ["PREFECT_API_URL"] = url
-        yield Api(url, fresh=True)
+        try:
+            yield Api(url, fresh=True)
+        finally:
+            _report_the_rest()
 
 
 def _noted() -> str:
@@ -126,6 +129,16 @@ def _dying_with_parent(number: signal.Signals) -> Callable[[], None] | None:
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec nothing may be imported
     return lambda: prctl(SIGNAL_AT_PARENTS_DEATH, number) and None
+
+
+def _report_the_rest() -> None:
+    """Let Prefect hand in what it has not reported yet: once the server is gone, this process would wait for it in vain."""
+    if "prefect" in sys.modules:
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        for worker in (APILogWorker, EventsWorker):
+            worker.drain_all(timeout=REPORT_LIMIT)
 
 
 def tie() -> None:

@@ -29,16 +29,6 @@ from tasks.core.errors import UserError
 PAUSE = 2.0  # seconds between two looks at files that another DVC command holds
 
 
-def _without_empty_traceback(record: logging.LogRecord) -> bool:
-    """Prefect logs a failed state with the traceback of no exception, which prints as `NoneType: None`."""
-    if record.exc_info and record.exc_info[0] is None:
-        record.exc_info = None
-    return True
-
-
-logging.getLogger("prefect.task_runs").addFilter(_without_empty_traceback)
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What became of one stage in this run."""
@@ -47,6 +37,26 @@ class Outcome:
     state: str  # Completed, Unchanged, Skipped, Failed
     seconds: float
     message: str
+
+
+class StagesFailedError(Exception):
+    """A run whose stages did not all succeed, with what became of each."""
+
+    def __init__(self, message: str, outcomes: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
+def _needed(record: logging.LogRecord) -> bool:
+    """Whether a record of Prefect's says anything new: it tells a stage's failure again, with its own frames."""
+    kind = record.exc_info[0] if record.exc_info else None
+    if kind is None:
+        record.exc_info = None  # the traceback of no exception prints as `NoneType: None`
+    return kind is None or not issubclass(kind, StagesFailedError)
+
+
+for _name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
+    logging.getLogger(_name).addFilter(_needed)
 
 
 def walk(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
@@ -93,7 +103,8 @@ def conclude(outcomes: Iterable[Outcome]) -> State[list[dict[str, Any]]]:
     told = [asdict(outcome) for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.state not in ("Completed", "Unchanged", "Skipped")]
     if failed:
-        return Failed(message=f"{failed[0].stage}: {failed[0].message}", data=told)
+        message = f"{failed[0].stage}: {failed[0].message}"
+        return Failed(message=message, data=StagesFailedError(message, told))
     ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
     return Completed(message=f"Ran {', '.join(ran)}" if ran else "Nothing had changed", data=told)
 

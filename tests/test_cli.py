@@ -79,10 +79,9 @@ def test_mistakes_are_one_line(built: Path, tmp_path: Path) -> None:
     shutil.move(root / ".git", root / "hidden")
     one_line(pairwright(root, "run"), "no .git", "git init")
     shutil.move(root / "hidden", root / ".git")
+    one_line(pairwright(root, "serve", PREFECT_API_URL="http://127.0.0.1:9/api"), "PREFECT_API_URL")
     (root / "params.yaml").write_text("first: {wait: [}")
     one_line(pairwright(root, "run"), "params.yaml")
-    toys.dvc(root, "init", "-f")
-    one_line(pairwright(root, "serve", PREFECT_API_URL="http://127.0.0.1:9/api"), "PREFECT_API_URL")
 
 
 def test_wrong_usage_shows_the_usage() -> None:

@@ -151,7 +151,8 @@ def walk(toy: Path, **parameters: bool) -> tuple[Any, dict[str, str]]:
     from flows.build import build
 
     state = build(**parameters, return_state=True)
-    stages: Any = state.result(raise_on_failure=False)
+    told: Any = state.result(raise_on_failure=False)
+    stages = getattr(told, "outcomes", told)
     assert state.state_details.flow_run_id
     with get_client(sync_client=True) as client:
         chosen = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))

@@ -1,0 +1,168 @@
+"""Claims about what a person sees in the Prefect UI: a real server, `pairwright serve`, and headless Chromium. Minutes long."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import toys
+from tests.browser import browser, missing, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")]
+
+# Read by every Python that the test starts: notes each host that the process asks the address of, or connects to.
+SPY = """
+import os, socket
+def watched(real):
+    def call(*arguments, **keywords):
+        given = [*arguments, *keywords.values()]
+        place = next((value for value in given if isinstance(value, (str, bytes, tuple))), "local")
+        host = place[0] if isinstance(place, tuple) else place
+        with open(os.environ["SPY"], "a") as stream:
+            stream.write((host.decode() if isinstance(host, bytes) else str(host)) + "\\n")
+        return real(*arguments, **keywords)
+    return call
+socket.getaddrinfo = watched(socket.getaddrinfo)
+class Socket(socket.socket):
+    connect = watched(socket.socket.connect)
+    connect_ex = watched(socket.socket.connect_ex)
+socket.socket = Socket
+"""
+LOCAL = re.compile(r"127\..*|localhost|::1|local|/.*")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(root: Path, port: int, *options: str) -> Iterator[Path]:
+    """`pairwright serve` in the project, its output in the file that is given; ended by SIGTERM, with nothing left behind."""
+    log = root.parent / "serve.log"
+    spy = root.parent / "spy"
+    spy.mkdir(exist_ok=True)
+    (spy / "sitecustomize.py").write_text(SPY)
+    env = toys.environment(SPY=str(root.parent / "hosts.txt"))
+    env["PYTHONPATH"] = f"{spy}{os.pathsep}{env['PYTHONPATH']}"
+    command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), *options]
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, cwd=root, env=env, stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        wait_for(lambda: "Prefect UI:" in log.read_text() or process.poll() is not None, "the server did not start", 200)
+        assert process.poll() is None, log.read_text()
+        yield log
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, log.read_text()[-3000:]
+    assert "Traceback" not in log.read_text()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)), "the server outlived the command"
+
+
+def ask(port: int, path: str, **body: Any) -> Any:
+    """Answer of the server's API."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def finished(port: int, count: int, seconds: float = 150) -> list[dict[str, Any]]:
+    """The flow runs in the order of their start, once at least `count` have ended."""
+
+    def look() -> list[dict[str, Any]] | None:
+        runs = [run for run in ask(port, "flow_runs/filter", sort="START_TIME_ASC") if run["end_time"]]
+        return runs if len(runs) >= count else None
+
+    runs: list[dict[str, Any]] = wait_for(look, f"no {count} runs ended in time", seconds)
+    return runs
+
+
+def test_person_sees_runs_and_starts_the_nightly_deployment(tmp_path: Path) -> None:
+    """The pictures lie in the test's folder; $PAIRWRIGHT_PICTURES names another."""
+    root, port = toys.make(tmp_path / "toy"), free_port()
+    (tmp_path / "hosts.txt").touch()
+    with serving(root, port), browser(tmp_path) as page:
+        page.open(f"http://127.0.0.1:{port}/v2/deployments")
+        page.see("nightly", "build", "train", "At 03:00 AM")
+        page.picture("1_deployments")
+        quick_run(page, port)
+        (first,) = finished(port, 1)
+        log = look_at_run(page, port, first, ["first", "second", "train"], "2_first_run")
+        assert log.index("first: begins") < log.index("first: ends") < log.index("second: begins") < log.index("train: ends")
+        quick_run(page, port)
+        second = finished(port, 2)[1]
+        log = look_at_run(page, port, second, ["first", "second", "train", "Skipped"], "3_second_run")
+        assert log.index("Unchanged") < log.index("Skipped")
+        states = {run["name"]: run["state"]["name"] for run in ask(port, "task_runs/filter", flow_runs={"id": {"any_": [second["id"]]}})}
+        assert states == {"first": "Unchanged", "second": "Unchanged", "train": "Skipped"}
+        toys.set_param(root, "second", "fate", "fail")
+        quick_run(page, port)
+        third = finished(port, 3)[2]
+        log = look_at_run(page, port, third, ["first", "second"], "4_failed_run")
+        assert "error: second: found a cat; expected a dog; feed it" in log
+        assert "CalledProcessError" not in log
+        assert page.hosts() == {"127.0.0.1"}
+    keep_pictures(tmp_path)
+    hosts = set((tmp_path / "hosts.txt").read_text().split())
+    assert hosts, "the spy saw nothing"
+    assert not {host for host in hosts if not LOCAL.fullmatch(host)}
+
+
+def quick_run(page: Any, port: int) -> None:
+    """Start the deployment as a person does, with its own parameters."""
+    page.open(f"http://127.0.0.1:{port}/v2/deployments")
+    page.click("nightly")
+    page.see("Schedules")
+    page.click("Run")
+    page.click("Quick run")
+
+
+def look_at_run(page: Any, port: int, run: dict[str, Any], stages: list[str], picture: str) -> str:
+    """The log that the run's page shows, after a look at the list of its task runs, which holds the stages in their order."""
+    page.open(f"http://127.0.0.1:{port}/v2/runs/flow-run/{run['id']}")
+    log: str = page.see("Finished in state", "prefect.flow_runs")
+    page.picture(f"{picture}_log")
+    page.click("Task Runs")
+    page.see(*stages)
+    page.picture(f"{picture}_tasks")
+    return log
+
+
+def keep_pictures(folder: Path) -> None:
+    """Copy the screenshots to the folder that a person asked for."""
+    if wanted := os.environ.get("PAIRWRIGHT_PICTURES"):
+        for picture in folder.glob("*.png"):
+            shutil.copy(picture, wanted)
+
+
+def test_schedule_fires_by_itself_and_again_after_a_server_that_died_in_mid_run(tmp_path: Path) -> None:
+    root, port = toys.make(tmp_path / "toy"), free_port()
+    (tmp_path / "hosts.txt").touch()
+    toys.set_param(root, "first", "wait", 100)
+    with serving(root, port, "--cron", "* * * * *") as log:
+        wait_for(lambda: "first: begins" in log.read_text(), "nothing fired within two minutes", 120)
+    toys.set_param(root, "first", "wait", 0)
+    with serving(root, port, "--cron", "* * * * *"):
+        began = time.time()
+        dead, alive = finished(port, 2)[:2]
+        assert (dead["state"]["name"], alive["state"]["name"]) == ("Crashed", "Completed")
+        assert alive["auto_scheduled"], "nobody started it by hand"
+        assert time.time() - began < 150
