@@ -137,8 +137,10 @@ def test_ties_count_one_half() -> None:
 def test_a_planted_preference_is_learned_and_shuffled_labels_are_not(tmp_path: Path) -> None:
     from tests.benchmarks import planted
 
-    told, shuffled = planted.measure(tmp_path / "told", 0, False), planted.measure(tmp_path / "shuffled", 0, True)
+    told = planted.measure(tmp_path / "told", 0, False)
+    shuffled = [planted.measure(tmp_path / f"shuffled{seed}", seed, True)["test_accuracy"] for seed in range(3)]
     assert told["test_better"] == 1
     assert told["test_accuracy"] >= 0.8
-    assert shuffled["test_better"] == 0
-    assert shuffled["test_accuracy"] == pytest.approx(0.5, abs=0.12)
+    # One run on noise leans to one side by chance, and leans in all held-out pairs alike: only the mean is near one half.
+    assert np.mean(shuffled) == pytest.approx(0.5, abs=0.15)
+    assert max(shuffled) < told["test_accuracy"] - 0.1

@@ -130,7 +130,7 @@ def pair(prompt: str, chosen: str, rejected: str) -> release.Pair:
 @pytest.mark.parametrize(
     ("chosen", "rejected", "window", "reason"),
     [
-        ("abc", "abd", 7, "prompt_too_long"),
+        ("abc", "abd", 8, "prompt_too_long"),
         ("abcdefgh", "xyz", 12, "answer_cut"),
         ("abcdefgh", "abcdefgi", 12, "equal_after_truncation"),
         ("abc", "abc", 99, "same_tokens"),

@@ -9,7 +9,8 @@ Two definitions of "right", each with the reference's own figure:
 - `likelihood`: log p of the whole chosen answer is higher. It asks which answer the model would rather write. Sums favour short answers
   in both models alike; `per_token` divides by the number of tokens.
 A tie counts one half. The policy is better only if both the implicit reward beats a coin (exact sign test) and the policy's likelihood
-beats the reference's on the same pairs (exact McNemar test).
+beats the reference's on the same pairs (exact McNemar test). Both tests speak of the choice of held-out pairs, not of the luck of a training run:
+a single run on shuffled labels may lean either way, so judge that control by its mean over several seeds.
 
     python -m trainer evaluate
 """
