@@ -129,6 +129,19 @@ def test_answers_that_differ_in_case_only_keep_their_votes_apart() -> None:
     assert (row["better"], row["worse"]) == ("a1", "a0")
 
 
+def test_two_equal_answers_stay_two_when_they_are_compared() -> None:
+    log = ChatLog()
+    for name in ("one", "two"):
+        log.say(f"{name}/u0", LONG)
+        for number in range(2):
+            log.say(f"{name}/a{number}", "ride", after="u0")
+    for _ in range(2):
+        log.act("thumb", "one/a0", 1)
+    act = log.act("choice", "two", 1, better="a0", worse="a1")
+    (row,) = [row for row in settled(log)["feedback"].kept.to_pylist() if row["feedback_id"] == act]
+    assert (row["conversation_id"], row["better"], row["worse"]) == ("one", "a0", "a1")
+
+
 def test_two_copies_bring_the_same_answer_once() -> None:
     log = ChatLog()
     log.chat("one", LONG, "ride")

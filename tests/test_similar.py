@@ -16,7 +16,7 @@ from tasks.similar.text import blocks, folded
 # 256 bands of one row: a pair at similarity 0.4 is missed with probability 0.6^256
 NEAR = Near(shingle_words=2, threshold=0.4, bands=256, rows=1, largest_bucket=1000, seed=1)
 WORDS = st.sampled_from(["a", "B", "cat", "Dog", "é", "É", "Ångström", "ﬁn", "x\u200by", "ΑΣ", "I\u0307"])
-SPACES = st.sampled_from([" ", "  ", "\t", "\n", "\u00a0", "\u3000", "\x1f"])
+SPACES = st.sampled_from([" ", "  ", "\t", "\n", "\u00a0", "\u3000", "\x1c", "\x1f"])
 TEXT = st.lists(st.tuples(WORDS, SPACES), max_size=12).map(lambda words: "".join(word + space for word, space in words))
 CORPUS = st.lists(TEXT, max_size=12)
 
@@ -107,6 +107,7 @@ def test_a_bucket_too_wide_for_all_pairs_still_connects_its_texts() -> None:
     found = pairs_of([f"{common} order {i}" for i in range(300)], near)
     left, right = (np.array([int(pair[side][1:]) for pair in found]) for side in (0, 1))
     assert not components(300, left, right).any()
+    assert {("k0000", f"k{i:04d}") for i in range(1, 300)} <= set(found)
     assert len(found) < 300 * 299 / 2 / 4
 
 
