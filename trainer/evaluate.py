@@ -6,11 +6,11 @@ Reads `data/release` (splits validation and test) and `data/models`; writes `met
 Two definitions of "right", each with the reference's own figure:
 - `implicit`: DPO's reward, log p_policy - log p_reference, is higher for the chosen answer. It asks what was learned from
   preferences alone. By definition the reference ties on every pair: 0.5.
-- `likelihood`: log p of the whole chosen answer is higher. It asks which answer the model would rather write. Sums favour short answers
-  in both models alike; `per_token` divides by the number of tokens.
-A tie counts one half. The policy is better only if both the implicit reward beats a coin (exact sign test) and the policy's likelihood
-beats the reference's on the same pairs (exact McNemar test). Both tests speak of the choice of held-out pairs, not of the luck of a training run:
-a single run on shuffled labels may lean either way, so judge that control by its mean over several seeds.
+- `likelihood`: log p of the whole chosen answer is higher. It asks which answer the model would rather write. Sums favour short
+  answers in both models alike; `per_token` divides by the number of tokens.
+A tie counts one half. The policy is better only if both the implicit reward beats a coin (exact sign test) and the policy's
+likelihood beats the reference's on the same pairs (exact McNemar test). Both tests speak of the choice of held-out pairs, not of
+the luck of a training run: one run on shuffled labels may lean either way, so judge that control by its mean over several seeds.
 
     python -m trainer evaluate
 """
