@@ -5,6 +5,7 @@ The peers run when they are installed: `pip install rensa==0.5.0 datasketch==2.0
 normalised texts and writes the ids that it keeps. Engines that check their candidates use 16 bands of 4 rows, which find nearly
 all; the others cannot afford so many false candidates: 128 hashes in the bands that the tool itself picks, or 16 of 8 rows.
 
+    python -m tests.benchmarks.copies texts TEXTS.parquet FRACTION
     python -m tests.benchmarks.copies ENGINE TEXTS.parquet
 """
 
@@ -26,6 +27,8 @@ from tests.benchmarks.measure import run_measured
 from tests.conftest import SHARED
 
 WORDS, THRESHOLD, BANDS, ROWS = 5, 0.8, 16, 4
+CORPUS = SHARED / "data" / "corpus_100k"
+TEXTS = "texts"  # in place of an engine: write the file of texts
 UNCHECKED = 128  # hashes of the engines that take every candidate for a copy
 CHUNK = 4_096  # texts whose n-grams a peer holds at a time
 Edges = Iterator[tuple[int, int]]
@@ -33,17 +36,19 @@ Edges = Iterator[tuple[int, int]]
 
 def rows(fraction: float) -> list[dict[str, Any]]:
     """One row of figures an engine, as keywords of `measure.Figures`."""
-    corpus = Corpus(SHARED / "data" / "corpus_100k", fraction)
     with tempfile.TemporaryDirectory(prefix="pairwright-copies-") as folder:
         source = Path(folder) / "texts.parquet"
-        count = write_texts(corpus, source)
-        return [measured(engine, corpus, source, count) for engine in installed()]
+        # Not in this process: a child's peak memory is never less than what its parent holds when it starts.
+        run_measured([sys.executable, "-m", "tests.benchmarks.copies", TEXTS, str(source), str(fraction)], source.parent)
+        corpus = Corpus(CORPUS, fraction)
+        return [measured(engine, corpus, source, len(corpus.ids)) for engine in installed()]
 
 
-def write_texts(corpus: Corpus, source: Path) -> int:
-    """The conversations of the share as normalised texts, by id; their number."""
+def write_texts(fraction: float, source: Path) -> None:
+    """The conversations of the share as normalised texts, with their ids."""
     from tasks.similar import normalise
 
+    corpus = Corpus(CORPUS, fraction)
     chats = {
         chat["id"]: " ".join(message["content"] for message in chat["messages"])
         for chat in corpus.lines("chats")
@@ -51,7 +56,6 @@ def write_texts(corpus: Corpus, source: Path) -> int:
     }
     texts = normalise(pa.array(chats.values(), pa.large_string()))
     pq.write_table(pa.table({"id": pa.array(chats, pa.large_string()), "text": texts}), source)
-    return len(chats)
 
 
 def installed() -> list[str]:
@@ -207,6 +211,13 @@ ENGINES: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
 }
 
 
+def main(engine: str, source: Path, *fraction: str) -> None:
+    """Run one engine on the file of texts, or write that file."""
+    if engine == TEXTS:
+        write_texts(float(fraction[0]), source)
+    else:
+        source.with_suffix(".kept").write_text("\n".join(ENGINES[engine][1](source)), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    target = Path(sys.argv[2])
-    target.with_suffix(".kept").write_text("\n".join(ENGINES[sys.argv[1]][1](target)), encoding="utf-8")
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
