@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return guarded(lambda: given.work(given))
     except RunFailedError:
         return 1
+    except BrokenPipeError:  # whoever read our output, `head` for instance, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         _print("stopped; earlier outputs are as they were")
         return 130

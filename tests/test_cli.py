@@ -84,6 +84,17 @@ def test_mistakes_are_one_line(built: Path, tmp_path: Path) -> None:
     one_line(pairwright(root, "run"), "params.yaml")
 
 
+def test_reader_who_has_enough_causes_no_traceback(built: Path) -> None:
+    piped = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "status"], cwd=built, env=toys.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert piped.stdout
+    piped.stdout.close()
+    assert piped.stderr
+    assert b"Traceback" not in piped.stderr.read()
+    assert piped.wait(60) == 1
+
+
 def test_wrong_usage_shows_the_usage() -> None:
     done = pairwright(ROOT, "rnu")
     assert done.returncode == 2
