@@ -54,7 +54,8 @@ def results() -> Iterator[str]:
         if stage.output.exists() and any(stage.output == path for other in stages.values() for path in other.data):
             yield f"{stage.output.name + ':':<12}{stage.output}"  # whole outputs that a later stage reads: the release, the models
         if stage.reports and stage.reports.exists():
-            yield from (f"{'report:':<12}{page}" for page in sorted(stage.reports.glob("*.html")))
+            yield from (f"{'checks:':<12}{page}" for page in sorted(stage.reports.glob("*.html")))
+        yield from (f"{'report:':<12}{page}" for page in sorted(stage.output.glob("*.html")))
     yield from _metrics(stages)
 
 
