@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -31,6 +33,7 @@ HINTS = (
 )
 BUSY = "is busy, it is being blocked by"
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
+SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 TAIL = 200  # lines in which the reason of a failure is looked for
 
 
@@ -160,9 +163,16 @@ def _failure(tail: list[str], code: int) -> Exception:
     if BUSY in verdict:
         return BusyError("DVC", _line(verdict.removeprefix("ERROR: ")), "no other DVC command at work here", "wait for it, or end it")
     own = [line for line in tail if not line.startswith(("ERROR:", "> ", "Running stage "))]
-    if verdict and (
-        "failed to run:" not in verdict or "exited with -" in verdict
-    ):  # DVC's own finding, or the stage was killed by a signal
+    if killer := _killer(verdict):
+        return StageError(f"{_line(verdict)}: killed by {killer}")
+    if verdict and "failed to run:" not in verdict:  # DVC's own finding
         return StageError(_line(verdict))
     told = [line for line in own if line.startswith("error: ")]
     return StageError(_line((told or own or [verdict or f"dvc ended with exit code {code}"])[-1]))
+
+
+def _killer(verdict: str) -> str:
+    """The signal that ended a stage, or ""; -9 where DVC's shell became the stage, 137 where the shell waited for it (dash)."""
+    code = int(found[1]) if (found := re.search(r"exited with (-?\d+)$", verdict)) else 0
+    number = -code if code < 0 else code - SHELL_SIGNAL_BASE
+    return signal.Signals(number).name if number in set(signal.Signals) else ""

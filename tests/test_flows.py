@@ -67,11 +67,15 @@ def test_lines_arrive_while_the_stage_runs(toy: Path) -> None:
     [
         ("fail", "error: first: found a cat; expected a dog; feed it"),
         ("crash", "ValueError: first fell over"),
-        ("killed", "exited with -9"),
+        ("killed", "killed by SIGKILL"),
         ("forget", "output 'data/01_first' does not exist"),
     ],
 )
-def test_failure_is_told_in_the_words_of_whoever_knows_and_earlier_output_stays(toy: Path, fate: str, word: str) -> None:
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_failure_is_told_in_the_words_of_whoever_knows_and_earlier_output_stays(
+    toy: Path, fate: str, word: str, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", shell)  # DVC runs commands in it; a killed command reads differently in each
     run("first")
     before = (toy / toys.FIRST / "text.txt").read_text()
     toys.set_param(toy, "first", "fate", fate)
