@@ -32,7 +32,7 @@ KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip
 BATCH = 65_536
 SEPARATOR = pa.scalar("\x1f", TEXT)
 # Columns that name a conversation or a turn, of either table; an e-mail address in one is hashed away.
-NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "group", "feedback_id")
+NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "shown_first", "group", "feedback_id")
 
 
 class Params(StageParams):
@@ -165,7 +165,7 @@ def feedback_reasons(feedback: pa.Table, lost: pa.Table) -> pa.Array:
     """`turn_dropped` for an act on a turn that is lost, `empty` for an edit to nothing, else null."""
     names = pc.binary_join_element_wise(lost["conversation_id"], lost["turn_id"], SEPARATOR)
     gone = pa.scalar(False)
-    for column in ("turn_id", "better", "worse"):
+    for column in ("turn_id", "better", "worse", "shown_first"):
         gone = pc.or_(gone, pc.is_in(pc.binary_join_element_wise(feedback["conversation_id"], feedback[column], SEPARATOR), names))
     erased = pc.fill_null(pc.and_(pc.equal(feedback["kind"], "edit"), pc.equal(feedback["text"], "")), False)
     cases = pa.StructArray.from_arrays([_whole(gone), _whole(erased)], ["gone", "erased"])

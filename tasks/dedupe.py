@@ -33,9 +33,21 @@ from tasks.similar.pairs import components, jaccard, near_rows
 from tasks.similar.text import Places, folded
 
 WRITES = ("turns", "feedback")
-REFERENCES = ("turn_id", "better", "worse")  # columns of feedback that name turns
+REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 # Two rows that agree in all of these, after the merge, are one act told twice.
-ACT = ("conversation_id", *REFERENCES, "kind", "value", "scale_min", "scale_max", "text", "annotator", "annotator_kind", "created_at")
+ACT = (
+    "conversation_id",
+    *REFERENCES,
+    "kind",
+    "value",
+    "scale_min",
+    "scale_max",
+    "label",
+    "text",
+    "annotator",
+    "annotator_kind",
+    "created_at",
+)
 PLACE = ("conversation_id", "turn_id", "parent_id", "position")
 FATE = pa.struct(
     [(name, pa.int32() if name == "position" else TEXT) for name in PLACE]

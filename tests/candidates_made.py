@@ -9,7 +9,7 @@ import daft
 import pyarrow as pa
 
 from tasks.core.ids import stable_id
-from tasks.core.tables import Candidates
+from tasks.core.tables import VOTE, Candidates
 
 
 def candidate(text: str, **given: Any) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def candidate(text: str, **given: Any) -> dict[str, Any]:
         | {"ups": 0, "downs": 0, "ratings": 0, "score": None}
         for answer in answers
     ]
-    vote = {
+    vote: dict[str, Any] = dict.fromkeys(VOTE.names) | {
         "feedback_id": f"f-{prompt_id}",
         "kind": "choice",
         "response_id": None,

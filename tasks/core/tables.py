@@ -44,10 +44,15 @@ VOTE = pa.struct(
         ("kind", TEXT),  # as in Feedback.kind
         ("response_id", TEXT),  # the answer judged (thumb, rating, ranking, ...); else null
         ("value", pa.float64()),  # thumb -1/+1; rating 0..1; ranking: rank, 0 is best; choice 1, tie 0, both bad -1
+        ("raw", TEXT),  # the value as the log gave it, in words or figures; null when it gave none
+        ("scale_min", pa.float64()),  # the scale that the raw value came on; null where the kind has none
+        ("scale_max", pa.float64()),
         ("better", TEXT),  # response_id, for comparisons (choice, edit, regenerate)
         ("worse", TEXT),
+        ("shown_first", TEXT),  # response_id of the answer shown first (left, or above); null when unknown
         ("annotator", TEXT),  # salted hash; null when unknown
         ("annotator_kind", TEXT),  # "person" or "model"
+        ("reliability", pa.float64()),  # in (0, 1): how often this annotator's acts of this kind are right; null: not estimated
         ("group", TEXT),  # the act that a ranking belongs to; else the feedback_id
         ("origin", TEXT),  # "file:record:position"
     ]
@@ -105,8 +110,10 @@ class Feedback(Table):
         ("value", pa.float64()),  # as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1
         ("scale_min", pa.float64()),  # the scale that `value` came on; null for choices, edits
         ("scale_max", pa.float64()),
+        ("label", TEXT),  # the value in words, where the log gave words ("Excellent"); else null
         ("better", TEXT),  # turn_id, for choice and regenerate (the kept answer)
-        ("worse", TEXT),  # turn_id; a tie names both in the order shown
+        ("worse", TEXT),  # turn_id; a tie names both in any order
+        ("shown_first", TEXT),  # turn_id of the one of the two that was shown first (left, or above); null when unknown
         ("group", TEXT),  # acts given together, e.g. one person's ranking of k; null when alone
         ("text", TEXT),  # edit: the text as edited; otherwise a comment; null when none
         ("annotator", TEXT),  # salted hash; null when unknown

@@ -18,6 +18,7 @@ from tasks.evidence.acts import KINDS
 from tasks.evidence.lists import distinct, most_frequent, owners, sorted_structs, struct
 
 NO_EVIDENCE = "none"
+VALUED = ("thumb", "rating", "ranking", "choice")  # kinds whose value a person gave; others are acts without one
 
 
 def origin_text() -> Expression:
@@ -36,10 +37,18 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
         "kind",
         "response_id",
         when(col("better_id").is_null() | (col("kind") == "choice"), col("grade")).otherwise(lit(None)).alias("value"),
+        coalesce(col("label"), when(col("kind").is_in(VALUED), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
+        "scale_min",
+        "scale_max",
         col("better_id").alias("better"),
         col("worse_id").alias("worse"),
+        when(col("shown_first") == col("better"), col("better_id"))
+        .when(col("shown_first") == col("worse"), col("worse_id"))
+        .otherwise(lit(None))
+        .alias("shown_first"),
         "annotator",
         "annotator_kind",
+        lit(None).cast(DataType.float64()).alias("reliability"),
         coalesce(col("group"), one_persons_ranking, col("feedback_id")).alias("group"),
         origin_text().alias("origin"),
     )

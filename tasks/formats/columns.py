@@ -199,7 +199,7 @@ class Gatherer:
 
     def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
         name = f"{source}:{act.conversation}"
-        turn, better, worse = (self._turn(name, ref) for ref in (act.turn, act.better, act.worse))
+        turn, better, worse, first = (self._turn(name, ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
         annotator = self._person(act.annotator)
         low, high = act.scale or (None, None)
         group = None if act.group is None else f"{source}:{act.group}"
@@ -216,8 +216,10 @@ class Gatherer:
             act.value,
             low,
             high,
+            act.label,
             better,
             worse,
+            first,
             group,
             act.text,
             annotator,

@@ -75,8 +75,10 @@ class Act:
     turn: str | int | None = None
     value: float | None = None
     scale: tuple[float, float] | None = None
+    label: str | None = None  # the value in words, where the log gave words
     better: str | int | None = None
     worse: str | int | None = None
+    shown_first: str | int | None = None
     group: str | None = None
     text: str | None = None
     annotator: str | None = None
