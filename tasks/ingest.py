@@ -59,7 +59,9 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
             reading.read_file(file, copies)
         reading.check_not_empty(source)
         accounts = reading.accounts()
-    shell.write_accounts(accounts, WRITES, folder, {"records": reading.record_account()})
+    for account in accounts:
+        shell.write_account(account, True, folder)
+    shell.write_ledger(accounts, folder, {"records": reading.record_account()})
     shell.say(stage.name, accounts)
 
 

@@ -95,7 +95,7 @@ def accounts(stage: str, result: engine.Tables, given: engine.Tables) -> dict[st
     for name, rows in result.items():
         account = settle(stage, name, rows.to_arrow(), given[name].count_rows() if name in given else None)
         tidy, gone = (engine.sort(part, TABLES[name].KEY) for part in (account.kept, account.dropped))
-        found[name] = Account(name, tidy, gone, account.rows_in, account.made)
+        found[name] = Account(name, tidy, gone, account.rows_in, account.made, account.kept_rows)
     return found
 
 

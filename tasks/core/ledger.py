@@ -29,10 +29,11 @@ class Account:
     """What became of one table's rows in one stage."""
 
     table: str
-    kept: pa.Table  # the schema's columns
+    kept: pa.Table  # the schema's columns; without rows where only their number was wanted
     dropped: pa.Table  # the schema's columns, `dropped`, and whatever the stage says of the drop
     rows_in: int
     made: int
+    kept_rows: int
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -42,22 +43,27 @@ class Account:
 
     def entry(self) -> dict[str, object]:
         """The line of the ledger."""
-        return {"in": self.rows_in, "made": self.made, "kept": len(self.kept), "dropped": len(self.dropped), "reasons": self.reasons}
+        return {"in": self.rows_in, "made": self.made, "kept": self.kept_rows, "dropped": len(self.dropped), "reasons": self.reasons}
 
 
-def settle(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None) -> Account:
+def settle(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None, *, keep: bool = True) -> Account:
     """Split a stage's result into kept and dropped, and hold it against the number of rows that went in.
 
     `rows_in` is None for a table that the stage makes from others: then every row counts as made. A large result may
-    come piece by piece (at least one): then it is never there twice.
+    come piece by piece (at least one): then it is never there twice. With `keep=False` kept rows are counted and let go.
     """
-    split = [_split(stage, name, piece) for piece in ([rows] if isinstance(rows, pa.Table) else rows)]
-    kept, dropped = (pa.concat_tables([parts[side] for parts in split]) for side in (0, 1))
-    count = len(kept) + len(dropped)
-    made = count if rows_in is None else sum(parts[2] for parts in split)
-    account = Account(name, kept, dropped, rows_in or 0, made)
+    kept, dropped, kept_rows, said_made = list[pa.Table](), list[pa.Table](), 0, 0
+    for piece in [rows] if isinstance(rows, pa.Table) else rows:
+        stays, goes, new = _split(stage, name, piece)
+        kept.append(stays if keep else stays.schema.empty_table())
+        dropped.append(goes)
+        kept_rows, said_made = kept_rows + len(stays), said_made + new
+    gone = pa.concat_tables(dropped)
+    count = kept_rows + len(gone)
+    made = count if rows_in is None else said_made
+    account = Account(name, pa.concat_tables(kept), gone, rows_in or 0, made, kept_rows)
     if account.rows_in + made != count:
-        raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {len(kept)} kept + {len(dropped)} dropped")
+        raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {kept_rows} kept + {len(gone)} dropped")
     for reason in account.reasons:
         if not REASON.fullmatch(reason):
             raise AccountError(f"{stage}: {name}: the reason {reason!r} is not one word")

@@ -25,6 +25,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -87,9 +88,8 @@ def run_stage(name: str) -> None:
     tables = {path.name: engine.read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
     result = listen(name, lambda: _judged(stage, module, tables, settings) if hasattr(module, "judge") else module.run(tables, settings))
-    accounts = settle_all(name, module, result, rows_in)
     with whole(stage.output) as folder:
-        write_accounts(accounts, module.WRITES, folder)
+        accounts = write_tables(name, module.WRITES, result, rows_in, folder)
     say(name, accounts)
 
 
@@ -115,24 +115,34 @@ def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, set
     return dict(judged.tables)
 
 
-def settle_all(stage: str, module: ModuleType, result: engine.Tables, rows_in: dict[str, int]) -> list[Account]:
-    """Accounts of all tables of a result; every table that went in must be among them."""
-    forgotten = (set(rows_in) | set(module.WRITES)) - set(result)
+def write_tables(stage: str, writes: Sequence[str], result: engine.Tables, rows_in: dict[str, int], folder: Path) -> list[Account]:
+    """Settle and write a result table by table, so that no two are in memory at once; `result` is empty afterwards.
+
+    Every table that went in must be in the result. The accounts come back without kept rows.
+    """
+    forgotten = (set(rows_in) | set(writes)) - set(result)
     if forgotten:
         raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
-    return [settle(stage, name, engine.pieces(frame), rows_in.get(name)) for name, frame in result.items()]
+    accounts: list[Account] = []
+    for name in list(result):
+        account = settle(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
+        write_account(account, name in writes, folder)
+        accounts.append(replace(account, kept=account.kept.schema.empty_table()))
+    write_ledger(accounts, folder)
+    return accounts
 
 
-def write_accounts(
-    accounts: Sequence[Account], writes: Sequence[str], folder: Path, more: dict[str, dict[str, object]] | None = None
-) -> None:
-    """Kept and dropped rows and the ledger, into a folder that exists; `more` are lines of the ledger about other things than tables."""
-    for account in accounts:
-        key = TABLES[account.table].KEY
-        if account.table in writes:
-            engine.write_sorted(account.kept, key, folder / account.table, ROWS_PER_SHARD)
-        if len(account.dropped):
-            engine.write_sorted(account.dropped, key, folder / "dropped" / account.table, ROWS_PER_SHARD)
+def write_account(account: Account, keeps: bool, folder: Path) -> None:
+    """Kept rows, where the stage writes this table, and dropped rows, if any."""
+    key = TABLES[account.table].KEY
+    if keeps:
+        engine.write_sorted(account.kept, key, folder / account.table, ROWS_PER_SHARD)
+    if len(account.dropped):
+        engine.write_sorted(account.dropped, key, folder / "dropped" / account.table, ROWS_PER_SHARD)
+
+
+def write_ledger(accounts: Sequence[Account], folder: Path, more: dict[str, dict[str, object]] | None = None) -> None:
+    """The ledger of a stage; `more` are lines about other things than tables."""
     ledger = {account.table: account.entry() for account in accounts} | (more or {})
     (folder / "ledger.json").write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -143,7 +153,7 @@ def say(stage: str, accounts: Sequence[Account]) -> None:
         reasons = ", ".join(f"{reason} {count}" for reason, count in account.reasons.items())
         made = f" + {account.made} made" if account.made else ""
         print(
-            f"{stage}: {account.table}: {account.rows_in} in{made} = {len(account.kept)} kept + {len(account.dropped)} dropped"
+            f"{stage}: {account.table}: {account.rows_in} in{made} = {account.kept_rows} kept + {len(account.dropped)} dropped"
             + (f" ({reasons})" if reasons else ""),
             flush=True,
         )
