@@ -173,7 +173,6 @@ def test_made_rows_are_counted() -> None:
     assert (account.rows_in, account.made, len(account.kept)) == (2, 2, 4)
 
 
-@given(st.permutations(list(range(9))), st.integers(1, 10))
 def test_rows_that_are_only_counted_are_accounted_for_all_the_same() -> None:
     rows = prompts(3).append_column("dropped", pa.array([None, "empty", None], pa.large_string()))
     whole, counted = settle("toy", "prompts", rows, 3), settle("toy", "prompts", rows, 3, keep=False)
@@ -183,6 +182,7 @@ def test_rows_that_are_only_counted_are_accounted_for_all_the_same() -> None:
         settle("toy", "prompts", rows.slice(1), 3, keep=False)
 
 
+@given(st.permutations(list(range(9))), st.integers(1, 10))
 def test_written_bytes_do_not_depend_on_row_order(tmp_path_factory: pytest.TempPathFactory, order: list[int], shard: int) -> None:
     folder = tmp_path_factory.mktemp("tables")
     engine.write_sorted(prompts(9), Prompts.KEY, folder / "a", shard)
