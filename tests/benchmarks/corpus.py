@@ -86,9 +86,14 @@ class Corpus:
         return 2 * right / (expected + removed)
 
 
-def project(corpus: Corpus, root: Path) -> None:
-    """A scratch project: the path, the parameters, and the share as its raw logs."""
+def scratch_project(root: Path) -> None:
+    """A project without data: the path and the parameters."""
     root.mkdir(parents=True)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, root / name)
+
+
+def project(corpus: Corpus, root: Path) -> None:
+    """A scratch project with the share as its raw logs."""
+    scratch_project(root)
     corpus.write(root / "data" / "raw")
