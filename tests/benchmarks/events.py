@@ -79,7 +79,7 @@ class Log:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         picks = np.minimum(self.random.zipf(1.2, int(offsets[-1])) - 1, WORDS - 1)
         near = np.flatnonzero((place == 0) & (self.random.random(len(place)) < 0.1))
-        near = near[near >= len(TURNS)]
+        near = near[near % (CONVERSATIONS_PER_PANEL * len(TURNS)) > 0]  # the first of a panel has no neighbour: panels stay apart
         for row, earlier in zip(near.tolist(), (near - len(TURNS)).tolist(), strict=True):
             size = min(lengths[row], lengths[earlier]) - 1  # all but the last words are those of the conversation before
             picks[offsets[row] : offsets[row] + size] = picks[offsets[earlier] : offsets[earlier] + size]
