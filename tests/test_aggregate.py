@@ -289,6 +289,14 @@ def test_empty_log_gives_empty_candidates() -> None:
     assert result["feedback"].reasons == {"no_such_turn": 1}
 
 
+def test_a_judging_model_is_none_of_the_people_behind_a_prompt() -> None:
+    log = ChatLog()
+    log.chat("c", "hello there", "good day", user_id="u")
+    log.act("thumb", "c/a1", 1, annotator="judge", annotator_kind="model")
+    log.act("thumb", "c/a1", -1, annotator="v")
+    assert [row["users"] for row in candidates(log)] == [["u", "v"]]
+
+
 def test_ids_do_not_depend_on_spelling() -> None:
     first = [{"role": "user", "content": "Caf\u00e9  one"}]
     second = [{"role": "user", "content": "cafe\u0301 ONE\n"}]

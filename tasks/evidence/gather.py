@@ -142,7 +142,8 @@ def tidy(*columns: daft.Series) -> pa.Array:
     votes = sorted_structs(given["votes"], "feedback_id", VOTE)
     chatting = given["users"]  # a list of lists: one a place
     chatters = owners(chatting)[owners(pc.list_flatten(chatting))], pc.list_flatten(pc.list_flatten(chatting))
-    voters = owners(votes), pc.struct_field(votes.values, "annotator")
+    by_person = pc.equal(pc.struct_field(votes.values, "annotator_kind"), "person")  # one judging model votes everywhere, and ties nothing
+    voters = owners(votes), pc.if_else(by_person, pc.struct_field(votes.values, "annotator"), pa.scalar(None, TEXT))
     made: dict[str, pa.Array] = {
         "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
         "votes": votes,
