@@ -1,0 +1,132 @@
+"""Matched sampling: give up as few pairs as it takes so that the length of an answer alone no longer tells which one was chosen.
+
+In: the pairs that are kept so far. Out: for each of them null, or the reason `unmatched`.
+
+Pairs are compared with pairs whose answers differ by about as much: bins of |characters of chosen - characters of rejected| whose
+edges double (1, 2-3, 4-7, ...). In each bin of each stratum the side that is ahead (chosen longer, or chosen shorter) is thinned until
+"the longer one wins" is right in half of the pairs, so length predicts nothing at any magnitude, not only on average. Pairs whose answers
+are equally long take no part. A pair and its variants and repeats (same root prompt, recipe and lengths) stay or go together; variants
+with reworded answers have lengths of their own and stand for themselves. Which families go is decided by their smallest `pair_id`, itself
+a hash: no seed, and the order of the rows does not matter.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from tasks.core.params import StageParams
+from tasks.core.tables import TEXT
+
+UNMATCHED = "unmatched"
+ABOUT = ("pair_id", "prompt_id", "augmented_from", "recipe")
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Matching(StageParams):
+    """Whether and how finely pairs are matched by length."""
+
+    use: bool
+    feature: Literal["characters", "words"]  # in which length is counted
+    by: list[Literal["recipe", "source", "language", "topic", "chosen_model", "rejected_model"]]  # matched inside each stratum of these
+    splits: list[Literal["train", "validation", "test"]]  # the others stay as people judged them
+    tolerance: float = Field(ge=0, lt=0.5)  # how far from 0.5 the share of longer-chosen pairs may stay in a bin
+
+
+def reasons(pairs: pa.Table, settings: Matching) -> pa.Array:
+    """`unmatched` for every pair that is given up, null for all others; says in a warning what it cost."""
+    given_up = np.zeros(len(pairs), bool)
+    if settings.use:
+        chosen, rejected = (length(pairs[side], settings.feature) for side in ("chosen", "rejected"))
+        asked = np.flatnonzero(pc.is_in(pairs["split"], value_set=pa.array(settings.splits, TEXT)).to_numpy() & (chosen != rejected))
+        named = pairs.select(sorted({*ABOUT, *settings.by})).take(asked)
+        given_up[asked] = _surplus(named, chosen[asked], rejected[asked], settings)
+        _tell((chosen > rejected)[asked], given_up[asked])
+    return pa.array(np.where(given_up, UNMATCHED, ""), TEXT, mask=~given_up)
+
+
+def length(messages: pa.ChunkedArray, feature: str = "characters") -> Numbers:
+    """Characters or words of each list of messages, all its messages together."""
+    content = pc.struct_field(pc.list_flatten(messages), "content")
+    sizes = pc.utf8_length(content) if feature == "characters" else pc.count_substring_regex(content, r"\S+")
+    total: Numbers = np.bincount(pc.list_parent_indices(messages).to_numpy(), weights=sizes.to_numpy(), minlength=len(messages)).astype(
+        np.int64
+    )
+    return total
+
+
+def _surplus(pairs: pa.Table, chosen: Numbers, rejected: Numbers, settings: Matching) -> Flags:
+    """Which of these pairs, whose answers have these lengths, are too many on their side of their bin."""
+    longer = (chosen > rejected).astype(np.int64)
+    bins = np.floor(np.log2(np.abs(chosen - rejected))).astype(np.int64)
+    cells = _grouped([*(_codes(pairs[name]) for name in settings.by), bins])
+    sides = cells * 2 + longer
+    roots = pc.coalesce(pairs["augmented_from"], pairs["prompt_id"])
+    families = _grouped([sides, _codes(roots), _codes(pairs["recipe"]), chosen, rejected])
+    sizes = np.bincount(families)
+    first = np.full(len(sizes), len(pairs), np.int64)
+    np.minimum.at(first, families, pc.rank(pairs["pair_id"], tiebreaker="first").to_numpy().astype(np.int64))
+    side_of = np.zeros(len(sizes), np.int64)
+    side_of[families] = sides
+    gone: Flags = _thinned(side_of, first, sizes, _excess(cells, longer, settings.tolerance))[families]
+    return gone
+
+
+def _excess(cells: Numbers, longer: Numbers, tolerance: float) -> Numbers:
+    """How many pairs each side (2 * cell: chosen shorter, 2 * cell + 1: chosen longer) has too many."""
+    counts = np.bincount(cells * 2 + longer, minlength=2 * (int(cells.max(initial=-1)) + 1)).astype(np.int64)
+    other = counts.reshape(-1, 2)[:, ::-1].ravel()
+    most = np.floor(other * ((0.5 + tolerance) / (0.5 - tolerance)) + 1e-9).astype(np.int64)
+    excess: Numbers = np.maximum(counts - most, 0)
+    return excess
+
+
+def _thinned(sides: Numbers, first: Numbers, sizes: Numbers, excess: Numbers) -> Flags:
+    """Which families go: in the order of `first` as long as they fit into their side's excess, then single ones for what is left."""
+    gone = np.zeros(len(sides), bool)
+    left = excess.copy()
+    for most in (sizes.max(initial=1), 1):
+        open_ = np.flatnonzero(~gone & (sizes <= most) & (left[sides] > 0))
+        order = open_[np.lexsort((first[open_], sides[open_]))]
+        total = np.cumsum(sizes[order])
+        starts = np.flatnonzero(np.diff(sides[order], prepend=-1))
+        before = np.repeat((total - sizes[order])[starts], np.diff(starts, append=len(order)))
+        taken = order[total - before <= left[sides[order]]]
+        gone[taken] = True
+        left -= np.bincount(sides[taken], weights=sizes[taken], minlength=len(left)).astype(np.int64)
+    return gone
+
+
+def _codes(values: pa.ChunkedArray) -> Numbers:
+    """Equal numbers for equal values, null being one."""
+    codes: Numbers = values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy().astype(np.int64)
+    return codes
+
+
+def _grouped(columns: Sequence[Numbers]) -> Numbers:
+    """Numbers from 0, equal where the rows of all columns are."""
+    joined = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        _, codes = np.unique(column, return_inverse=True)
+        _, joined = np.unique(joined * (codes.max(initial=0) + 1) + codes, return_inverse=True)
+    return joined.astype(np.int64)
+
+
+def _tell(longer: Flags, given_up: Flags) -> None:
+    """The price, in one line."""
+    if not len(longer):
+        return
+    kept = longer[~given_up]
+    after = f"{100 * kept.mean():.1f} %" if len(kept) else "no pairs"
+    warnings.warn(
+        f"share of longer chosen {100 * longer.mean():.1f} % -> {after}; "
+        f"{given_up.sum():,} of {len(longer):,} pairs given up to match lengths",
+        stacklevel=2,
+    )
