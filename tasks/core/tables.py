@@ -54,9 +54,13 @@ VOTE = pa.struct(
         ("annotator_kind", TEXT),  # "person" or "model"
         ("reliability", pa.float64()),  # in (0, 1): how often this annotator's acts of this kind are right; null: not estimated
         ("group", TEXT),  # the act that a ranking belongs to; else the feedback_id
+        ("conversation", TEXT),  # id of the conversation in which the act was done
         ("origin", TEXT),  # "file:record:position"
     ]
 )
+
+# One source of a prompt: a person who chatted in a conversation (`origin` null), or an answer's raw record (`user` null).
+PART = pa.struct([("conversation", TEXT), ("user", TEXT), ("origin", TEXT)])
 
 
 class Table:
@@ -163,6 +167,7 @@ class Candidates(Table):
         ("votes", pa.large_list(VOTE)),  # sorted by feedback_id
         ("conversations", TEXTS),  # conversation ids, sorted
         ("users", TEXTS),  # hashes of the people who chatted or voted, sorted
+        ("parts", pa.large_list(PART)),  # who chatted and which records hold the answers, by conversation; sorted
         ("language", TEXT),
         ("topic", TEXT),
         ("source", TEXT),
@@ -242,6 +247,24 @@ class Prompts(Table):
     )
 
 
+class Selection(Table):
+    """One row a group of answers: who gets feedback, against who chats. Only usable acts of people; a comparison counts for each answer."""
+
+    KEY = ("dimension", "value")
+    COLUMNS = (
+        ("dimension", TEXT),  # all, model, topic, language, source, or activity (answers that the chatting person got: "1", "2-5", ...)
+        ("value", TEXT),  # "" where the log does not say
+        ("users", pa.int64()),  # people who chat here; those without an id are not counted
+        ("judged_users", pa.int64()),  # of them, those of whose answers here one was judged
+        ("answers", pa.int64()),  # answers given
+        ("judged", pa.int64()),  # of them, those with at least one act
+        ("acts", pa.int64()),  # acts that people gave of their own accord
+        ("ups", pa.int64()),  # of them, those for the answer: thumb up, rating above the middle, the better of two
+        ("downs", pa.int64()),  # and those against it
+        ("signals", pa.int64()),  # next turns that thank, complain or ask the same again: not among the acts
+    )
+
+
 TABLES: dict[str, type[Table]] = {
     "turns": Turns,
     "feedback": Feedback,
@@ -251,4 +274,5 @@ TABLES: dict[str, type[Table]] = {
     "pairs": Pairs,
     "unpaired": Unpaired,
     "prompts": Prompts,
+    "selection": Selection,
 }
