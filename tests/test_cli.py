@@ -163,9 +163,9 @@ def test_where_leads_from_a_pair_to_its_raw_records(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match="nothing there"):
         list(report.lineage("abc"))
     write(TABLES["files"], Path("data/01_ingest/files"), file="f1", name="day/chats.jsonl", bytes=1, records=2, quarantined=0)
-    write(TABLES["pairs"], Path("data/09_pair/pairs"), pair_id="abcdef", recipe="choice", split="train", origins=["f1:17:3", "f9:1:0"])
-    write(TABLES["unpaired"], Path("data/09_pair/unpaired"), example_id="e1", origins=["f1:1:1"])
-    write(TABLES["prompts"], Path("data/09_pair/prompts"), prompt_id="p1", origins=["f1:1:1"])
+    write(TABLES["pairs"], Path("data/10_pair/pairs"), pair_id="abcdef", recipe="choice", split="train", origins=["f1:17:3", "f9:1:0"])
+    write(TABLES["unpaired"], Path("data/10_pair/unpaired"), example_id="e1", origins=["f1:1:1"])
+    write(TABLES["prompts"], Path("data/10_pair/prompts"), prompt_id="p1", origins=["f1:1:1"])
     told = list(report.lineage("abc"))
     assert told[0] == "pair_id abcdef"
     assert "  recipe: choice" in told

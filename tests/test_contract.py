@@ -17,12 +17,13 @@ from tests.conftest import ROOT
 STAGES = catalog.stages(ROOT)
 OURS = ("tasks", "trainer", "flows", "expectations")
 # The order of the data, as the README draws it.
-ORDER = ["ingest", "clean", "dedupe", "validate", "aggregate", "split", "augment", "rebalance", "pair", "release", "train", "evaluate"]
+ORDER = ["ingest", "clean", "dedupe", "validate", "aggregate", "split", "decontaminate", "augment", "rebalance", "pair"]
+ORDER += ["release", "train", "evaluate"]
 
 
 def test_stages_stand_in_the_order_of_the_data() -> None:
     assert list(STAGES) == ORDER
-    made: list[Path] = [Path("data/raw")]
+    made: list[Path] = [Path("data/raw"), Path("data/benchmarks")]  # what people put there
     for stage in STAGES.values():
         for path in stage.data:
             assert any(path == out or out in path.parents for out in made), f"{stage.name} reads {path}, which no earlier stage makes"

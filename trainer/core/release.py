@@ -70,7 +70,7 @@ def train_pairs(folder: Path) -> list[Pair]:
             str(folder / "preference"),
             "no pair in the split train",
             "at least one",
-            "look in data/09_pair/ledger.json for the reasons, or bring more feedback",
+            "look in data/10_pair/ledger.json for the reasons, or bring more feedback",
         )
     return found
 

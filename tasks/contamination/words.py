@@ -1,0 +1,93 @@
+"""Texts as words, and words as numbers: what every comparison with a benchmark goes by.
+
+In: texts. Out: `Words`, the words of all texts in a row. Case, punctuation, apostrophes and the commas inside numbers do not
+count; a character of a script that is written without spaces is a word of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.tables import TEXT
+from tasks.similar.text import Hashes, Places, folded, mixed
+
+UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
+BETWEEN = r"[^\p{L}\p{M}\p{N}]+"
+UNKNOWN = -1  # a word that no benchmark has
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of text i are `ids[bounds[i]:bounds[i + 1]]`, in reading order."""
+
+    ids: Places
+    bounds: Places
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def lengths(self) -> Places:
+        """Words of each text."""
+        return np.diff(self.bounds)
+
+    @property
+    def rows(self) -> Places:
+        """The text of each word."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+
+def plain(texts: pa.Array) -> pa.Array:
+    """The texts without what does not count; anything but letters and digits still stands between words."""
+    lowered = pc.utf8_lower(folded(texts))
+    foreign = pc.invert(pc.string_is_ascii(lowered))
+    if pc.any(foreign).as_py():
+        lowered = pc.replace_with_mask(lowered, foreign, pc.replace_substring_regex(lowered.filter(foreign), UNSPACED, r" \1 "))
+    return pc.replace_substring_regex(pc.replace_substring_regex(lowered, "['’]", ""), r"(\d),(\d\d\d)", r"\1\2")
+
+
+def split_words(texts: pa.Array) -> tuple[pa.Array, Places]:
+    """The words of all texts in a row, and where each text's begin."""
+    lists = pc.split_pattern_regex(plain(texts), BETWEEN)
+    words, bounds = lists.flatten(), lists.offsets.to_numpy().astype(np.int64)
+    filled = pc.not_equal(words, "").to_numpy(zero_copy_only=False)  # before the first and after the last separator
+    return words.filter(pa.array(filled)), np.concatenate([[0], np.cumsum(filled)])[bounds]
+
+
+def known(texts: pa.Array, vocabulary: pa.Array) -> Words:
+    """The texts' words as their places in the vocabulary."""
+    words, bounds = split_words(texts)
+    places = pc.index_in(words, value_set=vocabulary)
+    return Words(pc.fill_null(places, UNKNOWN).to_numpy().astype(np.int64), bounds)
+
+
+def vocabulary(texts: pa.Array) -> pa.Array:
+    """The distinct words of some texts, sorted."""
+    words = pc.unique(split_words(texts)[0])
+    return words.take(pc.sort_indices(words)).cast(TEXT)
+
+
+def grams(words: Words, size: int) -> tuple[Hashes, Places]:
+    """Hashes of all runs of `size` known words within a text, and the text of each."""
+    unknown = np.concatenate([[0], np.cumsum(words.ids == UNKNOWN)])
+    starts = np.arange(max(len(words.ids) - size + 1, 0))
+    rows = words.rows
+    whole = (unknown[starts + size] == unknown[starts]) & (rows[starts] == rows[starts + size - 1]) if len(starts) else np.zeros(0, bool)
+    starts = starts[whole]
+    hashes = np.zeros(len(starts), np.uint64)
+    for place in range(size):
+        hashes = mixed(hashes ^ (words.ids[starts + place].astype(np.uint64) + np.uint64(1)))
+    return hashes, rows[starts]
+
+
+def inverse_frequency(words: Words, size: int) -> npt.NDArray[np.float64]:
+    """How much each of the `size` words of a vocabulary tells: the log of the share of texts that have it, negated."""
+    rows, ids = words.rows, words.ids
+    seen = np.unique(rows[ids != UNKNOWN] * size + ids[ids != UNKNOWN])
+    counts = np.bincount(seen % size, minlength=size)
+    return np.log((len(words) + 1) / (counts + 1))
