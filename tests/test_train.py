@@ -130,7 +130,7 @@ def pair(prompt: str, chosen: str, rejected: str) -> release.Pair:
 @pytest.mark.parametrize(
     ("chosen", "rejected", "window", "reason"),
     [
-        ("abc", "abd", 8, "prompt_too_long"),
+        ("abc", "abd", 8, "prompt_fills_window"),
         ("abcdefgh", "xyz", 12, "answer_cut"),
         ("abcdefgh", "abcdefgi", 12, "equal_after_truncation"),
         ("abc", "abc", 99, "same_tokens"),
@@ -219,7 +219,7 @@ def test_a_release_that_was_changed(tmp_path: Path) -> None:
 
 def test_a_window_that_holds_no_pair(tmp_path: Path) -> None:
     releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    assert "train.window: 8: found train: 48 pairs = 0 used + 48 left out (prompt_too_long 48)" in refused(tmp_path, tiny(window=8))
+    assert "train.window: 8: found train: 48 pairs = 0 used + 48 left out (prompt_fills_window 48)" in refused(tmp_path, tiny(window=8))
 
 
 @pytest.mark.parametrize("source", ["./nowhere", "nowhere", "/no/such/model"])

@@ -1,0 +1,90 @@
+"""How a pair becomes tokens, and whether it fits a window: one rule for the stage that counts beforehand and for the trainer.
+
+In: message lists and a tokenizer of transformers, or none: then a token is a byte. Out: `Tokens`, and a word for what is wrong with them.
+
+The prompt is rendered alone, as a chat will render it, and the rest of the rendering with the answer is the answer: so the tokens
+before an answer are those that the model will see when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Messages = list[dict[str, str]]
+Sides = tuple[Messages, Messages, Messages]  # prompt, chosen, rejected
+
+SAME_TOKENS = "same_tokens"  # both answers are the same to the model, without any cut
+PROMPT_FILLS_WINDOW = "prompt_fills_window"  # the prompt alone fills the window: not one token of an answer is left
+EQUAL_AFTER_TRUNCATION = "equal_after_truncation"  # the answers are cut, and what is left of both is the same
+ANSWER_CUT = "answer_cut"  # the longer answer loses its end
+
+# Bytes that no UTF-8 text holds, in place of the marks that a template writes.
+MARKS = {"system": b"\xf8", "user": b"\xf9", "assistant": b"\xfa", "tool": b"\xfb"}
+END = b"\xff"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A pair's tokens: the prompt up to where the answer begins, and each answer with its end."""
+
+    prompt: Sequence[int]
+    chosen: Sequence[int]
+    rejected: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A pair as the template writes it: the prompt, and what each answer adds to it (None: the prompt reads otherwise then)."""
+
+    prompt: str
+    chosen: str | None
+    rejected: str | None
+
+
+def render(tokenizer: PreTrainedTokenizerBase, sides: Sides) -> Rendered:
+    """The text of one pair, by the tokenizer's chat template."""
+    prompt, chosen, rejected = sides
+    before = _text(tokenizer, prompt, True)
+    return Rendered(before, *(_rest(_text(tokenizer, prompt + answer, False), before) for answer in (chosen, rejected)))
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of texts that a template wrote: it has written every special token, and a second first one would be wrong."""
+    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+    return ids
+
+
+def as_bytes(sides: Sides) -> Tokens:
+    """One token a byte and two a message: at least as many as a byte-level tokenizer makes with a template of two marks a message."""
+    prompt, chosen, rejected = sides
+    return Tokens(_bytes(prompt) + MARKS["assistant"], *(_bytes(answer)[1:] for answer in (chosen, rejected)))
+
+
+def verdict(tokens: Tokens, window: int) -> str | None:
+    """What is wrong with the pair in a window that keeps the first so many tokens of prompt and answer; None if nothing is."""
+    if tokens.chosen == tokens.rejected:
+        return SAME_TOKENS
+    room = window - len(tokens.prompt)
+    if max(len(tokens.chosen), len(tokens.rejected)) <= room:
+        return None
+    if room <= 0:
+        return PROMPT_FILLS_WINDOW
+    return EQUAL_AFTER_TRUNCATION if tokens.chosen[:room] == tokens.rejected[:room] else ANSWER_CUT
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, messages: Messages, prompt: bool) -> str:
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
+    return text
+
+
+def _rest(whole: str, before: str) -> str | None:
+    return whole[len(before) :] if whole.startswith(before) else None
+
+
+def _bytes(messages: Messages) -> bytes:
+    return b"".join(MARKS[message["role"]] + message["content"].encode("utf-8", "surrogatepass") + END for message in messages)
