@@ -13,12 +13,11 @@ from daft import DataType, Expression, col, lit
 from daft.functions import coalesce, concat_ws, to_struct, when
 
 from tasks.core import engine
-from tasks.core.tables import RESPONSE, TEXT, VOTE, Candidates
-from tasks.evidence.acts import KINDS
-from tasks.evidence.lists import distinct, most_frequent, owners, sorted_structs, struct
+from tasks.core.tables import PART, RESPONSE, TEXT, VOTE, Candidates
+from tasks.evidence.acts import KINDS, REWRITES, VALUED
+from tasks.evidence.lists import distinct, most_frequent, nest, owners, sorted_structs, struct
 
 NO_EVIDENCE = "none"
-VALUED = ("thumb", "rating", "ranking", "choice")  # kinds whose value a person gave; others are acts without one
 
 
 def origin_text() -> Expression:
@@ -50,13 +49,14 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
         "annotator_kind",
         lit(None).cast(DataType.float64()).alias("reliability"),
         coalesce(col("group"), one_persons_ranking, col("feedback_id")).alias("group"),
+        col("conversation_id").alias("conversation"),
         origin_text().alias("origin"),
     )
 
 
 def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
-    """Answers that people wrote: the texts of edits that count."""
-    typed = col("fault").is_null() & (col("kind") == "edit") & col("better").is_null()
+    """Answers that people wrote: the texts of edits and corrections that count."""
+    typed = col("fault").is_null() & col("kind").is_in(REWRITES) & col("better").is_null()
     return acts.where(typed).select(
         "prompt_id",
         col("better_id").alias("response_id"),
@@ -109,8 +109,8 @@ def prompts(places: daft.DataFrame) -> daft.DataFrame:
     keyed = places.with_column("place", key)
     grouped = keyed.groupby("prompt_id").agg(
         col("place").min(),
-        col("conversation_id").list_agg().alias("conversations"),
-        *(col(name).list_agg() for name in ("language", "topic", "source", "users")),
+        to_struct(col("conversation_id").alias("conversation"), col("users")).list_agg().alias("talks"),
+        *(col(name).list_agg() for name in ("language", "topic", "source")),
     )
     return grouped.join(keyed.select("place", "prompt"), on="place", how="inner").exclude("place")
 
@@ -119,10 +119,10 @@ def candidates(places: daft.DataFrame, answers: daft.DataFrame, acts: daft.DataF
     """The candidates table."""
     votes = votes_of(acts)
     ballots = votes.groupby("prompt_id").agg(to_struct(*(col(name) for name in VOTE.names)).list_agg().alias("votes"))
-    sources = answers.select("prompt_id", origin_text().alias("origin")).concat(votes.select("prompt_id", "origin"))
-    origins = sources.groupby("prompt_id").agg(col("origin").list_agg().alias("origins"))
+    held = answers.select("prompt_id", col("conversation_id").alias("conversation"), origin_text().alias("origin"))
+    records = held.groupby("prompt_id").agg(to_struct(col("conversation"), col("origin")).list_agg().alias("records"))
     rows = prompts(places)
-    for part in (responses(answers, rewrites_of(acts), votes), ballots, origins):
+    for part in (responses(answers, rewrites_of(acts), votes), ballots, records):
         rows = rows.join(part, on="prompt_id", how="left")
     told = tidy(*(col(name) for name in TOLD)).unnest()
     null = lit(None).cast(DataType.string())
@@ -130,31 +130,63 @@ def candidates(places: daft.DataFrame, answers: daft.DataFrame, acts: daft.DataF
     return rows.select("prompt_id", "prompt", told).with_columns(later).select(*Candidates.names())
 
 
-TOLD = ("responses", "votes", "conversations", "users", "language", "topic", "source", "origins")
-TIDY = pa.schema([field for field in Candidates.schema() if field.name in {*TOLD, "evidence"}])
+TOLD = ("responses", "votes", "talks", "records", "language", "topic", "source")
+MADE = {"responses", "votes", "conversations", "users", "parts", "language", "topic", "source", "evidence", "origins"}
+TIDY = pa.schema([field for field in Candidates.schema() if field.name in MADE])
 
 
 @engine.batch(pa.struct(list(TIDY)))
 def tidy(*columns: daft.Series) -> pa.Array:
     """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
     given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}
-    rows = len(given["responses"])
     votes = sorted_structs(given["votes"], "feedback_id", VOTE)
-    chatting = given["users"]  # a list of lists: one a place
-    chatters = owners(chatting)[owners(pc.list_flatten(chatting))], pc.list_flatten(pc.list_flatten(chatting))
-    by_person = pc.equal(pc.struct_field(votes.values, "annotator_kind"), "person")  # one judging model votes everywhere, and ties nothing
-    voters = owners(votes), pc.if_else(by_person, pc.struct_field(votes.values, "annotator"), pa.scalar(None, TEXT))
+    parts = parts_of(given["talks"], given["records"])
     made: dict[str, pa.Array] = {
         "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
         "votes": votes,
-        "users": distinct(np.concatenate([chatters[0], voters[0]]), rows, pa.concat_arrays([chatters[1], voters[1]])),
+        "parts": parts,
+        **sources(parts, votes),
         "evidence": strongest(votes),
         "topic": pc.fill_null(most_frequent(given["topic"]), ""),
         "language": pc.fill_null(most_frequent(given["language"]), "und"),
         "source": most_frequent(given["source"]),
-        **{name: distinct(owners(given[name]), rows, pc.list_flatten(given[name])) for name in ("conversations", "origins")},
     }
     return struct(pa.struct(list(TIDY)), *(made[name] for name in TIDY.names))
+
+
+def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
+    """Each prompt's PARTs, sorted, once each: who chatted in which conversation, and which records of it hold answers."""
+    chats, held = pc.list_flatten(talks), pc.list_flatten(records)
+    chatters = pc.struct_field(chats, "users")
+    talk = owners(chatters)
+    chatting = pa.table(
+        {
+            "owner": owners(talks)[talk],
+            "conversation": pc.struct_field(chats, "conversation").take(pa.array(talk)),
+            "user": pc.list_flatten(chatters),
+            "origin": pa.nulls(len(talk), TEXT),
+        }
+    )
+    fields = {name: pc.struct_field(held, name) for name in ("conversation", "origin")}
+    holding = pa.table({"owner": owners(records), "user": pa.nulls(len(held), TEXT), **fields}).select(chatting.column_names)
+    table = pa.concat_tables([chatting.filter(pc.is_valid(chatting["user"])), holding])
+    table = table.group_by(table.column_names, use_threads=False).aggregate([])
+    table = table.sort_by([(name, "ascending") for name in table.column_names])
+    return nest(table["owner"].to_numpy(), len(talks), struct(PART, *(table[name] for name in PART.names)))
+
+
+def sources(parts: pa.LargeListArray, votes: pa.LargeListArray) -> dict[str, pa.Array]:
+    """Conversations, users and origins of each prompt, from its parts and its votes."""
+    part, vote, rows = parts.values, votes.values, len(parts)
+    # one judging model votes everywhere, and ties nothing
+    by_person = pc.equal(pc.struct_field(vote, "annotator_kind"), "person")
+    voter = pc.if_else(by_person, pc.struct_field(vote, "annotator"), pa.scalar(None, TEXT))
+    owner = np.concatenate([owners(parts), owners(votes)])
+    return {
+        "conversations": distinct(owners(parts), rows, pc.struct_field(part, "conversation")),
+        "users": distinct(owner, rows, pa.concat_arrays([pc.struct_field(part, "user"), voter])),
+        "origins": distinct(owner, rows, pa.concat_arrays([pc.struct_field(part, "origin"), pc.struct_field(vote, "origin")])),
+    }
 
 
 def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
