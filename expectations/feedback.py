@@ -7,7 +7,7 @@ from pydantic import Field
 from expectations.rules import Suite, among, between, rows_between, true, true_for, unique
 from tasks.core.params import StageParams
 
-KINDS = ("thumb", "rating", "choice", "ranking", "edit", "regenerate", "report", "copy")
+KINDS = ("thumb", "rating", "choice", "ranking", "edit", "correction", "regenerate", "report", "copy", "share", "comment")
 ANNOTATORS = ("person", "model")
 
 

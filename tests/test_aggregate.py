@@ -11,12 +11,12 @@ from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.evidence import identity
 from tasks.evidence.acts import KINDS
-from tests.chatlog import ChatLog, accounts, dropped
+from tests.chatlog import AGGREGATE, ChatLog, accounts, dropped
 
 
 def run(log: ChatLog, unjudged: str = "none", shuffle: int | None = None) -> dict[str, Account]:
     tables = log.tables(shuffle)
-    return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate({"unjudged": unjudged})), tables)
+    return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE | {"unjudged": unjudged})), tables)
 
 
 def candidates(log: ChatLog, unjudged: str = "none") -> list[dict[str, Any]]:
@@ -105,6 +105,39 @@ def test_ratings_are_put_on_one_scale(two_answers: ChatLog) -> None:
     assert sorted(vote["value"] for vote in row["votes"]) == [0.0, 0.4, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("value", "ends", "grade"),
+    [(5, (1, 5), 1.0), (1, (1, 5), 0.0), (1, (5, 1), 1.0), (4, (5, 1), 0.25), (0, (-3, 3), 0.5), (-3, (3, -3), 1.0), (0.2, (0, 1), 0.2)],
+)
+def test_a_rating_runs_from_the_worst_to_the_best_end_of_its_scale(
+    two_answers: ChatLog, value: float, ends: tuple[float, float], grade: float
+) -> None:
+    two_answers.act("rating", "c/a1", value, scale_min=ends[0], scale_max=ends[1])
+    (vote,) = candidates(two_answers)[0]["votes"]
+    assert (vote["value"], vote["scale_min"], vote["scale_max"], float(vote["raw"])) == (pytest.approx(grade), *ends, value)
+
+
+@pytest.mark.parametrize(("value", "ends", "grade"), [(1, (0, 1), 1.0), (0, (0, 1), -1.0), (1, (2, 1), 1.0), (-1, (None, None), -1.0)])
+def test_a_thumb_may_come_on_a_scale_of_two(two_answers: ChatLog, value: float, ends: tuple[Any, Any], grade: float) -> None:
+    two_answers.act("thumb", "c/a1", value, scale_min=ends[0], scale_max=ends[1])
+    assert [vote["value"] for vote in candidates(two_answers)[0]["votes"]] == [grade]
+
+
+def test_words_stay_beside_the_value(two_answers: ChatLog) -> None:
+    two_answers.act("rating", "c/a1", 3, label="Good", scale_min=0.0, scale_max=4.0)
+    (vote,) = candidates(two_answers)[0]["votes"]
+    assert (vote["raw"], vote["value"]) == ("Good", 0.75)
+
+
+def test_a_correction_is_kept_apart_from_an_edit(two_answers: ChatLog) -> None:
+    two_answers.act("edit", "c/a2", text="Thirteen minutes.", annotator="p", minute=1)
+    two_answers.act("correction", "c/a2", text="Fourteen minutes.", annotator="p", minute=2)
+    (row,) = candidates(two_answers)
+    assert sorted(vote["kind"] for vote in row["votes"]) == ["correction", "edit"], "neither supersedes the other"
+    assert sum(response["written_by"] == "person" for response in row["responses"]) == 2
+    assert row["evidence"] == "correction"
+
+
 def test_unrated_answer_has_no_score(two_answers: ChatLog) -> None:
     two_answers.act("thumb", "c/a1", 1)
     assert {response["score"] for response in candidates(two_answers)[0]["responses"]} == {None}
@@ -138,6 +171,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ranking": {"place": "c/a1", "value": 0, "group": "g"},
     "choice": {"place": "c", "value": 0, "better": "a1", "worse": "a2"},
     "edit": {"place": "c/a1", "text": "Eleven minutes."},
+    "correction": {"place": "c/a1", "text": "Eleven minutes."},
     "regenerate": {"place": "c", "better": "a2", "worse": "a1"},
 }
 
@@ -160,18 +194,29 @@ def test_each_kind_becomes_a_vote(two_answers: ChatLog, kind: str) -> None:
         ("not_used", {"kind": "report", "place": "c/a1"}),
         ("not_used", {"kind": "copy", "place": "c/nowhere"}),
         ("off_scale", {"kind": "thumb", "place": "c/a1", "value": 0}),
-        ("off_scale", {"kind": "thumb", "place": "c/a1"}),
+        ("off_scale", {"kind": "thumb", "place": "c/a1", "value": 0.5, "scale_min": 0.0, "scale_max": 1.0}),
+        ("no_value", {"kind": "thumb", "place": "c/a1"}),
+        ("no_value", {"kind": "rating", "place": "c/a1", "scale_max": None}),
+        ("no_value", {"kind": "choice", "place": "c", "better": "a1", "worse": "a2"}),
+        ("unknown_label", {"kind": "thumb", "place": "c/a1", "label": "sideways"}),
+        ("unknown_label", {"kind": "rating", "place": "c/a1", "label": "Splendid"}),
+        ("unknown_label", {"kind": "choice", "place": "c", "label": "left-ish", "better": "a1", "worse": "a2"}),
         ("off_scale", {"kind": "rating", "place": "c/a1", "value": 10}),
-        ("off_scale", {"kind": "rating", "place": "c/a1", "value": 3, "scale_max": None}),
-        ("off_scale", {"kind": "rating", "place": "c/a1", "value": 1, "scale_max": 1.0}),
+        ("off_scale", {"kind": "rating", "place": "c/a1", "value": 0.5, "scale_min": 5.0, "scale_max": 1.0}),
+        ("off_scale", {"kind": "rating", "place": "c/a1", "value": float("inf"), "scale_max": 5.0}),
+        ("no_scale", {"kind": "rating", "place": "c/a1", "value": 3, "scale_max": None}),
+        ("no_scale", {"kind": "rating", "place": "c/a1", "value": 1, "scale_max": 1.0}),
+        ("no_scale", {"kind": "rating", "place": "c/a1", "label": "Good", "scale_min": None, "scale_max": None}),
+        ("no_scale", {"kind": "rating", "place": "c/a1", "value": 1, "scale_max": float("inf")}),
+        ("off_scale", {"kind": "ranking", "place": "c/a1", "value": 4, "group": "g", "scale_min": 0.0, "scale_max": 3.0}),
         ("off_scale", {"kind": "ranking", "place": "c/a1", "value": 0.5, "group": "g"}),
         ("off_scale", {"kind": "choice", "place": "c", "value": 2, "better": "a1", "worse": "a2"}),
         ("no_such_turn", {"kind": "thumb", "place": "c/a9", "value": 1}),
-        ("no_such_turn", {"kind": "thumb", "place": "c", "value": 1}),
+        ("no_target", {"kind": "thumb", "place": "c", "value": 1}),
         ("no_such_turn", {"kind": "thumb", "place": "elsewhere/a1", "value": 1}),
         ("no_such_turn", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a9"}),
-        ("no_such_turn", {"kind": "choice", "place": "c", "value": 1, "better": "a1"}),
-        ("no_such_turn", {"kind": "edit", "place": "c", "text": "x"}),
+        ("no_target", {"kind": "choice", "place": "c", "value": 1, "better": "a1"}),
+        ("no_target", {"kind": "edit", "place": "c", "text": "x"}),
         ("not_an_answer", {"kind": "thumb", "place": "c/u0", "value": 1}),
         ("no_text", {"kind": "thumb", "place": "c/a5", "value": 1}),
         ("no_text", {"kind": "edit", "place": "c/a1", "text": " \n"}),
@@ -180,6 +225,10 @@ def test_each_kind_becomes_a_vote(two_answers: ChatLog, kind: str) -> None:
         ("no_prompt", {"kind": "thumb", "place": "c/a8", "value": 1}),
         ("different_prompts", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a4"}),
         ("different_prompts", {"kind": "regenerate", "place": "c", "better": "a4", "worse": "a1"}),
+        ("deleted_branch", {"kind": "thumb", "place": "c/a12", "value": 1}),
+        ("deleted_branch", {"kind": "thumb", "place": "c/a14", "value": 1}),
+        ("deleted_branch", {"kind": "correction", "place": "c/a14", "text": "Mend it."}),
+        ("no_change", {"kind": "correction", "place": "c/a1", "text": "twelve  minutes."}),
         ("no_change", {"kind": "edit", "place": "c/a1", "text": "twelve  minutes."}),
         ("same_answer", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a1"}),
         ("same_answer", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a10"}),
@@ -192,8 +241,14 @@ def test_an_act_that_is_no_vote_is_dropped_with_the_reason(two_answers: ChatLog,
     two_answers.say("c/u7", "So?", after="s7")
     two_answers.say("c/a8", "So.", after="u7")
     two_answers.say("c/a10", "twelve minutes. ", after="u0")
+    two_answers.say("c/a12", "To what?", after="gone")
+    two_answers.say("c/u13", "Go on.", after="a12")
+    two_answers.say("c/a14", "On it goes.", after="u13")
     name = two_answers.act(**act)
-    assert reasons(two_answers) == {name: reason}
+    account = run(two_answers)["feedback"]
+    assert (account.reasons, dropped(account)) == ({reason: 1}, {name: reason})
+    (row,) = account.dropped.select(["kind", "value", "label", "scale_min", "scale_max"]).to_pylist()
+    assert row == {key: two_answers.feedback[-1][key] for key in row}, "as it was given"
 
 
 def test_later_act_of_the_same_person_supersedes_the_earlier(two_answers: ChatLog) -> None:
@@ -278,7 +333,7 @@ def test_evidence_names_the_strongest_kind(two_answers: ChatLog) -> None:
 def test_missing_parent_breaks_the_path(two_answers: ChatLog) -> None:
     two_answers.turns = [row for row in two_answers.turns if row["turn_id"] != "a1"]
     name = two_answers.act("thumb", "c/a4", 1)
-    assert reasons(two_answers) == {name: "no_prompt"}
+    assert reasons(two_answers) == {name: "deleted_branch"}
 
 
 def test_empty_log_gives_empty_candidates() -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expectations import feedback as feedback_rules
 from tasks.core.raw import Unreadable
-from tasks.formats import FORMATS, recognise
+from tasks.evidence import acts
+from tasks.formats import FORMATS, feedback_lines, recognise
 from tasks.formats.columns import Gatherer
 from tasks.formats.facts import Message, moment
 from tasks.formats.loose import Place
@@ -20,7 +22,7 @@ from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "tests" / "examples"
 TURN = ("conversation_id", "turn_id", "parent_id", "role", "content", "model", "status")
-ACT = ("conversation_id", "kind", "turn_id", "value", "better", "worse", "text")
+ACT = ("conversation_id", "kind", "turn_id", "value", "better", "worse", "text", "label", "scale_min", "scale_max", "shown_first")
 
 
 def example(name: str) -> dict[str, Any]:
@@ -48,9 +50,9 @@ def test_a_record_is_recognised_by_its_own_format_only(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_example_reads_as_written_beside_it(name: str) -> None:
     expected = example(name)
-    turns, acts, _ = gather(name, *expected["records"])
+    turns, said, _ = gather(name, *expected["records"])
     assert sorted(([row[key] for key in TURN] for row in turns), key=str) == expected["turns"]
-    assert sorted(([row[key] for key in ACT] for row in acts), key=str) == expected["feedback"]
+    assert sorted(([row[key] for key in ACT] for row in said), key=str) == expected["feedback"]
     assert all(row["parent_id"] is None or row["position"] > 0 for row in turns)
 
 
@@ -87,11 +89,11 @@ def test_no_damage_to_a_record_makes_a_reader_crash(name: str, data: st.DataObje
     if known is None:
         return
     try:
-        turns, acts, _ = gather(known, record)
+        turns, said, _ = gather(known, record)
     except Unreadable:
         return
     assert all(isinstance(row["content"], str) and row["turn_id"] for row in turns)
-    assert all(row["kind"] and len(row["feedback_id"]) == 16 for row in acts)
+    assert all(row["kind"] and len(row["feedback_id"]) == 16 for row in said)
 
 
 def two(chosen: str, rejected: str) -> dict[str, str]:
@@ -112,14 +114,6 @@ UNREADABLE = [
     ("jsonl", {"id": "c", "messages": [{"id": "a", **LINES[0]}, {"id": "a", **LINES[0]}]}, "duplicate_id"),
     ("jsonl", {"id": "c", "messages": [{"id": "a", "parent_id": "b", **LINES[0]}, {"id": "b", "parent_id": "a", **LINES[0]}]}, "cycle"),
     ("jsonl", {"conversation_id": "c", "kind": "applause", "message_index": 1}, "unknown_kind"),
-    ("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1}, "no_target"),
-    ("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1, "message_index": -1}, "no_target"),
-    ("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 0, "message_index": 1}, "no_value"),
-    ("jsonl", {"conversation_id": "c", "kind": "rating", "value": "N/A", "message_index": 1}, "no_value"),
-    ("jsonl", {"conversation_id": "c", "kind": "rating", "value": 6, "message_index": 1}, "value_off_scale"),
-    ("jsonl", {"conversation_id": "c", "kind": "rating", "value": 6, "message_index": 1, "scale": [10, 1]}, "bad_scale"),
-    ("jsonl", {"conversation_id": "c", "kind": "choice", "better": "a", "worse": "a"}, "same_turn"),
-    ("jsonl", {"conversation_id": "c", "kind": "edit", "message_index": 1}, "no_text"),
     ("jsonl", {"conversation_id": "c", "kind": "copy", "message_index": 1, "annotator_kind": "cat"}, "unknown_annotator"),
     ("openwebui", {"id": "c", "user_id": "shared-1", "chat": {"history": {}}}, "shared_copy"),
     ("openwebui", {"id": "c", "meta": {"internal": True}, "chat": {"history": {}}}, "internal_chat"),
@@ -127,12 +121,11 @@ UNREADABLE = [
     ("openwebui", {"type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c"}}, "no_target"),
     ("arena", {"tstamp": 1, "type": "share", "states": []}, "not_a_vote"),
     ("arena", {"tstamp": 1, "type": "leftvote", "states": []}, "no_states"),
-    ("arena", {"winner": "model_c", "conversation_a": LINES, "conversation_b": LINES}, "unknown_winner"),
-    ("oasst", {"message_tree_id": "t", "prompt": {"message_id": "t", "text": "x", "role": "prompter", "deleted": True}}, "deleted"),
+    ("oasst", {"message_tree_id": "t", "prompt": {"message_id": "t", "role": "prompter", "review_result": False}}, "failed_review"),
     ("sharegpt", {"conversations": [{"from": "human", "value": "x"}, 3]}, "no_messages"),
     ("openai", {"messages": [3]}, "bad_message"),
     ("chatgpt", {"title": "x", "create_time": 1, "current_node": "n", "mapping": None}, "no_messages"),
-    ("chatgpt", {"conversation_id": "c", "message_id": "m", "rating": "so so"}, "no_value"),
+    ("chatgpt", {"conversation_id": None, "message_id": "m", "rating": "thumbsUp"}, "no_id"),
     ("librechat", {"conversationId": "c", "messages": []}, "no_messages"),
 ]
 
@@ -143,6 +136,113 @@ def test_what_cannot_be_read_says_why(name: str, record: dict[str, Any], reason:
     with pytest.raises(Unreadable) as error:
         gather(name, record)
     assert error.value.fault.reason == reason
+
+
+WORDS = ["Poor", "Not Good", "Good"]
+SAID: list[tuple[dict[str, Any], tuple[Any, ...]]] = [  # what a line of feedback says: value, scale and label
+    ({"kind": "thumb", "value": 1}, (1.0, -1.0, 1.0, None)),
+    ({"kind": "thumbs", "value": "Thumbs_Down"}, (-1.0, -1.0, 1.0, "Thumbs_Down")),
+    ({"kind": "thumb", "value": False}, (-1.0, -1.0, 1.0, "false")),
+    ({"kind": "thumb", "value": 0, "scale": [0, 1]}, (0.0, 0.0, 1.0, None)),
+    ({"kind": "thumb", "value": 0}, (0.0, -1.0, 1.0, None)),
+    ({"kind": "thumb", "value": "sideways"}, (None, -1.0, 1.0, "sideways")),
+    ({"kind": "thumb"}, (None, -1.0, 1.0, None)),
+    ({"kind": "rating", "value": 4}, (4.0, 1.0, 5.0, None)),
+    ({"kind": "rating", "value": 10}, (10.0, 1.0, 5.0, None)),
+    ({"kind": "rating", "value": "4"}, (4.0, 1.0, 5.0, None)),
+    ({"kind": "rating", "value": 1, "scale": [5, 1]}, (1.0, 5.0, 1.0, None)),
+    ({"kind": "rating", "value": -2, "scale": [-3, 3]}, (-2.0, -3.0, 3.0, None)),
+    ({"kind": "rating", "value": 4, "scale": "stars"}, (4.0, None, None, None)),
+    ({"kind": "rating", "value": 4, "scale": [1, 2, 3, 4]}, (4.0, None, None, None)),
+    ({"kind": "rating", "value": "Not good", "scale": WORDS}, (1.0, 0.0, 2.0, "Not good")),
+    ({"kind": "rating", "value": "Splendid", "scale": WORDS}, (None, 0.0, 2.0, "Splendid")),
+    ({"kind": "rating", "value": 2, "scale": WORDS}, (None, 0.0, 2.0, "2")),
+    ({"kind": "rating", "value": "", "scale": WORDS}, (None, 0.0, 2.0, None)),
+    ({"kind": "rating", "value": "Good"}, (None, None, None, "Good")),
+    ({"kind": "rating", "value": "Good", "scale": ["Good", "good"]}, (None, None, None, "Good")),
+    ({"kind": "rating", "value": "N/A", "scale": [1, 5]}, (None, 1.0, 5.0, "N/A")),
+    ({"kind": "ranking", "value": 2, "scale": [3, 0]}, (2.0, 3.0, 0.0, None)),
+    ({"kind": "ranking", "value": -1}, (-1.0, None, None, None)),
+    ({"kind": "choice"}, (1.0, None, None, None)),
+    ({"kind": "choice", "value": 0}, (0.0, None, None, None)),
+    ({"kind": "choice", "value": "both bad"}, (-1.0, None, None, "both bad")),
+    ({"kind": "choice", "value": "left"}, (None, None, None, "left")),
+    ({"kind": "correction", "text": "So."}, (None, None, None, None)),
+    ({"kind": "share"}, (None, None, None, None)),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), SAID)
+def test_a_line_of_feedback_keeps_its_words_its_value_and_its_scale(line: dict[str, Any], said: tuple[Any, ...]) -> None:
+    _, (act,), notes = gather("jsonl", {"conversation_id": "c", "message_index": 1, "better": "a", "worse": "b", **line})
+    assert tuple(act[name] for name in ("value", "scale_min", "scale_max", "label")) == said
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    "target", [{}, {"message_index": -1}, {"message_index": True}, {"message_index": 10**9}, {"message_id": ""}, {"message_id": [3]}]
+)
+def test_a_line_that_names_no_message_is_still_an_act(target: dict[str, Any]) -> None:
+    _, (act,), _ = gather("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1, **target})
+    assert act["turn_id"] is None
+
+
+def test_a_choice_says_which_answer_was_shown_first() -> None:
+    line = {"conversation_id": "c", "kind": "choice", "better": "a", "worse": "b"}
+    shown = [gather("jsonl", line | more)[1][0]["shown_first"] for more in ({}, {"shown_first": "b"}, {"first": "a"})]
+    assert shown == [None, "b", "a"]
+
+
+CORRUPT: list[tuple[str, dict[str, Any], str, str | None]] = [  # values that no reader knows: the act stays, with its words
+    ("chatgpt", {"conversation_id": "c", "message_id": "m", "rating": "so so"}, "thumb", "so so"),
+    ("librechat", {"conversationId": "c", "messageId": "m", "isCreatedByUser": False, "feedback": {"rating": "meh"}}, "thumb", "meh"),
+    ("openwebui", {"type": "rating", "data": {"rating": "fine"}, "meta": {"chat_id": "c", "message_id": "m"}}, "thumb", "fine"),
+    ("openwebui", {"type": "rating", "data": {"details": {"rating": "ten"}}, "meta": {"chat_id": "c", "message_id": "m"}}, "rating", "ten"),
+    ("arena", {"winner": "model_c", "conversation_a": ["x"], "conversation_b": ["y"]}, "choice", "model_c"),
+]
+
+
+@pytest.mark.parametrize(("name", "record", "kind", "label"), CORRUPT)
+def test_an_act_whose_value_no_reader_knows_keeps_its_words(name: str, record: dict[str, Any], kind: str, label: str) -> None:
+    for side in ("conversation_a", "conversation_b"):
+        if side in record:
+            record = record | {side: [*LINES, {"role": "assistant", "content": record[side][0]}]}
+    _, (act,), _ = gather(name, record)
+    assert (act["kind"], act["value"], act["label"]) == (kind, None, label)
+
+
+def test_readers_and_rules_know_the_same_kinds() -> None:
+    read = set(feedback_lines.NAMES)
+    assert read == set(feedback_rules.KINDS)
+    assert read <= {*acts.KINDS, *acts.SILENT}
+
+
+@pytest.mark.parametrize(("winner", "value", "better"), [("model_a", 1.0, "a"), ("model_b", 1.0, "b"), ("tie", 0.0, "a")])
+def test_the_answer_of_model_a_stood_left(winner: str, value: float, better: str) -> None:
+    sides = {f"conversation_{side}": [*LINES, {"role": "assistant", "content": side}] for side in "ab"}
+    _, (act,), _ = gather("arena", {"winner": winner, **sides})
+    assert (act["value"], act["better"][0], act["shown_first"][0], act["label"]) == (value, better, "a", winner)
+
+
+def test_preference_lines_do_not_say_what_was_shown_first() -> None:
+    said = {"input": {"messages": LINES}}
+    line = said | {f"{side}_output": [{"role": "assistant", "content": side}] for side in ("preferred", "non_preferred")}
+    for name, record in (("hh", two(" a", " b")), ("openai", line)):
+        assert [act["shown_first"] for act in gather(name, record)[1]] == [None]
+
+
+def test_a_deleted_message_of_a_tree_stays_without_its_text_and_notes_tell_of_emojis_on_questions() -> None:
+    answer = {"message_id": "a", "text": "secret", "role": "assistant", "deleted": True, "emojis": {"+1": 1, "red_flag": 1}}
+    below = {"message_id": "b", "text": "And?", "role": "prompter", "emojis": {"-1": 2}}
+    tree = {"message_id": "t", "text": "Hi", "role": "prompter", "replies": [answer | {"replies": [below]}]}
+    turns, said, notes = gather("oasst", {"message_tree_id": "t", "prompt": tree})
+    assert [(turn["turn_id"], turn["content"], turn["status"]) for turn in turns] == [
+        ("t", "Hi", ""),
+        ("a", "", "deleted"),
+        ("b", "And?", ""),
+    ]
+    assert sorted((act["kind"], act["turn_id"], act["label"]) for act in said) == [("report", "a", "red_flag"), ("thumb", "a", "+1")]
+    assert notes == ["not_an_answer"]
 
 
 @pytest.mark.parametrize(
@@ -181,8 +281,8 @@ def test_a_feedback_row_and_the_note_on_the_message_are_one_act() -> None:
         "snapshot": None,
         "created_at": 1760000030,
     }
-    _, acts, _ = gather("openwebui", chat, row)
-    assert len({act["feedback_id"] for act in acts if act["kind"] == "thumb" and act["turn_id"] == "a2"}) == 1
+    _, said, _ = gather("openwebui", chat, row)
+    assert len({act["feedback_id"] for act in said if act["kind"] == "thumb" and act["turn_id"] == "a2"}) == 1
 
 
 @pytest.mark.parametrize(
@@ -198,26 +298,26 @@ def test_only_a_rewritten_answer_counts_as_an_edit(before: str, after: str, is_e
         "q": {"role": "user", "content": "?", "parentId": None},
         "a": {"role": "assistant", "content": after, "originalContent": before, "parentId": "q"},
     }
-    turns, acts, _ = gather("openwebui", {"id": "c", "chat": {"history": {"messages": nodes}}})
-    assert [act["text"] for act in acts if act["kind"] == "edit"] == ([after] if is_edit else [])
+    turns, said, _ = gather("openwebui", {"id": "c", "chat": {"history": {"messages": nodes}}})
+    assert [act["text"] for act in said if act["kind"] == "edit"] == ([after] if is_edit else [])
     assert next(turn["content"] for turn in turns if turn["turn_id"] == "a") == (before if is_edit else after)
 
 
 def test_the_answer_on_the_active_path_is_the_one_that_was_kept() -> None:
     chat = copy.deepcopy(example("openwebui")["records"][0])
     chat["current_message_id"] = chat["chat"]["history"]["currentId"] = "a1"
-    _, acts, _ = gather("openwebui", chat)
-    assert [(act["better"], act["worse"]) for act in acts if act["kind"] == "regenerate"] == [("a1", "a2")]
+    _, said, _ = gather("openwebui", chat)
+    assert [(act["better"], act["worse"]) for act in said if act["kind"] == "regenerate"] == [("a1", "a2")]
     chat["chat"]["history"]["messages"]["a2"]["modelIdx"] = 1  # two models answered side by side: nobody rolled again
-    _, acts, _ = gather("openwebui", chat)
-    assert [act for act in acts if act["kind"] == "regenerate"] == []
+    _, said, _ = gather("openwebui", chat)
+    assert [act for act in said if act["kind"] == "regenerate"] == []
 
 
 def test_a_battle_with_two_histories_keeps_its_turns_but_gives_no_choice() -> None:
     longer = [{"role": role, "content": text} for role, text in (("user", "1"), ("assistant", "x"), ("user", "2"), ("assistant", "y"))]
     other = [longer[0], {"role": "assistant", "content": "z"}, *longer[2:]]
-    turns, acts, notes = gather("arena", {"winner": "model_a", "conversation_a": longer, "conversation_b": other})
-    assert (len(turns), acts, notes) == (7, [], ["histories_differ"])
+    turns, said, notes = gather("arena", {"winner": "model_a", "conversation_a": longer, "conversation_b": other})
+    assert (len(turns), said, notes) == (7, [], ["histories_differ"])
 
 
 def test_flat_messages_find_their_tree_in_any_order_and_orphans_are_noted() -> None:

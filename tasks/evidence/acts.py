@@ -5,8 +5,13 @@ the first of these reasons that holds:
 
     unknown_kind     a kind that is not in KINDS nor in SILENT
     not_used         a kind that says nothing of preference (SILENT): a copied or shared answer, a report
+    no_value         a kind that needs a value has none
+    no_scale         a rating whose scale is not known: no ends, or ends that are equal
+    unknown_label    the value came in words that the kind, or its scale, does not know
     off_scale        a value that the kind, or the scale it came with, does not know
-    no_such_turn     it names no turn, or one that its conversation does not have
+    no_target        it names no turn, or one where two are needed
+    no_such_turn     its conversation does not have the turn named
+    deleted_branch   the turn is there, but not all turns from the root to it are
     not_an_answer    the turn named is not an assistant's
     no_text          an answer, or an edit, without a text
     no_prompt        the answer has no usable prompt (see `trees.answers_of`)
@@ -32,8 +37,19 @@ from tasks.evidence import identity
 from tasks.evidence.lists import Column, Mask, absent, flat, only, struct
 
 JUDGE, COMPARE, REWRITE = "judge", "compare", "rewrite"  # names an answer; names two; names one and gives the other
-KINDS = {"edit": REWRITE, "choice": COMPARE, "ranking": JUDGE, "rating": JUDGE, "thumb": JUDGE, "regenerate": COMPARE}  # strongest first
+KINDS = {  # strongest first
+    "correction": REWRITE,
+    "edit": REWRITE,
+    "choice": COMPARE,
+    "ranking": JUDGE,
+    "rating": JUDGE,
+    "thumb": JUDGE,
+    "regenerate": COMPARE,
+}
+VALUED = ("choice", "ranking", "rating", "thumb")  # kinds that need a value; what the value of another kind says is not known
+REWRITES = tuple(name for name, way in KINDS.items() if way == REWRITE)
 SILENT = ("comment", "copy", "report", "share")  # a report is about harm or law as often as about quality: not mixed with thumbs
+SLOTS = ("turn_id", "better", "worse")  # columns that name turns
 
 VERDICT = pa.struct(
     [("fault", TEXT), ("prompt_id", TEXT), ("response_id", TEXT), ("grade", pa.float64()), ("better_id", TEXT), ("worse_id", TEXT)]
@@ -42,7 +58,7 @@ VERDICT = pa.struct(
 
 def named_turns(feedback: daft.DataFrame) -> daft.DataFrame:
     """One row a conversation: the turns that its feedback names."""
-    slots = [feedback.select("conversation_id", col(slot).alias("judged")) for slot in ("turn_id", "better", "worse")]
+    slots = [feedback.select("conversation_id", col(slot).alias("judged")) for slot in SLOTS]
     named = slots[0].concat(slots[1]).concat(slots[2]).where(col("judged").not_null())
     return named.groupby("conversation_id").agg(col("judged").list_agg_distinct())
 
@@ -50,16 +66,17 @@ def named_turns(feedback: daft.DataFrame) -> daft.DataFrame:
 def judge(feedback: daft.DataFrame, judged: daft.DataFrame) -> daft.DataFrame:
     """Feedback with the columns of VERDICT; `judged` says what each named turn is (JUDGED, and its conversation)."""
     acts = feedback
-    for slot in ("turn_id", "better", "worse"):
+    for slot in SLOTS:
         what = judged.select("conversation_id", col("turn_id").alias(slot), *(col(name).alias(f"{slot}_{name}") for name in FACTS))
         acts = acts.join(what, on=["conversation_id", slot], how="left")
-    facts = [col(f"{slot}_{name}") for slot in ("turn_id", "better", "worse") for name in FACTS]
-    said = [col(name) for name in ("kind", "value", "scale_min", "scale_max", "text", "turn_id", "better", "worse")]
+    facts = [col(f"{slot}_{name}") for slot in SLOTS for name in FACTS]
+    said = [col(name) for name in ("kind", "value", "scale_min", "scale_max", "label", "text", *SLOTS)]
     return acts.select(*feedback.column_names, decide(*said, *facts).unnest())
 
 
 BAR = pa.scalar("|", TEXT)
 FACTS = ("fault", "prompt_id", "response_id")
+TURN_FAULTS = ("no_such_turn", "deleted_branch", "not_an_answer", "no_text", "no_prompt")  # first ones first
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,7 @@ class Named:
 @engine.batch(VERDICT)
 def decide(*columns: daft.Series) -> pa.Array:
     """The verdict on each act, in the order of columns that `judge` gives."""
-    kind, value, low, high, text, *rest = [objects(column) for column in columns]
+    kind, value, low, high, label, text, *rest = [objects(column) for column in columns]
     one, better, worse = (Named.of(rest[slot], *rest[3 + 3 * slot : 6 + 3 * slot]) for slot in range(3))
     way = np.array([KINDS.get(name, "") for name in kind], object)
     rewrite, two = way == REWRITE, way != JUDGE
@@ -98,9 +115,10 @@ def decide(*columns: daft.Series) -> pa.Array:
     fault = first_fault(
         ("not_used", np.isin(kind, SILENT)),
         ("unknown_kind", way == ""),
+        *unsaid(kind, numbers(value), label, numbers(high) - numbers(low)),
         ("off_scale", np.isnan(grade)),
-        ("no_such_turn", absent(base.turn) | (two & absent(better.turn) & ~typed)),
-        *((why, (base.fault == why) | (two & (better.fault == why))) for why in ("no_such_turn", "not_an_answer", "no_text", "no_prompt")),
+        ("no_target", absent(base.turn) | (two & absent(better.turn) & ~typed)),
+        *((why, (base.fault == why) | (two & (better.fault == why))) for why in TURN_FAULTS),
         ("different_prompts", two & (better.prompt != base.prompt)),
         ("no_change", rewrite & (better.response == base.response)),
         ("same_answer", two & (better.response == base.response)),
@@ -128,14 +146,23 @@ def first_fault(*reasons: tuple[str, Column]) -> Column:
     return fault
 
 
-def grades(kind: Column, value: Column, low: Column, high: Column) -> Column:
-    """Values in the units of VOTE.value; NaN where the value is off its scale."""
+def unsaid(kind: Column, value: Column, label: Column, reach: Column) -> tuple[tuple[str, Mask], ...]:
+    """Why an act's value cannot be read at all: what is missing is not put in. `reach` is the best value less the worst."""
+    needed, missing, worded = np.isin(kind, VALUED), np.isnan(value), ~absent(label)
+    no_scale = (kind == "rating") & ~(np.isfinite(reach) & (reach != 0))
+    return ("no_value", needed & missing & ~worded), ("no_scale", no_scale), ("unknown_label", needed & missing)
+
+
+def grades(kind: Column, value: Column, worst: Column, best: Column) -> Column:
+    """Values in the units of VOTE.value; NaN where the value is off its scale. Where 1 is best, `worst` is the greater end."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        rating = np.where((high > low) & (value >= low) & (value <= high), (value - low) / (high - low), np.nan)
-        rank = np.where((value >= 0) & (np.floor(value) == value) & np.isfinite(value), value, np.nan)
-    one_of = {"thumb": (-1.0, 1.0), "choice": (-1.0, 0.0, 1.0)}
-    cases = [(kind == name, np.where(np.isin(value, allowed), value, np.nan)) for name, allowed in one_of.items()]
-    cases += [(kind == "rating", rating), (kind == "ranking", rank)]
+        inside = ~((value < np.fmin(worst, best)) | (value > np.fmax(worst, best))) & np.isfinite(value)
+        rating = np.where(inside & (best != worst), (value - worst) / (best - worst), np.nan)
+        rank = np.where(inside & (value >= 0) & (np.floor(value) == value), value, np.nan)
+    up, down = np.where(np.isnan(best), 1.0, best), np.where(np.isnan(worst), -1.0, worst)
+    thumb = np.select([up == down, value == up, value == down], [np.nan, 1.0, -1.0], np.nan)
+    choice = np.where(np.isin(value, (-1.0, 0.0, 1.0)), value, np.nan)
+    cases = [(kind == "thumb", thumb), (kind == "choice", choice), (kind == "rating", rating), (kind == "ranking", rank)]
     return np.asarray(np.select([case for case, _ in cases], [grade for _, grade in cases], 1.0))
 
 
@@ -169,7 +196,7 @@ def about(*columns: daft.Series) -> pa.Array:
     """What an act is about: acts with one value here are by one person, of one kind, on one thing."""
     act, fault, kind, person, group, response, better, worse = [column.to_arrow() for column in columns]
     pair = pc.binary_join_element_wise(pc.min_element_wise(better, worse), pc.max_element_wise(better, worse), BAR)
-    thing = pc.if_else(pc.equal(kind, "edit"), worse, pc.coalesce(response, pair))
+    thing = pc.if_else(pc.is_in(kind, pa.array(REWRITES, TEXT)), worse, pc.coalesce(response, pair))
     # nobody in particular: each act stands alone, but one ranking cannot place an answer twice
     who = pc.coalesce(person, pc.if_else(pc.equal(kind, "ranking"), group, pa.scalar(None, TEXT)))
     key = pc.binary_join_element_wise(kind, who, thing, BAR)

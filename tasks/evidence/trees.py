@@ -42,78 +42,24 @@ READ = pa.struct([(n, pa.large_list(t)) for n, t in (("places", PLACE), ("answer
 COLUMNS = ("turn_id", "parent_id", "position", "role", "content", "model", "user_id", "language", "topic", "source", "origin")
 
 
-@dataclass(frozen=True)
-class Forest:
-    """The trees of one batch of conversations, flat: one row a turn, in order of conversation and depth."""
+def reader(unjudged: str, settings: signals.Settings) -> Callable[..., daft.Expression]:
+    """An expression that reads the trees: of the turn ids that feedback names, the conversation's id, and lists in the order of COLUMNS."""
 
-    turns: pa.Table
-    tree: Rows  # number of the conversation
-    trees: int
-    parent: Rows  # row of the parent, -1 at a root, -2 where the parent is missing
-    level: Rows
-    role: Rows  # index into ROLES; -1: another
+    @engine.batch(READ)
+    def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array:
+        forest = plant(names.to_arrow(), [column.to_arrow() for column in columns])
+        return harvest(forest, judged.to_arrow(), unjudged, settings)
 
-    def ancestors(self, marked: Mask) -> Mask:
-        """The marked rows and all rows above them."""
-        found = marked.copy()
-        for rows in reversed(self.levels()):
-            below = rows[found[rows] & (self.parent[rows] >= 0)]
-            found[self.parent[below]] = True
-        return found
-
-    def levels(self) -> list[Rows]:
-        """Rows of each depth, from the roots down."""
-        order = np.argsort(self.level, kind="stable")
-        cuts = np.flatnonzero(np.diff(self.level[order])) + 1
-        return list(np.split(order, cuts)) if len(order) else []
+    return read
 
 
-@engine.batch(READ)
-def read(judged: daft.Series, unjudged: str, *columns: daft.Series) -> pa.Array:
-    """Read the trees; `columns` are lists in the order of COLUMNS, `judged` the turn ids that feedback names."""
-    forest = plant([column.to_arrow() for column in columns])
-    return harvest(forest, judged.to_arrow(), unjudged)
-
-
-def plant(columns: list[pa.Array]) -> Forest:
-    """Flatten the lists, sort the turns, and find each turn's parent."""
-    lengths = pc.list_value_length(columns[0]).to_numpy(zero_copy_only=False).astype(np.int64)
-    tree = np.repeat(np.arange(len(lengths)), lengths)
-    turns = pa.table([pc.list_flatten(column) for column in columns], names=list(COLUMNS))
-    position = turns["position"].to_numpy().astype(np.int64)
-    codes, parents = turn_codes(turns["turn_id"].combine_chunks(), turns["parent_id"].combine_chunks())
-    order = np.lexsort((codes, position, tree))
-    turns, tree, position, codes, parents = turns.take(pa.array(order)), tree[order], position[order], codes[order], parents[order]
-    width = int(codes.max(initial=-1)) + 1
-    parent = np.where(parents == -1, -1, look_up(tree * width + codes, tree * width + parents))
-    parent = np.where(parents == -2, -2, parent)
-    parent = np.where((parent >= 0) & (position[np.maximum(parent, 0)] >= position), -2, parent)  # a parent stands above its child
-    role = pc.fill_null(pc.index_in(turns["role"], ROLES), -1).to_numpy().astype(np.int64)
-    return Forest(turns, tree, len(lengths), parent, position, role)
-
-
-def turn_codes(ids: pa.Array, parents: pa.Array) -> tuple[Rows, Rows]:
-    """Numbers for turn ids, in the ids' own order; parents: -1 none, -2 no such id."""
-    known = pc.unique(ids)
-    known = known.take(pc.sort_indices(known))
-    codes = pc.index_in(ids, known).to_numpy(zero_copy_only=False).astype(np.int64)
-    above = pc.fill_null(pc.index_in(parents, known), -2).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, np.where(pc.is_null(parents).to_numpy(zero_copy_only=False), -1, above)
-
-
-def look_up(keys: Rows, wanted: Rows) -> Rows:
-    """Row of each wanted key, -2 where there is none."""
-    if not len(keys):
-        return np.full(len(wanted), -2)
-    order = np.argsort(keys, kind="stable")
-    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    return np.where(keys[order][place] == wanted, order[place], -2)
-
-
-def blank(forest: Forest) -> Mask:
-    """Turns without a text."""
-    texts = pc.utf8_trim_whitespace(pc.fill_null(forest.turns["content"], ""))
-    return np.asarray(pc.equal(texts, "").to_numpy())
+def cut_off(forest: Forest) -> Mask:
+    """Turns whose way up does not end at a root: one above them is missing."""
+    cut = forest.parent == -2
+    for rows in forest.levels():
+        below = rows[forest.parent[rows] >= 0]
+        cut[below] |= cut[forest.parent[below]]
+    return cut
 
 
 def answers_of(forest: Forest) -> tuple[Mask, Mask]:
@@ -162,13 +108,6 @@ def harvest(forest: Forest, judged: pa.Array, unjudged: str) -> pa.Array:
         nest(forest.tree, forest.trees, struct(FATE, forest.turns["turn_id"], fates)),
     ]
     return pa.StructArray.from_arrays(lists, fields=list(READ))
-
-
-def find_turns(forest: Forest, tree: Rows, ids: pa.Array) -> Rows:
-    """Row of each turn id in its conversation, -2 where there is none."""
-    codes, wanted = turn_codes(forest.turns["turn_id"].combine_chunks(), ids)
-    width = int(codes.max(initial=-1)) + 1
-    return np.where(wanted < 0, -2, look_up(forest.tree * width + codes, tree * width + wanted))
 
 
 def name_prompts(forest: Forest, above: Mask, in_use: Mask) -> dict[int, str]:
@@ -235,6 +174,7 @@ def verdicts(
     found, at = rows >= 0, np.maximum(rows, 0)
     fault = np.where(blank(forest)[at], "no_text", "no_prompt").astype(object)
     fault[forest.role[at] != ASSISTANT] = "not_an_answer"
+    fault[cut_off(forest)[at]] = "deleted_branch"
     fault[~found] = "no_such_turn"
     fault[found & answer[at]] = None
     good = [int(row) if why is None else -1 for row, why in zip(rows.tolist(), fault.tolist(), strict=True)]

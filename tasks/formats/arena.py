@@ -2,6 +2,7 @@
 
 A battle is a tree with two branches and a choice; where the two histories differ before the last answer, the vote
 compares no two answers to one prompt, and only the turns stay (note `histories_differ`). The voter's address is hashed.
+The answer of `model_a`, or of the first state, stood left.
 """
 
 from __future__ import annotations
@@ -46,8 +47,16 @@ def _battle(record: dict[str, Any], winner: str) -> Facts:
     left, right = (_line(state) for state in states)
     ids = [name_of(dictionary(state).get("conv_id")) for state in states]
     name = f"{ids[0]}+{ids[1]}" if all(ids) else None
-    facts = two_answers(left, right, winner, (_model(record, 0, states[0]), _model(record, 1, states[1])), name)
+    models = (_model(record, 0, states[0]), _model(record, 1, states[1]))
+    facts = _shown(two_answers(left, right, winner, models, name, name_of(record.get("type"))))
     return _signed(facts, name_of(record.get("ip")), moment(record.get("tstamp")))
+
+
+def _shown(facts: Facts) -> Facts:
+    """The same facts, the first branch marked as the one shown first."""
+    for act in facts.acts:
+        act.shown_first = min(str(act.better), str(act.worse))  # the branches' turns begin with their side, a or b
+    return facts
 
 
 def _single(record: dict[str, Any], kind: str | None, value: float | None) -> Facts:
@@ -58,7 +67,7 @@ def _single(record: dict[str, Any], kind: str | None, value: float | None) -> Fa
     facts = Facts([Conversation(name, chain(line, model))])
     if kind and line[-1][0] == "assistant":
         scale = (-1.0, 1.0) if kind == "thumb" else None
-        facts.acts.append(Act(name, kind, turn=len(line) - 1, value=value, scale=scale))
+        facts.acts.append(Act(name, kind, turn=len(line) - 1, value=value, scale=scale, label=name_of(record.get("type"))))
     return _signed(facts, name_of(record.get("ip")), moment(record.get("tstamp")))
 
 
@@ -93,11 +102,10 @@ def _model(record: dict[str, Any], side: int, state: object) -> str | None:
 
 def _released(record: dict[str, Any]) -> Facts:
     winner = record.get("winner")
-    if not isinstance(winner, str) or winner not in WINNERS:
-        raise Unreadable("unknown_winner", "expected one of " + ", ".join(WINNERS))
     left, right = (_messages(record[side]) for side in ("conversation_a", "conversation_b"))
     models = (name_of(record.get("model_a")), name_of(record.get("model_b")))
-    facts = two_answers(left, right, WINNERS[winner], models, name_of(record.get("question_id", record.get("id"))))
+    native_id, label = name_of(record.get("question_id", record.get("id"))), name_of(winner)
+    facts = _shown(two_answers(left, right, WINNERS.get(label or ""), models, native_id, label))
     judge = record.get("judge", record.get("evaluation_session_id"))
     kind = "model" if isinstance(judge, list) or str(judge).lower().startswith(("gpt", "claude")) else "person"
     who = name_of(judge[0]) if isinstance(judge, list) and judge else name_of(judge)

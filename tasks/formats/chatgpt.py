@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of
+from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of, word_of
 
 RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
 SHOWN = frozenset({"user", "assistant"})
@@ -81,10 +81,11 @@ def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
 def _feedback(record: dict[str, Any]) -> Facts:
     conversation = name_of(record.get("conversation_id"))
     turn = name_of(record.get("message_id")) or name_of(record.get("id"))
-    value = RATINGS.get(str(record.get("rating")).lower().replace("_", ""))
-    if conversation is None or turn is None or value is None:
-        raise Unreadable("no_value", "expected conversation_id, message_id and a rating thumbsUp or thumbsDown")
-    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), annotator=name_of(record.get("user_id")))
+    label = name_of(record.get("rating"))
+    if conversation is None:
+        raise Unreadable("no_id", "expected conversation_id")
+    value = None if label is None else RATINGS.get(word_of(label))
+    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(record.get("user_id")))
     act.text, act.created_at, act.native_id = _comment(record), moment(record.get("create_time")), f"{conversation}/{turn}"
     return Facts(acts=[act])
 

@@ -206,7 +206,8 @@ class Gatherer:
         if act.native_id is not None:
             feedback_id = stable_id(source, act.native_id)
         else:
-            said = (name, turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at)
+            words = () if act.value is not None or act.label is None else (act.label,)
+            said = (name, turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at, *words)
             feedback_id = stable_id(source, *map(repr, said))
         return (
             feedback_id,

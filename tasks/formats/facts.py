@@ -50,7 +50,7 @@ class Message:
     content: str
     model: str | None = None
     created_at: int | None = None  # microseconds since 1970, UTC
-    status: str = ""
+    status: str = ""  # "" complete, "unfinished", "error", "deleted"
     user: str | None = None  # who chats, when the log says it of each message
     preferred: bool = False  # the text that a vote was about: wins over later versions of the same message
 
@@ -74,7 +74,7 @@ class Act:
     kind: str
     turn: str | int | None = None
     value: float | None = None
-    scale: tuple[float, float] | None = None
+    scale: tuple[float, float] | None = None  # the worst value and the best one
     label: str | None = None  # the value in words, where the log gave words
     better: str | int | None = None
     worse: str | int | None = None
@@ -174,6 +174,11 @@ def name_of(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return None
+
+
+def word_of(label: str) -> str:
+    """A label as readers compare it: without case, spaces, hyphens and underscores."""
+    return "".join(sign for sign in label.casefold() if sign not in " -_\t")
 
 
 def number_of(value: object) -> float | None:

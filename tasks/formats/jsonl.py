@@ -4,9 +4,18 @@ Conversation: `id`, `messages` of `role`, `content` and perhaps `id`, `parent_id
 `user_id`, `topic`, `model`, `created_at`. A message without `parent_id` follows the one before it; regenerated
 answers name the same parent.
 
-Feedback: `conversation_id`, `kind` (thumb, rating, choice, ranking, edit, regenerate, report, copy), and by kind `message_id` or
-`message_index`, `value`, `scale` ([min, max]; a rating without one came on 1 to 5), `better`, `worse`, `group`, `text`; perhaps
-`id`, `user_id`, `annotator_kind` ("person" or "model"), `created_at`.
+Feedback: `conversation_id`, `kind`, and by kind `message_id` or `message_index` (from 0), `better`, `worse`, `value`, `scale`,
+`group`, `text`; perhaps `id`, `user_id`, `annotator_kind` ("person" or "model"), `created_at`. By kind:
+
+    thumb        `value`: 1 or -1, true or false, "up" or "down"; or one of the two ends of a `scale`
+    rating       `value` on `scale`: [worst, best] (so [5, 1] where 1 is best; 1 to 5 without one), or a word of a list of words,
+                 worst first: "value": "Good", "scale": ["Poor", "Good", "Excellent"]
+    choice       `better` and `worse`; `value`: 1 or "better" (also when there is none), 0 or "tie", -1 or "both bad";
+                 perhaps `shown_first`: the one of the two that stood left, or above
+    ranking      `value`: the rank, 0 is best; acts of one ranking share a `group`
+    edit, correction   `text`: the answer as its user rewrote it; as an annotator corrected it
+    regenerate   `better`: the answer that was kept; `worse`: the one that was discarded
+    report, copy, share, comment   kept, but no votes
 """
 
 from __future__ import annotations
@@ -16,14 +25,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.core.raw import Record, Unreadable
-from tasks.formats.facts import ROLES, Act, Conversation, Facts, Message, moment, name_of, number_of, place, role_of, text_of
+from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, role_of, text_of
+from tasks.formats.feedback_lines import act_of
 
-KINDS = {name: name for name in ("thumb", "rating", "choice", "ranking", "edit", "regenerate", "report", "copy")} | {"thumbs": "thumb"}
-COMPARISONS = frozenset({"choice", "regenerate"})
-THUMBS = {"up": 1.0, "down": -1.0, "thumbsup": 1.0, "thumbsdown": -1.0}
-RATING_SCALE = (1.0, 5.0)
-STATUSES = frozenset({"", "unfinished", "error"})
-ANNOTATORS = frozenset({"person", "model"})
+STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -114,88 +119,3 @@ def _message(native: dict[str, Any], index: int, before: str | None, model: str 
         created_at=moment(native.get("created_at")),
         status=status,
     )
-
-
-def act_of(record: dict[str, Any]) -> Act:
-    """One line of feedback."""
-    conversation, kind = name_of(record["conversation_id"]), KINDS.get(str(record["kind"]))
-    if conversation is None:
-        raise Unreadable("no_id", "expected a text or a number as conversation_id")
-    if kind is None:
-        raise Unreadable("unknown_kind", "expected one of " + ", ".join(KINDS))
-    annotator_kind = str(record.get("annotator_kind") or "person")
-    if annotator_kind not in ANNOTATORS:
-        raise Unreadable("unknown_annotator", "expected annotator_kind person or model")
-    act = Act(
-        conversation,
-        kind,
-        text=record["text"] if isinstance(record.get("text"), str) else None,
-        group=name_of(record.get("group")),
-        annotator=name_of(record.get("user_id")),
-        annotator_kind=annotator_kind,
-        created_at=moment(record.get("created_at")),
-        native_id=name_of(record.get("id")),
-    )
-    if kind in COMPARISONS:
-        act.better, act.worse = _turn(record.get("better"), "better"), _turn(record.get("worse"), "worse")
-        if act.better == act.worse:
-            raise Unreadable("same_turn", "better and worse name one message")
-    else:
-        target = record.get("message_id")
-        act.turn = _turn(record.get("message_index") if target is None else str(target), "message_id or message_index")
-    act.value, act.scale = _value(kind, record)
-    if kind == "edit" and not act.text:
-        raise Unreadable("no_text", "an edit needs the text as edited")
-    return act
-
-
-def _turn(value: object, key: str) -> str | int:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000:
-        return value
-    raise Unreadable("no_target", f"expected {key}: a message's id or its place from 0")
-
-
-def _value(kind: str, record: dict[str, Any]) -> tuple[float | None, tuple[float, float] | None]:
-    """The value and its scale, by kind; raises where a value is needed and is not there or off its scale."""
-    value = record.get("value")
-    if kind == "thumb":
-        return _thumb(value), (-1.0, 1.0)
-    if kind == "choice":
-        return _choice(value), None
-    if kind not in ("rating", "ranking"):
-        return number_of(value), None
-    number, scale = number_of(value), _scale(record.get("scale"), RATING_SCALE if kind == "rating" else None)
-    if number is None:
-        raise Unreadable("no_value", f"a {kind} needs a number as value")
-    if number < 0 and kind == "ranking":
-        raise Unreadable("value_off_scale", "a rank is counted from 0, the best")
-    if scale and not scale[0] <= number <= scale[1]:
-        raise Unreadable("value_off_scale", f"expected a value from {scale[0]:g} to {scale[1]:g}")
-    return number, scale
-
-
-def _thumb(value: object) -> float:
-    if isinstance(value, bool):
-        return 1.0 if value else -1.0
-    number = THUMBS.get(value.lower().replace("_", ""), number_of(value)) if isinstance(value, str) else number_of(value)
-    if number not in (1.0, -1.0):
-        raise Unreadable("no_value", "a thumb is 1 or -1")
-    return number
-
-
-def _choice(value: object) -> float:
-    number = 1.0 if value is None else number_of(value)
-    if number not in (1.0, 0.0, -1.0):
-        raise Unreadable("no_value", "a choice is 1 (better won), 0 (tie) or -1 (both bad)")
-    return number
-
-
-def _scale(value: object, default: tuple[float, float] | None) -> tuple[float, float] | None:
-    if value is None:
-        return default
-    ends = [number_of(end) for end in value] if isinstance(value, list) else []
-    if len(ends) != 2 or ends[0] is None or ends[1] is None or ends[0] >= ends[1]:
-        raise Unreadable("bad_scale", "expected scale: [least, most]")
-    return ends[0], ends[1]

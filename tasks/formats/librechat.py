@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of
+from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
 
 ROOT = "00000000-0000-0000-0000-000000000000"
 RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
@@ -75,11 +75,11 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
 
 def _thumb(document: dict[str, Any], conversation: str) -> list[Act]:
     feedback = dictionary(document.get("feedback"))
-    value = RATINGS.get(str(feedback.get("rating")).lower().replace("_", ""))
-    if value is None or document.get("isCreatedByUser"):
+    label = name_of(feedback.get("rating"))
+    if label is None:
         return []
-    turn = name_of(document.get("messageId"))
-    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), annotator=name_of(document.get("user")))
+    turn, value = name_of(document.get("messageId")), RATINGS.get(word_of(label))
+    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(document.get("user")))
     act.text, act.created_at = name_of(feedback.get("text")), moment(document.get("updatedAt"))
     act.native_id = f"{conversation}/{turn}/feedback"
     return [act]

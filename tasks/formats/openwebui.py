@@ -131,24 +131,30 @@ def _rewritten(before: str, after: str) -> bool:
 
 
 def _voted(nodes: Nodes) -> Nodes:
-    """Annotated answers; of several with one feedback id ("save as copy" once inherited it) the earliest."""
+    """Annotated messages; of several with one feedback id ("save as copy" once inherited it) the earliest."""
     chosen: dict[str, str] = {}
     for turn, node in sorted(nodes.items(), key=lambda item: (moment(item[1].get("timestamp")) or 0, item[0])):
-        if isinstance(node.get("annotation"), dict) and node.get("role") == "assistant":
+        if isinstance(node.get("annotation"), dict):
             chosen.setdefault(name_of(node.get("feedbackId")) or f"/{turn}", turn)
     return {turn: nodes[turn] for turn in chosen.values()}
 
 
 def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, when: int | None, feedback_id: str | None) -> list[Act]:
-    """A thumb and a rating, as far as they were given; an undecided thumb (0) is none."""
+    """A thumb and a rating, as far as they were given, whatever their value; a comment alone. The reason chosen is the thumb's label."""
     base = feedback_id or f"{chat}/{turn}/annotation"
-    comment = name_of(notes.get("comment")) or name_of(notes.get("reason"))
+    comment, reason = name_of(notes.get("comment")), name_of(notes.get("reason"))
+    thumb, stars = notes.get("rating"), dictionary(notes.get("details")).get("rating")
     acts = []
-    if (thumb := number_of(notes.get("rating"))) in (1.0, -1.0):
-        acts.append(Act(chat, "thumb", turn, thumb, THUMB, text=comment, annotator=who, created_at=when, native_id=base))
-    stars = number_of(dictionary(notes.get("details")).get("rating"))
-    if stars is not None and STARS[0] <= stars <= STARS[1]:
-        acts.append(Act(chat, "rating", turn, stars, STARS, annotator=who, created_at=when, native_id=f"{base}/rating"))
+    if thumb not in (None, ""):
+        value = number_of(thumb)
+        label = reason if value is not None else name_of(thumb)
+        acts.append(Act(chat, "thumb", turn, value, THUMB, label, text=comment, annotator=who, created_at=when, native_id=base))
+    elif comment or reason:
+        acts.append(Act(chat, "comment", turn, label=reason, text=comment, annotator=who, created_at=when, native_id=base))
+    if stars not in (None, ""):
+        value = number_of(stars)
+        label = name_of(stars) if value is None else None
+        acts.append(Act(chat, "rating", turn, value, STARS, label, annotator=who, created_at=when, native_id=f"{base}/rating"))
     return acts
 
 
@@ -196,7 +202,7 @@ def _feedback(row: dict[str, Any]) -> Facts:
     owner = name_of(row.get("user_id"))
     facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, when, name_of(row.get("id"))))
     if not facts.acts:
-        facts.notes.append(("no_rating", "expected data.rating 1 or -1, or data.details.rating 1 to 10"))
+        facts.notes.append(("no_rating", "neither a rating nor a comment in data"))
     then = dictionary(dictionary(row.get("snapshot")).get("chat"))
     if dictionary(_decoded(then.get("chat", {}))).get("history"):
         _add_snapshot(facts, {**then, "user_id": owner}, chat_id, turn, when)

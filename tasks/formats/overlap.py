@@ -21,7 +21,7 @@ REPEATED, CONFLICTING = "repeated", "conflicting"
 # What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
 SAID = ("parent_id", "role", "content", "status")
 AROUND = ("model", "user_id", "created_at", "topic")
-JUDGED = ("conversation_id", "turn_id", "kind", "value", "better", "worse", "text")
+JUDGED = ("conversation_id", "turn_id", "kind", "value", "scale_min", "scale_max", "label", "better", "worse", "text")
 KEY = ("conversation_id", "turn_id")
 Row = dict[str, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

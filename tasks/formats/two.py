@@ -11,8 +11,15 @@ Line = list[tuple[str, str]]
 VALUES = {"a": 1.0, "b": 1.0, "tie": 0.0, "bothbad": -1.0}
 
 
-def two_answers(left: Line, right: Line, winner: str, models: tuple[str | None, str | None], native_id: str | None = None) -> Facts:
-    """Two transcripts and who won (`a`, `b`, `tie`, `bothbad`) as a tree and an act.
+def two_answers(
+    left: Line,
+    right: Line,
+    winner: str | None,
+    models: tuple[str | None, str | None],
+    native_id: str | None = None,
+    label: str | None = None,
+) -> Facts:
+    """Two transcripts and who won (`a`, `b`, `tie`, `bothbad`; None: the log's word for it is not known) as a tree and an act.
 
     The act needs one prompt and two answers to it: transcripts that part earlier were judged with different
     histories, so they keep their turns, and a note `histories_differ` instead of the act.
@@ -28,7 +35,7 @@ def two_answers(left: Line, right: Line, winner: str, models: tuple[str | None, 
         return facts
     first, second = branches[0][-1].turn_id, branches[1][-1].turn_id
     better, worse = (second, first) if winner == "b" else (first, second)
-    facts.acts.append(Act(name, "choice", value=VALUES[winner], better=better, worse=worse))
+    facts.acts.append(Act(name, "choice", value=VALUES[winner] if winner else None, label=label, better=better, worse=worse))
     return facts
 
 

@@ -1,0 +1,119 @@
+"""Lines of feedback in our own JSONL, one act a line; `tasks.formats.jsonl` describes them.
+
+A line that says whose act of which kind about which conversation it is becomes an act, whatever else is wrong with it: it keeps its
+words and its value, and the later stages drop it with a reason. Only a line that lacks one of these three cannot be read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tasks.core.raw import Unreadable
+from tasks.formats.facts import Act, moment, name_of, number_of, word_of
+
+NAMES = ("thumb", "rating", "choice", "ranking", "edit", "correction", "regenerate", "report", "copy", "share", "comment")
+KINDS = {name: name for name in NAMES} | {"thumbs": "thumb"}
+COMPARISONS = frozenset({"choice", "regenerate"})
+ANNOTATORS = frozenset({"person", "model"})
+THUMBS = {"up": 1.0, "down": -1.0, "thumbsup": 1.0, "thumbsdown": -1.0}
+CHOICES = {"better": 1.0, "tie": 0.0, "bothbad": -1.0}
+THUMB_SCALE, RATING_SCALE = (-1.0, 1.0), (1.0, 5.0)
+LAST_INDEX = 1_000_000
+
+Scale = tuple[float, float]  # the worst value and the best one
+
+
+class Said(NamedTuple):
+    """What a line says of its value: the number, the scale, and the words where there are words."""
+
+    value: float | None
+    scale: Scale | None = None
+    label: str | None = None
+
+
+def act_of(record: dict[str, Any]) -> Act:
+    """One line of feedback."""
+    conversation, kind = name_of(record["conversation_id"]), KINDS.get(str(record["kind"]))
+    if conversation is None:
+        raise Unreadable("no_id", "expected a text or a number as conversation_id")
+    if kind is None:
+        raise Unreadable("unknown_kind", "expected one of " + ", ".join(KINDS))
+    annotator_kind = str(record.get("annotator_kind") or "person")
+    if annotator_kind not in ANNOTATORS:
+        raise Unreadable("unknown_annotator", "expected annotator_kind person or model")
+    said = said_of(kind, record)
+    act = Act(
+        conversation,
+        kind,
+        value=said.value,
+        scale=said.scale,
+        label=said.label,
+        text=record["text"] if isinstance(record.get("text"), str) else None,
+        group=name_of(record.get("group")),
+        annotator=name_of(record.get("user_id")),
+        annotator_kind=annotator_kind,
+        created_at=moment(record.get("created_at")),
+        native_id=name_of(record.get("id")),
+    )
+    if kind in COMPARISONS:
+        act.better, act.worse = _turn(record.get("better")), _turn(record.get("worse"))
+        act.shown_first = _turn(record.get("shown_first", record.get("first")))
+    else:
+        named = name_of(record.get("message_id"))
+        act.turn = _turn(record.get("message_index")) if named is None else named
+    return act
+
+
+def _turn(value: object) -> str | int | None:
+    """A message's id, or its place from 0; None when the line names no message."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value < LAST_INDEX else None
+    return name_of(value)
+
+
+def said_of(kind: str, record: dict[str, Any]) -> Said:
+    """The value by kind. Words that are not known keep no value; nothing is put in their place."""
+    value, scale = record.get("value"), record.get("scale")
+    if kind == "thumb":
+        return _thumb(value, scale)
+    if kind == "choice":
+        return Said(1.0) if value is None else _worded(value, CHOICES, None)
+    if kind == "rating" and isinstance(scale, list) and scale and all(isinstance(word, str) for word in scale):
+        return _in_words(value, scale)
+    if kind == "rating":
+        by_default = RATING_SCALE if scale is None and number_of(value) is not None else None
+        return _worded(value, {}, by_default or _ends(scale))
+    return Said(number_of(value), _ends(scale))
+
+
+def _thumb(value: object, scale: object) -> Said:
+    if isinstance(value, bool):
+        return Said(1.0 if value else -1.0, THUMB_SCALE, str(value).lower())
+    if scale is None or (isinstance(value, str) and number_of(value) is None):
+        return _worded(value, THUMBS, THUMB_SCALE)
+    return _worded(value, {}, _ends(scale))
+
+
+def _worded(value: object, words: dict[str, float], scale: Scale | None) -> Said:
+    """A number as it is; a word by its meaning, spelled with or without case, spaces, hyphens and underscores."""
+    number = number_of(value)
+    if number is not None or not isinstance(value, str):
+        return Said(number, scale)
+    return Said(words.get(word_of(value)), scale, value or None)
+
+
+def _in_words(value: object, scale: list[str]) -> Said:
+    """A word's place on a scale of words from the worst to the best; a number has none."""
+    places = {word_of(word): float(place) for place, word in enumerate(scale)}
+    label = value or None if isinstance(value, str) else None if value is None else str(value)
+    if len(scale) < 2 or len(places) < len(scale):
+        return Said(None, None, label)
+    return Said(places.get(word_of(value)) if isinstance(value, str) else None, (0.0, len(scale) - 1.0), label)
+
+
+def _ends(value: object) -> Scale | None:
+    """[worst, best]; None when it is something else."""
+    ends = [number_of(end) for end in value] if isinstance(value, list) else []
+    if len(ends) != 2 or ends[0] is None or ends[1] is None:
+        return None
+    return ends[0], ends[1]
