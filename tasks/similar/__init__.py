@@ -2,6 +2,6 @@
 
 from tasks.similar.minhash import Near
 from tasks.similar.pairs import components, near_pairs
-from tasks.similar.text import normalise
+from tasks.similar.text import digests, normalise
 
-__all__ = ["Near", "components", "near_pairs", "normalise"]
+__all__ = ["Near", "components", "digests", "near_pairs", "normalise"]

@@ -77,6 +77,20 @@ def folded(texts: pa.Array) -> pa.Array:
 
 def blocks(texts: pa.Array, words: int) -> Iterator[Block]:
     """The word n-grams of `folded` texts, block by block. A text of fewer words is one n-gram, an empty one none."""
+    for start, data, edges, ends in _pieces(texts):
+        yield _block(start, data, edges, ends, words)
+
+
+def digests(texts: pa.Array) -> Hashes:
+    """One 64-bit hash a text: equal where `normalise` makes the texts equal."""
+    found = np.empty(len(texts), np.uint64)
+    for start, data, edges, ends in _pieces(folded(texts)):
+        found[start : start + len(ends) - 1] = _wholes(data, edges, ends)[2]
+    return found
+
+
+def _pieces(texts: pa.Array) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:
+    """The `folded` texts in pieces of about BLOCK bytes: row of the first, bytes, edges of their parts, and where each text starts."""
     parts, rows = (texts.flatten(), texts.offsets.to_numpy()) if _is_list(texts.type) else (texts, np.arange(len(texts) + 1))
     _, offsets, data = parts.buffers()
     edges = np.frombuffer(offsets, np.int64)[parts.offset : parts.offset + len(parts) + 1] if len(parts) else np.zeros(1, np.int64)
@@ -87,7 +101,7 @@ def blocks(texts: pa.Array, words: int) -> Iterator[Block]:
     while start < len(texts):
         stop = max(start + 1, int(np.searchsorted(ends, ends[start] + BLOCK, side="right")) - 1)
         inner = edges[rows[start] : rows[stop] + 1] - ends[start]
-        yield _block(start, letters[ends[start] : ends[stop]], inner, ends[start : stop + 1] - ends[start], words)
+        yield start, letters[ends[start] : ends[stop]], inner, ends[start : stop + 1] - ends[start]
         start = stop
 
 
@@ -105,17 +119,22 @@ def _powers(count: int) -> tuple[Hashes, Hashes]:
 
 def _block(start: int, data: npt.NDArray[np.uint8], edges: Places, ends: Places, words: int) -> Block:
     """Hash the texts `data[ends[i]:ends[i + 1]]`; no word reaches over an edge."""
-    heads, tails = _words(data, edges)
-    hashes = _spans(_lower(data).astype(np.uint64), heads, tails)
-    first = np.searchsorted(heads, ends)  # first word of each text
+    hashes, first, whole = _wholes(data, edges, ends)
     lengths = np.diff(first)
-    whole = _spans(hashes, first[:-1], first[1:]) ^ mixed(lengths.astype(np.uint64))
     counts = np.where(lengths < words, np.minimum(lengths, 1), lengths - words + 1)
     bounds = np.concatenate([[0], np.cumsum(counts)])
     grams = _grams(hashes, words)[np.repeat(first[:-1] - bounds[:-1], counts) + np.arange(bounds[-1])]
     short = np.flatnonzero((lengths > 0) & (lengths < words))
     grams[bounds[short]] = whole[short]
     return Block(start, grams, bounds, whole)
+
+
+def _wholes(data: npt.NDArray[np.uint8], edges: Places, ends: Places) -> tuple[Hashes, Places, Hashes]:
+    """The hash of each word, the first word of each text, and the hash of each whole text."""
+    heads, tails = _words(data, edges)
+    hashes = _spans(_lower(data).astype(np.uint64), heads, tails)
+    first = np.searchsorted(heads, ends)
+    return hashes, first, _spans(hashes, first[:-1], first[1:]) ^ mixed(np.diff(first).astype(np.uint64))
 
 
 def _words(data: npt.NDArray[np.uint8], edges: Places) -> tuple[Places, Places]:
