@@ -1,6 +1,7 @@
 """Stage `aggregate`: gather, for each distinct prompt, its candidate answers and the votes about them.
 
-In: turns and feedback. Out: candidates, one row a distinct prompt. A prompt is the messages from the root of a
+In: turns and feedback. Out: candidates, one row a distinct prompt; and how far annotators agree and can be trusted
+(annotators, agreement: see `tasks.evidence.consensus`). A prompt is the messages from the root of a
 conversation's tree to the turn before an answer; two prompts, or two answers to one prompt, are the same when they
 differ in case, spacing or Unicode spelling only (`tasks.evidence.identity`).
 
@@ -18,15 +19,16 @@ from daft import Expression, col
 
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
-from tasks.evidence import acts, gather, trees
+from tasks.evidence import acts, consensus, gather, trees
 
-WRITES = ("candidates",)
+WRITES = ("candidates", "annotators", "agreement")
 
 
 class Params(StageParams):
     """Parameters of `aggregate`."""
 
     unjudged: Literal["none", "opening", "all"]  # which prompts without votes are kept: none, each conversation's first, all
+    consensus: consensus.Consensus
 
 
 def run(tables: Tables, params: Params) -> Tables:
@@ -34,9 +36,12 @@ def run(tables: Tables, params: Params) -> Tables:
     turns, feedback = tables["turns"], tables["feedback"]
     read = read_trees(turns, feedback, params.unjudged)
     judged = acts.latest(acts.judge(feedback, unfold(read, "judged"))).collect()
-    made = gather.candidates(unfold(read, "places"), unfold(read, "answers"), judged)
+    weighed, found = consensus.weigh(judged, params.consensus)
+    made = gather.candidates(unfold(read, "places"), unfold(read, "answers"), weighed)
     return {
         "candidates": made,
+        "annotators": daft.from_arrow(found.annotators),
+        "agreement": daft.from_arrow(found.agreement),
         "turns": turns.join(unfold(read, "fates"), on=["conversation_id", "turn_id"], how="left"),
         "feedback": judged.select(*feedback.column_names, col("fault").alias("dropped")),
     }

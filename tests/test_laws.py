@@ -18,7 +18,7 @@ from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.evidence.acts import KINDS
 from tests import test_pair, test_split
-from tests.chatlog import ChatLog, accounts, kept
+from tests.chatlog import AGGREGATE, ChatLog, accounts, kept
 
 # Few texts, so that prompts and answers meet; some differ in case and spacing only.
 TEXTS = ("hi", "Hi ", "how do I boil rice", "pasta", "x\ty", "X Y", "ok")
@@ -61,7 +61,7 @@ def logs(draw: st.DrawFn) -> ChatLog:
 def build(log: ChatLog, shuffle: int | None = None, **splitting: Any) -> dict[str, Account]:
     """All tables of the three stages."""
     tables = log.tables(shuffle)
-    found = accounts("aggregate", aggregate.run(tables, aggregate.Params(unjudged="opening")), tables)
+    found = accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)
     tables = {"candidates": kept(found["candidates"])}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

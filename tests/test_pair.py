@@ -13,7 +13,7 @@ from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
 from tasks.evidence import identity
 from tasks.evidence.recipes import RECIPES
-from tests.chatlog import ChatLog, Row, accounts, dropped, kept
+from tests.chatlog import AGGREGATE, ChatLog, Row, accounts, dropped, kept
 
 DEFAULTS: Row = {
     "edit": {"use": True},
@@ -29,7 +29,7 @@ DEFAULTS: Row = {
 
 def candidates(log: ChatLog) -> daft.DataFrame:
     tables = log.tables()
-    return kept(accounts("aggregate", aggregate.run(tables, aggregate.Params(unjudged="opening")), tables)["candidates"])
+    return kept(accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)["candidates"])
 
 
 def run(log: ChatLog, *variants: Row, **changes: Any) -> dict[str, Account]:

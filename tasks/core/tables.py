@@ -181,6 +181,42 @@ class Candidates(Table):
     )
 
 
+class Annotators(Table):
+    """One row an annotator and kind of act: how far their acts can be trusted."""
+
+    KEY = ("annotator", "annotator_kind", "kind")
+    COLUMNS = (
+        ("annotator", TEXT),  # salted hash; "" stands for all whom the log does not name
+        ("annotator_kind", TEXT),
+        ("kind", TEXT),
+        ("votes", pa.int64()),  # acts that count
+        ("shared", pa.int64()),  # of what they said, how much is about items that others judged too; a ranking of k says k(k-1)/2 things
+        ("agreement", pa.float64()),  # share of that which equals what most others said; null where the others never have a majority
+        ("reliability", pa.float64()),  # as VOTE.reliability; null where the kind's acts cannot tell
+        ("spammer", pa.bool_()),  # enough is shared, and reliability is that of answers at random
+    )
+
+
+class Agreement(Table):
+    """One row a kind of act and of annotators: how far they agree with each other."""
+
+    KEY = ("kind", "annotator_kind")
+    COLUMNS = (
+        ("kind", TEXT),
+        ("annotator_kind", TEXT),
+        ("votes", pa.int64()),  # acts that count
+        ("annotators", pa.int64()),  # whom the log names
+        ("items", pa.int64()),  # what was judged: couples of answers, or answers
+        ("shared_items", pa.int64()),  # of these, judged more than once
+        ("ballots", pa.int64()),  # what was said of shared items
+        ("raw", pa.float64()),  # share of the others on the same item who say the same, mean over ballots; null without shared items
+        ("alpha", pa.float64()),  # Krippendorff's: nominal; of ratings ordinal. 1: all agree, 0: as by chance
+        ("kappa", pa.float64()),  # Cohen's; null unless exactly two annotators share items
+        ("reliability", pa.float64()),  # of annotators of whom no more is known; null: not estimated
+        ("spammers", pa.int64()),
+    )
+
+
 class Pairs(Table):
     """One row a preference: the answer people preferred, and one that they liked less."""
 
@@ -271,6 +307,8 @@ TABLES: dict[str, type[Table]] = {
     "quarantine": Quarantine,
     "files": Files,
     "candidates": Candidates,
+    "annotators": Annotators,
+    "agreement": Agreement,
     "pairs": Pairs,
     "unpaired": Unpaired,
     "prompts": Prompts,

@@ -47,7 +47,7 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
         .alias("shown_first"),
         "annotator",
         "annotator_kind",
-        lit(None).cast(DataType.float64()).alias("reliability"),
+        "reliability",
         coalesce(col("group"), one_persons_ranking, col("feedback_id")).alias("group"),
         col("conversation_id").alias("conversation"),
         origin_text().alias("origin"),
