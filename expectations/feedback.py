@@ -28,11 +28,15 @@ def suite(bounds: Bounds) -> Suite:
         "unknown_kind": among("kind", KINDS),
         "unknown_annotator": among("annotator_kind", ANNOTATORS),
         "no_value": true("has_value"),
+        "no_scale": true("has_scale"),
+        "unknown_label": true("known_label"),
         "off_scale": true("on_scale"),
         "no_sides": true("has_sides"),
         "equal_sides": true("sides_differ"),
         "no_target": true("has_target"),
         "no_such_turn": true("targets_exist"),
+        "deleted_branch": true("targets_reached"),
+        "turn_dropped": true("targets_kept"),
         "not_an_answer": true("targets_are_answers"),
         "no_text": true("has_text"),
         "out_of_time": between("year", low=bounds.earliest_year, high=bounds.latest_year),
@@ -41,6 +45,6 @@ def suite(bounds: Bounds) -> Suite:
         "too_few": rows_between(bounds.min_rows),
         "copied_key": unique("feedback_id"),
         "too_many_dropped": true_for("kept", 1 - bounds.max_dropped),
-        "too_few_targets": true_for("targets_exist", bounds.min_with_target),
+        "too_few_targets": true_for("targets_kept", bounds.min_with_target),
     }
     return Suite("feedback", rows, table, tolerance=bounds.max_dropped)

@@ -30,6 +30,9 @@ STAGE = "validate"
 TURN = ("conversation_id", "turn_id")
 ORPHANED = "orphaned"
 SIDES = ("turn_id", "better", "worse")
+VALUED = ["thumb", "rating", "choice", "ranking"]  # kinds that need a value
+REWRITES = ["edit", "correction"]  # kinds that need a text
+CUT_OFF = ["no_parent", "misplaced", ORPHANED]  # verdicts on turns to which no whole line leads from a root
 
 
 class Params(StageParams):
@@ -60,7 +63,7 @@ def judge(tables: Tables, params: Params) -> Judged:
     if gate.broken:
         return Judged(tables, gate)
     turns = _judge_turns(gate, tables["turns"], params.turns)
-    feedback = _judge_feedback(gate, tables["feedback"], turns.where(col("dropped").is_null()), params.feedback)
+    feedback = _judge_feedback(gate, tables["feedback"], turns, params.feedback)
     return Judged({"turns": turns, "feedback": feedback}, gate)
 
 
@@ -111,35 +114,36 @@ def flat_turns(turns: DataFrame) -> DataFrame:
 
 
 def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
-    """One row an act: ids and flags that the suite of feedback judges; `turns` are those that were kept."""
-    kind, value = col("kind"), col("value")
+    """One row an act: ids and flags that the suite of feedback judges; `turns` are all, with their verdicts."""
+    kind = col("kind")
+    values = [flag.alias(name) for name, flag in value_flags().items()]
     flat = feedback.select(
         "feedback_id",
         "conversation_id",
         *SIDES,
+        *values,
         coalesce(kind, lit("")).alias("kind"),
         coalesce(col("annotator_kind"), lit("")).alias("annotator_kind"),
         (_filled("feedback_id") & _filled("conversation_id")).alias("has_id"),
-        (~kind.is_in(["thumb", "rating", "choice", "ranking"]) | _finite(value)).alias("has_value"),
-        _on_scale().alias("on_scale"),
         ((kind != lit("choice")) | (_filled("better") & _filled("worse"))).alias("has_sides"),
         coalesce(col("better") != col("worse"), lit(True)).alias("sides_differ"),
         (_filled("turn_id") | _filled("better")).alias("has_target"),
-        ((kind != lit("edit")) | _filled("text")).alias("has_text"),
+        (~kind.is_in(REWRITES) | _filled("text")).alias("has_text"),
         col("created_at").year().cast(daft.DataType.int64()).alias("year"),
     )
     for side in SIDES:
-        known = turns.select(col("conversation_id"), col("turn_id").alias(side), col("role").alias(f"{side}_role"))
+        fate = coalesce(col("dropped"), lit(""))
+        known = turns.select("conversation_id", col("turn_id").alias(side), col("role").alias(f"{side}_role"), fate.alias(f"{side}_fate"))
         flat = flat.join(known, on=["conversation_id", side], how="left")
-    found = [col(side).is_null() | col(f"{side}_role").not_null() for side in SIDES]
-    answers = [coalesce(col(f"{side}_role") == lit("assistant"), lit(True)) for side in SIDES]
-    return flat.with_columns(
-        {
-            "targets_exist": found[0] & found[1] & found[2],
-            "targets_are_answers": answers[0] & answers[1] & answers[2],
-            **{flag: coalesce(col(flag), lit(False)) for flag in ("has_value", "has_sides", "has_text")},
-        }
-    ).exclude(*(f"{side}_role" for side in SIDES))
+    flags = {"targets_exist": lit(True), "targets_reached": lit(True), "targets_kept": lit(True), "targets_are_answers": lit(True)}
+    for side in SIDES:
+        role, fate = col(f"{side}_role"), col(f"{side}_fate")
+        flags["targets_exist"] &= col(side).is_null() | role.not_null()
+        flags["targets_reached"] &= ~coalesce(fate.is_in(CUT_OFF), lit(False))
+        flags["targets_kept"] &= coalesce(fate == lit(""), col(side).is_null())
+        flags["targets_are_answers"] &= coalesce(role == lit("assistant"), lit(True))
+    filled = {flag: coalesce(col(flag), lit(False)) for flag in ("has_value", "has_scale", "known_label", "has_sides", "has_text")}
+    return flat.with_columns(flags | filled).exclude(*(f"{side}_{what}" for side in SIDES for what in ("role", "fate")))
 
 
 def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
@@ -196,11 +200,25 @@ def _finite(value: Expression) -> Expression:
     return value.not_null() & ~coalesce(value.is_nan() | value.is_inf(), lit(True))
 
 
+def value_flags() -> dict[str, Expression]:
+    """Whether the value can be read: that there is one, on a scale, in words that are known, and on the scale that it came on."""
+    kind, value, low, high = col("kind"), col("value"), col("scale_min"), col("scale_max")
+    needed, worded = kind.is_in(VALUED), value.is_null() & _filled("label")
+    ends = _finite(low) & _finite(high) & (low != high)
+    return {
+        "has_value": ~needed | worded | _finite(value),
+        "has_scale": (kind != lit("rating")) | coalesce(ends, lit(False)),
+        "known_label": ~(needed & worded),
+        "on_scale": _on_scale(),
+    }
+
+
 def _on_scale() -> Expression:
-    """The value lies on the scale that it came on; kinds without a scale have their own values (see `Feedback.value`)."""
-    kind, value = col("kind"), col("value")
-    scaled = coalesce((value >= col("scale_min")) & (value <= col("scale_max")), lit(True))
-    thumb = (kind != lit("thumb")) | col("scale_min").not_null() | value.is_in([-1.0, 1.0])
+    """The value lies on the scale that it came on, whose worst end may be the greater one; kinds without a scale have their own values."""
+    kind, value, worst, best = col("kind"), col("value"), col("scale_min"), col("scale_max")
+    between = ((value >= worst) & (value <= best)) | ((value >= best) & (value <= worst))
+    scaled = coalesce(between, lit(True))
+    thumb = (kind != lit("thumb")) | (value == coalesce(worst, lit(-1.0))) | (value == coalesce(best, lit(1.0)))
     choice = (kind != lit("choice")) | value.is_in([-1.0, 0.0, 1.0])
     ranking = (kind != lit("ranking")) | (value >= lit(0.0))
     return coalesce(scaled & thumb & choice & ranking, lit(True))

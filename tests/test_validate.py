@@ -88,9 +88,9 @@ def test_turn_that_breaks_a_rule_goes_with_its_name() -> None:
 def test_what_hangs_below_a_dropped_turn_is_orphaned_at_any_depth_and_its_feedback_goes() -> None:
     chain = [turn("bad", "q", 1, "assistant", content="")]
     chain += [turn(f"d{depth}", chain[-1]["turn_id"] if depth == 0 else f"d{depth - 1}", depth + 2, "assistant") for depth in range(7)]
-    turns_gone, acts_gone = reasons([*GOOD_TURNS, *chain], [*GOOD_ACTS, act("lost", turn_id="d6")])
+    turns_gone, acts_gone = reasons([*GOOD_TURNS, *chain], [*GOOD_ACTS, act("lost", turn_id="d6"), act("gone", turn_id="bad")])
     assert turns_gone == {"bad": "empty", **{f"d{depth}": "orphaned" for depth in range(7)}}
-    assert acts_gone == {"lost": "no_such_turn"}
+    assert acts_gone == {"lost": "deleted_branch", "gone": "turn_dropped"}
 
 
 def test_a_ring_of_parents_does_not_survive() -> None:
@@ -106,6 +106,14 @@ BAD_ACTS = [
     (act("z4", kind="rating", value=math.nan, scale_min=1.0, scale_max=5.0), "no_value"),
     (act("z5", kind="rating", value=6.0, scale_min=1.0, scale_max=5.0), "off_scale"),
     (act("z6", value=3.0), "off_scale"),
+    (act("y1", value=None, label="sideways"), "unknown_label"),
+    (act("y2", value=0.5, scale_min=0.0, scale_max=1.0), "off_scale"),
+    (act("y3", kind="rating", value=None, label="Splendid", scale_min=0.0, scale_max=4.0), "unknown_label"),
+    (act("y4", kind="rating", value=None, label="Good"), "no_scale"),
+    (act("y5", kind="rating", value=4.0), "no_scale"),
+    (act("y6", kind="rating", value=4.0, scale_min=4.0, scale_max=4.0), "no_scale"),
+    (act("y7", kind="rating", value=10.0, scale_min=5.0, scale_max=1.0), "off_scale"),
+    (act("y8", kind="correction", value=None), "no_text"),
     (act("z7", kind="ranking", value=-1.0), "off_scale"),
     (act("z8", kind="choice", turn_id=None, better="a"), "no_sides"),
     (act("z9", kind="choice", turn_id=None, better="a", worse="a"), "equal_sides"),
@@ -132,6 +140,11 @@ def test_feedback_of_every_kind_can_stay() -> None:
         act("z4", kind="edit", value=None, text="Better."),
         act("z5", kind="regenerate", value=None, turn_id=None, better="a", worse="b"),
         act("z6", kind="copy", value=None),
+        act("z7", kind="share", value=None),
+        act("z8", kind="correction", value=None, text="Best."),
+        act("z9", kind="rating", value=2.0, scale_min=5.0, scale_max=1.0),
+        act("z10", kind="rating", value=3.0, label="Good", scale_min=0.0, scale_max=4.0),
+        act("z11", value=0.0, scale_min=0.0, scale_max=1.0),
     ]
     assert reasons(GOOD_TURNS, [*GOOD_ACTS, *acts])[1] == {}
 
