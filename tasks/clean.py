@@ -1,8 +1,10 @@
 """Stage `clean`: repair text, drop empty and broken messages, redact personal data and secrets, identify languages.
 
-In and out: turns and feedback. Dropped turns: `error` (the provider's banner instead of an answer), `unfinished` (the answer
-was cut off), `empty` (nothing is left of it), `orphaned` (it stands below a dropped one; siblings stay). Dropped feedback:
-`turn_dropped` (on a dropped turn), `empty` (an edit to nothing). Dropped rows are repaired and redacted like all others.
+In and out: turns and feedback. Dropped turns: `deleted` (the log marks it so), `error` (the provider's banner instead of an
+answer), `unfinished` (the answer was cut off), `empty` (nothing is left of it), `orphaned` (it stands below a dropped one; siblings
+stay). Dropped feedback: `deleted_branch` (on a deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to
+nothing), `before_answer` and `in_the_future` (done at a time when it cannot have been done). The times are compared here, since
+`dedupe` moves feedback to copies of another time. Dropped rows are repaired and redacted like all others.
 
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
@@ -30,8 +32,10 @@ from tasks.text.repair import apply, repair_all
 WRITES = ("turns", "feedback")
 KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
 BATCH = 65_536
+DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)
 # Columns that name a conversation or a turn, of either table; an e-mail address in one is hashed away.
+REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "shown_first", "group", "feedback_id")
 
 
@@ -46,19 +50,24 @@ class Params(StageParams):
     min_letters: int = Field(ge=1)  # a message with fewer takes its conversation's language
     min_confidence: float = Field(ge=0, le=1)  # where the model is less sure of a message, too
     min_joined_confidence: float = Field(ge=0, le=1)  # where it is less sure of the conversation, the language is "und"
+    max_lead_hours: float = Field(ge=0)  # feedback may be this much older than the answer that it judges
+    max_lag_days: float = Field(ge=0)  # feedback may be this much younger than the newest turn of all
 
 
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
     turns = marked(tables["turns"], Turns, ("content", "topic", "model"), params)
-    feedback = marked(tables["feedback"], Feedback, ("text",), params)
+    feedback = marked(tables["feedback"], Feedback, ("text", "label"), params)
     turns, feedback = numbered(turns, feedback)
     turns = put(turns, "language", languages(turns, params))
-    reasons = orphans(turns, own_reasons(turns, params))
-    lost = turns.select(["conversation_id", "turn_id"]).filter(pc.is_valid(reasons))
+    own = own_reasons(turns, params)
+    reasons = orphans(turns, own)
+    deleted = orphans(turns, pc.if_else(pc.equal(own, DELETED), own, pa.scalar(None, TEXT)))
+    lost = {"deleted_branch": turns.filter(pc.is_valid(deleted)), "turn_dropped": turns.filter(pc.is_valid(reasons))}
+    faults = feedback_reasons(feedback, lost, times(feedback, turns, params))
     return {
         "turns": engine.in_parts(turns.append_column("dropped", reasons)),
-        "feedback": engine.in_parts(feedback.append_column("dropped", feedback_reasons(feedback, lost))),
+        "feedback": engine.in_parts(feedback.append_column("dropped", faults)),
     }
 
 
@@ -121,11 +130,14 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     failed = pc.or_(pc.equal(status, "error"), is_banner(content, params))
     cut = pc.or_(pc.equal(status, "unfinished"), ends_with(content, params.cursors))
     empty = pc.and_(pc.equal(pc.fill_null(content, ""), ""), pc.or_(answer, question))
-    cases = pa.StructArray.from_arrays(
-        [_whole(pc.fill_null(case, False)) for case in (pc.and_(answer, failed), pc.and_(answer, cut), empty)], ["failed", "cut", "empty"]
-    )
-    reasons = (pa.scalar(reason, TEXT) for reason in ("error", "unfinished", "empty"))
-    return pc.case_when(cases, *reasons)
+    gone = pc.equal(status, DELETED)
+    return first_reason({DELETED: gone, "error": pc.and_(answer, failed), "unfinished": pc.and_(answer, cut), "empty": empty})
+
+
+def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
+    """For each row the first reason that holds, or null."""
+    cases = [_whole(pc.fill_null(case, False)) for case in reasons.values()]
+    return pc.case_when(pa.StructArray.from_arrays(cases, list(reasons)), *(pa.scalar(reason, TEXT) for reason in reasons))
 
 
 def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
@@ -161,15 +173,37 @@ def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
     return pc.replace_with_mask(reasons, _whole(mask), pa.array(own, TEXT))
 
 
-def feedback_reasons(feedback: pa.Table, lost: pa.Table) -> pa.Array:
-    """`turn_dropped` for an act on a turn that is lost, `empty` for an edit to nothing, else null."""
-    names = pc.binary_join_element_wise(lost["conversation_id"], lost["turn_id"], SEPARATOR)
-    gone = pa.scalar(False)
-    for column in ("turn_id", "better", "worse", "shown_first"):
-        gone = pc.or_(gone, pc.is_in(pc.binary_join_element_wise(feedback["conversation_id"], feedback[column], SEPARATOR), names))
-    erased = pc.fill_null(pc.and_(pc.equal(feedback["kind"], "edit"), pc.equal(feedback["text"], "")), False)
-    cases = pa.StructArray.from_arrays([_whole(gone), _whole(erased)], ["gone", "erased"])
-    return pc.case_when(cases, pa.scalar("turn_dropped", TEXT), pa.scalar("empty", TEXT))
+def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[str, pa.ChunkedArray]) -> pa.Array:
+    """Why an act is dropped: for a turn that is `lost` for some reason, as `empty`, or for its time; null for those that stay."""
+    named = {name: places(feedback, name) for name in REFERENCES}
+    gone: dict[str, pa.ChunkedArray] = {}
+    for reason, turns in lost.items():
+        ids = places(turns, "turn_id")
+        masks = [pc.is_in(column, ids) for column in named.values()]
+        gone[reason] = pc.or_(pc.or_(masks[0], masks[1]), pc.or_(masks[2], masks[3]))
+    rewritten = pc.is_in(feedback["kind"], pa.array(["edit", "correction"], TEXT))
+    return first_reason({**gone, "empty": pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
+
+
+def places(rows: pa.Table, name: str) -> pa.ChunkedArray:
+    """The turns that a column names, told apart from those of other conversations; null where it names none."""
+    return pc.binary_join_element_wise(rows["conversation_id"], rows[name], SEPARATOR)
+
+
+def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.ChunkedArray]:
+    """Which acts stand before the answer that they judge, or too long after everything else. A time that is not known is no fault."""
+    done = feedback["created_at"].cast(pa.int64())
+    dated = turns.filter(
+        pc.and_(pc.is_valid(turns["created_at"]), pc.is_in(turns["conversation_id"], pc.unique(feedback["conversation_id"])))
+    )
+    said, ids = dated["created_at"].cast(pa.int64()), places(dated, "turn_id")
+    answered = [said.take(pc.index_in(places(feedback, name), ids)) for name in ("turn_id", "better", "worse")]
+    newest = pc.max(turns["created_at"].cast(pa.int64()))
+    lead, lag = (pa.scalar(round(days * 86_400_000_000)) for days in (params.max_lead_hours / 24, params.max_lag_days))
+    return {
+        "before_answer": pc.less(pc.add(done, lead), pc.max_element_wise(*answered)),
+        "in_the_future": pc.greater(pc.subtract(done, lag), newest),
+    }
 
 
 def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import daft
@@ -192,6 +193,65 @@ def test_what_hangs_below_a_dropped_turn_goes_with_it_and_so_does_its_feedback()
     assert reasons == {"q": None, "bad": "empty", "good": None, "next": "orphaned", "last": "orphaned"}
     dropped = {name: row["dropped"] for name, row in feedback.items()}
     assert dropped == {"on_bad": "turn_dropped", "on_last": "turn_dropped", "on_good": None, "between": "turn_dropped"}
+
+
+def test_what_the_log_marks_as_deleted_goes_and_votes_on_its_branch_say_so() -> None:
+    turns, feedback = cleaned(
+        [
+            turn("q", None, 0, "user", "Why?"),
+            turn("a", "q", 1, "assistant", "", status="deleted"),
+            turn("next", "a", 2, "user", "And then?"),
+            turn("last", "next", 3, "assistant", "Nothing."),
+            turn("b", "q", 1, "assistant", ""),
+        ],
+        [
+            act("on_a", turn_id="a"),
+            act("on_last", turn_id="last"),
+            act("on_b", turn_id="b"),
+            act("two", kind="choice", better="b", worse="a"),
+        ],
+    )
+    reasons = {name: row["dropped"] for name, row in turns.items()}
+    assert reasons == {"q": None, "a": "deleted", "next": "orphaned", "last": "orphaned", "b": "empty"}
+    dropped = {name: row["dropped"] for name, row in feedback.items()}
+    assert dropped == {"on_a": "deleted_branch", "on_last": "deleted_branch", "on_b": "turn_dropped", "two": "deleted_branch"}
+
+
+NEWEST = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        (None, None),
+        (NEWEST, None),
+        (datetime(2026, 1, 1, tzinfo=UTC), "before_answer"),
+        (NEWEST - timedelta(hours=PARAMS.max_lead_hours), None),
+        (NEWEST - timedelta(hours=PARAMS.max_lead_hours, seconds=1), "before_answer"),
+        (NEWEST + timedelta(days=PARAMS.max_lag_days), None),
+        (NEWEST + timedelta(days=PARAMS.max_lag_days, seconds=1), "in_the_future"),
+    ],
+)
+@pytest.mark.parametrize("target", [{"turn_id": "new"}, {"better": "old", "worse": "new"}, {"better": "new", "worse": "old"}])
+def test_an_act_done_when_it_cannot_have_been_done_is_dropped(when: datetime | None, reason: str | None, target: dict[str, str]) -> None:
+    said = [turn("q", None, 0, "user", "Why?", created_at=datetime(2026, 1, 1, tzinfo=UTC))]
+    said += [turn(name, "q", 1, "assistant", name, created_at=at) for name, at in (("old", said[0]["created_at"]), ("new", NEWEST))]
+    _, feedback = cleaned(said, [act("f", created_at=when, **target), act("g", created_at=when, turn_id="nowhere")])
+    assert feedback["f"]["dropped"] == reason
+    assert feedback["g"]["dropped"] in (None, "in_the_future"), "no answer, no time of it"
+    assert feedback["f"]["created_at"] == when
+
+
+def test_turns_without_times_tell_nothing_of_an_acts_time() -> None:
+    _, feedback = cleaned(
+        [turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", "So.")], [act("f", created_at=NEWEST, turn_id="a")]
+    )
+    assert feedback["f"]["dropped"] is None
+
+
+def test_the_words_of_a_value_are_redacted_too() -> None:
+    _, feedback = cleaned([turn("q", None, 0, "user", "Why?")], [act("f", turn_id="q", label="jane@example.org"), act("g", label="Good")])
+    assert (feedback["f"]["label"], feedback["g"]["label"]) == ("[EMAIL]", "Good")
 
 
 def test_a_value_has_one_placeholder_in_its_conversation_and_dropped_rows_are_redacted_too() -> None:

@@ -45,7 +45,7 @@ VOTE = pa.struct(
         ("response_id", TEXT),  # the answer judged (thumb, rating, ranking, ...); else null
         ("value", pa.float64()),  # thumb -1/+1; rating 0..1; ranking: rank, 0 is best; choice 1, tie 0, both bad -1
         ("raw", TEXT),  # the value as the log gave it, in words or figures; null when it gave none
-        ("scale_min", pa.float64()),  # the scale that the raw value came on; null where the kind has none
+        ("scale_min", pa.float64()),  # the scale that the raw value came on, as Feedback.scale_min; null where the kind has none
         ("scale_max", pa.float64()),
         ("better", TEXT),  # response_id, for comparisons (choice, edit, regenerate)
         ("worse", TEXT),
@@ -94,7 +94,7 @@ class Turns(Table):
         ("model", TEXT),  # who wrote an assistant's message; null when unknown
         ("user_id", TEXT),  # salted hash of the person chatting; null when unknown
         ("created_at", TIME),  # null when the log does not say
-        ("status", TEXT),  # "" complete, "unfinished", "error"
+        ("status", TEXT),  # "" complete, "unfinished", "error", "deleted"
         ("language", TEXT),  # ISO 639-1 code, "und" when unknown; null before `clean`
         ("topic", TEXT),  # the log's own tag for the conversation; "" when it has none
         ("source", TEXT),  # name of the log format
@@ -112,8 +112,8 @@ class Feedback(Table):
         ("turn_id", TEXT),  # the answer judged; null for comparisons of two
         ("kind", TEXT),  # thumb, rating, choice, ranking, edit, regenerate, report, copy
         ("value", pa.float64()),  # as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1
-        ("scale_min", pa.float64()),  # the scale that `value` came on; null for choices, edits
-        ("scale_max", pa.float64()),
+        ("scale_min", pa.float64()),  # the worst value of the scale that `value` came on; null for choices, edits
+        ("scale_max", pa.float64()),  # the best value: less than scale_min where 1 is best
         ("label", TEXT),  # the value in words, where the log gave words ("Excellent"); else null
         ("better", TEXT),  # turn_id, for choice and regenerate (the kept answer)
         ("worse", TEXT),  # turn_id; a tie names both in any order
