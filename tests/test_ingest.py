@@ -235,20 +235,59 @@ def test_of_two_versions_the_newer_stays(tmp_path: Path, names: str) -> None:
     assert [row["dropped"] for row in result.dropped("feedback")] == ["conflicting"]
 
 
-def test_the_text_that_was_voted_on_wins_over_a_later_edit(tmp_path: Path) -> None:
-    def node(text: str) -> dict[str, Any]:
-        messages = {
-            "q": {"id": "q", "role": "user", "content": "?", "parentId": None},
-            "a": {"id": "a", "role": "assistant", "content": text, "parentId": "q"},
+def webui_chat(*said: tuple[str, str | None, str], **more: Any) -> dict[str, Any]:
+    """A row of Open WebUI's chat export, of (id, parent, text); a... are answers, and the last message is the current one."""
+    nodes = {
+        turn: {
+            "id": turn,
+            "parentId": above,
+            "role": "assistant" if turn[0] == "a" else "user",
+            "content": text,
+            "timestamp": 1767225600 + at,
         }
-        tree = {"history": {"currentId": "a", "messages": messages}}
-        return {"id": "c", "user_id": "u", "created_at": 1767225600, "meta": {"tags": ["t"]}, "chat": tree}
+        for at, (turn, above, text) in enumerate(said)
+    }
+    chat = {"history": {"currentId": said[-1][0], "messages": nodes}}
+    return {"id": "c", "user_id": "u", "created_at": 1767225600, "meta": {"tags": ["t"]}, "chat": chat} | more
 
-    row = {"id": "f", "user_id": "u", "type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c", "message_id": "a"}}
-    exports = [[node("edited")], [row | {"snapshot": {"chat": node("as voted")}}]]
-    result = read(tmp_path, {name: json.dumps(export).encode() for name, export in zip("ab", exports, strict=True)})
-    assert result.contents() == ["?", "as voted"]
+
+ASKED = ("q", None, "?")
+VOTED = webui_chat(ASKED, ("a", "q", "as voted"))
+LATER: dict[str, list[tuple[str, str | None, str]]] = {  # the live chat after the vote, and the turns with their parents that come out
+    "as it was": [ASKED, ("a", "q", "as voted")],
+    "edited": [ASKED, ("a", "q", "edited")],
+    "gone on": [ASKED, ("a", "q", "edited"), ("r", "a", "And?"), ("a2", "r", "Then.")],
+    "rolled again": [ASKED, ("a", "q", "edited"), ("a1", "q", "another")],
+    "deleted": [ASKED, ("a1", "q", "another")],
+    "deleted from the middle": [ASKED, ("r", "q", "And?"), ("a2", "r", "Then.")],
+}
+
+
+@pytest.mark.parametrize("state", LATER)
+@pytest.mark.parametrize("snapshot", [{"chat": VOTED}, json.dumps({"chat": VOTED})], ids=["object", "text"])
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_the_text_that_was_voted_on_wins_over_what_became_of_the_chat(tmp_path: Path, state: str, snapshot: Any, names: str) -> None:
+    vote = {"id": "f", "user_id": "u", "type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c", "message_id": "a"}}
+    exports = [[webui_chat(*LATER[state], updated_at=1767232800)], [vote | {"snapshot": snapshot, "created_at": 1767225700}]]
+    result = read(tmp_path, {name: json.dumps(export).encode() for name, export in zip(names, exports, strict=True)})
+    found = {row["turn_id"]: (row["parent_id"], row["content"]) for row in result.table("turns")}
+    live = {turn: (above, text) for turn, above, text in LATER[state]}
+    assert found == live | {"a": ("q", "as voted")}
     assert {row["topic"] for row in result.table("turns")} == {"t"}
+    thumbs = [row for row in result.table("feedback") if row["kind"] == "thumb"]
+    assert [(row["turn_id"], row["value"]) for row in thumbs] == [("a", 1.0)]
+
+
+def test_an_older_snapshot_gives_way_to_the_text_of_the_latest_vote(tmp_path: Path) -> None:
+    votes = []
+    for number, text in enumerate(("first", "second")):
+        row = {"id": f"f{number}", "user_id": f"u{number}", "type": "rating", "data": {"rating": 1}, "created_at": 1767225700 + number}
+        shot = webui_chat(ASKED, ("a", "q", text), ("r", "a", "!"))
+        shot["chat"]["history"]["messages"]["r"]["timestamp"] = 1767225650 + number
+        votes.append(row | {"meta": {"chat_id": "c", "message_id": "a"}, "snapshot": {"chat": shot}})
+    result = read(tmp_path, {"a": json.dumps(votes).encode()})
+    assert [row["content"] for row in result.table("turns")] == ["?", "second", "!"]
+    assert [row["dropped"] for row in result.dropped("turns") if row["turn_id"] == "a"] == ["conflicting"]
 
 
 def test_people_are_hashed_with_the_salt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

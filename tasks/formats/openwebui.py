@@ -203,7 +203,7 @@ def _feedback(row: dict[str, Any]) -> Facts:
     facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, when, name_of(row.get("id"))))
     if not facts.acts:
         facts.notes.append(("no_rating", "neither a rating nor a comment in data"))
-    then = dictionary(dictionary(row.get("snapshot")).get("chat"))
+    then = dictionary(_decoded(row.get("snapshot") or {}).get("chat"))
     if dictionary(_decoded(then.get("chat", {}))).get("history"):
         _add_snapshot(facts, {**then, "user_id": owner}, chat_id, turn, when)
     return facts
