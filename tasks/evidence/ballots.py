@@ -3,9 +3,9 @@
 In: the acts that count (ACTS), one row each. Out: one `Poll` for each kind of act and of annotator, for people and judging models are
 never pooled. What an item is depends on the kind:
 
-    choice, regenerate, edit  two answers; the label says which of them is better, or neither
-    ranking, rating           the same: every two answers in one ranking, or in one person's ratings of a prompt
-    thumb, and the like       one answer; the label is bad or good
+    choice, regenerate, ...  acts that name two answers: these two; the label says which of them is better, or neither
+    ranking, rating          the same: every two answers in one ranking, or in one person's ratings of a prompt
+    thumb, ...               others: one answer; the label is bad or good
 
 Items with a single ballot are counted and left out: they cannot say who is right. The order of ballots depends on ids alone, so that
 sums over them come out the same whatever the order of the input.
@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.tables import TEXT
-from tasks.evidence.acts import JUDGE, KINDS
 from tasks.evidence.lists import Column, Rows
 
 ACTS = pa.schema(
@@ -124,7 +123,7 @@ def polls(table: pa.Table) -> Iterator[Poll]:
 def poll(acts: Acts, rows: Rows) -> Poll:
     """The ballots of these rows, which are of one kind and by one kind of annotator."""
     kind, judge = acts.kinds[int(acts.kind[rows[0]])].as_py(), acts.judges[int(acts.judge[rows[0]])].as_py()
-    compares = kind in ORDERINGS or KINDS.get(kind) != JUDGE
+    compares = kind in ORDERINGS or bool((acts.better[rows] >= 0).all())
     who, votes = np.unique(acts.person[rows], return_counts=True)
     items, ballots = shared(*(couples(acts, rows, kind) if compares else verdicts(acts, rows)))
     item, person, label = ballots
