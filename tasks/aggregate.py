@@ -19,7 +19,7 @@ from daft import Expression, col
 
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
-from tasks.evidence import acts, consensus, gather, trees
+from tasks.evidence import acts, consensus, direction, gather, trees
 
 WRITES = ("candidates", "annotators", "agreement")
 
@@ -29,6 +29,7 @@ class Params(StageParams):
 
     unjudged: Literal["none", "opening", "all"]  # which prompts without votes are kept: none, each conversation's first, all
     consensus: consensus.Consensus
+    direction: direction.Settings
 
 
 def run(tables: Tables, params: Params) -> Tables:
@@ -36,6 +37,7 @@ def run(tables: Tables, params: Params) -> Tables:
     turns, feedback = tables["turns"], tables["feedback"]
     read = read_trees(turns, feedback, params.unjudged)
     judged = acts.latest(acts.judge(feedback, unfold(read, "judged"))).collect()
+    direction.warn(judged, params.direction)
     weighed, found = consensus.weigh(judged, params.consensus)
     made = gather.candidates(unfold(read, "places"), unfold(read, "answers"), weighed)
     return {

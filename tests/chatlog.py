@@ -17,7 +17,11 @@ from tasks.core.tables import TABLES, Feedback, Turns
 
 Row = dict[str, Any]
 CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "rounds": 60, "spammer_votes": 20, "spammer_below": 0.65}
-AGGREGATE: Row = {"unjudged": "opening", "consensus": CONSENSUS}  # parameters of `aggregate`
+AGGREGATE: Row = {  # parameters of `aggregate`
+    "unjudged": "opening",
+    "consensus": CONSENSUS,
+    "direction": {"min_shared": 20, "against": -0.5},
+}
 
 
 @dataclass
