@@ -1,20 +1,23 @@
 """Stage `split`: train, validation and test, so that nothing crosses.
 
-In: candidates. Out: candidates with `cluster_id` and `split`. Prompts are tied when they are near-equal in what the user
-says, open with the same user turn, come from one conversation, or from one user. What is tied, directly or over
-others, is one component, and a component goes to one split, chosen by a hash of its smallest prompt id: it stays
-where it is when other data comes. Three rules on top of the hash:
+In: candidates. Out: candidates with `cluster_id` and `split`, and as dropped rows the `votes` that were taken out. Prompts are tied
+when they are near-equal in what the user says, open with the same user turn, come from one conversation or one user, or share a long
+answer. What is tied, directly or over others, is one component and goes to one split (`tasks.evidence.placing` says which, and what
+new data can move).
 
-- a component larger than the whole split that its hash names goes to train;
-- where there are as many components as splits, none stays empty: it takes the smallest component of the split that has most;
-- a component above `largest_component` is reported with the key that ties it, and `on_giant` says what happens: `error` stops,
+- A component with more than `largest_held_out` of the rows of its split goes to train.
+- Where there are as many components as splits, none stays empty.
+- A component above `largest_component` is reported with the key that ties it, and `on_giant` says what happens: `error` stops,
   `keep` goes on, `untie_weakest` gives up, inside that component alone, the ties over users (of the users met most often first),
-  then over first user turns, near-equality and conversations, until it is small enough, and reports what now lies in two splits.
+  then over answers, first user turns, near-equality and conversations, until it is small enough.
+- What lies in two splits after that is taken out of all but one (`tasks.evidence.apart`), with the reason `crosses_split`.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import daft
@@ -22,23 +25,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from daft import col
+from daft import col, lit
 from pydantic import Field, model_validator
 
 from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
-from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
-from tasks.core.tables import TEXT
-from tasks.evidence import ties
-from tasks.evidence.lists import Rows, flat, nest, owners
-from tasks.evidence.ties import Edges
-from tasks.similar import Near, near_pairs
-from tasks.similar.text import fold
+from tasks.core.tables import TEXT, TEXTS, Candidates, Votes
+from tasks.evidence import apart, ties
+from tasks.evidence.apart import Home
+from tasks.evidence.lists import Mask, Rows, flat, owners
+from tasks.evidence.placing import SPLITS, place
+from tasks.evidence.ties import Edges, Keyed
+from tasks.similar import Near, digests, near_pairs
 
 WRITES = ("candidates",)
-SPLITS = ("train", "validation", "test")
+SAID = pa.struct([("asked", TEXTS), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
+PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
 
 
 class Params(StageParams):
@@ -47,7 +51,9 @@ class Params(StageParams):
     train: float = Field(gt=0, le=1)  # shares of the rows; their sum is 1
     validation: float = Field(ge=0, lt=1)
     test: float = Field(ge=0, lt=1)
-    popular: int = Field(ge=1)  # a first user turn, or a prompt, met in more conversations than this does not tie them
+    popular: int = Field(ge=1)  # what is met more often than this ties nothing: a prompt, a first user turn, an answer
+    min_answer_chars: int = Field(ge=1)  # equal answers of at least this length tie their prompts
+    largest_held_out: float = Field(gt=0, le=1)  # share of validation, or test, that one component may make up
     largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
     on_giant: Literal["error", "untie_weakest", "keep"]
     near: Near  # when two prompts are near-equal
@@ -64,25 +70,74 @@ class Params(StageParams):
         return (self.train, self.validation, self.test)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of each row, in the order of `names`, and what belongs where."""
+
+    names: npt.NDArray[np.uint64]  # digests of the prompt ids, sorted
+    clusters: pa.Array
+    split: Rows
+    whole: Mask  # rows that go whole
+    touched: Mask  # these, and rows from which something is taken
+    home: Mapping[str, Home]
+
+    def rows(self, prompt_ids: pa.Array) -> Rows:
+        """Where these prompts stand in the plan."""
+        return np.searchsorted(self.names, digests(prompt_ids))
+
+
 def run(tables: Tables, params: Params) -> Tables:
-    """Candidates with their split."""
+    """Candidates with their split, and the votes that were taken out."""
     candidates = tables["candidates"]
-    facts = known_facts(candidates)
-    tied = ties.tie(facts, near_equal(facts, params), params.popular)
-    edges, labels = settle_giants(dict(tied.edges), len(facts), params)
-    split = place(facts["prompt_id"].to_pylist(), labels, params)
-    report(facts, tied, split, params)
-    clusters = facts["prompt_id"].take(pa.array(ties.components(len(facts), edges["near"])))
-    names = pa.array(np.array(SPLITS, object)[split], TEXT)
-    placed = daft.from_arrow(pa.table({"prompt_id": facts["prompt_id"], "cluster_id": clusters, "split": names}))
-    columns = candidates.column_names
-    return {"candidates": candidates.exclude("cluster_id", "split").join(placed, on="prompt_id", how="left").select(*columns)}
+    facts = known_facts(candidates, params.min_answer_chars)
+    plan = make_plan(facts, params)
+    placed = with_places(candidates, plan)
+    if not plan.touched.any():
+        return {"candidates": placed.select(*Candidates.names()), "votes": engine.from_arrow(Votes.schema().empty_table())}
+    columns = [col(name) for name in Candidates.names()]
+    rows = engine.sort(engine.to_arrow(placed.where(col("touched")).select(*columns), Candidates.schema()), Candidates.KEY)
+    at = plan.rows(flat(rows["prompt_id"]))
+    stripped = apart.strip(rows, plan.split[at], plan.whole[at], plan.home)
+    report_stripped(stripped)
+    rest = placed.where(~col("touched")).select(*columns, lit(None).cast(daft.DataType.string()).alias("dropped"))
+    return {"candidates": rest.concat(daft.from_arrow(stripped.candidates)), "votes": daft.from_arrow(stripped.votes)}
 
 
-def known_facts(candidates: daft.DataFrame) -> pa.Table:
+def known_facts(candidates: daft.DataFrame, min_answer_chars: int) -> pa.Table:
     """What ties go by, sorted by prompt."""
-    texts = said_by_users(col("prompt")).unnest()
-    return engine.sort(engine.to_arrow(candidates.select("prompt_id", texts, "conversations", "users"), ties.FACTS), ("prompt_id",))
+    said = what_is_said(col("prompt"), col("responses"), min_answer_chars).unnest()
+    return engine.sort(engine.to_arrow(candidates.select("prompt_id", said, "conversations", "users"), ties.FACTS), ("prompt_id",))
+
+
+@engine.batch(SAID)
+def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int) -> pa.Array:
+    """What the user says in a prompt, the digest of its first turn, and those of the long answers."""
+    asked, opening = ties.first_user_turns(prompts.to_arrow())
+    lists = responses.to_arrow()
+    contents = pc.struct_field(pc.list_flatten(lists), "content")
+    answers = ties.long_answers(owners(lists), len(lists), contents, min_answer_chars)
+    return pa.StructArray.from_arrays([asked.cast(TEXTS), opening, answers.cast(ties.DIGESTS)], fields=list(SAID))
+
+
+def make_plan(facts: pa.Table, params: Params) -> Plan:
+    """Ties, components, their splits, and what lies in two splits nevertheless."""
+    tied = ties.tie(facts, near_equal(facts, params), params.popular)
+    labels = settle_giants(dict(tied.edges), len(facts), params)
+    names = digests(flat(facts["prompt_id"]))
+    split = place(names / 2.0**64, labels, params.shares, params.largest_held_out)
+    report_popular(tied, params)
+    cluster = ties.components(len(facts), tied.edges["near"])
+    rows = np.arange(len(facts))
+    whole = np.zeros(len(facts), bool)
+    for values in (tied.keyed["opening"], Keyed(cluster, rows, flat(facts["prompt_id"]))):
+        whole |= apart.homes(values, split, tied.common_row, ~whole).touched
+    home = {key: apart.homes(tied.keyed[key], split, tied.common_row, ~whole) for key in ("user", "answer", "conversation")}
+    touched = np.logical_or.reduce([whole, *(values.touched for values in home.values())])
+    order = np.argsort(names)
+    if len(names) > 1 and (np.diff(names[order]) == 0).any():
+        raise AssertionError("two prompt ids have one digest")
+    clusters = flat(facts["prompt_id"]).take(pa.array(cluster[order]))
+    return Plan(names[order], clusters, split[order], whole[order], touched[order], home)
 
 
 def near_equal(facts: pa.Table, params: Params) -> Edges:
@@ -93,28 +148,25 @@ def near_equal(facts: pa.Table, params: Params) -> Edges:
     return Edges(left, right, np.full(len(left), 2))
 
 
-@engine.batch(pa.struct([("asked", TEXT), ("opening", TEXT)]))
-def said_by_users(prompts: daft.Series) -> pa.Array:
-    """What the user says in a prompt, and the id of its first turn.
+def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
+    """Candidates with cluster, split and `touched`. A look-up and no join: it neither copies nor moves the rows."""
+    splits = pa.array(SPLITS, TEXT)
 
-    System turns are left out: one long system prompt would make all the prompts of a service near-equal.
-    """
-    lists = prompts.to_arrow()
-    messages, owner = pc.list_flatten(lists), owners(lists)
-    by_user = pc.equal(pc.struct_field(messages, "role"), "user").to_numpy(zero_copy_only=False)
-    contents = pc.struct_field(messages, "content").filter(pa.array(by_user))
-    spoken = nest(owner[by_user], len(lists), contents)
-    asked = pc.binary_join(spoken, pa.scalar("\n", TEXT))
-    first = pc.list_element(pc.if_else(pc.greater(pc.list_value_length(spoken), 0), spoken, pa.scalar([""], spoken.type)), 0)
-    opening = pa.array([stable_id(fold(text)) for text in first.to_pylist()], TEXT)
-    return pa.StructArray.from_arrays([asked, opening], names=["asked", "opening"])
+    @engine.batch(PLACED)
+    def look_up(prompt_ids: daft.Series) -> pa.Array:
+        at = plan.rows(prompt_ids.to_arrow())
+        columns = [plan.clusters.take(pa.array(at)), splits.take(pa.array(plan.split[at])), pa.array(plan.touched[at])]
+        return pa.StructArray.from_arrays(columns, fields=list(PLACED))
+
+    others = candidates.exclude("cluster_id", "split")
+    return others.with_column("place", look_up(col("prompt_id"))).select(*others.column_names, col("place").unnest())
 
 
-def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> tuple[dict[str, Edges], Rows]:
-    """Edges and labels in which no component is a giant, as far as `on_giant` says."""
+def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> Rows:
+    """Labels of components among which is no giant, as far as `on_giant` says."""
     limit = params.largest_component * rows
+    labels = ties.components(rows, *edges.values())
     for key in ties.KEYS:
-        labels = ties.components(rows, *edges.values())
         giant, size = ties.largest(labels)
         inside = int((labels[edges[key].left] == giant).sum())
         if size <= limit or not inside:
@@ -127,45 +179,22 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> tuple[d
             warnings.warn(f"{found}; kept", stacklevel=2)
             break
         edges, given_up = ties.untie(edges, key, rows, limit)
+        labels = ties.components(rows, *edges.values())
         warnings.warn(f"{found}; {given_up} of them given up, those of the commonest first", stacklevel=2)
-    return edges, ties.components(rows, *edges.values())
+    return labels
 
 
-def place(ids: list[str], labels: Rows, params: Params) -> Rows:
-    """The split (index into SPLITS) of each row."""
-    roots, back, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    draw = np.array([int(stable_id("split", ids[root]), 16) / 2**64 for root in roots.tolist()])
-    chosen = np.searchsorted(np.cumsum(params.shares)[:-1], draw, side="right")
-    due = np.array(params.shares) * len(ids)
-    chosen = np.where(sizes > due[chosen], 0, chosen)
-    return fill(chosen, sizes, draw, params.shares)[back]
-
-
-def fill(chosen: Rows, sizes: Rows, draw: npt.NDArray[np.float64], shares: tuple[float, ...]) -> Rows:
-    """No wanted split empty, where there are enough components."""
-    wanted = [number for number, share in enumerate(shares) if share > 0]
-    if len(chosen) < len(wanted):
-        return chosen
-    chosen = chosen.copy()
-    for number in wanted:
-        counts = np.bincount(chosen, minlength=len(shares))
-        if not counts[number]:
-            giver = np.flatnonzero(chosen == counts.argmax())
-            chosen[giver[np.lexsort((draw[giver], sizes[giver]))[0]]] = number
-    return chosen
-
-
-def report(facts: pa.Table, tied: ties.Ties, split: Rows, params: Params) -> None:
-    """Say what is in more than one split all the same, because its ties were given up or never made."""
-    for key, column in (("user", "users"), ("conversation", "conversations")):
-        lists = flat(facts[column])
-        names = pc.dictionary_encode(pc.list_flatten(lists)).indices.to_numpy(zero_copy_only=False)
-        rows = owners(lists)
-        sides = np.unique(np.stack([names, split[rows]]), axis=1)[0]
-        crossing = np.bincount(sides, minlength=1) > 1
-        if crossing.any():
-            touched = len(np.unique(rows[crossing[names]]))
-            warnings.warn(f"{int(crossing.sum())} {key}s have prompts in more than one split ({touched} rows)", stacklevel=2)
+def report_popular(tied: ties.Ties, params: Params) -> None:
+    """Say what is too common to tie anything."""
     if tied.popular_openings or tied.popular_prompts:
         common = f"{tied.popular_openings} first user turns and {tied.popular_prompts} prompts"
         warnings.warn(f"{common} are met in more than {params.popular} conversations and do not tie them", stacklevel=2)
+    if tied.popular_answers:
+        warnings.warn(f"{tied.popular_answers} answers stand under more than {params.popular} prompts and do not tie them", stacklevel=2)
+
+
+def report_stripped(stripped: apart.Stripped) -> None:
+    """Say what was taken out so that nothing crosses."""
+    whole = len(stripped.candidates) - stripped.candidates["dropped"].null_count
+    parts = f"{whole} rows dropped, {len(stripped.candidates) - whole} stripped of what belongs elsewhere"
+    warnings.warn(f"users, conversations or answers lay in two splits: {parts}; {len(stripped.votes)} votes went with it", stacklevel=2)

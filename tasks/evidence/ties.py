@@ -1,6 +1,6 @@
 """What ties prompts together, so that a split may not part them.
 
-In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: labels of connected components.
+In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: edges by key, and labels of connected components.
 Nodes are rows, edges are two arrays of row numbers; every function works on whole arrays.
 """
 
@@ -16,11 +16,22 @@ import pyarrow.compute as pc
 from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence.lists import Mask, Rows, flat, lengths, owners
 from tasks.similar import components as connected
+from tasks.similar import digests
 
-FACTS = pa.schema([("prompt_id", TEXT), ("asked", TEXT), ("opening", TEXT), ("conversations", TEXTS), ("users", TEXTS)])
+DIGESTS = pa.large_list(pa.uint64())
+FACTS = pa.schema(
+    [
+        ("prompt_id", TEXT),
+        ("asked", TEXTS),  # what the user says, turn by turn
+        ("opening", pa.uint64()),  # digest of the first user turn; null without one
+        ("conversations", TEXTS),
+        ("users", TEXTS),
+        ("answers", DIGESTS),  # digests of the answers that are long enough
+    ]
+)
 # Weakest first: the order in which ties are given up when they would hold too much together. That equal prompts stay
 # together is no tie that could be given up: they are one row.
-KEYS = ("user", "opening", "near", "conversation")
+KEYS = ("user", "answer", "opening", "near", "conversation")
 
 
 @dataclass(frozen=True)
@@ -37,58 +48,90 @@ class Edges:
 
 
 @dataclass(frozen=True)
-class Ties:
-    """Edges by key, and what was left untied because it is too common."""
+class Keyed:
+    """The values of one key, flat: row `rows[i]` has value `codes[i]`, and `names[code]` is the value itself."""
 
+    codes: Rows
+    rows: Rows
+    names: pa.Array
+
+    def where(self, mask: Mask) -> Keyed:
+        """Those that the mask keeps."""
+        return Keyed(self.codes[mask], self.rows[mask], self.names)
+
+
+@dataclass(frozen=True)
+class Ties:
+    """What binds rows, by key; the edges that it makes; and what is too common to bind anything."""
+
+    keyed: Mapping[str, Keyed]  # users, conversations, answers and openings that may not lie in two splits
     edges: Mapping[str, Edges]
+    common_row: Mask  # prompts met in more than `popular` conversations
     popular_openings: int
-    popular_prompts: int
+    popular_answers: int
+
+    @property
+    def popular_prompts(self) -> int:
+        """How many prompts tie by their text alone."""
+        return int(self.common_row.sum())
 
 
 def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
     """The ties of all rows. `facts` is sorted by prompt_id.
 
-    A prompt met in more than `popular` conversations, and a first user turn that opens more than that, say nothing of where a
-    conversation comes from ("hi"): the prompt ties by its text alone, the turn ties nothing.
+    What is met more than `popular` times says nothing of where a conversation comes from ("hi"): a prompt in more conversations
+    ties by its text alone, a first user turn that opens more, and an answer under more prompts, tie nothing.
     """
-    conversations, users = flat(facts["conversations"]), flat(facts["users"])
+    conversations = flat(facts["conversations"])
     common_row = lengths(conversations) > popular
-    openings = pc.dictionary_encode(flat(facts["opening"])).indices.to_numpy(zero_copy_only=False)
-    meetings = np.bincount(openings, weights=lengths(conversations)) if len(openings) else np.zeros(0)
-    # a conversation with several prompts counts once: only then is it worth counting exactly
-    if (meetings > popular).any():
-        meetings = distinct_conversations(openings, conversations)
-    common_opening = meetings > popular
-    rows = np.arange(len(facts))
+    opening, popular_openings = rare(keyed(facts["opening"]), openings_met(facts), popular)
+    answer = keyed(facts["answers"])
+    answer, popular_answers = rare(answer, np.bincount(answer.codes), popular)
+    keys = {"user": keyed(facts["users"]), "answer": answer, "opening": opening, "conversation": keyed(conversations)}
     edges = {
-        "user": chain(*members(users, common_row)),
-        "opening": chain(*(part[~common_opening[openings]] for part in (openings, rows))),
+        "user": chain(keys["user"].where(~common_row[keys["user"].rows])),
+        "answer": chain(answer),
+        "opening": chain(opening),
         "near": near,
-        "conversation": chain(*members(conversations, common_row)),
+        "conversation": chain(keys["conversation"].where(~common_row[keys["conversation"].rows])),
     }
-    return Ties(edges, int(common_opening.sum()), int(common_row.sum()))
+    return Ties(keys, edges, common_row, popular_openings, popular_answers)
 
 
-def distinct_conversations(openings: Rows, conversations: pa.Array) -> Rows:
-    """How many conversations each first user turn opens."""
-    names = pc.dictionary_encode(pc.list_flatten(conversations)).indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    pairs = np.unique(np.stack([openings[owners(conversations)], names]), axis=1)
-    return np.bincount(pairs[0], minlength=int(openings.max()) + 1)
+def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
+    """The values of a column, or of a column of lists; nulls are none."""
+    values = flat(column)
+    rows = np.arange(len(values))
+    if pa.types.is_large_list(values.type):
+        values, rows = pc.list_flatten(values), owners(values)
+    there = pc.is_valid(values)
+    coded = pc.dictionary_encode(values.filter(there))
+    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Keyed(codes, rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
 
 
-def members(lists: pa.Array, left_out: Mask) -> tuple[Rows, Rows]:
-    """(key number, row) of every element of the lists, without the rows left out."""
-    codes = pc.dictionary_encode(pc.list_flatten(lists)).indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    rows = owners(lists)
-    return codes[~left_out[rows]], rows[~left_out[rows]]
+def rare(values: Keyed, met: Rows, popular: int) -> tuple[Keyed, int]:
+    """Values met at most `popular` times, and how many are met more often."""
+    common = met > popular
+    return values.where(~common[values.codes]), int(common.sum())
 
 
-def chain(keys: Rows, rows: Rows) -> Edges:
-    """Edges that tie all rows of a key: each to the next."""
-    order = np.lexsort((rows, keys))
-    keys, rows = keys[order], rows[order]
-    same = np.flatnonzero(keys[1:] == keys[:-1])
-    return Edges(rows[same], rows[same + 1], np.bincount(keys)[keys[same]])
+def openings_met(facts: pa.Table) -> Rows:
+    """How many conversations each first user turn opens, by its code in `keyed`."""
+    openings, conversations = keyed(facts["opening"]), keyed(facts["conversations"])
+    of_row = np.full(len(facts), -1)
+    of_row[openings.rows] = openings.codes
+    code, width = of_row[conversations.rows], len(conversations.names)
+    pairs = np.unique(code[code >= 0] * width + conversations.codes[code >= 0])
+    return np.bincount(pairs // max(width, 1), minlength=len(openings.names))
+
+
+def chain(values: Keyed) -> Edges:
+    """Edges that tie all rows of a value: each to the next."""
+    order = np.lexsort((values.rows, values.codes))
+    codes, rows = values.codes[order], values.rows[order]
+    same = np.flatnonzero(codes[1:] == codes[:-1])
+    return Edges(rows[same], rows[same + 1], np.bincount(codes)[codes[same]] if len(codes) else same)
 
 
 def components(count: int, *edges: Edges) -> Rows:
@@ -119,3 +162,26 @@ def untie(edges: dict[str, Edges], key: str, count: int, limit: float) -> tuple[
         gone = inside & (sharing > sharing[inside].max() // 2)
         given_up += int(gone.sum())
         edges = {**edges, key: edges[key].where(~gone)}
+
+
+def first_user_turns(prompts: pa.Array) -> tuple[pa.LargeListArray, pa.Array]:
+    """What the user says in each prompt, as a list of texts, and the digest of its first turn (null without one).
+
+    System turns are left out: one long system prompt would make all the prompts of a service near-equal.
+    """
+    messages, owner = pc.list_flatten(prompts), owners(prompts)
+    by_user = pc.equal(pc.struct_field(messages, "role"), "user")
+    contents = flat(pc.struct_field(messages, "content").filter(by_user))
+    counts = np.bincount(owner[by_user.to_numpy(zero_copy_only=False)], minlength=len(prompts))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    first = contents.take(pa.array(starts[:-1], mask=counts == 0))
+    spoken = pa.LargeListArray.from_arrays(pa.array(starts, pa.int64()), contents)
+    return spoken, pa.array(digests(first), pa.uint64(), mask=counts == 0)
+
+
+def long_answers(owner: Rows, count: int, contents: pa.Array, min_chars: int) -> pa.LargeListArray:
+    """For each of `count` rows the digests of its answers of at least `min_chars` characters."""
+    long = pc.greater_equal(pc.utf8_length(contents), min_chars)
+    owner = owner[long.to_numpy(zero_copy_only=False)]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))])
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(digests(flat(contents.filter(long)))))
