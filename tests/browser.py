@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,9 +86,21 @@ class Browser:
             "const all = [...document.querySelectorAll('a, button, [role=menuitem], [role=tab], [role=option], td, span')];"
             f"return all.find(e => e.innerText && e.innerText.trim() === {json.dumps(words)})"
         )
-        element = wait_for(lambda: self.script(code), f"no {words!r} to click on: {self.text()[:2000]}", 60)
+        wait_for(lambda: self._clicked(self.script(code)), lambda: f"no {words!r} to click on: {self.text()[:2000]}", 60)
+
+    def _clicked(self, element: dict[str, str] | None) -> bool:
+        """Whether the element took the click; not when the page was drawn anew, or something lay over it, since it was found."""
+        if not element:
+            return False
         (handle,) = element.values()
-        self.call("POST", f"/element/{handle}/click")
+        try:
+            self.call("POST", f"/element/{handle}/click")
+        except urllib.error.HTTPError as error:
+            reason = json.load(error)["value"]["error"]
+            if reason not in MOVED:
+                raise
+            return False
+        return True
 
     def see(self, *words: str, seconds: float = 60) -> str:
         """The page's text once it holds all the words."""
@@ -107,6 +120,7 @@ class Browser:
         return {found[1] for url in urls if (found := re.match(r"(?:https?|wss?)://([^/:]+)", url))}
 
 
+MOVED = ("stale element reference", "no such element", "element click intercepted", "element not interactable")
 SENT = ("Network.requestWillBeSent", "Network.webSocketCreated")
 
 

@@ -137,6 +137,7 @@ def quick_run(page: Any, port: int) -> None:
 
 def look_at_run(page: Any, port: int, run: dict[str, Any], stages: list[str], picture: str) -> str:
     """The log that the run's page shows, after a look at the list of its task runs, which holds the stages in their order."""
+    wait_for(lambda: ended_in_log(port, run["id"]), "the run's log did not reach the server", 60)  # the page of an ended run asks once
     page.open(f"http://127.0.0.1:{port}/v2/runs/flow-run/{run['id']}")
     log: str = page.see("Finished in state", "prefect.flow_runs")
     page.picture(f"{picture}_log")
@@ -144,6 +145,12 @@ def look_at_run(page: Any, port: int, run: dict[str, Any], stages: list[str], pi
     page.see(*stages)
     page.picture(f"{picture}_tasks")
     return log
+
+
+def ended_in_log(port: int, run: str) -> bool:
+    """Whether the server has the last line of the run's log; lines are sent in bundles, some seconds after they were said."""
+    lines = ask(port, "logs/filter", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC", limit=200)
+    return any("Finished in state" in line["message"] for line in lines)
 
 
 def keep_pictures(folder: Path) -> None:
