@@ -17,7 +17,7 @@ from tasks.core.tables import TEXT
 from tasks.similar.text import Hashes, Places, folded, mixed
 
 UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
-BETWEEN = r"[^\p{L}\p{M}\p{N}]+"
+BETWEEN = r"[^\p{L}\p{M}\p{N}]+"  # what stands between two words
 UNKNOWN = -1  # a word that no benchmark has
 
 
@@ -25,7 +25,7 @@ UNKNOWN = -1  # a word that no benchmark has
 class Words:
     """The words of text i are `ids[bounds[i]:bounds[i + 1]]`, in reading order."""
 
-    ids: Places
+    ids: npt.NDArray[np.int32]
     bounds: Places
 
     def __len__(self) -> int:
@@ -41,9 +41,16 @@ class Words:
         """The text of each word."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    def take(self, rows: Places) -> Words:
+        """The words of some of the texts."""
+        sizes = self.lengths[rows]
+        ends = np.cumsum(sizes)
+        places = np.repeat(self.bounds[rows] - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)
+        return Words(self.ids[places], np.concatenate([[0], ends]))
+
 
 def plain(texts: pa.Array) -> pa.Array:
-    """The texts without what does not count; anything but letters and digits still stands between words."""
+    """The texts without what does not count; what stands between words is still there."""
     lowered = pc.utf8_lower(folded(texts))
     foreign = pc.invert(pc.string_is_ascii(lowered))
     if pc.any(foreign).as_py():
@@ -63,7 +70,7 @@ def known(texts: pa.Array, vocabulary: pa.Array) -> Words:
     """The texts' words as their places in the vocabulary."""
     words, bounds = split_words(texts)
     places = pc.index_in(words, value_set=vocabulary)
-    return Words(pc.fill_null(places, UNKNOWN).to_numpy().astype(np.int64), bounds)
+    return Words(pc.fill_null(places, UNKNOWN).to_numpy().astype(np.int32), bounds)
 
 
 def vocabulary(texts: pa.Array) -> pa.Array:
@@ -77,17 +84,8 @@ def grams(words: Words, size: int) -> tuple[Hashes, Places]:
     unknown = np.concatenate([[0], np.cumsum(words.ids == UNKNOWN)])
     starts = np.arange(max(len(words.ids) - size + 1, 0))
     rows = words.rows
-    whole = (unknown[starts + size] == unknown[starts]) & (rows[starts] == rows[starts + size - 1]) if len(starts) else np.zeros(0, bool)
-    starts = starts[whole]
+    starts = starts[(unknown[starts + size] == unknown[starts]) & (rows[starts] == rows[starts + size - 1])]
     hashes = np.zeros(len(starts), np.uint64)
     for place in range(size):
         hashes = mixed(hashes ^ (words.ids[starts + place].astype(np.uint64) + np.uint64(1)))
     return hashes, rows[starts]
-
-
-def inverse_frequency(words: Words, size: int) -> npt.NDArray[np.float64]:
-    """How much each of the `size` words of a vocabulary tells: the log of the share of texts that have it, negated."""
-    rows, ids = words.rows, words.ids
-    seen = np.unique(rows[ids != UNKNOWN] * size + ids[ids != UNKNOWN])
-    counts = np.bincount(seen % size, minlength=size)
-    return np.log((len(words) + 1) / (counts + 1))
