@@ -1,9 +1,9 @@
 """Stage `split`: train, validation and test, so that nothing crosses.
 
-In: candidates. Out: candidates with `cluster_id` and `split`, and as dropped rows the `votes` that were taken out. Prompts are tied
-when they are near-equal in what the user says, open with the same user turn, come from one conversation or one user, or share a long
-answer. What is tied, directly or over others, is one component and goes to one split (`tasks.evidence.placing` says which, and what
-new data can move).
+In: candidates. Out: candidates with `cluster_id` and `split`; `common`, the texts that are met too often to tie prompts; and, as
+dropped rows, the `votes` that were taken out. Prompts are tied when they are near-equal in what the user says, open with the same
+user turn, come from one conversation or one user, or share a long answer. What is tied, directly or over others, is one component
+and goes to one split (`tasks.evidence.placing` says which, and what new data can move).
 
 - A component with more than `largest_held_out` of the rows of its split goes to train.
 - Where there are as many components as splits, none stays empty.
@@ -40,7 +40,7 @@ from tasks.evidence.placing import SPLITS, place
 from tasks.evidence.ties import Edges, Keyed
 from tasks.similar import Near, digests, near_pairs
 
-WRITES = ("candidates",)
+WRITES = ("candidates", "common")
 SAID = pa.struct([("asked", TEXTS), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
 PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
 
@@ -80,6 +80,7 @@ class Plan:
     whole: Mask  # rows that go whole
     touched: Mask  # these, and rows from which something is taken
     home: Mapping[str, Home]
+    common: pa.Table  # what is too common to tie anything
 
     def rows(self, prompt_ids: pa.Array) -> Rows:
         """Where these prompts stand in the plan."""
@@ -92,15 +93,16 @@ def run(tables: Tables, params: Params) -> Tables:
     facts = known_facts(candidates, params.min_answer_chars)
     plan = make_plan(facts, params)
     placed = with_places(candidates, plan)
+    more = {"common": engine.from_arrow(plan.common), "votes": engine.from_arrow(Votes.schema().empty_table())}
     if not plan.touched.any():
-        return {"candidates": placed.select(*Candidates.names()), "votes": engine.from_arrow(Votes.schema().empty_table())}
+        return {"candidates": placed.select(*Candidates.names()), **more}
     columns = [col(name) for name in Candidates.names()]
     rows = engine.sort(engine.to_arrow(placed.where(col("touched")).select(*columns), Candidates.schema()), Candidates.KEY)
     at = plan.rows(flat(rows["prompt_id"]))
     stripped = apart.strip(rows, plan.split[at], plan.whole[at], plan.home)
     report_stripped(stripped)
     rest = placed.where(~col("touched")).select(*columns, lit(None).cast(daft.DataType.string()).alias("dropped"))
-    return {"candidates": rest.concat(daft.from_arrow(stripped.candidates)), "votes": daft.from_arrow(stripped.votes)}
+    return {"candidates": rest.concat(daft.from_arrow(stripped.candidates)), **more, "votes": daft.from_arrow(stripped.votes)}
 
 
 def known_facts(candidates: daft.DataFrame, min_answer_chars: int) -> pa.Table:
@@ -137,7 +139,7 @@ def make_plan(facts: pa.Table, params: Params) -> Plan:
     if len(names) > 1 and (np.diff(names[order]) == 0).any():
         raise AssertionError("two prompt ids have one digest")
     clusters = flat(facts["prompt_id"]).take(pa.array(cluster[order]))
-    return Plan(names[order], clusters, split[order], whole[order], touched[order], home)
+    return Plan(names[order], clusters, split[order], whole[order], touched[order], home, tied.common)
 
 
 def near_equal(facts: pa.Table, params: Params) -> Edges:
@@ -186,11 +188,14 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> Rows:
 
 def report_popular(tied: ties.Ties, params: Params) -> None:
     """Say what is too common to tie anything."""
-    if tied.popular_openings or tied.popular_prompts:
-        common = f"{tied.popular_openings} first user turns and {tied.popular_prompts} prompts"
+    counts = pc.value_counts(tied.common["kind"]).to_pylist()
+    met = {"first_user_turn": 0, "answer": 0} | {entry["values"]: entry["counts"] for entry in counts}
+    prompts = int(tied.common_row.sum())
+    if met["first_user_turn"] or prompts:
+        common = f"{met['first_user_turn']} first user turns and {prompts} prompts"
         warnings.warn(f"{common} are met in more than {params.popular} conversations and do not tie them", stacklevel=2)
-    if tied.popular_answers:
-        warnings.warn(f"{tied.popular_answers} answers stand under more than {params.popular} prompts and do not tie them", stacklevel=2)
+    if met["answer"]:
+        warnings.warn(f"{met['answer']} answers stand under more than {params.popular} prompts and do not tie them", stacklevel=2)
 
 
 def report_stripped(stripped: apart.Stripped) -> None:

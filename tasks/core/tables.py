@@ -217,6 +217,18 @@ class Agreement(Table):
     )
 
 
+class Common(Table):
+    """One row a text that is met too often to tie the prompts where it stands."""
+
+    KEY = ("kind", "digest")
+    COLUMNS = (
+        ("kind", TEXT),  # "first_user_turn" or "answer"
+        ("digest", pa.uint64()),  # of the text, as `tasks.similar.digests` makes it
+        ("met", pa.int64()),  # in so many conversations, or under so many prompts
+        ("prompt_id", TEXT),  # one of the prompts where it stands: the first by id
+    )
+
+
 class Pairs(Table):
     """One row a preference: the answer people preferred, and one that they liked less."""
 
@@ -301,16 +313,45 @@ class Selection(Table):
     )
 
 
+class Votes(Table):
+    """One row a vote on a prompt that people wrote, as it was given, and what it stands behind."""
+
+    KEY = ("feedback_id", "prompt_id")
+    COLUMNS = (
+        ("feedback_id", TEXT),
+        ("prompt_id", TEXT),
+        # as in VOTE
+        ("kind", TEXT),
+        ("response_id", TEXT),
+        ("value", pa.float64()),
+        ("raw", TEXT),
+        ("scale_min", pa.float64()),
+        ("scale_max", pa.float64()),
+        ("better", TEXT),
+        ("worse", TEXT),
+        ("shown_first", TEXT),
+        ("annotator", TEXT),
+        ("annotator_kind", TEXT),
+        ("reliability", pa.float64()),
+        ("split", TEXT),
+        ("origin", TEXT),
+        ("pairs", TEXTS),  # ids of the pairs that it stands behind, sorted; variants' pairs are not named
+        ("example_id", TEXT),  # the row of unpaired that it stands behind; null when there is none
+    )
+
+
 TABLES: dict[str, type[Table]] = {
     "turns": Turns,
     "feedback": Feedback,
     "quarantine": Quarantine,
     "files": Files,
     "candidates": Candidates,
+    "common": Common,
     "annotators": Annotators,
     "agreement": Agreement,
     "pairs": Pairs,
     "unpaired": Unpaired,
     "prompts": Prompts,
+    "votes": Votes,
     "selection": Selection,
 }

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.core.tables import TEXT, TEXTS
+from tasks.core.tables import TEXT, TEXTS, Common
 from tasks.evidence.lists import Mask, Rows, flat, lengths, owners
 from tasks.similar import components as connected
 from tasks.similar import digests
@@ -67,13 +67,7 @@ class Ties:
     keyed: Mapping[str, Keyed]  # users, conversations, answers and openings that may not lie in two splits
     edges: Mapping[str, Edges]
     common_row: Mask  # prompts met in more than `popular` conversations
-    popular_openings: int
-    popular_answers: int
-
-    @property
-    def popular_prompts(self) -> int:
-        """How many prompts tie by their text alone."""
-        return int(self.common_row.sum())
+    common: pa.Table  # first user turns and answers that tie nothing, as the table `common`
 
 
 def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
@@ -84,9 +78,10 @@ def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
     """
     conversations = flat(facts["conversations"])
     common_row = lengths(conversations) > popular
-    opening, popular_openings = rare(keyed(facts["opening"]), openings_met(facts), popular)
-    answer = keyed(facts["answers"])
-    answer, popular_answers = rare(answer, np.bincount(answer.codes), popular)
+    opening, answer = keyed(facts["opening"]), keyed(facts["answers"])
+    opens, stands = openings_met(facts), np.bincount(answer.codes)
+    common = [common_of("first_user_turn", opening, opens, popular, facts), common_of("answer", answer, stands, popular, facts)]
+    opening, answer = (values.where(met[values.codes] <= popular) for values, met in ((opening, opens), (answer, stands)))
     keys = {"user": keyed(facts["users"]), "answer": answer, "opening": opening, "conversation": keyed(conversations)}
     edges = {
         "user": chain(keys["user"].where(~common_row[keys["user"].rows])),
@@ -95,7 +90,7 @@ def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
         "near": near,
         "conversation": chain(keys["conversation"].where(~common_row[keys["conversation"].rows])),
     }
-    return Ties(keys, edges, common_row, popular_openings, popular_answers)
+    return Ties(keys, edges, common_row, pa.concat_tables(common))
 
 
 def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
@@ -110,10 +105,18 @@ def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
     return Keyed(codes, rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
 
 
-def rare(values: Keyed, met: Rows, popular: int) -> tuple[Keyed, int]:
-    """Values met at most `popular` times, and how many are met more often."""
-    common = met > popular
-    return values.where(~common[values.codes]), int(common.sum())
+def common_of(kind: str, values: Keyed, met: Rows, popular: int, facts: pa.Table) -> pa.Table:
+    """The values met more than `popular` times, as rows of the table `common`."""
+    codes = np.flatnonzero(met > popular)
+    first = np.full(len(values.names), len(facts))
+    np.minimum.at(first, values.codes, values.rows)
+    columns = {
+        "kind": pa.array([kind] * len(codes), TEXT),
+        "digest": values.names.take(pa.array(codes)).cast(pa.uint64()),
+        "met": pa.array(met[codes], pa.int64()),
+        "prompt_id": facts["prompt_id"].take(pa.array(first[codes])),
+    }
+    return pa.table(columns, Common.schema())
 
 
 def openings_met(facts: pa.Table) -> Rows:

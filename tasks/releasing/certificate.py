@@ -1,0 +1,158 @@
+"""The proof, made over the released rows themselves, that nothing lies in two splits: `split_certificate.json`.
+
+In: the Arrow tables pairs, unpaired and prompts; the candidates they were made from (which know the people) and the table `common`
+of texts that are too common to tie prompts. Out: a document with
+
+- `shared`: for each key the number of values that lie in two splits, and in `checked` the number of values looked at. All are 0: a
+  value that is in two splits stops the release with its name and two rows;
+- `boilerplate`: the first user turns and answers that may be in two splits, counted apart, with the rule that lets them;
+- `highest_similarity`: the two prompts, one held out and one for training, that are most alike, found by search and not assumed;
+- `search`: how they were sought, what share of couples such a search finds, and how many were compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.errors import UserError
+from tasks.core.tables import TEXT
+from tasks.evidence import ties
+from tasks.evidence.lists import Rows, flat, owners
+from tasks.releasing import likeness
+from tasks.releasing.flat import words
+from tasks.similar import Near, digests
+from tasks.split import Params as Split
+
+NAME = "split_certificate.json"
+SOURCES = ("prompt_id", "augmented_from", "users", "conversations", "cluster_id", "split")  # the columns of candidates that are read
+COMPLETIONS = {"pairs": ("chosen", "rejected"), "unpaired": ("completion",), "prompts": ()}
+BOILERPLATE = {
+    "first_user_turns": "opens more than {popular} conversations (split.popular)",
+    "answers": "stands under more than {popular} prompts (split.popular)",
+    "short_answers": "has fewer than {min_answer_chars} characters (split.min_answer_chars)",
+}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the released rows are held against."""
+
+    candidates: pa.Table  # SOURCES of all candidates that pairs were made from
+    common: pa.Table  # the table `common`
+    split: Split  # the rules of the split
+    search: Near  # how couples that are alike are sought
+
+
+def certify(tables: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
+    """The certificate; a UserError where something lies in two splits."""
+    rows = gathered(tables)
+    prompts = words(rows["prompt"])
+    said, opening = ties.first_user_turns(flat(rows["prompt"]))
+    openings, common_openings = parted(places(rows, opening), proof.common, "first_user_turn")
+    answers = answers_of(tables)
+    short = pc.less(answers["chars"], proof.split.min_answer_chars)
+    long, common_answers = parted(answers.filter(pc.invert(short)), proof.common, "answer")
+    found = {
+        "prompts": places(rows, pa.array(digests(prompts))),
+        **of_sources(rows, proof.candidates),
+        "first_user_turns": openings,
+        "answers": long,
+    }
+    crossing = {key: in_two_splits(values) for key, values in found.items()}
+    stop_at(crossing, found)
+    loose = {"first_user_turns": common_openings, "answers": common_answers, "short_answers": answers.filter(short)}
+    rules = {key: rule.format(**proof.split.model_dump()) for key, rule in BOILERPLATE.items()}
+    return {
+        "rows": counted(rows),
+        "shared": {key: len(values) for key, values in crossing.items()},
+        "checked": {key: pc.count_distinct(values["value"]).as_py() for key, values in found.items()},
+        "boilerplate": {key: {"shared": len(in_two_splits(values)), "rule": rules[key]} for key, values in loose.items()},
+        **likeness.sought(rows, said, proof.search, proof.split.near.threshold),
+    }
+
+
+def gathered(tables: Mapping[str, pa.Table]) -> pa.Table:
+    """The rows of all configs: table, id, split, prompt_id and prompt."""
+    parts = []
+    for name, rows in tables.items():
+        key = rows.column_names[0]
+        columns = [pa.array([name] * len(rows), TEXT), *(rows[column] for column in (key, "split", "prompt_id", "prompt"))]
+        parts.append(pa.table(columns, names=["table", "id", "split", "prompt_id", "prompt"]))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def places(rows: pa.Table, values: pa.Array, owner: Rows | None = None) -> pa.Table:
+    """Values with the split and the id of their rows; nulls are none."""
+    at = pa.array(np.arange(len(rows)) if owner is None else owner)
+    table = pa.table({"value": values, "split": rows["split"].take(at), "id": rows["id"].take(at)})
+    return table.filter(pc.is_valid(table["value"]))
+
+
+def of_sources(rows: pa.Table, candidates: pa.Table) -> dict[str, pa.Table]:
+    """What only the candidates know of the released rows: clusters, people, conversations, and the rows that a variant was made from."""
+    at = pc.index_in(flat(rows["prompt_id"]), value_set=flat(candidates["prompt_id"]))
+    if at.null_count:
+        lost = rows["id"].filter(pc.is_null(at))[0].as_py()
+        raise UserError(f"release: {NAME}", f"row {lost}, whose prompt is no candidate", "rows of one run", "run `dvc repro`")
+    known = candidates.take(at)
+    found = {"prompt_clusters": places(rows, flat(known["cluster_id"]))}
+    for key, column in (("users", "users"), ("conversations", "conversations")):
+        lists = flat(known[column])
+        found[key] = places(rows, pc.list_flatten(lists), owners(lists))
+    # a variant and its parent are one value, the parent's id, wherever either lies
+    made = pc.is_valid(known["augmented_from"])
+    parents = known["augmented_from"].filter(made)
+    variants = pa.table({"value": parents, "split": rows["split"].filter(made), "id": rows["id"].filter(made)})
+    origin = candidates.filter(pc.is_in(candidates["prompt_id"], value_set=flat(parents)))
+    originals = pa.table({"value": origin["prompt_id"], "split": origin["split"], "id": origin["prompt_id"]})
+    return {**found, "augmentation_parents": pa.concat_tables([variants, originals])}
+
+
+def answers_of(tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Digest and length of every answer, with the split and the id of its row."""
+    parts = []
+    for name, rows in tables.items():
+        for side in COMPLETIONS[name]:
+            contents = pc.struct_field(pc.list_flatten(flat(rows[side])), "content")
+            held = pa.table({"split": rows["split"], "id": rows[rows.column_names[0]]})
+            part = places(held, pa.array(digests(contents)), owners(flat(rows[side])))
+            parts.append(part.append_column("chars", pc.utf8_length(contents)))
+    return pa.concat_tables(parts)
+
+
+def parted(values: pa.Table, common: pa.Table, kind: str) -> tuple[pa.Table, pa.Table]:
+    """Values that may not lie in two splits, and those that may because they are too common to tell anything."""
+    too_common = pc.is_in(values["value"], value_set=flat(common.filter(pc.equal(common["kind"], kind))["digest"]))
+    return values.filter(pc.invert(too_common)), values.filter(too_common)
+
+
+def in_two_splits(values: pa.Table) -> pa.Array:
+    """The values that lie in more than one split, sorted."""
+    sides = values.group_by(["value", "split"], use_threads=False).aggregate([])
+    counts = sides.group_by("value", use_threads=False).aggregate([("split", "count")])
+    return flat(counts.filter(pc.greater(counts["split_count"], 1)).sort_by("value")["value"])
+
+
+def stop_at(crossing: Mapping[str, pa.Array], found: Mapping[str, pa.Table]) -> None:
+    """A UserError for the first key with a value in two splits, with two of its rows."""
+    for key, values in crossing.items():
+        if len(values):
+            rows = found[key].filter(pc.equal(found[key]["value"], values[0])).group_by("split").aggregate([("id", "min")]).sort_by("split")
+            where = ", ".join(f"{row['id_min']} ({row['split']})" for row in rows.to_pylist())
+            what = f"{len(values)} {key.replace('_', ' ')} in two splits, one of them in the rows {where}"
+            raise UserError(f"release: {NAME}", what, "none", "run `dvc repro --force split`, then `dvc repro`")
+
+
+def counted(rows: pa.Table) -> dict[str, dict[str, int]]:
+    """Number of rows by table and split."""
+    counts = rows.group_by(["table", "split"]).aggregate([([], "count_all")]).sort_by([("table", "ascending"), ("split", "ascending")])
+    told: dict[str, dict[str, int]] = {}
+    for row in counts.to_pylist():
+        told.setdefault(row["table"], {})[row["split"]] = row["count_all"]
+    return told
