@@ -15,13 +15,13 @@ from __future__ import annotations
 from typing import Literal
 
 import daft
-from daft import Expression, col
+from daft import Expression, col, lit
 
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
-from tasks.evidence import acts, consensus, direction, gather, trees
+from tasks.evidence import acts, consensus, direction, forest, gather, selection, signals, trees
 
-WRITES = ("candidates", "annotators", "agreement")
+WRITES = ("candidates", "annotators", "agreement", "selection")
 
 
 class Params(StageParams):
@@ -30,13 +30,16 @@ class Params(StageParams):
     unjudged: Literal["none", "opening", "all"]  # which prompts without votes are kept: none, each conversation's first, all
     consensus: consensus.Consensus
     direction: direction.Settings
+    signals: signals.Settings
+    selection: selection.Settings
 
 
 def run(tables: Tables, params: Params) -> Tables:
     """Candidates from turns and feedback."""
     turns, feedback = tables["turns"], tables["feedback"]
-    read = read_trees(turns, feedback, params.unjudged)
-    judged = acts.latest(acts.judge(feedback, unfold(read, "judged"))).collect()
+    read = read_trees(turns, feedback, params)
+    given = acts.judge(feedback, unfold(read, "judged")).with_column("made", lit(False))
+    judged = acts.latest(given.concat(signals.as_acts(unfold(read, "signals"), given))).collect()
     direction.warn(judged, params.direction)
     weighed, found = consensus.weigh(judged, params.consensus)
     made = gather.candidates(unfold(read, "places"), unfold(read, "answers"), weighed)
@@ -45,16 +48,18 @@ def run(tables: Tables, params: Params) -> Tables:
         "annotators": daft.from_arrow(found.annotators),
         "agreement": daft.from_arrow(found.agreement),
         "turns": turns.join(unfold(read, "fates"), on=["conversation_id", "turn_id"], how="left"),
-        "feedback": judged.select(*feedback.column_names, col("fault").alias("dropped")),
+        "feedback": judged.select(*feedback.column_names, "made", col("fault").alias("dropped")),
+        "selection": selection.table(unfold(read, "heard"), unfold(read, "judged"), judged.where(~col("made")), params.selection),
     }
 
 
-def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, unjudged: str) -> daft.DataFrame:
+def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, params: Params) -> daft.DataFrame:
     """One row a conversation with the fields of `trees.READ`; computed here, since several tables are made from it."""
-    lists = [col(name).list_agg() for name in trees.COLUMNS]
+    lists = [col(name).list_agg() for name in forest.COLUMNS]
     conversations = turns.groupby("conversation_id").agg(*lists).join(acts.named_turns(feedback), on="conversation_id", how="left")
-    columns: list[Expression] = [col(name) for name in trees.COLUMNS]
-    return conversations.select("conversation_id", trees.read(col("judged"), unjudged, *columns).unnest()).collect()
+    columns: list[Expression] = [col(name) for name in forest.COLUMNS]
+    read = trees.reader(params.unjudged, params.signals)
+    return conversations.select("conversation_id", read(col("judged"), col("conversation_id"), *columns).unnest()).collect()
 
 
 def unfold(read: daft.DataFrame, name: str) -> daft.DataFrame:

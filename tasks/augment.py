@@ -30,7 +30,7 @@ from tasks.core.engine import Tables
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
-from tasks.core.tables import Candidates
+from tasks.core.tables import WEAK_EVIDENCE, Candidates
 
 WRITES = ("candidates",)
 TEXT = pa.large_string()
@@ -90,7 +90,7 @@ def _tell_missing(name: str, lacking: str, packages: str, on_missing: str) -> No
 
 def _jobs(frame: daft.DataFrame, params: Params, ready: dict[str, Settings]) -> pa.Table:
     """One row a variant to try: `parent`, `augmenter`, `variant_id`; as many as `max_share` allows, drawn by hash."""
-    train = frame.where((daft.col("split") == "train") & (daft.col("evidence") != "none") & daft.col("augmented_from").is_null())
+    train = frame.where((daft.col("split") == "train") & ~daft.col("evidence").is_in(WEAK_EVIDENCE) & daft.col("augmented_from").is_null())
     rows = train.select("prompt_id", "language", *(name for name in params.by if name != "language")).to_arrow()
     chosen = _minority(rows, params) if params.rows == "minority" else rows
     parents = list(zip(chosen["prompt_id"].to_pylist(), chosen["language"].to_pylist(), strict=True))

@@ -30,6 +30,7 @@ from pydantic import Field
 from tasks.core.engine import Tables
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
+from tasks.core.tables import WEAK_EVIDENCE
 
 WRITES = ("candidates",)
 TEXT = pa.large_string()
@@ -79,7 +80,7 @@ def balance(rows: pa.Table, by: list[str]) -> dict[str, int]:
 
 def _training_rows(frame: daft.DataFrame, params: Params) -> pa.Table:
     """Ids and strata of the rows that count, in the order of ids: no draw depends on the order of the input."""
-    train = frame.where((daft.col("split") == "train") & (daft.col("evidence") != "none"))
+    train = frame.where((daft.col("split") == "train") & ~daft.col("evidence").is_in(WEAK_EVIDENCE))
     return train.select("prompt_id", "augmented_from", *params.by).to_arrow().sort_by("prompt_id").combine_chunks()
 
 

@@ -9,18 +9,24 @@ from typing import Any
 
 import daft
 import pyarrow as pa
+import yaml
 
 from tasks.core import engine
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import TABLES, Feedback, Turns
+from tests.conftest import ROOT
 
 Row = dict[str, Any]
 CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "rounds": 60, "spammer_votes": 20, "spammer_below": 0.65}
+# the phrases as shipped; tests about signals switch them on
+SIGNALS: Row = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["aggregate"]["signals"]
 AGGREGATE: Row = {  # parameters of `aggregate`
     "unjudged": "opening",
     "consensus": CONSENSUS,
     "direction": {"min_shared": 20, "against": -0.5},
+    "signals": SIGNALS | {"use": []},
+    "selection": {"activity": [2, 6, 21]},
 }
 
 

@@ -156,6 +156,10 @@ class Files(Table):
     )
 
 
+# Candidates.evidence of prompts on which nobody voted on purpose: no votes, judging models' alone, and what next turns say in passing.
+NO_EVIDENCE, JUDGE, SIGNAL = WEAK_EVIDENCE = ("none", "judge", "signal")
+
+
 class Candidates(Table):
     """One row a distinct prompt, with its candidate answers and the votes about them."""
 
@@ -171,7 +175,7 @@ class Candidates(Table):
         ("language", TEXT),
         ("topic", TEXT),
         ("source", TEXT),
-        ("evidence", TEXT),  # the strongest kind of vote here, "none" without votes: a stratum of `rebalance`
+        ("evidence", TEXT),  # the strongest kind of people's votes here, or a WEAK_EVIDENCE: a stratum of `rebalance`
         ("cluster_id", TEXT),  # set by split: near-equal prompts share it
         ("split", TEXT),  # set by split: train, validation, test
         ("weight", pa.float64()),  # set by rebalance, 1.0 before

@@ -13,11 +13,13 @@ from daft import DataType, Expression, col, lit
 from daft.functions import coalesce, concat_ws, to_struct, when
 
 from tasks.core import engine
-from tasks.core.tables import PART, RESPONSE, TEXT, VOTE, Candidates
+from tasks.core.tables import JUDGE, NO_EVIDENCE, PART, RESPONSE, SIGNAL, TEXT, VOTE, Candidates
 from tasks.evidence.acts import KINDS, REWRITES, VALUED
 from tasks.evidence.lists import distinct, most_frequent, nest, owners, sorted_structs, struct
 
-NO_EVIDENCE = "none"
+# What names a prompt's evidence, the strongest first: the kind of a person's act, or that there is only what is weaker than all of these.
+EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
+BY_PERSON = col("annotator_kind") != "model"
 
 
 def origin_text() -> Expression:
@@ -55,7 +57,7 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
 
 
 def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
-    """Answers that people wrote: the texts of edits and corrections that count."""
+    """Answers that people, or judging models, wrote: the texts of edits and corrections that count."""
     typed = col("fault").is_null() & col("kind").is_in(REWRITES) & col("better").is_null()
     return acts.where(typed).select(
         "prompt_id",
@@ -63,7 +65,7 @@ def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
         col("text").alias("content"),
         lit(None).cast(DataType.string()).alias("model"),
         lit(None).cast(DataType.string()).alias("turn"),
-        lit("person").alias("written_by"),
+        when(BY_PERSON, lit("person")).otherwise(lit("model")).alias("written_by"),
     )
 
 
@@ -88,9 +90,9 @@ def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.Dat
 
 
 def tallies(votes: daft.DataFrame) -> daft.DataFrame:
-    """Thumbs and ratings of each answer."""
+    """People's thumbs and ratings of each answer; those of judging models stay in the votes alone."""
     is_thumb, is_rating = col("kind") == "thumb", col("kind") == "rating"
-    judged = votes.where(is_thumb | is_rating).select(
+    judged = votes.where((is_thumb | is_rating) & BY_PERSON).select(
         "response_id",
         (is_thumb & (col("value") > 0)).cast(DataType.int64()).alias("ups"),
         (is_thumb & (col("value") < 0)).cast(DataType.int64()).alias("downs"),
@@ -199,8 +201,11 @@ def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
 
 
 def strongest(votes: pa.LargeListArray) -> pa.Array:
-    """The first kind of KINDS among each list's votes."""
-    order = pa.array([*KINDS, NO_EVIDENCE], TEXT)
-    best = np.full(len(votes), len(KINDS))
-    np.minimum.at(best, owners(votes), pc.index_in(pc.struct_field(votes.values, "kind"), order).to_numpy(zero_copy_only=False))
+    """The first of EVIDENCE among each list's votes; JUDGE where only models voted, NO_EVIDENCE where nobody did."""
+    order = pa.array([*EVIDENCE.values(), JUDGE, NO_EVIDENCE], TEXT)
+    kinds = pc.index_in(pc.struct_field(votes.values, "kind"), pa.array(list(EVIDENCE), TEXT))
+    by_model = pc.equal(pc.struct_field(votes.values, "annotator_kind"), "model")
+    place = pc.if_else(by_model, pa.scalar(len(EVIDENCE), pa.int32()), kinds)
+    best = np.full(len(votes), len(order) - 1)
+    np.minimum.at(best, owners(votes), place.to_numpy(zero_copy_only=False))
     return order.take(pa.array(best))

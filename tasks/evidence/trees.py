@@ -7,7 +7,7 @@ Everything about one conversation is decided inside its row, so the work spreads
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import daft
 import numpy as np
@@ -16,11 +16,10 @@ import pyarrow.compute as pc
 
 from tasks.core import engine
 from tasks.core.tables import MESSAGES, ORIGIN, TEXT, TEXTS
-from tasks.evidence import identity
+from tasks.evidence import identity, selection, signals
+from tasks.evidence.forest import ASSISTANT, SYSTEM, TOOL, USER, Forest, blank, find_turns, last_users, plant
 from tasks.evidence.lists import Mask, Rows, flat, nest, struct
 
-ROLES = pa.array(["system", "user", "assistant", "tool"], TEXT)
-SYSTEM, USER, ASSISTANT, TOOL = range(4)
 UNJUDGED = ("none", "opening", "all")  # which prompts without votes are kept
 
 PLACE = pa.struct(
@@ -35,11 +34,10 @@ PLACE = pa.struct(
     ]
 )
 ANSWER = pa.struct([("prompt_id", TEXT), ("response_id", TEXT), ("turn_id", TEXT), ("content", TEXT), ("model", TEXT), ("origin", ORIGIN)])
-JUDGED = pa.struct([("turn_id", TEXT), ("fault", TEXT), ("prompt_id", TEXT), ("response_id", TEXT)])
+JUDGED = pa.struct([("turn_id", TEXT), ("fault", TEXT), ("prompt_id", TEXT), ("response_id", TEXT), ("stratum", pa.int32())])
 FATE = pa.struct([("turn_id", TEXT), ("dropped", TEXT)])
-READ = pa.struct([(n, pa.large_list(t)) for n, t in (("places", PLACE), ("answers", ANSWER), ("judged", JUDGED), ("fates", FATE))])
-
-COLUMNS = ("turn_id", "parent_id", "position", "role", "content", "model", "user_id", "language", "topic", "source", "origin")
+LISTS = {"places": PLACE, "answers": ANSWER, "judged": JUDGED, "fates": FATE, "signals": signals.SIGNAL, "heard": selection.HEARD}
+READ = pa.struct([(name, pa.large_list(kind)) for name, kind in LISTS.items()])
 
 
 def reader(unjudged: str, settings: signals.Settings) -> Callable[..., daft.Expression]:
@@ -55,7 +53,7 @@ def reader(unjudged: str, settings: signals.Settings) -> Callable[..., daft.Expr
 
 def cut_off(forest: Forest) -> Mask:
     """Turns whose way up does not end at a root: one above them is missing."""
-    cut = forest.parent == -2
+    cut: Mask = forest.parent == -2
     for rows in forest.levels():
         below = rows[forest.parent[rows] >= 0]
         cut[below] |= cut[forest.parent[below]]
@@ -84,30 +82,45 @@ def answers_of(forest: Forest) -> tuple[Mask, Mask]:
     return answer, answer & ~below_answer
 
 
-def harvest(forest: Forest, judged: pa.Array, unjudged: str) -> pa.Array:
+def harvest(forest: Forest, judged: pa.Array, unjudged: str, settings: signals.Settings) -> pa.Array:
     """What the trees hold, one value of type READ a conversation."""
     answer, opening = answers_of(forest)
     judged_ids = pc.list_flatten(judged)
     judged_tree = np.repeat(np.arange(forest.trees), pc.fill_null(pc.list_value_length(judged), 0).to_numpy(zero_copy_only=False))
     judged_row = find_turns(forest, judged_tree, judged_ids)
+    found = signals.find(forest, answer, settings)
+    prompts, held = found.answers()
     chosen = {"none": np.zeros_like(answer), "opening": opening, "all": answer}[unjudged].copy()
     hits = judged_row[judged_row >= 0]
     chosen[hits[answer[hits]]] = True
     in_use = np.zeros_like(answer)
-    in_use[forest.parent[chosen]] = True  # prompts, by their last message
+    in_use[forest.parent[chosen]] = in_use[prompts] = True  # prompts, by their last message
     taken = answer & in_use[np.maximum(forest.parent, 0)]  # with a prompt come all its answers
+    under, rows = told(forest, taken, prompts, held)
     above = forest.ancestors(in_use)
     prompt_ids = name_prompts(forest, above, in_use)
-    response_ids = name_answers(forest, np.flatnonzero(taken), prompt_ids)
+    response_ids = name_answers(forest, under, rows, prompt_ids)
     fates = pc.if_else(pa.array(forest.ancestors(answer)), "no_evidence", "not_an_answer_path")
+    taken[held] = True
     fates = pc.if_else(pa.array(above | taken), pa.scalar(None, TEXT), fates.cast(TEXT))
+    stratum, heard_tree, heard = selection.heard(forest, answer, found.about)
     lists = [
         nest(forest.tree[in_use], forest.trees, places(forest, np.flatnonzero(in_use), prompt_ids)),
-        nest(forest.tree[taken], forest.trees, answers(forest, np.flatnonzero(taken), prompt_ids, response_ids)),
-        nest(judged_tree, forest.trees, verdicts(forest, judged_ids, judged_row, answer, prompt_ids, response_ids)),
+        nest(forest.tree[rows], forest.trees, answers(forest, under, rows, prompt_ids, response_ids)),
+        nest(judged_tree, forest.trees, verdicts(forest, judged_ids, judged_row, answer, prompt_ids, response_ids, stratum)),
         nest(forest.tree, forest.trees, struct(FATE, forest.turns["turn_id"], fates)),
+        nest(forest.tree[found.said], forest.trees, signals.acts(forest, found, prompt_ids, response_ids)),
+        nest(heard_tree, forest.trees, heard),
     ]
     return pa.StructArray.from_arrays(lists, fields=list(READ))
+
+
+def told(forest: Forest, taken: Mask, prompts: Rows, held: Rows) -> tuple[Rows, Rows]:
+    """(prompt, answer) of the answers taken with their own prompts, and of those that signals put under another's; in order of answer."""
+    own, other = np.flatnonzero(taken), forest.parent[held] != prompts
+    under, rows = np.concatenate([forest.parent[own], prompts[other]]), np.concatenate([own, held[other]])
+    order = np.lexsort((under, rows))
+    return under[order], rows[order]
 
 
 def name_prompts(forest: Forest, above: Mask, in_use: Mask) -> dict[int, str]:
@@ -126,30 +139,27 @@ def name_prompts(forest: Forest, above: Mask, in_use: Mask) -> dict[int, str]:
     return ids
 
 
-def name_answers(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> dict[int, str]:
-    """Ids of the answers, by row."""
+def name_answers(forest: Forest, prompts: Rows, rows: Rows, prompt_ids: dict[int, str]) -> dict[tuple[int, int], str]:
+    """Ids of the answers, by the rows of their prompt and their own."""
     contents = forest.turns["content"].take(pa.array(rows)).to_pylist()
-    parents = forest.parent[rows].tolist()
-    return {row: identity.response_id(prompt_ids[up], content) for row, up, content in zip(rows.tolist(), parents, contents, strict=True)}
+    pairs = zip(prompts.tolist(), rows.tolist(), strict=True)
+    return {pair: identity.response_id(prompt_ids[pair[0]], content) for pair, content in zip(pairs, contents, strict=True)}
 
 
 def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructArray:
     """The prompts in use as PLACE."""
-    up, user = forest.parent.tolist(), (forest.role == USER).tolist()
+    up = forest.parent.tolist()
     path: list[int] = []
     ends: list[int] = [0]
-    asked: list[int] = []
     for row in rows.tolist():
         line: list[int] = []
-        at, last_user = row, -1
+        at = row
         while at >= 0:
             line.append(at)
-            last_user = at if last_user < 0 and user[at] else last_user
             at = up[at]
         path.extend(reversed(line))
         ends.append(len(path))
-        asked.append(last_user if last_user >= 0 else row)
-    along, offsets, last = pa.array(path, pa.int64()), pa.array(ends, pa.int64()), pa.array(asked, pa.int64())
+    along, offsets, last = pa.array(path, pa.int64()), pa.array(ends, pa.int64()), pa.array(last_users(forest)[rows])
     messages = struct(MESSAGES.value_type, forest.turns["role"].take(along), forest.turns["content"].take(along))
     users = pa.LargeListArray.from_arrays(offsets, flat(forest.turns["user_id"].take(along)))
     strata = [forest.turns[name].take(last) for name in ("language", "topic", "source")]
@@ -159,16 +169,24 @@ def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructA
     )
 
 
-def answers(forest: Forest, rows: Rows, prompt_ids: dict[int, str], response_ids: dict[int, str]) -> pa.StructArray:
-    """The answers as ANSWER."""
+def answers(
+    forest: Forest, under: Rows, rows: Rows, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]
+) -> pa.StructArray:
+    """The answers, each under its prompt, as ANSWER."""
     at = forest.turns.take(pa.array(rows))
-    prompts = pa.array([prompt_ids[row] for row in forest.parent[rows].tolist()], TEXT)
-    responses = pa.array([response_ids[row] for row in rows.tolist()], TEXT)
+    prompts = pa.array([prompt_ids[row] for row in under.tolist()], TEXT)
+    responses = pa.array([response_ids[pair] for pair in zip(under.tolist(), rows.tolist(), strict=True)], TEXT)
     return struct(ANSWER, prompts, responses, at["turn_id"], at["content"], at["model"], at["origin"])
 
 
 def verdicts(
-    forest: Forest, ids: pa.Array, rows: Rows, answer: Mask, prompt_ids: dict[int, str], response_ids: dict[int, str]
+    forest: Forest,
+    ids: pa.Array,
+    rows: Rows,
+    answer: Mask,
+    prompt_ids: dict[int, str],
+    response_ids: dict[tuple[int, int], str],
+    stratum: Rows,
 ) -> pa.StructArray:
     """What the judged turns are, as JUDGED: an answer, or why not."""
     found, at = rows >= 0, np.maximum(rows, 0)
@@ -179,5 +197,6 @@ def verdicts(
     fault[found & answer[at]] = None
     good = [int(row) if why is None else -1 for row, why in zip(rows.tolist(), fault.tolist(), strict=True)]
     prompts = [prompt_ids[int(forest.parent[row])] if row >= 0 else None for row in good]
-    responses = [response_ids[row] if row >= 0 else None for row in good]
-    return struct(JUDGED, ids, pa.array(fault.tolist(), TEXT), pa.array(prompts, TEXT), pa.array(responses, TEXT))
+    responses = [response_ids[int(forest.parent[row]), row] if row >= 0 else None for row in good]
+    named = (pa.array(column, TEXT) for column in (fault.tolist(), prompts, responses))
+    return struct(JUDGED, ids, *named, pa.array(np.where(found, stratum[at], -1)))
