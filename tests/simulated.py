@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ class Crowd:
     errors: tuple[float, float] = (0.05, 0.30)  # of those who try
     spammers: float = 0.1  # share of the people, who answer at random
     ties: float = 0.0  # share of the items that truly are ties; above 0 there is a third label
+    good: float = 0.5  # share of the other items whose truth is 1
     seed: int = 0
 
 
@@ -39,14 +40,29 @@ class Ballots:
     error: Floats  # of each person
     spammer: npt.NDArray[np.bool_]
 
+    def moved(self, by: int) -> Ballots:
+        """The same about other items."""
+        return replace(self, item=self.item + by)
 
-def ballots(crowd: Crowd) -> Ballots:
-    """The crowd's ballots."""
+
+@dataclass(frozen=True)
+class Weighed:
+    """What votes together say of each item."""
+
+    says: Numbers  # the label; 0 where neither side outweighs the other and the ties
+    lead: Floats  # log-odds of 1 against -1
+    confidence: Floats  # of the label, where it is a side
+
+
+def ballots(crowd: Crowd, error: Floats | None = None) -> Ballots:
+    """The crowd's ballots; `error` of each person when it is known from elsewhere."""
     random = np.random.default_rng(crowd.seed)
     labels = np.array([-1, 0, 1] if crowd.ties else [-1, 1])
     spammer = np.arange(crowd.people) < round(crowd.people * crowd.spammers)
-    error = np.where(spammer, 1 - 1 / len(labels), random.uniform(*crowd.errors, crowd.people))
-    truth = np.where(random.random(crowd.items) < crowd.ties, 0, random.choice([-1, 1], crowd.items))
+    tries = random.uniform(*crowd.errors, crowd.people)
+    error = np.where(spammer, 1 - 1 / len(labels), tries) if error is None else error
+    side = np.where(random.random(crowd.items) < crowd.good, 1, -1)
+    truth = np.where(random.random(crowd.items) < crowd.ties, 0, side)
     count = random.integers(crowd.votes[0], crowd.votes[1] + 1, crowd.items)
     item = np.repeat(np.arange(crowd.items), count)
     person = different(random, item, count, crowd.people)
@@ -84,3 +100,27 @@ def acts(told: Ballots, kind: str = "choice", annotator_kind: str = "person") ->
         columns |= {"better_id": name("r", 2 * told.item + ~first), "worse_id": name("r", 2 * told.item + first)}
         columns |= {"grade": pa.array(np.abs(told.label).astype(float))}
     return pa.table([columns[field] for field in ACTS.names], ACTS)
+
+
+def weighed(told: Ballots, reliability: Floats) -> Weighed:
+    """Each vote weighs the log-odds of its annotator's reliability, at least 0; a side must outweigh the other and the ties."""
+    weight = np.maximum(np.log(reliability / (1 - reliability)), 0)[told.person]
+    first, tie, second = (np.bincount(told.item, weight * (told.label == label), len(told.truth)) for label in (1, 0, -1))
+    lead: Floats = np.subtract(first, second, dtype=float)
+    says = np.where(np.maximum(first, second) > tie, np.sign(lead), 0).astype(np.int64)
+    return Weighed(says, lead, 1 / (1 + np.exp(-np.abs(lead))))
+
+
+def majority(told: Ballots) -> Numbers:
+    """The label that most votes give to an item; 0 where several have most."""
+    labels = np.array([-1, 0, 1])
+    counts = np.stack([np.bincount(told.item[told.label == label], minlength=len(told.truth)) for label in labels])
+    most = counts == counts.max(axis=0)
+    return np.where(most.sum(axis=0) == 1, labels[counts.argmax(axis=0)], 0)
+
+
+def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error: the distance of mean confidence and share of hits, over bins of equal width on 0.5 to 1."""
+    place = np.minimum(((confidence - 0.5) * 2 * bins).astype(np.int64), bins - 1)
+    count, stated, hits = (np.bincount(place, weight, bins) for weight in (np.ones(len(place)), confidence, right.astype(float)))
+    return float(np.abs(stated - hits).sum() / count.sum())

@@ -1,0 +1,317 @@
+"""Claims about consensus: who agrees, who can be trusted, and that what votes weigh makes honest confidences."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import crowdkit.aggregation as crowdkit
+import krippendorff
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
+
+from tasks import aggregate
+from tasks.core.tables import TEXT
+from tasks.evidence import agreement, ballots, consensus
+from tasks.evidence.ballots import ACTS, BETTER, NEITHER, WORSE
+from tests import simulated
+from tests.chatlog import AGGREGATE, CONSENSUS, ChatLog, Row, accounts
+from tests.simulated import Crowd
+
+SETTINGS = consensus.Consensus.model_validate(CONSENSUS)
+SEEDS = range(4)
+TIES = (0.0, 0.2)
+CROWDS = pytest.mark.parametrize("crowd", [Crowd(ties=ties, seed=seed) for seed in SEEDS for ties in TIES], ids=str)
+
+
+@functools.cache
+def judged(crowd: Crowd, kind: str = "choice") -> tuple[simulated.Ballots, consensus.Found, npt.NDArray[np.float64]]:
+    """The crowd's ballots, what was found, and each person's reliability."""
+    told = simulated.ballots(crowd)
+    found = consensus.find(simulated.acts(told, kind), SETTINGS)
+    return told, found, column(found.annotators, "reliability", crowd.people)
+
+
+def column(annotators: pa.Table, name: str, people: int) -> npt.NDArray[Any]:
+    """A column of the table in the order of the simulation's people."""
+    rows = pc.index_in(simulated.name("p", np.arange(people)), annotators["annotator"].combine_chunks())
+    return np.asarray(annotators[name].take(rows).to_numpy())
+
+
+# --- on simulated annotators -----------------------------------------------------------------------------------------
+
+
+@CROWDS
+def test_consensus_beats_the_majority(crowd: Crowd) -> None:
+    told, _, reliability = judged(crowd)
+    ours, majority = simulated.weighed(told, reliability), simulated.majority(told)
+    assert (ours.says == told.truth).mean() > (majority == told.truth).mean() + 0.02
+
+
+@CROWDS
+def test_spammers_are_found(crowd: Crowd) -> None:
+    told, found, reliability = judged(crowd)
+    assert roc_auc_score(told.spammer, -reliability) >= 0.95
+    flagged = column(found.annotators, "spammer", crowd.people).astype(bool)
+    assert (flagged & ~told.spammer).sum() <= 1, "nobody who tries is called a spammer, or hardly anyone"
+
+
+@pytest.mark.parametrize("ties", TIES)
+def test_with_enough_votes_all_spammers_are_named(ties: float) -> None:
+    told, found, _ = judged(Crowd(items=4000, ties=ties))
+    assert column(found.annotators, "spammer", 60).astype(bool).tolist() == told.spammer.tolist()
+    assert found.agreement["spammers"].to_pylist() == [6]
+
+
+@CROWDS
+def test_confidences_are_calibrated(crowd: Crowd) -> None:
+    told, _, reliability = judged(crowd)
+    ours = simulated.weighed(told, reliability)
+    decided, sided = ours.says != 0, told.truth != 0
+    right = ours.says == told.truth
+    assert simulated.calibration_error(ours.confidence[decided & sided], right[decided & sided]) <= 0.05
+    assert simulated.calibration_error(ours.confidence[decided], right[decided]) <= 0.05, "even where a true tie counts as an error"
+
+
+@pytest.mark.parametrize("good", [0.5, 0.8])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_confidences_of_thumbs_are_calibrated(good: float, seed: int) -> None:
+    crowd = Crowd(items=1500, good=good, seed=seed)
+    told, _, reliability = judged(crowd, "thumb")
+    lead = simulated.weighed(told, reliability).lead
+    up, down = (lead[told.truth == side] for side in (1, -1))
+    between = up[: len(down)] - down[: len(up)]  # a good answer beside a bad one
+    assert simulated.calibration_error(1 / (1 + np.exp(-np.abs(between))), between > 0) <= 0.05
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_vote_is_as_sure_as_the_annotator_is_reliable(seed: int) -> None:
+    """Most logs have one vote an item; those who also shared items are known, others have the figure of all."""
+    told, found, _ = judged(Crowd(seed=seed))
+    alone = simulated.ballots(Crowd(items=4000, votes=(1, 1), seed=seed), error=told.error)
+    both = pa.concat_tables([simulated.acts(told), simulated.acts(alone.moved(100_000))])
+    reliability = column(consensus.find(both, SETTINGS).annotators, "reliability", 60)
+    assert reliability.tolist() == column(found.annotators, "reliability", 60).tolist(), "votes that nobody shares change nothing"
+    ours = simulated.weighed(alone, reliability)
+    decided = ours.says != 0
+    assert simulated.calibration_error(ours.confidence[decided], (ours.says == alone.truth)[decided]) <= 0.05
+
+
+def test_who_says_the_same_of_everything_tells_nothing() -> None:
+    told = simulated.ballots(Crowd(items=1500, good=0.9, spammers=0))
+    told.label[told.person == 0] = 1
+    found = consensus.find(simulated.acts(told, "thumb"), SETTINGS).annotators
+    assert column(found, "agreement", 60)[0] > 0.75, "although the others mostly say so too"
+    assert column(found, "reliability", 60)[0] < 0.65 < np.sort(column(found, "reliability", 60))[1]
+
+
+def test_who_always_says_tie_tells_nothing() -> None:
+    told = simulated.ballots(Crowd(ties=0.2, spammers=0))
+    told.label[told.person == 0] = 0
+    reliability = column(consensus.find(simulated.acts(told), SETTINGS).annotators, "reliability", 60)
+    assert reliability[0] < 0.6 < np.sort(reliability)[1]
+
+
+def test_input_order_changes_no_byte() -> None:
+    acts = simulated.acts(simulated.ballots(Crowd(items=200, ties=0.2)))
+    shuffled = acts.take(pa.array(np.random.default_rng(1).permutation(len(acts))))
+    one, other = (consensus.find(rows, SETTINGS) for rows in (acts, shuffled))
+    assert one.annotators.equals(other.annotators)
+    assert one.agreement.equals(other.agreement)
+
+
+# --- beside the field's own tools ------------------------------------------------------------------------------------
+
+
+ROUNDS = 20  # enough to go far from the majority; both take the same way
+
+
+def posteriors(acts: pa.Table) -> tuple[ballots.Poll, npt.NDArray[np.float64]]:
+    """Without a prior worth the name."""
+    (poll,) = ballots.polls(acts)
+    free = SETTINGS.model_copy(update={"strength": 1e-9, "rounds": ROUNDS})
+    return poll, consensus.fit(poll, free).truth
+
+
+def frame(poll: ballots.Poll) -> pd.DataFrame:
+    return pd.DataFrame({"task": poll.item, "worker": poll.person, "label": poll.label})
+
+
+def test_thumbs_have_the_posteriors_of_crowd_kit() -> None:
+    told = simulated.ballots(Crowd(people=21, items=150, good=0.7))
+    poll, ours = posteriors(simulated.acts(told, "thumb"))
+    theirs = crowdkit.DawidSkene(n_iter=ROUNDS, tol=-1.0).fit_predict_proba(frame(poll)).sort_index()
+    assert np.abs(ours[:, [WORSE, BETTER]] - theirs[[WORSE, BETTER]].to_numpy()).max() < 1e-6
+
+
+def test_choices_have_the_posteriors_of_crowd_kit_given_both_ways_round() -> None:
+    told = simulated.ballots(Crowd(people=21, items=150, ties=0.2))
+    poll, ours = posteriors(simulated.acts(told))
+    plain = frame(poll)
+    mirror = plain.assign(task=plain.task + poll.shared, label=BETTER - plain.label)
+    theirs = crowdkit.DawidSkene(n_iter=ROUNDS, tol=-1.0).fit_predict_proba(pd.concat([plain, mirror])).sort_index()
+    assert np.abs(ours - theirs[[WORSE, NEITHER, BETTER]].to_numpy()[: poll.shared]).max() < 1e-6
+
+
+@pytest.mark.parametrize("metric", ["nominal", "interval", "ordinal"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_alpha_is_that_of_the_package_krippendorff(metric: Any, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    table = random.integers(0, 5, (6, 1)) + random.integers(0, 2, (6, 40)) * random.integers(0, 3, (6, 40))
+    given = (random.random(table.shape) < 0.6) & (random.random((1, 40)) < 0.9)
+    given &= given.sum(axis=0) > 1
+    item, place = np.nonzero(given.T)
+    item = np.unique(item, return_inverse=True)[1]
+    value = table[place, np.nonzero(given.T)[0]]
+    theirs = krippendorff.alpha(np.where(given, table, np.nan), level_of_measurement=metric)
+    assert getattr(agreement, metric)(item, value if metric == "nominal" else value / 10) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_kappa_is_that_of_scikit_learn(seed: int) -> None:
+    first, noise = np.random.default_rng(seed).integers(0, 3, (2, 50))
+    second = np.where(noise == 0, 2 - first, first)
+    item, person = np.divmod(np.arange(100), 2)
+    ours = agreement.kappa(item, person, np.column_stack([first, second]).ravel())
+    assert ours == pytest.approx(cohen_kappa_score(first, second))
+
+
+def test_agreement_of_nobody_and_of_all_alike_is_unknown() -> None:
+    none, same = np.zeros(0, np.int64), np.zeros(4, np.int64)
+    assert [measure(none, none) for measure in (agreement.raw, agreement.nominal, agreement.ordinal)] == [None] * 3
+    pairs = np.array([0, 0, 1, 1])
+    assert (agreement.raw(pairs, same), agreement.nominal(pairs, same), agreement.kappa(pairs, pairs * 0, same)) == (1.0, None, None)
+
+
+# --- from logs -------------------------------------------------------------------------------------------------------
+
+
+def run(log: ChatLog, shuffle: int | None = None) -> dict[str, Any]:
+    tables = log.tables(shuffle)
+    return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)
+
+
+def rows(log: ChatLog, table: str) -> list[Row]:
+    found: list[Row] = run(log)[table].kept.to_pylist()
+    return found
+
+
+@pytest.fixture
+def answers() -> ChatLog:
+    """Thirty questions with three answers each."""
+    log = ChatLog()
+    for number in range(30):
+        log.say(f"c{number}/u0", f"Question {number}?")
+        for answer in "123":
+            log.say(f"c{number}/a{answer}", f"Answer {answer} to {number}.", after="u0", model=f"m{answer}")
+    return log
+
+
+def test_votes_carry_the_reliability_of_their_annotator_and_kind(answers: ChatLog) -> None:
+    for number in range(30):
+        for person in ("p1", "p2", "p3"):
+            answers.act("choice", f"c{number}", 1, better="a1", worse="a2", annotator=person)
+        answers.act("choice", f"c{number}", 1, better="a2" if number % 2 else "a1", worse="a1" if number % 2 else "a2", annotator="p4")
+        answers.act("thumb", f"c{number}/a3", 1, annotator="p4")
+    known = {(row["annotator"], row["kind"]): row for row in rows(answers, "annotators")}
+    assert known["p4", "choice"]["reliability"] < 0.65 < 0.9 < known["p1", "choice"]["reliability"]
+    assert [known[name, "choice"]["spammer"] for name in ("p1", "p4")] == [False, True]
+    assert (known["p4", "choice"]["agreement"], known["p1", "choice"]["agreement"], known["p1", "choice"]["shared"]) == (0.5, 1.0, 30)
+    assert known["p4", "thumb"]["reliability"] is None, "no thumb is about an answer with another thumb"
+    votes = [vote for row in rows(answers, "candidates") for vote in row["votes"]]
+    assert len(votes) == 150, "a spammer's votes stay"
+    assert {(vote["annotator"], vote["kind"], vote["reliability"]) for vote in votes} == {
+        (*key, row["reliability"]) for key, row in known.items()
+    }
+
+
+def test_people_whom_the_log_does_not_name_have_one_figure(answers: ChatLog) -> None:
+    for number in range(30):
+        for _ in range(4):
+            answers.act("choice", f"c{number}", 1, better="a1", worse="a2")
+        answers.act("choice", f"c{number}", 1, better="a2", worse="a1")
+    (row,) = rows(answers, "annotators")
+    assert (row["annotator"], row["votes"], row["shared"], row["spammer"]) == ("", 150, 150, False)
+    assert 0.7 < row["reliability"] < 0.9
+    (told,) = rows(answers, "agreement")
+    assert (told["annotators"], told["items"], told["shared_items"], told["kappa"]) == (0, 30, 30, None)
+    assert {vote["reliability"] for line in rows(answers, "candidates") for vote in line["votes"]} == {row["reliability"]}
+
+
+def test_judging_models_are_weighed_apart(answers: ChatLog) -> None:
+    for number in range(30):
+        for person in ("p1", "p2"):
+            answers.act("choice", f"c{number}", 1, better="a1", worse="a2", annotator=person)
+        for judge in ("j1", "j2"):
+            answers.act("choice", f"c{number}", 1, better="a2", worse="a1", annotator=judge, annotator_kind="model")
+    told = rows(answers, "agreement")
+    assert [(row["annotator_kind"], row["raw"], row["annotators"], row["alpha"]) for row in told] == [
+        ("model", 1.0, 2, told[0]["alpha"]),
+        ("person", 1.0, 2, told[1]["alpha"]),
+    ]
+    assert all(row["reliability"] > 0.8 for row in rows(answers, "annotators"))
+
+
+def test_rankings_and_ratings_are_compared_answer_by_answer(answers: ChatLog) -> None:
+    scores = {"1": 5, "2": 3, "3": 3}
+    for number in range(30):
+        for person in ("p1", "p2", "p3"):
+            for place, answer in enumerate("123"):
+                answers.act("ranking", f"c{number}/a{answer}", place if person != "p3" else 2 - place, group=person, annotator=person)
+                answers.act("rating", f"c{number}/a{answer}", scores[answer] if person != "p3" else 6 - scores[answer], annotator=person)
+    told = {row["kind"]: row for row in rows(answers, "agreement")}
+    assert [(told[kind]["votes"], told[kind]["items"], told[kind]["ballots"]) for kind in ("ranking", "rating")] == [(270, 90, 270)] * 2
+    known = {(row["annotator"], row["kind"]): row for row in rows(answers, "annotators")}
+    for kind in ("ranking", "rating"):
+        assert known["p3", kind]["reliability"] < 0.5 < 0.9 < known["p1", kind]["reliability"]
+        assert known["p3", kind]["agreement"] == (0.0 if kind == "ranking" else pytest.approx(1 / 3))
+
+
+def test_two_annotators_have_a_kappa(answers: ChatLog) -> None:
+    for number in range(30):
+        answers.act("thumb", f"c{number}/a1", 1 if number % 2 else -1, annotator="p1")
+        answers.act("thumb", f"c{number}/a1", 1 if number % 3 else -1, annotator="p2")
+    (told,) = rows(answers, "agreement")
+    first, second = [bool(number % 2) for number in range(30)], [bool(number % 3) for number in range(30)]
+    assert told["kappa"] == pytest.approx(cohen_kappa_score(first, second), abs=1e-6)
+    assert told["raw"] == pytest.approx(np.mean(np.equal(first, second)), abs=1e-6)
+
+
+def test_without_shared_items_nothing_is_estimated(answers: ChatLog) -> None:
+    for number in range(30):
+        answers.act("choice", f"c{number}", 1, better="a1", worse="a2", annotator="p1")
+        answers.act("regenerate", f"c{number}", better="a2", worse="a3", annotator="p2")
+    assert {row["reliability"] for row in rows(answers, "annotators")} == {None}
+    assert {(row["raw"], row["alpha"], row["reliability"]) for row in rows(answers, "agreement")} == {(None, None, None)}
+
+
+def test_polls_of_no_acts_are_none() -> None:
+    assert list(ballots.polls(ACTS.empty_table())) == []
+
+
+def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -> None:
+    many = 40
+    names = pa.array([f"r{number:02d}" for number in range(many)], TEXT)
+    acts = pa.table(
+        {
+            **{
+                name: pa.array([text] * 2 * many, TEXT)
+                for name, text in (("kind", "ranking"), ("annotator_kind", "person"), ("prompt_id", "q"))
+            },
+            "annotator": pa.array(["p1"] * many + ["p2"] * many, TEXT),
+            "group": pa.array(["g1"] * many + ["g2"] * many, TEXT),
+            "response_id": pa.concat_arrays([names, names]),
+            "grade": pa.array([float(number) for number in [*range(many), *range(many)]]),
+            **{name: pa.nulls(2 * many, TEXT) for name in ("better_id", "worse_id")},
+        }
+    ).select(ACTS.names)
+    (poll,) = ballots.polls(acts)
+    assert poll.shared == sum(many - reach for reach in range(1, ballots.REACH + 1))
+    assert set(poll.label) == {BETTER}
+    (other,) = ballots.polls(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
+    assert all((one == two).all() for one, two in ((poll.item, other.item), (poll.person, other.person), (poll.label, other.label)))
