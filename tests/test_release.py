@@ -23,8 +23,9 @@ from tasks import release
 from tasks.core import catalog, engine, ids, manifest, params, shell
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
-from tasks.core.tables import Files, Pairs, Prompts, Unpaired
-from tasks.releasing import card, flat, layout
+from tasks.core.tables import TABLES, Agreement, Annotators, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
+from tasks.releasing import card, facts, flat, layout, meanings
+from tasks.releasing.facts import Asked, Sources
 
 ROOT = Path(__file__).parent.parent
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
@@ -73,9 +74,12 @@ def raw_files() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=Files.schema())
 
 
-def rendered(tables: dict[str, pa.Table]) -> dict[str, bytes]:
+def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = None) -> dict[str, bytes]:
     accounts = [settle("release", name, rows, len(rows)) for name, rows in tables.items()]
-    return release.render(tables, raw_files(), LEDGERS, accounts, STAGE_PARAMS, PROVENANCE)
+    ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
+    sources = Sources(tables, about or {}, raw_files(), ledgers)
+    asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods)
+    return release.render(sources, facts.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
 
 
 def write(files: dict[str, bytes], folder: Path) -> Path:
@@ -255,6 +259,54 @@ class Links(HTMLParser):
         self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data", "srcset")]
 
 
+def about() -> dict[str, pa.Table]:
+    """What is told of the people behind the release, one row or two of each."""
+    chats = {"users": 5, "judged_users": 2, "answers": 90, "judged": 9, "acts": 10, "ups": 7, "downs": 3, "signals": 0}
+    rows: dict[type[Table], Rows] = {
+        Selection: [
+            {"dimension": dimension, "value": value, **chats} for dimension, value in (("all", ""), ("model", "<m1>"), ("model", "m2"))
+        ],
+        Agreement: [
+            {"kind": "choice", "annotator_kind": "person", "votes": 40, "items": 20, "shared_items": 9, "alpha": 0.41, "spammers": 1}
+        ],
+        Annotators: [
+            {"annotator": name, "annotator_kind": "person", "kind": "choice", "votes": 20, "reliability": sure, "spammer": False}
+            for name, sure in (("a", 0.7), ("b", 0.8), ("c", 0.9))
+        ],
+        Votes: [
+            {"feedback_id": f"{n}", "prompt_id": f"p{n}", "kind": "choice", "value": 1.0, "better": "a", "worse": "b", "shown_first": "a"}
+            for n in range(99)
+        ],
+    }
+    return {table.__name__.lower(): pa.Table.from_pylist(made, schema=table.schema()) for table, made in rows.items()}
+
+
+def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
+    rows = [
+        pair(n, SPLITS[n % 3], chosen_model="m1", rejected_model="m2", chosen=said("assistant", "**Long** answer." * 9)) for n in range(60)
+    ]
+    files = rendered(made_tables(rows), about())
+    page = files["report.html"].decode()
+    for words in ("outside the band", "shown first", "0.41", "&lt;m1&gt;", "Models, as preferred", "Not enough for any"):
+        assert words in page
+    assert "Outside 45 to 55 %: length, bold." in files["README.md"].decode()
+    bias = json.loads(files["bias.json"])
+    assert (bias["features"]["length"]["share"], bias["features"]["length"]["marked"]) == (1.0, True)
+    assert (bias["position"]["share"], bias["position"]["marked"]) == (1.0, True)
+    assert json.loads(files["methods.json"])["methods"]["dpo"] == {
+        "title": "DPO", "enough": False, "needs": [{"what": "pairs", "has": 20, "needs": STAGE_PARAMS.methods.dpo_pairs}],
+    }  # fmt: skip
+    assert {"longer_chosen": 1.0, "shown_first_won": 1.0, "length_alone": 1.0}.items() <= json.loads(files["metrics.json"]).items()
+
+
+def test_the_card_says_what_every_column_means(made: Path) -> None:
+    card_text = (made / "README.md").read_text()
+    for name, config in layout.CONFIGS.items():
+        columns = [column for column in TABLES[config.table].names() if column != "split"]
+        assert set(columns) == set(meanings.COLUMNS[name])
+        assert all(f"| `{column}` | {meanings.COLUMNS[name][column]} |" in card_text for column in columns)
+
+
 def test_report_is_one_file_that_fetches_nothing_and_escapes_what_people_wrote(made: Path) -> None:
     page = (made / "report.html").read_text()
     links = Links()
@@ -310,6 +362,8 @@ def test_broken_gate_names_a_page_and_leaves_the_last_release(
     for path in stage.data:
         if path.name in tables:
             engine.write_sorted(tables[path.name], keys[path.name], path, 100)
+        elif path.name in TABLES:
+            engine.write_sorted(TABLES[path.name].schema().empty_table(), TABLES[path.name].KEY, path, 100)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(LEDGERS["ingest"]))

@@ -15,6 +15,7 @@ import yaml
 from expectations.pairs import SPLITS
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.layout import CONFIGS, portable
+from tasks.releasing.meanings import COLUMNS
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 MAIN = next(iter(CONFIGS))
@@ -31,7 +32,8 @@ class About:
 def card(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mapping[str, pa.Table]) -> str:
     """The whole card."""
     head = yaml.safe_dump(_head(about, facts, files, tables), sort_keys=False, allow_unicode=True, width=140)
-    return f"---\n{head}---\n\n" + "\n\n".join(_body(about, facts)) + "\n"
+    columns = {name: portable(tables[config.table].slice(0, 0)).drop_columns(["split"]).column_names for name, config in CONFIGS.items()}
+    return f"---\n{head}---\n\n" + "\n\n".join(_body(about, facts, columns)) + "\n"
 
 
 def filled(facts: Facts) -> dict[str, list[str]]:
@@ -84,7 +86,7 @@ def _dtype(kind: pa.DataType) -> str:
     return {"double": "float64"}.get(str(kind), str(kind))
 
 
-def _body(about: About, facts: Facts) -> list[str]:
+def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[str]:
     return [
         f"# {about.title}",
         "Preferences of people who used a chatbot, made from its logs and their feedback by Pairwright. Each config is one shape of "
@@ -93,6 +95,9 @@ def _body(about: About, facts: Facts) -> list[str]:
         '```python\nfrom datasets import load_dataset\n\npairs = load_dataset("data/release", "preference")\n```',
         "## What is in it",
         *(f"Pairs by {column}:\n\n{_table((column, *SPLITS), _split_rows(facts.by[column]))}" for column in BY if facts.by[column]),
+        *(f"Columns of `{name}`:\n\n{_table(('column', 'meaning'), _meanings(name, columns[name]))}" for name in filled(facts)),
+        "## What to train with it",
+        *_training(facts),
         "## How it was made",
         "Raw records were read, cleaned (personal data and secrets replaced by placeholders), merged where they were copies, checked, "
         "gathered by prompt, split by what ties prompts together, and paired by named recipes (column `recipe`), each reading one kind of "
@@ -101,11 +106,49 @@ def _body(about: About, facts: Facts) -> list[str]:
         _table(("stage", "table", "in", "made", "kept", "dropped", "reasons"), _path_rows(facts)),
         f"In two splits: {', '.join(f'{count} {what}' for what, count in facts.shared.items())}.",
         "## Limits",
-        f"The chosen answer is the longer one in {100 * facts.longer_chosen:.1f} % of the pairs. Thumbs, ratings and choices are what "
-        "some users did, not what all users want; `confidence` and `evidence` say how little or much stands behind a pair. "
-        "Redaction finds patterns, so names and unusual identifiers may remain: do not publish without a look. "
+        _bias(facts),
+        "Thumbs, ratings and choices are what some users did, not what all users want; `confidence` and `evidence` say how little or much "
+        "stands behind a pair. Redaction finds patterns, so names and unusual identifiers may remain: do not publish without a look.",
         "`manifest.json` lists every file's digest, the raw files behind the ids in `origins`, and the parameters' digest.",
     ]
+
+
+def _meanings(config: str, columns: list[str]) -> list[list[str]]:
+    return [[f"`{name}`", COLUMNS[config][name]] for name in columns]
+
+
+def _training(facts: Facts) -> list[str]:
+    choice = facts.choice
+    rows = [
+        [method.title, "yes" if method.enough else "no", ", ".join(f"{need.has:,} of {need.needs:,} {need.what}" for need in method.needs)]
+        for method in choice.methods.values()
+    ]
+    parts = [
+        f"{choice.verdict()} Counted are training rows without variants and repeats.",
+        _table(("method", "enough", "has and needs"), rows),
+    ]
+    if choice.kto.desirable_weight is not None:
+        weights = f"`desirable_weight={choice.kto.desirable_weight:g}, undesirable_weight={choice.kto.undesirable_weight:g}`"
+        parts.append(f"KTO: {choice.kto.desirable:,} liked and {choice.kto.undesirable:,} disliked answers; set {weights}.")
+    if choice.label_noise is not None:
+        parts.append(
+            f"By their confidence, {100 * choice.label_noise:.1f} % of the pairs are the wrong way round: DPO's `label_smoothing`."
+        )
+    return parts
+
+
+def _bias(facts: Facts) -> str:
+    """What a model may learn instead of quality, in words."""
+    outside = [name for name, share in facts.bias.features.items() if share.marked]
+    length = facts.bias.features["length"]
+    longer = (
+        ""
+        if length.share is None
+        else f"The chosen answer is the longer one in {100 * length.share:.1f} % of the pairs that differ in length. "
+    )
+    band = f"{100 * facts.bias.band[0]:g} to {100 * facts.bias.band[1]:g} %"
+    told = f"Outside {band}: {', '.join(outside)}." if outside else f"No feature of the answers' form lies surely outside {band}."
+    return f"{longer}{told} `bias.json` has the figures by split, recipe, source and model."
 
 
 def _config_rows(facts: Facts) -> list[list[str]]:

@@ -83,6 +83,32 @@ def share_bar(kept: int, dropped: int, top: int) -> str:
     )
 
 
+def gauge(low: float, at: float, high: float, band: tuple[float, float], marked: bool) -> str:
+    """A share (0..1) with its interval, over the band where it says nothing; a mark at one half."""
+    label = f"{100 * at:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %"
+    return (
+        f"<div class='gauge{' off' if marked else ''}' role=img aria-label='{label}' title='{label}'>"
+        f"<i class=band style='left:{_percent(band[0], 1)};width:{_percent(band[1] - band[0], 1)}'></i>"
+        f"<i class=span style='left:{_percent(low, 1)};width:{_percent(high - low, 1)}'></i>"
+        f"<i class=dot style='left:{_percent(at, 1)}'></i></div>"
+    )
+
+
+def meter(part: float) -> str:
+    """A share (0..1) as a bar."""
+    return f"<div class=track><i class=s0 style='width:{_percent(part, 1)}'></i></div>"
+
+
+def grid_rows(heads: Sequence[str], rows: Iterable[tuple[str, str, str, bool]]) -> str:
+    """Rows of a name, a chart and what it says; a marked row stands out."""
+    top = "<div class='lane heads'>" + "".join(f"<em>{text(head)}</em>" for head in heads) + "</div>" if heads else ""
+    body = "".join(
+        f"<div class='lane{' bad' if marked else ''}'><span>{text(name)}</span>{chart}<small>{text(words)}</small></div>"
+        for name, chart, words, marked in rows
+    )
+    return f"<div class=lanes>{top}{body}</div>"
+
+
 def _split_bar(name: str, counts: Counts, top: int) -> str:
     parts = "".join(
         f"<i class=s{place} style='width:{_percent(counts[split], top)}' title='{split}: {counts[split]:,}'></i>"
@@ -99,5 +125,5 @@ def _cell(value: object) -> str:
     return f"<td>{text(value)}</td>"
 
 
-def _percent(part: int, whole: int) -> str:
+def _percent(part: float, whole: float) -> str:
     return f"{100 * part / max(whole, 1):.2f}%"

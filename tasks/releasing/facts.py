@@ -1,6 +1,7 @@
 """What there is to say about a release, counted once for card, metrics and report.
 
-In: the released Arrow tables, the table of raw files and the ledgers of the stages. Out: `Facts`, plain numbers and names.
+In: `Sources`, which are the released Arrow tables, those that tell of the people behind them, the table of raw files and the ledgers of
+the stages. Out: `Facts`, plain numbers and names.
 """
 
 from __future__ import annotations
@@ -14,13 +15,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.pairs import SPLITS
+from tasks.core.params import StageParams
+from tasks.evidence.matching import length
+from tasks.releasing import bias, methods, people
+from tasks.releasing.bias import Band, Bias
 from tasks.releasing.flat import crossing, nested_places, words
 from tasks.releasing.layout import CONFIGS
+from tasks.releasing.methods import Choice, Needs
+from tasks.releasing.people import People
 
 Counts = dict[str, int]
 Ledgers = Mapping[str, Mapping[str, Mapping[str, Any]]]  # stage -> table -> entry
 BY = ("recipe", "source", "language", "topic")
 BINS = 10
+
+
+class Asked(StageParams):
+    """What facts are held against."""
+
+    examples: int
+    bias: Band
+    methods: Needs
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that a release is made of."""
+
+    tables: dict[str, pa.Table]  # pairs, unpaired and prompts, which are released
+    about: Mapping[str, pa.Table]  # votes, selection, agreement and annotators, which are told of
+    raw: pa.Table
+    ledgers: Ledgers
 
 
 @dataclass(frozen=True)
@@ -43,17 +68,19 @@ class Facts:
     margin: Histogram
     confidence: Histogram
     chars: dict[str, Histogram]  # chosen, rejected
-    longer_chosen: float  # share of the pairs whose chosen answer is the longer one
+    bias: Bias
+    choice: Choice
+    people: People
     shared: Counts  # what lies in two splits
     examples: list[dict[str, Any]]
     raw: list[dict[str, Any]]
     ledgers: Ledgers
 
 
-def gather(tables: dict[str, pa.Table], raw: pa.Table, ledgers: Ledgers, examples: int) -> Facts:
+def gather(sources: Sources, asked: Asked) -> Facts:
     """Count everything."""
-    pairs = tables["pairs"]
-    chars = {side: _chars(pairs[side]) for side in ("chosen", "rejected")}
+    tables, pairs = sources.tables, sources.tables["pairs"]
+    chars = {side: length(pairs[side]) for side in ("chosen", "rejected")}
     longest = max([int(np.percentile(sizes, 99)) for sizes in chars.values() if len(sizes)] or [1]) + 1
     return Facts(
         rows={name: _by_split(tables[config.table]) for name, config in CONFIGS.items()},
@@ -64,11 +91,13 @@ def gather(tables: dict[str, pa.Table], raw: pa.Table, ledgers: Ledgers, example
         margin=histogram(_numbers(pairs["margin"]), 0, None),
         confidence=histogram(_numbers(pairs["confidence"]), 0.5, 1),
         chars={side: histogram(np.minimum(sizes, longest), 0, longest) for side, sizes in chars.items()},
-        longer_chosen=float(np.mean(chars["chosen"] > chars["rejected"])) if len(pairs) else 0.0,
+        bias=bias.gather(pairs, sources.about.get("votes"), asked.bias),
+        choice=methods.choose(tables, asked.methods),
+        people=people.gather(sources.about, pairs),
         shared=_shared(tables),
-        examples=_examples(pairs, examples),
-        raw=raw.to_pylist(),
-        ledgers=ledgers,
+        examples=_examples(pairs, asked.examples),
+        raw=sources.raw.to_pylist(),
+        ledgers=sources.ledgers,
     )
 
 
@@ -107,12 +136,6 @@ def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
         for entry in groups.to_pylist()
     ]
     return dict(sorted(rows, key=lambda row: (-row[1][0], row[0])))
-
-
-def _chars(messages: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """Characters of each list of messages."""
-    sizes = pc.utf8_length(pc.struct_field(pc.list_flatten(messages), "content")).to_numpy()
-    return np.bincount(pc.list_parent_indices(messages).to_numpy(), weights=sizes, minlength=len(messages)).astype(np.int64)
 
 
 def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expectations.pairs import SPLITS
-from tasks.releasing import charts
+from tasks.releasing import charts, findings
 from tasks.releasing.charts import card, section, text
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.style import STYLE
@@ -31,6 +31,9 @@ def page(title: str, facts: Facts) -> str:
         _counts(facts),
         _balance(facts),
         _shapes(facts),
+        findings.bias(facts),
+        findings.people(facts),
+        findings.training(facts),
         _examples(facts),
         _raw(facts),
     ]
@@ -115,9 +118,7 @@ def _shapes(facts: Facts) -> str:
         ),
         card("Liked and disliked", labels),
     ]
-    lead = (
-        f"The chosen answer is the longer one in {100 * facts.longer_chosen:.1f} % of the pairs; far from 50 %, a model may learn length."
-    )
+    lead = "How much better, how surely, how long, and how many single answers are liked."
     return section("What the pairs look like", lead, f"<div class=grid>{''.join(cards)}</div>")
 
 

@@ -35,11 +35,25 @@ rect.s0 { fill: var(--s0) } rect.s1 { fill: var(--s1) }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th.n { text-align: right } th { color: var(--soft); font-weight: 500 }
 .good { color: var(--s2) } .bad { color: var(--bad) }
+.lane { display: grid; grid-template-columns: 8.5rem minmax(7rem, 1fr) minmax(9rem, 22rem); gap: .2rem .9rem; align-items: center;
+  padding: .3rem 0 }
+.lane + .lane { border-top: 1px solid var(--line) } .lane.heads em { color: var(--soft); font-style: normal; font-size: .85rem }
+.grid .lane { grid-template-columns: 8.3rem minmax(4rem, 1fr) 10.4rem } .lanes + .note { margin-top: .8rem }
+.lane > span { overflow-wrap: anywhere; font-size: .9rem } .lane small { color: var(--soft); font-variant-numeric: tabular-nums }
+.lane.bad > span, .lane.bad small { color: var(--bad) } .lane.bad > span { font-weight: 600 }
+.gauge { position: relative; height: 1.1rem; background: var(--track); border-radius: 4px; --mark: var(--s0) }
+.gauge.off { --mark: var(--bad) } .gauge i { position: absolute; top: 0; height: 100% } .gauge .band { background: var(--s2); opacity: .28 }
+.gauge .span { top: .44rem; height: .22rem; background: var(--mark); border-radius: 2px; min-width: 2px }
+.gauge .dot { width: .6rem; height: .6rem; top: .25rem; margin-left: -.3rem; border-radius: 50%; background: var(--mark) }
+.key { display: inline-block; width: 1.1rem; height: .7rem; border-radius: 3px; background: var(--s2); opacity: .4; margin-right: .35rem }
+.track.thin { height: .5rem; margin: .12rem 0 } .grid.below { margin-top: .9rem }
+.stack > * + * { margin-top: .9rem } .enough { color: var(--s2); font-weight: 600 } .lacking { color: var(--soft); font-weight: 600 }
 .example { margin-bottom: .9rem } .say { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0; font-size: .9rem }
 .tag { display: inline-block; color: var(--soft); font-size: .78rem; margin-right: .7rem }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: .9rem; margin-top: .6rem }
 .side { border-left: 3px solid var(--s2); padding-left: .8rem; min-width: 0 } .side.no { border-color: var(--bad) }
 @media (max-width: 620px) { .step { grid-template-columns: 1fr auto }
   .step .track { grid-column: 1 / -1 } .step small { grid-column: 1 / -1 }
-  .step b { grid-column: 1 / -1; text-align: left } .bars .row { grid-template-columns: 6rem 1fr 3.4rem } }
+  .step b { grid-column: 1 / -1; text-align: left } .lane, .grid .lane { grid-template-columns: 1fr } .lane.heads { display: none }
+  .bars .row { grid-template-columns: 6rem 1fr 3.4rem } }
 """
