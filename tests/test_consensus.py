@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import crowdkit.aggregation as crowdkit
@@ -19,7 +20,7 @@ from tasks import aggregate
 from tasks.core.tables import TEXT
 from tasks.evidence import agreement, ballots, consensus
 from tasks.evidence.ballots import ACTS, BETTER, NEITHER, WORSE
-from tests import simulated
+from tests import real_sets, simulated
 from tests.chatlog import AGGREGATE, CONSENSUS, ChatLog, Row, accounts
 from tests.simulated import Crowd
 
@@ -315,3 +316,38 @@ def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -
     assert set(poll.label) == {BETTER}
     (other,) = ballots.polls(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
     assert all((one == two).all() for one, two in ((poll.item, other.item), (poll.person, other.person), (poll.label, other.label)))
+
+
+# --- real annotators -------------------------------------------------------------------------------------------------
+
+
+def test_three_people_of_pandalm_agree_as_krippendorff_says(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    votes = [line for line in real_sets.pandalm(shared_data) if "kind" in line]
+    given = pd.DataFrame(votes)
+    answer = {side: given["conversation_id"] + "/" + given[side] for side in ("better", "worse")}
+    columns: dict[str, Any] = {"kind": given["kind"], "annotator": given["user_id"], "prompt_id": given["conversation_id"]}
+    columns |= {
+        "annotator_kind": ["person"] * len(given),
+        "better_id": answer["better"],
+        "worse_id": answer["worse"],
+        "grade": given["value"],
+    }
+    acts = pa.table({name: columns.get(name, [None] * len(given)) for name in ACTS.names}, ACTS)
+    found = consensus.find(acts, SETTINGS)
+    (told,) = found.agreement.to_pylist()
+    side = np.where(given["value"] == 0, 0, np.where(given["better"] == "1", 1, 2)).reshape(-1, 3)  # as the annotators saw them
+    assert (told["votes"], told["shared_items"], told["annotators"], told["spammers"]) == (2997, 999, 3, 0)
+    assert told["alpha"] == pytest.approx(krippendorff.alpha(side.T, level_of_measurement="nominal"), abs=0.01)
+    (poll,) = ballots.polls(acts)
+    kappas = {}
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        of = np.isin(poll.person, (one, other))
+        kappas[one + 1, other + 1] = agreement.kappa(poll.item[of], poll.person[of], poll.label[of])
+        assert kappas[one + 1, other + 1] == pytest.approx(cohen_kappa_score(side[:, one], side[:, other]), abs=0.01)
+    truth = consensus.fit(poll, SETTINGS).truth.argmax(axis=1)
+    most = np.array([np.bincount(row, minlength=3).argmax() if len(set(row)) < 3 else -1 for row in poll.label.reshape(-1, 3)])
+    assert (truth == most)[most >= 0].mean() > 0.99, "three who agree so well need no weighing"
+    with capsys.disabled():
+        figures = ", ".join(f"{one}-{other} {kappa:.3f}" for (one, other), kappa in kappas.items())
+        reliable = dict(zip(found.annotators["annotator"].to_pylist(), found.annotators["reliability"].to_pylist(), strict=True))
+        print(f"\npandalm: raw {told['raw']:.3f}, alpha {told['alpha']:.3f}, kappa {figures}, reliability {reliable}")  # noqa: T201
