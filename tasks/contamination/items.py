@@ -76,7 +76,7 @@ def _file_items(file: raw.RawFile, kind: str) -> Iterator[tuple[str, str]]:
             found = True
             spoken = texts(record)
             if not spoken:
-                shape = f"the keys {', '.join(sorted(record))}" if isinstance(record, dict) else f"a {type(record).__name__}"
+                shape = f"the keys {', '.join(sorted(record))}" if isinstance(record, dict) else f"the type {type(record).__name__}"
                 raise _unreadable(file, f"no item's text in record {number}, which has {shape}")
             yield from ((_item(record, number), text) for text in spoken)
     except raw.Unreadable as error:
