@@ -1,158 +1,134 @@
-"""Stage `pair`: from candidates to preferences (pairs), liked and disliked answers (unpaired) and prompts to practise on (prompts).
+"""Stage `pair`: from candidates to preferences (pairs), to liked and disliked answers (unpaired), and to prompts to practise on (prompts).
 
-In: candidates. Out: the three tables. Pairs come from the named recipes of `tasks.evidence.recipes`, each of which reads one kind of
-evidence; `tasks.evidence.resolve` decides between them. What was proposed and did not become a pair is in the dropped rows of pairs, with
-the reason. An answer is liked or disliked (unpaired) by its thumbs and its mean rating; dropped there are `middle` (no clear
-side) and `contradicted` (thumbs say one thing, ratings the other). Every prompt that people wrote is in prompts; variants are not. A
-candidate is dropped as `no_pair` when it gives no row at all: a variant without pairs.
+In: candidates. Out: these three tables, and what became of every vote (votes). Pairs come from the named recipes of
+`tasks.evidence.recipes`, each of which reads one kind of evidence; `tasks.evidence.resolve` decides between them. What was proposed and
+did not become a pair is in the dropped rows of pairs, with the reason. An answer is liked or disliked (unpaired) by its thumbs and its
+mean rating; dropped there are `middle` (no clear side) and `contradicted` (thumbs say one thing, ratings the other). Every prompt that
+people wrote is in prompts; variants are not. A variant gives its parent's pairs and unpaired rows under its own prompt; a candidate is
+dropped as `no_pair` when it gives no row at all: a variant of a parent without any. A vote that stands behind no pair and no row of
+unpaired is in the dropped rows of votes, with the reason.
 """
 
 from __future__ import annotations
 
 import daft
+import numpy as np
 import pyarrow as pa
-from daft import DataType, Expression, col, lit
-from daft.functions import coalesce, to_struct, when
+import pyarrow.compute as pc
+from daft import col, lit
+from daft.functions import when
 from pydantic import Field
 
 from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
-from tasks.core.tables import RESPONSE, TEXT, VOTE, Pairs, Prompts, Unpaired
-from tasks.evidence import identity, recipes
-from tasks.evidence.recipes import RECIPES, Evidence, nothing
-from tasks.evidence.resolve import resolve
+from tasks.core.tables import TEXT, Prompts, Unpaired
+from tasks.evidence import recipes
+from tasks.evidence.pairing import fates, flatten, liked, rows, scales
+from tasks.evidence.pairing.flatten import Evidence
+from tasks.evidence.pairing.liked import FATES, Liked
+from tasks.evidence.pairing.rows import Variants, as_messages
+from tasks.evidence.recipes import RECIPES
+from tasks.evidence.resolve import Caps, Confidence, propose, resolve
 
-WRITES = ("pairs", "unpaired", "prompts")
+WRITES = ("pairs", "unpaired", "prompts", "votes")
 
 
-class Clear(StageParams):
-    """When an answer counts as liked or disliked."""
+class Judges(StageParams):
+    """What becomes of the votes of judging models."""
 
-    min_votes: int = Field(ge=1)  # thumbs for one side beyond those for the other
-    min_distance: float = Field(gt=0, le=0.5)  # of the mean rating (0..1) from the middle
+    use: bool  # they make pairs of their own, which give way to people's
 
 
 class Params(StageParams):
     """Parameters of `pair`: one key a recipe, and what is common to all."""
 
-    edit: recipes.Switch
+    correction: recipes.Rewriting
+    edit: recipes.Rewriting
     choice: recipes.Switch
     ranking: recipes.Ranking
-    rating_margin: recipes.RatingMargin
-    thumb_contrast: recipes.ThumbContrast
+    rating_margin: scales.RatingMargin
+    thumb_contrast: scales.ThumbContrast
     regeneration: recipes.Switch
+    retry: recipes.Switch
+    judges: Judges
+    confidence: Confidence
+    nearly_equal: float = Field(gt=0, le=1)  # similarity of the letters from which on two answers are no pair
     max_pairs_per_prompt: int = Field(ge=1)
-    unpaired: Clear
+    max_pairs_per_user: int = Field(ge=1)
+    unpaired: liked.Clear
+
+    @property
+    def in_use(self) -> set[str]:
+        """Names of the recipes that are on, and "judges"."""
+        return {name for name in (*RECIPES, "judges") if getattr(self, name).use}
 
 
 def run(tables: Tables, params: Params) -> Tables:
-    """Pairs, unpaired and prompts from candidates."""
+    """Pairs, unpaired, prompts and votes from candidates."""
     candidates = tables["candidates"]
-    answers = unfold(candidates, "responses", RESPONSE)
-    decided = decide(candidates, answers, params)
-    pairs = write_out(decided, candidates, answers)
-    unpaired = sides(candidates, answers, params.unpaired).collect()
-    giving = decided.select("prompt_id", "dropped").concat(unpaired.select("prompt_id", "dropped"))
-    giving = giving.where(col("dropped").is_null()).select("prompt_id").distinct().with_column("gives", lit(True))
-    accounted = candidates.join(giving, on="prompt_id", how="left")
-    idle = col("augmented_from").not_null() & col("gives").is_null()
+    cast = flatten.read(candidates)
+    made = rows.variants(candidates, cast)
+    proposals = propose(cast, {name: getattr(params, name) for name in RECIPES}, params.judges.use)
+    caps = Caps(per_prompt=params.max_pairs_per_prompt, per_user=params.max_pairs_per_user)
+    resolve(cast, proposals, params.confidence, params.nearly_equal, caps)
+    own = rows.written(cast, proposals, params.confidence)
+    inherited = rows.inherited(cast, proposals, made, params.confidence, params.nearly_equal)
+    pairs = rows.finished(pa.concat_tables([own, inherited]), candidates)
+    sided = liked.read(cast, params.unpaired)
+    examples = unpaired_rows(cast, made, sided)
+    told = fates.table(cast, proposals, own["pair_id"], own["dropped"], sided, examples["example_id"][: len(sided.answer)], params.in_use)
     return {
-        "pairs": pairs,
-        "unpaired": unpaired,
+        "pairs": engine.in_parts(pairs),
+        "unpaired": with_prompts(examples, candidates),
         "prompts": candidates.where(col("augmented_from").is_null()).select(*Prompts.names()),
-        "candidates": accounted.with_column("dropped", when(idle, lit("no_pair")).otherwise(nothing())).exclude("gives"),
+        "votes": engine.in_parts(told),
+        "candidates": accounted(candidates, pairs, examples),
     }
 
 
-def unfold(candidates: daft.DataFrame, name: str, kind: pa.StructType) -> daft.DataFrame:
-    """A list column of candidates, one row an element, with its prompt."""
-    rows = candidates.select("prompt_id", name).where(col(name).length() > 0).explode(name)
-    return rows.select("prompt_id", *(col(name)[field.name].alias(field.name) for field in kind))
+def unpaired_rows(cast: Evidence, made: Variants, sided: Liked) -> pa.Table:
+    """Rows of unpaired without what comes from their prompts: people's, then those of variants."""
+    own = judged(cast.prompts["prompt_id"].take(pa.array(cast.home[sided.answer])), cast.answers.take(pa.array(sided.answer)), sided)
+    place = np.full(len(cast.node) + 1, -1)
+    place[sided.answer] = np.arange(len(sided.answer))
+    row = place[made.origin]
+    answer = np.flatnonzero(row >= 0)
+    row = row[answer]
+    copies = Liked(answer, sided.label[row], sided.evidence[row], sided.fate[row])
+    theirs = judged(made.prompts["prompt_id"].take(pa.array(made.home[answer])), made.answers.take(pa.array(answer)), copies)
+    return pa.concat_tables([own, theirs])
 
 
-def decide(candidates: daft.DataFrame, answers: daft.DataFrame, params: Params) -> daft.DataFrame:
-    """All proposals of all recipes that are on, each with the reason why it is no pair, or null."""
-    evidence = Evidence(unfold(candidates, "votes", VOTE), answers)
-    proposed = daft.from_arrow(recipes.PROPOSAL.empty_table())
-    for name, recipe in RECIPES.items():
-        settings: recipes.Switch = getattr(params, name)
-        if settings.use:
-            proposals = recipe(evidence, settings).with_column("recipe", lit(name))
-            proposed = proposed.concat(proposals.select(*recipes.PROPOSAL.names))
-    proposed = proposed.collect()
-    asked = candidates.join(proposed.select("prompt_id").distinct(), on="prompt_id", how="semi")
-    augmented = col("augmented_from").not_null()
-    texts = asked.select(
-        "prompt_id", augmented.alias("augmented"), when(augmented, prompt_key(col("prompt"))).otherwise(col("prompt_id")).alias("text_key")
-    )
-    keyed = proposed.join(texts, on="prompt_id", how="inner")
-    for side in ("chosen", "rejected"):
-        keyed = keyed.join(side_of(answers, side).exclude(f"{side}_model"), on=["prompt_id", f"{side}_id"], how="inner")
-        keyed = keyed.with_column(f"{side}_key", text_key(col(side))).exclude(side)
-    keyed = keyed.with_column("pair_id", name_rows(*(col(part) for part in ("prompt_id", "chosen_id", "rejected_id", "recipe"))))
-    return daft.from_arrow(resolve(keyed.to_arrow(), params.max_pairs_per_prompt))
-
-
-def side_of(answers: daft.DataFrame, side: str) -> daft.DataFrame:
-    """Answers under the names of one side of a pair."""
-    return answers.select(
-        "prompt_id", col("response_id").alias(f"{side}_id"), col("content").alias(side), col("model").alias(f"{side}_model")
+def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: Liked) -> pa.Table:
+    """Answers judged one at a time as rows of unpaired."""
+    parts = zip(prompt_ids.to_pylist(), answers["response_id"].to_pylist(), strict=True)
+    return pa.table(
+        {
+            "example_id": pa.array([stable_id(*ids) for ids in parts], TEXT),
+            "prompt_id": prompt_ids,
+            "completion": as_messages(answers["content"]),
+            "label": sided.label,
+            "evidence": sided.evidence.astype(np.int32),
+            "model": answers["model"],
+            "dropped": FATES.take(pa.array(sided.fate)),
+        }
     )
 
 
-def write_out(decided: daft.DataFrame, candidates: daft.DataFrame, answers: daft.DataFrame) -> daft.DataFrame:
-    """The pairs table, with the dropped proposals."""
-    rows = decided.select("pair_id", *recipes.PROPOSAL.names)
-    for side in ("chosen", "rejected"):
-        rows = rows.join(side_of(answers, side), on=["prompt_id", f"{side}_id"], how="inner")
-        rows = rows.with_column(side, as_messages(col(side)))
-    about = [name for name in Pairs.names() if name in candidates.column_names]
-    return rows.join(candidates.select(*about), on="prompt_id", how="inner").select(*Pairs.names(), "dropped")
-
-
-def sides(candidates: daft.DataFrame, answers: daft.DataFrame, clear: Clear) -> daft.DataFrame:
-    """The unpaired table: answers with thumbs or ratings, and which side they are on."""
-    judged = answers.where((col("ups") + col("downs") + col("ratings")) > 0)
-    lead = col("ups") - col("downs")
-    by_thumbs = when(lead >= clear.min_votes, lit(1)).when(lead <= -clear.min_votes, lit(-1)).otherwise(lit(0))
-    distance = coalesce(col("score"), lit(0.5)) - 0.5
-    by_ratings = when(distance >= clear.min_distance, lit(1)).when(distance <= -clear.min_distance, lit(-1)).otherwise(lit(0))
-    sided = judged.with_columns({"by_thumbs": by_thumbs, "by_ratings": by_ratings})
-    side = col("by_thumbs") + col("by_ratings")
-    against = (col("by_thumbs") * col("by_ratings")) < 0
-    rows = sided.select(
-        name_rows(col("prompt_id"), col("response_id")).alias("example_id"),
-        "prompt_id",
-        as_messages(col("content")).alias("completion"),
-        (side > 0).alias("label"),
-        (col("ups") + col("downs") + col("ratings")).cast(DataType.int32()).alias("evidence"),
-        "model",
-        when(against, lit("contradicted")).when(side == 0, lit("middle")).otherwise(nothing()).alias("dropped"),
-    )
+def with_prompts(examples: pa.Table, candidates: daft.DataFrame) -> daft.DataFrame:
+    """The unpaired table."""
     about = [name for name in Unpaired.names() if name in candidates.column_names and name != "evidence"]
-    return rows.join(candidates.select(*about), on="prompt_id", how="inner").select(*Unpaired.names(), "dropped")
+    return daft.from_arrow(examples).join(candidates.select(*about), on="prompt_id", how="inner").select(*Unpaired.names(), "dropped")
 
 
-def as_messages(content: Expression) -> Expression:
-    """An answer as a list of one message."""
-    return daft.functions.to_list(to_struct(role=lit("assistant"), content=content))
-
-
-@engine.batch(TEXT)
-def text_key(contents: daft.Series) -> pa.Array:
-    """A short key that is equal where answers are (see `identity.fold`)."""
-    return pa.array([identity.response_id("", text) for text in contents.to_pylist()], TEXT)
-
-
-@engine.batch(TEXT)
-def prompt_key(prompts: daft.Series) -> pa.Array:
-    """A key that is equal where prompts are; for people's own prompts it is the prompt_id."""
-    return pa.array([identity.prompt_id(messages) for messages in prompts.to_pylist()], TEXT)
-
-
-@engine.batch(TEXT)
-def name_rows(*parts: daft.Series) -> pa.Array:
-    """`stable_id` of the parts, row by row."""
-    return pa.array([stable_id(*row) for row in zip(*(part.to_pylist() for part in parts), strict=True)], TEXT)
+def accounted(candidates: daft.DataFrame, pairs: pa.Table, examples: pa.Table) -> daft.DataFrame:
+    """Candidates, with `no_pair` where a variant gives no row."""
+    giving = [pc.filter(table["prompt_id"], pc.is_null(table["dropped"])) for table in (pairs, examples)]
+    ids = pc.unique(pa.chunked_array([chunk for column in giving for chunk in column.chunks], TEXT))
+    known = daft.from_arrow(pa.table({"prompt_id": ids, "gives": pa.repeat(True, len(ids))}))
+    idle = col("augmented_from").not_null() & col("gives").is_null()
+    nothing = lit(None).cast(daft.DataType.string())
+    told = candidates.join(known, on="prompt_id", how="left")
+    return told.with_column("dropped", when(idle, lit("no_pair")).otherwise(nothing)).exclude("gives")

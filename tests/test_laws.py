@@ -153,7 +153,7 @@ def speaks_for(row: dict[str, Any], candidate: dict[str, Any]) -> bool:
 def no_prompt_in_two_splits(tables: dict[str, Account]) -> None:
     """Over all three tables, a prompt lies in one split, and so does a cluster."""
     splits: dict[str, set[str]] = defaultdict(set)
-    for name in pair.WRITES:
+    for name in ("pairs", "unpaired", "prompts"):
         for row in tables[name].kept.to_pylist():
             splits[flat(row["prompt"])].add(row["split"])
     for row in tables["candidates"].kept.to_pylist():

@@ -13,16 +13,29 @@ from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
 from tasks.evidence import identity
 from tasks.evidence.recipes import RECIPES
-from tests.chatlog import AGGREGATE, ChatLog, Row, accounts, dropped, kept
+from tests.chatlog import AGGREGATE, ChatLog, Row, accounts, dropped, frame, kept
 
 DEFAULTS: Row = {
-    "edit": {"use": True},
-    "choice": {"use": True},
-    "ranking": {"use": True, "which": "all"},
-    "rating_margin": {"use": True, "min_margin": 0.25, "min_ratings": 1},
-    "thumb_contrast": {"use": True, "min_votes": 1},
-    "regeneration": {"use": True},
+    "edit": {"use": True, "reliability": 0.9, "min_distance": 0.0, "max_distance": 1.0},
+    "correction": {"use": True, "reliability": 0.9, "min_distance": 0.0, "max_distance": 1.0},
+    "choice": {"use": True, "reliability": 0.75},
+    "ranking": {"use": True, "reliability": 0.75, "which": "all", "rank": 2},
+    "rating_margin": {
+        "use": True,
+        "min_margin": 0.25,
+        "min_ratings": 1,
+        "spread": 0.25,
+        "spread_worth": 20.0,
+        "compared": 64,
+    },
+    "thumb_contrast": {"use": True, "reliability": 0.75, "min_votes": 1, "compared": 64},
+    "regeneration": {"use": True, "reliability": 0.65},
+    "retry": {"use": True, "reliability": 0.6},
+    "judges": {"use": False},
+    "confidence": {"min": 0.5, "margin": "evidence", "weight": False},
+    "nearly_equal": 0.98,
     "max_pairs_per_prompt": 10,
+    "max_pairs_per_user": 100,
     "unpaired": {"min_votes": 1, "min_distance": 0.25},
 }
 
@@ -39,8 +52,14 @@ def run(log: ChatLog, *variants: Row, **changes: Any) -> dict[str, Account]:
         (first, *_) = rows.to_pylist()
         made = [first | {"augmented_from": first["prompt_id"]} | variant for variant in variants]
         rows = rows.concat(daft.from_arrow(pa.Table.from_pylist(made, schema=Candidates.schema())))
+    return settled(rows, **changes)
+
+
+def settled(rows: daft.DataFrame, **changes: Any) -> dict[str, Account]:
+    """The stage's accounts for these candidates; `changes` of DEFAULTS are merged into its sections."""
+    merged = {key: DEFAULTS[key] | new if isinstance(new, dict) else new for key, new in changes.items()}
     tables = {"candidates": rows}
-    return accounts("pair", pair.run(tables, pair.Params.model_validate(DEFAULTS | changes)), tables)
+    return accounts("pair", pair.run(tables, pair.Params.model_validate(DEFAULTS | merged)), tables)
 
 
 def pairs(result: dict[str, Account]) -> list[tuple[str, str, str]]:
@@ -64,39 +83,57 @@ def four() -> ChatLog:
 
 
 EXAMPLES: dict[str, list[Row]] = {
+    "correction": [{"kind": "correction", "place": "c/a2", "text": "A"}],
     "edit": [{"kind": "edit", "place": "c/a2", "text": "A"}],
     "choice": [{"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a2"}],
     "ranking": [{"kind": "ranking", "place": f"c/a{number + 1}", "value": number, "group": "g"} for number in range(2)],
     "rating_margin": [{"kind": "rating", "place": "c/a1", "value": 4}, {"kind": "rating", "place": "c/a2", "value": 2}],
     "thumb_contrast": [{"kind": "thumb", "place": "c/a1", "value": 1}, {"kind": "thumb", "place": "c/a2", "value": -1}],
     "regeneration": [{"kind": "regenerate", "place": "c", "better": "a1", "worse": "a2"}],
+    "retry": [{"kind": "regenerate", "place": "c", "better": "a1", "worse": "a2"}],  # see `recast`
 }
-CONFIDENCE = {"rating_margin": 0.75, "thumb_contrast": 0.75}
+# Of one act the confidence is its reliability; of two thumbs their odds are multiplied: 3 * 3 to 1.
+CONFIDENCE = {"choice": 0.75, "ranking": 0.75, "edit": 0.9, "correction": 0.9, "regeneration": 0.65, "retry": 0.6, "thumb_contrast": 0.9}
+# Means 0.75 and 0.25 of one rating each: the normal distribution at 0.5 / (0.25 * sqrt(2)).
+CONFIDENCE["rating_margin"] = 0.921350396
 MARGIN = {"rating_margin": 0.5}
+
+
+def recast(log: ChatLog, recipe: str, **changes: Any) -> dict[str, Account]:
+    """Run with the recipe's examples; the votes of a kind that no act names become of that kind."""
+    for act in EXAMPLES[recipe]:
+        log.act(**act)
+    rows = candidates(log).to_pylist()
+    for row in rows:
+        row["votes"] = [vote | {"kind": RECIPES[recipe].kind} for vote in row["votes"]]
+    return settled(frame(rows, "candidates"), **changes)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_each_recipe_makes_a_pair_of_its_evidence(four: ChatLog, recipe: str) -> None:
-    for act in EXAMPLES[recipe]:
-        four.act(**act)
-    (row,) = run(four)["pairs"].kept.to_pylist()
+    (row,) = recast(four, recipe)["pairs"].kept.to_pylist()
     assert row["prompt"] == [{"role": "user", "content": "Which?"}]
     assert row["chosen"] == [{"role": "assistant", "content": "A"}]
     assert row["rejected"] == [{"role": "assistant", "content": "B"}]
     assert (row["recipe"], row["chosen_model"], row["rejected_model"]) == (recipe, "mA", "mB")
-    assert row["evidence"] == (2 if recipe in CONFIDENCE else 1)
-    assert row["confidence"] == pytest.approx(CONFIDENCE.get(recipe, 2 / 3))
+    acts = 2 if recipe in ("rating_margin", "thumb_contrast") else 1
+    assert (row["evidence"], row["votes_for"], row["votes_against"], row["votes_tied"]) == (acts, acts, 0, 0)
+    assert row["confidence"] == pytest.approx(CONFIDENCE[recipe])
     assert row["margin"] == pytest.approx(MARGIN.get(recipe, 1))
+    assert (row["version"], row["annotators"]) == (RECIPES[recipe].version, "people")
+    assert row["distance"] == (1 if recipe in ("edit", "correction") else None)
+    assert row["votes"] == [act["feedback_id"] for act in four.feedback]
+    assert {f"{'1' * 16}:{number}:-1" for number in range(len(four.feedback))} <= set(row["origins"]), "the votes' own records"
     assert (row["conversations"], row["language"], row["weight"]) == (["c"], "en", 1.0)
     assert row["origins"], "back to the raw records"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_that_is_off_makes_nothing(four: ChatLog, recipe: str) -> None:
-    for act in EXAMPLES[recipe]:
-        four.act(**act)
-    result = run(four, **{recipe: DEFAULTS[recipe] | {"use": False}})
+    result = recast(four, recipe, **{recipe: DEFAULTS[recipe] | {"use": False}})
     assert len(result["pairs"].kept) == len(result["pairs"].dropped) == 0
+    if recipe not in ("rating_margin", "thumb_contrast"):  # these stand behind unpaired all the same
+        assert result["votes"].reasons == {"recipe_off": len(four.feedback)}
 
 
 @pytest.mark.parametrize(
@@ -116,25 +153,166 @@ def test_as_many_for_as_against_is_a_tie(four: ChatLog, acts: list[tuple[str, fl
     assert result["pairs"].reasons == {"tie": 1}
 
 
-def test_majority_wins_and_confidence_says_how_clearly(four: ChatLog) -> None:
+def weighed(log: ChatLog, *reliability: float | None, **changes: Any) -> dict[str, Account]:
+    """Run with these reliabilities of the votes, in the order of their ids."""
+    (row,) = candidates(log).to_pylist()
+    row["votes"] = [vote | {"reliability": given} for vote, given in zip(row["votes"], reliability, strict=True)]
+    return settled(frame([row], "candidates"), **changes)
+
+
+@pytest.fixture
+def four_choices(four: ChatLog) -> ChatLog:
+    """Two votes for A over B, one for B over A, and one for neither."""
     for better, worse in (("a1", "a2"), ("a1", "a2"), ("a2", "a1")):
         four.act("choice", "c", 1, better=better, worse=worse)
     four.act("choice", "c", 0, better="a1", worse="a2")
-    (row,) = run(four)["pairs"].kept.to_pylist()
+    return four
+
+
+def test_majority_wins_and_confidence_says_how_clearly(four_choices: ChatLog) -> None:
+    (row,) = weighed(four_choices, None, None, None, None)["pairs"].kept.to_pylist()
     assert row["chosen"][0]["content"] == "A"
-    assert row["evidence"] == 4
+    assert (row["evidence"], row["votes_for"], row["votes_against"], row["votes_tied"]) == (4, 2, 1, 1)
     assert row["margin"] == pytest.approx(1 / 4)
-    assert row["confidence"] == pytest.approx((2 + 0.5 + 1) / (4 + 2))
+    assert row["confidence"] == pytest.approx(0.75), "two for, one against: the odds of one"
+
+
+def test_one_reliable_vote_weighs_more_than_two_poor_ones(four_choices: ChatLog) -> None:
+    (row,) = weighed(four_choices, 0.6, 0.6, 0.9, 0.6)["pairs"].kept.to_pylist()
+    assert row["chosen"][0]["content"] == "B"
+    assert (row["votes_for"], row["votes_against"], row["votes_tied"]) == (1, 2, 1)
+    assert row["confidence"] == pytest.approx(9 / (9 + 1.5 * 1.5))
+    assert 0 < row["margin"] < 1
 
 
 @pytest.mark.parametrize(
-    ("which", "made"),
-    [("all", ["AB", "AC", "AD", "BC", "BD", "CD"]), ("adjacent", ["AB", "BC", "CD"]), ("best_vs_rest", ["AB", "AC", "AD"])],
+    ("reliability", "reason"),
+    [
+        ((0.9, 0.6, None, 0.99), "tie"),  # who sees no difference is more to be believed than either side
+        ((0.5, 0.4, 0.2, 0.5), "unreliable"),  # nobody who is right more often than wrong
+    ],
 )
-def test_which_pairs_of_a_ranking(four: ChatLog, which: str, made: list[str]) -> None:
+def test_what_reliability_leaves_undecided(four_choices: ChatLog, reliability: tuple[float | None, ...], reason: str) -> None:
+    result = weighed(four_choices, *reliability)
+    assert pairs(result) == []
+    assert result["pairs"].reasons == {reason: 1}
+    assert result["votes"].reasons == {reason: 4}
+
+
+def test_thumbs_weigh_what_their_givers_are_worth(four: ChatLog) -> None:
+    for value, number in ((1, 1), (1, 1), (-1, 1), (-1, 2)):
+        four.act("thumb", f"c/a{number}", value)
+    (row,) = weighed(four, 0.6, 0.6, 0.55, 0.8)["pairs"].kept.to_pylist()
+    assert row["confidence"] == pytest.approx(1.5 * 1.5 * 4 / (1.5 * 1.5 * 4 + 0.55 / 0.45))
+    assert (row["votes_for"], row["votes_against"]) == (3, 1)
+    assert pairs(weighed(four, 0.6, 0.6, 0.9, 0.8)) == [], "the one thumb down outweighs two thumbs up"
+
+
+def test_confidence_of_ratings_grows_with_their_number_and_agreement(four: ChatLog) -> None:
+    four.act("rating", "c/a1", 5)
+    four.act("rating", "c/a2", 3)
+    (one,) = run(four)["pairs"].kept["confidence"].to_pylist()
+    for value, number in ((5, 1), (3, 2), (5, 1), (3, 2)):
+        four.act("rating", f"c/a{number}", value)
+    (three,) = run(four)["pairs"].kept["confidence"].to_pylist()
+    for value, number in ((4, 1), (2, 2), (5, 1), (4, 2)):
+        four.act("rating", f"c/a{number}", value)
+    (row,) = run(four)["pairs"].kept.to_pylist()
+    assert 0.5 < one < three < 1
+    assert (row["votes_for"], row["votes_against"], row["votes_tied"]) == (9, 1, 0), "ratings above and below the middle, 3.9"
+
+
+def test_little_confidence_is_no_pair_when_a_lower_bound_is_set(four: ChatLog) -> None:
+    four.act("regenerate", "c", better="a1", worse="a2")
+    four.act("choice", "c", 1, better="a3", worse="a4")
+    result = run(four, confidence={"min": 0.7})
+    assert pairs(result) == [("choice", "C", "D")]
+    assert result["pairs"].reasons == result["votes"].reasons == {"low_confidence": 1}
+
+
+def test_confidence_becomes_margin_and_weight_where_asked(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    (row,) = run(four, confidence={"margin": "log_odds", "weight": True})["pairs"].kept.to_pylist()
+    assert row["margin"] == pytest.approx(1.0986, abs=1e-4), "log 3"
+    assert row["weight"] == pytest.approx(2 * 0.75 - 1)
+
+
+@pytest.fixture
+def edited() -> ChatLog:
+    """An answer of twenty letters, and an edit of it that changes two, four or all."""
+    log = ChatLog()
+    log.chat("c", "Spell?", "abcdefghijklmnopqrst")
+    return log
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "distance"),
+    [
+        ("abcdefghijklmnopqrXX", "too_small_edit", 0.1),
+        ("abcdefghijklmnopXXXX", None, 0.2),
+        ("XXXXXXXXXXXXXXXXXXXX", "rewritten", 1.0),
+    ],
+)
+@pytest.mark.parametrize("kind", ["edit", "correction"])
+def test_edits_count_between_two_distances(edited: ChatLog, kind: str, text: str, reason: str | None, distance: float) -> None:
+    edited.act(kind, "c/a1", text=text)
+    account = run(edited, **{kind: {"min_distance": 0.15, "max_distance": 0.8}})["pairs"]
+    (row,) = (account.dropped if reason else account.kept).to_pylist()
+    assert (row.get("dropped"), row["distance"]) == (reason, distance)
+
+
+def test_nearly_equal_answers_are_no_pair_unless_a_person_edited_one_into_the_other(edited: ChatLog) -> None:
+    edited.say("c/a2", "abcdefghijklmnopqrsX", after="u0")
+    edited.act("choice", "c", 1, better="a1", worse="a2")
+    assert run(edited, nearly_equal=0.95)["pairs"].reasons == {"nearly_equal": 1}
+    assert len(pairs(run(edited, nearly_equal=0.96))) == 1
+    edited.act("edit", "c/a1", text="abcdefghijklmnopqrXX")
+    assert [row[0] for row in pairs(run(edited, nearly_equal=0.8))] == ["edit"]
+
+
+def test_no_more_pairs_that_rest_on_one_person_than_the_cap(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2", annotator="p")
+    four.act("regenerate", "c", better="a1", worse="a3", annotator="p")
+    four.act("regenerate", "c", better="a2", worse="a4", annotator="p")
+    four.act("regenerate", "c", better="a2", worse="a4", annotator="q")
+    four.act("choice", "c", 1, better="a1", worse="a4")
+    result = run(four, max_pairs_per_user=1)
+    assert pairs(result) == [("choice", "A", "B"), ("choice", "A", "D"), ("regeneration", "B", "D")]
+    assert result["pairs"].reasons == {"over_user_cap": 1}
+
+
+def test_models_judge_apart_from_people_and_give_way_to_them(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    for better, worse in (("a2", "a1"), ("a3", "a4"), ("a3", "a4")):
+        four.act("choice", "c", 1, better=better, worse=worse, annotator_kind="model")
+    four.act("thumb", "c/a1", 1, annotator_kind="model")
+    off = run(four)
+    assert pairs(off) == [("choice", "A", "B")]
+    assert off["votes"].reasons == {"judge": 4}
+    assert len(off["unpaired"].kept) == 0
+    on = run(four, judges={"use": True})
+    assert [(row["annotators"], row["chosen"][0]["content"]) for row in on["pairs"].kept.sort_by("annotators").to_pylist()] == [
+        ("models", "C"),
+        ("people", "A"),
+    ]
+    assert on["pairs"].reasons == {"contradicted": 1}
+    assert on["pairs"].kept["evidence"].to_pylist() != [3, 1], "their votes are not counted together"
+
+
+@pytest.mark.parametrize(
+    ("which", "rank", "made"),
+    [
+        ("all", 2, ["AB", "AC", "AD", "BC", "BD", "CD"]),
+        ("adjacent", 2, ["AB", "BC", "CD"]),
+        ("best_vs_rank", 2, ["AB"]),
+        ("best_vs_rank", 3, ["AC"]),
+        ("best_vs_rank", 9, ["AD"]),
+    ],
+)
+def test_which_pairs_of_a_ranking(four: ChatLog, which: str, rank: int, made: list[str]) -> None:
     for number in range(4):
         four.act("ranking", f"c/a{number + 1}", 2 * number, group="g")
-    result = run(four, ranking={"use": True, "which": which})
+    result = run(four, ranking={"which": which, "rank": rank})
     assert ["".join(row[1:]) for row in pairs(result)] == made
 
 
@@ -169,7 +347,7 @@ def test_ratings_too_close_are_below_the_margin_and_equal_ones_a_tie(four: ChatL
 def test_answers_with_fewer_votes_than_asked_make_no_pair(four: ChatLog) -> None:
     for value, number in ((1, 1), (1, 1), (-1, 2)):
         four.act("thumb", f"c/a{number}", value)
-    assert pairs(run(four, thumb_contrast={"use": True, "min_votes": 2})) == []
+    assert pairs(run(four, thumb_contrast={"min_votes": 2})) == []
     assert len(pairs(run(four))) == 1
 
 
@@ -180,6 +358,17 @@ def test_stronger_recipe_wins_a_contradiction(four: ChatLog) -> None:
     result = run(four)
     assert pairs(result) == [("choice", "A", "B")]
     assert result["pairs"].reasons == {"contradicted": 1}
+
+
+def test_preferences_in_a_circle_lose_the_weakest(four: ChatLog) -> None:
+    for better, worse in (("a1", "a2"), ("a1", "a2"), ("a2", "a3"), ("a3", "a4")):
+        four.act("choice", "c", 1, better=better, worse=worse)
+    four.act("regenerate", "c", better="a3", worse="a1")
+    four.act("regenerate", "c", better="a1", worse="a4")
+    result = run(four)
+    assert pairs(result) == [("choice", "A", "B"), ("choice", "B", "C"), ("choice", "C", "D"), ("regeneration", "A", "D")]
+    assert result["pairs"].reasons == {"cycle": 1}
+    assert result["votes"].reasons == {"cycle": 1}
 
 
 def test_equal_pairs_of_two_recipes_are_one(four: ChatLog) -> None:
@@ -218,14 +407,14 @@ def test_repeat_of_a_prompt_gives_its_pair_again(four: ChatLog) -> None:
     assert len(set(result["pairs"].kept["pair_id"].to_pylist())) == 2
 
 
-def test_variant_with_a_persons_prompt_cannot_reverse_that_persons_pair(four: ChatLog) -> None:
+def test_variant_cannot_reverse_its_parents_pair(four: ChatLog) -> None:
     four.act("thumb", "c/a1", 1)
     four.act("thumb", "c/a2", -1)
     (first, *_) = candidates(four).to_pylist()
-    turned = [response | {"ups": response["downs"], "downs": response["ups"]} for response in first["responses"]]
-    result = run(four, {"prompt_id": "v" * 16, "augmenter": "swap", "responses": turned})
-    assert pairs(result) == [("thumb_contrast", "A", "B")]
-    assert result["pairs"].reasons == {"contradicted": 1}
+    turned = [vote | {"value": -vote["value"]} for vote in first["votes"]]
+    result = run(four, {"prompt_id": "v" * 16, "augmenter": "swap", "votes": turned})
+    assert pairs(result) == [("thumb_contrast", "A", "B")] * 2
+    assert [row["label"] for row in result["unpaired"].kept.to_pylist() if row["completion"][0]["content"] == "A"] == [True, True]
 
 
 def test_answers_that_a_variant_made_equal_are_no_pair(four: ChatLog) -> None:

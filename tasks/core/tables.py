@@ -244,9 +244,15 @@ class Pairs(Table):
         ("chosen", MESSAGES),
         ("rejected", MESSAGES),
         ("recipe", TEXT),
-        ("margin", pa.float64()),  # how much better, on the recipe's scale, > 0; null where the recipe has none
-        ("confidence", pa.float64()),  # in (0.5, 1]
-        ("evidence", pa.int32()),  # number of acts behind the preference
+        ("version", pa.int32()),  # of the recipe
+        ("annotators", TEXT),  # who judged: "people" or "models"
+        ("margin", pa.float64()),  # how much better, > 0: on the recipe's scale, or as log odds; null where there is none
+        ("confidence", pa.float64()),  # in (0.5, 1]: the probability that the preference is right
+        ("evidence", pa.int32()),  # number of acts behind the preference: for, against and tied
+        ("votes_for", pa.int32()),
+        ("votes_against", pa.int32()),
+        ("votes_tied", pa.int32()),
+        ("distance", pa.float64()),  # edit distance over the longer length; null where it is no edit
         ("chosen_model", TEXT),
         ("rejected_model", TEXT),
         ("language", TEXT),
@@ -258,6 +264,7 @@ class Pairs(Table):
         ("augmented_from", TEXT),  # prompt_id of the parent; null for what people wrote
         ("augmenter", TEXT),
         ("conversations", TEXTS),
+        ("votes", TEXTS),  # feedback ids of the acts behind it, sorted
         ("origins", TEXTS),
     )
 
@@ -356,6 +363,6 @@ TABLES: dict[str, type[Table]] = {
     "pairs": Pairs,
     "unpaired": Unpaired,
     "prompts": Prompts,
-    "votes": Votes,
     "selection": Selection,
+    "votes": Votes,
 }

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 Column = npt.NDArray[Any]  # of Python objects, or of numbers of any kind
 
 

@@ -1,84 +1,178 @@
-"""Which proposals become pairs: no equal texts, no pair with its reverse, no pair twice, no more a prompt than the cap.
+"""Which proposals become pairs: every proposal of every recipe, each with the reason why it is none, or without one.
 
-In: one row a proposal (RESOLVED without the last column), with keys that are equal where texts are. Out: the same rows with the reason:
+    unreliable, tie, below_margin, too_small_edit, rewritten   from the recipe
+    nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
+    low_confidence   the evidence does not say it clearly enough
+    contradicted     a stronger proposal prefers the other answer
+    repeated         a stronger proposal is the same pair
+    cycle            with stronger pairs it would close a circle: A over B, B over C, C over A
+    over_user_cap    it rests on one person's votes alone, as enough stronger pairs do
+    over_cap         the prompt has enough stronger pairs
 
-    tie, below_margin   from the recipe
-    equal_text          chosen and rejected differ in case and spacing at most
-    contradicted        a stronger recipe prefers the other answer
-    repeated            a stronger recipe gives the same pair
-    over_cap            the prompt has enough stronger pairs
+Stronger is: people's votes before those of judging models, then the earlier recipe of RECIPES, then the higher confidence, then the
+larger margin; what is still equal stands in the order of its ids. Near-equal prompts that pool their votes are one here: what is preferred
+under one of them is held against what is preferred under the other.
 
-Works on ids and numbers alone, as whole arrays.
+Works on row numbers alone, as whole arrays.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
-from tasks.core.tables import TEXT
-from tasks.evidence.lists import Column, absent, flat
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+
+from tasks.core.params import StageParams
+from tasks.evidence.lists import Column, Floats, Mask, Rows
+from tasks.evidence.pairing import cycles, likeness
+from tasks.evidence.pairing.flatten import Evidence
+from tasks.evidence.pairing.tally import CODE, Findings, confidence
 from tasks.evidence.recipes import RECIPES
 
 
-def resolve(proposals: pa.Table, cap: int) -> pa.Table:
-    """The proposals with `dropped` complete. Columns: those of PROPOSAL, and pair_id, text_key, chosen_key, rejected_key, augmented."""
-    rank = pc.index_in(proposals["recipe"], pa.array(list(RECIPES), TEXT)).to_numpy()
-    confidence, margin, augmented = -number(proposals, "confidence"), -number(proposals, "margin"), number(proposals, "augmented")
-    pair, prompt, text = (codes(proposals[name]) for name in ("pair_id", "prompt_id", "text_key"))
-    chosen, rejected = np.split(codes(pa.chunked_array([*proposals["chosen_key"].chunks, *proposals["rejected_key"].chunks], TEXT)), 2)
-    low, high = np.minimum(chosen, rejected), np.maximum(chosen, rejected)
-    dropped = np.array([*proposals["dropped"].to_pylist(), None], object)[:-1]
-    drop(dropped, chosen == rejected, "equal_text")
+class Confidence(StageParams):
+    """What a pair's confidence decides."""
 
-    order = live(dropped, (pair, confidence, rank, augmented, high, low, text))
-    leader = first_of(order, text, low, high)
-    drop(dropped, order[chosen[order] != chosen[leader]], "contradicted")
-
-    order = live(dropped, (pair, confidence, rank, rejected, chosen, prompt))
-    leader = first_of(order, prompt, chosen, rejected)
-    drop(dropped, order[order != leader], "repeated")
-
-    order = live(dropped, (pair, margin, confidence, rank, prompt))
-    place = np.arange(len(order)) - starts(order, prompt)
-    drop(dropped, order[place >= cap], "over_cap")
-    return proposals.set_column(proposals.schema.get_field_index("dropped"), "dropped", pa.array(dropped.tolist(), TEXT))
+    min: float = Field(ge=0.5, lt=1)  # less is no pair
+    margin: Literal["evidence", "log_odds"]  # what the column `margin` holds
+    weight: bool  # whether it scales the row's weight, by 2 * confidence - 1
 
 
-def live(dropped: Column, keys: tuple[Column, ...]) -> Column:
-    """Rows that are not dropped, in the order of the keys, the last key first."""
-    rows = np.flatnonzero(absent(dropped))
-    return rows[np.lexsort([key[rows] for key in keys])]
+class Caps(StageParams):
+    """How many pairs stay."""
+
+    per_prompt: int = Field(ge=1)
+    per_user: int = Field(ge=1)  # of pairs that rest on one person's votes alone
 
 
-def starts(order: Column, *group: Column) -> Column:
+@dataclass
+class Proposals:
+    """One row a proposal, of all recipes."""
+
+    item: Rows
+    chosen: Rows
+    rejected: Rows
+    margin: Floats
+    log_odds: Floats
+    votes_for: Rows
+    votes_against: Rows
+    votes_tied: Rows
+    distance: Floats
+    reason: npt.NDArray[np.int8]  # codes of REASONS
+    recipe: Rows  # place in RECIPES
+    models: Mask  # whether judging models said so
+    confidence: Floats
+    behind: tuple[Rows, Rows]  # item and vote
+
+    def refuse(self, rows: Column, reason: str) -> None:
+        """Give the reason to rows (numbers, or a mask) that have none."""
+        chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
+        self.reason[chosen[self.reason[chosen] == 0]] = CODE[reason]
+
+    def live(self, *keys: Rows) -> Rows:
+        """Rows without a reason, in the order of the keys, the last key first."""
+        rows = np.flatnonzero(self.reason == 0)
+        return rows[np.lexsort([key[rows] for key in keys])]
+
+    def ranked(self) -> Rows:
+        """The place of each row among all, the strongest first."""
+        strength = (self.item, self.rejected, self.chosen, -self.margin, -self.confidence, self.recipe, self.models)
+        rank = np.empty(len(self.item), np.int64)
+        rank[np.lexsort(strength)] = np.arange(len(rank))
+        return rank
+
+
+def propose(evidence: Evidence, settings: Mapping[str, Any], judges: bool) -> Proposals:
+    """What the recipes that are on propose, for people's votes and, with `judges`, for those of models."""
+    parts: list[tuple[int, bool, Findings]] = []
+    for models in (False, True)[: 1 + judges]:
+        for place, (name, recipe) in enumerate(RECIPES.items()):
+            votes = evidence.cast(recipe.kind, models=models)
+            if settings[name].use and len(votes):
+                parts.append((place, models, recipe.propose(evidence, votes, settings[name])))
+    return gathered(parts)
+
+
+def gathered(parts: list[tuple[int, bool, Findings]]) -> Proposals:
+    """The findings one below the other, their items numbered through."""
+    starts = np.cumsum([0, *(int(found.item.max(initial=-1)) + 1 for _, _, found in parts)])
+    joined: dict[str, Any] = {}
+    for name in (field.name for field in fields(Findings) if field.name not in ("item", "behind")):
+        joined[name] = np.concatenate([getattr(found, name) for _, _, found in parts]) if parts else np.zeros(0, EMPTY.get(name, np.int64))
+    sizes = [len(found.item) for _, _, found in parts]
+    items = [found.item + start for start, (_, _, found) in zip(starts, parts, strict=False)]
+    behind = [found.behind[0] + start for start, (_, _, found) in zip(starts, parts, strict=False)]
+    none = np.zeros(0, np.int64)
+    return Proposals(
+        item=np.concatenate([none, *items]),
+        recipe=np.repeat([place for place, _, _ in parts], sizes).astype(np.int64),
+        models=np.repeat([models for _, models, _ in parts], sizes).astype(bool),
+        confidence=confidence(joined["log_odds"]),
+        behind=(np.concatenate([none, *behind]), np.concatenate([none, *(found.behind[1] for _, _, found in parts)])),
+        **joined,
+    )
+
+
+EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "distance": np.float64, "reason": np.int8}
+
+
+def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, caps: Caps) -> None:
+    """Give every proposal that cannot be a pair its reason."""
+    refuse_copies(evidence, proposals, similarity)
+    proposals.refuse(proposals.confidence < limits.min, "low_confidence")
+    rank = proposals.ranked()
+    good, bad = evidence.node[proposals.chosen], evidence.node[proposals.rejected]
+    low, high = np.minimum(good, bad), np.maximum(good, bad)
+
+    rows = proposals.live(rank, high, low)
+    leader = first_of(rows, low, high)
+    proposals.refuse(rows[good[rows] != good[leader]], "contradicted")
+    rows = proposals.live(rank, bad, good)
+    proposals.refuse(rows[rows != first_of(rows, good, bad)], "repeated")
+
+    rows = proposals.live(rank)
+    proposals.refuse(rows[cycles.closing(good[rows], bad[rows])], "cycle")
+
+    person = sole_person(evidence, proposals)
+    rows = proposals.live(rank, person)
+    place = np.arange(len(rows)) - starts(rows, person)
+    proposals.refuse(rows[(place >= caps.per_user) & (person[rows] >= 0)], "over_user_cap")
+    home = evidence.home[proposals.chosen]
+    rows = proposals.live(rank, home)
+    proposals.refuse(rows[np.arange(len(rows)) - starts(rows, home) >= caps.per_prompt], "over_cap")
+
+
+def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -> None:
+    """Refuse proposals of two answers that are nearly the same; recipes that go by the distance judge that themselves."""
+    by_distance = np.array([recipe.by_distance for recipe in RECIPES.values()])
+    rows = np.flatnonzero((proposals.reason == 0) & ~by_distance[proposals.recipe])
+    left, right = (evidence.answers["content"].take(pa.array(side[rows])) for side in (proposals.chosen, proposals.rejected))
+    proposals.refuse(rows[likeness.alike(left, right, similarity)], "nearly_equal")
+
+
+def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:
+    """The person on whose votes alone a proposal rests; -1 where there are several, or one is unknown, or models judged."""
+    item, vote = proposals.behind
+    count = int(proposals.item.max(initial=-1)) + 1
+    least, most = np.full(count, len(evidence.votes)), np.full(count, -1)
+    np.minimum.at(least, item, evidence.person[vote])
+    np.maximum.at(most, item, evidence.person[vote])
+    return np.where((least == most)[proposals.item] & ~proposals.models, least[proposals.item], -1)
+
+
+def starts(order: Rows, *group: Column) -> Rows:
     """For each place in the order, the place where its group starts; groups stand together."""
     change = np.ones(len(order), bool)
     if len(order):
         change[1:] = np.any([key[order][1:] != key[order][:-1] for key in group], axis=0)
-    return np.maximum.accumulate(np.where(change, np.arange(len(order)), 0))
+    return np.asarray(np.maximum.accumulate(np.where(change, np.arange(len(order)), 0)))
 
 
-def first_of(order: Column, *group: Column) -> Column:
+def first_of(order: Rows, *group: Column) -> Rows:
     """For each place in the order, the row that leads its group."""
-    return order[starts(order, *group)]
-
-
-def drop(dropped: Column, rows: Column, reason: str) -> None:
-    """Give the reason to rows (numbers, or a mask) that have none."""
-    chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
-    dropped[chosen[absent(dropped[chosen])]] = reason
-
-
-def codes(column: pa.ChunkedArray) -> Column:
-    """Numbers that order as the texts do."""
-    encoded = flat(column).dictionary_encode()
-    rank = np.empty(len(encoded.dictionary), np.int64)
-    rank[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank))
-    return np.asarray(rank[encoded.indices.to_numpy(zero_copy_only=False)])
-
-
-def number(table: pa.Table, name: str) -> Column:
-    """The column as floats; null as 0."""
-    return np.asarray(pc.fill_null(table[name].cast(pa.float64()), 0.0).to_numpy())
+    return np.asarray(order[starts(order, *group)])

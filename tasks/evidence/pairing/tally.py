@@ -1,0 +1,121 @@
+"""Counting votes about couples of answers, and how sure the count makes us.
+
+A vote of reliability a (how often such an act is right) weighs log(a / (1 - a)), at least 0: what it adds to the log odds. Weights are
+whole millionths, so that their sums do not depend on any order. A couple is decided when the weight for one side is strictly above that
+for the other and above that of the ties; its confidence is 1 / (1 + exp(-(won - lost))), in (0.5, 1]: the probability that the side is
+right when mistakes are independent. Else it is a `tie`, or `unreliable` when nobody's word has any weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.evidence.lists import Floats, Mask, Rows
+from tasks.evidence.pairing.flatten import Evidence
+
+MICRO = 1_000_000
+DIGITS = 9  # figures are rounded to so many: processors differ in the last bits of exp and log
+# Why a proposal is no pair. 0: it is one.
+REASONS = (
+    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "equal_text", "low_confidence",
+    "contradicted", "repeated", "cycle", "over_user_cap", "over_cap",
+)  # fmt: skip
+CODE = {reason: code for code, reason in enumerate(REASONS)}
+
+
+@dataclass
+class Findings:
+    """What a recipe finds: one row a couple of answers to one prompt. Couples of one `item` share their votes."""
+
+    item: Rows
+    chosen: Rows  # answers
+    rejected: Rows
+    margin: Floats  # in (0, 1]
+    log_odds: Floats  # that the chosen answer is the better one
+    votes_for: Rows
+    votes_against: Rows
+    votes_tied: Rows
+    distance: Floats  # NaN where it is not an edit
+    reason: npt.NDArray[np.int8]  # codes of REASONS
+    behind: tuple[Rows, Rows]  # item and vote, one row a vote behind an item, each once
+
+    def refuse(self, rows: Mask, reason: str) -> None:
+        """Give the reason to those of the rows that have none."""
+        self.reason[rows & (self.reason == 0)] = CODE[reason]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Acts about two answers to one prompt."""
+
+    first: Rows
+    second: Rows
+    sign: Rows  # 1: the first one is better, -1: the second one, 0: neither
+    weight: Rows
+    behind: tuple[Rows, Rows]  # act and vote
+
+
+def weights(evidence: Evidence, votes: Rows, assumed: float) -> Rows:
+    """The weight of each of these votes; `assumed` is the reliability where none was estimated."""
+    given = np.asarray(evidence.votes["reliability"].to_numpy(zero_copy_only=False)).astype(float)[votes]
+    right = np.clip(np.where(np.isnan(given), assumed, given), 1 / MICRO, 1 - 1 / MICRO)
+    return np.asarray(np.maximum(np.rint(np.log(right / (1 - right)) * MICRO), 0)).astype(np.int64)
+
+
+def total(places: Rows, values: npt.NDArray[np.int64] | Mask, count: int) -> Rows:
+    """Sums of whole numbers by place; exact below 2^53."""
+    return np.bincount(places, weights=values, minlength=count).astype(np.int64)
+
+
+def couples(evidence: Evidence, first: Rows, second: Rows) -> tuple[Rows, Rows, Rows]:
+    """The item of each couple of answers, whichever comes first: the couple of their nodes, numbered; and the nodes of each item."""
+    one, other = evidence.node[first], evidence.node[second]
+    width = len(evidence.node) + 1
+    key, item = np.unique(np.minimum(one, other) * width + np.maximum(one, other), return_inverse=True)
+    return item.astype(np.int64), key // width, key % width
+
+
+def net(evidence: Evidence, acts: Acts) -> Findings:
+    """What acts about two answers come to; the acts about one item are counted together."""
+    item, low, _ = couples(evidence, acts.first, acts.second)
+    count = len(low)
+    sign = np.where(evidence.node[acts.first] == low[item], acts.sign, -acts.sign) if len(item) else acts.sign
+    won, lost, level = (total(item, np.where(sign == side, acts.weight, 0), count) for side in (1, -1, 0))
+    ups, downs, ties = (total(item, sign == side, count) for side in (1, -1, 0))
+    width = len(evidence.node) + 1
+    rows = np.unique(np.minimum(acts.first, acts.second) * width + np.maximum(acts.first, acts.second), return_index=True)[1]
+    of, first, second = item[rows], acts.first[rows], acts.second[rows]
+    forward = (won > lost)[of] == (evidence.node[first] == low[of])  # `first` is the side that leads
+    lead, everything = np.abs(won - lost), won + lost + level
+    act, vote = acts.behind
+    found = Findings(
+        item=of,
+        chosen=np.where(forward, first, second),
+        rejected=np.where(forward, second, first),
+        margin=np.round(lead / np.maximum(everything, 1), DIGITS)[of],
+        log_odds=(lead / MICRO)[of],
+        votes_for=np.where(won > lost, ups, downs)[of],
+        votes_against=np.where(won > lost, downs, ups)[of],
+        votes_tied=ties[of],
+        distance=np.full(len(of), np.nan),
+        reason=np.zeros(len(of), np.int8),
+        behind=once(item[act], vote),
+    )
+    found.refuse((everything == 0)[of], "unreliable")
+    found.refuse(((won == lost) | (np.maximum(won, lost) <= level))[of], "tie")
+    return found
+
+
+def once(item: Rows, vote: Rows) -> tuple[Rows, Rows]:
+    """Item and vote, sorted, each couple once."""
+    width = int(vote.max(initial=0)) + 1
+    key = np.unique(item * width + vote)
+    return key // width, key % width
+
+
+def confidence(log_odds: Floats) -> Floats:
+    """Log odds above 0 as a probability in (0.5, 1]."""
+    return np.maximum(np.round(1 / (1 + np.exp(-log_odds)), DIGITS), 0.5 + 10.0**-DIGITS)

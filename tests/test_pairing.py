@@ -1,0 +1,154 @@
+"""Claims about how near-equal prompts pool their votes, how circles are cut, and that every vote's fate is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.core.ledger import Account
+from tasks.evidence.pairing.cycles import closing
+from tests.chatlog import ChatLog, Row, frame
+from tests.test_pair import candidates, pairs, settled
+
+
+@pytest.fixture
+def two() -> ChatLog:
+    """Two questions, p and q, with the answers A (a1), B (a2) and, only to the first one, C (a3)."""
+    log = ChatLog()
+    for conversation, question, answers in (("p", "How do I boil rice?", "ABC"), ("q", "How do I boil rice now?", "AB")):
+        log.say(f"{conversation}/u0", question)
+        for number, letter in enumerate(answers, 1):
+            log.say(f"{conversation}/a{number}", letter, after="u0")
+    return log
+
+
+def clustered(log: ChatLog, cluster: str = "one", **changes: Any) -> dict[str, Account]:
+    """The stage's accounts where all prompts are near-equal; of all votes the recipe's own reliability holds."""
+    rows: list[Row] = candidates(log).to_pylist()
+    for row in rows:
+        row["cluster_id"] = cluster
+        row["votes"] = [vote | {"reliability": None} for vote in row["votes"]]
+    return settled(frame(rows, "candidates"), **changes)
+
+
+def choose(log: ChatLog, conversation: str, better: str, worse: str, **more: Any) -> str:
+    return log.act("choice", conversation, 1, better=better, worse=worse, **more)
+
+
+def test_near_equal_prompts_pool_their_votes_on_equal_answers(two: ChatLog) -> None:
+    votes = [choose(two, "p", "a1", "a2"), choose(two, "q", "a1", "a2"), choose(two, "q", "a1", "a2")]
+    result = clustered(two)
+    (row,) = result["pairs"].kept.to_pylist()
+    assert (row["votes_for"], row["votes"]) == (3, votes)
+    assert row["confidence"] == pytest.approx(27 / 28)
+    assert {f"{'1' * 16}:{number}:-1" for number in range(3)} <= set(row["origins"]), "the records of all votes"
+    assert row["origins"] == sorted(set(row["origins"]))
+    assert result["pairs"].reasons == {"repeated": 1}, "the same pair under the other prompt"
+    assert result["votes"].kept["pairs"].to_pylist() == [[row["pair_id"]]] * 3
+
+
+def test_without_a_cluster_nothing_is_pooled(two: ChatLog) -> None:
+    for conversation in "pq":
+        choose(two, conversation, "a1", "a2")
+    assert len(pairs(clustered(two, cluster=""))) == 2
+
+
+def test_votes_are_not_pooled_where_the_talk_before_differs() -> None:
+    log = ChatLog()
+    for conversation, before in (("p", "Sugar."), ("q", "Sugar."), ("r", "Salt.")):
+        log.chat(conversation, "What is in it?", before, f"And then, {conversation}?")
+        for number in (3, 4):
+            log.say(f"{conversation}/a{number}", "AB"[number - 3], after="u2")
+        choose(log, conversation, "a3", "a4")
+    assert sorted(row["votes_for"] for row in clustered(log)["pairs"].kept.to_pylist()) == [1, 2]
+
+
+def test_near_equal_prompts_that_disagree_as_often_as_not_are_a_tie(two: ChatLog) -> None:
+    choose(two, "p", "a1", "a2")
+    choose(two, "q", "a2", "a1")
+    result = clustered(two)
+    assert pairs(result) == []
+    assert result["pairs"].reasons == {"tie": 2}
+
+
+def test_weaker_evidence_under_a_near_equal_prompt_is_contradicted(two: ChatLog) -> None:
+    choose(two, "p", "a1", "a2")
+    two.act("regenerate", "q", better="a2", worse="a1")
+    result = clustered(two)
+    assert pairs(result) == [("choice", "A", "B")]
+    assert result["pairs"].reasons == result["votes"].reasons == {"contradicted": 1}
+
+
+def test_circle_over_near_equal_prompts_is_cut(two: ChatLog) -> None:
+    choose(two, "q", "a1", "a2")
+    choose(two, "p", "a2", "a3")
+    two.act("regenerate", "p", better="a3", worse="a1")
+    result = clustered(two)
+    assert pairs(result) == [("choice", "A", "B"), ("choice", "B", "C")]
+    assert result["pairs"].reasons == {"cycle": 1}
+
+
+def test_answers_to_two_prompts_are_never_a_pair(two: ChatLog) -> None:
+    two.act("thumb", "q/a1", 1)
+    two.act("thumb", "p/a3", -1)
+    result = clustered(two)
+    (row,) = result["pairs"].kept.to_pylist()
+    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("A", "C")
+    assert row["prompt"][0]["content"] == "How do I boil rice?", "where both answers stand; A's thumb counts here too"
+    two.act("thumb", "q/a2", -1)
+    under = {(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in clustered(two)["pairs"].kept.to_pylist()}
+    assert under == {("A", "B"), ("A", "C")}
+
+
+def test_only_so_many_answers_of_one_prompt_are_compared(two: ChatLog) -> None:
+    for number, value in ((1, 5), (1, 5), (2, 3), (2, 3), (3, 1)):
+        two.act("rating", f"p/a{number}", value)
+    result = settled(candidates(two), rating_margin={"compared": 2})
+    assert pairs(result) == [("rating_margin", "A", "B")], "those with most ratings"
+
+
+def test_fate_of_every_vote_is_told(two: ChatLog) -> None:
+    fates: dict[str, Any] = {
+        choose(two, "p", "a1", "a2"): "pair",
+        two.act("thumb", "p/a1", 1): "unpaired",
+        two.act("rating", "p/a2", 3): "middle",
+        two.act("ranking", "p/a3", 0, group="g"): "alone",
+        two.act("regenerate", "p", better="a1", worse="a2"): "repeated",
+        two.act("choice", "q", 0, better="a1", worse="a2"): "tie",
+        two.act("choice", "p", 1, better="a1", worse="a3", annotator_kind="model"): "judge",
+    }
+    votes = settled(candidates(two))["votes"]
+    told = dict(zip(votes.dropped["feedback_id"].to_pylist(), votes.dropped["dropped"].to_pylist(), strict=True))
+    for row in votes.kept.to_pylist():
+        assert bool(row["pairs"]) != bool(row["example_id"])
+        told[row["feedback_id"]] = "pair" if row["pairs"] else "unpaired"
+    assert told == fates
+    (rating,) = (row for row in votes.dropped.to_pylist() if row["kind"] == "rating")
+    assert (rating["value"], rating["scale_min"], rating["scale_max"]) == (0.5, 1, 5), "the raw scale beside the normalised value"
+    assert float(rating["raw"]) == 3
+
+
+EDGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda edge: edge[0] != edge[1]), max_size=25, unique=True)
+
+
+@given(EDGES)
+def test_no_circle_is_left_and_every_edge_given_up_would_close_one(edges: list[tuple[int, int]]) -> None:
+    arrays = np.array(edges, np.int64).reshape(-1, 2)
+    gone = closing(arrays[:, 0], arrays[:, 1]).tolist()
+    kept: set[tuple[int, int]] = set()
+    for edge, closes in zip(edges, gone, strict=True):
+        assert closes == (edge[0] in below(kept, edge[1])), "an edge goes exactly when the stronger ones lead back"
+        if not closes:
+            kept.add(edge)
+
+
+def below(edges: set[tuple[int, int]], start: int) -> set[int]:
+    """All nodes that can be reached, and the start."""
+    found = {start}
+    while more := {other for one, other in edges if one in found} - found:
+        found |= more
+    return found
