@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -70,12 +69,12 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     gate.enforce(stage.reports)
     accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
-    sources = Sources(tables, about, _read(stage, "files"), {**_ledgers(stage), STAGE: {a.table: a.entry() for a in accounts}})
+    ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
+    sources = Sources(tables, about, _read(stage, "files"), ledgers, certificate.certify(tables, _proof(stage, params)))
     told = facts.gather(sources, Asked(examples=params.examples, bias=params.bias, methods=params.methods))
     for line in told.bias.warnings():
         warnings.warn(line, stacklevel=1)
-    certified = certificate.certify(tables, _proof(stage, params))
-    files = render(sources, told, params, _provenance(stage), {certificate.NAME: manifest.dumps(certified)})
+    files = render(sources, told, params, _provenance(stage))
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -92,15 +91,14 @@ def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
     return gate
 
 
-def render(
-    sources: Sources, told: Facts, params: Params, provenance: dict[str, Any], others: Mapping[str, bytes] | None = None
-) -> dict[str, bytes]:
-    """All files of the release by path, with those that were made before; the manifest, which lists the others, is the last."""
-    files = {**layout.files(sources.tables), **(others or {})}
+def render(sources: Sources, told: Facts, params: Params, provenance: dict[str, Any]) -> dict[str, bytes]:
+    """All files of the release by path; the manifest, which lists the others, is the last."""
+    files = layout.files(sources.tables)
     about = card.About(params.title, params.license)
     files["README.md"] = card.card(about, told, files, sources.tables).encode("utf-8")
     files["report.html"] = report.page(params.title, told).encode("utf-8", "replace")
     files["metrics.json"] = manifest.dumps(metrics(told))
+    files[certificate.NAME] = manifest.dumps(sources.certificate)
     files["bias.json"] = manifest.dumps(told.bias.document())
     files["methods.json"] = manifest.dumps(told.choice.document())
     files["ledger.json"] = manifest.dumps(sources.ledgers[STAGE])

@@ -23,7 +23,7 @@ from tasks import release
 from tasks.core import catalog, engine, ids, manifest, params, shell
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
-from tasks.core.tables import TABLES, Agreement, Annotators, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
+from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
 from tasks.releasing import card, facts, flat, layout, meanings
 from tasks.releasing.facts import Asked, Sources
 
@@ -31,6 +31,12 @@ ROOT = Path(__file__).parent.parent
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
 PROVENANCE = {"params": {"release": "0"}, "versions": {"daft": "0"}}
 LEDGERS = {"ingest": {"turns": {"in": 0, "made": 9, "kept": 8, "dropped": 1, "reasons": {"repeated": 1}}}}
+CERTIFICATE = {
+    "shared": {"prompts": 0, "first_user_turns": 0},
+    "boilerplate": {"answers": {"shared": 3, "rule": "stands under more than 20 prompts"}},
+    "highest_similarity": {"similarity": 0.41, "held_out": {"id": "e1"}, "train": {"id": "e2"}},
+    "search": {"recall_at": {"0.30": 0.9976}, "compared": 1234},
+}
 SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
 
@@ -77,7 +83,7 @@ def raw_files() -> pa.Table:
 def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = None) -> dict[str, bytes]:
     accounts = [settle("release", name, rows, len(rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
-    sources = Sources(tables, about or {}, raw_files(), ledgers)
+    sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
     asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods)
     return release.render(sources, facts.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
 
@@ -287,7 +293,17 @@ def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
     ]
     files = rendered(made_tables(rows), about())
     page = files["report.html"].decode()
-    for words in ("outside the band", "shown first", "0.41", "&lt;m1&gt;", "Models, as preferred", "Not enough for any"):
+    for words in (
+        "outside the band",
+        "shown first",
+        "0.41",
+        "&lt;m1&gt;",
+        "similarity 0.41",
+        "99.76 % of",
+        "more than 20 prompts",
+        "Models, as preferred",
+        "Not enough for any",
+    ):
         assert words in page
     assert "Outside 45 to 55 %: length, bold." in files["README.md"].decode()
     bias = json.loads(files["bias.json"])
@@ -358,10 +374,13 @@ def test_broken_gate_names_a_page_and_leaves_the_last_release(
         shutil.copy(ROOT / name, tmp_path)
     stage = catalog.stage("release")
     tables = {**made_tables(), "files": raw_files()}
-    keys = {"files": Files.KEY, "pairs": Pairs.KEY, "unpaired": Unpaired.KEY, "prompts": Prompts.KEY}
+    sources = [{name: row.get(name) for name in Candidates.names()} for row in tables["pairs"].to_pylist()]
+    tables["candidates"] = pa.Table.from_pylist(
+        [row | {"votes": [], "users": [], "evidence": "choice"} for row in sources], schema=Candidates.schema()
+    )
     for path in stage.data:
         if path.name in tables:
-            engine.write_sorted(tables[path.name], keys[path.name], path, 100)
+            engine.write_sorted(tables[path.name], TABLES[path.name].KEY, path, 100)
         elif path.name in TABLES:
             engine.write_sorted(TABLES[path.name].schema().empty_table(), TABLES[path.name].KEY, path, 100)
         else:

@@ -46,6 +46,7 @@ class Sources:
     about: Mapping[str, pa.Table]  # votes, selection, agreement and annotators, which are told of
     raw: pa.Table
     ledgers: Ledgers
+    certificate: Mapping[str, Any]  # as `tasks.releasing.certificate` makes it
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Facts:
     choice: Choice
     people: People
     shared: Counts  # what lies in two splits
+    certificate: Mapping[str, Any]
     examples: list[dict[str, Any]]
     raw: list[dict[str, Any]]
     ledgers: Ledgers
@@ -95,6 +97,7 @@ def gather(sources: Sources, asked: Asked) -> Facts:
         choice=methods.choose(tables, asked.methods),
         people=people.gather(sources.about, pairs),
         shared=_shared(tables),
+        certificate=sources.certificate,
         examples=_examples(pairs, asked.examples),
         raw=sources.raw.to_pylist(),
         ledgers=sources.ledgers,

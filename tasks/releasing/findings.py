@@ -14,6 +14,7 @@ from tasks.releasing.charts import card, section, text
 from tasks.releasing.facts import Facts
 from tasks.releasing.methods import Method, Weights
 
+GAP = "\u00a0"  # keeps a figure on one line
 VALUES = 8  # rows shown of each dimension
 MODELS = 20
 MARKED = 12  # groups outside the band
@@ -171,8 +172,8 @@ def _models(rows: list[dict[str, Any]]) -> str:
     lines = [
         (
             row["model"],
-            f"{row['score']:+.2f} ± {1.96 * row['error']:.2f}" if row["error"] == row["error"] else f"{row['score']:+.2f}",
-            f"{100 * row['won']:.0f} %",
+            f"{row['score']:+.2f}" + (f"{GAP}±{GAP}{1.96 * row['error']:.2f}" if row["error"] == row["error"] else ""),
+            f"{100 * row['won']:.0f}{GAP}%",
             row["pairs"],
             row["group"] + 1,
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expectations.pairs import SPLITS
-from tasks.releasing import charts, findings
+from tasks.releasing import certificate, charts, findings
 from tasks.releasing.charts import card, section, text
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.style import STYLE
@@ -84,11 +84,32 @@ def _step(stage: str, table: str, entry: Mapping[str, Any], top: int) -> str:
 
 
 def _leaks(facts: Facts) -> str:
-    rows = "".join(
+    counts = {what.replace("_", " "): count for what, count in facts.certificate["shared"].items()}
+    tiles = "".join(
         f"<div class=figure><b class={'good' if not count else 'bad'}>{count:,}</b><span>{text(what)} in two splits</span></div>"
-        for what, count in facts.shared.items()
+        for what, count in counts.items()
     )
-    return section("Nothing crosses the split", "Counted over the released rows themselves.", f"<div class=figures>{rows}</div>")
+    lead = f"Counted over the released rows themselves; the whole proof stands in {certificate.NAME}."
+    return section("Nothing crosses the split", lead, f"<div class=figures>{tiles}</div>", _closest(facts), _boilerplate(facts))
+
+
+def _closest(facts: Facts) -> str:
+    """The two most alike prompts of two splits, as far as the search sees."""
+    search, nearest = facts.certificate["search"], facts.certificate["highest_similarity"]
+    found = ", ".join(f"{100 * share:.4g} % of those with similarity {level}" for level, share in search["recall_at"].items())
+    if nearest is None:
+        told = "No held-out prompt shares anything that the search sees with a training prompt"
+    else:
+        told = f"The most alike prompts, held out and for training, have similarity {nearest['similarity']:.2f} (1: the same words)"
+    return f"<p class=note>{text(told)}. The search finds {text(found)}; it compared {search['compared']:,} couples.</p>"
+
+
+def _boilerplate(facts: Facts) -> str:
+    """What may lie in two splits, and by which rule."""
+    rows = [(name.replace("_", " "), entry["rule"], entry["shared"]) for name, entry in facts.certificate["boilerplate"].items()]
+    if not any(count for *_, count in rows):
+        return ""
+    return card("Too common to tell anything", charts.table(("what", "it", "in two splits"), rows))
 
 
 def _counts(facts: Facts) -> str:
