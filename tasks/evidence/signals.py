@@ -139,7 +139,8 @@ def repeats(forest: Forest, said: Rows, about: Rows, settings: Retry) -> Column:
 def without(texts: pa.Array, fillers: ByLanguage) -> pa.Array:
     """Plain texts without the fillers."""
     # with two spaces between words, and fillers that take one on each side, fillers in a row go too
-    texts = pc.binary_join_element_wise(" ", pc.replace_substring(texts, " ", "  "), " ", "")
+    space, nothing = pa.scalar(" ", TEXT), pa.scalar("", TEXT)
+    texts = pc.binary_join_element_wise(space, pc.replace_substring(texts, " ", "  "), space, nothing)
     texts = pc.replace_substring_regex(texts, one_of([" " + phrase.replace(" ", "  ") for phrase in every(fillers)], " "), "")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, " {2,}", " "))
 
