@@ -87,8 +87,8 @@ class Corpus:
 
 
 def scratch_project(root: Path) -> None:
-    """A project without data: the path and the parameters."""
-    root.mkdir(parents=True)
+    """A project without data and without benchmarks: the path and the parameters."""
+    (root / "data" / "benchmarks").mkdir(parents=True)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, root / name)
 
