@@ -18,7 +18,7 @@ from tasks.core.tables import TABLES, Feedback, Turns
 from tests.conftest import ROOT
 
 Row = dict[str, Any]
-CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "rounds": 60, "spammer_votes": 20, "spammer_below": 0.65}
+CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "min_ballots": 50, "rounds": 60, "spammer_votes": 20, "spammer_below": 0.65}
 # the phrases as shipped; tests about signals switch them on
 SIGNALS: Row = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["aggregate"]["signals"]
 AGGREGATE: Row = {  # parameters of `aggregate`

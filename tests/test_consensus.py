@@ -291,6 +291,15 @@ def test_without_shared_items_nothing_is_estimated(answers: ChatLog) -> None:
     assert {(row["raw"], row["alpha"], row["reliability"]) for row in rows(answers, "agreement")} == {(None, None, None)}
 
 
+@pytest.mark.parametrize(("questions", "estimated"), [(24, False), (25, True)])
+def test_a_few_shared_items_are_too_few(answers: ChatLog, questions: int, estimated: bool) -> None:
+    for number in range(questions):
+        for person in ("p1", "p2"):
+            answers.act("choice", f"c{number}", 1, better="a1", worse="a2", annotator=person)
+    assert [row["reliability"] is not None for row in rows(answers, "annotators")] == [estimated] * 2
+    assert rows(answers, "agreement")[0]["raw"] == 1.0, "agreement is told of however few"
+
+
 def test_polls_of_no_acts_are_none() -> None:
     assert list(ballots.polls(ACTS.empty_table())) == []
 

@@ -93,23 +93,28 @@ class Acts:
         (kind,), kinds = codes(table["kind"])
         (judge,), judges = codes(table["annotator_kind"])
         (person,), people = codes(pc.fill_null(table["annotator"], NOBODY))
-        (prompt,), _ = codes(table["prompt_id"])
-        (group,), _ = codes(pc.coalesce(table["group"], table["annotator"]))
+        (prompt,), _ = encode(table["prompt_id"])
+        (group,), _ = encode(pc.coalesce(table["group"], table["annotator"]))
         (one, better, worse), _ = codes(table["response_id"], table["better_id"], table["worse_id"])
         return cls(kind, judge, person, prompt, group, one, better, worse, table["grade"].to_numpy(), kinds, judges, people)
 
 
 def codes(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
     """The columns' texts as places in one sorted list of them, -1 for null; and that list."""
+    numbers, texts = encode(*columns)
+    order = pc.sort_indices(texts)
+    place = np.full(len(texts) + 1, -1)
+    place[order.to_numpy()] = np.arange(len(texts))
+    return [place[number] for number in numbers], texts.take(order)
+
+
+def encode(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
+    """As `codes`, in no certain order."""
     encoded = pa.chunked_array([chunk for column in columns for chunk in column.chunks], TEXT).dictionary_encode()
     texts = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], TEXT)
-    order = pc.sort_indices(texts)
-    place = np.empty(len(texts) + 1, np.int64)
-    place[order.to_numpy()] = np.arange(len(texts))
-    place[-1] = -1
     parts = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
-    whole = place[np.concatenate([np.zeros(0, np.int32), *parts])]
-    return np.split(whole, np.cumsum([len(column) for column in columns])[:-1]), texts.take(order)
+    whole = np.concatenate([np.zeros(0, np.int64), *parts])
+    return np.split(whole, np.cumsum([len(column) for column in columns])[:-1]), texts
 
 
 def polls(table: pa.Table) -> Iterator[Poll]:

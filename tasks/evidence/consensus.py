@@ -14,8 +14,8 @@ probability of his own, and truths and probabilities are estimated in turn (EM).
 The reliability of an annotator is the probability that he names the better of two answers, given that one is better and that he names
 one. So the log-odds of reliabilities are what votes weigh: their sum is the log-odds of the truth. One verdict on one answer (a thumb)
 carries half of what two verdicts tell of two answers; who always says "good" tells nothing, and has one half. Those who share no
-item with others have the pooled figure, and so has NOBODY, who stands for all whom the log does not name. Where nobody shares an item,
-nothing is estimated (null).
+item with others have the pooled figure. NOBODY, who stands for all whom the log does not name, is one annotator. Where too little is
+shared, nothing is estimated (null).
 
 Dawid, A. P. and Skene, A. M. (1979): Maximum likelihood estimation of observer error-rates using the EM algorithm. Applied Statistics 28.
 """
@@ -49,6 +49,7 @@ class Consensus(StageParams):
 
     accuracy: float = Field(gt=0.5, lt=1)  # of annotators of whom nothing is known: how often they name the better of two answers
     strength: float = Field(gt=0)  # how many votes such a guess is worth beside an annotator's own
+    min_ballots: int = Field(ge=1)  # a kind of acts with fewer on shared items is not estimated
     rounds: int = Field(ge=1)  # of estimating truths and annotators in turn, at most
     spammer_votes: int = Field(ge=1)  # only who voted so often on what others judged too can be called a spammer,
     spammer_below: float = Field(ge=0.5, lt=1)  # and is one below this reliability; answers at random have 0.5
@@ -151,15 +152,15 @@ def find(acts: pa.Table, settings: Consensus) -> Found:
     """Both tables, from acts with the columns of ACTS."""
     people, kinds = [Annotators.schema().empty_table()], [Agreement.schema().empty_table()]
     for poll in polls(acts):
-        fitted = fit(poll, settings) if estimable(poll) else None
+        fitted = fit(poll, settings) if estimable(poll, settings) else None
         people.append(annotators(poll, fitted, settings))
         kinds.append(agreements(poll, fitted, people[-1]))
     return Found(pa.concat_tables(people), pa.concat_tables(kinds))
 
 
-def estimable(poll: Poll) -> bool:
-    """Whether ballots can tell annotators apart: items are shared, and not all say the same of all of them."""
-    return poll.shared > 0 and (poll.compares or len(np.unique(poll.label)) > 1)
+def estimable(poll: Poll, settings: Consensus) -> bool:
+    """Whether ballots can tell annotators apart: enough are on shared items, and not all say the same of all of them."""
+    return len(poll.item) >= settings.min_ballots and (poll.compares or len(np.unique(poll.label)) > 1)
 
 
 def annotators(poll: Poll, fitted: Fit | None, settings: Consensus) -> pa.Table:
