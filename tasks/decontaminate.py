@@ -25,6 +25,7 @@ from tasks.contamination.search import Search, Settings, best
 from tasks.core import engine, shell
 from tasks.core.catalog import Stage
 from tasks.core.engine import Tables
+from tasks.core.ledger import Account
 from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence.lists import flat, nest, owners
 
@@ -47,19 +48,27 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     if not len(items):
         warnings.warn(f"nothing is checked: {stage.input('benchmarks')} holds no benchmark", stacklevel=2)
     source = stage.input("candidates")
-    candidates = engine.read_table(source)
-    found = find(candidates, items, params)
+    found = find(engine.read_table(source), items, params)
     report(found, params)
-    result = {"candidates": mark(candidates, found, params)}
-    accounts = shell.write_tables(stage.name, WRITES, result, {"candidates": shell.count_rows(source)}, folder)
+    accounts = _write(stage, source, dropped(found, params), folder)
     told = json.dumps(summary(items, found), indent=1, sort_keys=True) + "\n"
     (folder / "benchmarks.json").write_text(told, encoding="utf-8")
     shell.say(stage.name, accounts)
 
 
+def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Account]:
+    """The candidates and their account; where nothing is dropped, as they came."""
+    if not len(gone):
+        accounts = [shell.pass_table("candidates", source, folder)]
+        shell.write_ledger(accounts, folder)
+        return accounts
+    result = {"candidates": mark(engine.read_table(source), gone)}
+    return shell.write_tables(stage.name, WRITES, result, {"candidates": shell.count_rows(source)}, folder)
+
+
 def run(tables: Tables, items: pa.Table, params: Params) -> Tables:
     """Candidates, those dropped that hold an item."""
-    return {"candidates": mark(tables["candidates"], find(tables["candidates"], items, params), params)}
+    return {"candidates": mark(tables["candidates"], dropped(find(tables["candidates"], items, params), params))}
 
 
 def find(candidates: daft.DataFrame, items: pa.Table, params: Params) -> pa.Table:
@@ -86,12 +95,14 @@ def by_users(prompts: daft.Series) -> pa.Array:
     return nest(owner[spoken], len(lists), pc.struct_field(messages, "content").filter(pa.array(spoken)))
 
 
-def mark(candidates: daft.DataFrame, found: pa.Table, params: Params) -> daft.DataFrame:
-    """The candidates, with what was found in those that are dropped."""
+def dropped(found: pa.Table, params: Params) -> pa.Table:
+    """What was found in prompts that go: their ids, the reason and the finds."""
     gone = found.filter(pc.is_in(found["split"], value_set=pa.array(params.splits, TEXT))).drop_columns(["split"])
-    if not len(gone):
-        return candidates
-    gone = gone.append_column("dropped", pa.array([REASON] * len(gone), TEXT))
+    return gone.append_column("dropped", pa.array([REASON] * len(gone), TEXT))
+
+
+def mark(candidates: daft.DataFrame, gone: pa.Table) -> daft.DataFrame:
+    """The candidates, with the finds in those that go."""
     return candidates.join(daft.from_arrow(gone), on="prompt_id", how="left")
 
 
