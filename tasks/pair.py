@@ -2,11 +2,13 @@
 
 In: candidates. Out: these three tables, and what became of every vote (votes). Pairs come from the named recipes of
 `tasks.evidence.recipes`, each of which reads one kind of evidence; `tasks.evidence.resolve` decides between them. What was proposed and
-did not become a pair is in the dropped rows of pairs, with the reason. An answer is liked or disliked (unpaired) by its thumbs and its
-mean rating; dropped there are `middle` (no clear side) and `contradicted` (thumbs say one thing, ratings the other). Every prompt that
-people wrote is in prompts; variants are not. A variant gives its parent's pairs and unpaired rows under its own prompt; a candidate is
-dropped as `no_pair` when it gives no row at all: a variant of a parent without any. A vote that stands behind no pair and no row of
-unpaired is in the dropped rows of votes, with the reason.
+did not become a pair is in the dropped rows of pairs, with the reason; so are pairs that a trainer could not use
+(`tasks.evidence.trainable`) and those given up so that length alone tells nothing (`tasks.evidence.matching`).
+
+An answer is liked or disliked (unpaired) by its thumbs and its mean rating; dropped there are `middle` (no clear side) and `contradicted`
+(thumbs say one thing, ratings the other). Every prompt that people wrote is in prompts; variants are not. A variant gives its parent's
+pairs and unpaired rows under its own prompt; a candidate is dropped as `no_pair` when it gives no row at all: a variant of a parent
+without any. A vote that stands behind no pair and no row of unpaired is in the dropped rows of votes, with the reason.
 """
 
 from __future__ import annotations
@@ -24,13 +26,16 @@ from tasks.core.engine import Tables
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Prompts, Unpaired
-from tasks.evidence import recipes
+from tasks.evidence import matching, recipes, trainable
+from tasks.evidence.lists import flat
+from tasks.evidence.matching import Matching
 from tasks.evidence.pairing import fates, flatten, liked, rows, scales
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.liked import FATES, Liked
 from tasks.evidence.pairing.rows import Variants, as_messages
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Caps, Confidence, propose, resolve
+from tasks.evidence.trainable import Trainability
 
 WRITES = ("pairs", "unpaired", "prompts", "votes")
 
@@ -57,6 +62,8 @@ class Params(StageParams):
     nearly_equal: float = Field(gt=0, le=1)  # similarity of the letters from which on two answers are no pair
     max_pairs_per_prompt: int = Field(ge=1)
     max_pairs_per_user: int = Field(ge=1)
+    matching: Matching
+    trainability: Trainability
     unpaired: liked.Clear
 
     @property
@@ -75,10 +82,11 @@ def run(tables: Tables, params: Params) -> Tables:
     resolve(cast, proposals, params.confidence, params.nearly_equal, caps)
     own = rows.written(cast, proposals, params.confidence)
     inherited = rows.inherited(cast, proposals, made, params.confidence, params.nearly_equal)
-    pairs = rows.finished(pa.concat_tables([own, inherited]), candidates)
+    pairs = fit_to_train(rows.finished(pa.concat_tables([own, inherited]), candidates), params)
+    reasons = flat(pairs["dropped"]).take(flat(pc.index_in(own["pair_id"], value_set=flat(pairs["pair_id"]))))
     sided = liked.read(cast, params.unpaired)
     examples = unpaired_rows(cast, made, sided)
-    told = fates.table(cast, proposals, own["pair_id"], own["dropped"], sided, examples["example_id"][: len(sided.answer)], params.in_use)
+    told = fates.table(cast, proposals, own["pair_id"], reasons, sided, examples["example_id"][: len(sided.answer)], params.in_use)
     return {
         "pairs": engine.in_parts(pairs),
         "unpaired": with_prompts(examples, candidates),
@@ -86,6 +94,13 @@ def run(tables: Tables, params: Params) -> Tables:
         "votes": engine.in_parts(told),
         "candidates": accounted(candidates, pairs, examples),
     }
+
+
+def fit_to_train(pairs: pa.Table, params: Params) -> pa.Table:
+    """The same rows: dropped are also those that a trainer could not use, and then those given up to match lengths."""
+    place = pairs.column_names.index("dropped")
+    usable = pairs.set_column(place, "dropped", pc.coalesce(pairs["dropped"], trainable.reasons(pairs, params.trainability)))
+    return usable.set_column(place, "dropped", pc.coalesce(usable["dropped"], matching.reasons(usable, params.matching)))
 
 
 def unpaired_rows(cast: Evidence, made: Variants, sided: Liked) -> pa.Table:

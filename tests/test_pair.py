@@ -13,6 +13,7 @@ from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
 from tasks.evidence import identity
 from tasks.evidence.recipes import RECIPES
+from tasks.evidence.trainable import FINDINGS
 from tests.chatlog import AGGREGATE, ChatLog, Row, accounts, dropped, frame, kept
 
 DEFAULTS: Row = {
@@ -36,6 +37,8 @@ DEFAULTS: Row = {
     "nearly_equal": 0.98,
     "max_pairs_per_prompt": 10,
     "max_pairs_per_user": 100,
+    "matching": {"use": False, "feature": "characters", "by": [], "splits": ["train"], "tolerance": 0.0},
+    "trainability": {"tokenizer": "", "max_length": 64} | dict.fromkeys(FINDINGS, "drop"),
     "unpaired": {"min_votes": 1, "min_distance": 0.25},
 }
 

@@ -1,6 +1,6 @@
 """Matched sampling: give up as few pairs as it takes so that the length of an answer alone no longer tells which one was chosen.
 
-In: the pairs that are kept so far. Out: for each of them null, or the reason `unmatched`.
+In: pairs, of which those that have a reason in a column `dropped` take no part. Out: for each null, or the reason `unmatched`.
 
 Pairs are compared with pairs whose answers differ by about as much: bins of |characters of chosen - characters of rejected| whose
 edges double (1, 2-3, 4-7, ...). In each bin of each stratum the side that is ahead (chosen longer, or chosen shorter) is thinned until
@@ -45,11 +45,18 @@ def reasons(pairs: pa.Table, settings: Matching) -> pa.Array:
     given_up = np.zeros(len(pairs), bool)
     if settings.use:
         chosen, rejected = (length(pairs[side], settings.feature) for side in ("chosen", "rejected"))
-        asked = np.flatnonzero(pc.is_in(pairs["split"], value_set=pa.array(settings.splits, TEXT)).to_numpy() & (chosen != rejected))
+        here = pc.is_in(pairs["split"], value_set=pa.array(settings.splits, TEXT)).to_numpy()
+        asked = np.flatnonzero(in_play(pairs) & here & (chosen != rejected))
         named = pairs.select(sorted({*ABOUT, *settings.by})).take(asked)
         given_up[asked] = _surplus(named, chosen[asked], rejected[asked], settings)
         _tell((chosen > rejected)[asked], given_up[asked])
     return pa.array(np.where(given_up, UNMATCHED, ""), TEXT, mask=~given_up)
+
+
+def in_play(pairs: pa.Table) -> Flags:
+    """Which pairs have no reason to be dropped yet."""
+    free: Flags = pc.is_null(pairs["dropped"]).to_numpy() if "dropped" in pairs.column_names else np.ones(len(pairs), bool)
+    return free
 
 
 def length(messages: pa.ChunkedArray, feature: str = "characters") -> Numbers:

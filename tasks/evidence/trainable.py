@@ -1,7 +1,8 @@
 """Trainability: which pairs a trainer would cut, could not tell apart or would feed to a template that does not take them.
 
-In: the pairs that are kept so far. Out: for each of them null, or the first finding whose action is `drop`. Findings are counted each by
-itself and told in a warning, before any training begins. Without a tokenizer only the roles are looked at, which costs next to nothing.
+In: pairs, of which those that have a reason in a column `dropped` take no part. Out: for each null, or the first finding whose action is
+`drop`. Findings are counted each by itself and told in a warning, before any training begins. Without a tokenizer only the roles are
+looked at, which costs next to nothing.
 
 The window keeps the first `max_length` tokens of prompt and answer, as the trainers of TRL do; the rule is that of
 `tasks.evidence.encoding`, by which our own trainer goes too. What a tokenizer's folder holds is part of the result, but not of the
@@ -25,6 +26,7 @@ from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.evidence import encoding
 from tasks.evidence.encoding import Sides
+from tasks.evidence.matching import in_play
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,14 +66,16 @@ FINDINGS = tuple(name for name in Trainability.model_fields if name not in ("tok
 
 def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array:
     """The finding for which each pair is dropped, or null; warnings say how many pairs have which finding."""
-    found = {"roles_not_alternating": ~alternating(pairs)}
+    asked = in_play(pairs)
+    found = {"roles_not_alternating": asked & ~alternating(pairs)}
     if settings.tokenizer:
-        words = np.array([word or "" for word in _words(pairs, settings)], dtype=object)
+        words = np.full(len(pairs), None, dtype=object)
+        words[asked] = list(_words(pairs, asked, settings))
         found |= {name: words == name for name in FINDINGS if name not in found}
     dropped = np.full(len(pairs), None, dtype=object)
     for name in FINDINGS:
         if name in found and found[name].any():
-            _act(name, int(found[name].sum()), len(pairs), settings)
+            _act(name, int(found[name].sum()), int(asked.sum()), settings)
             if getattr(settings, name) == "drop":
                 dropped[found[name] & (dropped == None)] = name  # noqa: E711  (element by element)
     return pa.array(dropped, TEXT)
@@ -115,12 +119,13 @@ def _load(source: str) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(source)
 
 
-def _words(pairs: pa.Table, settings: Trainability) -> Iterator[str | None]:
-    """What is wrong with each pair's tokens."""
+def _words(pairs: pa.Table, asked: Flags, settings: Trainability) -> Iterator[str | None]:
+    """What is wrong with the tokens of each pair asked about."""
     judge = _by_bytes(settings.max_length) if settings.tokenizer == BYTES else _by_template(load(settings.tokenizer), settings.max_length)
+    sides = pairs.select(["prompt", "chosen", "rejected"])
     for start in range(0, len(pairs), ROWS_AT_ONCE):
-        columns = [pairs[name].slice(start, ROWS_AT_ONCE).to_pylist() for name in ("prompt", "chosen", "rejected")]
-        yield from judge(list(zip(*columns, strict=True)))
+        part = sides.slice(start, ROWS_AT_ONCE).filter(pa.array(asked[start : start + ROWS_AT_ONCE]))
+        yield from judge(list(zip(*(column.to_pylist() for column in part.columns), strict=True)))
 
 
 Judge = Callable[[list[Sides]], list[str | None]]
