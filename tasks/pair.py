@@ -3,18 +3,16 @@
 In: candidates. Out: these three tables, and what became of every vote (votes). Pairs come from the named recipes of
 `tasks.evidence.recipes`, each of which reads one kind of evidence; `tasks.evidence.resolve` decides between them. What was proposed and
 did not become a pair is in the dropped rows of pairs, with the reason; so are pairs that a trainer could not use
-(`tasks.evidence.trainable`) and those given up so that length alone tells nothing (`tasks.evidence.matching`).
-
-An answer is liked or disliked (unpaired) by its thumbs and its mean rating; dropped there are `middle` (no clear side) and `contradicted`
-(thumbs say one thing, ratings the other). Every prompt that people wrote is in prompts; variants are not. A variant gives its parent's
-pairs and unpaired rows under its own prompt; a candidate is dropped as `no_pair` when it gives no row at all: a variant of a parent
-without any. A vote that stands behind no pair and no row of unpaired is in the dropped rows of votes, with the reason.
+(`tasks.evidence.trainable`) or that were given up to match lengths (`tasks.evidence.matching`). An answer is liked or disliked (unpaired)
+by its thumbs and its mean rating; dropped there are `middle` (no clear side) and `contradicted` (thumbs say one thing, ratings the
+other). Every prompt that people wrote is in prompts; variants are not. A variant gives its parent's pairs and unpaired rows under its own
+prompt; a candidate is dropped as `no_pair` when it gives no row at all: a variant of a parent without any. A vote that stands behind no
+pair and no row of unpaired is in the dropped rows of votes, with the reason.
 """
 
 from __future__ import annotations
 
 import daft
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col, lit
@@ -23,16 +21,12 @@ from pydantic import Field
 
 from tasks.core import engine
 from tasks.core.engine import Tables
-from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Prompts, Unpaired
 from tasks.evidence import matching, recipes, trainable
 from tasks.evidence.lists import flat
 from tasks.evidence.matching import Matching
 from tasks.evidence.pairing import fates, flatten, liked, rows, scales
-from tasks.evidence.pairing.flatten import Evidence
-from tasks.evidence.pairing.liked import FATES, Liked
-from tasks.evidence.pairing.rows import Variants, as_messages
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Caps, Confidence, propose, resolve
 from tasks.evidence.trainable import Trainability
@@ -85,7 +79,7 @@ def run(tables: Tables, params: Params) -> Tables:
     pairs = fit_to_train(rows.finished(pa.concat_tables([own, inherited]), candidates), params)
     reasons = flat(pairs["dropped"]).take(flat(pc.index_in(own["pair_id"], value_set=flat(pairs["pair_id"]))))
     sided = liked.read(cast, params.unpaired)
-    examples = unpaired_rows(cast, made, sided)
+    examples = rows.examples(cast, made, sided)
     told = fates.table(cast, proposals, own["pair_id"], reasons, sided, examples["example_id"][: len(sided.answer)], params.in_use)
     return {
         "pairs": engine.in_parts(pairs),
@@ -103,39 +97,11 @@ def fit_to_train(pairs: pa.Table, params: Params) -> pa.Table:
     return usable.set_column(place, "dropped", pc.coalesce(usable["dropped"], matching.reasons(usable, params.matching)))
 
 
-def unpaired_rows(cast: Evidence, made: Variants, sided: Liked) -> pa.Table:
-    """Rows of unpaired without what comes from their prompts: people's, then those of variants."""
-    own = judged(cast.prompts["prompt_id"].take(pa.array(cast.home[sided.answer])), cast.answers.take(pa.array(sided.answer)), sided)
-    place = np.full(len(cast.node) + 1, -1)
-    place[sided.answer] = np.arange(len(sided.answer))
-    row = place[made.origin]
-    answer = np.flatnonzero(row >= 0)
-    row = row[answer]
-    copies = Liked(answer, sided.label[row], sided.evidence[row], sided.fate[row])
-    theirs = judged(made.prompts["prompt_id"].take(pa.array(made.home[answer])), made.answers.take(pa.array(answer)), copies)
-    return pa.concat_tables([own, theirs])
-
-
-def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: Liked) -> pa.Table:
-    """Answers judged one at a time as rows of unpaired."""
-    parts = zip(prompt_ids.to_pylist(), answers["response_id"].to_pylist(), strict=True)
-    return pa.table(
-        {
-            "example_id": pa.array([stable_id(*ids) for ids in parts], TEXT),
-            "prompt_id": prompt_ids,
-            "completion": as_messages(answers["content"]),
-            "label": sided.label,
-            "evidence": sided.evidence.astype(np.int32),
-            "model": answers["model"],
-            "dropped": FATES.take(pa.array(sided.fate)),
-        }
-    )
-
-
 def with_prompts(examples: pa.Table, candidates: daft.DataFrame) -> daft.DataFrame:
     """The unpaired table."""
-    about = [name for name in Unpaired.names() if name in candidates.column_names and name != "evidence"]
-    return daft.from_arrow(examples).join(candidates.select(*about), on="prompt_id", how="inner").select(*Unpaired.names(), "dropped")
+    about = [name for name in Unpaired.names() if name in candidates.column_names and name not in examples.column_names]
+    asked = candidates.select("prompt_id", *about)
+    return daft.from_arrow(examples).join(asked, on="prompt_id", how="inner").select(*Unpaired.names(), "dropped")
 
 
 def accounted(candidates: daft.DataFrame, pairs: pa.Table, examples: pa.Table) -> daft.DataFrame:

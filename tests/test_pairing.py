@@ -132,6 +132,28 @@ def test_fate_of_every_vote_is_told(two: ChatLog) -> None:
     assert float(rating["raw"]) == 3
 
 
+def test_rows_name_the_conversations_and_records_of_their_own_answers_and_votes() -> None:
+    log = ChatLog()
+    for conversation in ("a", "a/b", "c", "d"):  # ids may have slashes, in conversations and in turns
+        log.say(f"{conversation.replace('/', '|')}/u0", "hi")
+        log.say(f"{conversation.replace('/', '|')}/a1", conversation, after="u0")
+    log.say("a/a2", "another", after="u0")
+    for row in log.turns:
+        row["conversation_id"] = row["conversation_id"].replace("|", "/")
+        row["turn_id"] = f"t/{row['turn_id']}"
+        row["parent_id"] = row["parent_id"] and f"t/{row['parent_id']}"
+    log.act("choice", "a", 1, better="t/a1", worse="t/a2")
+    log.act("thumb", "a/b/t/a1", 1)
+    log.feedback[1].update(conversation_id="a/b", turn_id="t/a1")
+    result = settled(candidates(log))
+    records = {row["conversation_id"]: f"{'0' * 16}:{row['origin']['record']}:" for row in log.turns}
+    (pair,) = result["pairs"].kept.to_pylist()
+    assert pair["conversations"] == ["a"]
+    assert {origin[:-1] for origin in pair["origins"]} == {records["a"], f"{'1' * 16}:0:-"}
+    (example,) = result["unpaired"].kept.to_pylist()
+    assert {origin[:-1] for origin in example["origins"]} == {records["a/b"], f"{'1' * 16}:1:-"}
+
+
 EDGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda edge: edge[0] != edge[1]), max_size=25, unique=True)
 
 

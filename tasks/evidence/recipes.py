@@ -19,7 +19,8 @@ from pydantic import Field, model_validator
 from tasks.core.params import StageParams
 from tasks.evidence.lists import Rows
 from tasks.evidence.pairing import likeness, scales
-from tasks.evidence.pairing.flatten import Evidence, reach
+from tasks.evidence.pairing.flatten import Evidence
+from tasks.evidence.pairing.numbers import reach
 from tasks.evidence.pairing.tally import Acts, Findings, net, weights
 
 

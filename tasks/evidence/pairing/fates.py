@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from tasks.core.tables import TEXT, VOTE, Votes
 from tasks.evidence.lists import Rows, nest
-from tasks.evidence.pairing.flatten import Evidence, reach, stretches
+from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.liked import FATES, Liked
+from tasks.evidence.pairing.numbers import reach, stretches
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Proposals
 

@@ -18,9 +18,11 @@ import pyarrow.compute as pc
 from daft import col
 
 from tasks.core import engine
-from tasks.core.tables import RESPONSE, TEXT, VOTE
+from tasks.core.tables import PART, RESPONSE, TEXT, VOTE
 from tasks.evidence import identity
 from tasks.evidence.lists import Floats, Rows, flat
+from tasks.evidence.pairing.numbers import find, numbers
+from tasks.evidence.pairing.sources import Sources, trace
 from tasks.similar.text import fold
 
 PROMPT = ("prompt_id", "cluster_id", "split")
@@ -41,6 +43,7 @@ class Evidence:
     worse: Rows
     node: Rows  # of each answer: equal where votes are pooled
     person: Rows  # of each vote: number of its annotator
+    sources: Sources
 
     def cast(self, kind: str, *, models: bool) -> Rows:
         """Rows of the votes of one kind that people cast, or that judging models did."""
@@ -56,20 +59,17 @@ class Evidence:
 def read(candidates: daft.DataFrame) -> Evidence:
     """The evidence about people's prompts."""
     written = candidates.where(col("augmented_from").is_null())
-    rows = engine.sort(written.select(*PROMPT, "responses", "votes").to_arrow(), ("prompt_id",))
-    home, answers = spread_out(rows["responses"], RESPONSE, ANSWER)
+    rows = engine.sort(written.select(*PROMPT, "responses", "votes", "parts").to_arrow(), ("prompt_id",))
+    home, answers = spread_out(rows["responses"], RESPONSE, (*ANSWER, "turns"))
     place, votes = spread_out(rows["votes"], VOTE, tuple(VOTE.names))
-    prompts = rows.select(list(PROMPT))
+    asked, parts = spread_out(rows["parts"], PART, ("conversation", "origin"))
+    sources = trace(answers["turns"], home, parts, asked, votes)
+    prompts, answers = rows.select(list(PROMPT)), answers.select(list(ANSWER))
     del rows
     about, better, worse = (find(votes[name], answers["response_id"]) for name in ("response_id", "better", "worse"))
     annotators = flat(votes["annotator"]).dictionary_encode().indices
     person = pc.fill_null(annotators, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Evidence(prompts, answers, votes, home, place, about, better, worse, nodes(written, prompts, answers, home), person)
-
-
-def find(wanted: pa.ChunkedArray | pa.Array, among: pa.ChunkedArray | pa.Array) -> Rows:
-    """The row of each value among others; -1: it is not there."""
-    return np.asarray(flat(pc.fill_null(pc.index_in(wanted, among), -1)).to_numpy()).astype(np.int64)
+    return Evidence(prompts, answers, votes, home, place, about, better, worse, nodes(written, prompts, answers, home), person, sources)
 
 
 def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
@@ -118,21 +118,3 @@ def surroundings(prompts: daft.Series) -> pa.Array:
         rest = [message if place != last else {"role": "user", "content": ""} for place, message in enumerate(messages)]
         keys.append(identity.prompt_id(rest))
     return pa.array(keys, TEXT)
-
-
-def numbers(column: pa.ChunkedArray) -> Rows:
-    """Numbers that are equal where texts are."""
-    return np.asarray(flat(column).dictionary_encode().indices.to_numpy(zero_copy_only=False)).astype(np.int64)
-
-
-def reach(start: Rows, count: Rows) -> tuple[Rows, Rows]:
-    """Every place of the stretches that begin at `start` and hold `count`: the stretch's number, and the place."""
-    owner = np.repeat(np.arange(len(count)), count)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return owner, start[owner] + within
-
-
-def stretches(sorted_keys: Rows, wanted: Rows) -> tuple[Rows, Rows]:
-    """Where each wanted key begins among sorted ones, and how often it stands there."""
-    start = np.searchsorted(sorted_keys, wanted, side="left")
-    return start, np.searchsorted(sorted_keys, wanted, side="right") - start

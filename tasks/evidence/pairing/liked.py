@@ -36,6 +36,7 @@ class Liked:
     label: Mask  # liked
     evidence: Rows
     fate: Rows  # code of FATES
+    behind: tuple[Rows, Rows]  # row and vote, ascending
 
 
 def read(evidence: Evidence, clear: Clear) -> Liked:
@@ -51,4 +52,6 @@ def read(evidence: Evidence, clear: Clear) -> Liked:
     side = by_thumbs + by_ratings
     fate = np.where(by_thumbs * by_ratings < 0, 2, np.where(side == 0, 1, 0))
     rows = np.flatnonzero(thumbed + rated)
-    return Liked(rows, side[rows] > 0, (thumbed + rated)[rows], fate[rows])
+    votes = np.sort(np.concatenate([thumbs, ratings]))
+    behind = np.searchsorted(rows, evidence.about[votes]), votes
+    return Liked(rows, side[rows] > 0, (thumbed + rated)[rows], fate[rows], behind)

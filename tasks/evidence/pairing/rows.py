@@ -17,17 +17,19 @@ from daft import col
 
 from tasks.core import engine
 from tasks.core.ids import stable_id
-from tasks.core.tables import MESSAGE, RESPONSE, TEXT, TEXTS, Pairs
+from tasks.core.tables import MESSAGE, RESPONSE, TEXT, Pairs
 from tasks.evidence.lists import Rows, flat, nest
 from tasks.evidence.pairing import likeness
 from tasks.evidence.pairing.fates import rows_behind
-from tasks.evidence.pairing.flatten import ANSWER, Evidence, find, reach, spread_out, stretches
+from tasks.evidence.pairing.flatten import ANSWER, Evidence, spread_out
+from tasks.evidence.pairing.liked import FATES, Liked
+from tasks.evidence.pairing.numbers import find, reach, stretches
 from tasks.evidence.pairing.tally import DIGITS, REASONS
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Confidence, Proposals
 
 STRATA = ("language", "topic", "source", "cluster_id", "split")
-ABOUT = ("prompt", *STRATA, "weight", "augmented_from", "augmenter", "conversations", "origins")
+ABOUT = ("prompt", *STRATA, "weight", "augmented_from", "augmenter")
 
 
 @dataclass(frozen=True)
@@ -111,23 +113,23 @@ def laid_out(
         "distance": pa.array(proposals.distance[rows], from_pandas=True),
         **{name: getattr(proposals, name)[rows].astype(np.int32) for name in ("votes_for", "votes_against", "votes_tied")},
         "dropped": dropped,
-        **acts_behind(evidence, proposals, rows, prompt_ids),
+        **acts_behind(evidence, proposals, rows),
     }
     columns["evidence"] = columns["votes_for"] + columns["votes_against"] + columns["votes_tied"]
     columns["factor"] = 2 * proposals.confidence[rows] - 1 if limits.weight else np.ones(len(rows))
     return pa.table(columns)
 
 
-def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows, prompt_ids: pa.ChunkedArray) -> dict[str, pa.Array]:
-    """The ids of the votes behind each row, and the raw records of those that were cast under another, near-equal prompt."""
+def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[str, pa.Array]:
+    """The ids of the votes behind each row, and where it comes from: of a pair that stays also the records of its two answers."""
     owner, vote = rows_behind(proposals, rows)
     ids = pa.table({"owner": owner, "id": evidence.votes["feedback_id"].take(pa.array(vote))})
-    home = evidence.home[proposals.chosen[rows]]
-    inside = evidence.place[vote] == home[owner]
-    if not inside.all():  # inside one prompt the votes stand in the order of their ids already
+    if (evidence.place[vote] != evidence.home[proposals.chosen[rows]][owner]).any():  # of one prompt they are in order already
         ids = ids.sort_by([("owner", "ascending"), ("id", "ascending")])
-    elsewhere = evidence.votes["origin"].take(pa.array(vote[~inside]))
-    return {"votes": nest(owner, len(rows), ids["id"]), "pooled": nest(owner[~inside], len(rows), elsewhere)}
+    kept = np.flatnonzero(proposals.reason[rows] == 0)
+    answers = np.concatenate([kept, kept]), np.concatenate([proposals.chosen[rows[kept]], proposals.rejected[rows[kept]]])
+    conversations, origins = evidence.sources.behind(len(rows), answers, (owner, vote))
+    return {"votes": nest(owner, len(rows), ids["id"]), "conversations": conversations, "origins": origins}
 
 
 def pair_ids(prompts: pa.Array, chosen: pa.Array, rejected: pa.Array, recipes: pa.Array, models: npt.NDArray[np.bool_]) -> pa.Array:
@@ -146,15 +148,37 @@ def as_messages(contents: pa.ChunkedArray) -> pa.LargeListArray:
 def finished(rows: pa.Table, candidates: daft.DataFrame) -> pa.Table:
     """The rows with what their prompts say of them, as Pairs and `dropped`."""
     joined = daft.from_arrow(rows).join(candidates.select("prompt_id", *ABOUT), on="prompt_id", how="inner")
-    whole = joined.with_columns({"weight": col("weight") * col("factor"), "origins": united(col("origins"), col("pooled"))})
+    whole = joined.with_column("weight", col("weight") * col("factor"))
     return whole.select(*Pairs.names(), "dropped").to_arrow().cast(pa.schema([*Pairs.schema(), ("dropped", TEXT)]))
 
 
-@engine.batch(TEXTS)
-def united(lists: daft.Series, more: daft.Series) -> pa.Array:
-    """Sorted lists, and in each the texts of another one, nearly always empty, that it lacks."""
-    given, added = lists.to_arrow(), more.to_arrow()
-    if not len(pc.list_flatten(added)):
-        return given
-    merged = [sorted({*one, *other}) if other else one for one, other in zip(given.to_pylist(), added.to_pylist(), strict=True)]
-    return pa.array(merged, TEXTS)
+def examples(evidence: Evidence, made: Variants, sided: Liked) -> pa.Table:
+    """Rows of unpaired without what comes from their prompts: people's, then those of variants."""
+    count = len(sided.answer)
+    every = np.arange(count)
+    _, origins = evidence.sources.behind(count, (every, sided.answer), sided.behind)
+    ids = evidence.prompts["prompt_id"].take(pa.array(evidence.home[sided.answer]))
+    own = judged(ids, evidence.answers.take(pa.array(sided.answer)), sided, every, origins)
+    place = np.full(len(evidence.node) + 1, -1)
+    place[sided.answer] = every
+    row = place[made.origin]
+    answer = np.flatnonzero(row >= 0)
+    ids = made.prompts["prompt_id"].take(pa.array(made.home[answer]))
+    return pa.concat_tables([own, judged(ids, made.answers.take(pa.array(answer)), sided, row[answer], origins)])
+
+
+def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: Liked, rows: Rows, origins: pa.Array) -> pa.Table:
+    """Answers judged one at a time as rows of unpaired; `rows` says which verdict is each one's."""
+    parts = zip(prompt_ids.to_pylist(), answers["response_id"].to_pylist(), strict=True)
+    return pa.table(
+        {
+            "example_id": pa.array([stable_id(*ids) for ids in parts], TEXT),
+            "prompt_id": prompt_ids,
+            "completion": as_messages(answers["content"]),
+            "label": sided.label[rows],
+            "evidence": sided.evidence[rows].astype(np.int32),
+            "model": answers["model"],
+            "origins": origins.take(pa.array(rows)),
+            "dropped": FATES.take(pa.array(sided.fate[rows])),
+        }
+    )

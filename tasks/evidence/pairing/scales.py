@@ -15,7 +15,8 @@ from scipy.special import log_ndtr
 
 from tasks.core.params import StageParams
 from tasks.evidence.lists import Floats, Rows
-from tasks.evidence.pairing.flatten import Evidence, reach, stretches
+from tasks.evidence.pairing.flatten import Evidence
+from tasks.evidence.pairing.numbers import reach, stretches
 from tasks.evidence.pairing.tally import DIGITS, MICRO, Findings, couples, total, weights
 
 
