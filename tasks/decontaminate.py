@@ -1,10 +1,10 @@
 """Keeps benchmark items out of training: drops the prompts in which users say one, verbatim or reworded.
 
 In: candidates, and a folder of benchmarks (see `tasks.contamination.items` for what it may hold). Out: the same candidates, those of
-the splits named in `splits` dropped (`benchmark`) when something that a user says holds an item. Their rows among the dropped ones
-say which `benchmark`, which `item`, by which `method` it was found (see `tasks.contamination.search`) and how high the `similarity` is
-on that method's scale. Finds in other splits are only counted and told. `benchmarks.json` tells, for each benchmark, how many items
-it has and in how many prompts of each split one was found.
+the splits named in `splits` dropped (`benchmark`) when something that a user says holds an item, or an answer its reference solution.
+Their rows among the dropped ones say which `benchmark`, which `item`, by which `method` it was found (see `tasks.contamination.search`)
+and how high the `similarity` is on that method's scale. Finds in other splits are only counted and told. `benchmarks.json` tells, for
+each benchmark, how many items it has and in how many prompts of each split one was found.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from daft import col
 from pydantic import Field
 
-from tasks.contamination.items import of_benchmarks, read_items
-from tasks.contamination.search import Search, Settings, best
+from tasks.contamination.items import PROMPT, SOLUTION, of_benchmarks, read_items
+from tasks.contamination.search import Search, Settings
+from tasks.contamination.verbatim import Verbatim, best
 from tasks.core import engine, shell
 from tasks.core.catalog import Stage
 from tasks.core.engine import Tables
@@ -73,17 +74,28 @@ def run(tables: Tables, items: pa.Table, params: Params) -> Tables:
 
 def find(candidates: daft.DataFrame, items: pa.Table, params: Params) -> pa.Table:
     """The best find in each prompt that holds an item, in any split, sorted by prompt."""
-    if not len(items):
-        return FOUND.empty_table()
-    said = candidates.select("prompt_id", "split", by_users(col("prompt")).alias("said")).to_arrow()
+    parts = {part: items.filter(pc.equal(items["part"], part)) for part in (PROMPT, SOLUTION)}
+    found = [FOUND.empty_table()]
+    if len(sought := parts[PROMPT]):
+        found.append(_find_in(candidates, by_users(col("prompt")), sought, Search(flat(sought["text"]), params)))
+    if params.answers.use and len(sought := parts[SOLUTION]):
+        search = Verbatim(flat(sought["text"]), params.ngram, params.answers.min_words, "answer")
+        found.append(_find_in(candidates, answers(col("responses")), sought, search))
+    return best(pa.concat_tables(found), "prompt_id")
+
+
+def _find_in(candidates: daft.DataFrame, texts: daft.Expression, items: pa.Table, search: Verbatim) -> pa.Table:
+    """The best find in each prompt, in the texts that belong to it."""
+    said = candidates.select("prompt_id", "split", texts.alias("said")).to_arrow()
     lists = flat(said["said"])
     messages = pc.list_flatten(lists).dictionary_encode()  # a message stands in every later prompt of its conversation
-    finds = Search(flat(items["text"]), params).find(messages.dictionary.cast(TEXT))
+    finds = search.find(messages.dictionary.cast(TEXT))
     places = pa.table({"prompt": owners(lists), "message": messages.indices.cast(pa.int64())})
     finds = best(places.join(finds, "message", join_type="inner"), "prompt")
     prompts, named = said.select(["prompt_id", "split"]).take(finds["prompt"]), items.take(finds["item"])
-    columns = [*prompts.columns, named["benchmark"], named["item"], finds["method"], finds["similarity"]]
-    return engine.sort(pa.table(columns, names=FOUND.names).cast(FOUND), ("prompt_id",))
+    return pa.table([*prompts.columns, named["benchmark"], named["item"], finds["method"], finds["similarity"]], names=FOUND.names).cast(
+        FOUND
+    )
 
 
 @engine.batch(TEXTS)
@@ -93,6 +105,13 @@ def by_users(prompts: daft.Series) -> pa.Array:
     messages, owner = pc.list_flatten(lists), owners(lists)
     spoken = pc.equal(pc.struct_field(messages, "role"), "user").to_numpy(zero_copy_only=False)
     return nest(owner[spoken], len(lists), pc.struct_field(messages, "content").filter(pa.array(spoken)))
+
+
+@engine.batch(TEXTS)
+def answers(responses: daft.Series) -> pa.Array:
+    """The answers to a prompt."""
+    lists = responses.to_arrow()
+    return nest(owners(lists), len(lists), pc.struct_field(pc.list_flatten(lists), "content"))
 
 
 def dropped(found: pa.Table, params: Params) -> pa.Table:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tasks.contamination.items import read_items
+from tasks.contamination.items import PROMPT, read_items
 
 BENCHMARKS = {
     "mt_bench.jsonl": "fastchat/fastchat/llm_judge/data/mt_bench/question.jsonl",
@@ -26,11 +27,12 @@ MODEL = "models/potion-base-4m-int8"
 
 
 def benchmark_items(shared_data: Path, scratch: Path) -> pa.Table:
-    """The items of all benchmarks, read from links in the scratch folder."""
+    """The prompts of all benchmarks' items, read from links in the scratch folder."""
     scratch.mkdir()
     for name, place in BENCHMARKS.items():
         (scratch / name).symlink_to(shared_data / place)
-    return read_items(scratch)
+    items = read_items(scratch)
+    return items.filter(pc.equal(items["part"], PROMPT))
 
 
 def real_prompts(shared_data: Path) -> list[str]:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import decontaminate
-from tasks.contamination.items import ITEMS, read_items
+from tasks.contamination.items import ITEMS, PROMPT, SOLUTION, read_items
 from tasks.contamination.search import Search
 from tasks.contamination.weights import shares, weights
 from tasks.contamination.words import known, split_words, vocabulary
@@ -42,7 +42,8 @@ TEXTS = st.lists(st.lists(WORD, min_size=1, max_size=14).map(" ".join), min_size
 
 
 def items(*texts: str) -> pa.Table:
-    return pa.table({"benchmark": ["mt"] * len(texts), "item": [str(at) for at in range(len(texts))], "text": list(texts)}).cast(ITEMS)
+    rows = [{"benchmark": "mt", "item": str(at), "part": PROMPT, "text": text} for at, text in enumerate(texts)]
+    return pa.Table.from_pylist(rows, schema=ITEMS)
 
 
 def account(rows: list[dict[str, Any]], sought: pa.Table, **changed: object) -> Account:
@@ -91,6 +92,16 @@ def test_every_message_of_the_user_counts_and_no_other(role: str, reasons: dict[
 def test_without_items_everything_is_kept() -> None:
     found = account([candidate(ITEM)], ITEMS.empty_table())
     assert (len(found.kept), len(found.dropped)) == (1, 0)
+
+
+def test_an_answer_that_holds_a_reference_solution_drops_its_prompt() -> None:
+    solution = "She sells the 9 eggs that are left for 2 dollars each, so she makes 18 dollars every day."
+    sought = pa.Table.from_pylist([{"benchmark": "gsm", "item": "5", "part": SOLUTION, "text": solution}], schema=ITEMS)
+    rows = [candidate(OTHER, answers=["No.", f"Let us see. {solution} #### 18"]), candidate(solution)]
+    (gone,) = account(rows, sought).dropped.to_pylist()
+    assert (gone["prompt"][0]["content"], gone["benchmark"], gone["item"], gone["method"]) == (OTHER, "gsm", "5", "answer")
+    for changed in ({"use": False}, {"min_words": 20}):
+        assert not account(rows, sought, answers=PARAMS.answers.model_copy(update=changed)).reasons
 
 
 # When a message holds an item
@@ -211,15 +222,17 @@ def test_neither_the_order_of_rows_nor_of_files_changes_a_find(tmp_path: Path) -
 
 # What a benchmark is
 
+SOLUTIONS = {"gsm8k": ["42"], "humaneval": ["pass"], "self_instruct": ["o"], "alpaca": ["o"], "referenced": ["r1", "r2"]}
 RECORDS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "mt_bench": ({"question_id": 81, "turns": ["first", "second"]}, [("81", "first"), ("81", "second")]),
     "arena_hard": ({"uid": "u1", "prompt": "text", "cluster": "c"}, [("u1", "text")]),
     "arena_hard_turns": ({"question_id": "q", "turns": [{"content": "text"}]}, [("q", "text")]),
     "gsm8k": ({"question": "text", "answer": "42"}, [("1", "text")]),
-    "humaneval": ({"task_id": "HumanEval/0", "prompt": "def f():", "test": "t"}, [("HumanEval/0", "def f():")]),
+    "humaneval": ({"task_id": "HumanEval/0", "prompt": "def f():", "canonical_solution": "pass"}, [("HumanEval/0", "def f():")]),
     "self_instruct": ({"id": "s", "instruction": "do", "instances": [{"input": "this", "output": "o"}]}, [("s", "do\nthis")]),
     "alpaca": ({"instruction": "do", "input": "", "output": "o"}, [("1", "do")]),
     "messages": ({"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]}, [("1", "u")]),
+    "referenced": ({"question_id": 1, "turns": ["t1", "t2"], "reference": ["r1", "r2"]}, [("1", "t1"), ("1", "t2")]),
     "plain": ("text", [("1", "text")]),
 }
 
@@ -236,7 +249,9 @@ def test_records_of_known_benchmarks_are_read(name: str, ending: str, tmp_path: 
     else:
         data = json.dumps([record] if ending == ".json" else record).encode()
         path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
-    assert [(row["item"], row["text"]) for row in read_items(tmp_path).to_pylist()] == sorted(expected)
+    found = read_items(tmp_path).to_pylist()
+    assert [(row["item"], row["text"]) for row in found if row["part"] == PROMPT] == sorted(expected)
+    assert [row["text"] for row in found if row["part"] == SOLUTION] == SOLUTIONS.get(name, [])
 
 
 def test_names_come_from_paths_and_lines(tmp_path: Path) -> None:

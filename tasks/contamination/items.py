@@ -1,11 +1,13 @@
 """Benchmarks as they lie on disk: which files there are, and the texts of their items.
 
 In: a folder. Out: a table of items, one row a text to look for: `benchmark` (the file's path below the folder, without its
-endings), `item` (the record's own id, else its number from 1), `text`. An item of several turns has one row a turn.
+endings), `item` (the record's own id, else its number from 1), `part` (prompt or solution), `text`. An item of several turns has one
+row a turn.
 
 Read are JSON, JSON lines and text (one item a line), packed or not, and Parquet. A record is known by its keys, see `texts`:
 MT-Bench and Vicuna (`turns`), Arena-Hard (`prompt`, or `turns` of objects), GSM8K (`question`), HumanEval (`prompt`),
-Self-Instruct (`instruction` and each instance's `input`), and whatever else has one of TEXT_KEYS.
+Self-Instruct (`instruction` and each instance's `input`), and whatever else has one of TEXT_KEYS. Reference solutions stand under one
+of SOLUTION_KEYS, in the record or its instances.
 A file that looks like a benchmark by its name but cannot be read stops the stage: nobody would know what was not checked.
 """
 
@@ -24,18 +26,20 @@ from tasks.core import raw
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
 
-ITEMS = pa.schema([("benchmark", TEXT), ("item", TEXT), ("text", TEXT)])
+ITEMS = pa.schema([("benchmark", TEXT), ("item", TEXT), ("part", TEXT), ("text", TEXT)])
+PROMPT, SOLUTION = "prompt", "solution"  # the parts
 PACKINGS = (".gz", ".bz2", ".xz", ".zip")
 KINDS = (".json", ".jsonl", ".ndjson", ".parquet", ".txt")
 ID_KEYS = ("question_id", "task_id", "uid", "id")
 TEXT_KEYS = ("turns", "prompt", "question", "instruction", "problem", "query", "text")
+SOLUTION_KEYS = ("canonical_solution", "solution", "reference", "answer", "output")
 BESIDE = ("input", "context")  # what an instruction is about
 INSTANCES = "instances"  # Self-Instruct keeps its inputs in there
 
 
 def read_items(folder: Path) -> pa.Table:
     """All items below the folder, sorted; the names and the order of the files change nothing but their benchmarks' names."""
-    rows: set[tuple[str, str, str]] = set()
+    rows: set[tuple[str, str, str, str]] = set()
     ignored = []
     for file in raw.raw_files(folder):
         kind = _kind(file.name)
@@ -43,11 +47,11 @@ def read_items(folder: Path) -> pa.Table:
             ignored.append(file.name)
             continue
         name = _benchmark(file.name)
-        rows.update((name, item, text) for item, text in _file_items(file, kind))
+        rows.update((name, *row) for row in _file_items(file, kind))
     ignored = sorted(name for name in ignored if not Path(name).name.startswith("README"))
     if ignored:
         warnings.warn(f"not read as benchmarks, by their names: {', '.join(ignored)}", stacklevel=2)
-    columns = list(zip(*sorted(rows), strict=True)) or [(), (), ()]
+    columns = list(zip(*sorted(rows), strict=True)) or [()] * len(ITEMS)
     return pa.table([pa.array(column, TEXT) for column in columns], schema=ITEMS)
 
 
@@ -68,8 +72,8 @@ def _benchmark(name: str) -> str:
     return name[: len(name) - sum(map(len, _endings(name)))]
 
 
-def _file_items(file: raw.RawFile, kind: str) -> Iterator[tuple[str, str]]:
-    """Item and text of each of a file's records."""
+def _file_items(file: raw.RawFile, kind: str) -> Iterator[tuple[str, str, str]]:
+    """Item, part and text of each of a file's records."""
     found = False
     try:
         for number, record in _records(file.path, kind):
@@ -78,7 +82,8 @@ def _file_items(file: raw.RawFile, kind: str) -> Iterator[tuple[str, str]]:
             if not spoken:
                 shape = f"the keys {', '.join(sorted(record))}" if isinstance(record, dict) else f"the type {type(record).__name__}"
                 raise _unreadable(file, f"no item's text in record {number}, which has {shape}")
-            yield from ((_item(record, number), text) for text in spoken)
+            yield from ((_item(record, number), PROMPT, text) for text in spoken)
+            yield from ((_item(record, number), SOLUTION, text) for text in solutions(record))
     except raw.Unreadable as error:
         raise _unreadable(file, error.fault.detail) from error
     except (*raw.BROKEN_PACKING, pa.ArrowInvalid, UnicodeDecodeError) as error:
@@ -156,12 +161,27 @@ def _spoken(value: object) -> list[str]:
     return [text for text in contents if isinstance(text, str) and text.strip()]
 
 
+def solutions(record: object) -> list[str]:
+    """The reference solutions of a benchmark's record: the texts under the first key that says so."""
+    if not isinstance(record, dict):
+        return []
+    for key in SOLUTION_KEYS:
+        found = [text for holder in _holders(record) for text in _spoken(holder.get(key))]
+        if found:
+            return found
+    return []
+
+
 def _inputs(record: dict[str, Any]) -> list[str]:
     """What the instruction is about, once for each instance; "" where it stands alone."""
+    found = {next((one[key] for key in BESIDE if isinstance(one.get(key), str)), "") for one in _holders(record)}
+    return sorted(found) or [""]
+
+
+def _holders(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The record's instances; itself where it has none."""
     instances = record.get(INSTANCES)
-    holders = [one for one in instances if isinstance(one, dict)] if isinstance(instances, list) and instances else [record]
-    found = [next((one[key] for key in BESIDE if isinstance(one.get(key), str)), "") for one in holders]
-    return sorted(set(found)) or [""]
+    return [one for one in instances if isinstance(one, dict)] if isinstance(instances, list) and instances else [record]
 
 
 def of_benchmarks(items: pa.Table) -> dict[str, int]:

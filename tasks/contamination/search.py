@@ -10,6 +10,8 @@ The methods, surest first, and what their similarity is:
   must also have a share of the item's phrases, which are its pairs of neighbouring words that few items have, and the item's words
   must be a share of its own: a long text has some of everything.
 - `embedding`: the cosine of the two embeddings. The guards are both shares of words, as above.
+
+Reference solutions are looked for in answers by a `Verbatim` of their own, as method `answer`.
 """
 
 from __future__ import annotations
@@ -17,33 +19,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.contamination.embeddings import Embeddings
 from tasks.contamination.grams import Index, Shared
+from tasks.contamination.verbatim import Ngrams, Verbatim, finds_of
 from tasks.contamination.weights import Weights, shares, weights
-from tasks.contamination.words import BETWEEN, Words, known, plain, vocabulary
+from tasks.contamination.words import BETWEEN, Words, plain
 from tasks.core.params import StageParams
-from tasks.core.tables import TEXT
 from tasks.similar.pairs import jaccard
 
-FINDS = pa.schema([("message", pa.int64()), ("item", pa.int64()), ("method", TEXT), ("similarity", pa.float64())])
-METHODS = ("ngram", "near", "reworded", "embedding")
-CHUNK = 65_536  # messages compared at a time
 PHRASE = 2  # words of a phrase
 COMMON = 50  # a phrase that more items have tells nothing
 LEAST_PHRASES = 0.1  # share of an item's phrases below which no rewording of it is looked for at all
-DIGITS = 6  # of a similarity: what follows may differ between machines
-
-
-class Ngrams(StageParams):
-    """When a message holds an item as it stands."""
-
-    words: int = Field(ge=2, le=64)  # words of an n-gram
-    share: float = Field(gt=0, le=1)  # of the item's n-grams that the message has
 
 
 class NearCopy(StageParams):
@@ -70,6 +60,13 @@ class Embedding(StageParams):
     message: float = Field(ge=0, le=1)  # share of the message's words, by weight, that the item has
 
 
+class Answers(StageParams):
+    """When an answer holds a reference solution."""
+
+    use: bool
+    min_words: int = Field(ge=1)  # a solution with fewer words is not looked for
+
+
 class Settings(StageParams):
     """When a message counts as holding an item."""
 
@@ -78,46 +75,27 @@ class Settings(StageParams):
     near: NearCopy
     reworded: Reworded
     embedding: Embedding
+    answers: Answers
 
 
-class Search:
-    """Benchmark items, ready to be looked for."""
+class Search(Verbatim):
+    """Benchmark items, ready to be looked for by all methods."""
 
     def __init__(self, items: pa.Array, settings: Settings) -> None:
-        self.settings, self.texts = settings, items
-        self.vocabulary = vocabulary(items)
-        self.words = known(items, self.vocabulary)
-        self.sought = self.words.lengths >= settings.min_words
-        self.verbatim = list(self._verbatim_indices())
+        super().__init__(items, settings.ngram, settings.min_words)
+        self.settings = settings
         self.near = Index.of(self.words, settings.near.words, self.sought)
         self.phrases = Index.of(self.words, PHRASE, self.sought, COMMON)
         self.embeddings = Embeddings(settings.embedding.model) if settings.embedding.model else None
         self.vectors = self.embeddings.of(items.to_pylist()) if self.embeddings else None
 
-    def _verbatim_indices(self) -> Iterator[Index]:
-        """The n-grams of all items that have some; then the items of fewer words, each as one n-gram of all its words."""
-        size, lengths = self.settings.ngram.words, self.words.lengths
-        yield Index.of(self.words, size, self.sought & (lengths >= size))
-        for length in np.unique(lengths[self.sought & (lengths < size)]).tolist():
-            yield Index.of(self.words, length, self.sought & (lengths == length))
+    def weigh(self, words: list[Words]) -> Weights:
+        """The weight of each word, by how many messages and items have it."""
+        return weights(len(self.vocabulary), self.words, *words)
 
-    def find(self, messages: pa.Array) -> pa.Table:
-        """The best find of each message that holds an item, sorted by message."""
-        chunks = [messages.slice(start, CHUNK) for start in range(0, len(messages), CHUNK)]
-        words = [known(chunk, self.vocabulary) for chunk in chunks]
-        weighing = weights(len(self.vocabulary), self.words, *words)
-        found = [FINDS.empty_table()]
-        for number, (chunk, spoken) in enumerate(zip(chunks, words, strict=True)):
-            finds = best(pa.concat_tables(self._finds(chunk, spoken, weighing)), "message")
-            found.append(finds.set_column(0, FINDS.field("message"), pc.add(finds["message"], number * CHUNK)))
-        return pa.concat_tables(found)
-
-    def _finds(self, messages: pa.Array, words: Words, weighing: Weights) -> Iterator[pa.Table]:
-        """All finds of each method."""
-        for index in self.verbatim:
-            shared = index.shared(words)
-            least = self.settings.ngram.share if index.size == self.settings.ngram.words else 1.0
-            yield finds_of("ngram", shared, shared.grams / index.totals[shared.item], least)
+    def finds(self, messages: pa.Array, words: Words, weighing: Weights) -> Iterator[pa.Table]:
+        """All finds in some messages, method by method."""
+        yield from super().finds(messages, words, weighing)
         shared, least = self.near.shared(words), self.settings.near.threshold
         shared = shared.only(shared.grams >= least * self.near.totals[shared.item])  # the item's own are a part of their union
         yield finds_of("near", shared, self._jaccard(messages, shared), least)
@@ -143,21 +121,3 @@ class Search:
         rows, places = np.unique(shared.message, return_inverse=True)
         vectors = embeddings.of(messages.take(pa.array(rows)).to_pylist())
         return np.asarray(np.einsum("ij,ij->i", vectors[places], self.vectors[shared.item], dtype=np.float64))  # type: ignore[index]
-
-
-def finds_of(method: str, shared: Shared, similarity: npt.NDArray[np.float64], least: float) -> pa.Table:
-    """The pairs that are at least so similar."""
-    similarity = np.round(similarity, DIGITS)
-    high = similarity >= least
-    shared = shared.only(high)
-    methods = pa.array([method] * len(shared.item), TEXT)
-    return pa.table([pa.array(shared.message), pa.array(shared.item), methods, pa.array(similarity[high])], schema=FINDS)
-
-
-def best(finds: pa.Table, by: str) -> pa.Table:
-    """One find for each value of `by`: of the surest method, of those the most similar, of those the first item."""
-    surety = pc.index_in(finds["method"], value_set=pa.array(METHODS, TEXT))
-    order = [(by, "ascending"), ("surety", "ascending"), ("similarity", "descending"), ("item", "ascending")]
-    finds = finds.append_column("surety", surety).sort_by(order).drop_columns(["surety"])
-    values = finds[by].to_numpy()
-    return finds.filter(pa.array(np.diff(values, prepend=-1) != 0))

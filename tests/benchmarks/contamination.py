@@ -18,7 +18,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.contamination.search import METHODS, Search
+from tasks.contamination.search import Search
+from tasks.contamination.verbatim import METHODS
 from tasks.core import params, raw
 from tasks.core.tables import TEXT
 from tasks.decontaminate import Params
@@ -26,7 +27,8 @@ from tests.conftest import ROOT, SHARED
 from tests.real_prompts import MODEL, benchmark_items, chats, real_prompts, same_as_self_instruct
 from tests.rewordings import BEYOND, KINDS, reword
 
-HEAD = f"{'messages':<34}{'number':>9}{'found':>9}{'share':>9}" + "".join(f"{name:>11}" for name in METHODS) + f"{'cpu s':>8}"
+SHOWN = METHODS[:-1]  # without that for answers
+HEAD = f"{'messages':<34}{'number':>9}{'found':>9}{'share':>9}" + "".join(f"{name:>11}" for name in SHOWN) + f"{'cpu s':>8}"
 
 
 def main() -> int:
@@ -67,7 +69,7 @@ def line(name: str, search: Search, messages: Sequence[str]) -> str:
     """One line: how many of the messages hold an item, by which method."""
     before = _cpu()
     methods = search.find(pa.array(messages, TEXT))["method"].to_pylist()
-    counts = "".join(f"{methods.count(method):>11,}" for method in METHODS)
+    counts = "".join(f"{methods.count(method):>11,}" for method in SHOWN)
     return f"{name:<34}{len(messages):>9,}{len(methods):>9,}{len(methods) / len(messages):>9.4f}{counts}{_cpu() - before:>8.1f}"
 
 
