@@ -1,4 +1,4 @@
-"""Real sets of judged answers that have no reader of their own, as lines of our own JSONL.
+"""Real sets of judged answers that have no reader of their own, as lines of our own JSONL; and the path that they take to pairs.
 
 In: the folder of real inputs. Out: conversations and feedback, as `tasks.formats.jsonl` reads them. Everything that the set says
 goes along, also what no vote can be made of (a rating of a user's message, a blank rating): giving reasons is the pipeline's work.
@@ -6,13 +6,27 @@ goes along, also what no vote can be made of (a rating of a user's message, a bl
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
+import importlib
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks import ingest
+from tasks.core import catalog, engine
 from tasks.core.ids import stable_id
+from tasks.core.ledger import Account
+from tasks.core.params import load
+from tasks.core.tables import TEXT
+from tests.chatlog import accounts, kept
+from tests.conftest import ROOT
 
 Line = dict[str, Any]
 
@@ -90,3 +104,31 @@ def _json(path: Path) -> Any:
     """A JSON file, packed or not."""
     data = path.read_bytes()
     return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+
+
+STAGES: dict[str, ModuleType] = {
+    stage: importlib.import_module(f"tasks.{stage}") for stage in ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "pair")
+}
+
+
+def run_path(raw: Path, out: Path) -> dict[str, dict[str, Account]]:
+    """All stages from raw logs to pairs that neither add nor repeat rows, in this process: by stage, the accounts of its tables."""
+    out.mkdir()
+    reading = dataclasses.replace(catalog.stage("ingest", ROOT), data=(raw,))
+    ingest.work(reading, load(ROOT / "params.yaml", "ingest", ingest.Params), out)
+    now = {name: engine.read_table(out / name) for name in ("turns", "feedback")}
+    gone = {name: pq.read_table(folder) for name in now if (folder := out / "dropped" / name).exists()}
+    empty = pa.table({"dropped": pa.nulls(0, TEXT)})
+    found = {"ingest": {name: _account(name, rows.to_arrow(), gone.get(name, empty)) for name, rows in now.items()}}
+    for stage, module in list(STAGES.items())[1:]:
+        taken = {name: rows for name, rows in now.items() if name in {path.name for path in catalog.stage(stage, ROOT).data}}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            result = module.run(taken, load(ROOT / "params.yaml", stage, module.Params))
+        found[stage] = accounts(stage, result, taken)
+        now |= {name: kept(account) for name, account in found[stage].items() if name in module.WRITES}
+    return found
+
+
+def _account(name: str, stays: pa.Table, goes: pa.Table) -> Account:
+    return Account(name, stays, goes, 0, len(stays) + len(goes), len(stays))

@@ -1,0 +1,214 @@
+"""Claims about real judged sets: what people said there is what the pairs say, and nothing else becomes one.
+
+Each set takes the whole path from raw logs to pairs, in this process, in a few seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.core.ledger import Account
+from tasks.similar.text import fold
+from tests import real_sets
+from tests.chatlog import Row
+from tests.real_sets import Line
+
+Path_ = dict[str, dict[str, Account]]
+
+
+@pytest.fixture(scope="module")
+def walk(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path_]:
+    """Takes a set by its name, or a folder that has a reader, along the path; once for all tests of it."""
+    done: dict[str, Path_] = {}
+
+    def take(name: str) -> Path_:
+        if name not in done:
+            root = tmp_path_factory.mktemp(name)
+            raw = root / "raw"
+            raw.mkdir()
+            if name in real_sets.SETS:
+                real_sets.write(real_sets.SETS[name](shared_data), raw / "lines.jsonl")
+            else:
+                (raw / name).symlink_to(shared_data / name)
+            done[name] = real_sets.run_path(raw, root / "out")
+        return done[name]
+
+    return take
+
+
+def pairs_of(path: Path_, recipe: str | None = None) -> list[Row]:
+    rows: list[Row] = path["pair"]["pairs"].kept.to_pylist()
+    return [row for row in rows if recipe in (None, row["recipe"])]
+
+
+def said(messages: list[Any]) -> str:
+    """A conversation's text, as answers and prompts are told apart."""
+    return "\n".join(f"{message['role']}: {fold(message['content'])}" for message in messages)
+
+
+def sides(pair: Row) -> tuple[str, str]:
+    """The folded texts of chosen and rejected."""
+    return fold(pair["chosen"][-1]["content"]), fold(pair["rejected"][-1]["content"])
+
+
+@pytest.mark.parametrize("name", [*real_sets.SETS, "oasst", "hh_rlhf"])
+def test_every_act_of_a_real_set_is_a_vote_or_dropped_with_a_reason(walk: Callable[[str], Path_], name: str) -> None:
+    path = walk(name)
+    read = path["ingest"]["feedback"]
+    lost = sum(len(path[stage]["feedback"].dropped) for stage in ("ingest", "clean", "dedupe", "validate", "aggregate"))
+    votes = [vote for row in path["aggregate"]["candidates"].kept["votes"].to_pylist() for vote in row]
+    given = [vote for vote in votes if vote["kind"] in ("thumb", "rating", "choice", "ranking")]
+    assert read.made == lost + len(given)
+    assert all(left != right for left, right in map(sides, pairs_of(path)))
+
+
+def test_three_annotators_choices_become_the_preference_of_their_majority(walk: Callable[[str], Path_], shared_data: Path) -> None:
+    labels: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    lines = real_sets.pandalm(shared_data)
+    texts = {line["id"]: [fold(message["content"]) for message in line["messages"]] for line in lines if "messages" in line}
+    for vote in (line for line in lines if "kind" in line):
+        question, *answers = texts[vote["conversation_id"]]
+        left, right = sorted(answers)
+        ahead = "tie" if vote["value"] == 0 else answers[int(vote["better"]) - 1]
+        labels[question, left, right].append(ahead)
+    assert sum(map(len, labels.values())) == 2997
+    made = pairs_of(walk("pandalm"), "choice")
+    assert len(made) > 400, "a cap a prompt bounds them: 170 prompts"
+    for pair in made:
+        chosen, rejected = sides(pair)
+        left, right = sorted((chosen, rejected))
+        counts = Counter(labels[fold(pair["prompt"][0]["content"]), left, right])
+        assert counts[chosen] > counts[rejected], "what most of the three preferred"
+        assert counts[chosen] > counts["tie"], "no tie became a pair"
+
+
+def test_task_dialogues_give_pairs_where_one_try_was_right_and_another_wrong(walk: Callable[[str], Path_], shared_data: Path) -> None:
+    lines = real_sets.taskmaster(shared_data)
+    judged: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    talks = {line["id"]: line["messages"] for line in lines if "messages" in line}
+    for vote in (line for line in lines if "kind" in line):
+        messages = talks[vote["conversation_id"]]
+        context = said([message for message in messages if not message["id"].startswith("try-")])
+        tried = next(message["content"] for message in messages if message["id"] == vote["message_id"])
+        judged[context][fold(tried)].add(vote["value"])
+    made = pairs_of(walk("taskmaster"), "thumb_contrast")
+    contexts = {said(pair["prompt"]) for pair in made}
+    assert len(made) >= 200
+    assert len(contexts) >= 200
+    for pair in made:
+        chosen, rejected = sides(pair)
+        tries = judged[said(pair["prompt"])]
+        assert (tries[chosen], tries[rejected]) == ({"up"}, {"down"}), "both were tried in this very context"
+
+
+def test_ratings_in_words_keep_their_words_and_count_by_their_place(walk: Callable[[str], Path_], shared_data: Path) -> None:
+    path = walk("topical_chat")
+    given = Counter(line["value"] for line in real_sets.topical_chat(shared_data) if "kind" in line)
+    acts = path["ingest"]["feedback"].kept
+    words = Counter(acts["label"].to_pylist())
+    assert {word: words[word] for word in real_sets.TOPICAL_WORDS} == {word: given[word] for word in real_sets.TOPICAL_WORDS}
+    assert words[None] == given[""] > 0
+    reasons = path["validate"]["feedback"].reasons
+    assert reasons["no_value"] == given[""]
+    assert reasons["not_an_answer"] > 10_000, "what the first speaker wrote stands in the place of a user's turns"
+    votes = [vote for row in path["aggregate"]["candidates"].kept["votes"].to_pylist() for vote in row if vote["kind"] == "rating"]
+    grades = {(vote["raw"], vote["value"]) for vote in votes}
+    assert grades == {(word, place / 4) for place, word in enumerate(real_sets.TOPICAL_WORDS)}
+
+
+def test_ratings_in_words_become_liked_and_disliked_answers(walk: Callable[[str], Path_]) -> None:
+    path = walk("topical_chat")
+    scores = {
+        (row["prompt_id"], fold(response["content"])): response["score"]
+        for row in path["aggregate"]["candidates"].kept.to_pylist()
+        for response in row["responses"]
+    }
+    labels: dict[bool, list[float]] = {True: [], False: []}
+    for row in path["pair"]["unpaired"].kept.to_pylist():
+        labels[row["label"]].append(scores[row["prompt_id"], fold(row["completion"][-1]["content"])])
+    assert len(labels[True]) > 9_000
+    assert len(labels[False]) > 50
+    assert min(labels[True]) > 0.5 > max(labels[False])
+
+
+def oasst_ranks(shared_data: Path) -> dict[str, int]:
+    """Ranks that answers got, by the id of the message."""
+    ranks: dict[str, int] = {}
+    for line in (shared_data / "oasst" / "en_100_tree.first60.jsonl").read_text(encoding="utf-8").split("\n"):
+        waiting = [json.loads(line)["prompt"]] if line else []
+        for node in waiting:  # grows as it goes
+            if node.get("rank") is not None and node["role"] == "assistant":
+                ranks[node["message_id"]] = node["rank"]
+            waiting.extend(node.get("replies") or [])
+    return ranks
+
+
+def test_ranks_of_trees_become_pairs_and_ties_do_not(walk: Callable[[str], Path_], shared_data: Path) -> None:
+    ranks = oasst_ranks(shared_data)
+    turns = {
+        (row["prompt_id"], fold(response["content"])): [turn.rpartition("/")[2] for turn in response["turns"]]
+        for row in walk("oasst")["aggregate"]["candidates"].kept.to_pylist()
+        for response in row["responses"]
+    }
+    made = pairs_of(walk("oasst"), "ranking")
+    assert len(made) > 200
+    for pair in made:
+        chosen, rejected = ([ranks[turn] for turn in turns[pair["prompt_id"], text]] for text in sides(pair))
+        assert max(chosen) < min(rejected), "0 is best"
+
+
+def first_turn(line: Row) -> str:
+    """What the first user said."""
+    return fold(next(message["content"] for message in line["prompt"] if message["role"] == "user"))
+
+
+def test_no_first_user_turn_of_hh_crosses_the_split_where_rows_at_random_leak(walk: Callable[[str], Path_]) -> None:
+    made = pairs_of(walk("hh_rlhf"), "choice")
+    assert len(made) >= 1_700
+    splits: dict[str, set[str]] = defaultdict(set)
+    for pair in made:
+        splits[first_turn(pair)].add(pair["split"])
+    assert {split for found in splits.values() for split in found} == {"train", "validation", "test"}
+    assert sum(len(found) > 1 for found in splits.values()) == 0
+
+    firsts, leaks = [first_turn(pair) for pair in made], []
+    for seed in range(200):
+        test = set(random.Random(seed).sample(range(len(firsts)), round(len(firsts) * 0.05)))
+        rest = {text for number, text in enumerate(firsts) if number not in test}
+        leaks.append(sum(firsts[number] in rest for number in test) / len(test))
+    assert 0.08 < sum(leaks) / len(leaks) < 0.18, "about 13 %"
+
+
+def test_a_real_front_ends_votes_are_about_the_text_of_their_snapshot(walk: Callable[[str], Path_], shared_data: Path) -> None:
+    row = json.loads((shared_data / "frontend_exports" / "openwebui" / "feedback_api_response_example.json").read_text(encoding="utf-8"))
+    row = row[0] if isinstance(row, list) else row
+    voted = row["snapshot"]["chat"]["chat"]["history"]["messages"][row["meta"]["message_id"]]["content"]
+    (found,) = [
+        line
+        for line in walk("frontend_exports")["aggregate"]["candidates"].kept.to_pylist()
+        if {vote["kind"] for vote in line["votes"]} & {"thumb"}
+    ]
+    thumbs = [vote for vote in found["votes"] if vote["kind"] == "thumb"]
+    texts = {response["response_id"]: fold(response["content"]) for response in found["responses"]}
+    assert [texts[vote["response_id"]] for vote in thumbs] == [fold(voted)], "the chat tells of the same thumb: it counts once"
+    assert walk("frontend_exports")["aggregate"]["feedback"].reasons == {"superseded": 1}
+
+
+def unread(line: Line) -> bool:
+    """Whether a line has neither messages nor a kind."""
+    return "messages" not in line and "kind" not in line
+
+
+@pytest.mark.parametrize("name", real_sets.SETS)
+def test_a_converter_writes_lines_of_our_own_format_only(name: str, shared_data: Path) -> None:
+    lines = real_sets.SETS[name](shared_data)
+    assert lines
+    assert not any(map(unread, lines))
+    assert len({line["id"] for line in lines}) == len(lines)
