@@ -71,14 +71,18 @@ def test_every_act_of_a_real_set_is_a_vote_or_dropped_with_a_reason(walk: Callab
 
 def test_three_annotators_choices_become_the_preference_of_their_majority(walk: Callable[[str], Path_], shared_data: Path) -> None:
     labels: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    lines = real_sets.pandalm(shared_data)
-    texts = {line["id"]: [fold(message["content"]) for message in line["messages"]] for line in lines if "messages" in line}
-    for vote in (line for line in lines if "kind" in line):
-        question, *answers = texts[vote["conversation_id"]]
-        left, right = sorted(answers)
-        ahead = "tie" if vote["value"] == 0 else answers[int(vote["better"]) - 1]
-        labels[question, left, right].append(ahead)
-    assert sum(map(len, labels.values())) == 2997
+    cleaned = walk("pandalm")["clean"]["turns"]
+    texts = {
+        (row["conversation_id"], row["turn_id"]): fold(row["content"])
+        for rows in (cleaned.kept, cleaned.dropped)
+        for row in rows.to_pylist()
+    }
+    votes = [line for line in real_sets.pandalm(shared_data) if "kind" in line]
+    for vote in votes:
+        question, better, worse = (texts[f"jsonl:{vote['conversation_id']}", turn] for turn in ("q", vote["better"], vote["worse"]))
+        left, right = sorted((better, worse))
+        labels[question, left, right].append("tie" if vote["value"] == 0 else better)
+    assert len(votes) == 2997
     made = pairs_of(walk("pandalm"), "choice")
     assert len(made) > 400, "a cap a prompt bounds them: 170 prompts"
     for pair in made:
