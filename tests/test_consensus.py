@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import crowdkit.aggregation as crowdkit
+import daft
 import krippendorff
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,14 @@ import pyarrow.compute as pc
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from tasks import aggregate
+from tasks import aggregate, pair
+from tasks.core import params
 from tasks.core.tables import TEXT
 from tasks.evidence import agreement, ballots, consensus
 from tasks.evidence.ballots import ACTS, BETTER, NEITHER, WORSE
 from tests import real_sets, simulated
 from tests.chatlog import AGGREGATE, CONSENSUS, ChatLog, Row, accounts
+from tests.conftest import ROOT
 from tests.simulated import Crowd
 
 SETTINGS = consensus.Consensus.model_validate(CONSENSUS)
@@ -291,6 +294,35 @@ def test_without_shared_items_nothing_is_estimated(answers: ChatLog) -> None:
     assert {(row["raw"], row["alpha"], row["reliability"]) for row in rows(answers, "agreement")} == {(None, None, None)}
 
 
+def test_only_a_named_annotator_with_enough_votes_is_called_a_spammer(answers: ChatLog) -> None:
+    for number in range(30):
+        for person in ("p1", "p2", "p3", "p4"):
+            answers.act("choice", f"c{number}", 1, better="a1", worse="a2", annotator=person)
+        if number < 19:
+            answers.act("choice", f"c{number}", 1, better="a2", worse="a1", annotator="p5")
+        answers.act("choice", f"c{number}", 1, better="a2", worse="a1")
+    known = {row["annotator"]: row for row in rows(answers, "annotators")}
+    assert max(known["p5"]["reliability"], known[""]["reliability"]) < 0.65
+    assert not any(row["spammer"] for row in known.values())
+
+
+def test_agreement_is_told_where_the_others_have_a_majority(answers: ChatLog) -> None:
+    for number in range(30):
+        for person, better, worse in (("p1", "a1", "a2"), ("p2", "a2", "a1"), ("p3", "a1", "a2")):
+            answers.act("choice", f"c{number}", 1, better=better, worse=worse, annotator=person)
+    assert [(row["annotator"], row["agreement"]) for row in rows(answers, "annotators")] == [("p1", None), ("p2", 0.0), ("p3", None)]
+
+
+def test_ratings_of_unknown_people_are_not_compared_with_each_other(answers: ChatLog) -> None:
+    for number in range(30):
+        for answer in "123":
+            answers.act("rating", f"c{number}/a{answer}", 5 - int(answer))
+            answers.act("rating", f"c{number}/a{answer}", 5 - int(answer))
+    (told,) = rows(answers, "agreement")
+    assert (told["votes"], told["items"], told["ballots"], told["reliability"]) == (180, 0, 0, None)
+    assert told["alpha"] == 1.0, "yet two ratings of one answer can agree"
+
+
 @pytest.mark.parametrize(("questions", "estimated"), [(24, False), (25, True)])
 def test_a_few_shared_items_are_too_few(answers: ChatLog, questions: int, estimated: bool) -> None:
     for number in range(questions):
@@ -325,6 +357,31 @@ def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -
     assert set(poll.label) == {BETTER}
     (other,) = ballots.polls(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
     assert all((one == two).all() for one, two in ((poll.item, other.item), (poll.person, other.person), (poll.label, other.label)))
+
+
+@pytest.mark.parametrize("ties", TIES)
+def test_pairs_of_noisy_annotators_are_right_as_often_as_they_say(ties: float) -> None:
+    """From turns and feedback through `aggregate` and `pair`."""
+    told = simulated.ballots(Crowd(items=900, ties=ties))
+    log = ChatLog()
+    for item in range(len(told.truth)):
+        log.say(f"c{item}/u0", f"Question {item}?")
+        for answer in "12":
+            log.say(f"c{item}/a{answer}", f"Answer {answer} to {item}.", after="u0")
+    for item, person, label in zip(told.item.tolist(), told.person.tolist(), told.label.tolist(), strict=True):
+        better, worse = ("a1", "a2") if label >= 0 else ("a2", "a1")
+        log.act("choice", f"c{item}", abs(label), better=better, worse=worse, annotator=f"p{person}")
+    candidates = run(log)["candidates"].kept
+    settings = params.load(ROOT / "params.yaml", "pair", pair.Params)
+    made = accounts("pair", pair.run({"candidates": daft.from_arrow(candidates)}, settings), {"candidates": daft.from_arrow(candidates)})
+    right, confidence = [], []
+    for row in made["pairs"].kept.to_pylist():
+        answer, item = row["chosen"][0]["content"].removesuffix(".").removeprefix("Answer ").split(" to ")
+        right.append({"1": 1, "2": -1}[answer] == told.truth[int(item)])
+        confidence.append(row["confidence"])
+    assert simulated.calibration_error(np.array(confidence), np.array(right)) <= 0.05
+    assert sum(right) > (simulated.majority(told) == told.truth)[told.truth != 0].sum(), "more right pairs than the majority gives"
+    assert len(made["votes"].kept) + len(made["votes"].dropped) == len(told.item), "and every vote is still there"
 
 
 # --- real annotators -------------------------------------------------------------------------------------------------
