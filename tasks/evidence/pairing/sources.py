@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.core.tables import TEXT
 from tasks.evidence.lists import Rows, flat, nest
-from tasks.evidence.pairing.numbers import find, reach, stretches
+from tasks.evidence.pairing.numbers import distinct, find, reach, stretches
 
 Edges = tuple[Rows, Rows]
 LAST_PART = "/[^/]*$"
@@ -41,7 +41,7 @@ class Sources:
     def _lists(count: int, names: pa.Array, *edges: Edges) -> pa.Array:
         row, name = (np.concatenate(side) for side in zip(*edges, strict=True))
         width = len(names) + 1
-        key = np.unique((row * width + name)[name >= 0])
+        key = distinct((row * width + name)[name >= 0])
         return nest(key // width, count, names.take(pa.array(key % width)))
 
 
@@ -101,5 +101,5 @@ def ordered(*columns: pa.Array | pa.ChunkedArray) -> pa.Array:
 def unique(row: Rows, number: Rows) -> Edges:
     """The edges sorted, each once, without those that lead nowhere."""
     width = int(number.max(initial=0)) + 1
-    key = np.unique((row * width + number)[number >= 0])
+    key = distinct((row * width + number)[number >= 0])
     return key // width, key % width

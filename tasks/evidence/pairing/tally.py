@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tasks.evidence.lists import Floats, Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
+from tasks.evidence.pairing.numbers import distinct
 
 MICRO = 1_000_000
 DIGITS = 9  # figures are rounded to so many: processors differ in the last bits of exp and log
@@ -112,7 +113,7 @@ def net(evidence: Evidence, acts: Acts) -> Findings:
 def once(item: Rows, vote: Rows) -> tuple[Rows, Rows]:
     """Item and vote, sorted, each couple once."""
     width = int(vote.max(initial=0)) + 1
-    key = np.unique(item * width + vote)
+    key = distinct(item * width + vote)
     return key // width, key % width
 
 
