@@ -1,0 +1,182 @@
+"""Claims about what `split` takes out: whatever the log, nothing crosses, and no vote is lost unsaid."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from tasks.core.ids import stable_id
+from tests.chatlog import Row
+from tests.test_split import MANY, answer, parts, prompt, settled, text
+
+HI = stable_id("p", "99")
+
+
+def vote(feedback: str, conversation: str, annotator: str | None, about: Row, **more: Any) -> Row:
+    """A thumb for an answer, given in this conversation."""
+    given = {"feedback_id": feedback, "kind": "thumb", "response_id": about["response_id"], "value": 1.0, "annotator": annotator}
+    return given | {"annotator_kind": "person", "conversation": conversation, "origin": f"file:{feedback}:2"} | more
+
+
+def sample() -> tuple[list[Row], Row]:
+    """Sixty users with a prompt of their own each, and one ("hi") that all meet, each with a thumb; two get answers of their own."""
+    talks, people = [f"c{number}" for number in range(60)], [f"p{number}" for number in range(60)]
+    answers = [answer("hello", *talks), answer("only here", "c7"), answer("only there", "c8")]
+    said = [part for talk, person in zip(talks, people, strict=True) for part in parts(talk, person)]
+    votes = [vote(f"f{number:02d}", f"c{number}", f"p{number}", answers[0]) for number in range(60)]
+    hi = prompt(99, "hi", conversations=talks, users=people, responses=answers, parts=said, votes=votes)
+    return [*(prompt(number, "hi", "hello", text(number), users=[f"p{number}"]) for number in range(60)), hi], hi
+
+
+def test_a_prompt_that_many_meet_keeps_what_belongs_to_its_split() -> None:
+    rows, _ = sample()
+    result, said = settled(rows)
+    kept = {row["prompt_id"]: row for row in result["candidates"].kept.to_pylist()}
+    here = {row["users"][0] for name, row in kept.items() if name != HI and row["split"] == kept[HI]["split"]}
+    assert 0 < len(here) < 60
+    hi = kept[HI]
+    assert set(hi["users"]) == here
+    assert {talk.replace("c", "p") for talk in hi["conversations"]} == here
+    assert {one["annotator"] for one in hi["votes"]} == here
+    assert {turn.split("/")[0].replace("c", "p") for one in hi["responses"] for turn in one["turns"]} == here
+    contents = {one["content"] for one in hi["responses"]}
+    assert ("only here" in contents, "only there" in contents) == ("p7" in here, "p8" in here)
+    (hello,) = (one for one in hi["responses"] if one["content"] == "hello")
+    assert hello["ups"] == len(here), "counted anew"
+    assert len(hi["origins"]) == 2 * len(here), "a record and a vote of each"
+    dropped = result["votes"].dropped.to_pylist()
+    assert {one["dropped"] for one in dropped} == {"crosses_split"}
+    assert {one["annotator"] for one in dropped} == {f"p{number}" for number in range(60)} - here
+    assert f"{60 - len(here)} votes went with it" in said[-1]
+
+
+def test_rows_that_nobody_disputes_come_back_as_they_were() -> None:
+    rows, _ = sample()
+    kept = {row["prompt_id"]: row for row in settled(rows)[0]["candidates"].kept.to_pylist()}
+    for row in rows[:60]:
+        assert {key: value for key, value in kept[row["prompt_id"]].items() if key not in ("cluster_id", "split")} == {
+            key: value for key, value in row.items() if key not in ("cluster_id", "split")
+        }
+
+
+def test_an_edit_goes_with_its_author_and_votes_about_it_go_too() -> None:
+    rows, hi = sample()
+    base = hi["responses"][0]
+    for number in range(60):
+        edit = answer(f"edited by {number}", written_by="person", model=None)
+        hi["responses"].append(edit | {"turns": []})
+        better, worse = edit["response_id"], base["response_id"]
+        hi["votes"].append(
+            vote(f"e{number:02d}", f"c{number}", f"p{number}", base, kind="edit", response_id=None, better=better, worse=worse)
+        )
+        hi["votes"].append(vote(f"x{number:02d}", f"c{number}", None, edit))
+    result, _ = settled(rows)
+    (kept,) = (row for row in result["candidates"].kept.to_pylist() if row["prompt_id"] == HI)
+    here = {user.removeprefix("p") for user in kept["users"]}
+    assert {one["content"].removeprefix("edited by ") for one in kept["responses"] if one["written_by"] == "person"} == here
+    assert len(kept["votes"]) == 3 * len(here)
+    assert all(one["ups"] == 1 for one in kept["responses"] if one["written_by"] == "person")
+
+
+def test_turn_ids_and_conversations_may_hold_slashes() -> None:
+    rows, _ = sample()
+    for row in rows:
+        row["conversations"] = [f"log:a/{talk}" for talk in row["conversations"]]
+        row["parts"] = [part | {"conversation": f"log:a/{part['conversation']}"} for part in row["parts"]]
+        row["responses"] = [one | {"turns": [f"log:a/{turn}/1" for turn in one["turns"]]} for one in row["responses"]]
+        row["votes"] = [one | {"conversation": f"log:a/{one['conversation']}"} for one in row["votes"]]
+    (kept,) = (row for row in settled(rows)[0]["candidates"].kept.to_pylist() if row["prompt_id"] == HI)
+    assert len(kept["votes"]) == len(kept["responses"][0]["turns"] or kept["responses"][1]["turns"]) == len(kept["users"]) < 60
+
+
+def test_shared_long_answers_tie_and_short_or_common_ones_do_not() -> None:
+    long = "An answer that is long enough to be told from what any model says to anybody."
+    for content, count, places in ((long, 3, 1), ("Yes.", 12, 3), (long, 12, 3)):
+        rows = [*MANY, *(prompt(number, responses=[answer(content, f"c{number}")]) for number in range(count))]
+        kept = {row["prompt_id"]: row["split"] for row in settled(rows, popular=5)[0]["candidates"].kept.to_pylist()}
+        assert len({kept[stable_id("p", str(number))] for number in range(count)}) == min(places, 3)
+
+
+def test_what_is_too_common_is_written_down() -> None:
+    rows, _ = sample()
+    common = settled(rows)[0]["common"].kept.to_pylist()
+    assert [(row["kind"], row["met"], row["prompt_id"]) for row in common] == [
+        ("first_user_turn", 60, min(row["prompt_id"] for row in rows))
+    ]
+
+
+@some.composite
+def logs(draw: some.DrawFn) -> list[Row]:
+    """Prompts with few people, conversations, openings and answers, so that nearly everything is tied with everything."""
+    rows = []
+    for number in range(draw(some.integers(1, 40))):
+        talks = sorted(draw(some.sets(some.integers(0, 12), min_size=1, max_size=4)))
+        said = [part for talk in talks for part in parts(f"c{talk}", f"p{talk // 2}")]
+        contents = draw(some.lists(some.integers(0, 9), min_size=1, max_size=3, unique=True))
+        responses = []
+        for place, content in enumerate(contents):
+            here = [f"c{talk}" for talk in talks[place % len(talks) :]]
+            responses.append(answer(f"answer number {content} " * 4, *here) | {"response_id": stable_id(str(number), str(content))})
+        votes = [
+            vote(
+                f"f{number}.{place}",
+                f"c{draw(some.sampled_from(talks))}",
+                f"p{draw(some.integers(0, 9))}",
+                draw(some.sampled_from(responses)),
+            )
+            for place in range(draw(some.integers(0, 4)))
+        ]
+        ups = Counter(one["response_id"] for one in votes)
+        responses = [one | {"ups": ups[one["response_id"]]} for one in responses]
+        users = sorted({part["user"] for part in said if part["user"]} | {one["annotator"] for one in votes})
+        opening = draw(some.sampled_from([(), ("hi", "ok"), ("another opening", "ok"), ("a third opening", "ok")]))
+        lists = {"conversations": [f"c{talk}" for talk in talks], "users": users, "parts": said, "responses": responses, "votes": votes}
+        rows.append(prompt(number, *opening, text(draw(some.integers(0, 30))), **lists))
+    return rows
+
+
+def places(kept: list[Row]) -> dict[tuple[str, str], set[str]]:
+    """The splits in which each user, conversation, cluster, first user turn and answer lies."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in kept:
+        values = [("cluster", row["cluster_id"]), ("opening", row["prompt"][0]["content"])]
+        values += [("user", one) for one in [*row["users"], *(vote["annotator"] for vote in row["votes"])]]
+        values += [("user", part["user"]) for part in row["parts"] if part["user"]]
+        values += [("talk", one) for one in [*row["conversations"], *(vote["conversation"] for vote in row["votes"])]]
+        values += [("talk", turn.split("/")[0]) for one in row["responses"] for turn in one["turns"]]
+        values += [("answer", one["content"]) for one in row["responses"]]
+        for value in values:
+            found[value].add(row["split"])
+    return found
+
+
+def too_common(rows: list[Row], popular: int) -> set[tuple[str, str]]:
+    """First user turns of more than so many conversations, and answers under more than so many prompts."""
+    met: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        met["opening", row["prompt"][0]["content"]] |= set(row["conversations"])
+        for one in row["responses"]:
+            met["answer", one["content"]].add(row["prompt_id"])
+    return {value for value, seen in met.items() if len(seen) > popular}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(logs(), some.sampled_from(["untie_weakest", "keep"]), some.integers(1, 8))
+def test_whatever_the_log_nothing_crosses_and_votes_add_up(rows: list[Row], on_giant: str, popular: int) -> None:
+    result, _ = settled(rows, on_giant=on_giant, popular=popular, largest_component=0.2)
+    kept = result["candidates"].kept.to_pylist()
+    crossing = {value for value, splits in places(kept).items() if len(splits) > 1}
+    assert crossing <= too_common(rows, popular)
+    assert len(result["common"].kept) == len(too_common(rows, popular))
+    for row in kept:
+        ups = Counter(one["response_id"] for one in row["votes"])
+        assert set(ups) <= {one["response_id"] for one in row["responses"]}, "no vote about an answer that went"
+        assert row["conversations"]
+        assert row["responses"]
+        assert all(one["ups"] == ups[one["response_id"]] for one in row["responses"])
+    left = [(one["feedback_id"], row["prompt_id"]) for row in kept for one in row["votes"]]
+    gone = [(one["feedback_id"], one["prompt_id"]) for one in result["votes"].dropped.to_pylist()]
+    assert sorted(left + gone) == sorted((one["feedback_id"], row["prompt_id"]) for row in rows for one in row["votes"])
