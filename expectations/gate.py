@@ -8,6 +8,7 @@ runs, and results hold counts and row numbers only, never values.
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Gate:
             result_format={"result_format": "SUMMARY", "exclude_unexpected_values": True},
         )
         result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": to_pandas(table)})
+        logging.captureWarnings(False)  # importing Great Expectations sends all warnings to its log, where nobody hears them
         (run,) = result.run_results.values()
         rules = {**suite.rows, **suite.table}
         failed = {_rule(entry): entry for entry in _judged(run.results) if not entry.success}

@@ -364,6 +364,25 @@ def test_features_of_the_card_agree_with_datasets() -> None:
 
 # The stage as a whole, in a project of its own.
 
+JUDGED_THEN_WARNED = """
+import warnings
+import pyarrow as pa
+from expectations.gate import Gate
+from expectations.rules import Suite, unique
+from tasks.core import shell
+
+def work():
+    Gate("stage").check(Suite("t", {}, {"copied_key": unique("id")}), pa.table({"id": ["a"]}))
+    warnings.warn("said after the gate")
+
+shell.listen("stage", work)
+"""
+
+
+def test_what_is_said_after_the_gate_is_heard() -> None:
+    done = subprocess.run([sys.executable, "-c", JUDGED_THEN_WARNED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "stage: warning: said after the gate" in done.stderr
+
 
 def test_broken_gate_names_a_page_and_leaves_the_last_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -27,7 +27,7 @@ h3 { font-size: .95rem; margin: 0 0 .6rem }
 i.s0, i.kept { background: var(--s0) } i.s1 { background: var(--s1) } i.s2 { background: var(--s2) } i.dropped { background: var(--bad) }
 svg { width: 100%; height: auto; display: block } svg line { stroke: var(--line) } svg text { fill: var(--soft); font-size: 11px }
 rect.s0 { fill: var(--s0) } rect.s1 { fill: var(--s1) }
-.step { display: grid; grid-template-columns: 6.5rem 6.5rem 1fr 8rem; gap: .3rem .8rem; align-items: center; padding: .4rem 0 }
+.step { display: grid; grid-template-columns: 8rem 6rem 1fr 7.5rem; gap: .3rem .8rem; align-items: center; padding: .4rem 0 }
 .step.first { border-top: 1px solid var(--line); margin-top: .4rem; padding-top: .7rem } .step span { font-weight: 600 }
 .step:first-of-type { border-top: 0; margin-top: 0 } .step em { font-style: normal; color: var(--soft) }
 .step small { grid-column: 3 / -1; color: var(--soft); overflow-wrap: anywhere }
