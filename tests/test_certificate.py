@@ -1,0 +1,197 @@
+"""Claims about the split's certificate: it sees whatever lies in two splits, and finds the prompts that are most alike."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from tasks import release, split
+from tasks.core.errors import UserError
+from tasks.core.params import load
+from tasks.core.tables import Candidates, Common, Pairs, Prompts, Unpaired
+from tasks.releasing import certificate, likeness
+from tasks.similar import Near, digests
+from tasks.similar.minhash import signatures
+from tasks.similar.pairs import jaccard
+from tasks.similar.text import folded
+from tests.conftest import ROOT
+from tests.test_split import text
+
+Row = dict[str, Any]
+SPLIT = load(ROOT / "params.yaml", "split", split.Params)
+SEARCH = load(ROOT / "params.yaml", "release", release.Params).search
+SPLITS = ("train", "validation", "test")
+KEYS = ("prompts", "prompt_clusters", "users", "conversations", "first_user_turns", "answers", "augmentation_parents")
+LONG = "This answer is longer than what models say to anybody. " * 5
+
+
+def messages(*contents: str) -> list[Row]:
+    return [{"role": ("user", "assistant")[place % 2], "content": content} for place, content in enumerate(contents)]
+
+
+def made(count: int = 9) -> tuple[list[Row], list[Row]]:
+    """Candidates of `count` people in three splits, and a pair of each."""
+    candidates, pairs = [], []
+    for number in range(count):
+        told: Row = {"prompt_id": f"p{number}", "prompt": messages(text(number)), "split": SPLITS[number % 3], "cluster_id": f"p{number}"}
+        told |= {"conversations": [f"c{number}"], "augmented_from": None}
+        candidates.append(told | {"users": [f"u{number}"]})
+        sides = {side: [{"role": "assistant", "content": f"{side} {number} {LONG}"}] for side in ("chosen", "rejected")}
+        pairs.append(told | sides | {"pair_id": f"pair{number}"})
+    return candidates, pairs
+
+
+def certified(
+    candidates: list[Row], pairs: list[Row], common: list[Row] | None = None, unpaired: list[Row] | None = None
+) -> dict[str, Any]:
+    """The certificate of these rows."""
+    rows = {"pairs": (Pairs, pairs), "unpaired": (Unpaired, list(unpaired)), "prompts": (Prompts, [])}
+    tables = {name: pa.Table.from_pylist(entries, schema=table.schema()) for name, (table, entries) in rows.items()}
+    sources = pa.Table.from_pylist(candidates, schema=Candidates.schema()).select(certificate.SOURCES)
+    proof = certificate.Proof(sources, pa.Table.from_pylist(list(common), schema=Common.schema()), SPLIT, SEARCH)
+    return certificate.certify(tables, proof)
+
+
+def test_rows_that_share_nothing_are_certified() -> None:
+    found = certified(*made())
+    assert found["shared"] == dict.fromkeys(KEYS, 0)
+    assert found["checked"] == dict.fromkeys(KEYS, 9) | {"answers": 18, "augmentation_parents": 0}
+    assert found["rows"] == {"pairs": dict.fromkeys(SPLITS, 3)}
+
+
+def share_prompt(candidates: list[Row], pairs: list[Row]) -> None:
+    pairs[1]["prompt"] = messages(text(0).upper())
+
+
+def share_cluster(candidates: list[Row], pairs: list[Row]) -> None:
+    candidates[1]["cluster_id"] = "p0"
+
+
+def share_user(candidates: list[Row], pairs: list[Row]) -> None:
+    candidates[1]["users"] = ["u0", "u1"]
+
+
+def share_conversation(candidates: list[Row], pairs: list[Row]) -> None:
+    candidates[1]["conversations"] = ["c0", "c1"]
+
+
+def share_opening(candidates: list[Row], pairs: list[Row]) -> None:
+    for number in (0, 1):
+        pairs[number]["prompt"] = messages("We begin with the same words", f"answer {number}", text(100 + number))
+
+
+def share_answer(candidates: list[Row], pairs: list[Row]) -> None:
+    pairs[1]["rejected"] = pairs[0]["chosen"]
+
+
+def part_from_parent(candidates: list[Row], pairs: list[Row]) -> None:
+    candidates[1]["augmented_from"] = "p3"
+
+
+@pytest.mark.parametrize(
+    ("key", "share"),
+    list(
+        zip(
+            KEYS,
+            (share_prompt, share_cluster, share_user, share_conversation, share_opening, share_answer, part_from_parent),
+            strict=True,
+        )
+    ),
+)
+def test_what_lies_in_two_splits_stops_the_release(key: str, share: Callable[[list[Row], list[Row]], None]) -> None:
+    candidates, pairs = made()
+    share(candidates, pairs)
+    with pytest.raises(UserError, match=rf"split_certificate.json: found 1 {key.replace('_', ' ')} in two splits.*p(air)?[03] \(train\)"):
+        certified(candidates, pairs)
+
+
+def test_variant_beside_its_parent_is_certified() -> None:
+    candidates, pairs = made()
+    candidates[3]["augmented_from"] = "p0"
+    assert certified(candidates, pairs)["checked"]["augmentation_parents"] == 1
+
+
+def test_tables_are_looked_at_together() -> None:
+    candidates, pairs = made()
+    liked = {name: pairs[0][name] for name in ("prompt_id", "prompt")} | {
+        "split": "test",
+        "completion": messages("", LONG)[1:],
+        "example_id": "e",
+    }
+    with pytest.raises(UserError, match=r"1 prompts in two splits, one of them in the rows e \(test\), pair0 \(train\)"):
+        certified(candidates, pairs, unpaired=[liked])
+
+
+def test_boilerplate_is_counted_apart() -> None:
+    candidates, pairs = made()
+    for row in pairs:
+        row["prompt"] = messages("Hi", "Hello!", row["prompt"][0]["content"])
+        row["chosen"] = [{"role": "assistant", "content": LONG}]
+        row["rejected"] = [{"role": "assistant", "content": "No."}]
+    kinds = {"first_user_turn": "hi", "answer": LONG}
+    common = [{"kind": kind, "digest": int(digests(pa.array([said]))[0]), "met": 99, "prompt_id": "p0"} for kind, said in kinds.items()]
+    found = certified(candidates, pairs, common)
+    assert found["shared"] == dict.fromkeys(KEYS, 0)
+    assert {key: entry["shared"] for key, entry in found["boilerplate"].items()} == {
+        "first_user_turns": 1,
+        "answers": 1,
+        "short_answers": 1,
+    }
+    assert found["boilerplate"]["answers"]["rule"] == f"stands under more than {SPLIT.popular} prompts (split.popular)"
+    with pytest.raises(UserError, match="1 first user turns in two splits"):
+        certified(candidates, pairs, common[1:])
+
+
+def test_a_prompt_without_a_candidate_is_refused() -> None:
+    candidates, pairs = made()
+    with pytest.raises(UserError, match="row pair8, whose prompt is no candidate"):
+        certified(candidates[:-1], pairs)
+
+
+def test_the_most_alike_prompts_of_two_sides_are_found() -> None:
+    candidates, pairs = made(60)
+    base = "how do I reset the password of my account when the old mail address is gone"
+    pairs[10]["prompt"], pairs[12]["prompt"] = messages(base), messages(f"{base} and nobody answers the phone here")
+    pairs[15]["prompt"] = messages(base + " for good")  # train as well: no couple of two sides
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        found = certified(candidates, pairs)["highest_similarity"]
+    assert found["held_out"] == {"table": "pairs", "split": "validation", "id": "pair10"}
+    assert found["train"]["id"] == "pair15"
+    assert [str(one.message) for one in heard] == [f"two prompts in two splits are alike ({found['similarity']}): pair10 in pairs, pair15"]
+
+
+def test_nothing_held_out_nothing_alike() -> None:
+    candidates, pairs = made(1)
+    assert certified(candidates, pairs)["highest_similarity"] is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(some.lists(some.tuples(some.lists(some.sampled_from("abcdef"), max_size=9), some.booleans()), min_size=2, max_size=60))
+def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str], bool]]) -> None:
+    """Against all couples: none is missed whose similarity is well above what the search is set to find."""
+    texts = folded(pa.array([" ".join(words) for words, _ in rows], pa.large_string()))
+    train = np.array([side for _, side in rows])
+    search = Near(shingle_words=1, threshold=0.3, bands=128, rows=1, largest_bucket=1000, seed=1)
+    left, right, cut = likeness.couples(signatures(texts, search), train, search.largest_bucket)
+    assert not cut
+    assert not train[left].any()
+    assert train[right].all()
+    every = np.array([(one, other) for one in np.flatnonzero(~train) for other in np.flatnonzero(train)], np.int64).reshape(-1, 2)
+    spoken = np.array([bool(words) for words, _ in rows])
+    every = every[spoken[every].all(axis=1)]
+    exact = jaccard(texts, every[:, 0], every[:, 1], 1)
+    found = jaccard(texts, left, right, 1)
+    assert found.max(initial=0) == exact[exact > 0.3].max(initial=0) or exact.max(initial=0) <= 0.3
+
+
+def test_stated_recall_is_the_formula() -> None:
+    search = SEARCH.model_copy(update={"bands": 10, "rows": 2})
+    assert likeness.recall_at(0.5, search) == pytest.approx(1 - 0.75**10)
