@@ -48,9 +48,7 @@ def made(count: int = 9) -> tuple[list[Row], list[Row]]:
     return candidates, pairs
 
 
-def certified(
-    candidates: list[Row], pairs: list[Row], common: list[Row] | None = None, unpaired: list[Row] | None = None
-) -> dict[str, Any]:
+def certified(candidates: list[Row], pairs: list[Row], common: Sequence[Row] = (), unpaired: Sequence[Row] = ()) -> Row:
     """The certificate of these rows."""
     rows = {"pairs": (Pairs, pairs), "unpaired": (Unpaired, list(unpaired)), "prompts": (Prompts, [])}
     tables = {name: pa.Table.from_pylist(entries, schema=table.schema()) for name, (table, entries) in rows.items()}
