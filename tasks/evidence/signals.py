@@ -90,10 +90,21 @@ def find(forest: Forest, answer: Mask, settings: Settings) -> Signals:
     """The signals of the batch; a turn gives one at most."""
     said = np.flatnonzero((forest.role == USER) & (forest.parent >= 0) & answer[np.maximum(forest.parent, 0)])
     about = forest.parent[said]
-    kind, label = opinions(texts(forest, said), texts(forest, about), settings)
-    again = repeats(forest, said, about, settings.retry) if "retry" in settings.use else np.full(len(said), None, object)
-    held = np.asarray(again != None, bool) & np.asarray(kind == None, bool)  # noqa: E711 (elementwise)
-    kind[held], label[held] = "retry", again[held]
+    contents = pc.fill_null(forest.turns["content"], "")
+    short = pc.less_equal(pc.utf8_length(contents), settings.max_chars).to_numpy()[said]
+    near = (forest.role[forest.parent[about]] == USER) & ("retry" in settings.use)
+    size = pc.binary_length(contents).to_numpy()
+    near &= np.abs(size[said] - size[forest.parent[about]]) <= settings.retry.max_filler_chars
+    rows = np.unique(np.concatenate([said[short | near], forest.parent[about[near]]]))  # each text is made plain once
+    words = plain(texts(forest, rows))
+
+    kind, label = np.full(len(said), None, object), np.full(len(said), None, object)
+    here = words.take(pa.array(np.searchsorted(rows, said[short])))
+    kind[short], label[short] = opinions(here, texts(forest, about[short]), settings)
+    near &= np.asarray(kind == None, bool)  # noqa: E711 (elementwise)
+    now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (said, forest.parent[about]))
+    label[near] = repeats(now, then, settings.retry)
+    kind[near & np.asarray(label != None, bool)] = "retry"  # noqa: E711
     better, prompt = chains(forest, answer, said, kind)
     better[better >= 0] = np.where(back(forest, better[better >= 0], settings.retry), -2, better[better >= 0])
     heard = np.asarray(kind != None, bool)  # noqa: E711
@@ -105,34 +116,28 @@ def texts(forest: Forest, rows: Rows) -> pa.Array:
     return forest.turns["content"].take(pa.array(rows)).combine_chunks()
 
 
-def opinions(said: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
-    """Kind and phrase of each text that thanks for its answer or complains of it, else None."""
-    kind, label = np.full(len(said), None, object), np.full(len(said), None, object)
-    short = pa.array(np.flatnonzero(pc.less_equal(pc.utf8_length(pc.fill_null(said, "")), settings.max_chars)))
-    words, answers = plain(said.take(short)), answers.take(short)
+def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
+    """Kind and phrase of each plain text that thanks for its answer or complains of it, else None."""
+    kind, label = np.full(len(words), None, object), np.full(len(words), None, object)
     for name, own, other in (("thanks", settings.thanks, settings.complaint), ("complaint", settings.complaint, settings.thanks)):
         if name in settings.use:
             hits, phrases = matched(words, answers, own)
             clear = ~holds(words.filter(pa.array(hits)), anywhere(beginning(other.phrases)))
-            rows = short.to_numpy()[hits][clear]
+            rows = np.flatnonzero(hits)[clear]
             kind[rows], label[rows] = name, np.array([*phrases.to_pylist(), None], object)[:-1][clear]
     return kind, label
 
 
-def repeats(forest: Forest, said: Rows, about: Rows, settings: Retry) -> Column:
-    """How each user's turn repeats the one before the answer: "equal", or "near" (but for fillers); None where it does not."""
-    before = forest.parent[about]
-    size = pc.binary_length(pc.fill_null(forest.turns["content"], "")).to_numpy()
-    at = np.flatnonzero((forest.role[before] == USER) & (np.abs(size[said] - size[before]) <= settings.max_filler_chars))
-    now, then = (plain(texts(forest, rows[at])) for rows in (said, before))
+def repeats(now: pa.Array, then: pa.Array, settings: Retry) -> Column:
+    """How each plain text repeats the one of before: "equal", or "near" (but for fillers); None where it does not."""
     equal = np.asarray(pc.equal(now, then).to_numpy(zero_copy_only=False))
     look = np.flatnonzero(equal | holds(now, anywhere(settings.fillers)) | holds(then, anywhere(settings.fillers)))
     bare, other = (without(words.take(pa.array(look)), settings.fillers) for words in (now, then))
-    words = pc.count_substring_regex(bare, rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}]+").to_numpy()
-    again = np.asarray(pc.equal(bare, other).to_numpy(zero_copy_only=False)) & (words >= settings.min_words)
+    count = pc.count_substring_regex(bare, rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}]+").to_numpy()
+    again = np.asarray(pc.equal(bare, other).to_numpy(zero_copy_only=False)) & (count >= settings.min_words)
     again &= ~holds(bare, anywhere(settings.unless))
-    found = np.full(len(said), None, object)
-    found[at[look[again]]] = np.where(equal[look[again]], "equal", "near")
+    found = np.full(len(now), None, object)
+    found[look[again]] = np.where(equal[look[again]], "equal", "near")
     return found
 
 
