@@ -15,15 +15,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from tasks import aggregate, pair
 from tasks.core import params
-from tasks.core.tables import TEXT
+from tasks.core.tables import TEXT, Annotators
 from tasks.evidence import agreement, ballots, consensus
 from tasks.evidence.ballots import ACTS, BETTER, NEITHER, WORSE
 from tests import real_sets, simulated
-from tests.chatlog import AGGREGATE, CONSENSUS, ChatLog, Row, accounts
+from tests.chatlog import AGGREGATE, CONSENSUS, SIGNALS, ChatLog, Row, accounts
 from tests.conftest import ROOT
 from tests.simulated import Crowd
 
@@ -195,13 +197,13 @@ def test_agreement_of_nobody_and_of_all_alike_is_unknown() -> None:
 # --- from logs -------------------------------------------------------------------------------------------------------
 
 
-def run(log: ChatLog, shuffle: int | None = None) -> dict[str, Any]:
-    tables = log.tables(shuffle)
-    return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)
+def run(log: ChatLog, **changed: Any) -> dict[str, Any]:
+    tables = log.tables()
+    return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE | changed)), tables)
 
 
-def rows(log: ChatLog, table: str) -> list[Row]:
-    found: list[Row] = run(log)[table].kept.to_pylist()
+def rows(log: ChatLog, table: str, **changed: Any) -> list[Row]:
+    found: list[Row] = run(log, **changed)[table].kept.to_pylist()
     return found
 
 
@@ -330,6 +332,47 @@ def test_a_few_shared_items_are_too_few(answers: ChatLog, questions: int, estima
             answers.act("choice", f"c{number}", 1, better="a1", worse="a2", annotator=person)
     assert [row["reliability"] is not None for row in rows(answers, "annotators")] == [estimated] * 2
     assert rows(answers, "agreement")[0]["raw"] == 1.0, "agreement is told of however few"
+
+
+ACT = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["choice", "ranking", "rating", "thumb", "edit"]),
+        "annotator_kind": st.sampled_from(["person", "model"]),
+        "annotator": st.sampled_from([None, "p1", "p2", "p3"]),
+        "answers": st.permutations(["r1", "r2", "r3"]),
+        "grade": st.sampled_from([-1.0, 0.0, 1.0]),
+        "group": st.sampled_from([None, "g"]),
+    }
+)
+
+
+@given(st.lists(ACT, max_size=40), st.randoms(use_true_random=False))
+def test_whatever_people_say_each_has_a_reliability_or_none(told: list[Row], random: Any) -> None:
+    acts = []
+    for act in told:
+        first, second, _ = act.pop("answers")
+        two = act["kind"] in ("choice", "edit")
+        named = {"better_id": first, "worse_id": second} if two else {"response_id": first}
+        acts.append(dict.fromkeys(ACTS.names) | act | named | {"prompt_id": "q"})
+    settings = SETTINGS.model_copy(update={"min_ballots": 1})
+    found = consensus.find(pa.Table.from_pylist(acts, ACTS), settings)
+    people = found.annotators.to_pylist()
+    keys = [tuple(row[name] for name in Annotators.KEY) for row in people]
+    assert set(keys) == {(act["annotator"] or "", act["annotator_kind"], act["kind"]) for act in acts}
+    assert len(keys) == len(set(keys))
+    assert sum(row["votes"] for row in people) == sum(row["votes"] for row in found.agreement.to_pylist()) == len(acts)
+    assert all(row["reliability"] is None or 0 < row["reliability"] < 1 for row in people)
+    assert all(row["alpha"] is None or row["alpha"] <= 1 for row in found.agreement.to_pylist())
+    random.shuffle(acts)
+    assert consensus.find(pa.Table.from_pylist(acts, ACTS), settings).annotators.equals(found.annotators)
+
+
+def test_thanks_and_complaints_are_not_asked_for_agreement(answers: ChatLog) -> None:
+    for number in range(30):
+        answers.say(f"c{number}/u9", "Thanks!", after="a1", user_id=f"p{number}")
+    votes = [vote for row in rows(answers, "candidates", signals=SIGNALS) for vote in row["votes"]]
+    assert {(vote["kind"], vote["reliability"]) for vote in votes} == {("thanks", None)}
+    assert rows(answers, "annotators", signals=SIGNALS) == rows(answers, "agreement", signals=SIGNALS) == []
 
 
 def test_polls_of_no_acts_are_none() -> None:

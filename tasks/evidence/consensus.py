@@ -1,6 +1,7 @@
 """How far each annotator can be trusted, from how they agree with each other: no one knows the truth, yet it shows who knows it best.
 
-In: the acts that count. Out: the tables `annotators` and `agreement`, and the acts with a column `reliability`.
+In: the acts that count. Out: the tables `annotators` and `agreement`, and the acts with a column `reliability`. Kinds that can say one
+thing only (thanks, a complaint) have no part in it.
 
 Each poll (a kind of act by people, or by judging models) is a Dawid-Skene model: an annotator says `l` where the truth is `t` with a
 probability of his own, and truths and probabilities are estimated in turn (EM). Here
@@ -38,6 +39,7 @@ from tasks.core.tables import Agreement, Annotators
 from tasks.evidence import agreement
 from tasks.evidence.ballots import ACTS, BETTER, LABELS, NEITHER, NOBODY, WORSE, Poll, polls
 from tasks.evidence.lists import Column
+from tasks.evidence.signals import GRADES
 
 Floats = npt.NDArray[np.float64]
 DIGITS = 6  # of figures in tables: far fewer than EM gives, so that machines whose logarithms differ in the last bit agree
@@ -170,7 +172,8 @@ def annotators(poll: Poll, fitted: Fit | None, settings: Consensus) -> pa.Table:
     with_most, against = majority(poll)
     decided = np.bincount(poll.person[with_most | against], minlength=many)
     agreeing = np.bincount(poll.person[with_most], minlength=many) / np.maximum(decided, 1)
-    reliable = np.full(many, np.nan) if fitted is None else np.round(reliability(fitted.says, poll.compares, share_of_ties(poll)), DIGITS)
+    reliable = np.full(many, np.nan) if fitted is None else reliability(fitted.says, poll.compares, share_of_ties(poll))
+    reliable = np.clip(np.round(reliable, DIGITS), 10.0**-DIGITS, 1 - 10.0**-DIGITS)  # sure of nobody: a weight is finite
     named = poll.people.to_numpy(zero_copy_only=False) != NOBODY
     columns = {
         "annotator": poll.people,
@@ -219,8 +222,9 @@ def agreements(poll: Poll, fitted: Fit | None, people: pa.Table) -> pa.Table:
 
 
 def weigh(acts: daft.DataFrame, settings: Consensus) -> tuple[daft.DataFrame, Found]:
-    """The acts (with `fault` and VERDICT's columns) with their annotators' reliability, null for acts that do not count; and the tables."""
-    counted = acts.where(col("fault").is_null()).select(*(col(name) for name in ACTS.names)).to_arrow().cast(ACTS)
+    """The acts (with `fault` and VERDICT's columns) with their annotators' reliability, null where it is not estimated; and the tables."""
+    asked = acts.where(col("fault").is_null() & ~col("kind").is_in(list(GRADES)))
+    counted = asked.select(*(col(name) for name in ACTS.names)).to_arrow().cast(ACTS)
     found = find(counted, settings)
     known = daft.from_arrow(found.annotators.select([*WHO, "reliability"]))
     rows = acts.with_column("named", coalesce(col("annotator"), lit(NOBODY)))
