@@ -10,13 +10,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model2vec import StaticModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
 
 from tasks import decontaminate
+from tasks.contamination import verbatim
 from tasks.contamination.items import ITEMS, PROMPT, SOLUTION, read_items
 from tasks.contamination.search import Search
 from tasks.contamination.weights import shares, weights
@@ -37,7 +44,7 @@ REWORDED = (
     "Could you compose a fun travel blog article about a recent holiday in Hawaii, with cultural experiences and must-see attractions?"
 )
 OTHER = "My printer blinks twice and refuses to wake up, what does the manual of this model say about that?"
-WORD = st.sampled_from(["ant", "bee", "cat", "dog", "elk", "fox"])
+WORD = st.sampled_from(["ant", "bee", "cat"])
 TEXTS = st.lists(st.lists(WORD, min_size=1, max_size=14).map(" ".join), min_size=1, max_size=6)
 
 
@@ -131,6 +138,18 @@ def test_words_of_an_item_scattered_over_a_long_text_are_chance() -> None:
     assert method(scattered, ITEM, reworded=PARAMS.reworded.model_copy(update={"message": 0.0})) is None, "no phrase is left"
 
 
+def test_the_words_of_an_item_without_its_phrases_are_chance() -> None:
+    words = ITEM.split()
+    mixed = " ".join([*words[:4], *words[:3:-1]])
+    assert method(mixed, ITEM) is None
+    assert method(mixed, ITEM, reworded=PARAMS.reworded.model_copy(update={"phrases": 0.1})) == "reworded"
+
+
+def test_of_two_equal_items_the_first_is_named() -> None:
+    (gone,) = account([candidate(ITEM)], items(ITEM, ITEM)).dropped.to_pylist()
+    assert gone["item"] == "0"
+
+
 def test_a_long_text_about_the_same_is_no_rewording() -> None:
     text = f"{REWORDED} " + " ".join(f"chapter{n} tells of harbour{n} and mountain{n}." for n in range(60))
     assert method(text, ITEM) is None
@@ -143,6 +162,35 @@ def test_a_near_copy_is_one_by_its_n_grams() -> None:
     assert method(" ".join(changed), " ".join(words), reworded=PARAMS.reworded.model_copy(update={"words": 1.0})) is None
     near = PARAMS.near.model_copy(update={"threshold": 19 / 37})
     assert method(" ".join(changed), " ".join(words), near=near) == "near"
+
+
+MEANT = "Where can I purchase a cheap ticket for the fast train to the big city"
+PARAPHRASE = "Where can I, for an inexpensive train, to a large town, quick, buy ticket"
+
+
+@pytest.fixture(scope="module")
+def thesaurus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has one vector for words that mean the same."""
+    same = ["purchase buy", "cheap inexpensive", "fast quick", "big large", "city town"]
+    groups = [*same, "where", "can", "i", "ticket", "for", "train", "to", "the", "a", "an"]
+    words = {word: number for number, group in enumerate(groups) for word in group.split()}
+    pieces = Tokenizer(WordLevel({word: place for place, word in enumerate([*words, "[UNK]"])}, unk_token="[UNK]"))
+    pieces.normalizer, pieces.pre_tokenizer = Lowercase(), Whitespace()
+    vectors = np.concatenate([np.eye(len(groups), dtype=np.float32)[list(words.values())], np.zeros((1, len(groups)), np.float32)])
+    folder = tmp_path_factory.mktemp("model")
+    StaticModel(vectors, pieces).save_pretrained(folder)
+    return folder
+
+
+def test_what_means_an_item_is_found_with_embeddings_only(thesaurus: Path) -> None:
+    meant = with_model(thesaurus).embedding
+    assert method(PARAPHRASE, MEANT) is None
+    assert method(PARAPHRASE, MEANT, embedding=meant) == "embedding"
+
+
+@pytest.mark.parametrize("guard", [{"similarity": 0.999}, {"words": 0.9}, {"message": 0.9}])
+def test_each_guard_of_the_embeddings_can_keep_a_find_out(thesaurus: Path, guard: dict[str, float]) -> None:
+    assert method(PARAPHRASE, MEANT, embedding=with_model(thesaurus).embedding.model_copy(update=guard)) is None
 
 
 def test_an_item_shorter_than_an_n_gram_must_be_there_whole() -> None:
@@ -163,10 +211,10 @@ def test_scripts_without_spaces_are_compared_by_character() -> None:
 def test_n_gram_shares_are_those_counted_one_by_one(messages: list[str], sought: list[str]) -> None:
     found = Search(pa.array(sought, TEXT), PARAMS.model_copy(update={"ngram": PARAMS.ngram.model_copy(update={"words": 3})}))
     finds = found.find(pa.array(messages, TEXT)).to_pylist()
-    verbatim = {row["message"]: row["similarity"] for row in finds if row["method"] == "ngram"}
+    there = {row["message"]: row["similarity"] for row in finds if row["method"] == "ngram"}
     for at, message in enumerate(messages):
         highest = max(_share(message.split(), item.split(), 3) for item in sought)
-        assert verbatim.get(at, 0.0) == pytest.approx(highest if highest >= PARAMS.ngram.share else 0.0, abs=1e-6)
+        assert there.get(at, 0.0) == pytest.approx(highest if highest >= PARAMS.ngram.share else 0.0, abs=1e-6)
 
 
 def _share(message: list[str], item: list[str], size: int) -> float:
@@ -204,6 +252,14 @@ def test_shares_of_weight_are_those_summed_one_by_one(messages: list[str], sough
 )
 def test_words_leave_out_what_does_not_count(text: str, expected: list[str]) -> None:
     assert split_words(pa.array([text], TEXT))[0].to_pylist() == expected
+
+
+def test_how_many_messages_are_compared_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = pa.array([reword(kind, ITEM, n) if n % 3 else f"{OTHER} {n}" for n, kind in enumerate([*KINDS, *BEYOND] * 3)], TEXT)
+    whole = Search(pa.array([ITEM, OTHER], TEXT), PARAMS).find(messages)
+    monkeypatch.setattr(verbatim, "CHUNK", 5)
+    assert Search(pa.array([ITEM, OTHER], TEXT), PARAMS).find(messages).equals(whole)
+    assert len(whole) > 20
 
 
 def test_neither_the_order_of_rows_nor_of_files_changes_a_find(tmp_path: Path) -> None:

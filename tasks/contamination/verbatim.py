@@ -71,8 +71,7 @@ class Verbatim:
         del messages, weighing
         for index in self.indices:
             shared = index.shared(words)
-            least = self.ngram.share if index.size == self.ngram.words else 1.0
-            yield finds_of(self.method, shared, shared.grams / index.totals[shared.item], least)
+            yield finds_of(self.method, shared, shared.grams / index.totals[shared.item], self.ngram.share)
 
 
 def finds_of(method: str, shared: Shared, similarity: Shares, least: float) -> pa.Table:
