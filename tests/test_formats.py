@@ -17,7 +17,7 @@ from tasks.formats import FORMATS, feedback_lines, recognise
 from tasks.formats.columns import Gatherer
 from tasks.formats.facts import Message, moment
 from tasks.formats.loose import Place
-from tasks.formats.trees import depths
+from tasks.formats.trees import BEYOND, depths
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "tests" / "examples"
@@ -330,6 +330,14 @@ def test_flat_messages_find_their_tree_in_any_order_and_orphans_are_noted() -> N
     assert notes == ["missing_parent"]
 
 
+def test_a_single_message_whose_way_up_is_lost_stays_with_its_vote() -> None:
+    message = {"conversationId": "c", "messageId": "m", "parentMessageId": "gone", "isCreatedByUser": False, "text": "So."}
+    turns, said, notes = gather("librechat", message | {"feedback": {"rating": "thumbsUp"}})
+    assert [(turn["conversation_id"], turn["turn_id"], turn["parent_id"]) for turn in turns] == [("librechat:c", "m", "gone")]
+    assert [act["turn_id"] for act in said] == ["m"]
+    assert notes == ["missing_parent"]
+
+
 def test_a_tree_as_deep_as_it_likes_is_no_trouble() -> None:
     messages = [Message(str(n), str(n - 1) if n else None, "user", "x") for n in reversed(range(50_000))]
     depth, notes = depths(messages)
@@ -337,9 +345,9 @@ def test_a_tree_as_deep_as_it_likes_is_no_trouble() -> None:
     assert notes == []
 
 
-def test_a_message_without_its_parent_begins_anew_and_circles_are_left_out() -> None:
-    messages = [Message(turn, parent, "user", "") for turn, parent in (("a", "gone"), ("b", "a"), ("c", "d"), ("d", "c"))]
+def test_a_message_without_its_parent_is_not_taken_for_a_beginning_and_circles_are_left_out() -> None:
+    messages = [Message(turn, parent, "user", "") for turn, parent in (("a", "gone"), ("b", "a"), ("c", "d"), ("d", "c"), ("e", None))]
     depth, notes = depths(messages)
-    assert depth == {"a": 0, "b": 1}
-    assert messages[0].parent_id is None
+    assert depth == {"a": BEYOND, "b": BEYOND + 1, "e": 0}
+    assert messages[0].parent_id == "gone"
     assert [reason for reason, _ in notes] == ["missing_parent", "cycle"]

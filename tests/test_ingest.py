@@ -278,6 +278,20 @@ def test_the_text_that_was_voted_on_wins_over_what_became_of_the_chat(tmp_path: 
     assert [(row["turn_id"], row["value"]) for row in thumbs] == [("a", 1.0)]
 
 
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_an_export_that_lacks_the_beginning_takes_its_place_from_one_that_has_it(tmp_path: Path, names: str) -> None:
+    said = [
+        {"id": f"m{at}", "parent_id": f"m{at - 1}" if at else None, "role": ("user", "assistant")[at % 2], "content": str(at)}
+        for at in range(4)
+    ]
+    whole, part = {"id": "c", "messages": said}, {"id": "c", "messages": said[2:]}
+    result = read(tmp_path, {name: lines(record) for name, record in zip(names, (whole, part), strict=True)})
+    assert [(row["turn_id"], row["parent_id"], row["position"]) for row in result.table("turns")] == [
+        (f"m{at}", f"m{at - 1}" if at else None, at) for at in range(4)
+    ]
+    assert [reason for _, _, reason in result.faults()] == ["missing_parent"]
+
+
 def test_an_older_snapshot_gives_way_to_the_text_of_the_latest_vote(tmp_path: Path) -> None:
     votes = []
     for number, text in enumerate(("first", "second")):

@@ -20,7 +20,7 @@ from tasks.core.tables import ORIGIN, TEXT, TIME, Feedback, Turns
 from tasks.formats.facts import ROLES, Act, Conversation, Facts, Message, moment, name_of, place
 from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.loose import Place, Waiting, climb
-from tasks.formats.trees import depths
+from tasks.formats.trees import BEYOND, depths
 
 ROWS_AT_A_TIME = 20_000
 ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
@@ -172,8 +172,9 @@ class Gatherer:
             message = item.loose.message
             if found is None:
                 notes.append((item.source, item.at, "missing_parent", "a message before this one is in no file"))
-                continue
-            tree, depth = found
+                if item.loose.tree is None:
+                    continue
+            tree, depth = found or (str(item.loose.tree), BEYOND)
             conversation = Conversation(tree, [message])
             name = f"{item.source}:{tree}"
             self._rows.append(self._row(item.source, name, item.at, -1, message, {message.turn_id: depth}, None, conversation))

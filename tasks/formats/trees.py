@@ -10,23 +10,24 @@ from collections.abc import Sequence
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Message
 
+BEYOND = 1 << 24  # deeper than any conversation
+
 
 def depths(messages: Sequence[Message]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Depth by turn id, 0 at a root.
 
-    A message whose parent is not there becomes a root (its `parent_id` is cleared, note `missing_parent`); messages in or below
-    a circle have no depth (note `cycle`). Raises when nothing is left, or when an id comes twice.
+    A message whose parent is not there (note `missing_parent`) keeps the name of its parent, since another record may have it, and counts
+    its depth from BEYOND: what is known of its beginning elsewhere wins, and where nothing is, what people said about it has no
+    prompt to stand on. Messages in or below a circle have no depth (note `cycle`). Raises when nothing is left, or when an id comes twice.
     """
     by_id = {message.turn_id: message for message in messages}
     if len(by_id) != len(messages):
         raise Unreadable("duplicate_id", f"{len(messages)} messages have {len(by_id)} different ids")
     orphans = [message for message in messages if message.parent_id is not None and message.parent_id not in by_id]
-    for message in orphans:
-        message.parent_id = None
     depth: dict[str, int] = {}
     for message in messages:
         _walk(message.turn_id, by_id, depth)
-    notes = [("missing_parent", f"{len(orphans)} messages whose parent is not in the record begin anew")] if orphans else []
+    notes = [("missing_parent", f"{len(orphans)} messages whose parent is not in the record")] if orphans else []
     in_circles = [turn for turn, at in depth.items() if at < 0]
     for turn in in_circles:
         del depth[turn]
@@ -42,12 +43,14 @@ def _walk(turn: str, by_id: dict[str, Message], depth: dict[str, int]) -> None:
     path: list[str] = []
     on_path: set[str] = set()
     at: str | None = turn
-    while at is not None and at not in depth and at not in on_path:
+    while at in by_id and at not in depth and at not in on_path:
         path.append(at)
         on_path.add(at)
         at = by_id[at].parent_id
     if at is None:
         base = 0
+    elif at not in by_id:
+        base = BEYOND
     elif at in depth:
         base = depth[at] + 1 if depth[at] >= 0 else -1
     else:
