@@ -18,6 +18,8 @@ from tasks.core.tables import Pairs
 from tasks.evidence import matching
 from tasks.evidence.matching import Matching
 from tests import releases
+from tests.chatlog import ChatLog, frame
+from tests.test_pair import candidates, settled
 
 SETTINGS = Matching(use=True, feature="characters", by=[], splits=["train"], tolerance=0.0)
 
@@ -148,3 +150,22 @@ def test_rows_in_several_chunks_are_one_table() -> None:
     pairs = planted(300, 0.7)
     parts = pa.concat_tables([pairs.slice(0, 70), pairs.slice(70, 100), pairs.slice(170)])
     assert kept(parts)["pair_id"].to_pylist() == kept(pairs)["pair_id"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"matching": {"use": True}}, "unmatched"), ({"trainability": {"tokenizer": "bytes", "max_length": 9}}, "prompt_fills_window")],
+)
+def test_the_stage_drops_what_is_found_with_its_reason_and_tells_the_votes_fate(changes: dict[str, Any], reason: str) -> None:
+    log = ChatLog()
+    log.say("c/u0", "Which one?")
+    for number, text in enumerate(("A long answer", "Short"), 1):
+        log.say(f"c/a{number}", text, after="u0")
+    log.act("choice", "c", 1, better="a1", worse="a2")
+    rows = [row | {"split": "train"} for row in candidates(log).to_pylist()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = settled(frame(rows, "candidates"), **changes)
+        unchanged = settled(frame(rows, "candidates"))
+    assert result["pairs"].reasons == result["votes"].reasons == {reason: 1}
+    assert (len(unchanged["pairs"].kept), unchanged["votes"].reasons) == (1, {})
