@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import daft
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.core.params import load
 from tasks.core.tables import Candidates
+from tasks.evidence import placing
 from tests.chatlog import Row, accounts
 
 DEFAULTS: Row = {
@@ -222,3 +224,55 @@ def test_shares_must_sum_to_one(tmp_path: Any) -> None:
     path.write_text(yaml.safe_dump({"split": DEFAULTS | {"test": 0.3}}), encoding="utf-8")
     with pytest.raises(UserError, match="must sum to 1"):
         load(path, "split", split.Params)
+
+
+def grown(days: int) -> list[Row]:
+    """A log that grows from the front: users with one to many conversations, one in ten of whom comes back with a later day."""
+    rows = []
+    for number in range(days):
+        user = int(stable_id("user", str(number)), 16) % (200 + number // 2)
+        rows.append(prompt(5000 + number, users=[f"p{user}"]))
+    return rows
+
+
+def test_more_data_of_known_users_takes_few_rows_out_of_test() -> None:
+    log = grown(2100)
+    before, _ = run(log[:2000], largest_held_out=0.25)
+    after, _ = run(log, largest_held_out=0.25)
+    test = [name for name, row in before.items() if row["split"] == "test"]
+    left = sum(after[name]["split"] != "test" for name in test)
+    assert len(test) > 250
+    assert left <= 0.12 * len(test), "at most what one step of the threshold sends on"
+    held = [name for name, row in before.items() if row["split"] == "validation"]
+    assert sum(after[name]["split"] == "train" for name in held) <= 0.25 * len(held)
+
+
+def test_thresholds_do_not_move_where_the_sizes_of_components_stay() -> None:
+    sizes = np.repeat([1, 2, 5, 40], [3000, 800, 200, 20])
+    more = np.repeat([1, 2, 5, 40], [3150, 840, 210, 21])
+    assert placing.threshold(sizes, 0.1, int(sizes.sum())) == placing.threshold(more, 0.1, int(more.sum()))
+
+
+@pytest.mark.parametrize("sizes", [[1], [3], [1, 1, 1, 20], [50, 2, 1]])
+def test_expected_shares_are_the_wanted_ones_less_a_step_at_most(sizes: list[int]) -> None:
+    every = np.repeat(sizes, 500)
+    rows = int(every.sum())
+    first = placing.threshold(every, 0.1, rows)
+    second = placing.threshold(every, 0.2, rows, first)
+    test = (every * (1 - (1 - first) ** every)).sum() / rows
+    validation = (every * ((1 - first) ** every - (1 - second) ** every)).sum() / rows
+    assert 0.1 / 2 ** (1 / placing.STEPS) <= test <= 0.1 + 1e-9
+    assert 0.2 / 2 ** (1 / placing.STEPS) <= validation <= 0.2 + 1e-9
+
+
+def test_a_test_row_stays_one_when_components_grow_together() -> None:
+    draws = np.random.default_rng(3).random(400)
+    apart = placing.place(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
+    labels = np.arange(400) // 2 * 2
+    first, second = 0.1, 0.2
+    assert (apart[draws < first] == 2).all()
+    assert (apart[(draws >= first) & (draws < second)] == 1).all()
+    together = placing.place(draws, labels, (0.8, 0.1, 0.1), 1.0)
+    assert (together[0::2] == together[1::2]).all()
+    lower = placing.threshold(np.full(200, 2), 0.1, 400)
+    assert (together[draws < lower] == 2).all()
