@@ -61,6 +61,22 @@ def test_who_may_be_wrong_is_heard_as_such() -> None:
     assert np.abs(aware - TRUE).max() < 0.15 < 0.3 < np.abs(naive - TRUE).max(), "errors pull scores together unless they are known"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_beside_those_of_crowd_kits_noisy_model(seed: int) -> None:
+    """Four of ten raters guess; crowd-kit finds that out by itself, here it is told."""
+    random = np.random.default_rng(seed)
+    reliability = np.array([0.95] * 6 + [0.5001] * 4)
+    rater, first = random.integers(0, 10, 1500), random.integers(0, len(TRUE), 1500)
+    second = (first + random.integers(1, len(TRUE), 1500)) % len(TRUE)
+    won = (random.random(1500) < 1 / (1 + np.exp(TRUE[second] - TRUE[first]))) == (random.random(1500) < reliability[rater])
+    winner, loser = np.where(won, first, second), np.where(won, second, first)
+    frame = pd.DataFrame({"worker": rater, "left": first, "right": second, "label": winner})
+    theirs = crowdkit.NoisyBradleyTerry(n_iter=100).fit_predict(frame).sort_index().to_numpy()
+    ours, plain = (bradley_terry(winner, loser, right, len(TRUE), 1.0).score for right in (reliability[rater], np.ones(1500)))
+    assert np.corrcoef(ours, np.log(theirs / (1 - theirs)))[0, 1] > 0.97
+    assert np.abs(ours - TRUE).mean() < 0.5 * np.abs(plain - TRUE).mean()
+
+
 def test_models_are_ranked_best_first_with_their_counts() -> None:
     rows = rank_models(table(*[("a", "b", 0.9)] * 8, *[("b", "a", 0.9)] * 2, *[("b", "c", 0.9)] * 7, *[("c", "b", 0.9)] * 3))
     counts = [(row["model"], row["pairs"], row["won"], row["group"]) for row in rows]
