@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from tasks import aggregate, pair, split
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.evidence.acts import KINDS
-from tests import test_pair, test_split
-from tests.chatlog import AGGREGATE, ChatLog, accounts, kept
+from tests import oracle, test_pair, test_split
+from tests.chatlog import AGGREGATE, ChatLog, accounts, frame, kept
 
 # Few texts, so that prompts and answers meet; some differ in case and spacing only.
 TEXTS = ("hi", "Hi ", "how do I boil rice", "pasta", "x\ty", "X Y", "ok")
@@ -56,6 +57,66 @@ def logs(draw: st.DrawFn) -> ChatLog:
             else:
                 log.act(act["kind"], f"{name}/{one or ''}", **said)
     return log
+
+
+# Questions that are near-equal, and one that is not; the few answers to them are the same.
+ASKED = ("how do I boil a cup of brown rice at home", "how do I boil a cup of brown rice at home please", "pasta")
+VERDICT: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["choice", "choice", "regenerate", "edit", "correction", "thumb", "rating"]),
+        "two": st.permutations(range(4)),
+        "value": st.sampled_from([1.0, 1.0, 0.0, -1.0]),
+        "rating": st.sampled_from([1.0, 2.0, 5.0]),
+        "annotator": st.sampled_from([None, "p1", "p2", "p3"]),
+        "annotator_kind": st.sampled_from(["person", "person", "person", "model"]),
+    }
+)
+RANKING = st.lists(st.integers(0, 3), min_size=2, max_size=4)
+
+
+@st.composite
+def panels(draw: st.DrawFn) -> ChatLog:
+    """Near-equal questions with the same four answers, and people and models who choose, rank, rate, edit and contradict each other."""
+    log = ChatLog()
+    for number in range(draw(st.integers(1, 3))):
+        name = f"c{number}"
+        before = draw(st.sampled_from([None, "Sugar.", "Salt."]))
+        top = None if before is None else log.say(f"{name}/u0", "what is in it?")
+        top = top and log.say(f"{name}/a0", str(before), after=top)
+        log.say(f"{name}/u1", draw(st.sampled_from(ASKED)), after=top)
+        answers = [log.say(f"{name}/a{place}", f"answer {letter}", after="u1") for place, letter in enumerate("ABCD", 1)]
+        for act in draw(st.lists(VERDICT, max_size=9)):
+            one, other = (answers[place] for place in act["two"][:2])
+            who = {key: act[key] for key in ("annotator", "annotator_kind")}
+            if act["kind"] in ("choice", "regenerate"):
+                log.act(act["kind"], name, act["value"] if act["kind"] == "choice" else None, better=one, worse=other, **who)
+            elif act["kind"] in ("edit", "correction"):
+                log.act(act["kind"], f"{name}/{one}", text=f"answer {'ABCDE'[act['two'][2]]}", **who)
+            else:
+                value = act["rating"] if act["kind"] == "rating" else act["value"] or 1.0
+                log.act(act["kind"], f"{name}/{one}", value, **who)
+        for place, ranks in enumerate(draw(st.lists(RANKING, max_size=2))):
+            for answer, rank in zip(answers, ranks, strict=False):
+                log.act("ranking", f"{name}/{answer}", rank, group=f"{name}{place}")
+    return log
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(panels(), st.integers(0, 2**16), st.booleans())
+def test_laws_of_pairs(log: ChatLog, shuffle: int, judges: bool) -> None:
+    made = []
+    for order in (None, shuffle):
+        tables = log.tables(order)
+        found = accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)
+        rows = found["candidates"].kept.to_pylist()
+        for row in rows:
+            row["cluster_id"] = "rice" if "rice" in row["prompt"][-1]["content"] else row["prompt_id"]
+        clustered = replace(found["candidates"], kept=frame(rows, "candidates").to_arrow())
+        made.append(test_pair.settled(kept(clustered), judges={"use": judges}) | {"candidates": clustered})
+    no_tie_and_no_inversion(made[0])
+    for name in pair.WRITES:
+        assert made[0][name].kept.equals(made[1][name].kept), f"the order of the input changed {name}"
+        assert made[0][name].reasons == made[1][name].reasons
 
 
 def build(log: ChatLog, shuffle: int | None = None, **splitting: Any) -> dict[str, Account]:
@@ -114,40 +175,21 @@ def candidates_are_well_formed(tables: dict[str, Account]) -> None:
 
 
 def no_tie_and_no_inversion(tables: dict[str, Account]) -> None:
-    """Chosen and rejected differ, no pair stands beside its reverse or its copy, and the evidence speaks for the chosen one."""
+    """Counted anew, the evidence of every pair speaks for the chosen answer, no preferences contradict, and every vote's fate is told."""
+    known = oracle.Candidates(tables["candidates"].kept.to_pylist(), test_pair.DEFAULTS)
+    pairs = tables["pairs"].kept.to_pylist()
+    for row in pairs:
+        oracle.check_pair(row, known)
+    oracle.check_no_circle(pairs, known)
+    oracle.check_fates(tables, known)
     seen: set[tuple[str, str, str]] = set()
-    rows = {row["prompt_id"]: row for row in tables["candidates"].kept.to_pylist()}
-    for row in tables["pairs"].kept.to_pylist():
+    for row in pairs:
         prompt, chosen, rejected = (flat(row[name]) for name in ("prompt", "chosen", "rejected"))
         assert chosen != rejected
-        assert (prompt, rejected, chosen) not in seen
-        assert (prompt, chosen, rejected) not in seen
+        assert not {(prompt, rejected, chosen), (prompt, chosen, rejected)} & seen, "as the release sees it"
         seen.add((prompt, chosen, rejected))
-        assert 0.5 < row["confidence"] <= 1
-        assert 0 < row["margin"] <= 1
-        assert speaks_for(row, rows[row["prompt_id"]])
     for row in tables["unpaired"].kept.to_pylist():
         assert row["completion"][0]["role"] == "assistant"
-
-
-def speaks_for(row: dict[str, Any], candidate: dict[str, Any]) -> bool:
-    """Whether the evidence of the pair's recipe, counted anew, prefers the chosen answer."""
-    by_text = {response["content"]: response for response in candidate["responses"]}
-    chosen, rejected = by_text[row["chosen"][0]["content"]], by_text[row["rejected"][0]["content"]]
-    if row["recipe"] == "rating_margin":
-        return bool(chosen["score"] > rejected["score"])
-    if row["recipe"] == "thumb_contrast":
-        return bool(chosen["ups"] > chosen["downs"] and rejected["ups"] < rejected["downs"])
-    good, bad = chosen["response_id"], rejected["response_id"]
-    votes = [vote for vote in candidate["votes"] if vote["kind"] == row["recipe"].replace("regeneration", "regenerate")]
-    if row["recipe"] == "ranking":
-        ranks: dict[str, dict[str, float]] = defaultdict(dict)
-        for vote in votes:
-            ranks[vote["group"]][vote["response_id"]] = vote["value"]
-        gaps = [given[bad] - given[good] for given in ranks.values() if good in given and bad in given]
-        return sum(gap > 0 for gap in gaps) > sum(gap < 0 for gap in gaps)
-    decided = [(vote["better"], vote["worse"]) for vote in votes if vote["value"] in (None, 1.0)]
-    return decided.count((good, bad)) > decided.count((bad, good))
 
 
 def no_prompt_in_two_splits(tables: dict[str, Account]) -> None:
