@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.special import expit
 
 from tasks.core.tables import TEXT
 from tasks.evidence.bradley_terry import bradley_terry, rank_models
@@ -87,7 +88,21 @@ def test_models_are_ranked_best_first_with_their_counts() -> None:
 
 def test_who_never_lost_has_a_finite_score() -> None:
     found = named(*[("a", "b", 1.0)] * 5)
-    assert 1 < found["a"]["score"] - found["b"]["score"] < 6
+    score = found["a"]["score"]
+    assert found["b"]["score"] == pytest.approx(-score)
+    slope = 5 * (1 - expit(2 * score)) + (0.5 - expit(score))  # five wins against b, one imagined comparison half won
+    assert slope == pytest.approx(0, abs=1e-5)
+
+
+def test_of_who_never_played_nothing_is_known() -> None:
+    found = bradley_terry(np.array([0, 0, 1]), np.array([1, 1, 0]), np.ones(3), 3, 1.0)
+    assert found.group.tolist() == [0, 0, 1]
+    assert np.isfinite(found.error).tolist() == [True, True, False]
+    # the difference of the two is what three comparisons tell; the level that they share is not in doubt, since it is set
+    assert found.error[0] == pytest.approx(found.error[1])
+    wins = expit(found.score[0] - found.score[1])
+    even = expit(found.score[0]) * expit(-found.score[0])
+    assert found.error[0] == pytest.approx(1 / np.sqrt(4 * 3 * wins * (1 - wins) + 2 * even), rel=1e-6)
 
 
 def test_models_that_never_met_are_in_different_groups() -> None:
