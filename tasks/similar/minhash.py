@@ -84,16 +84,20 @@ def _bands(least: npt.NDArray[np.uint32], near: Near) -> Hashes:
 
 
 def buckets(bands: Hashes) -> tuple[Places, Places]:
-    """Rows that share a band with another one: (bucket, row), sorted; bucket numbers mean nothing."""
-    rows, width = bands.shape
-    values = pa.LargeListArray.from_arrays(pa.array(np.arange(0, bands.size + 1, width)), pa.array(bands.ravel()))
-    frame = daft.from_arrow(pa.table({"row": pa.array(np.arange(rows, dtype=np.uint32)), "band": values})).explode("band")
-    groups = frame.groupby("band").agg(daft.col("row").list_agg().alias("rows")).where(daft.col("rows").length() > 1)
-    lists = groups.select("rows").to_arrow()["rows"].combine_chunks()
-    sizes = np.diff(lists.offsets.to_numpy())
-    keys = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes) << np.uint64(32) | lists.flatten().to_numpy().astype(np.uint64)
-    keys.sort()
-    return (keys >> np.uint64(32)).astype(np.int64), (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    """Rows that share a band with another one: (bucket, row), sorted; bucket numbers mean nothing.
+
+    One sort a band: a group-by of the engine over all bands at once takes four times as long, and more than a gigabyte for 420,000 rows.
+    """
+    found, rows, last = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+    for band in bands.T:
+        order = np.argsort(band, kind="stable")
+        same = np.concatenate([[False], band[order[1:]] == band[order[:-1]], [False]]) if len(order) else np.zeros(1, np.bool_)
+        shared = same[:-1] | same[1:]
+        bucket = np.cumsum(~same[:-1])[shared] + last
+        found.append(bucket)
+        rows.append(order[shared])
+        last = int(bucket[-1]) if len(bucket) else last
+    return np.concatenate(found), np.concatenate(rows)
 
 
 def candidates(bands: Hashes, largest: int) -> tuple[Places, Places]:
