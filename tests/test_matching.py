@@ -129,6 +129,22 @@ def test_a_pair_goes_together_with_its_variants_and_repeats() -> None:
     assert np.mean(ahead(reasons) > 0) == 0.5
 
 
+def test_where_families_do_not_fit_single_pairs_make_up_the_rest() -> None:
+    """Eight longer, of which six in two families of three that come first, against four shorter: a family and a single pair go."""
+    parents = [made(number, 20, 10, pair_id=f"{number}") for number in range(4)]
+    repeats = [repeat(parent, times) for parent in parents[:2] for times in range(2)]
+    gaps = ahead(kept(table([*parents, *repeats, *(made(number, 10, 20) for number in range(4, 8))])))
+    assert [int(np.sum(gaps > 0)), int(np.sum(gaps < 0))] == [4, 4]
+
+
+def test_what_is_dropped_already_takes_no_part() -> None:
+    pairs = table([made(number, 20, 10) for number in range(9)] + [made(number, 10, 20) for number in range(9, 13)])
+    dropped = pa.array(["tie"] * 5 + [None] * 8, pa.large_string())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert matching.reasons(pairs.append_column("dropped", dropped), SETTINGS).null_count == 13
+
+
 def repeat(parent: dict[str, Any], times: int) -> dict[str, Any]:
     prompt_id = ids.stable_id(parent["prompt_id"], str(times))
     changed = {"pair_id": ids.stable_id(prompt_id), "prompt_id": prompt_id, "augmented_from": parent["prompt_id"], "augmenter": "repeat"}

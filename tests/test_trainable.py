@@ -96,6 +96,12 @@ def test_roles_out_of_turn_are_found(roles: str) -> None:
     assert reasons(table(pair(talk(roles), "yes", "no")), settings()) == ["roles_not_alternating"]
 
 
+def test_an_unknown_role_is_out_of_turn() -> None:
+    stray = [{"role": "user", "content": "a"}, {"role": "function", "content": "b"}, {"role": "assistant", "content": "c"}, *talk("u")]
+    assert reasons(table(pair(stray, "yes", "no")), settings()) == ["roles_not_alternating"]
+    assert reasons(table(pair([*talk("ua"), stray[1], *talk("u")], "yes", "no")), settings()) == ["roles_not_alternating"]
+
+
 def test_roles_inside_an_answer_count_as_well() -> None:
     rows = [pair("Hello", "yes", "no") for _ in range(3)]
     rows[0]["chosen"] = [
@@ -125,6 +131,13 @@ def test_findings_are_counted_and_only_dropped_where_the_parameters_say_so(lette
         f"roles_not_alternating: 1 of 3 pairs (kept, {about})",
         f"same_tokens: 1 of 3 pairs (dropped, {about})",
     ]
+
+
+def test_what_is_dropped_already_is_neither_judged_nor_counted(letters: Path) -> None:
+    rows = table(pair("12345", "abcd", "xyz"), pair("12345", "abcd", "xyz"), pair("1", "a", "b"))
+    marked = rows.append_column("dropped", pa.array(["tie", None, None], pa.large_string()))
+    with pytest.warns(UserWarning, match="answer_cut: 1 of 2 pairs"):
+        assert trainable.reasons(marked, settings(str(letters))).to_pylist() == [None, "answer_cut", None]
 
 
 def test_the_most_severe_finding_is_the_reason() -> None:

@@ -152,10 +152,8 @@ def _positions(votes: pa.Table | None, band: Band) -> tuple[Share, dict[str, Sha
     nothing = np.zeros(0, np.int64)
     if votes is None:
         return share(nothing, nothing, band), {}
-    known = pc.and_(
-        pc.equal(votes["kind"], "choice"), pc.is_in(votes["shown_first"], value_set=pc.unique(votes["shown_first"].drop_null()))
-    )
-    asked = votes.filter(pc.and_(known, pc.fill_null(pc.greater(votes["value"], 0), False)))
+    known = pc.and_(pc.equal(votes["kind"], "choice"), pc.is_valid(votes["shown_first"]))
+    asked = votes.filter(pc.and_(known, pc.fill_null(pc.greater(votes["value"], 0), False)))  # a tie has no winner
     ahead = np.where(pc.equal(asked["shown_first"], asked["better"]).to_numpy(), 1, -1)
     clusters, kinds = _codes(asked["prompt_id"]), asked["annotator_kind"].to_numpy()
     return share(ahead, clusters, band), {kind: share(ahead[kinds == kind], clusters[kinds == kind], band) for kind in sorted(set(kinds))}
