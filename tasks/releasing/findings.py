@@ -21,9 +21,10 @@ MARKED = 12  # groups outside the band
 DIMENSIONS = {"model": "models", "topic": "topics", "language": "languages", "source": "sources", "activity": "how much people chat"}
 # The reasons of `pair` that say that votes contradict each other, in words.
 DISAGREEING = {
-    "tie": "as many for one answer as for the other",
-    "contradicted": "one kind of evidence says A, a stronger one B",
+    "tie": "the votes for both answers weigh the same",
+    "contradicted": "stronger evidence says the opposite",
     "cycle": "A over B, B over C, C over A",
+    "low_confidence": "too few votes, or too divided ones",
     "unreliable": "nobody behind it is better than chance",
 }
 
