@@ -110,7 +110,7 @@ class Feedback(Table):
         ("feedback_id", TEXT),  # stable hash of the source's id, or of the act itself
         ("conversation_id", TEXT),
         ("turn_id", TEXT),  # the answer judged; null for comparisons of two
-        ("kind", TEXT),  # thumb, rating, choice, ranking, edit, regenerate, report, copy
+        ("kind", TEXT),  # thumb, rating, choice, ranking, edit, correction, regenerate; no votes: report, copy, share, comment
         ("value", pa.float64()),  # as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1
         ("scale_min", pa.float64()),  # the worst value of the scale that `value` came on; null for choices, edits
         ("scale_max", pa.float64()),  # the best value: less than scale_min where 1 is best
@@ -119,7 +119,7 @@ class Feedback(Table):
         ("worse", TEXT),  # turn_id; a tie names both in any order
         ("shown_first", TEXT),  # turn_id of the one of the two that was shown first (left, or above); null when unknown
         ("group", TEXT),  # acts given together, e.g. one person's ranking of k; null when alone
-        ("text", TEXT),  # edit: the text as edited; otherwise a comment; null when none
+        ("text", TEXT),  # edit, correction: the text as rewritten; otherwise a comment; null when none
         ("annotator", TEXT),  # salted hash; null when unknown
         ("annotator_kind", TEXT),  # "person" or "model"
         ("created_at", TIME),
@@ -279,7 +279,8 @@ class Unpaired(Table):
         ("prompt", MESSAGES),
         ("completion", MESSAGES),
         ("label", pa.bool_()),  # true: liked
-        ("evidence", pa.int32()),
+        ("basis", TEXT),  # what says so: "thumbs", "ratings", "thumbs and ratings", or "signals" (thanks, complaints)
+        ("evidence", pa.int32()),  # number of acts
         ("model", TEXT),
         ("language", TEXT),
         ("topic", TEXT),
