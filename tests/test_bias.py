@@ -90,6 +90,19 @@ def test_repeats_and_near_equal_prompts_do_not_make_a_share_surer() -> None:
     assert not repeated.marked
 
 
+def test_of_many_groups_without_bias_hardly_ever_one_is_marked() -> None:
+    """A hundred draws of a fair coin, twelve groups each: the widest intervals decide."""
+    chance, marked = np.random.default_rng(3), 0
+    tight = Band(low=0.5, high=0.5, confidence=0.95, groups=3)
+    for _ in range(100):
+        shares = [bias.share(chance.choice([-1, 1], 200), np.arange(200), tight, groups=12) for _ in range(12)]
+        marked += any(share.marked for share in shares)
+    assert marked <= 10
+    assert sum(bias.share(chance.choice([-1, 1], 200), np.arange(200), tight).marked for _ in range(400)) > 8, (
+        "one alone: as often as it says"
+    )
+
+
 def test_intervals_hold_the_true_share_as_often_as_they_say() -> None:
     chance = np.random.default_rng(5)
     held = 0

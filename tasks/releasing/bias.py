@@ -2,7 +2,8 @@
 
 In: the released pairs, and the votes. Out: `Bias`: for each feature the share of pairs whose chosen answer has more of it, among those
 whose answers differ in it, over all pairs and by split, recipe, source and model; and how often the answer shown first won. A share is
-marked when its interval lies outside the band, so small groups are not: of them nobody can be sure.
+marked when its interval lies outside the band, so small groups are not: of them nobody can be sure. For groups the interval that
+decides is as much wider as there are more of them (Bonferroni): else of a hundred groups some would be marked by chance.
 
 Pairs of near-equal prompts, variants and repeats do not judge independently. So intervals (Wilson's) are those of as many independent
 pairs as would vary as the clusters do.
@@ -76,7 +77,12 @@ class Bias:
                 yield f"bias: the chosen answer has more {name} in {told(share, self.band)}"
         if self.position.marked:
             yield f"bias: the answer shown first won in {told(self.position, self.band)}"
-        groups = [f"{name} by {by} {value}" for name, parts in self.groups.items() for by, one in parts.items() for value in marked(one)]
+        groups = [
+            f"{name} by {by} {value or '(none)'}"
+            for name, parts in self.groups.items()
+            for by, one in parts.items()
+            for value in marked(one)
+        ]
         if groups:
             more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
             yield f"bias: {len(groups)} groups lie outside the band as well: {', '.join(groups[:3])}{more}; see bias.json"
@@ -97,13 +103,14 @@ def gather(pairs: pa.Table, votes: pa.Table | None, band: Band) -> Bias:
     """Measure everything."""
     clusters = _codes(pc.coalesce(pairs["cluster_id"], pairs["prompt_id"]))
     parts = {by: dict(_groups(pairs, by, band.groups)) for by in BY}
+    count = len(FEATURES) * sum(len(values) for values in parts.values())
     features, groups = {}, {}
     for name, measure in FEATURES.items():
         chosen, rejected = measure(pairs["chosen"]), measure(pairs["rejected"])
         features[name] = share(np.sign(chosen - rejected), clusters, band, auc(chosen, rejected))
         groups[name] = {
             by: {
-                value: share(np.sign(chosen[rows] - rejected[rows]), clusters[rows], band, auc(chosen[rows], rejected[rows]))
+                value: share(np.sign(chosen[rows] - rejected[rows]), clusters[rows], band, auc(chosen[rows], rejected[rows]), count)
                 for value, rows in values.items()
             }
             for by, values in parts.items()
@@ -111,14 +118,16 @@ def gather(pairs: pa.Table, votes: pa.Table | None, band: Band) -> Bias:
     return Bias((band.low, band.high), band.confidence, features, groups, *_positions(votes, band))
 
 
-def share(ahead: Numbers, clusters: Numbers, band: Band, area: float | None = None) -> Share:
-    """The share of +1 among +1 and -1 (0: no difference), with an interval that knows the rows of a cluster for one judge's."""
+def share(ahead: Numbers, clusters: Numbers, band: Band, area: float | None = None, groups: int = 1) -> Share:
+    """The share of +1 among +1 and -1 (0: no difference), which is one of so many groups."""
     differ, more = int(np.count_nonzero(ahead)), int(np.count_nonzero(ahead > 0))
-    low, high = interval(ahead[ahead != 0] > 0, clusters[ahead != 0], band.confidence)
+    right, alike = ahead[ahead != 0] > 0, clusters[ahead != 0]
+    low, high = interval(right, alike, band.confidence)
+    least, most = interval(right, alike, 1 - (1 - band.confidence) / groups)
     part = differ / len(ahead) if len(ahead) else 0.0
     at = more / differ if differ else None
     score, score_low, score_high = (round(part * value + (1 - part) * 0.5, DIGITS) for value in (0.5 if at is None else at, low, high))
-    outside = differ > 0 and (low > band.high or high < band.low)
+    outside = differ > 0 and (least > band.high or most < band.low)
     shown = None if at is None else round(at, DIGITS)
     return Share(len(ahead), differ, more, shown, round(low, DIGITS), round(high, DIGITS), outside, score, score_low, score_high, area)
 

@@ -35,7 +35,7 @@ def bias(facts: Facts) -> str:
     lead = (
         "How often the chosen answer is the one with more of something, among the pairs whose answers differ in it. Far from 50 %, a model "
         f"may learn that instead of quality. The line is the {100 * facts.bias.confidence:g} % interval; a row is marked when all of it "
-        f"lies outside {100 * band[0]:g} to {100 * band[1]:g} %."
+        f"lies outside {100 * band[0]:g} to {100 * band[1]:g} %; of the many groups, when it does so by more than chance would explain."
     )
     rows = [_lane(name, share, band) for name, share in features.items()]
     rows += [_lane("shown first", facts.bias.position, band)] if facts.bias.position.pairs else []
