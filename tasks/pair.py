@@ -62,8 +62,9 @@ class Params(StageParams):
 
     @property
     def in_use(self) -> set[str]:
-        """Names of the recipes that are on, and "judges"."""
-        return {name for name in (*RECIPES, "judges") if getattr(self, name).use}
+        """Names of the recipes that are on, and "judges" and "signals"."""
+        others = {"judges": self.judges.use, "signals": self.unpaired.signals}
+        return {name for name in RECIPES if getattr(self, name).use} | {name for name, use in others.items() if use}
 
 
 def run(tables: Tables, params: Params) -> Tables:

@@ -39,7 +39,7 @@ DEFAULTS: Row = {
     "max_pairs_per_user": 100,
     "matching": {"use": False, "feature": "characters", "by": [], "splits": ["train"], "tolerance": 0.0},
     "trainability": {"tokenizer": "", "max_length": 64} | dict.fromkeys(FINDINGS, "drop"),
-    "unpaired": {"min_votes": 1, "min_distance": 0.25},
+    "unpaired": {"min_votes": 1, "min_distance": 0.25, "signals": True},
 }
 
 
@@ -459,6 +459,19 @@ def test_liked_and_disliked_answers(four: ChatLog, acts: list[tuple[str, float]]
     for row in rows:
         assert row["completion"] == [{"role": "assistant", "content": "A"}]
         assert (row["evidence"], row["model"]) == (len(acts), "mA")
+
+
+@pytest.mark.parametrize(("kind", "label"), [("thanks", True), ("complaint", False)])
+def test_signals_decide_where_nobody_gave_thumbs_or_ratings(four: ChatLog, kind: str, label: bool) -> None:
+    for number in (1, 2):
+        four.act("thumb", f"c/a{number}", 1)
+    (row,) = candidates(four).to_pylist()
+    row["votes"][0] |= {"kind": kind}
+    told = settled(frame([row], "candidates"))["unpaired"].kept.to_pylist()
+    assert {entry["basis"]: entry["label"] for entry in told} == {"signals": label, "thumbs": True}
+    row["votes"].append(row["votes"][0] | {"feedback_id": "late", "response_id": row["votes"][1]["response_id"]})
+    assert settled(frame([row], "candidates"))["votes"].reasons == {"outranked": 1}, "never counted together with thumbs"
+    assert settled(frame([row], "candidates"), unpaired={"signals": False})["votes"].reasons == {"recipe_off": 2}
 
 
 def test_every_prompt_that_people_wrote_is_a_prompt_to_practise_on(four: ChatLog) -> None:

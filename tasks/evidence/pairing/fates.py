@@ -4,6 +4,7 @@ A vote stands behind pairs, or its answer has a row in unpaired, or it is droppe
 it stands behind; without a proposal for that of its answer (`middle`, `contradicted`); else as
 
     judge        a model's, and votes of judging models are not in use
+    outranked    thanks, or a complaint, about an answer that has thumbs or ratings
     no_recipe    of a kind that no recipe reads
     recipe_off   of a kind whose recipe is not in use
     alone        no couple of answers came of it: nothing to compare with, fewer votes than asked, or beyond the answers compared
@@ -20,12 +21,12 @@ import pyarrow.compute as pc
 from tasks.core.tables import TEXT, VOTE, Votes
 from tasks.evidence.lists import Rows, nest
 from tasks.evidence.pairing.flatten import Evidence
-from tasks.evidence.pairing.liked import FATES, Liked
+from tasks.evidence.pairing.liked import FATES, SIGNALS, Liked
 from tasks.evidence.pairing.numbers import reach, stretches
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Proposals
 
-ALONE = ("judge", "no_recipe", "recipe_off", "alone")
+ALONE = ("judge", "no_recipe", "recipe_off", "alone", "outranked")
 
 
 def table(
@@ -34,10 +35,8 @@ def table(
     """The table with its dropped rows; `reasons` are those of the proposals, `examples` the ids of liked answers' rows."""
     count = len(evidence.votes)
     behind_pairs = pairs_of(proposals, pair_ids, reasons, count)
-    place = np.full(len(evidence.node), -1)
-    place[liked.answer] = np.arange(len(liked.answer))
-    single = judged_alone(evidence)
-    row = np.where(single, place[np.where(single, evidence.about, 0)] if len(place) else -1, -1)
+    row = np.full(count, -1)
+    row[liked.behind[1]] = liked.behind[0]
     at = pa.array(row, mask=row < 0)
     fate = FATES.take(pa.array(liked.fate)).take(at)
     example = pc.if_else(pc.is_null(fate), examples.take(at), pa.scalar(None, TEXT))
@@ -52,14 +51,6 @@ def table(
         "dropped": pc.if_else(idle, why, pa.scalar(None, TEXT)),
     }
     return pa.table([columns[name] for name in [*Votes.names(), "dropped"]], names=[*Votes.names(), "dropped"])
-
-
-def judged_alone(evidence: Evidence) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which votes unpaired is made of: people's thumbs and ratings."""
-    mask = np.zeros(len(evidence.votes), bool)
-    for kind in ("thumb", "rating"):
-        mask[evidence.cast(kind, models=False)] = True
-    return mask
 
 
 def pairs_of(proposals: Proposals, pair_ids: pa.Array, reasons: pa.Array, votes: int) -> pa.Array:
@@ -88,15 +79,17 @@ def strongest_reason(proposals: Proposals, reasons: pa.Array, votes: int) -> pa.
 
 
 def unproposed(evidence: Evidence, used: Collection[str]) -> pa.Array:
-    """Why a vote without a proposal has none; `used` are the recipes in use, and "judges"."""
-    kinds = {recipe.kind: name in used for name, recipe in RECIPES.items()}
+    """Why a vote without a proposal has none; `used` are the recipes in use, and "judges" and "signals"."""
+    kinds = {recipe.kind: name in used for name, recipe in RECIPES.items()} | dict.fromkeys(SIGNALS, "signals" in used)
+    signal = pc.is_in(evidence.votes["kind"], value_set=pa.array(list(SIGNALS), TEXT))
     kind = evidence.votes["kind"]
     read = pc.is_in(kind, value_set=pa.array(list(kinds), TEXT))
     on = pc.is_in(kind, value_set=pa.array([name for name, use in kinds.items() if use], TEXT))
     judge = pc.equal(pc.fill_null(evidence.votes["annotator_kind"], "person"), "model")
     by_judge = pc.and_(judge, pa.scalar("judges" not in used))
     reasons = [pa.scalar(reason, TEXT) for reason in ALONE]
-    return pc.if_else(by_judge, reasons[0], pc.if_else(read, pc.if_else(on, reasons[3], reasons[2]), reasons[1]))
+    proposed = pc.if_else(signal, reasons[4], reasons[3])
+    return pc.if_else(by_judge, reasons[0], pc.if_else(read, pc.if_else(on, proposed, reasons[2]), reasons[1]))
 
 
 def rows_behind(proposals: Proposals, chosen: Rows) -> tuple[Rows, Rows]:

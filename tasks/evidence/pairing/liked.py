@@ -1,7 +1,8 @@
 """Answers that people called good or bad, one at a time: by their thumbs and their mean rating, in the votes on their own prompt.
 
 An answer is liked or disliked when its thumbs, or its ratings, lie clearly on one side; where they lie on neither it is `middle`, where
-thumbs say one thing and ratings the other, `contradicted`. Votes of judging models do not count.
+thumbs say one thing and ratings the other, `contradicted`. Where nobody gave either, the user's own next turn may tell (`signals`: thanks
+and complaints); the two are never counted together. Votes of judging models do not count.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import MICRO, total
 
 FATES = pa.array([None, "middle", "contradicted"], TEXT)
+BASES = pa.array(["signals", "thumbs", "ratings", "thumbs and ratings"], TEXT)
+SIGNALS = {"thanks": 1, "complaint": -1}
 
 
 class Clear(StageParams):
@@ -26,16 +29,18 @@ class Clear(StageParams):
 
     min_votes: int = Field(ge=1)  # thumbs for one side beyond those for the other
     min_distance: float = Field(gt=0, le=0.5)  # of the mean rating (0..1) from the middle
+    signals: bool  # whether thanks and complaints decide where there are neither thumbs nor ratings
 
 
 @dataclass(frozen=True)
 class Liked:
-    """One row an answer that people gave thumbs or ratings."""
+    """One row an answer that people judged."""
 
     answer: Rows  # ascending
     label: Mask  # liked
     evidence: Rows
     fate: Rows  # code of FATES
+    basis: Rows  # code of BASES
     behind: tuple[Rows, Rows]  # row and vote, ascending
 
 
@@ -49,9 +54,24 @@ def read(evidence: Evidence, clear: Clear) -> Liked:
     distance = np.where(rated > 0, score / np.maximum(rated, 1) / MICRO - 0.5, 0.0)
     by_thumbs = np.where(np.abs(lead) >= clear.min_votes, np.sign(lead), 0)
     by_ratings = np.where(np.abs(distance) >= clear.min_distance, np.sign(distance), 0).astype(np.int64)
-    side = by_thumbs + by_ratings
+    heard, by_signals = signals(evidence, clear, thumbed + rated > 0)
+    side = by_thumbs + by_ratings + by_signals
     fate = np.where(by_thumbs * by_ratings < 0, 2, np.where(side == 0, 1, 0))
-    rows = np.flatnonzero(thumbed + rated)
-    votes = np.sort(np.concatenate([thumbs, ratings]))
+    acts = thumbed + rated + np.bincount(evidence.about[heard], minlength=count)
+    rows = np.flatnonzero(acts)
+    votes = np.sort(np.concatenate([thumbs, ratings, heard]))
     behind = np.searchsorted(rows, evidence.about[votes]), votes
-    return Liked(rows, side[rows] > 0, (thumbed + rated)[rows], fate[rows], behind)
+    basis = (thumbed > 0) + 2 * (rated > 0)
+    return Liked(rows, side[rows] > 0, acts[rows], fate[rows], basis[rows], behind)
+
+
+def signals(evidence: Evidence, clear: Clear, judged: Mask) -> tuple[Rows, Rows]:
+    """The votes of thanks and complaints about answers that are not judged otherwise, and the side of each answer by them."""
+    count = len(evidence.node)
+    lead, heard = np.zeros(count, np.int64), [np.zeros(0, np.int64)]
+    for kind, sign in SIGNALS.items() if clear.signals else ():
+        votes = evidence.cast(kind, models=False)
+        votes = votes[~judged[evidence.about[votes]]]
+        lead += sign * np.bincount(evidence.about[votes], minlength=count)
+        heard.append(votes)
+    return np.concatenate(heard), np.where(np.abs(lead) >= clear.min_votes, np.sign(lead), 0)

@@ -22,7 +22,7 @@ from tasks.evidence.lists import Rows, flat, nest
 from tasks.evidence.pairing import likeness
 from tasks.evidence.pairing.fates import rows_behind
 from tasks.evidence.pairing.flatten import ANSWER, Evidence, spread_out
-from tasks.evidence.pairing.liked import FATES, Liked
+from tasks.evidence.pairing.liked import BASES, FATES, Liked
 from tasks.evidence.pairing.numbers import find, reach, stretches
 from tasks.evidence.pairing.tally import DIGITS, REASONS
 from tasks.evidence.recipes import RECIPES
@@ -177,6 +177,7 @@ def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: Liked, rows: R
             "completion": as_messages(answers["content"]),
             "label": sided.label[rows],
             "evidence": sided.evidence[rows].astype(np.int32),
+            "basis": BASES.take(pa.array(sided.basis[rows])),
             "model": answers["model"],
             "origins": origins.take(pa.array(rows)),
             "dropped": FATES.take(pa.array(sided.fate[rows])),
