@@ -358,3 +358,19 @@ def test_ids_do_not_depend_on_spelling() -> None:
     assert identity.prompt_id(first) == identity.prompt_id(second)
     assert identity.prompt_id(first) != identity.prompt_id([{"role": "system", "content": "Caf\u00e9 one"}])
     assert identity.response_id("p", "Yes") == stable_id("p", "yes")
+
+
+def test_parts_say_which_conversation_each_person_and_record_belongs_to() -> None:
+    log = ChatLog()
+    log.chat("c1", "Hello", "Hi!", user_id="p1")
+    log.chat("c2", "hello", "Hello!", user_id="p2")
+    log.act("thumb", "c1/a1", 1, annotator="p3")
+    log.act("thumb", "c2/a1", 1, annotator="p4")
+    (row,) = candidates(log)
+    assert {(part["conversation"], part["user"]) for part in row["parts"] if part["user"]} == {("c1", "p1"), ("c2", "p2")}, (
+        "others only voted"
+    )
+    records = [(part["conversation"], part["origin"]) for part in row["parts"] if part["origin"]]
+    assert sorted(talk for talk, _ in records) == ["c1", "c2"]
+    assert {(vote["annotator"], vote["conversation"]) for vote in row["votes"]} == {("p3", "c1"), ("p4", "c2")}
+    assert row["origins"] == sorted({*(origin for _, origin in records), *(vote["origin"] for vote in row["votes"])})
