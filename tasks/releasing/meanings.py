@@ -40,6 +40,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "example_id": "stable id of the row",
         "completion": "the answer, as messages",
         "label": "true: liked",
+        "basis": "what says so: thumbs, ratings, or signals (thanks and complaints in the next turn)",
         "model": "who wrote the answer; null where unknown",
     },
     "prompts": {name: COMMON[name] for name in ("prompt_id", "prompt", "language", "topic", "source", "origins")},
