@@ -32,7 +32,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "rejected_model": "who wrote the rejected answer; null where unknown",
         "cluster_id": "near-equal prompts share it; a cluster lies in one split",
         "augmenter": "what made the variant or repeat",
-        "conversations": "conversations that the prompt occurs in",
+        "conversations": "conversations that the two answers and the votes come from",
         "votes": "ids of the acts of feedback behind the row",
     },
     "unpaired": {
