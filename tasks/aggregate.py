@@ -5,9 +5,12 @@ In: turns and feedback. Out: candidates, one row a distinct prompt; and how far 
 conversation's tree to the turn before an answer; two prompts, or two answers to one prompt, are the same when they
 differ in case, spacing or Unicode spelling only (`tasks.evidence.identity`).
 
+Beside the acts that people gave on purpose, acts are made from what users' next turns say (`tasks.evidence.signals`), and the table
+`selection` sets who gives feedback against who chats (`tasks.evidence.selection`).
+
 Every turn is kept (it stands in some candidate) or dropped as `no_evidence` (nobody judged an answer after it) or
 `not_an_answer_path` (no answer with a usable prompt at or after it). Every act of feedback is kept (it is a vote of
-some candidate) or dropped for one of the reasons listed in `tasks.evidence.acts`.
+some candidate) or dropped for one of the reasons listed in `tasks.evidence.acts` and `tasks.evidence.signals`.
 """
 
 from __future__ import annotations
