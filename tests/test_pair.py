@@ -180,6 +180,13 @@ def test_majority_wins_and_confidence_says_how_clearly(four_choices: ChatLog) ->
     assert row["confidence"] == pytest.approx(0.75), "two for, one against: the odds of one"
 
 
+@pytest.mark.parametrize(("good", "bad"), [("a1", "a2"), ("a2", "a1")])
+def test_majority_wins_whoever_spoke_first_and_however_answers_sort(four: ChatLog, good: str, bad: str) -> None:
+    for better, worse in ((bad, good), (good, bad), (good, bad)):
+        four.act("choice", "c", 1, better=better, worse=worse)
+    assert pairs(run(four)) == [("choice", "AB"[good == "a2"], "AB"[bad == "a2"])]
+
+
 def test_one_reliable_vote_weighs_more_than_two_poor_ones(four_choices: ChatLog) -> None:
     (row,) = weighed(four_choices, 0.6, 0.6, 0.9, 0.6)["pairs"].kept.to_pylist()
     assert row["chosen"][0]["content"] == "B"
