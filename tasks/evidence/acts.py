@@ -34,7 +34,7 @@ from daft import col
 from tasks.core import engine
 from tasks.core.tables import TEXT
 from tasks.evidence import identity
-from tasks.evidence.lists import Column, Mask, absent, flat, only, struct
+from tasks.evidence.lists import Column, Mask, flat, struct
 
 JUDGE, COMPARE, REWRITE = "judge", "compare", "rewrite"  # names an answer; names two; names one and gives the other
 KINDS = {  # strongest first
@@ -81,79 +81,84 @@ TURN_FAULTS = ("no_such_turn", "deleted_branch", "not_an_answer", "no_text", "no
 
 @dataclass(frozen=True)
 class Named:
-    """What the acts say of one turn: its id, and what is known of it. None where the act does not name one."""
+    """What the acts say of one turn: its id, and what is known of it. Null where the act does not name one."""
 
-    turn: Column
-    fault: Column
-    prompt: Column
-    response: Column
+    turn: pa.Array
+    fault: pa.Array
+    prompt: pa.Array
+    response: pa.Array
 
     @classmethod
-    def of(cls, turn: Column, fault: Column, prompt: Column, response: Column) -> Named:
+    def of(cls, turn: pa.Array, fault: pa.Array, prompt: pa.Array, response: pa.Array) -> Named:
         """The columns as `judge` gives them; a turn of a conversation that is not there is no such turn."""
-        fault[~absent(turn) & absent(fault) & absent(prompt)] = "no_such_turn"
-        return cls(turn, fault, prompt, response)
+        unknown = pc.and_(pc.is_valid(turn), pc.and_(pc.is_null(fault), pc.is_null(prompt)))
+        return cls(turn, pc.if_else(unknown, pa.scalar("no_such_turn", TEXT), fault), prompt, response)
 
     def where(self, mask: Mask, other: Named) -> Named:
         """These, and others where the mask holds."""
         columns = ((self.turn, other.turn), (self.fault, other.fault), (self.prompt, other.prompt), (self.response, other.response))
-        return Named(*(np.where(mask, theirs, ours) for ours, theirs in columns))
+        return Named(*(pc.if_else(pa.array(mask), theirs, ours) for ours, theirs in columns))
 
 
 @engine.batch(VERDICT)
 def decide(*columns: daft.Series) -> pa.Array:
     """The verdict on each act, in the order of columns that `judge` gives."""
-    kind, value, low, high, label, text, *rest = [objects(column) for column in columns]
+    kind, value, worst, best, label, text, *rest = [column.to_arrow() for column in columns]
     one, better, worse = (Named.of(rest[slot], *rest[3 + 3 * slot : 6 + 3 * slot]) for slot in range(3))
-    way = np.array([KINDS.get(name, "") for name in kind], object)
-    rewrite, two = way == REWRITE, way != JUDGE
+    way = {name: mask(pc.is_in(kind, pa.array([k for k, w in KINDS.items() if w == name], TEXT))) for name in (JUDGE, COMPARE, REWRITE)}
+    rewrite, two = way[REWRITE], ~way[JUDGE]
     # an edit names the answer that it starts from in `worse` or `turn_id`, and gives the other as a turn or as text
-    base = one.where((way == COMPARE) | (rewrite & ~absent(worse.turn)), worse)
-    typed = rewrite & absent(better.turn)
-    better = better.where(typed, written(base, text))
-    grade = grades(kind, *(numbers(column) for column in (value, low, high)))
+    base = one.where(way[COMPARE] | (rewrite & mask(pc.is_valid(worse.turn))), worse)
+    typed = rewrite & mask(pc.is_null(better.turn))
+    better = better.where(typed, written(base, text, typed))
+    grade = grades(kind, *(numbers(column) for column in (value, worst, best)))
+    same_answer = mask(pc.equal(better.response, base.response))
     fault = first_fault(
-        ("not_used", np.isin(kind, SILENT)),
-        ("unknown_kind", way == ""),
-        *unsaid(kind, numbers(value), label, numbers(high) - numbers(low)),
+        ("not_used", mask(pc.is_in(kind, pa.array(SILENT, TEXT)))),
+        ("unknown_kind", ~(way[JUDGE] | way[COMPARE] | rewrite)),
+        *unsaid(kind, numbers(value), mask(pc.is_valid(label)), numbers(best) - numbers(worst)),
         ("off_scale", np.isnan(grade)),
-        ("no_target", absent(base.turn) | (two & absent(better.turn) & ~typed)),
-        *((why, (base.fault == why) | (two & (better.fault == why))) for why in TURN_FAULTS),
-        ("different_prompts", two & (better.prompt != base.prompt)),
-        ("no_change", rewrite & (better.response == base.response)),
-        ("same_answer", two & (better.response == base.response)),
+        ("no_target", mask(pc.is_null(base.turn)) | (two & mask(pc.is_null(better.turn)) & ~typed)),
+        *((why, mask(pc.equal(base.fault, why)) | (two & mask(pc.equal(better.fault, why)))) for why in TURN_FAULTS),
+        ("different_prompts", two & ~mask(pc.equal(better.prompt, base.prompt))),
+        ("no_change", rewrite & same_answer),
+        ("same_answer", two & same_answer),
     )
-    clear = absent(fault)
+    clear = pc.is_null(fault).to_numpy(zero_copy_only=False)
     kept = ((clear, base.prompt), (clear & ~two, one.response), (clear & two, better.response), (clear & two, base.response))
-    prompt, response, good, bad = (pa.array(only(mask, column).tolist(), TEXT) for mask, column in kept)
-    return struct(VERDICT, pa.array(fault.tolist(), TEXT), prompt, response, pa.array(grade, from_pandas=True), good, bad)
+    prompt, response, good, bad = (pc.if_else(pa.array(where), column, pa.scalar(None, TEXT)) for where, column in kept)
+    return struct(VERDICT, fault, prompt, response, pa.array(grade, from_pandas=True), good, bad)
 
 
-def written(base: Named, text: Column) -> Named:
-    """The answers that edits give as text."""
-    blank = np.array([not (words and words.strip()) for words in text], bool)
-    pairs = zip(base.prompt.tolist(), text.tolist(), strict=True)
-    ids = [identity.response_id(prompt, words) if prompt and words else None for prompt, words in pairs]
-    fault = only(blank, np.full(len(text), "no_text", object))
-    return Named(only(np.zeros(len(text), bool), text), fault, base.prompt, np.array([*ids, None], object)[:-1])
+def written(base: Named, text: pa.Array, typed: Mask) -> Named:
+    """The answers that edits give as text, where they are typed; elsewhere null."""
+    said = pc.fill_null(pc.utf8_trim_whitespace(text), "")
+    blank, places = mask(pc.equal(said, "")) & typed, np.flatnonzero(typed & mask(pc.is_valid(base.prompt)))
+    nothing = pa.nulls(len(text), TEXT)
+    at = pa.array(places)
+    pairs = zip(base.prompt.take(at).to_pylist(), text.take(at).to_pylist(), strict=True)
+    ids = [identity.response_id(prompt, words) if words else None for prompt, words in pairs]
+    response = pc.replace_with_mask(nothing, pa.array(np.isin(np.arange(len(text)), places)), pa.array(ids, TEXT))
+    fault = pc.if_else(pa.array(blank), pa.scalar("no_text", TEXT), pa.scalar(None, TEXT))
+    return Named(nothing, fault, base.prompt, response)
 
 
-def first_fault(*reasons: tuple[str, Column]) -> Column:
-    """For each act the first reason that holds, or None."""
-    fault = np.full(len(reasons[0][1]), None, object)
-    for reason, holds in reasons:
-        fault[np.asarray(holds, bool) & absent(fault)] = reason
-    return fault
+def first_fault(*reasons: tuple[str, Mask]) -> pa.Array:
+    """For each act the first reason that holds, or null."""
+    fault = np.full(len(reasons[0][1]), -1)
+    for number, (_, holds) in enumerate(reasons):
+        fault[holds & (fault < 0)] = number
+    return pa.array([reason for reason, _ in reasons], TEXT).take(pa.array(fault, mask=fault < 0))
 
 
-def unsaid(kind: Column, value: Column, label: Column, reach: Column) -> tuple[tuple[str, Mask], ...]:
+def unsaid(kind: pa.Array, value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
     """Why an act's value cannot be read at all: what is missing is not put in. `reach` is the best value less the worst."""
-    needed, missing, worded = np.isin(kind, VALUED), np.isnan(value), ~absent(label)
-    no_scale = (kind == "rating") & ~(np.isfinite(reach) & (reach != 0))
+    needed, missing = mask(pc.is_in(kind, pa.array(VALUED, TEXT))), np.isnan(value)
+    no_scale = mask(pc.equal(kind, "rating")) & ~(np.isfinite(reach) & (reach != 0))
     return ("no_value", needed & missing & ~worded), ("no_scale", no_scale), ("unknown_label", needed & missing)
 
 
-def grades(kind: Column, value: Column, worst: Column, best: Column) -> Column:
+def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column:
     """Values in the units of VOTE.value; NaN where the value is off its scale. Where 1 is best, `worst` is the greater end."""
     with np.errstate(invalid="ignore", divide="ignore"):
         inside = ~((value < np.fmin(worst, best)) | (value > np.fmax(worst, best))) & np.isfinite(value)
@@ -162,18 +167,18 @@ def grades(kind: Column, value: Column, worst: Column, best: Column) -> Column:
     up, down = np.where(np.isnan(best), 1.0, best), np.where(np.isnan(worst), -1.0, worst)
     thumb = np.select([up == down, value == up, value == down], [np.nan, 1.0, -1.0], np.nan)
     choice = np.where(np.isin(value, (-1.0, 0.0, 1.0)), value, np.nan)
-    cases = [(kind == "thumb", thumb), (kind == "choice", choice), (kind == "rating", rating), (kind == "ranking", rank)]
-    return np.asarray(np.select([case for case, _ in cases], [grade for _, grade in cases], 1.0))
+    found = {"thumb": thumb, "choice": choice, "rating": rating, "ranking": rank}
+    return np.asarray(np.select([mask(pc.equal(kind, name)) for name in found], list(found.values()), 1.0))
 
 
-def objects(column: daft.Series) -> Column:
-    """The column as an array of Python objects, None for null."""
-    return np.array([*column.to_arrow().to_pylist(), None], object)[:-1]  # the extra None keeps numpy from guessing
+def mask(holds: pa.Array) -> Mask:
+    """Truth values as a mask; null is false."""
+    return np.asarray(pc.fill_null(holds, False).to_numpy(zero_copy_only=False))
 
 
-def numbers(column: Column) -> Column:
-    """Objects as floats, NaN for None."""
-    return np.array([np.nan if item is None else item for item in column.tolist()], float)
+def numbers(column: pa.Array) -> Column:
+    """Numbers as floats, NaN for null."""
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
 
 def latest(acts: daft.DataFrame) -> daft.DataFrame:
@@ -207,7 +212,12 @@ def about(*columns: daft.Series) -> pa.Array:
 def stamp(*columns: daft.Series) -> pa.Array:
     """Text that sorts as the acts follow each other: time, then better rank, then id."""
     created, kind, grade, act = [column.to_arrow() for column in columns]
-    times = pc.fill_null(created.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 0)
+    times = pc.add(pc.fill_null(created.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 0), 2**62)
     ranks = pc.if_else(pc.equal(kind, "ranking"), pc.fill_null(grade, 0.0), 0.0)
-    rest = zip(times.to_pylist(), ranks.to_pylist(), act.to_pylist(), strict=True)
-    return pa.array([f"{time + 2**62:020d}|{10**6 - rank:012.1f}|{name}" for time, rank, name in rest], TEXT)
+    behind = pc.subtract(10**6, pc.min_element_wise(ranks, 10.0**6).cast(pa.int64()))
+    return pc.binary_join_element_wise(digits(times, 20), digits(behind, 8), act, BAR)
+
+
+def digits(whole: pa.Array, width: int) -> pa.Array:
+    """Whole numbers from 0 as text that sorts as they do."""
+    return pc.utf8_lpad(whole.cast(TEXT), width, "0")

@@ -136,8 +136,8 @@ def tally(dimension: str, values: pa.Array | pa.ChunkedArray, users: Rows, count
     codes, size = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), len(encoded.dictionary)
 
     def people(rows: Mask) -> Rows:
-        pairs = np.unique(np.stack([codes[rows], users[rows]]), axis=1)
-        return np.bincount(pairs[0], minlength=size)
+        width = int(users.max(initial=0)) + 1
+        return np.bincount(np.unique(codes[rows] * width + users[rows]) // width, minlength=size)
 
     summed = {name: np.bincount(codes, weights=count, minlength=size).astype(np.int64) for name, count in counts.items()}
     known = users >= 0
