@@ -37,6 +37,7 @@ def candidate(text: str, **given: Any) -> dict[str, Any]:
         "votes": [vote],
         "conversations": ["c"],
         "users": ["u"],
+        "parts": [{"conversation": "c", "user": "u", "origin": "file:0:0"}],
         "language": "en",
         "topic": "",
         "source": "test",

@@ -58,7 +58,8 @@ def _tree(record: dict[str, Any]) -> Facts:
         conversation.messages.append(message)
         said = facts.acts if message.role == "assistant" else about_users
         said += [*_emojis(node, message, name), *_rank(node, message, name, last_rank)]
-        replies = [reply for reply in node.get("replies") or [] if isinstance(reply, dict)]
+        told = node.get("replies")
+        replies = [reply for reply in told if isinstance(reply, dict)] if isinstance(told, list) else []
         ranks = [rank for reply in replies if (rank := _rank_of(reply)) is not None]
         waiting.extend((reply, message.turn_id, max(ranks) if len(ranks) > 1 else None) for reply in replies)
     if not conversation.messages:
