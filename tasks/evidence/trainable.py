@@ -107,6 +107,8 @@ def _load(source: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     path = Path(source)
+    if not path.exists() and (path.suffix in (".json", ".gguf") or len(path.parts) != 2):  # not owner/name: no hub need be asked
+        raise FileNotFoundError("nothing there")
     models = sorted(path.glob("*.gguf")) if path.is_dir() and not (path / "tokenizer.json").is_file() else []
     if path.suffix == ".gguf" or models:
         file = models[0] if models else path
