@@ -344,6 +344,17 @@ def test_empty_log_gives_empty_candidates() -> None:
     assert result["feedback"].reasons == {"no_such_turn": 1}
 
 
+@pytest.mark.parametrize(("judges", "users"), [(2, ["p0", "p1", "u"]), (3, ["u"])])
+def test_a_panel_is_none_of_the_people_behind_a_prompt(judges: int, users: list[str]) -> None:
+    log = ChatLog()
+    log.chat("c", "hello there", "good day", user_id="u")
+    log.chat("d", "hello there", "good day", user_id="u")
+    for number in range(judges):
+        log.act("thumb", "c/a1", 1, annotator=f"p{number}")
+    log.act("thumb", "d/a1", 1, annotator="u")
+    assert [row["users"] for row in candidates(log)] == [users]
+
+
 def test_a_judging_model_is_none_of_the_people_behind_a_prompt() -> None:
     log = ChatLog()
     log.chat("c", "hello there", "good day", user_id="u")

@@ -85,6 +85,7 @@ def test_three_annotators_choices_become_the_preference_of_their_majority(walk: 
     assert len(votes) == 2997
     made = pairs_of(walk("pandalm"), "choice")
     assert len(made) > 400, "a cap a prompt bounds them: 170 prompts"
+    assert {pair["split"] for pair in made} == {"train", "validation", "test"}, "three people who judge everything tie nothing"
     for pair in made:
         chosen, rejected = sides(pair)
         left, right = sorted((chosen, rejected))

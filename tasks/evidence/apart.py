@@ -122,11 +122,19 @@ def strip(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str, Home]) ->
     parts = nest(talks.owner[part_stays], len(rows), talks.parts.filter(pa.array(part_stays)))
     changed = {"responses": answers.left(ballots), "votes": ballots, "parts": parts, "evidence": gather.strongest(ballots)}
     changed |= gather.sources(parts, ballots)
+    changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel is no user
     left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
     both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), REASON)])
     out = ~staying | gone[voted]
     return Stripped(both, dropped_votes(rows, voted[out], vote.filter(pa.array(out))))
+
+
+def common(lists: pa.LargeListArray, others: pa.Array) -> pa.LargeListArray:
+    """Of each list the texts that the other list of the row holds as well."""
+    here, there = (pa.table({"owner": owners(part), "text": pc.list_flatten(part)}) for part in (lists, others))
+    both = here.join(there, keys=["owner", "text"], join_type="left semi").sort_by([("owner", "ascending"), ("text", "ascending")])
+    return nest(both["owner"].to_numpy(), len(lists), both["text"])
 
 
 def marked(rows: pa.Table, reason: str | None) -> pa.Table:

@@ -15,11 +15,12 @@ from daft.functions import coalesce, concat_ws, to_struct, when
 from tasks.core import engine
 from tasks.core.tables import JUDGE, NO_EVIDENCE, PART, RESPONSE, SIGNAL, TEXT, VOTE, Candidates
 from tasks.evidence.acts import KINDS, REWRITES, VALUED
-from tasks.evidence.lists import distinct, most_frequent, nest, owners, sorted_structs, struct
+from tasks.evidence.lists import Mask, distinct, most_frequent, nest, owners, sorted_structs, struct
 
 # What names a prompt's evidence, the strongest first: the kind of a person's act, or that there is only what is weaker than all of these.
 EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
 BY_PERSON = col("annotator_kind") != "model"
+PANEL = 3  # so many people who judge one conversation are a panel: a chat has one user, and perhaps somebody who looks after it
 
 
 def origin_text() -> Expression:
@@ -180,15 +181,27 @@ def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
 def sources(parts: pa.LargeListArray, votes: pa.LargeListArray) -> dict[str, pa.Array]:
     """Conversations, users and origins of each prompt, from its parts and its votes."""
     part, vote, rows = parts.values, votes.values, len(parts)
-    # one judging model votes everywhere, and ties nothing
-    by_person = pc.equal(pc.struct_field(vote, "annotator_kind"), "person")
-    voter = pc.if_else(by_person, pc.struct_field(vote, "annotator"), pa.scalar(None, TEXT))
+    voter = pc.if_else(pa.array(by_outsiders(votes)), pa.scalar(None, TEXT), pc.struct_field(vote, "annotator"))
     owner = np.concatenate([owners(parts), owners(votes)])
     return {
         "conversations": distinct(owners(parts), rows, pc.struct_field(part, "conversation")),
         "users": distinct(owner, rows, pa.concat_arrays([pc.struct_field(part, "user"), voter])),
         "origins": distinct(owner, rows, pa.concat_arrays([pc.struct_field(part, "origin"), pc.struct_field(vote, "origin")])),
     }
+
+
+def by_outsiders(votes: pa.LargeListArray) -> Mask:
+    """Votes by judging models, or by a panel: such judges see conversations of all people, and tie nothing."""
+    vote = votes.values
+    person = pc.equal(pc.struct_field(vote, "annotator_kind"), "person").to_numpy(zero_copy_only=False)
+    talk, judge = (
+        pc.fill_null(pc.struct_field(vote, name).dictionary_encode().indices, -1).to_numpy().astype(np.int64) + 1
+        for name in ("conversation", "annotator")
+    )
+    talk = np.unique(owners(votes) * (int(talk.max(initial=0)) + 1) + talk, return_inverse=True)[1]
+    width = int(judge.max(initial=0)) + 1
+    judges = np.unique((talk * width + judge)[person & (judge > 0)]) // width
+    return np.asarray(~person | (np.bincount(judges, minlength=int(talk.max(initial=0)) + 1)[talk] >= PANEL))
 
 
 def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
