@@ -65,6 +65,7 @@ def test_the_outside_check_accepts_the_release(built: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_neither_file_names_nor_line_order_nor_workers_change_a_table(built: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw" / "elsewhere"
     raw.mkdir(parents=True)
@@ -78,6 +79,7 @@ def test_neither_file_names_nor_line_order_nor_workers_change_a_table(built: Pat
         assert digests(built / output) == digests(root / output), stage
 
 
+@pytest.mark.slow
 def test_shuffled_records_change_only_origins(built: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw" / "sample"
     raw.mkdir(parents=True)
