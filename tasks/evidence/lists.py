@@ -20,13 +20,6 @@ def absent(column: Column) -> Mask:
     return np.asarray(column == None, bool)  # noqa: E711 (elementwise)
 
 
-def only(keep: Mask, column: Column) -> Column:
-    """The objects where `keep` says so, None elsewhere."""
-    left = column.copy()
-    left[~keep] = None
-    return left
-
-
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One array, whether or not it comes in chunks."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -29,7 +29,7 @@ from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import ORIGIN, TEXT, TIME
 from tasks.evidence.forest import USER, Forest
-from tasks.evidence.lists import Column, Mask, Rows, struct
+from tasks.evidence.lists import Column, Mask, Rows, absent, struct
 from tasks.evidence.phrases import UNSPACED, ByLanguage, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
 
 KINDS = ("retry", "thanks", "complaint")  # strongest first
@@ -101,13 +101,13 @@ def find(forest: Forest, answer: Mask, settings: Settings) -> Signals:
     kind, label = np.full(len(said), None, object), np.full(len(said), None, object)
     here = words.take(pa.array(np.searchsorted(rows, said[short])))
     kind[short], label[short] = opinions(here, texts(forest, about[short]), settings)
-    near &= np.asarray(kind == None, bool)  # noqa: E711 (elementwise)
+    near &= absent(kind)
     now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (said, forest.parent[about]))
     label[near] = repeats(now, then, settings.retry)
-    kind[near & np.asarray(label != None, bool)] = "retry"  # noqa: E711
+    kind[near & ~absent(label)] = "retry"
     better, prompt = chains(forest, answer, said, kind)
     better[better >= 0] = np.where(back(forest, better[better >= 0], settings.retry), -2, better[better >= 0])
-    heard = np.asarray(kind != None, bool)  # noqa: E711
+    heard = ~absent(kind)
     return Signals(*(column[heard] for column in (said, kind, label, about, better, prompt)))
 
 

@@ -26,6 +26,7 @@ from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.evidence import encoding
 from tasks.evidence.encoding import Sides
+from tasks.evidence.lists import absent
 from tasks.evidence.matching import in_play
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array:
         if name in found and found[name].any():
             _act(name, int(found[name].sum()), int(asked.sum()), settings)
             if getattr(settings, name) == "drop":
-                dropped[found[name] & (dropped == None)] = name  # noqa: E711  (element by element)
+                dropped[found[name] & absent(dropped)] = name
     return pa.array(dropped, TEXT)
 
 
