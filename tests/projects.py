@@ -14,7 +14,7 @@ import yaml
 from tasks.core import catalog
 from tests.conftest import ROOT
 
-DATA_STAGES = [name for name in catalog.stages(ROOT) if name not in ("train", "evaluate")]
+DATA_STAGES = [name for name in catalog.stages(ROOT) if not catalog.stage(name, ROOT).module.startswith("trainer.")]
 
 
 def make_project(root: Path, raw: Path | None = None) -> Path:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
 from tests import releases
-from tests.test_train import COUNTS, pair, stage, trained
+from tests.test_train import trained
+from tests.training import COUNTS, pair, stage
 from trainer import evaluate
 from trainer.core import encode, models, scoring, statistics
 
@@ -60,7 +61,7 @@ def test_log_probabilities_equal_the_sum_taken_token_by_token(trained: Path) -> 
 def test_a_policy_equal_to_its_reference_ties_on_every_pair(trained: Path, tmp_path: Path) -> None:
     from trainer.core import release
 
-    model, tokenizer = models.load(str(trained / "data/models/reference"))
+    model, tokenizer = models.load(str(trained / "data/models/start"))
     pairs = encode.encode(release.pairs(trained / "data/release", "test"), tokenizer, 256)
     scores = scoring.score(model, pairs.kept, tokenizer.pad_token_id, 5)
     both = np.stack([scores.chosen, scores.rejected])

@@ -1,272 +1,67 @@
-"""train: nothing is cut unseen, no step is spent on a run that cannot end well, and the same run gives the same bytes."""
+"""train: the policy learns from the release that its start was made from, and the same run gives the same bytes."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.core import catalog, params
+from tasks.core import params
 from tasks.core.errors import UserError
-from tests import releases
 from tests.conftest import ROOT
+from tests.training import COUNTS, digests, released, run, tiny
 from trainer import train
-from trainer.core import batches, encode, models, release, tokenizer
-
-COUNTS = {"train": 48, "validation": 8, "test": 16}
-
-
-def tiny(**other: object) -> train.Params:
-    """The project's own parameters, made small."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]
-    document |= {"threads": 2, "window": 256, **other}
-    document["model"] |= {"vocabulary": 400, "width": 32, "inner": 64, "layers": 1, "heads": 2}
-    document["supervised"] |= {"max_steps": 3, "batch": 4}
-    document["preference"] |= {"max_steps": 3, "batch": 4}
-    return train.Params.model_validate(document)
-
-
-def with_source(source: str) -> train.Params:
-    given = tiny()
-    return given.model_copy(update={"model": given.model.model_copy(update={"source": source})})
-
-
-def stage(name: str, root: Path) -> catalog.Stage:
-    """A stage of the real path, below another root."""
-    real = catalog.stage(name, ROOT)
-    reports = root / real.reports if real.reports else None
-    return dataclasses.replace(real, data=tuple(root / path for path in real.data), output=root / real.output, reports=reports)
-
-
-def run(root: Path, settings: train.Params) -> Path:
-    """Run train below `root`; the folder that it wrote."""
-    made = stage("train", root)
-    made.output.mkdir(parents=True)
-    train.work(made, settings, made.output)
-    return made.output
-
-
-def digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+from trainer.core import release
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tiny finished run."""
     root = tmp_path_factory.mktemp("trained")
-    releases.write(root / "data/release", releases.planted(COUNTS))
-    run(root, tiny())
+    released(root)
+    for name in ("start", "train"):
+        run(root, name)
     return root
 
 
-def test_writes_policy_reference_and_what_they_were_trained_on(trained: Path) -> None:
-    out = trained / "data/models"
-    policy, reference = digests(out / "policy"), digests(out / "reference")
+def test_writes_the_policy_beside_its_reference(trained: Path) -> None:
+    policy, reference = digests(trained / "data/models/policy"), digests(trained / "data/models/start")
+    assert set(policy) == set(reference)
     assert policy["model.safetensors"] != reference["model.safetensors"]
-    assert {name for name in policy if policy[name] != reference[name]} == {"model.safetensors"}
-    assert json.loads((out / "trained_on.json").read_text())["release"] == release.verified(trained / "data/release")
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["pairs"] == COUNTS["train"]
-    assert metrics["left_out"] == 0
-    assert all(isinstance(value, (int, float)) for value in metrics.values())
-
-
-def test_clocks_lie_in_the_reports_only(trained: Path) -> None:
-    (reports,) = (trained / "data/reports/train").iterdir()
-    assert {path.name.split(".")[0] for path in reports.iterdir()} == {"events", "seconds"}
-    assert not [path for path in (trained / "data/models").rglob("*") if path.name.startswith(("events", "training_args"))]
-    for path in (trained / "data/models").rglob("*.json"):
-        assert str(trained) not in path.read_text(), f"{path.name} holds a path of this machine"
+    assert policy["tokenizer.json"] == reference["tokenizer.json"]
+    told = json.loads((trained / "data/models/policy/trained_on.json").read_text())
+    assert told["release"] == release.verified(trained / "data/release")
+    metrics = json.loads((trained / "data/models/policy/metrics.json").read_text())
+    assert (metrics["pairs"], metrics["left_out"]) == (COUNTS["train"], 0)
 
 
 def test_the_same_run_on_one_core_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/release").symlink_to(trained / "data/release")
-    code = "import os, pathlib; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from tests import test_train as t; "
-    code += f"t.run(pathlib.Path({str(tmp_path)!r}), t.tiny())"
+    code = "import os, pathlib; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from tests import training as t; "
+    code += f"[t.run(pathlib.Path({str(tmp_path)!r}), name) for name in ('start', 'train')]"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "1"}, check=True)
     assert digests(tmp_path / "data/models") == digests(trained / "data/models")
 
 
-def test_says_steps_in_plain_lines(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    run(tmp_path, tiny(log_every=2))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "train: train: 48 pairs = 48 used + 0 left out"
-    assert [line.split(":")[1:3] for line in lines[2:]] == [
-        [f" {part}", f" step {step} of 3"] for part in ("supervised", "preference") for step in (1, 2, 3)
-    ]
-    first = next(line for line in lines if "preference: step 1" in line)
-    assert "loss 0.6931" in first, "before its first step the policy is the reference, so the loss is log 2"
-
-
-# --- tokens ---
-
-
-@pytest.fixture(scope="module")
-def scratch() -> tuple[object, list[release.Pair]]:
-    rows = releases.planted({"train": 40})
-    pairs = sorted((release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows), key=lambda pair: pair.pair_id)
-    return tokenizer.from_scratch(pairs, 400, 512), pairs
-
-
-def pair(prompt: str, chosen: str, rejected: str) -> release.Pair:
-    row = releases.row(prompt, chosen, rejected, "train")
-    return release.Pair(**{name: row[name] for name in release.COLUMNS})
-
-
-@pytest.mark.parametrize(
-    ("chosen", "rejected", "window", "reason"),
-    [
-        ("abc", "abd", 8, "prompt_fills_window"),
-        ("abcdefgh", "xyz", 12, "answer_cut"),
-        ("abcdefgh", "abcdefgi", 12, "equal_after_truncation"),
-        ("abc", "abc", 99, "same_tokens"),
-    ],
-)
-def test_a_pair_that_does_not_fit_is_left_out_with_its_reason(chosen: str, rejected: str, window: int, reason: str) -> None:
-    letters = tokenizer.from_scratch([], 300, 99)  # no merges: one token a letter
-    result = encode.encode([pair("12345", chosen, rejected)], letters, window)
-    assert result.kept == []
-    assert result.reasons == {reason: 1}
-
-
-def test_a_pair_that_just_fits_stays_whole() -> None:
-    letters = tokenizer.from_scratch([], 300, 99)
-    (kept,) = encode.encode([pair("12345", "abcdefgh", "x")], letters, 8 + 8 + 1).kept
-    assert kept.length == 17
-    assert letters.decode(kept.chosen) == "abcdefgh<|end|>"
-
-
-def test_tokens_are_those_that_trl_would_make(scratch: tuple[object, list[release.Pair]]) -> None:
-    from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
-
-    made, pairs = scratch
-    rows = [{"prompt": one.prompt, "chosen": one.chosen, "rejected": one.rejected} for one in pairs]
-    config = SimpleNamespace(dataset_num_proc=None, max_length=512, truncation_mode="keep_start")
-    assert DPOConfig.max_length  # the setting that the double stands for
-    theirs = DPOTrainer._prepare_dataset(SimpleNamespace(), Dataset.from_list(rows), made, config, "train")
-    ours = encode.encode(pairs, made, 512).kept
-    assert [(one.prompt, one.chosen, one.rejected) for one in ours] == [
-        (row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in theirs
-    ]
-
-
-@given(st.text(max_size=40).map(lambda text: text.replace("<|", "")))
-def test_any_text_comes_back_from_its_tokens(scratch: tuple[object, list[release.Pair]], text: str) -> None:
-    made = scratch[0]
-    assert made.decode(made(text)["input_ids"]) == text  # type: ignore[operator, attr-defined]
-
-
-# --- the order of rows ---
-
-
-@given(st.lists(st.integers(1, 99), min_size=1, max_size=40), st.integers(1, 8), st.integers(0, 9))
-def test_every_epoch_shows_every_row_once(lengths: list[int], batch: int, seed: int) -> None:
-    rows = len(lengths)
-    steps = -(-rows * batches.POOL // 1)  # whole pools of whole epochs
-    seen = np.bincount(np.concatenate(batches.plan(lengths, [1.0] * rows, batch, steps, seed)), minlength=rows)
-    assert seen.max() - seen.min() <= 1
-
-
-def test_a_row_of_weight_two_is_seen_twice_as_often() -> None:
-    weights = [0.5] * 50 + [1.0] * 50
-    seen = np.bincount(np.concatenate(batches.plan([1] * 100, weights, 10, 600, 0)), minlength=100)
-    assert seen[50:].sum() / seen[:50].sum() == pytest.approx(2, rel=0.05)
-
-
-def test_shuffling_swaps_exactly_half() -> None:
-    given_pairs = [pair(f"p{number}", "good", "bad") for number in range(50)]
-    turned = release.shuffled(given_pairs, 3)
-    assert sum(one.chosen[0]["content"] == "bad" for one in turned) == 25
-    assert [one.pair_id for one in turned] == [one.pair_id for one in given_pairs]
-
-
-# --- mistakes, each one line before any step ---
-
-
-def refused(root: Path, settings: train.Params) -> str:
-    with pytest.raises(UserError) as caught:
-        run(root, settings)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_no_train_pairs(tmp_path: Path) -> None:
-    releases.write(tmp_path / "data/release", releases.planted({"test": 4}))
-    assert "no pair in the split train" in refused(tmp_path, tiny())
-
-
-def test_a_release_that_was_changed(tmp_path: Path) -> None:
-    folder = releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    with (folder / "preference/train-00000.parquet").open("ab") as stream:
-        stream.write(b"x")
-    assert "train-00000.parquet: found sha256" in refused(tmp_path, tiny())
-
-
-def test_a_window_that_holds_no_pair(tmp_path: Path) -> None:
-    releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    assert "train.window: 8: found train: 48 pairs = 0 used + 48 left out (prompt_fills_window 48)" in refused(tmp_path, tiny(window=8))
-
-
-@pytest.mark.parametrize("source", ["./nowhere", "nowhere", "/no/such/model"])
-def test_a_model_that_is_not_there(tmp_path: Path, source: str) -> None:
-    releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    assert f"train.model.source: {source}: found no such folder, and no hub name" in refused(tmp_path, with_source(source))
-
-
-def test_a_model_without_chat_template(trained: Path, tmp_path: Path) -> None:
-    releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    model, made = models.load(str(trained / "data/models/reference"))
-    made.chat_template = None
-    models.save(model, made, tmp_path / "bare")
-    assert "found a tokenizer without chat template" in refused(tmp_path, with_source(str(tmp_path / "bare")))
-
-
-def test_a_trained_model_can_be_trained_on(trained: Path, tmp_path: Path) -> None:
-    releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    made = run(tmp_path, with_source(str(trained / "data/models/policy")))
-    assert digests(made / "policy")["tokenizer.json"] == digests(trained / "data/models/policy")["tokenizer.json"]
-
-
-def test_a_template_that_changes_its_prompt_when_an_answer_follows(scratch: tuple[object, list[release.Pair]]) -> None:
-    made = tokenizer.from_scratch(scratch[1], 400, 512)
-    made.chat_template = tokenizer.TEMPLATE.replace("{{ '<|assistant|>' }}", "{{ '<|assistant|><think>' }}")
-    with pytest.raises(UserError, match="goes on otherwise when an answer follows"):
-        tokenizer.check(made, "x")
-
-
-def test_padding_that_ends_answers_is_replaced_or_refused(scratch: tuple[object, list[release.Pair]]) -> None:
-    made = tokenizer.from_scratch(scratch[1], 400, 512)
-    made.pad_token = tokenizer.END
-    tokenizer.check(made, "x")
-    assert made.pad_token == "<|pad|>"
-    made.pad_token = tokenizer.END
-    made.get_vocab = lambda: {tokenizer.END: made.eos_token_id}
-    with pytest.raises(UserError, match="padding that equals the end of an answer"):
-        tokenizer.check(made, "x")
+def test_before_its_first_step_the_policy_is_the_reference(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(trained, "train", tiny("train"))
+    first = next(line for line in capsys.readouterr().out.splitlines() if "dpo: step 1" in line)
+    assert "loss 0.6931" in first, "log 2"
 
 
 def test_an_unknown_loss_is_refused_with_those_that_exist(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("loss: sigmoid", "loss: discopop")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"train.preference.loss: found 'discopop'; expected Input should be 'sigmoid', 'hinge'"):
+    with pytest.raises(UserError, match=r"train.dpo.loss: found 'discopop'; expected Input should be 'sigmoid', 'hinge'"):
         params.load(tmp_path / "params.yaml", "train", train.Params)
 
 
 def test_importing_the_stages_is_cheap() -> None:
-    code = "import sys, trainer.train, trainer.evaluate; print(sorted({'torch', 'transformers', 'trl', 'datasets'} & set(sys.modules)))"
+    code = "import sys, trainer.start, trainer.train, trainer.evaluate; "
+    code += "print(sorted({'torch', 'transformers', 'trl', 'datasets'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -15,7 +15,7 @@ from tasks.core.errors import UserError
 from tasks.core.tables import Pairs
 from tasks.evidence import encoding, trainable
 from tasks.evidence.trainable import FINDINGS, Trainability
-from tests import releases
+from tests import releases, training
 from trainer.core import encode, release, tokenizer
 
 Messages = list[dict[str, str]]
@@ -166,7 +166,7 @@ def test_a_template_that_renders_the_prompt_otherwise_when_an_answer_follows_is_
 
 
 def test_tokens_that_merge_over_the_start_of_the_answer_are_found(tmp_path: Path) -> None:
-    pairs = [release.Pair("p", [], [{"role": "assistant", "content": "AB " * 9}], [], "", "", "", 1.0)]
+    pairs = [training.pair("p", "AB " * 9, "")]
     merging = tokenizer.from_scratch(pairs, 300, 99)
     merging.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}{{ 'A' }}{% endif %}"
     merging.save_pretrained(tmp_path)
@@ -229,6 +229,4 @@ def test_bytes_are_never_fewer_than_the_tokens_of_a_byte_level_tokenizer(texts: 
         assert len(mine) <= len(bound)
 
 
-MERGING = tokenizer.from_scratch(
-    [release.Pair("p", [], [{"role": "assistant", "content": "the cat the cat"}], [], "", "", "", 1.0)], 300, 99
-)
+MERGING = tokenizer.from_scratch([training.pair("p", "the cat the cat", "")], 300, 99)

@@ -1,6 +1,6 @@
 """evaluate: how many held-out preferences the policy gets right, counted pair by pair beside the reference.
 
-Reads `data/release` (splits validation and test) and `data/models`; writes `metrics.json` (flat) and `report.json`
+Reads `data/release` (splits validation and test), the starting model and the policy; writes `metrics.json` (flat) and `report.json`
 (with recipes, sources and languages apart).
 
 Two definitions of "right", each with the reference's own figure:
@@ -17,7 +17,6 @@ the luck of a training run: one run on shuffled labels may lean either way, so j
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ from pydantic import Field
 
 from tasks.core import manifest
 from tasks.core.catalog import Stage
-from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
 
@@ -47,9 +45,7 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Score both splits under both models, count, write, and say the outcome."""
-    given, trained = stage.input("release"), stage.input("models")
-    window = _same_release(given, trained)
-    scored = _score(given, trained, window, params)
+    scored = _score(stage.input("release"), stage.input("start"), stage.input("policy"), params)
     report = {split: {**_split(*scored[split], params.significance)} for split in SPLITS}
     (folder / "report.json").write_bytes(manifest.dumps(report))
     (folder / "metrics.json").write_bytes(manifest.dumps(_flat(report)))
@@ -57,31 +53,16 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         tell(stage.name, line.rstrip())
 
 
-def _same_release(given: Path, trained: Path) -> int:
-    """The window that the model was trained with; a UserError if the release is not the one that it was trained on."""
-    from trainer.core import release
-
-    digest = release.verified(given)
-    told = json.loads((trained / "trained_on.json").read_bytes())
-    if told["release"] != digest:
-        raise UserError(
-            str(trained / "trained_on.json"),
-            f"a model trained on release {told['release'][:16]}…",
-            f"one trained on {digest[:16]}…, which lies in {given}",
-            "train again with `dvc repro train`: pairs held out here may have been trained on there",
-        )
-    return int(told["window"])
-
-
-def _score(given: Path, trained: Path, window: int, params: Params) -> dict[str, tuple[Encoding, np.ndarray, np.ndarray]]:
+def _score(given: Path, start: Path, trained: Path, params: Params) -> dict[str, tuple[Encoding, np.ndarray, np.ndarray]]:
     """For each split the pairs that fit, and both models' log-probabilities: an array of (chosen, rejected) x pairs."""
-    from trainer.core import encode, models, release, runtime, scoring
+    from trainer.core import basis, encode, models, release, runtime, scoring
 
+    window = basis.read(trained, given).window
     runtime.prepare(params.threads, 0, offline=True)
-    reference, tokenizer = models.load(str(trained / "reference"))
+    reference, tokenizer = models.load(str(start))
     encodings = {split: encode.encode(release.pairs(given, split), tokenizer, window) for split in SPLITS}
-    encode.demand_some("test", encodings["test"], window)
-    policy, _ = models.load(str(trained / "policy"))
+    encode.demanded("test", release.pairs(given, "test"), tokenizer, window)
+    policy, _ = models.load(str(trained))
     both = []
     for judge in (policy, reference):
         results = [scoring.score(judge, encodings[split].kept, tokenizer.pad_token_id, params.batch) for split in SPLITS]

@@ -26,6 +26,7 @@ class Stage:
     code: tuple[Path, ...]  # files and folders of ours that it depends on
     output: Path  # the one folder that it writes
     reports: Path | None  # pages for people (clocks allowed), outside DVC
+    checkpoints: Path | None  # what a killed run leaves for the next one, outside DVC
 
     @property
     def module(self) -> str:
@@ -57,7 +58,7 @@ def _stages(path: Path) -> dict[str, Stage]:
 def _stage(name: str, entry: dict[str, Any]) -> Stage:
     deps = [Path(dep) for dep in entry["deps"]]
     (output,) = entry["outs"]
-    reports = (entry.get("meta") or {}).get("reports")
+    meta = {name: Path(path) for name, path in (entry.get("meta") or {}).items()}
     return Stage(
         name=name,
         command=entry["cmd"],
@@ -65,7 +66,8 @@ def _stage(name: str, entry: dict[str, Any]) -> Stage:
         data=tuple(dep for dep in deps if dep.parts[0] == "data"),
         code=tuple(dep for dep in deps if dep.parts[0] != "data"),
         output=Path(next(iter(output)) if isinstance(output, dict) else output),
-        reports=Path(reports) if reports else None,
+        reports=meta.get("reports"),
+        checkpoints=meta.get("checkpoints"),
     )
 
 

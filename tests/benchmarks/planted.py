@@ -17,10 +17,8 @@ import tempfile
 from pathlib import Path
 
 from tasks.core import params
-from tests import releases
+from tests import releases, training
 from tests.conftest import ROOT
-from tests.test_train import run, stage
-from trainer import evaluate, train
 
 COUNTS = {"train": 1200, "validation": 100, "test": 400}
 
@@ -29,12 +27,10 @@ def measure(root: Path, seed: int, shuffle: bool) -> dict[str, float]:
     """Metrics of evaluate, and the CPU seconds that both stages took."""
     before = _cpu()
     releases.write(root / "data/release", releases.planted(COUNTS, seed))
-    given = params.load(ROOT / "params.yaml", "train", train.Params)
-    run(root, given.model_copy(update={"seed": seed, "shuffle_labels": shuffle}))
-    judged = stage("evaluate", root)
-    judged.output.mkdir(parents=True)
-    evaluate.work(judged, params.load(ROOT / "params.yaml", "evaluate", evaluate.Params), judged.output)
-    return {**json.loads((judged.output / "metrics.json").read_text()), "cpu_seconds": round(_cpu() - before, 1)}
+    own = {name: params.load(ROOT / "params.yaml", name, training.module(name).Params) for name in ("start", "train", "evaluate")}
+    own["start"] = own["start"].model_copy(update={"seed": seed, "shuffle_labels": shuffle})
+    judged = [training.run(root, name, settings) for name, settings in own.items()][-1]
+    return {**json.loads((judged / "metrics.json").read_text()), "cpu_seconds": round(_cpu() - before, 1)}
 
 
 def _cpu() -> float:

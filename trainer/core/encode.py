@@ -70,7 +70,7 @@ def _texts(tokenizer: PreTrainedTokenizerBase, pair: Pair) -> tuple[str, str, st
             f"pair {pair.pair_id}",
             "a chat template that renders this prompt differently when an answer follows",
             "a template whose prompt is the beginning of prompt and answer",
-            "choose another model in train.model.source, or edit its chat_template.jinja",
+            "choose another model in start.model.source, or edit its chat_template.jinja",
         )
     return text.prompt, text.chosen, text.rejected
 
@@ -82,12 +82,14 @@ def describe(split: str, encoding: Encoding) -> str:
     return f"{split}: {total} pairs = {len(encoding.kept)} used + {encoding.left_out} left out" + (f" ({reasons})" if reasons else "")
 
 
-def demand_some(split: str, encoding: Encoding, window: int) -> None:
-    """A UserError where not one pair fits."""
+def demanded(split: str, pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, window: int) -> Encoding:
+    """The pairs that fit into the window; a UserError where not one does."""
+    encoding = encode(pairs, tokenizer, window)
     if not encoding.kept:
         raise UserError(
-            f"train.window: {window}",
+            f"start.window: {window}",
             describe(split, encoding),
             "at least one pair that fits",
-            "raise train.window (as far as the model allows), or bring shorter conversations",
+            "raise start.window (as far as the model allows), or bring shorter conversations",
         )
+    return encoding

@@ -65,7 +65,7 @@ def load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if not is_hub_name(source) and not (Path(source) / "config.json").is_file():
         found = "a folder without config.json" if Path(source).is_dir() else "no such folder, and no hub name"
         raise UserError(
-            f"train.model.source: {source}", found, f"`{SCRATCH}`, a model's folder, or owner/name on a hub", "correct the value"
+            f"start.model.source: {source}", found, f"`{SCRATCH}`, a model's folder, or owner/name on a hub", "correct the value"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
@@ -73,7 +73,7 @@ def load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     except (OSError, ValueError) as error:  # what transformers raises for anything missing or unreadable, network included
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"train.model.source: {source}",
+            f"start.model.source: {source}",
             reason,
             "a causal language model that transformers loads",
             "check the name, the files, the network",
@@ -85,7 +85,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, window: int)
     """Let the model name the tokenizer's padding; a UserError where it cannot hold the tokens or the window."""
     most = getattr(model.config, "max_position_embeddings", window)
     if window > most:
-        raise UserError(f"train.window: {window}", f"a model of at most {most} tokens", f"a window up to {most}", "lower train.window")
+        raise UserError(f"start.window: {window}", f"a model of at most {most} tokens", f"a window up to {most}", "lower start.window")
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # the padding, or another token, was added to the tokenizer only
         model.resize_token_embeddings(len(tokenizer))
     for config in (model.config, model.generation_config):

@@ -1,13 +1,14 @@
-"""The preference pairs of a release, read only after every file of it has been held against its manifest.
+"""The tables of a release, read only after every file of it has been held against its manifest.
 
-In: a release's folder with `manifest.json` and `preference/<split>-*.parquet`. Out: `Pair`s of one split, sorted by id.
+In: a release's folder with `manifest.json`, `preference/`, `unpaired/` and `prompts/`, each with `<split>-*.parquet`.
+Out: the rows of one split, sorted by id: `Pair`s, `Example`s (one answer, liked or not) and `Prompt`s.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,6 @@ from tasks.core import manifest
 from tasks.core.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-COLUMNS = ("pair_id", "prompt", "chosen", "rejected", "recipe", "source", "language", "weight")
 
 Messages = list[dict[str, str]]
 
@@ -33,7 +33,42 @@ class Pair:
     recipe: str
     source: str
     language: str
+    topic: str
+    cluster_id: str  # near-equal prompts share one
+    margin: float | None  # how much better `chosen` is, as the recipe counts it
+    confidence: float  # probability that `chosen` is the better one
     weight: float
+    conversations: list[str]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One answer that people liked (`label`) or did not."""
+
+    example_id: str
+    prompt: Messages
+    completion: Messages
+    label: bool
+    basis: str
+    source: str
+    language: str
+    topic: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Messages that wait for an answer."""
+
+    prompt_id: str
+    prompt: Messages
+    source: str
+    language: str
+    topic: str
+
+
+Row = TypeVar("Row", Pair, Example, Prompt)
+COLUMNS = tuple(field.name for field in fields(Pair))
 
 
 def verified(folder: Path) -> str:
@@ -44,26 +79,37 @@ def verified(folder: Path) -> str:
 
 def pairs(folder: Path, split: str) -> list[Pair]:
     """All pairs of one split, in the order of their ids; none where the split has no file."""
-    files = sorted((folder / "preference").glob(f"{split}-*.parquet"))
-    rows = [row for file in files for row in _rows(file)]
-    return sorted((_pair(row) for row in rows), key=lambda pair: pair.pair_id)
+    return _table(folder, "preference", split, Pair)
 
 
-def _rows(file: Path) -> list[dict[str, Any]]:
+def examples(folder: Path, split: str) -> list[Example]:
+    """All single answers of one split with their label, in the order of their ids."""
+    return _table(folder, "unpaired", split, Example)
+
+
+def prompts(folder: Path, split: str) -> list[Prompt]:
+    """All prompts of one split, in the order of their ids."""
+    return _table(folder, "prompts", split, Prompt)
+
+
+def _table(folder: Path, table: str, split: str, kind: type[Row]) -> list[Row]:
+    """Rows of one table and split, sorted by their first column, the id."""
+    columns = [field.name for field in fields(kind)]
+    rows = [row for file in sorted((folder / table).glob(f"{split}-*.parquet")) for row in _rows(file, columns)]
+    return [kind(**row) for row in sorted(rows, key=lambda row: str(row[columns[0]]))]
+
+
+def _rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
     """The file's rows, with the columns that training and evaluation read."""
     try:
-        rows: list[dict[str, Any]] = pq.read_table(file, columns=list(COLUMNS)).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(file, columns=columns).to_pylist()
     except pa.ArrowInvalid as error:  # what pyarrow raises for a column that is not there, too
-        raise UserError(str(file), str(error).splitlines()[0], "the columns " + ", ".join(COLUMNS), "make the release again") from error
+        raise UserError(str(file), str(error).splitlines()[0], "the columns " + ", ".join(columns), "make the release again") from error
     return rows
 
 
-def _pair(row: dict[str, Any]) -> Pair:
-    return Pair(**{name: row[name] for name in COLUMNS})
-
-
-def train_pairs(folder: Path) -> list[Pair]:
-    """The pairs to learn from; a UserError where there is none."""
+def train_pairs(folder: Path, shuffle: bool, seed: int) -> list[Pair]:
+    """The pairs to learn from, with half of the labels swapped where `shuffle` says so; a UserError where there is none."""
     found = pairs(folder, "train")
     if not found:
         raise UserError(
@@ -72,7 +118,7 @@ def train_pairs(folder: Path) -> list[Pair]:
             "at least one",
             "look in data/10_pair/ledger.json for the reasons, or bring more feedback",
         )
-    return found
+    return shuffled(found, seed) if shuffle else found
 
 
 def shuffled(given: list[Pair], seed: int) -> list[Pair]:

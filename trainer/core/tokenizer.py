@@ -64,7 +64,7 @@ def check(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Refuse a tokenizer that would train wrongly, with what to do about it; give it a padding of its own if it lacks one."""
     if not tokenizer.chat_template:
         raise UserError(
-            f"train.model.source: {source}",
+            f"start.model.source: {source}",
             "a tokenizer without chat template",
             "a chat model",
             "take the model's instruct or chat version, or put a chat_template.jinja beside its tokenizer",
@@ -80,7 +80,7 @@ def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     whole = tokenizer.apply_chat_template(prompt + answer, tokenize=False)
     if not whole.startswith(before) or len(whole) == len(before):
         raise UserError(
-            f"train.model.source: {source}",
+            f"start.model.source: {source}",
             f"a chat template that ends a prompt with {before[-40:]!r} but goes on otherwise when an answer follows",
             "a template whose prompt is the beginning of prompt and answer",
             "edit the chat_template.jinja beside the tokenizer (thinking stubs are the usual cause)",
@@ -98,7 +98,7 @@ def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
             tokenizer.pad_token = token
             return
     raise UserError(
-        f"train.model.source: {source}",
+        f"start.model.source: {source}",
         f"padding that equals the end of an answer ({tokenizer.eos_token!r}), and no spare token for it",
         "one of " + ", ".join(SPARE) + " in the vocabulary",
         "add a padding token to the tokenizer and save it beside the model",

@@ -1,0 +1,55 @@
+"""Parameters that several training stages share: the model, the adapter, the pace, and what is watched."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.core.params import StageParams
+
+Rate = Field(gt=0, lt=1)
+Count = Field(ge=1)
+
+
+class Model(StageParams):
+    """Where the model comes from; all but `source` are the measures of one made from scratch."""
+
+    source: str  # `scratch`, a model's folder, a GGUF file, `package:NAME/FILE` of an installed package, or owner/name on a hub
+    vocabulary: int = Field(ge=300)  # most tokens of the tokenizer; 256 are single bytes
+    width: int = Count
+    inner: int = Count  # width inside the feed-forward layers
+    layers: int = Count
+    heads: int = Count
+
+
+class Adapter(StageParams):
+    """Low-rank adaptation (LoRA, Hu et al. 2021): train two thin matrices beside each frozen one."""
+
+    rank: int = Field(ge=0)  # 0 trains all weights
+    alpha: float = Field(gt=0)  # the adapter's output is scaled by alpha / rank
+    dropout: float = Field(ge=0, lt=1)
+    targets: str | list[str]  # `all-linear`, or names of modules
+
+
+class Schedule(StageParams):
+    """How long and how fast a method learns."""
+
+    epochs: float = Field(ge=0)  # 0 leaves the method out, where it can be left out
+    max_steps: int = Count  # optimizer steps, at most
+    batch: int = Count  # rows a step, over all processes
+    micro_batch: int = Count  # rows at once in one process; fewer cost less memory
+    learning_rate: float = Rate
+    warmup: float = Field(ge=0, lt=1)  # share of the steps in which the rate rises; then it falls as a cosine
+
+
+class Watching(StageParams):
+    """What is said, saved and watched while a method learns."""
+
+    log_every: int = Count  # steps between two lines of the log
+    check_every: int = Field(ge=0)  # steps between two looks at held-out loss; 0 never looks
+    save_every: int = Field(ge=0)  # steps between two checkpoints; 0 saves none
+    patience: int = Field(ge=0)  # looks without a better held-out loss before training stops; 0 goes on
+
+
+Precision = Literal["float32", "bfloat16"]
