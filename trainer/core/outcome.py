@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.core import manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.core.encode import Encoding
+    from trainer.core.encode import Kept
 
 Figures = dict[str, float]
 
@@ -27,10 +27,10 @@ def describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     return f"model: {figures['parameters']:,} parameters, {figures['tokens']:,} tokens"
 
 
-def counts(encoding: Encoding) -> Figures:
-    """Pairs used and left out, with the reasons."""
+def counts(encoding: Kept[Any]) -> Figures:
+    """Pairs or single answers used and left out, with the reasons."""
     reasons = {f"left_out_{reason}": count for reason, count in encoding.reasons.items()}
-    return {"pairs": len(encoding.kept), "left_out": encoding.left_out, **reasons}
+    return {encoding.what: len(encoding.kept), "left_out": encoding.left_out, **reasons}
 
 
 def tails(logged: Sequence[Figures]) -> Figures:
