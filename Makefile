@@ -23,7 +23,7 @@ test: install ## Lint, types and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 slow: install ## Tests that take minutes: a real server, a browser, killed stages
 	@$(BIN)/pytest -m slow
