@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.releasing import charts
+from tasks.releasing import elements
 from tasks.releasing.bias import Share
-from tasks.releasing.charts import card, section, text
+from tasks.releasing.elements import card, section, text
 from tasks.releasing.facts import Facts
 from tasks.releasing.methods import Method, Weights
 
@@ -39,11 +39,10 @@ def bias(facts: Facts) -> str:
     )
     rows = [_lane(name, share, band) for name, share in features.items()]
     rows += [_lane("shown first", facts.bias.position, band)] if facts.bias.position.pairs else []
-    whole = (
-        f"<div class=card>{charts.grid_rows(('chosen has more', 'share of pairs, 0 to 100 %', ''), rows)}{_alone(features['length'])}</div>"
-    )
+    shares = elements.grid_rows(("chosen has more", "share of pairs, 0 to 100 %", ""), rows)
+    whole = f"<div class=card>{shares}{_alone(features['length'])}</div>"
     parts = [
-        card(f"Chosen is longer, by {by}", charts.grid_rows((), [_lane(name, share, band) for name, share in groups.items()]))
+        card(f"Chosen is longer, by {by}", elements.grid_rows((), [_lane(name, share, band) for name, share in groups.items()]))
         for by, groups in facts.bias.groups["length"].items()
         if groups
     ]
@@ -60,7 +59,7 @@ def _lane(name: str, share: Share, band: tuple[float, float]) -> tuple[str, str,
     if share.share is None:
         return name or "(none)", "<div class=gauge></div>", "no answers differ in it", False
     words = f"{100 * share.share:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}] of {share.differ:,}"
-    chart = charts.gauge(share.low, share.share, share.high, band, share.marked)
+    chart = elements.gauge(share.low, share.share, share.high, band, share.marked)
     return name or "(none)", chart, words + (" – outside the band" if share.marked else ""), share.marked
 
 
@@ -90,7 +89,7 @@ def _marked(facts: Facts) -> str:
         for feature, by, value, one in marked[:MARKED]
     ]
     more = f"<p class=note>{len(marked) - MARKED} more stand in bias.json.</p>" if len(marked) > MARKED else ""
-    table = charts.table(("chosen has more", "by", "group", "share", "interval", "pairs that differ"), rows)
+    table = elements.table(("chosen has more", "by", "group", "share", "interval", "pairs that differ"), rows)
     return card("Other groups outside the band", table + more) if rows else ""
 
 
@@ -123,7 +122,7 @@ def _shares(rows: list[dict[str, Any]]) -> str:
         f"<small>{_rate(row['judged_rate'])} judged{_liked(row)}</small></div>"
         for row in rows
     ]
-    return charts.legend(("of all answers", "of judged answers")) + f"<div class=lanes>{''.join(lines)}</div>"
+    return elements.legend(("of all answers", "of judged answers")) + f"<div class=lanes>{''.join(lines)}</div>"
 
 
 def _twice(first: float, second: float) -> str:
@@ -155,7 +154,7 @@ def _agreement(rows: list[dict[str, Any]], annotators: list[dict[str, Any]]) -> 
         "same: how often others say the same of one item; alpha: Krippendorff's, 0 as by chance; kappa: Cohen's, where two judge; "
         "reliability: how often one act is right, and the middle half of the people."
     )
-    return card("How far people agree", charts.table(heads, lines) + f"<p class=note>{note}</p>")
+    return card("How far people agree", elements.table(heads, lines) + f"<p class=note>{note}</p>")
 
 
 def _figure(value: float | None) -> str:
@@ -182,14 +181,14 @@ def _models(rows: list[dict[str, Any]]) -> str:
     ]
     more = f"<p class=note>{len(rows) - MODELS} more models are not shown.</p>" if len(rows) > MODELS else ""
     note = "<p class=note>Bradley-Terry log odds with 95 % intervals; models of different groups never met.</p>"
-    return card("Models, as preferred", charts.table(("model", "score", "won", "pairs", "group"), lines) + more + note)
+    return card("Models, as preferred", elements.table(("model", "score", "won", "pairs", "group"), lines) + more + note)
 
 
 def _contradictions(facts: Facts) -> str:
     entry = facts.ledgers.get("pair", {}).get("pairs")
     reasons = entry["reasons"] if entry else {}
     rows = [(name.replace("_", " "), words, reasons.get(name, 0)) for name, words in DISAGREEING.items()]
-    return card("Where votes contradict", charts.table(("reason", "what it means", "couples left out"), rows)) if entry else ""
+    return card("Where votes contradict", elements.table(("reason", "what it means", "couples left out"), rows)) if entry else ""
 
 
 def training(facts: Facts) -> str:
@@ -206,10 +205,10 @@ def training(facts: Facts) -> str:
 
 
 def _method(method: Method) -> str:
-    rows = charts.grid_rows(
+    rows = elements.grid_rows(
         (),
         [
-            (need.what, charts.meter(min(1.0, need.has / need.needs)), f"{need.has:,} of {need.needs:,} needed", False)
+            (need.what, elements.meter(min(1.0, need.has / need.needs)), f"{need.has:,} of {need.needs:,} needed", False)
             for need in method.needs
         ],
     )
@@ -227,7 +226,7 @@ def _weights(kto: Weights) -> str:
         if kto.ratio is None
         else f"{kto.ratio:.2f} liked to 1 disliked; with these weights their products lie between 1 : 1 and 4 : 3, as TRL asks."
     )
-    return charts.table(("label", "rows", "weight"), rows) + f"<p class=note>{note}</p>"
+    return elements.table(("label", "rows", "weight"), rows) + f"<p class=note>{note}</p>"
 
 
 def _weight(value: float | None) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from expectations.pairs import SPLITS
-from tasks.releasing import certificate, charts, findings
-from tasks.releasing.charts import card, section, text
+from tasks.releasing import certificate, charts, elements, findings
+from tasks.releasing.elements import card, section, text
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.style import STYLE
 
@@ -109,13 +109,16 @@ def _boilerplate(facts: Facts) -> str:
     rows = [(name.replace("_", " "), entry["rule"], entry["shared"]) for name, entry in facts.certificate["boilerplate"].items()]
     if not any(count for *_, count in rows):
         return ""
-    return card("Too common to tell anything", charts.table(("what", "it", "in two splits"), rows))
+    return card("Too common to tell anything", elements.table(("what", "it", "in two splits"), rows))
 
 
 def _counts(facts: Facts) -> str:
     cards = "".join(card(f"Pairs by {column}", charts.split_bars(facts.by[column], BARS)) for column in BY)
     return section(
-        "What the pairs come from", "One bar a value, one colour a split.", charts.legend(SPLITS), f"<div class=grid>{cards}</div>"
+        "What the pairs come from",
+        "One bar a value, one colour a split.",
+        elements.legend(SPLITS),
+        f"<div class=grid>{cards}</div>",
     )
 
 
@@ -123,19 +126,19 @@ def _balance(facts: Facts) -> str:
     rows = [(name, written, every, round(weight, 2)) for name, (written, every, weight) in facts.strata.items()]
     variants = ", ".join(f"{name} {count:,}" for name, count in facts.augmenters.items()) or "none"
     lead = f"Training pairs as people wrote them, and after augmenting and rebalancing. Pairs added by: {variants}."
-    body = charts.table(("language · topic · recipe", "as written", "released", "sum of weights"), rows[:STRATA])
+    body = elements.table(("language · topic · recipe", "as written", "released", "sum of weights"), rows[:STRATA])
     more = f"<p class=note>{len(rows) - STRATA} smaller strata are not shown.</p>" if len(rows) > STRATA else ""
     return section("Balance of the training split", lead, f"<div class=card>{body}{more}</div>")
 
 
 def _shapes(facts: Facts) -> str:
-    labels = charts.table(("unpaired label", "rows"), list(facts.labels.items()))
+    labels = elements.table(("unpaired label", "rows"), list(facts.labels.items()))
     cards = [
         card("Margin (where the recipe has one)", charts.histogram("margin", {"margin": facts.margin})),
         card("Confidence", charts.histogram("confidence", {"confidence": facts.confidence})),
         card(
             "Characters of the answer (up to the 99th percentile)",
-            charts.legend(("chosen", "rejected")) + charts.histogram("characters", facts.chars),
+            elements.legend(("chosen", "rejected")) + charts.histogram("characters", facts.chars),
         ),
         card("Liked and disliked", labels),
     ]
@@ -174,6 +177,6 @@ def _raw(facts: Facts) -> str:
         (entry["file"], entry["name"], entry["format"] or "not a log", entry["records"] or 0, entry["quarantined"] or 0)
         for entry in facts.raw
     ]
-    body = charts.table(("id in origins", "file", "format", "records", "quarantined"), rows[:200])
+    body = elements.table(("id in origins", "file", "format", "records", "quarantined"), rows[:200])
     more = f"<p class=note>{len(rows) - 200} more files stand in manifest.json.</p>" if len(rows) > 200 else ""
     return section("The raw files", "What the ids in the column origins stand for.", f"<div class=card>{body}{more}</div>")
