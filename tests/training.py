@@ -14,7 +14,7 @@ from tasks.core import catalog
 from tasks.core.params import StageParams
 from tests import releases
 from tests.conftest import ROOT
-from trainer.core import release
+from trainer.core import checkpoints, release
 
 COUNTS = {"train": 48, "validation": 8, "test": 16}
 SMALL: dict[str, Any] = {  # what makes any training small; a key that a section lacks is left out
@@ -70,6 +70,7 @@ def run(root: Path, name: str, settings: StageParams | None = None) -> Path:
     made = stage(name, root)
     made.output.mkdir(parents=True, exist_ok=True)
     module(name).work(made, settings or tiny(name), made.output)
+    checkpoints.end(made)
     return made.output
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from tasks.core.shell import main
+from trainer.core.launch import main
 
-sys.exit(main("trainer", sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.core.params import StageParams
 
@@ -48,8 +48,18 @@ class Watching(StageParams):
 
     log_every: int = Count  # steps between two lines of the log
     check_every: int = Field(ge=0)  # steps between two looks at held-out loss; 0 never looks
+    patience: int = Field(ge=0)  # looks without a better held-out loss before training stops, at the best weights; 0 goes on
     save_every: int = Field(ge=0)  # steps between two checkpoints; 0 saves none
-    patience: int = Field(ge=0)  # looks without a better held-out loss before training stops; 0 goes on
+    keep: int = Count  # checkpoints kept; the older ones are there for when the newest is damaged
+    resume: Literal["own", "none", "other"]  # go on from this run's own checkpoint; from none; or from another run's
+    max_kl: float = Field(ge=0)  # divergence from the reference at which the run stops; 0 never stops
+    max_growth: float = Field(ge=0)  # the run stops where reward rises and answers are so many times the reference's; 0 never stops
+
+    @model_validator(mode="after")
+    def _looks(self) -> Watching:
+        if self.patience and not self.check_every:
+            raise ValueError("a check_every above 0, because patience counts looks at held-out loss")
+        return self
 
 
 Precision = Literal["float32", "bfloat16"]

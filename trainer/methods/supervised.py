@@ -9,41 +9,87 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.core import batches, outcome
+from trainer.core import batches, checkpoints, guard, outcome, parallel
 from trainer.core.encode import Encoded
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
 from trainer.core.scoring import token_losses
 from trainer.core.settings import Schedule
+from trainer.core.stopping import Stopping
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CLIP = 1.0  # largest norm of the gradient, as everywhere in the field
+PART = "supervised"
 
 
-def train(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Encoded], schedule: Schedule, run: Run) -> Figures:
-    """Maximise the likelihood of the chosen answers (not of the prompts) with AdamW; the rate rises, then falls as a cosine."""
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[Encoded],
+    schedule: Schedule,
+    run: Run,
+    held_out: Sequence[Encoded] = (),
+) -> Figures:
+    """Maximise the likelihood of the chosen answers (not of the prompts) with AdamW; the rate rises, then falls as a cosine.
+
+    `held_out` are the pairs whose loss is looked at, every `watching.check_every` steps.
+    """
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
     if schedule.epochs == 0:
         return {"supervised_steps": 0}
+    parallel.accumulation(schedule.batch, schedule.micro_batch)  # refuses what cannot be shared evenly
     steps = batches.steps(len(pairs), schedule.batch, schedule.epochs, schedule.max_steps)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=0.0)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
     rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup), steps)
     order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], schedule.batch, steps, run.basis.seed)
+    pad, micro = tokenizer.pad_token_id, schedule.micro_batch
+    stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
+    parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": stopping}
+    step, _ = checkpoints.restore(run, parts)
+    stop = False
     model.train()
-    losses = []
-    for step, rows in enumerate(order, start=1):
-        given = [(pairs[row].prompt, pairs[row].chosen) for row in rows]
-        each = token_losses(model, given, tokenizer.pad_token_id)
-        loss = each.sum() / sum(len(answer) for _, answer in given)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+    while step < steps and not stop:
+        loss = _gradients(model, [pairs[row] for row in order[step]], pad, micro)
+        torch.nn.utils.clip_grad_norm_(trained, CLIP)
         optimizer.step()
         rate.step()
         optimizer.zero_grad()
-        losses.append({"loss": loss.item()})
-        run.watch.step("supervised", step, steps, losses[-1])
-    return {"supervised_steps": steps, "supervised_loss_first": losses[0]["loss"], "supervised_loss": outcome.tails(losses)["loss"]}
+        step += 1
+        run.watch.step(PART, step, steps, {"loss": loss})
+        stop = stopping.look(step)
+        checkpoints.save(run, step, parts, {})
+    guard.demand_finite(PART, step, model)
+    stopping.finish(step)
+    losses = run.watch.of(PART)
+    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": outcome.tails(losses)["loss"]}
+
+
+def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro: int) -> float:
+    """Add up the gradients of one batch, `micro` rows at once, over all processes; the batch's mean loss per token."""
+    tokens = sum(len(row.chosen) for row in batch)
+    mine, total = parallel.share(batch), 0.0
+    for start in range(0, len(mine), micro):
+        rows = [(row.prompt, row.chosen) for row in mine[start : start + micro]]
+        loss = token_losses(model, rows, pad).sum() / tokens * parallel.world()  # the mean over processes follows
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item()
+    parallel.average(model)
+    return parallel.mean(total)
+
+
+def loss_of(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> float:
+    """The exact mean loss per token of the chosen answers."""
+    import torch
+
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(pairs), batch):
+            rows = [(row.prompt, row.chosen) for row in pairs[start : start + batch]]
+            total += token_losses(model, rows, pad).double().sum().item()
+    return total / sum(len(row.chosen) for row in pairs)
