@@ -30,13 +30,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_writes_the_policy_beside_its_reference(trained: Path) -> None:
     policy, reference = digests(trained / "data/models/policy"), digests(trained / "data/models/start")
-    assert set(policy) == set(reference)
+    assert _without_curves(policy) == _without_curves(reference)
     assert policy["model.safetensors"] != reference["model.safetensors"]
     assert policy["tokenizer.json"] == reference["tokenizer.json"]
     told = json.loads((trained / "data/models/policy/trained_on.json").read_text())
     assert told["release"] == release.verified(trained / "data/release")
     metrics = json.loads((trained / "data/models/policy/metrics.json").read_text())
     assert (metrics["pairs"], metrics["left_out"]) == (COUNTS["train"], 0)
+
+
+def _without_curves(files: dict[str, str]) -> set[str]:
+    """Names of files, but for the tables of figures: each method has its own."""
+    return {name for name in files if not name.startswith("curves/")}
 
 
 def test_the_same_run_on_one_core_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
