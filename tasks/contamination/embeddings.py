@@ -17,22 +17,17 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Embeddings:
-    """A model's folder, or its name on the Hugging Face hub (then it is fetched, once)."""
+    """A model's folder, or its name on the Hugging Face hub (then it is fetched, once); `parameter` is what names it, for errors."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, parameter: str) -> None:
         from model2vec import StaticModel  # loads tokenizers: only where embeddings are on
 
         if not Path(model).is_dir() and (model.count("/") != 1 or model.startswith((".", "/", "~"))):
-            raise self._missing(model, "no such folder")
+            raise _missing(model, parameter, "no such folder")
         try:
             self._model = StaticModel.from_pretrained(model)
         except (OSError, ValueError, KeyError) as error:
-            raise self._missing(model, f"nothing that loads ({type(error).__name__})") from error
-
-    @staticmethod
-    def _missing(model: str, found: str) -> UserError:
-        expected = "the folder of a model2vec model, or its owner/name on the Hugging Face hub"
-        return UserError(f"params.yaml: decontaminate.embedding.model: {model}", found, expected, 'correct it, or switch it off with ""')
+            raise _missing(model, parameter, f"nothing that loads ({type(error).__name__})") from error
 
     def of(self, texts: Sequence[str]) -> Vectors:
         """The unit vectors of the texts; a text without known word pieces is the zero vector."""
@@ -41,3 +36,8 @@ class Embeddings:
         vectors = np.asarray(self._model.encode(list(texts), use_multiprocessing=False), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0))
+
+
+def _missing(model: str, parameter: str, found: str) -> UserError:
+    expected = "the folder of a model2vec model, or its owner/name on the Hugging Face hub"
+    return UserError(f"params.yaml: {parameter}: {model}", found, expected, 'correct it, or switch it off with ""')

@@ -86,7 +86,7 @@ class Search(Verbatim):
         self.settings = settings
         self.near = Index.of(self.words, settings.near.words, self.sought)
         self.phrases = Index.of(self.words, PHRASE, self.sought, COMMON)
-        self.embeddings = Embeddings(settings.embedding.model) if settings.embedding.model else None
+        self.embeddings = Embeddings(settings.embedding.model, "decontaminate.embedding.model") if settings.embedding.model else None
         self.vectors = self.embeddings.of(items.to_pylist()) if self.embeddings else None
 
     def weigh(self, words: list[Words]) -> Weights:
