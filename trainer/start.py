@@ -42,7 +42,7 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import basis, encode, models, outcome, release, runtime
+    from trainer.core import adapters, basis, encode, models, outcome, release, runtime
     from trainer.core.run import Run
     from trainer.methods import supervised
 
@@ -53,18 +53,22 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     model, tokenizer = _model(params, pairs)
     rows = encode.demanded("train", pairs, tokenizer, params.window)
     tell(stage.name, encode.describe("train", rows))
+    held_out = encode.encode(release.pairs(given, "validation"), tokenizer, params.window).kept if params.watching.check_every else []
     base = basis.Basis(digest, params.model.source, params.seed, params.threads, params.window, params.precision, params.shuffle_labels)
     with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
         figures = outcome.sizes(model, tokenizer) | outcome.counts(rows)
-        figures |= supervised.train(model, tokenizer, rows.kept, params.schedule, run)
-    models.save(model, tokenizer, folder)
+        learner = adapters.wrap(model, params.adapter, "CAUSAL_LM")
+        figures |= supervised.train(learner, tokenizer, rows.kept, params.schedule, run, held_out)
+    adapters.save(learner, folder)
+    models.save(adapters.merged(learner), tokenizer, folder)
+    run.watch.write(folder)
     outcome.write(folder, figures)
     basis.write(folder, base, params.model_dump(mode="json"))
 
 
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
-    from trainer.core import models, outcome, tokenizer
+    from trainer.core import adapters, models, outcome, runtime, tokenizer
 
     wanted = params.model
     if wanted.source == models.SCRATCH:
@@ -78,8 +82,8 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
         size = models.Size(wanted.vocabulary, wanted.width, wanted.inner, wanted.layers, wanted.heads, params.window)
         model, made = models.make(pairs, size)
     else:
-        model, made = models.load(wanted.source)
+        model, made = models.load(wanted.source, precision=adapters.held(params.adapter, params.precision))
     tokenizer.check(made, wanted.source)
     models.fit(model, made, params.window)
     tell("start", outcome.describe(model, made))
-    return model, made
+    return model.to(runtime.device()), made

@@ -1,24 +1,30 @@
 """Models: one made from scratch, or one that lies on this machine or on a hub; and saving so that the bytes repeat.
 
-`source` is `scratch`, a folder, or a hub name (`owner/name`).
+What a source may be says `sources`. A model comes onto the machine's device (`runtime.device`) with all of its weights: one whose
+files lack some, which transformers would fill with chance, is refused.
 """
 
 from __future__ import annotations
 
-import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
+from trainer.core import gguf, runtime, sources
 from trainer.core import tokenizer as tokenizers
 from trainer.core.release import Pair
+from trainer.core.sources import SCRATCH, Source, is_hub_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-SCRATCH = "scratch"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+__all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make", "save"]
+# What transformers, safetensors (a bare Exception of its own) and gguf raise for files and hubs that cannot be read.
+FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,6 @@ class Size:
     layers: int
     heads: int
     window: int
-
-
-def is_hub_name(source: str) -> bool:
-    """Whether the source is neither `scratch` nor a folder here, but may be a name on a hub."""
-    return source != SCRATCH and not Path(source).exists() and HUB_NAME.fullmatch(source) is not None and source[0] not in "./~"
 
 
 def make(pairs: list[Pair], size: Size) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -58,38 +59,84 @@ def make(pairs: list[Pair], size: Size) -> tuple[PreTrainedModel, PreTrainedToke
     return LlamaForCausalLM(config), tokenizer
 
 
-def load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model and its tokenizer from a folder or a hub, in single precision; a UserError where there is none."""
+def load(source: str, where: str | None = None, precision: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model and its tokenizer, with the weights held in `precision`; a UserError that calls it `where` if there is none."""
+    found = sources.find(source, where or f"start.model.source: {source}")
+    with _readable(found), _quiet():
+        model, tokenizer = _read(found, precision)
+    return model.to(runtime.device()), tokenizer
+
+
+def _read(source: Source, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if not is_hub_name(source) and not (Path(source) / "config.json").is_file():
-        found = "a folder without config.json" if Path(source).is_dir() else "no such folder, and no hub name"
+    if source.gguf:
+        return gguf.read(source.where, source.place, source.gguf, precision)
+    tokenizer = AutoTokenizer.from_pretrained(source.place)
+    model, told = AutoModelForCausalLM.from_pretrained(
+        source.place, dtype=precision, ignore_mismatched_sizes=True, output_loading_info=True
+    )
+    lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+    if lacking:
         raise UserError(
-            f"start.model.source: {source}", found, f"`{SCRATCH}`, a model's folder, or owner/name on a hub", "correct the value"
+            source.where,
+            f"no weights that fit for {len(lacking)} parts of the model ({lacking[0]} ...)",
+            "the weights of a whole causal language model",
+            "fetch the model anew, or choose another",
         )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="float32")
-    except (OSError, ValueError) as error:  # what transformers raises for anything missing or unreadable, network included
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"start.model.source: {source}",
-            reason,
-            "a causal language model that transformers loads",
-            "check the name, the files, the network",
-        ) from error
     return model, tokenizer
+
+
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    """Turn whatever is raised over files that cannot be read into one line."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (*FAULTS, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        expected = "a whole GGUF file" if source.gguf else "a causal language model that transformers loads"
+        raise UserError(source.where, reason, expected, "check the name, the files, the network") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the report of transformers about weights that lack or do not fit, of which we tell ourselves."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, window: int) -> None:
     """Let the model name the tokenizer's padding; a UserError where it cannot hold the tokens or the window."""
-    most = getattr(model.config, "max_position_embeddings", window)
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", window)
     if window > most:
         raise UserError(f"start.window: {window}", f"a model of at most {most} tokens", f"a window up to {most}", "lower start.window")
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # the padding, or another token, was added to the tokenizer only
-        model.resize_token_embeddings(len(tokenizer))
+    _hold_tokens(model, tokenizer)
     for config in (model.config, model.generation_config):
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def _hold_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make room for special tokens that were added to the tokenizer only, such as a padding; other tokens are of another model."""
+    room = model.get_input_embeddings().num_embeddings
+    beyond = sorted(number for number in tokenizer.get_vocab().values() if number >= room)
+    if not beyond:
+        return
+    if not set(beyond) <= set(tokenizer.all_special_ids):
+        raise UserError(
+            "start.model.source",
+            f"a tokenizer of {beyond[-1] + 1} tokens with a model of {room}",
+            "a tokenizer and a model that were made for each other",
+            "fetch both anew from one place",
+        )
+    model.resize_token_embeddings(beyond[-1] + 1)
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -100,5 +147,5 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
         tokenizer.init_kwargs.pop(note, None)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    for path in folder.iterdir():
-        path.chmod(0o644)  # safetensors lets nobody else read
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors lets nobody else read

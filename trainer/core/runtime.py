@@ -1,7 +1,7 @@
 """The surroundings of a training run, set before torch is imported: threads, seed, network, chatter.
 
-Nothing here may depend on the machine: the number of threads comes from `params.yaml`, because sums over
-more or fewer threads differ in their last bits.
+The number of threads comes from `params.yaml`, because sums over more or fewer threads differ in their last bits. What the
+machine has, and so where a model lies, is no parameter: CUDA where torch has it, unless PAIRWRIGHT_DEVICE=cpu.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ import ctypes
 import os
 import warnings
 
+from tasks.core.errors import UserError
+from trainer.core import parallel
+
+DEVICES = ("cpu", "cuda")  # values of PAIRWRIGHT_DEVICE
 # A model that lies on this machine needs no hub, and a hub that is asked learns of the run.
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
@@ -20,6 +24,7 @@ def prepare(threads: int, seed: int, offline: bool) -> None:
     """Make the run repeatable: a fixed number of threads, deterministic kernels, every random generator seeded."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else each fork of the process prints a warning
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin cost more than they save where cores are shared
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA has no deterministic product of matrices
     os.environ["TQDM_DISABLE"] = "1"  # a log wants lines, not bars
     if offline:
         os.environ.update(dict.fromkeys(OFFLINE, "1"))
@@ -32,6 +37,18 @@ def prepare(threads: int, seed: int, offline: bool) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that costs a fifth of the time
     transformers.set_seed(seed)
     _hush()
+
+
+def device() -> str:
+    """Where models lie on this machine; each of several processes has a GPU of its own."""
+    wanted = os.environ.get("PAIRWRIGHT_DEVICE")
+    if wanted not in (None, *DEVICES):
+        raise UserError("PAIRWRIGHT_DEVICE", repr(wanted), " or ".join(DEVICES), "correct the variable, or unset it")
+    if not parallel.on_cpu():
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    if wanted == "cuda":
+        raise UserError("PAIRWRIGHT_DEVICE", "'cuda'", "a GPU that torch can use", "install torch with CUDA, or unset the variable")
+    return "cpu"
 
 
 def _keep_memory() -> None:

@@ -26,10 +26,12 @@ TEMPLATE = (
 )
 # Tokens that tokenizers keep in reserve, any of which may serve as padding; in order of preference.
 SPARE = ("<|pad|>", "<pad>", "[PAD]", "<|endoftext|>", "<|finetune_right_pad_id|>", "<|vision_pad|>", "<unk>")
-PROBE: tuple[Messages, Messages] = (
-    [{"role": "user", "content": "How long do I boil rice?"}],
-    [{"role": "assistant", "content": "About 12 minutes."}],
-)
+SYSTEM: Messages = [{"role": "system", "content": "You are brief."}]
+PROMPT: Messages = [{"role": "user", "content": "How long do I boil rice?"}]
+ANSWER: Messages = [{"role": "assistant", "content": "About 12 minutes."}]
+MORE: Messages = [{"role": "user", "content": "And brown rice?"}]
+# Prompts that a template may treat apart: it may add a system message, refuse one, or rewrite earlier answers.
+PROBES = {"a first question": PROMPT, "a system message": SYSTEM + PROMPT, "an earlier answer": PROMPT + ANSWER + MORE}
 
 
 def from_scratch(pairs: Iterable[Pair], size: int, window: int) -> PreTrainedTokenizerBase:
@@ -75,21 +77,30 @@ def check(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
 
 def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """The template must render prompt and answer as the prompt's own rendering and then the answer."""
-    prompt, answer = PROBE
-    before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template(prompt + answer, tokenize=False)
-    if not whole.startswith(before) or len(whole) == len(before):
-        raise UserError(
-            f"start.model.source: {source}",
-            f"a chat template that ends a prompt with {before[-40:]!r} but goes on otherwise when an answer follows",
-            "a template whose prompt is the beginning of prompt and answer",
-            "edit the chat_template.jinja beside the tokenizer (thinking stubs are the usual cause)",
-        )
+    from jinja2 import TemplateError
+
+    for name, prompt in PROBES.items():
+        try:
+            before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+            whole = tokenizer.apply_chat_template(prompt + ANSWER, tokenize=False)
+        except TemplateError as error:
+            if prompt[0]["role"] == "system":  # some models know none; a pair that has one is told of when it is read
+                continue
+            raise UserError(
+                f"start.model.source: {source}", f"a chat template that fails: {error}", "one that renders a chat", "correct it"
+            ) from error
+        if not whole.startswith(before) or len(whole) == len(before):
+            raise UserError(
+                f"start.model.source: {source}",
+                f"a chat template that ends a prompt of {name} with {before[-40:]!r} but goes on otherwise when an answer follows",
+                "a template whose prompt is the beginning of prompt and answer",
+                "edit the chat_template.jinja beside the tokenizer (thinking stubs are the usual cause)",
+            )
 
 
 def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Give the tokenizer a padding token that does not end an answer."""
-    ends = {tokenizer.eos_token_id, *_closing(tokenizer)}
+    ends = {tokenizer.eos_token_id, *closing(tokenizer)}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in ends:
         return
     vocabulary = tokenizer.get_vocab()
@@ -105,10 +116,9 @@ def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     )
 
 
-def _closing(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def closing(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids with which the template closes an answer."""
-    prompt, answer = PROBE
-    whole = tokenizer.apply_chat_template(prompt + answer, tokenize=False)
-    content = answer[0]["content"]
+    whole = tokenizer.apply_chat_template(PROMPT + ANSWER, tokenize=False)
+    content = ANSWER[0]["content"]
     closing: list[int] = tokenizer(whole[whole.rindex(content) + len(content) :], add_special_tokens=False)["input_ids"]
     return closing
