@@ -141,11 +141,16 @@ def others(own: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
 
-def kept(run: Run) -> Path | None:
-    """The last checkpoint of this run that is whole."""
+def keep_good(run: Run, since: int) -> Path | None:
+    """The last whole checkpoint of a run that diverged after step `since`; later ones are dropped."""
     if run.checkpoints is None:
         return None
-    return next((one for one in reversed(steps(run.checkpoints)) if fault(one, step_of(one), []) is None), None)
+    for found in reversed(steps(run.checkpoints)):
+        if step_of(found) <= since and fault(found, step_of(found), []) is None:
+            return found
+        if parallel.rank() == 0:
+            shutil.rmtree(found)
+    return None
 
 
 def begin(run: Run) -> None:
@@ -217,7 +222,7 @@ def write_extra(folder: Path, run: Run, extra: dict[str, Any]) -> None:
 def read_extra(folder: Path, run: Run) -> dict[str, Any]:
     """What own loops added; the figures of the steps before go back to the watch."""
     told = json.loads((folder / EXTRA).read_bytes())
-    run.watch.history[:] = told["history"]
+    run.watch.resume(told["history"])
     extra: dict[str, Any] = told["extra"]
     return extra
 

@@ -19,7 +19,15 @@ from trainer.core import parallel
 from trainer.core.basis import Basis
 
 LIBRARIES = ("torch", "transformers", "trl", "peft")
-INDIFFERENT = ("log_every", "save_every", "keep", "resume", "max_kl", "max_growth")  # of `watching`; the weights do not depend on them
+INDIFFERENT = (
+    "log_every",
+    "save_every",
+    "keep",
+    "resume",
+    "max_loss",
+    "max_kl",
+    "max_growth",
+)  # of `watching`; the weights do not depend on them
 SHORT = 12  # characters of a digest that are enough to tell two apart
 
 Identity = dict[str, Any]

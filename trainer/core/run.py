@@ -45,6 +45,6 @@ class Run:
             try:
                 yield run
             except DivergedError as error:
-                raise error.keeping(checkpoints.kept(run)) from error
+                raise error.keeping(checkpoints.keep_good(run, error.since)) from error
             finally:
                 watch.close()

@@ -52,6 +52,7 @@ class Watching(StageParams):
     save_every: int = Field(ge=0)  # steps between two checkpoints; 0 saves none
     keep: int = Count  # checkpoints kept; the older ones are there for when the newest is damaged
     resume: Literal["own", "none", "other"]  # go on from this run's own checkpoint; from none; or from another run's
+    max_loss: float = Field(ge=0)  # times the first step's loss at which the run stops; 0 never stops
     max_kl: float = Field(ge=0)  # divergence from the reference at which the run stops; 0 never stops
     max_growth: float = Field(ge=0)  # the run stops where reward rises and answers are so many times the reference's; 0 never stops
 

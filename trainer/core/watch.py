@@ -31,6 +31,7 @@ class Watch:
         self.folder = reports / time.strftime("%Y%m%d-%H%M%S") if reports else None
         self.writer = _writer(self.folder)
         self.history: list[dict[str, Any]] = []  # one entry a step or look: part, step, and figures
+        self.parts: dict[str, list[dict[str, float]]] = {}  # the figures of every step of each part
         self.began: dict[str, tuple[float, int]] = {}
         self.seconds: dict[str, float] = {}
         self.bar: Any = None
@@ -53,8 +54,13 @@ class Watch:
 
     def of(self, part: str) -> list[dict[str, float]]:
         """The figures of every step of one part so far, those of before a resume included."""
-        own = [row for row in self.history if row["part"] == part and HELD_OUT not in row]
-        return [{name: value for name, value in row.items() if name not in ("part", "step")} for row in own]
+        return self.parts.get(part, [])
+
+    def resume(self, history: list[dict[str, Any]]) -> None:
+        """Go on from the figures that a checkpoint holds."""
+        self.history, self.parts = [], {}
+        for row in history:
+            self._remember(**row)
 
     def write(self, folder: Path) -> None:
         """The figures of all steps into the model's folder: one line of JSON each, and dvclive's tables."""
@@ -73,10 +79,15 @@ class Watch:
             (self.folder / "seconds.json").write_text(json.dumps(self.seconds, indent=1) + "\n", encoding="utf-8")
 
     def _note(self, part: str, step: int, figures: dict[str, float]) -> None:
-        self.history.append({"part": part, "step": step, **figures})
+        self._remember(part, step, **figures)
         for name, value in figures.items():
             if self.writer:
                 self.writer.add_scalar(f"{part}/{name}", value, step)
+
+    def _remember(self, part: str, step: int, **figures: float) -> None:
+        self.history.append({"part": part, "step": step, **figures})
+        if HELD_OUT not in figures:
+            self.parts.setdefault(part, []).append(figures)
 
     def _clock(self, part: str, step: int) -> float | None:
         """Seconds a step, from the second step heard on."""
