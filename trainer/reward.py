@@ -46,7 +46,7 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import basis, encode, models, outcome, release, rewards, runtime
+    from trainer.core import adapters, basis, encode, models, outcome, release, rewards, runtime
     from trainer.core.run import Run
     from trainer.methods import reward
 
@@ -54,7 +54,8 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     base = basis.read(stage.input("start"), given)
     pairs = release.train_pairs(given, base.shuffle_labels, base.seed)
     runtime.prepare(base.threads, base.seed, offline=True)
-    model, tokenizer = rewards.begin(stage.input("start"), base.seed)
+    model, tokenizer = rewards.begin(stage.input("start"), base.seed, adapters.held(params.adapter, base.precision))
+    model = adapters.wrap(model, params.adapter, "SEQ_CLS")
     rows = encode.demanded("train", pairs, tokenizer, base.window)
     held_out = encode.encode(release.pairs(given, "validation"), tokenizer, base.window)
     for split, encoding in (("train", rows), ("validation", held_out)):
@@ -62,8 +63,10 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     settings = reward.Settings(params.margin, params.margin_size, params.mixup, params.centre, params.schedule)
     with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
         figures = outcome.counts(rows) | reward.train(model, tokenizer, rows.kept, held_out.kept, settings, run)
-    figures |= _held_out(model, held_out.kept, tokenizer.pad_token_id, params.schedule.micro_batch)
-    models.save(model, tokenizer, folder)
+    adapters.save(model, folder)
+    whole = adapters.merged(model)
+    figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.micro_batch)
+    models.save(whole, tokenizer, folder)
     run.watch.write(folder)
     outcome.write(folder, figures)
     basis.write(folder, base, params.model_dump(mode="json"))
@@ -71,8 +74,6 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
 
 def _held_out(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> Figures:
     """Exact figures of the validation split, counted pair by pair; only the count where it is empty."""
-    from scipy.stats import spearmanr
-
     from trainer.core import statistics
     from trainer.methods import reward
 
@@ -80,13 +81,20 @@ def _held_out(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch:
         return {"validation_pairs": 0}
     sides = reward.sides(model, pairs, pad, batch)
     lengths = np.array([[len(row.chosen) for row in pairs], [len(row.rejected) for row in pairs]], dtype=np.float64)
-    correlation = spearmanr((lengths - lengths.mean(axis=0)).ravel(), (sides - sides.mean(axis=0)).ravel()).statistic
     return {
         "validation_pairs": len(pairs),
         "validation_loss": reward.loss(sides[0] - sides[1]),
         "validation_accuracy": float(statistics.marks(sides[0] - sides[1]).mean()),
         "validation_mean": float(sides.mean()),
         "validation_spread": float(sides.std()),
-        "validation_length": float(np.nan_to_num(correlation)),  # none where all answers are of one length
+        "validation_length": reads_length(lengths, sides),
         "validation_longer": float(statistics.marks(lengths[0] - lengths[1]).mean()),
     }
+
+
+def reads_length(lengths: np.ndarray, sides: np.ndarray) -> float:
+    """Rank correlation of tokens and rewards, each (chosen, rejected) x pairs, within pairs; 0 where either is always the same."""
+    from scipy.stats import spearmanr
+
+    within = [(side - side.mean(axis=0)).ravel() for side in (lengths, sides)]
+    return float(spearmanr(*within).statistic) if all(side.any() for side in within) else 0.0

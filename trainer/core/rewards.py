@@ -15,27 +15,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.core.errors import UserError
+from trainer.core import runtime
 from trainer.core.scoring import Row, tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def begin(folder: Path, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A language model's body with a new head of one number: normal with variance 1 / (width + 1), as Stiennon et al. (2020) start it."""
+def begin(folder: Path, seed: int, precision: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A language model's body with a new head of one number: normal with variance 1 / (width + 1), as Stiennon et al. (2020) start it.
+
+    The head is in single precision whatever the body is: it is trained, and small steps of a rounded weight are lost.
+    """
     import torch
 
-    model, tokenizer = _read(folder)
+    model, tokenizer = _read(folder, precision)
     head = model.get_parameter("score.weight")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        head.copy_(torch.randn(head.shape, generator=generator) / (head.shape[1] + 1) ** 0.5)
+        head.data = (torch.randn(head.shape, generator=generator) / (head.shape[1] + 1) ** 0.5).to(head.device)
+    model.get_submodule("score").register_forward_pre_hook(lambda layer, given: (given[0].to(layer.weight.dtype),))
     return model, tokenizer
 
 
 def load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A trained reward model and its tokenizer, ready to score; a UserError where the folder holds something else."""
-    model, tokenizer = _read(folder, trained=True)
+    model, tokenizer = _read(folder, "float32", trained=True)
     return model.eval(), tokenizer
 
 
@@ -57,7 +62,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> 
     return rewards
 
 
-def _read(folder: Path, trained: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _read(folder: Path, precision: str, trained: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of a folder; with `trained`, only where it has a head of its own."""
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
     from trl.trainer.reward_trainer import suppress_seqcls_warning
@@ -68,11 +73,11 @@ def _read(folder: Path, trained: bool = False) -> tuple[PreTrainedModel, PreTrai
         if trained and not (kind.endswith("ForSequenceClassification") and config.num_labels == 1):
             raise UserError(str(folder), f"a {kind}", "a reward model: sequence classification with one label", "run `dvc repro reward`")
         with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
-            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype="float32")
+            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=precision)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:  # what transformers raises for anything missing or unreadable
         raise UserError(
             str(folder), str(error).strip().splitlines()[0], "a model that transformers loads", "run the stage again"
         ) from error
-    model.config.pad_token_id = tokenizer.pad_token_id
-    return model, tokenizer
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    return model.to(runtime.device()), tokenizer

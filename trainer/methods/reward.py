@@ -57,11 +57,14 @@ def train(
 
     steps = hf.steps(len(pairs), settings.schedule)
     pad, micro = tokenizer.pad_token_id, settings.schedule.micro_batch
+    own = {
+        "center_rewards_coefficient": settings.centre or None,
+        "pad_to_multiple_of": None,
+        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
+    }
     trainer = _trainer_class()(
         model=model,
-        args=hf.arguments(
-            RewardConfig, settings.schedule, steps, run, center_rewards_coefficient=settings.centre or None, pad_to_multiple_of=None
-        ),
+        args=hf.arguments(RewardConfig, settings.schedule, steps, run, **own),
         train_dataset=_rows(pairs, settings, steps, run.basis.seed),
         data_collator=_collator(pad),
         processing_class=tokenizer,
