@@ -2,15 +2,16 @@
 
 In: pairs, unpaired and prompts, the tables of votes, of the people behind them and of raw files, and the ledgers of all
 stages before. Out: the folder of the release, with Parquet files by config and split, the dataset card, metrics, the
-report, what besides quality tells the chosen answer (bias.json), what training there is enough for (methods.json), the
-proof that nothing lies in two splits (split_certificate.json) and the manifest of them all. A broken rule stops before
-anything is written, so the last release stays as it was.
+report, what besides quality tells the chosen answer (bias.json), what training there is enough for (methods.json), what a
+judge of words learns from the pairs (probe.json), the proof that nothing lies in two splits (split_certificate.json) and
+the manifest of them all. A broken rule stops before anything is written, so the last release stays as it was.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from tasks.core import catalog, engine, manifest, shell
 from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
+from tasks.probing import probe
 from tasks.releasing import card, certificate, facts, flat, layout, report
 from tasks.releasing.bias import Band
 from tasks.releasing.facts import Asked, Facts, Sources
@@ -55,6 +57,7 @@ class Params(StageParams):
     examples: int = Field(ge=0)
     bias: Band
     methods: Needs
+    probe: probe.Settings  # what a judge of words learns from the pairs
     search: Near  # how the certificate seeks prompts of two splits that are alike
 
 
@@ -71,14 +74,16 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about, _read(stage, "files"), ledgers, certificate.certify(tables, _proof(stage, params)))
-    told = facts.gather(sources, Asked(examples=params.examples, bias=params.bias, methods=params.methods))
-    for line in told.bias.warnings():
+    told = facts.gather(sources, Asked(examples=params.examples, bias=params.bias, methods=params.methods, probe=params.probe))
+    for line in (*told.bias.warnings(), *warned(told)):
         warnings.warn(line, stacklevel=1)
     files = render(sources, told, params, _provenance(stage))
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     shell.say(STAGE, accounts)
+    if told.probed:
+        shell.tell(STAGE, told.probed.line())
 
 
 def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
@@ -101,6 +106,8 @@ def render(sources: Sources, told: Facts, params: Params, provenance: dict[str, 
     files[certificate.NAME] = manifest.dumps(sources.certificate)
     files["bias.json"] = manifest.dumps(told.bias.document())
     files["methods.json"] = manifest.dumps(told.choice.document())
+    if told.probed:
+        files["probe.json"] = manifest.dumps(told.probed.document())
     files["ledger.json"] = manifest.dumps(sources.ledgers[STAGE])
     rows = {path: pq.read_metadata(pa.BufferReader(data)).num_rows for path, data in files.items() if path.endswith(".parquet")}
     listed = {
@@ -122,7 +129,26 @@ def metrics(told: Facts) -> dict[str, float]:
     found |= {f"{what}_in_two_splits": count for what, count in told.shared.items()}
     shares = {"longer_chosen": told.bias.features["length"].share, "shown_first_won": told.bias.position.share}
     found |= {name: value for name, value in {**shares, "label_noise": told.choice.label_noise}.items() if value is not None}
-    return {**found, "length_alone": told.bias.features["length"].score}
+    return {**found, "length_alone": told.bias.features["length"].score, **_probe_metrics(told)}
+
+
+def warned(told: Facts) -> Iterator[str]:
+    """A line where the judge of words may as well have guessed."""
+    if told.probed and told.probed.nothing():
+        yield (
+            f"probe: words tell the chosen answer in {told.probed.accuracy} of held-out pairs: no surer than chance; look at the votes "
+            "before you train"
+        )
+
+
+def _probe_metrics(told: Facts) -> dict[str, float]:
+    """The probe's few figures."""
+    if told.probed is None:
+        return {}
+    found, first = told.probed, told.probed.curve.more[0]
+    figures = {"probe_accuracy": found.accuracy.share, "probe_accuracy_low": found.accuracy.low, "probe_accuracy_high": found.accuracy.high}
+    figures |= {"probe_longer": found.longer.share, "probe_suspects": found.suspects.count, "probe_planted_auc": found.planted.auc}
+    return figures | ({} if first.pairs is None else {"probe_pairs_for_one_point": first.pairs})
 
 
 def _read(stage: catalog.Stage, name: str) -> pa.Table:

@@ -84,7 +84,7 @@ def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = No
     accounts = [settle("release", name, rows, len(rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
-    asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods)
+    asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
     return release.render(sources, facts.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
 
 

@@ -110,9 +110,9 @@ class Trial:
 
 def gather(pairs: pa.Table, settings: Settings) -> Probed | None:
     """Probe the pairs that people wrote; None where the probe is off, or where too few groups say nothing."""
-    if not settings.use:
-        return None
     known = groups.written(pairs)
+    if not settings.use or len(known) < settings.min_groups:
+        return None
     taken = groups.sample(known, settings.max_pairs, settings.seed)
     numbers, names = groups.groups(taken)
     if len(names) < max(settings.min_groups, settings.folds):

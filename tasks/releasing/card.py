@@ -98,6 +98,7 @@ def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[
         *(f"Columns of `{name}`:\n\n{_table(('column', 'meaning'), _meanings(name, columns[name]))}" for name in filled(facts)),
         "## What to train with it",
         *_training(facts),
+        *_probed(facts),
         "## How it was made",
         "Raw records were read, cleaned (personal data and secrets replaced by placeholders), merged where they were copies, checked, "
         "gathered by prompt, split by what ties prompts together, and paired by named recipes (column `recipe`), each reading one kind of "
@@ -135,6 +136,18 @@ def _training(facts: Facts) -> list[str]:
             f"By their confidence, {100 * choice.label_noise:.1f} % of the pairs are the wrong way round: DPO's `label_smoothing`."
         )
     return parts
+
+
+def _probed(facts: Facts) -> list[str]:
+    """What a judge of words learned, in words."""
+    if facts.probed is None:
+        return []
+    found = facts.probed
+    return [
+        "A judge of words (TF-IDF, Bradley-Terry), cross-validated over groups that share no prompt or conversation, is right about "
+        f"{found.accuracy} of the pairs it was not taught; the longer answer about {found.longer}. "
+        f"It suspects {found.suspects.count:,} labels (`probe.json`). As for size: {found.curve.verdict}."
+    ]
 
 
 def _bias(facts: Facts) -> str:

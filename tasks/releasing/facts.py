@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from expectations.pairs import SPLITS
 from tasks.core.params import StageParams
 from tasks.evidence.matching import length
+from tasks.probing import probe
+from tasks.probing.probe import Probed
 from tasks.releasing import bias, methods, people
 from tasks.releasing.bias import Band, Bias
 from tasks.releasing.flat import crossing, nested_places, words
@@ -36,6 +38,7 @@ class Asked(StageParams):
     examples: int
     bias: Band
     methods: Needs
+    probe: probe.Settings
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Facts:
     chars: dict[str, Histogram]  # chosen, rejected
     bias: Bias
     choice: Choice
+    probed: Probed | None
     people: People
     shared: Counts  # what lies in two splits
     certificate: Mapping[str, Any]
@@ -95,6 +99,7 @@ def gather(sources: Sources, asked: Asked) -> Facts:
         chars={side: histogram(np.minimum(sizes, longest), 0, longest) for side, sizes in chars.items()},
         bias=bias.gather(pairs, sources.about.get("votes"), asked.bias),
         choice=methods.choose(tables, asked.methods),
+        probed=probe.gather(pairs, asked.probe),
         people=people.gather(sources.about, pairs),
         shared=_shared(tables),
         certificate=sources.certificate,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expectations.pairs import SPLITS
-from tasks.releasing import certificate, charts, elements, findings
+from tasks.releasing import certificate, charts, elements, findings, probed
 from tasks.releasing.elements import card, section, text
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.style import STYLE
@@ -33,6 +33,7 @@ def page(title: str, facts: Facts) -> str:
         _shapes(facts),
         findings.bias(facts),
         findings.people(facts),
+        probed.probe(facts.probed),
         findings.training(facts),
         _examples(facts),
         _raw(facts),

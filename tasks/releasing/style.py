@@ -26,7 +26,8 @@ h3 { font-size: .95rem; margin: 0 0 .6rem }
 .legend i { display: inline-block; width: .7rem; height: .7rem; border-radius: 3px; margin-right: .35rem }
 i.s0, i.kept { background: var(--s0) } i.s1 { background: var(--s1) } i.s2 { background: var(--s2) } i.dropped { background: var(--bad) }
 svg { width: 100%; height: auto; display: block } svg line { stroke: var(--line) } svg text { fill: var(--soft); font-size: 11px }
-rect.s0 { fill: var(--s0) } rect.s1 { fill: var(--s1) }
+rect.s0, circle.s0 { fill: var(--s0) } rect.s1 { fill: var(--s1) } svg line.s0 { stroke: var(--s0); stroke-width: 2 }
+polyline.law { fill: none; stroke: var(--s0); stroke-width: 1.5; opacity: .6 } polyline.ahead { stroke-dasharray: 4 4 }
 .step { display: grid; grid-template-columns: 8rem 6rem 1fr 7.5rem; gap: .3rem .8rem; align-items: center; padding: .4rem 0 }
 .step.first { border-top: 1px solid var(--line); margin-top: .4rem; padding-top: .7rem } .step span { font-weight: 600 }
 .step:first-of-type { border-top: 0; margin-top: 0 } .step em { font-style: normal; color: var(--soft) }
