@@ -1,6 +1,6 @@
 """The command `pairwright`: run the pipeline once, serve it on a schedule, say what is stale, say where a row comes from.
 
-    pairwright run | serve | status | where ID
+    pairwright run | serve | status | where ID | chat --model DIR
 
 Prefect is imported only when something must run, so a run that has nothing to do takes a second.
 """
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = _command(commands, "run", run_once, "run every stage that is stale, once, then say what came out")
     run.add_argument("--no-train", dest="train", action="store_false", help="make the dataset only")
+    run.add_argument(
+        "--model", metavar="PRESET", help="first lay a preset over params.yaml: smollm2, or scratch for the project's own values"
+    )
     run.add_argument("--force", action="store_true", help="run every stage even if nothing changed")
     serve = _command(commands, "serve", serve_deployments, "serve the deployments of prefect.yaml, with Prefect's server and UI")
     serve.add_argument("--host", default=server.HOST, help="address that the server listens on (default %(default)s)")
@@ -59,7 +62,30 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("stages", nargs="*", metavar="STAGE", help="only these stages (default: all)")
     where = _command(commands, "where", say_where, "say from which raw records a row of the dataset comes")
     where.add_argument("id", help="pair_id, example_id or prompt_id, or the beginning of one")
+    _chat(commands)
     return parser
+
+
+def _chat(commands: Any) -> None:  # noqa: ANN401
+    chat = _command(commands, "chat", talk, "talk to a trained model, or to any other that start.model.source may name")
+    chat.add_argument("--model", metavar="DIR", required=True, help="the model's folder")
+    chat.add_argument("--prompt", metavar="TEXT", help="answer this and end")
+    chat.add_argument("--system", metavar="TEXT", help="a system message before the conversation")
+    chat.add_argument("--max-new-tokens", type=_natural, default=200, metavar="N", help="longest answer (default %(default)s)")
+    chat.add_argument("--temperature", type=_temperature, default=0.7, metavar="T", help="0 takes the likeliest word (default %(default)s)")
+    chat.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers (default %(default)s)")
+
+
+def _natural(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    return value
+
+
+def _temperature(text: str) -> float:
+    if not 0 <= (value := float(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no temperature")
+    return value
 
 
 def _command(commands: Any, name: str, work: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:  # noqa: ANN401
@@ -79,6 +105,8 @@ def _print(line: str) -> None:
 
 def run_once(given: argparse.Namespace) -> None:
     """Run what is stale in a Prefect flow; when nothing is, say so without starting Prefect."""
+    if given.model:
+        _lay(given.model)
     changed = workspace.stale()
     wanted = workspace.dataset_stages() + (workspace.training_stages() if given.train else [])
     if not given.force and not set(changed) & set(wanted):
@@ -90,6 +118,15 @@ def run_once(given: argparse.Namespace) -> None:
     _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
     if not state.is_completed():
         raise RunFailedError
+
+
+def _lay(preset: str) -> None:
+    """Lay a preset over the parameters, and say what it changed."""
+    from tasks.core.shell import PARAMS
+    from trainer import presets
+
+    for line in presets.lay(preset, PARAMS) or [f"{PARAMS} already says so"]:
+        _print(f"model {preset}: {line}")
 
 
 def _run_flow(train: bool, force: bool) -> tuple[Any, list[dict[str, Any]]]:
@@ -157,6 +194,13 @@ def say_where(given: argparse.Namespace) -> None:
         raise UserError("ID", "nothing", "the id of a row", "copy it from the release")
     for line in report.lineage(given.id):
         _print(line)
+
+
+def talk(given: argparse.Namespace) -> None:
+    """Chat with a model."""
+    from trainer import chat
+
+    chat.talk(chat.Settings(given.model, given.system, given.max_new_tokens, given.temperature, given.seed), given.prompt)
 
 
 if __name__ == "__main__":

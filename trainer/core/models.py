@@ -76,6 +76,8 @@ def _read(source: Source, precision: str) -> tuple[PreTrainedModel, PreTrainedTo
     model, told = AutoModelForCausalLM.from_pretrained(
         source.place, dtype=precision, ignore_mismatched_sizes=True, output_loading_info=True
     )
+    if any(key.startswith("score.") for key in told["unexpected_keys"]):
+        raise UserError(source.where, "a model that scores answers", "one that writes them", "choose another model")
     lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
     if lacking:
         raise UserError(

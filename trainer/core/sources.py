@@ -18,7 +18,7 @@ SCRATCH = "scratch"
 PACKAGE = "package:"
 GGUF = ".gguf"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-KINDS = f"`{SCRATCH}`, a model's folder, a GGUF file, `{PACKAGE}NAME/FILE`, or owner/name on a hub"
+KINDS = f"a model's folder, a GGUF file, `{PACKAGE}NAME/FILE`, or owner/name on a hub"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def find(source: str, where: str) -> Source:
         return Source(where, str(path.parent), path.name)
     if (path / "config.json").is_file():
         return Source(where, str(path), None)
-    raise UserError(where, _found(path), KINDS, "correct the value")
+    raise UserError(where, _found(path), KINDS, f"correct it (`{SCRATCH}` in start.model.source makes a new model)")
 
 
 def _found(path: Path) -> str:
