@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core import ids, manifest
-from tasks.core.tables import Pairs
+from tasks.core.tables import Pairs, Unpaired
 
 THINGS = (
     "router",
@@ -111,6 +111,33 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> Path:
     for split in ("train", "validation", "test"):
         table = pa.Table.from_pylist([one for one in rows if one["split"] == split], schema=Pairs.schema())
         pq.write_table(table, folder / "preference" / f"{split}-00000.parquet")
+    sign(folder)
+    return folder
+
+
+def examples(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Single answers from pairs: of each pair one side, liked and disliked in turn."""
+    sides = [(row, "rejected" if number % 2 else "chosen") for number, row in enumerate(rows)]
+    same = [field.name for field in Unpaired.schema() if field.name in rows[0]]
+    return [
+        {name: row[name] for name in same}
+        | {
+            "example_id": ids.stable_id(row["prompt_id"], row[side]),
+            "completion": row[side],
+            "label": side == "chosen",
+            "basis": "thumbs",
+            "model": None,
+        }
+        for row, side in sides
+    ]
+
+
+def add_unpaired(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """Put single answers into a release that lies in `folder`, and sign it again."""
+    (folder / "unpaired").mkdir()
+    for split in ("train", "validation", "test"):
+        table = pa.Table.from_pylist([one for one in rows if one["split"] == split], schema=Unpaired.schema())
+        pq.write_table(table, folder / "unpaired" / f"{split}-00000.parquet")
     sign(folder)
     return folder
 

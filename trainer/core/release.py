@@ -6,6 +6,7 @@ Out: the rows of one split, sorted by id: `Pair`s, `Example`s (one answer, liked
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,3 +129,35 @@ def shuffled(given: list[Pair], seed: int) -> list[Pair]:
     """
     swap = np.random.default_rng(seed).permutation(len(given)) % 2 == 1
     return [replace(pair, chosen=pair.rejected, rejected=pair.chosen) if turn else pair for pair, turn in zip(given, swap, strict=True)]
+
+
+def train_examples(folder: Path, shuffle: bool, seed: int) -> list[Example]:
+    """The single answers to learn from, with labels that say nothing where `shuffle` says so; a UserError where there is none."""
+    found = examples(folder, "train")
+    if not found:
+        raise UserError(
+            str(folder / "unpaired"),
+            "no single answer in the split train",
+            "answers that people liked, and answers that they did not",
+            "bring thumbs or ratings, or set train.method to dpo",
+        )
+    return shuffled_examples(found, seed) if shuffle else found
+
+
+def shuffled_examples(given: list[Example], seed: int) -> list[Example]:
+    """The same answers with labels that say nothing, in the same numbers as before.
+
+    As many liked answers become disliked as disliked become liked, and so many that of either kind the same share is called liked.
+    """
+    generator = np.random.default_rng(seed)
+    kinds = [[at for at, one in enumerate(given) if one.label is label] for label in (True, False)]
+    count = round(len(kinds[0]) * len(kinds[1]) / max(1, len(given)))
+    swap = {kind[place] for kind in kinds for place in generator.permutation(len(kind))[:count]}
+    return [replace(one, label=not one.label) if at in swap else one for at, one in enumerate(given)]
+
+
+def label_smoothing(folder: Path) -> float | None:
+    """The share of pairs that the release believes to be the wrong way round; None where it does not say."""
+    path = folder / "methods.json"
+    told: float | None = json.loads(path.read_bytes()).get("label_smoothing") if path.is_file() else None
+    return told

@@ -4,22 +4,29 @@ In: a policy that stands where the reference stands, and encoded pairs. Out: the
 trained in place; the mean figures of the last steps.
 
 TRL would tokenise, drop and cut by itself, without a count, and score the reference again for every repeated row:
-here it gets exactly the tokens that were counted, and the reference's scores as columns.
+here it gets exactly the tokens that were counted, and the reference's scores as columns. The reference is scored once, before the
+first step, and only on rows that are seen. Held-out loss is computed here, over all pairs at once: TRL's own is a mean of batch means.
+
+Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
+apo_zero (D'Oosterlinck et al. 2024).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tasks.core.errors import UserError
 from trainer.core import batches, hf, outcome
 from trainer.core.encode import Encoded
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
-from trainer.core.scoring import score
-from trainer.core.settings import Schedule
+from trainer.core.scoring import Scores, score
+from trainer.core.settings import Adapter, Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 
 # TRL's `discopop` is left out because it learned the wrong way when measured; the others need settings of their own.
 LOSSES = ("sigmoid", "hinge", "ipo", "robust", "apo_zero")
+SMOOTHED = ("robust",)  # those of them that read label smoothing; TRL lets the others ignore it without a word
+AUTO = "auto"
 FIGURES = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}  # TRL's name: ours
 
 
@@ -41,10 +50,53 @@ class Settings:
     schedule: Schedule
 
 
-def train(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Encoded], settings: Settings, run: Run) -> Figures:
-    """Train the policy to prefer the chosen answers; the reference is the policy as it comes in."""
+def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
+    """The label smoothing to use: the wanted number, or with `auto` the release's estimate; a UserError where neither can be had."""
+    reads = loss in SMOOTHED
+    if wanted == AUTO and reads:
+        if estimate is None:
+            raise UserError(
+                "train.dpo.label_smoothing: auto",
+                "no `label_smoothing` in the release's methods.json",
+                "a release that estimates its label noise",
+                "make the release again, or give a number",
+            )
+        return estimate
+    if wanted == AUTO:
+        return 0.0
+    if wanted and not reads:
+        raise UserError(
+            f"train.dpo.label_smoothing: {wanted}",
+            f"the loss {loss}, which ignores it",
+            f"0 or auto, or the loss {' or '.join(SMOOTHED)}",
+            "change train.dpo.label_smoothing or train.dpo.loss",
+        )
+    return float(wanted)
+
+
+def demand_no_dropout(adapter: Adapter) -> None:
+    """A UserError where an adapter wants dropout: TRL would switch it off unseen, since both models must be compared without."""
+    if adapter.dropout:
+        raise UserError(
+            f"train.adapter.dropout: {adapter.dropout}",
+            "a method that compares the policy with a reference, token by token",
+            "0: TRL switches dropout off for it",
+            "set train.adapter.dropout to 0",
+        )
+
+
+def train(
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[Encoded],
+    settings: Settings,
+    run: Run,
+    held: Sequence[Encoded] = (),
+) -> Figures:
+    """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
     from trl import DPOConfig
 
+    demand_no_dropout(run.adapter)
     steps = hf.steps(len(pairs), settings.schedule)
     own = {
         "loss_type": [settings.loss],
@@ -52,13 +104,15 @@ def train(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Se
         "label_smoothing": settings.label_smoothing,
         "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
     }
+    arguments = hf.arguments(DPOConfig, settings.schedule, steps, run, **own)
+    held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
     trainer = _trainer_class()(
         model=policy,
-        args=hf.arguments(DPOConfig, settings.schedule, steps, run, **own),
+        args=arguments,
         train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed),
         processing_class=tokenizer,
     )
-    logged = hf.fit(trainer, run, "dpo", steps, FIGURES)
+    logged = hf.fit(trainer, run, "dpo", steps, FIGURES, held_out)
     return {"dpo_steps": steps} | {f"dpo_{name}": value for name, value in outcome.tails(logged).items()}
 
 
@@ -81,6 +135,52 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
             "ref_rejected_logps": reference.rejected[at],
         }
     )
+
+
+def held_out_loss(policy: PreTrainedModel, held: Sequence[Encoded], pad: int, settings: Settings) -> Callable[[], float]:
+    """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
+    micro = settings.schedule.micro_batch
+    reference = score(policy, held, pad, micro)
+    lengths = answer_lengths(held)
+    return lambda: float(losses(settings, score(policy, held, pad, micro), reference, lengths).mean())
+
+
+def answer_lengths(pairs: Sequence[Encoded]) -> Scores:
+    """Tokens of both answers of every pair."""
+    return Scores(np.array([len(row.chosen) for row in pairs]), np.array([len(row.rejected) for row in pairs]))
+
+
+def losses(settings: Settings, policy: Scores, reference: Scores, lengths: Scores) -> np.ndarray:
+    """Each pair's loss, as TRL 1.16 computes it; `lengths` are the tokens of both answers."""
+    chosen, rejected = policy.chosen - reference.chosen, policy.rejected - reference.rejected
+    reward, smooth = settings.beta * (chosen - rejected), settings.label_smoothing
+    found: np.ndarray
+    match settings.loss:
+        case "sigmoid":
+            found = softplus(-reward)
+        case "hinge":
+            found = np.maximum(0.0, 1 - reward)
+        case "ipo":  # per token, as its authors meant it
+            found = (chosen / lengths.chosen - rejected / lengths.rejected - 1 / (2 * settings.beta)) ** 2
+        case "robust":
+            found = ((1 - smooth) * softplus(-reward) - smooth * softplus(reward)) / (1 - 2 * smooth)
+        case "apo_zero":
+            found = sigmoid(-settings.beta * chosen) + sigmoid(settings.beta * rejected)
+        case other:
+            raise ValueError(f"no loss {other}")
+    return found
+
+
+def softplus(value: np.ndarray) -> np.ndarray:
+    """log(1 + exp(value)), which is -log sigmoid(-value)."""
+    found: np.ndarray = np.logaddexp(0.0, value)
+    return found
+
+
+def sigmoid(value: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-value)), without overflow."""
+    found: np.ndarray = np.exp(-np.logaddexp(0.0, -value))
+    return found
 
 
 def _trainer_class() -> type[DPOTrainer]:

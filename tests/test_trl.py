@@ -1,0 +1,276 @@
+"""What TRL 1.16 does, held against TRL itself: the numbers that ours must equal, and the traps that ours walks round."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import releases
+from trainer.core import encode, models, release, scoring
+from trainer.core.settings import Schedule
+from trainer.methods import dpo, kto
+
+SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
+SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
+ARGUMENTS = {
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "report_to": "none",
+    "disable_tqdm": True,
+    "save_strategy": "no",
+}
+
+
+@functools.cache
+def made() -> tuple[Any, Any, list[release.Pair]]:
+    """A model, its tokenizer and pairs of which one stands the wrong way round now and then."""
+    import torch
+
+    torch.manual_seed(0)
+    rows = releases.planted({"train": 24})
+    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
+    model, tokenizer = models.make(pairs, SIZE)
+    return model, tokenizer, pairs
+
+
+def moved(model: Any) -> Any:
+    """A copy of the model that has gone some way from where it stood."""
+    import copy
+
+    import torch
+
+    other = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(1)
+    for weight in other.parameters():
+        weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+    return other
+
+
+def encoded() -> list[encode.Encoded]:
+    """The pairs as tokens."""
+    _, tokenizer, pairs = made()
+    return encode.encode(pairs, tokenizer, 512).kept
+
+
+def singles() -> list[encode.Single]:
+    """Single answers, liked and disliked in turn."""
+    rows = encoded()
+    sides = [(row.chosen, True) if number % 2 else (row.rejected, False) for number, row in enumerate(rows)]
+    blank = release.Example("", [], [], True, "", "", "", "", 1.0)
+    return [
+        encode.Single(dataclasses.replace(blank, label=label), row.prompt, answer) for row, (answer, label) in zip(rows, sides, strict=True)
+    ]
+
+
+def dpo_trainer(folder: Path, rows: Sequence[encode.Encoded], **own: Any) -> Any:
+    """TRL's trainer of a moved policy, the rows scored by the model that stood before it."""
+    from datasets import Dataset
+    from trl import DPOConfig
+
+    model, tokenizer, _ = made()
+    reference = scoring.score(model, rows, tokenizer.pad_token_id, 8)
+    table = Dataset.from_dict(
+        {
+            "prompt_ids": [row.prompt for row in rows],
+            "chosen_ids": [row.chosen for row in rows],
+            "rejected_ids": [row.rejected for row in rows],
+            "ref_chosen_logps": reference.chosen,
+            "ref_rejected_logps": reference.rejected,
+        }
+    )
+    config = DPOConfig(
+        output_dir=str(folder),
+        per_device_eval_batch_size=own.pop("batch", len(rows)),
+        max_length=512,
+        precompute_ref_log_probs=True,
+        **ARGUMENTS,
+        **own,
+    )
+    kind = dpo._trainer_class()
+    return kind(model=moved(model), args=config, train_dataset=table, eval_dataset=table, processing_class=tokenizer)
+
+
+SMOOTHINGS = [(loss, smooth) for loss in dpo.LOSSES for smooth in ((0.0, 0.2) if loss in dpo.SMOOTHED else (0.0,))]
+
+
+@pytest.mark.parametrize(("loss", "smooth"), SMOOTHINGS)
+def test_the_held_out_loss_of_dpo_is_the_number_of_trl(loss: str, smooth: float, tmp_path: Path) -> None:
+    model, tokenizer, _ = made()
+    rows = encoded()
+    settings = dpo.Settings(loss, 0.1, smooth, SCHEDULE)
+    trainer = dpo_trainer(tmp_path, rows, loss_type=[loss], beta=0.1, label_smoothing=smooth)
+    theirs = trainer.evaluate()["eval_loss"]
+    reference, lengths = scoring.score(model, rows, tokenizer.pad_token_id, 8), dpo.answer_lengths(rows)
+    now = scoring.score(moved(model), rows, tokenizer.pad_token_id, 8)
+    ours = float(dpo.losses(settings, now, reference, lengths).mean())
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    assert ours != pytest.approx(float(dpo.losses(settings, reference, reference, lengths).mean()), rel=1e-3), "the policy has not moved"
+
+
+@pytest.mark.parametrize("loss", [one for one in dpo.LOSSES if one not in dpo.SMOOTHED])
+def test_trl_ignores_label_smoothing_where_we_refuse_it(loss: str, tmp_path: Path) -> None:
+    rows = encoded()[:8]
+    plain, smoothed = (
+        dpo_trainer(tmp_path, rows, loss_type=[loss], label_smoothing=smooth).evaluate()["eval_loss"] for smooth in (0.0, 0.3)
+    )
+    assert plain == smoothed
+
+
+def test_trl_counts_accuracy_as_a_mean_of_batch_means(tmp_path: Path) -> None:
+    model, tokenizer, _ = made()
+    rows = encoded()[:7]
+    reference, now = (scoring.score(one, rows, tokenizer.pad_token_id, 8) for one in (model, moved(model)))
+    right = now.margin > reference.margin
+    rows = [row for _, row in sorted(zip(right, rows, strict=True), key=lambda both: bool(both[0]))]
+    theirs = dpo_trainer(tmp_path, rows, batch=5).evaluate()["eval_rewards/accuracies"]
+    parts = np.split(np.sort(right), [5])
+    assert theirs == pytest.approx(np.mean([part.mean() for part in parts]), abs=1e-6)
+    assert theirs != pytest.approx(right.mean(), abs=1e-3)
+
+
+def test_trl_cuts_answers_at_the_window_without_a_word() -> None:
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+    row = {"prompt_ids": [1, 2, 3, 4], "chosen_ids": [5, 6, 7], "rejected_ids": [5, 6, 8]}
+    both = DataCollatorForPreference(pad_token_id=0, max_length=6)([row])["input_ids"]
+    assert both.tolist() == [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]], "identical after the cut"
+    from tests.training import pair
+    from trainer.core import tokenizer
+
+    letters = tokenizer.from_scratch([], 300, 99)
+    found = encode.encode([pair("12345", "abcdefgh", "abcdefgi")], letters, 12)
+    assert (found.kept, found.reasons) == ([], {"equal_after_truncation": 1})
+
+
+def test_trl_leaves_a_shared_message_in_both_answers_where_one_side_begins_the_other() -> None:
+    from trl.data_utils import extract_prompt
+
+    asked, said = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}
+    found = extract_prompt({"chosen": [asked, said, asked, said], "rejected": [asked, said]})
+    assert found["chosen"][0] == found["rejected"][0] == said, "learned as an answer, though both sides share it"
+    assert "prompt" in release.COLUMNS, "ours has a prompt of its own, so that TRL looks for none"
+
+
+def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: Path) -> None:
+    import torch
+    from trl import DPOConfig, KTOConfig
+
+    for kind in (DPOConfig, KTOConfig):
+        bare = kind(output_dir=str(tmp_path), use_cpu=True)
+        assert bare.bf16 is True, "TRL takes half precision unless told"
+        assert bare.gradient_checkpointing is True
+        if torch.cuda.is_available():
+            assert kind(output_dir=str(tmp_path)).device.type != "cpu"
+
+
+def test_discopop_is_known_to_trl_and_not_to_us() -> None:
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    assert '"discopop"' in inspect.getsource(DPOTrainer._compute_loss)
+    assert "discopop" not in dpo.LOSSES
+
+
+# --- KTO ---
+
+
+def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighed, **own: Any) -> Any:
+    """TRL's trainer of a moved policy, the rows and their mismatched answers scored by the model that stood before it."""
+    from datasets import Dataset
+    from trl import KTOConfig
+
+    model, tokenizer, _ = made()
+    pad = tokenizer.pad_token_id
+    others = kto.mismatched(rows, len(rows), 512)[0]
+    table = Dataset.from_dict(
+        {
+            "prompt_ids": [row.prompt for row in rows],
+            "completion_ids": [row.answer for row in rows],
+            "label": [row.example.label for row in rows],
+            "KL_completion_ids": [answer for _, answer in others],
+            "ref_logps": scoring.sums(model, [(row.prompt, row.answer) for row in rows], pad, 8),
+            "ref_KL_logps": scoring.sums(model, others, pad, 8),
+        }
+    )
+    if weighed.loss not in kto.ANCHORED:
+        table = table.remove_columns(["KL_completion_ids", "ref_KL_logps"])
+    config = KTOConfig(
+        output_dir=str(folder),
+        per_device_eval_batch_size=len(rows),
+        train_sampling_strategy="sequential",
+        max_length=512,
+        loss_type=weighed.loss,
+        beta=weighed.beta,
+        desirable_weight=weighed.liked,
+        undesirable_weight=weighed.disliked,
+        precompute_ref_log_probs=True,
+        **ARGUMENTS,
+        **own,
+    )
+    kind = kto._trainer_class()
+    return kind(model=moved(model), args=config, train_dataset=table, eval_dataset=table, processing_class=tokenizer)
+
+
+@pytest.mark.parametrize("loss", kto.LOSSES)
+def test_the_held_out_loss_of_kto_is_the_number_of_trl(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer, _ = made()
+    rows, weighed = singles(), kto.Weighed(loss, 0.1, 1.0, 1.5)
+    trainer = kto_trainer(tmp_path, rows, weighed)
+    theirs = trainer.evaluate()["eval_loss"]
+    policy = models.make(made()[2], SIZE)[0]
+    policy.load_state_dict(model.state_dict())
+    held_out = kto.held_out_loss(policy, rows, tokenizer.pad_token_id, weighed, 512, 8)
+    before = held_out()
+    policy.load_state_dict(moved(model).state_dict())
+    assert held_out() == pytest.approx(theirs, rel=1e-5)
+    assert held_out() != pytest.approx(before, rel=1e-3), "the policy has not moved"
+
+
+def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
+    from datasets import Dataset
+    from trl import KTOConfig, KTOTrainer
+
+    _, tokenizer, pairs = made()
+    asked = [{"prompt": one.prompt, "completion": one.chosen} for one in pairs[:7]]
+    table = Dataset.from_list([{**one, "label": bool(at % 2)} for at, one in enumerate(asked)])
+    stub = type("Stub", (), {"_tokenizer": tokenizer, "calculate_KL": True, "desirable_weight": 1.0, "undesirable_weight": 1.0})()
+    config = type("Config", (), {"dataset_num_proc": None, "max_length": 512, "per_device_train_batch_size": 3})()
+    assert {"dataset_num_proc", "max_length", "per_device_train_batch_size"} <= set(dir(KTOConfig)), "the settings the double stands for"
+    theirs = KTOTrainer._prepare_dataset(stub, table, tokenizer, config, "train")
+    blank = release.Example("", [], [], True, "", "", "", "", 1.0)
+    rows = [encode.Single(blank, row["prompt_ids"], row["completion_ids"]) for row in theirs]
+    ours, cut = kto.mismatched(rows, 3, 512)
+    assert [answer for _, answer in ours] == theirs["KL_completion_ids"]
+    assert cut == 0
+    same = [dataclasses.replace(blank, prompt=one["prompt"], completion=one["completion"]) for one in asked]
+    whole = encode.encode_examples(same, tokenizer, 512)
+    assert [(one.prompt, one.answer) for one in whole.kept] == [(row.prompt, row.answer) for row in rows], "the same tokens"
+
+
+def test_trl_gives_no_margin_for_a_step_of_one_label_and_ours_does(tmp_path: Path) -> None:
+    rows = [row for row in singles() if row.example.label][:4]
+    trainer = kto_trainer(tmp_path, rows, kto.Weighed("kto", 0.1, 1.0, 1.0), max_steps=1, per_device_train_batch_size=4, learning_rate=1e-3)
+    seen: list[dict[str, float]] = []
+    trainer.args.logging_steps = trainer.state.logging_steps = 1
+    trainer.add_callback(_listener(seen))
+    trainer.train()
+    step = next(one for one in seen if "loss" in one)
+    assert step["rewards/margins"] == pytest.approx(step["rewards/chosen"])
+    assert "rewards/rejected" not in step
+
+
+def _listener(seen: list[dict[str, float]]) -> Any:
+    from transformers import TrainerCallback
+
+    class Listener(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: object, state: object, control: object, logs: dict[str, float], **_: object) -> None:
+            seen.append(dict(logs))
+
+    return Listener()

@@ -1,0 +1,219 @@
+"""Kahneman-Tversky Optimisation (Ethayarajh et al. 2024) with TRL, on single answers that people liked or did not.
+
+In: a policy that stands where the reference stands, and encoded single answers. Out: the policy, trained in place; the mean
+figures of the last steps.
+
+A liked answer's reward is to lie above a point of reference, a disliked one's below it. That point is how far the policy has
+moved from the reference on answers that do not belong to their prompts: TRL takes, within every micro-batch, each prompt with the answer
+of the row before it. We lay these mismatched answers out ourselves, because TRL would cut those that do not fit unseen; they are cut
+here, too, but counted. The reference is scored once, before the first step.
+
+Both labels must be there, and must weigh about the same together: desirable : undesirable, weight x rows, from 1 : 1 to 4 : 3. `auto`
+weights count the rows that are drawn, after the filter of lengths and the rows' own weights. The row weights of a release are honoured
+by how often a row is drawn: loss and point of reference are means over rows, so a row drawn twice is a row that is there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.core.errors import UserError
+from tasks.core.shell import tell
+from tasks.releasing.methods import KTO_RANGE, weights
+from trainer.core import batches, hf, outcome
+from trainer.core.encode import Single
+from trainer.core.outcome import Figures
+from trainer.core.run import Run
+from trainer.core.scoring import Row, sums
+from trainer.core.settings import Schedule
+from trainer.methods.dpo import AUTO, demand_no_dropout, sigmoid
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import KTOTrainer
+
+LOSSES = ("kto", "apo_zero_unpaired")
+ANCHORED = ("kto",)  # those of them that need the mismatched answers
+FIGURES = {"loss": "loss", "kl": "kl", "rewards/margins": "margin"}  # TRL's name: ours
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What KTO needs to know."""
+
+    loss: str
+    beta: float
+    class_weights: list[float] | str  # of liked and of disliked answers, or `auto`
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Settings whose weights are numbers."""
+
+    loss: str
+    beta: float
+    liked: float
+    disliked: float
+
+
+def train(
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Single],
+    settings: Settings,
+    run: Run,
+    held: Sequence[Single] = (),
+) -> Figures:
+    """Train the policy to write what was liked rather than what was not; the reference is the policy as it comes in."""
+    from trl import KTOConfig
+
+    demand_no_dropout(run.adapter)
+    _demand_both("train", examples)
+    schedule, pad = settings.schedule, tokenizer.pad_token_id
+    steps = hf.steps(len(examples), schedule)
+    order = batches.plan([row.length for row in examples], [row.example.weight for row in examples], schedule.batch, steps, run.basis.seed)
+    drawn = [examples[place] for batch in order for place in batch]
+    weighed = weigh(settings, drawn, run.stage)
+    own = {
+        "loss_type": weighed.loss,
+        "beta": weighed.beta,
+        "desirable_weight": weighed.liked,
+        "undesirable_weight": weighed.disliked,
+        "precompute_ref_log_probs": True,
+    }
+    arguments = hf.arguments(KTOConfig, schedule, steps, run, **own)
+    _demand_neighbours(settings, arguments.per_device_train_batch_size)
+    held_out = held_out_loss(policy, held, pad, weighed, run.basis.window, schedule.micro_batch) if held else None
+    rows = _rows(drawn, policy, pad, settings, run)
+    trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
+    logged = hf.fit(trainer, run, "kto", steps, FIGURES, held_out)
+    found: Figures = {"kto_steps": steps, "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
+    return found | {f"kto_{name}": value for name, value in outcome.tails(logged).items()}
+
+
+def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
+    """The weights of both labels; says how they stand to the rows that are drawn."""
+    liked = sum(row.example.label for row in drawn)
+    disliked = len(drawn) - liked
+    if settings.class_weights == AUTO:
+        found = weights(liked, disliked)
+        both = (found.desirable_weight or 1.0, found.undesirable_weight or 1.0)
+    else:
+        both = (float(settings.class_weights[0]), float(settings.class_weights[1]))
+    ratio = both[0] * liked / (both[1] * disliked) if disliked else float("inf")
+    low, high = KTO_RANGE
+    outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
+    tell(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
+    return Weighed(settings.loss, settings.beta, *both)
+
+
+def _demand_both(split: str, examples: Sequence[Single]) -> None:
+    """A UserError where one label is missing."""
+    liked = sum(row.example.label for row in examples)
+    if liked in (0, len(examples)):
+        raise UserError(
+            f"unpaired, split {split}",
+            f"{liked} liked and {len(examples) - liked} disliked answers that fit the window",
+            "both, since KTO learns from their difference",
+            "bring feedback of both kinds, or set train.method to dpo",
+        )
+
+
+def _demand_neighbours(settings: Settings, micro: int) -> None:
+    """A UserError where a row has no other in its micro-batch whose answer could be the mismatched one."""
+    if settings.loss in ANCHORED and micro < 2:
+        raise UserError(
+            f"train.kto.schedule.micro_batch: {micro}",
+            "rows alone",
+            "at least 2, since each row's answer is held against its neighbour's prompt",
+            "raise train.kto.schedule.micro_batch, or set train.kto.loss to apo_zero_unpaired",
+        )
+
+
+def mismatched(rows: Sequence[Single], block: int, window: int) -> tuple[list[Row], int]:
+    """Each row's prompt with the answer of the row before it in its block (the first with the last's), and how many had to be cut."""
+    found: list[Row] = []
+    cut = 0
+    for start in range(0, len(rows), block):
+        part = rows[start : start + block]
+        for before, row in zip([part[-1], *part[:-1]], part, strict=True):
+            room = window - len(row.prompt)
+            cut += len(before.answer) > room
+            found.append((row.prompt, before.answer[:room]))
+    return found, cut
+
+
+def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: Settings, run: Run) -> Dataset:
+    """The rows of all steps, in order, in TRL's own columns for answers that are tokenised and scored."""
+    from datasets import Dataset
+
+    micro = settings.schedule.micro_batch
+    distinct = {id(row): row for row in drawn}
+    scores = dict(zip(distinct, sums(policy, [(row.prompt, row.answer) for row in distinct.values()], pad, micro), strict=True))
+    columns = {
+        "prompt_ids": [row.prompt for row in drawn],
+        "completion_ids": [row.answer for row in drawn],
+        "label": [row.example.label for row in drawn],
+        "ref_logps": [scores[id(row)] for row in drawn],
+    }
+    if settings.loss in ANCHORED:
+        others, cut = mismatched(drawn, min(micro, settings.schedule.batch), run.basis.window)
+        if cut:
+            tell(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
+        columns |= {"KL_completion_ids": [answer for _, answer in others], "ref_KL_logps": sums(policy, others, pad, micro)}
+    return Dataset.from_dict(columns)
+
+
+def held_out_loss(
+    policy: PreTrainedModel, held: Sequence[Single], pad: int, weighed: Weighed, window: int, micro: int
+) -> Callable[[], float]:
+    """How to get the mean loss over answers that are not learned from, with one point of reference from all of them."""
+    own = [(row.prompt, row.answer) for row in held]
+    others = mismatched(held, len(held), window)[0] if weighed.loss in ANCHORED else []
+    before, before_others = sums(policy, own, pad, micro), sums(policy, others, pad, micro)
+    label = np.array([row.example.label for row in held])
+
+    def loss() -> float:
+        moved = sums(policy, own, pad, micro) - before
+        moved_others = sums(policy, others, pad, micro) - before_others
+        return float(losses(weighed, moved, moved_others, label).mean())
+
+    return loss
+
+
+def losses(weighed: Weighed, moved: np.ndarray, moved_others: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Each answer's loss, as TRL 1.16 computes it; `moved` are log-ratios of policy to reference, `moved_others` those of mismatched."""
+    anchor = max(0.0, float(moved_others.mean())) if weighed.loss in ANCHORED else 0.0
+    away = weighed.beta * (moved - anchor)
+    found: np.ndarray = np.where(label, weighed.liked * sigmoid(-away), weighed.disliked * sigmoid(away))
+    return found
+
+
+def _trainer_class() -> type[KTOTrainer]:
+    """TRL's trainer, taking rows as they are."""
+    from trl import KTOTrainer
+
+    class CountedRows(KTOTrainer):  # type: ignore[misc]
+        """Neither tokenises nor scores: both is done."""
+
+        def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
+            return dataset
+
+        def _precompute_ref_logps(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
+            return dataset
+
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            """TRL knows no margin in a step whose rows are all of one label: there the other's reward is the reference's, 0."""
+            figures = self._metrics["train"]
+            if "loss" in logs and not figures.get("rewards/margins"):
+                sides = [(sign, figures.get(f"rewards/{side}")) for sign, side in ((1, "chosen"), (-1, "rejected"))]
+                figures["rewards/margins"] = [sum(sign * sum(seen) / len(seen) for sign, seen in sides if seen)]
+            super().log(logs, start_time)
+
+    return CountedRows
