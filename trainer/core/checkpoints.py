@@ -70,12 +70,15 @@ def save(run: Run, step: int, parts: Mapping[str, Part], extra: dict[str, Any]) 
     parallel.wait()
 
 
-def restore(run: Run, parts: Mapping[str, Part]) -> tuple[int, dict[str, Any]]:
-    """Put the parts back to where the last whole checkpoint has them: its step and `extra`; (0, {}) where there is none to go on from."""
+def restore(run: Run, parts: Mapping[str, Part], count: int | None = None) -> tuple[int, dict[str, Any]]:
+    """Put the parts back to where the last whole checkpoint has them: its step and `extra`; (0, {}) where there is none to go on from.
+
+    `count` is the number of steps of this run, where it is known.
+    """
     import torch
 
     demand_room(run, sum(size(part) for part in parts.values()))
-    found = latest(run, [*(f"{name}.pt" for name in parts), RANDOM, EXTRA])
+    found = latest(run, [*(f"{name}.pt" for name in parts), RANDOM, EXTRA], count=count)
     if found is None:
         return 0, {}
     try:
@@ -96,23 +99,28 @@ def unfit(found: Path, reason: str) -> UserError:
 # --- which one ---
 
 
-def latest(run: Run, needed: list[str], one_of: Sequence[str] = ()) -> Path | None:
+def latest(run: Run, needed: list[str], one_of: Sequence[str] = (), count: int | None = None) -> Path | None:
     """The newest whole checkpoint that this run may go on from; a warning for each that is not whole, an error where one was demanded."""
     if run.checkpoints is None or run.watching.resume == "none":
         return None
     found = _newest(run.checkpoints, needed, one_of, run.stage)
     if found is None and run.watching.resume == "other":
-        found = next((one for folder in others(run.checkpoints) if (one := _newest(folder, needed, one_of, run.stage))), None)
-        if found is None:
-            raise UserError(
-                str(run.checkpoints.parent),
-                "no whole checkpoint",
-                "one to go on from (watching.resume: other)",
-                "set watching.resume to own",
-            )
-        _warn(run.stage, f"{found} is of another run ({_difference(found.parent, run.identity)})")
+        found = _of_another(run, run.checkpoints, needed, one_of, count)
     if found:
         _tell(run.stage, f"goes on after step {step_of(found)}, from {found}")
+    return found
+
+
+def _of_another(run: Run, own: Path, needed: list[str], one_of: Sequence[str], count: int | None) -> Path:
+    """The newest whole checkpoint of another run, which was demanded."""
+    found = next((one for folder in others(own) if (one := _newest(folder, needed, one_of, run.stage))), None)
+    remedy = "set watching.resume to own"
+    if found is None:
+        raise UserError(str(own.parent), "no whole checkpoint", "one to go on from (watching.resume: other)", remedy)
+    step = step_of(found)
+    if count is not None and step >= count:
+        raise UserError(str(found), f"a checkpoint of step {step}", f"one before step {count}", f"{remedy}, or raise max_steps")
+    _warn(run.stage, f"{found} is of another run ({_difference(found.parent, run.identity)})")
     return found
 
 

@@ -72,7 +72,7 @@ def fit(
     trainer.add_callback(_watcher(trainer, run, part, count, names, stopping))
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    found = _resumed(trainer, run, stopping)
+    found = _resumed(trainer, run, stopping, count)
     _hush(trainer)
     try:
         trainer.train(resume_from_checkpoint=str(found) if found else None)
@@ -86,12 +86,12 @@ def fit(
     return run.watch.of(part)
 
 
-def _resumed(trainer: Trainer, run: Run, stopping: Stopping) -> Path | None:
+def _resumed(trainer: Trainer, run: Run, stopping: Stopping, count: int) -> Path | None:
     """The checkpoint to go on from, with what is ours in it put back; the trainer puts back the rest."""
     import torch
 
     checkpoints.demand_room(run, checkpoints.size(trainer.model))
-    found = checkpoints.latest(run, [*NEEDED, *_random_files()], WEIGHTS)
+    found = checkpoints.latest(run, [*NEEDED, *_random_files()], WEIGHTS, count)
     if found:
         checkpoints.read_extra(found, run)
         stopping.load_state_dict(torch.load(found / "stopping.pt", weights_only=True))

@@ -50,7 +50,7 @@ def train(
     pad, micro = tokenizer.pad_token_id, schedule.micro_batch
     stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
     parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": stopping}
-    step, _ = checkpoints.restore(run, parts)
+    step, _ = checkpoints.restore(run, parts, steps)
     stop = False
     model.train()
     while step < steps and not stop:
