@@ -1,55 +1,88 @@
-"""evaluate: every held-out pair is counted, by definitions under which policy and reference are compared like with like."""
+"""evaluate: every held-out pair is counted, by definitions under which policy, reference and baselines are compared like with like."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
 from tests import releases
-from tests.test_train import trained
-from tests.training import COUNTS, pair, stage
+from tests.training import COUNTS, digests, pair, released, run, stage, tiny
 from trainer import evaluate
-from trainer.core import encode, models, scoring, statistics
+from trainer.core import basis, encode, models, scoring, statistics
+from trainer.judging import accuracy, baselines, control
+from trainer.judging.bootstrap import Bootstrap
+from trainer.judging.held import Held, Reader
 
-__all__ = ["trained"]
-PARAMS = evaluate.Params(threads=2, batch=5, significance=0.01)
+SMALL = {"resamples": 50, "generations__prompts": 5, "generations__most_tokens": 8, "generations__examples": 2, "control__seeds": 2}
 
 
-def judge(root: Path) -> Path:
-    made = stage("evaluate", root)
-    made.output.mkdir(parents=True, exist_ok=True)
-    evaluate.work(made, PARAMS, made.output)
-    return made.output
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a tiny finished run, evaluation included."""
+    root = tmp_path_factory.mktemp("judged")
+    released(root)
+    for name in ("start", "reward", "train"):
+        run(root, name)
+    run(root, "evaluate", tiny("evaluate", **SMALL))
+    return root
+
+
+def linked(judged: Path, root: Path) -> Path:
+    """Another root with the same release and models."""
+    (root / "data").mkdir()
+    for name in ("release", "models"):
+        (root / "data" / name).symlink_to(judged / "data" / name)
+    return root
 
 
 def encoded(count: int) -> list[encode.Encoded]:
     return [encode.Encoded(pair(f"p{number}", "a", "b"), [1], [2, 3], [4]) for number in range(count)]
 
 
-def test_counts_every_held_out_pair_and_writes_flat_metrics(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = judge(trained)
+def held(policy: np.ndarray, reference: np.ndarray) -> Held:
+    """A split whose reward model and TF-IDF judge tell nothing apart."""
+    count = policy.shape[1]
+    bootstrap = Bootstrap(np.arange(count), 20, 0)
+    return Held(encode.Encoding(encoded(count), {}), policy, reference, np.zeros((2, count)), np.zeros(count), bootstrap)
+
+
+def test_counts_every_held_out_pair_and_writes_flat_metrics(judged: Path) -> None:
+    out = judged / "data/evaluation"
     metrics = json.loads((out / "metrics.json").read_text())
     assert (metrics["validation_pairs"], metrics["test_pairs"]) == (COUNTS["validation"], COUNTS["test"])
     assert all(isinstance(value, (int, float)) for value in metrics.values())
     report = json.loads((out / "report.json").read_text())["test"]
-    for stratum in evaluate.STRATA:
-        assert sum(group["implicit"]["n"] for group in report[stratum].values()) == COUNTS["test"]
-    assert "the reference (p " in capsys.readouterr().out.splitlines()[-1]
+    for stratum in accuracy.STRATA:
+        for judge in ("implicit", "reward", *baselines.NAMES):
+            assert sum(group[judge]["n"] for group in report[stratum].values()) == COUNTS["test"]
+    assert {"control_mean", "baseline_tfidf_accuracy", "controlled_policy_balanced", "reward_ece", "generated_win_rate"} <= set(metrics)
 
 
-def test_log_probabilities_equal_the_sum_taken_token_by_token(trained: Path) -> None:
+def test_the_same_evaluation_gives_the_same_bytes_and_says_what_the_judge_is_worth(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = run(linked(judged, tmp_path), "evaluate", tiny("evaluate", **SMALL))
+    assert digests(again) == digests(judged / "data/evaluation")
+    said = capsys.readouterr().out.splitlines()
+    assert "the reference (p " in said[-1]
+    assert any("the judge of generations is the reward model, trained on votes of the same people" in line for line in said)
+
+
+def test_log_probabilities_equal_the_sum_taken_token_by_token(judged: Path) -> None:
     import torch
 
     from trainer.core import release
 
-    model, tokenizer = models.load(str(trained / "data/models/policy"))
-    pairs = encode.encode(release.pairs(trained / "data/release", "test"), tokenizer, 256).kept
+    model, tokenizer = models.load(str(judged / "data/models/policy"))
+    pairs = encode.encode(release.pairs(judged / "data/release", "test"), tokenizer, 256).kept
     scores = scoring.score(model, pairs, tokenizer.pad_token_id, 5)
     for at, one in enumerate(pairs[:4]):
         ids = torch.tensor([one.prompt + one.chosen])
@@ -58,14 +91,11 @@ def test_log_probabilities_equal_the_sum_taken_token_by_token(trained: Path) -> 
         assert scores.chosen[at] == pytest.approx(slow, rel=1e-5)
 
 
-def test_a_policy_equal_to_its_reference_ties_on_every_pair(trained: Path, tmp_path: Path) -> None:
-    from trainer.core import release
-
-    model, tokenizer = models.load(str(trained / "data/models/start"))
-    pairs = encode.encode(release.pairs(trained / "data/release", "test"), tokenizer, 256)
-    scores = scoring.score(model, pairs.kept, tokenizer.pad_token_id, 5)
-    both = np.stack([scores.chosen, scores.rejected])
-    figures = evaluate._split(pairs, both, both, 0.01)
+def test_a_policy_equal_to_its_reference_ties_on_every_pair(judged: Path) -> None:
+    model, tokenizer = models.load(str(judged / "data/models/start"))
+    reader = Reader.of(judged / "data/release", tokenizer, 256, 5)
+    first, second = reader.likelihoods(model)["test"], reader.likelihoods(model)["test"]
+    figures = evaluate._split(held(first, second), 0.01)
     assert figures["ties"] == COUNTS["test"]
     assert figures["implicit"]["accuracy"] == 0.5
     assert figures["p_implicit"] == figures["p_likelihood"] == 1.0
@@ -73,60 +103,95 @@ def test_a_policy_equal_to_its_reference_ties_on_every_pair(trained: Path, tmp_p
 
 
 def test_each_definition_reads_its_own_scores() -> None:
-    pairs = encoded(1)  # two tokens against one
-    policy, reference = np.array([[-4.0], [-3.0]]), np.array([[-6.0], [-2.0]])
-    marks = {name: mark.item() for name, mark in evaluate.judgements(pairs, policy, reference).items()}
-    assert marks == {
+    one = held(np.array([[-4.0], [-3.0]]), np.array([[-6.0], [-2.0]]))  # two tokens against one
+    assert {name: mark.item() for name, mark in one.judged.items()} == {
         "implicit": 1.0,  # +2 against -1
         "likelihood": 0.0,  # -4 against -3
         "per_token": 1.0,  # -2 against -3
         "reference_implicit": 0.5,
         "reference_likelihood": 0.0,
         "reference_per_token": 0.0,  # -3 against -2
+        "reward": 0.5,
+        "longer": 0.5,  # one character each
+        "tfidf": 0.5,
     }
 
 
 def test_better_needs_both_definitions() -> None:
-    pairs = encode.Encoding(encoded(100), {})
     reference = np.stack([np.zeros(100), np.tile([1.0, -1.0], 50)])  # right in half of the pairs
     clear = np.stack([np.full(100, 5.0), np.zeros(100)])
-    assert evaluate._split(pairs, clear, reference, 0.01)["better"] is True
+    assert evaluate._split(held(clear, reference), 0.01)["better"] is True
     little = reference + np.array([[0.1], [0.0]])  # implicit always right, but the model still writes the same answers
-    figures = evaluate._split(pairs, little, reference, 0.01)
+    figures = evaluate._split(held(little, reference), 0.01)
     assert figures["implicit"]["accuracy"] == 1.0
     assert figures["better"] is False
 
 
-def test_a_model_of_another_release_is_refused(trained: Path, tmp_path: Path) -> None:
+def test_the_reward_models_rewards_of_both_sides_are_those_of_the_single_answers(judged: Path) -> None:
+    from trainer.core import rewards
+
+    model, tokenizer = rewards.load(judged / "data/models/reward")
+    reader = Reader.of(judged / "data/release", tokenizer, 256, 5)
+    both = reader.rewards(model)["test"]
+    for at, row in enumerate(reader.encodings["test"].kept[:3]):
+        alone = [rewards.score(model, [(row.prompt, side)], reader.pad, 1)[0] for side in (row.chosen, row.rejected)]
+        assert both[:, at] == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_control_is_the_training_of_the_policy_but_for_its_labels(judged: Path) -> None:
+    made = stage("evaluate", judged)
+    base = basis.read(made.input("policy"), made.input("release"))
+    model, tokenizer = models.load(str(made.input("start")))
+    reader = Reader.of(made.input("release"), tokenizer, base.window, 5)
+    reference = reader.likelihoods(model)["test"]
+    params = control._trained(made.input("policy") / basis.NAME)
+    report = json.loads((judged / "data/evaluation/report.json").read_text())
+    assert control._one(made, base, params, reader, reference) == pytest.approx(report["test"]["implicit"]["accuracy"])
+    shuffled = control._one(made, replace(base, seed=base.seed + 1, shuffle_labels=True), params, reader, reference)
+    assert report["control"]["accuracies"][0] == pytest.approx(shuffled)
+
+
+def test_a_control_that_was_not_run_says_so_and_why(judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(linked(judged, tmp_path), "evaluate", tiny("evaluate", **{**SMALL, "control__seeds": 0, "generations__prompts": 0}))
+    assert json.loads((out / "report.json").read_text())["control"] == {"seeds": 0, "why_not": "evaluate.control.seeds is 0"}
+    said = capsys.readouterr().out
+    assert "control on shuffled labels: not run (evaluate.control.seeds is 0)" in said
+    assert "generations: none (evaluate.generations.prompts is 0)" in said
+    page = (out / "report.html").read_text()
+    assert "not run" in page
+    assert json.loads((out / "metrics.json").read_text())["control_seeds"] == 0
+
+
+def test_ppo_has_no_control_because_it_reads_no_labels(judged: Path, tmp_path: Path) -> None:
+    policy = copied(judged, tmp_path, lambda told: told["params"].update(method="ppo"))
+    made = stage("evaluate", policy)
+    base = basis.read(made.input("policy"), made.input("release"))
+    reader = Reader({}, 0, 1)
+    assert "ppo reads no labels itself" in control.run(made, base, reader, np.zeros((2, 0)), 5)["why_not"]
+
+
+def test_a_policy_trained_by_another_version_is_refused(judged: Path, tmp_path: Path) -> None:
+    root = copied(judged, tmp_path, lambda told: told["params"].pop("method"))
+    with pytest.raises(UserError, match=r"parameters of another version of the stage train \(method\)"):
+        control._trained(root / "data/models/policy" / basis.NAME)
+
+
+def copied(judged: Path, root: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Another root whose policy says something else of its training."""
+    shutil.copytree(judged / "data/models", root / "data/models")
+    (root / "data/release").symlink_to(judged / "data/release")
+    path = root / "data/models/policy" / basis.NAME
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+    return root
+
+
+def test_a_model_of_another_release_is_refused(judged: Path, tmp_path: Path) -> None:
     releases.write(tmp_path / "data/release", releases.planted(COUNTS, seed=1))
-    (tmp_path / "data/models").symlink_to(trained / "data/models")
+    (tmp_path / "data/models").symlink_to(judged / "data/models")
     with pytest.raises(UserError, match="found a model trained on release"):
-        judge(tmp_path)
-
-
-def test_wilson_gives_the_published_values() -> None:
-    assert statistics.wilson(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    assert statistics.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert statistics.wilson(0, 0) == (0.0, 1.0)
-
-
-@given(st.integers(1, 500), st.data())
-def test_wilson_holds_the_share_and_narrows_with_more_pairs(total: int, data: st.DataObject) -> None:
-    right = data.draw(st.integers(0, 2 * total)) / 2
-    low, high = statistics.wilson(right, total)
-    assert -1e-12 <= low <= right / total + 1e-12
-    assert right / total - 1e-12 <= high <= 1 + 1e-12
-    wide, narrow = high - low, np.subtract(*statistics.wilson(4 * right, 4 * total)[::-1])
-    assert narrow < wide
-
-
-def test_mcnemar_is_exact_and_blind_to_agreement() -> None:
-    first = np.array([1.0] * 10 + [0.0] * 2)
-    agreed = np.ones(1000)
-    expected = 2 * sum([1, 12, 66]) / 2**12
-    assert statistics.mcnemar(first, 1 - first) == pytest.approx(expected)
-    assert statistics.mcnemar(np.append(first, agreed), np.append(1 - first, agreed)) == pytest.approx(expected)
-    assert statistics.mcnemar(agreed, agreed) == 1.0
+        run(tmp_path, "evaluate", tiny("evaluate", **SMALL))
 
 
 def test_ties_count_one_half() -> None:

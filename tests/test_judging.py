@@ -1,0 +1,301 @@
+"""What an evaluation counts is what a slow count, or a known library, says it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_1samp
+
+from tests import releases
+from tests.training import pair
+from trainer.core import statistics
+from trainer.core.encode import Encoded
+from trainer.core.release import COLUMNS, Pair
+from trainer.judging import accuracy, baselines, bootstrap, calibration, control, generations, groups, lengths
+from trainer.judging.bootstrap import Bootstrap
+from trainer.judging.generations import Answer
+
+MARKS = st.sampled_from([0.0, 0.5, 1.0])
+ROWS = st.lists(st.tuples(st.integers(0, 5), MARKS, st.integers(-3, 3)), min_size=1, max_size=40)
+
+
+def chance(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+# Intervals
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilsons_interval_is_that_of_scipy(total: int, data: st.DataObject) -> None:
+    right = data.draw(st.integers(0, total))
+    known = binomtest(right, total).proportion_ci(0.95, "wilson")
+    assert statistics.wilson(right, total) == pytest.approx((known.low, known.high), abs=1e-9)
+
+
+def test_wilson_says_nothing_of_no_pairs() -> None:
+    assert statistics.wilson(0, 0) == (0.0, 1.0)
+
+
+def test_mcnemar_is_exact_and_blind_to_agreement() -> None:
+    first = np.array([1.0] * 10 + [0.0] * 2)
+    agreed = np.ones(1000)
+    expected = 2 * sum([1, 12, 66]) / 2**12
+    assert statistics.mcnemar(first, 1 - first) == pytest.approx(expected)
+    assert statistics.mcnemar(np.append(first, agreed), np.append(1 - first, agreed)) == pytest.approx(expected)
+    assert statistics.mcnemar(agreed, agreed) == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.lists(st.integers(0, 4), max_size=2)), max_size=12))
+def test_groups_are_those_that_a_search_from_pair_to_pair_finds(keys: list[tuple[int, list[int]]]) -> None:
+    one = pair("p", "a", "b")
+    pairs = [replace(one, cluster_id=str(cluster), conversations=[str(name) for name in names]) for cluster, names in keys]
+    found = groups.connected(pairs)
+    for first in range(len(pairs)):
+        assert {at for at in range(len(pairs)) if found[at] == found[first]} == reached(pairs, first)
+    assert sorted(set(found.tolist())) == list(range(len(set(found.tolist()))))
+
+
+def reached(pairs: list[Pair], first: int) -> set[int]:
+    """Pairs to be reached over shared clusters and conversations; a conversation's name is no cluster's."""
+    seen, waiting = {first}, [first]
+    while waiting:
+        here = pairs[waiting.pop()]
+        for at, other in enumerate(pairs):
+            near = other.cluster_id == here.cluster_id or set(other.conversations) & set(here.conversations)
+            if near and at not in seen:
+                seen.add(at)
+                waiting.append(at)
+    return seen
+
+
+@given(ROWS)
+@settings(max_examples=30)
+def test_resampled_sums_are_those_of_groups_drawn_one_by_one(rows: list[tuple[int, float, int]]) -> None:
+    numbers = np.unique([row[0] for row in rows], return_inverse=True)[1]
+    values = np.array([row[1] for row in rows])
+    resamples = Bootstrap(numbers, 7, 3)
+    drawn = chance(3).integers(0, resamples.count, (7, resamples.count))
+    slow = [sum(values[numbers == group].sum() for group in line) for line in drawn]
+    assert resamples.sums(values[:, None])[:, 0] == pytest.approx(slow)
+
+
+def test_the_bootstraps_interval_is_the_binomial_one_where_pairs_are_alone_and_wider_where_they_hang_together() -> None:
+    marks = (chance().random(400) < 0.7).astype(float)
+    at = np.arange(400)
+    alone = accuracy.shares({"judge": marks}, Bootstrap(at, 4000, 1), at)["judge"]
+    error = math.sqrt(marks.mean() * (1 - marks.mean()) / 400)
+    assert (alone["group_high"] - alone["group_low"]) / (2 * 1.96 * error) == pytest.approx(1, abs=0.05)
+    repeated = np.repeat(marks[:100], 4)
+    together = accuracy.shares({"judge": repeated}, Bootstrap(np.repeat(np.arange(100), 4), 4000, 1), at)["judge"]
+    apart = accuracy.shares({"judge": repeated}, Bootstrap(at, 4000, 1), at)["judge"]
+    widths = [one["group_high"] - one["group_low"] for one in (together, apart)]
+    assert widths[0] / widths[1] == pytest.approx(2, abs=0.15)
+
+
+def test_resamples_depend_on_the_seed_and_not_on_how_many_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = chance().random((50, 2))
+    whole = Bootstrap(np.arange(50), 30, 5).sums(marks)
+    monkeypatch.setattr(bootstrap, "BLOCK", 100)
+    assert np.array_equal(Bootstrap(np.arange(50), 30, 5).sums(marks), whole)
+    assert not np.array_equal(Bootstrap(np.arange(50), 30, 6).sums(marks), whole)
+
+
+def test_a_stratum_counts_its_own_pairs_only() -> None:
+    pairs = [replace(pair(f"p{at}", "a", "b"), topic="x" if at % 3 else "y") for at in range(30)]
+    marks = np.array([float(at % 2) for at in range(30)])
+    figures = accuracy.figures({"judge": marks}, pairs, Bootstrap(np.arange(30), 50, 0))
+    assert figures["topic"]["y"]["judge"]["n"] == 10
+    assert figures["topic"]["x"]["judge"]["accuracy"] == pytest.approx(np.mean([at % 2 for at in range(30) if at % 3]))
+
+
+def test_intervals_of_no_pairs_say_nothing() -> None:
+    none = np.zeros(0)
+    told = accuracy.shares({"judge": none}, Bootstrap(np.zeros(0, dtype=np.int64), 10, 0), np.zeros(0, dtype=np.int64))["judge"]
+    assert (told["n"], told["group_low"], told["group_high"]) == (0, 0.0, 1.0)
+
+
+# Length
+
+
+@given(ROWS)
+@settings(max_examples=50)
+def test_balanced_accuracy_is_the_mean_of_both_sides(rows: list[tuple[int, float, int]]) -> None:
+    numbers = np.unique([row[0] for row in rows], return_inverse=True)[1]
+    marks, difference = np.array([row[1] for row in rows]), np.array([float(row[2]) for row in rows])
+    told = lengths.balanced(marks, difference, Bootstrap(numbers, 20, 0))
+    sides = [[row[1] for row in rows if row[2] * sign > 0] for sign in (1, -1)]
+    if all(sides):
+        assert told["accuracy"] == pytest.approx(sum(sum(side) / len(side) for side in sides) / 2, abs=1e-6)
+        assert 0 <= told["low"] <= told["high"] <= 1
+    else:
+        assert told["accuracy"] is None
+    assert told["longer"] + told["shorter"] + told["equal"] == len(rows)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=2, max_size=30).filter(lambda found: min(found) < 0 < max(found)))
+def test_taking_the_longer_answer_is_worth_one_half_without_the_hint_of_length(found: list[int]) -> None:
+    difference = np.array(found, dtype=np.float64)
+    told = lengths.balanced(statistics.marks(difference), difference, Bootstrap(np.arange(len(found)), 20, 0))
+    assert told["accuracy"] == 0.5
+
+
+def test_the_regression_is_scikit_learns() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    features = chance().normal(size=(200, 2))
+    outcomes = (chance(1).random(200) < 1 / (1 + np.exp(-features @ [1.0, -2.0]))).astype(float)
+    known = LogisticRegression(C=1 / lengths.PRIOR, fit_intercept=False, tol=1e-10).fit(features, outcomes)
+    fit = lengths.logistic(features, outcomes, np.arange(200))
+    assert fit.weights == pytest.approx(known.coef_[0], abs=1e-4)
+
+
+def test_robust_errors_are_those_of_a_plain_sum_over_groups() -> None:
+    features, numbers = chance().normal(size=(60, 2)), chance(2).integers(0, 12, 60)
+    outcomes = chance(1).integers(0, 3, 60) / 2
+    fit = lengths.logistic(features, outcomes, numbers)
+    bread, meat = lengths.PRIOR * np.eye(2), np.zeros((2, 2))
+    shares = [1 / (1 + math.exp(-row @ fit.weights)) for row in features]
+    for row, share in zip(features, shares, strict=True):
+        bread += share * (1 - share) * np.outer(row, row)
+    for group in range(12):
+        score = sum((outcomes[at] - shares[at]) * features[at] for at in range(60) if numbers[at] == group)
+        meat += np.outer(score, score) * 12 / 11
+    slow = np.linalg.inv(bread) @ meat @ np.linalg.inv(bread)
+    assert fit.errors == pytest.approx(np.sqrt(np.diag(slow)), rel=1e-6)
+
+
+def test_accuracy_at_equal_length_finds_what_was_planted_and_the_pull_beside_it() -> None:
+    difference = chance().normal(60, 100, 4000)  # chosen answers are longer
+    odds = 0.4 + 1.5 * np.tanh(difference / math.sqrt(np.mean(difference**2)))
+    marks = (chance(1).random(4000) < 1 / (1 + np.exp(-odds))).astype(float)
+    told = lengths.equal_length(marks, difference, np.arange(4000))
+    planted = 1 / (1 + math.exp(-0.4))
+    assert told["low"] < planted < told["high"]
+    assert told["accuracy"] < marks.mean() - 0.05, "length helped"
+    assert told["pull"]["low"] < 1.5 < told["pull"]["high"]
+    assert told["pull"]["p"] < 1e-6
+
+
+def test_a_margin_that_is_only_length_tells_nothing_beside_length() -> None:
+    difference = chance().normal(0, 100, 2000)
+    chosen_longer = chance(1).random(2000) < 0.7
+    difference = np.where(chosen_longer, np.abs(difference), -np.abs(difference))
+    quality = chance(2).normal(0.8, 1, 2000)
+    useless = lengths.preference(np.tanh(difference / 100) + chance(3).normal(0, 0.3, 2000), difference, np.arange(2000))
+    useful = lengths.preference(quality, difference, np.arange(2000))
+    assert useless["margin"]["low"] < 0 < useless["margin"]["high"]
+    assert useful["margin"]["low"] > 0.5
+    assert useful["length"]["p"] < 1e-6
+
+
+def test_a_faultless_judge_has_finite_figures() -> None:
+    told = lengths.controlled(np.ones(16), np.array([1.0, -2.0] * 8), Bootstrap(np.arange(16), 20, 0))
+    assert 0.9 < told["equal_length"]["accuracy"] <= 1
+    assert math.isfinite(told["equal_length"]["pull"]["weight"])
+
+
+# Calibration
+
+
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=50), st.integers(0, 9))
+@settings(max_examples=50)
+def test_brier_and_log_loss_are_scikit_learns_whichever_answer_stands_first(margins: list[float], seed: int) -> None:
+    from sklearn.metrics import brier_score_loss, log_loss
+
+    given_, first = np.array(margins), chance(seed).integers(0, 2, len(margins))
+    likely = 1 / (1 + np.exp(-np.where(first, given_, -given_)))
+    told = calibration.told(given_, 10)
+    assert told["brier"] == pytest.approx(brier_score_loss(first, likely, labels=[0, 1]), abs=2e-6)
+    assert told["log_loss"] == pytest.approx(log_loss(first, likely, labels=[0, 1]), abs=1e-4)
+
+
+@given(st.lists(st.floats(-8, 8), min_size=1, max_size=60), st.integers(2, 12))
+@settings(max_examples=50)
+def test_calibration_error_is_that_of_a_plain_count(margins: list[float], bins: int) -> None:
+    told = calibration.told(np.array(margins), bins)
+    held: dict[int, list[tuple[float, float]]] = {}
+    for margin in margins:
+        sure = float(calibration.confidence(np.array([margin]))[0])
+        held.setdefault(min(bins - 1, int((sure - 0.5) * 2 * bins)), []).append((sure, 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0))
+    slow = sum(abs(sum(sure - right for sure, right in rows)) for rows in held.values()) / len(margins)
+    assert told["ece"] == pytest.approx(slow, abs=1e-5)
+    assert sum(row["n"] for row in told["table"]) == len(margins)
+
+
+def test_a_model_that_is_thrice_too_sure_gets_a_temperature_of_three() -> None:
+    truth = chance().normal(0, 2, 4000)
+    right = chance(1).random(4000) < 1 / (1 + np.exp(-np.abs(truth)))
+    margins = np.where(right, np.abs(truth), -np.abs(truth))  # calibrated
+    assert calibration.temperature(margins) == pytest.approx(1, abs=0.08)
+    assert calibration.temperature(3 * margins) == pytest.approx(3 * calibration.temperature(margins), rel=1e-3)
+    figures = calibration.figures(3 * margins[:2000], 3 * margins[2000:], 10)
+    assert figures["test_tempered"]["ece"] < 0.03 < figures["test"]["ece"]
+
+
+def test_a_temperature_without_anything_to_fit_it_on_is_one() -> None:
+    assert calibration.temperature(np.zeros(0)) == calibration.temperature(np.zeros(5)) == 1.0
+
+
+# Baselines and control
+
+
+def test_the_judge_of_words_learns_from_train_alone_what_length_does_not_tell() -> None:
+    rows = releases.planted({"train": 300, "test": 200}, noise=0.0)
+    pairs = {split: [Pair(**{name: row[name] for name in COLUMNS}) for row in rows if row["split"] == split] for split in ("train", "test")}
+    (margins,) = baselines.words(pairs["train"], [pairs["test"]])
+    longer = statistics.marks(lengths.differences(pairs["test"])).mean()
+    assert statistics.marks(margins).mean() > max(0.8, longer + 0.1)
+    (alone,) = baselines.words(pairs["train"], [pairs["test"][:7]])
+    assert alone == pytest.approx(margins[:7]), "what else is held out has no say"
+    assert baselines.words([], [pairs["test"]])[0].tolist() == [0.0] * 200
+
+
+def test_the_controls_interval_is_students() -> None:
+    found = [0.41, 0.56, 0.48, 0.61, 0.5]
+    told = control.summary(found)
+    known = ttest_1samp(found, 0.5).confidence_interval(0.95)
+    assert (told["low"], told["high"]) == pytest.approx((known.low, known.high), abs=1e-6)
+    assert told["mean"] == pytest.approx(np.mean(found))
+    assert "low" not in control.summary([0.4]), "one run has no spread"
+
+
+# Generations
+
+
+def rows(lengths_: list[int]) -> list[Encoded]:
+    return [Encoded(pair(f"p{at}", "a", "b"), [1] * length, [2, 3, 9], [4, 3, 9]) for at, length in enumerate(lengths_)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6)), min_size=1, max_size=20), st.integers(1, 8), st.integers(0, 3))
+def test_prompts_are_drawn_one_a_group_and_leave_room(drawn: list[tuple[int, int]], count: int, seed: int) -> None:
+    numbers, encoded = np.array([group for group, _ in drawn]), rows([length for _, length in drawn])
+    asked, too_long = generations.draw(encoded, numbers, 4, count, seed)
+    short = {group for group, length in drawn if length <= 4}
+    assert len(asked) == min(count, len(short))
+    assert too_long == len({group for group, _ in drawn} - short)
+    assert all(len(one.tokens) <= 4 for one in asked)
+    places = [next(at for at, row in enumerate(encoded) if row.pair.prompt == one.messages) for one in asked]
+    assert len({numbers[at] for at in places}) == len(asked)
+
+
+def test_another_seed_draws_other_prompts() -> None:
+    encoded = rows([1] * 40)
+    first, again, other = (generations.draw(encoded, np.arange(40), 4, 8, seed)[0] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_wins_count_ties_one_half_and_answers_are_described() -> None:
+    policy = [Answer([1, 2], "ab", True), Answer([1], "", True), Answer([1, 2, 3], "abcd", False), Answer([4], "x", True)]
+    reference = [Answer([1], "a", True), Answer([1], "a", True), Answer([1], "a", True), Answer([4], "yyyy", True)]
+    told = generations.compared(policy, reference, np.array([[2.0, 0.0, 1.0, 0.0], [1.0, 0.0, 2.0, 3.0]]), 20, 0)
+    assert told["wins"]["accuracy"] == 0.375
+    assert told["ties"] == 1
+    assert told["p"] == 1.0
+    assert told["controlled"]["balanced"]["accuracy"] == pytest.approx((0.5 + 0.25) / 2), "longer: won, lost; shorter: tied, lost"
+    assert told["policy"] == {"reward": 0.75, "characters": 1.75, "tokens": 1.75, "empty": 0.25, "unfinished": 0.25}

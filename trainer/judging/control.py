@@ -1,0 +1,92 @@
+"""The control on shuffled labels: the same method, start and schedule, on pairs of which a random half is the wrong way round.
+
+There is nothing to learn in such labels, so what is left above one half is what the method, the start and the count bring along.
+In: the stage with the release and the start, the parameters that `train` wrote beside the policy. Out: for each seed the implicit
+accuracy on the test split, and their mean with Student's interval. One run leans to one side by chance, and leans in all held-out pairs
+alike; so the mean over seeds is what counts, and the pairs' own intervals say nothing of that luck.
+
+The start has seen the real chosen answers, in its supervised part. The control is fair all the same, because the implicit
+reward is log p_policy - log p_start: what the start knows stands on both sides and cancels, the accuracy of an untrained policy
+is one half exactly, and only what the preference method learned counts. The likelihood of answers would be no fair measure here:
+it carries over what the start knows, whatever the labels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from tasks.core.catalog import Stage
+from tasks.core.errors import UserError
+from tasks.core.shell import tell
+from trainer.core import statistics
+from trainer.core.basis import NAME, Basis
+from trainer.core.statistics import rounded
+
+if TYPE_CHECKING:
+    from trainer.judging.held import Reader
+
+# Few lines, no checkpoints, and no early stopping: held-out pairs have real labels, which would choose the control's weights.
+UNWATCHED = {"log_every": 10**9, "save_every": 0, "check_every": 0, "patience": 0}
+
+
+def run(stage: Stage, base: Basis, reader: Reader, reference: np.ndarray, seeds: int) -> dict[str, Any]:
+    """Train and judge the controls; says why where there is none."""
+    from trainer import train
+
+    params = _trained(stage.input("policy") / NAME)
+    if params.method not in train.LABELLED:
+        return {"seeds": 0, "why_not": f"{params.method} reads no labels itself: its control would need a reward model of its own"}
+    if not seeds:
+        return {"seeds": 0, "why_not": "evaluate.control.seeds is 0"}
+    found = []
+    for number in range(1, seeds + 1):
+        found.append(_one(stage, replace(base, seed=base.seed + number, shuffle_labels=True), params, reader, reference))
+        tell(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
+    return summary(found)
+
+
+def _trained(told: Path) -> Any:  # noqa: ANN401  (train.Params, whose module is not to be imported before it is needed)
+    """The parameters that the policy was trained with."""
+    from trainer import train
+
+    try:
+        return train.Params.model_validate(json.loads(told.read_bytes())["params"])
+    except ValidationError as error:
+        fault = ".".join(str(part) for part in error.errors()[0]["loc"])
+        found = f"parameters of another version of the stage train ({fault})"
+        raise UserError(str(told), found, "those of this version", "train again with `dvc repro`") from error
+
+
+def _one(stage: Stage, base: Basis, params: Any, reader: Reader, reference: np.ndarray) -> float:  # noqa: ANN401  (train.Params)
+    """Implicit accuracy on test of one training on shuffled labels."""
+    from trainer import train
+    from trainer.core import runtime
+    from trainer.core.run import Run
+
+    runtime.prepare(base.threads, base.seed, offline=True)
+    quiet = replace(stage, reports=None, checkpoints=None)
+    watching = params.watching.model_copy(update=UNWATCHED)
+    with Run.begin(quiet, base, watching, params.adapter, params.model_dump(mode="json")) as started:
+        model, *_ = train.learn(quiet, params, started)
+    chosen, rejected = reader.likelihoods(model)["test"] - reference
+    return float(statistics.marks(chosen - rejected).mean())
+
+
+def summary(found: list[float]) -> dict[str, Any]:
+    """The mean over seeds, its 95 % interval by Student's t, the spread of single runs."""
+    from scipy.stats import t
+
+    mean, count = float(np.mean(found)), len(found)
+    told: dict[str, Any] = {"seeds": count, "accuracies": [rounded(one) for one in found], "mean": rounded(mean)}
+    told |= {"lowest": rounded(min(found)), "highest": rounded(max(found))}
+    if count < 2:
+        return told
+    spread = float(np.std(found, ddof=1))
+    half = float(t.ppf(0.975, count - 1)) * spread / count**0.5
+    return told | {"spread": rounded(spread), "low": rounded(mean - half), "high": rounded(mean + half)}
