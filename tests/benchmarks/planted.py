@@ -24,11 +24,14 @@ COUNTS = {"train": 1200, "validation": 100, "test": 400}
 
 
 def measure(root: Path, seed: int, shuffle: bool) -> dict[str, float]:
-    """Metrics of evaluate, and the CPU seconds that both stages took."""
+    """Metrics of evaluate, and the CPU seconds that the stages took."""
     before = _cpu()
     releases.write(root / "data/release", releases.planted(COUNTS, seed))
-    own = {name: params.load(ROOT / "params.yaml", name, training.module(name).Params) for name in ("start", "train", "evaluate")}
+    own = {name: params.load(ROOT / "params.yaml", name, training.module(name).Params) for name in ("start", "reward", "train", "evaluate")}
     own["start"] = own["start"].model_copy(update={"seed": seed, "shuffle_labels": shuffle})
+    judging = own["evaluate"].model_dump()  # the controls are the benchmark's own, and nothing needs to be written
+    judging["control"]["seeds"] = judging["generations"]["prompts"] = 0
+    own["evaluate"] = type(own["evaluate"]).model_validate(judging)
     judged = [training.run(root, name, settings) for name, settings in own.items()][-1]
     return {**json.loads((judged / "metrics.json").read_text()), "cpu_seconds": round(_cpu() - before, 1)}
 
