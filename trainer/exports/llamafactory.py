@@ -1,0 +1,189 @@
+"""LLaMA-Factory 0.9: pairs for DPO and for a reward model, single answers for KTO, prompts for PPO, and a YAML file for each.
+
+Its `sharegpt` form wants what TRL's does not: `chosen` and `rejected` are one message each (a list is silently read as something else),
+the history ends with the user, and the roles take turns strictly (a row that does not is silently emptied). So neighbours of one role are
+merged, and what still does not fit is left out here, with a count. There is no `template` in the files: the model's own is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer.core.release import Example, Pair, Prompt
+from trainer.core.settings import Adapter, Schedule
+from trainer.exports import forms, plan
+from trainer.exports.forms import Line
+from trainer.exports.plan import Plan
+from trainer.exports.rows import SPLITS, Export, Rows, alternating, merges, one
+
+VERSION = "0.9.5"
+LOSSES = {"sigmoid": "sigmoid", "hinge": "hinge", "ipo": "ipo", "robust": "sigmoid"}
+TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "tool",
+    "function_tag": "function_call",
+    "system_tag": "system",
+}
+# ZeRO stage 3 with everything that the trainer decides left to it.
+DEEPSPEED: Line = {
+    "train_batch_size": "auto",
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": "auto",
+    "gradient_clipping": "auto",
+    "zero_allow_untested_optimizer": True,
+    "bf16": {"enabled": "auto"},
+    "zero_optimization": {"stage": 3, "contiguous_gradients": True, "stage3_gather_16bit_weights_on_model_save": True},
+}
+LAUNCH = """#!/bin/sh
+# Run one of the YAML files with LLaMA-Factory VERSION: ./run.sh dpo | reward | kto | ppo (after reward)
+# On several nodes set NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT as torchrun wants them.
+set -eu
+cd "$(dirname "$0")"
+GPUS="${GPUS:-8}"
+what="$1"
+shift
+BATCH=$(sed -n 's/^# rows a step: //p' "$what.yaml")
+MICRO=$(sed -n 's/^per_device_train_batch_size: //p' "$what.yaml")
+PROCESSES=$((GPUS * ${NNODES:-1}))
+DIVIDE
+FORCE_TORCHRUN=1 NPROC_PER_NODE="$GPUS" llamafactory-cli train "$what.yaml" \\
+  per_device_train_batch_size="$MICRO" gradient_accumulation_steps=$((BATCH / (MICRO * PROCESSES))) "$@"
+"""
+
+
+def export(rows: Rows, given: Plan) -> Export:
+    """All files."""
+    made = Export()
+    for split in SPLITS:
+        parts = {"pairs": (rows.pairs[split], pair), "kto": (rows.examples[split], example), "prompts": (rows.prompts[split], prompt)}
+        for name, (given_rows, shape) in parts.items():
+            file = f"{name}.{split}.jsonl"
+            made.lines(file, given_rows, shape, forms.jsonl)  # type: ignore[arg-type]  # each shape takes the rows beside it
+            if merged := merges(row.prompt for row in given_rows):  # type: ignore[attr-defined]
+                made.merged[file] = merged
+    made.files["dataset_info.json"] = forms.document(datasets())
+    made.files["ds.json"] = forms.document(DEEPSPEED)
+    for name, values, batch in runs(given, made):
+        made.files[f"{name}.yaml"] = forms.settings(values, f"{name} with LLaMA-Factory {VERSION}: ./run.sh {name}\n# rows a step: {batch}")
+    made.files["run.sh"] = LAUNCH.replace("VERSION", VERSION).replace("DIVIDE\n", forms.DIVIDE).encode()
+    if given.train.dpo.loss == "robust":
+        made.not_carried["train.dpo.loss: robust"] = "LLaMA-Factory smooths labels as cDPO does, which is not unbiased as robust DPO is"
+    made.not_carried["section train.ppo"] = "of PPO's settings LLaMA-Factory has only the epochs, the target of the KL and whitening"
+    return made
+
+
+def pair(row: Pair) -> Line:
+    """The history, and one message on each side."""
+    return {"messages": alternating(row.prompt), "chosen": one(row.chosen), "rejected": one(row.rejected), "pair_id": row.pair_id}
+
+
+def example(row: Example) -> Line:
+    """The history with the answer, and a boolean."""
+    return {"messages": [*alternating(row.prompt), one(row.completion)], "label": row.label, "example_id": row.example_id}
+
+
+def prompt(row: Prompt) -> Line:
+    """A prompt for PPO. The reader wants an even number of turns, so an answer of one blank stands last; PPO does not learn from it."""
+    return {"messages": [*alternating(row.prompt), {"role": "assistant", "content": " "}], "prompt_id": row.prompt_id}
+
+
+def datasets() -> Line:
+    """`dataset_info.json`."""
+    columns: dict[str, dict[str, Any]] = {
+        "pairs": {"ranking": True, "columns": {"messages": "messages", "chosen": "chosen", "rejected": "rejected"}},
+        "kto": {"columns": {"messages": "messages", "kto_tag": "label"}},
+        "prompts": {"columns": {"messages": "messages"}},
+    }
+    return {
+        f"pairwright_{name}_{split}": {"file_name": f"{name}.{split}.jsonl", "formatting": "sharegpt", **entry, "tags": TAGS}
+        for name, entry in columns.items()
+        for split in SPLITS
+    }
+
+
+def runs(given: Plan, made: Export) -> list[tuple[str, Line, int]]:
+    """Name, settings and rows a step of every file that there are rows for."""
+    own = given.train
+    loss = plan.choice(own.dpo.loss, LOSSES, "train.dpo.loss", f"LLaMA-Factory {VERSION}")
+    dpo: Line = {"stage": "dpo", "pref_beta": own.dpo.beta, "pref_loss": loss}
+    dpo |= {"dpo_label_smoothing": given.smoothing} if given.smoothing else {}
+    found = [
+        ("dpo", {**dpo, **_run(given, "pairs", own.dpo.schedule, own.adapter, "dpo", made)}, own.dpo.schedule.batch),
+        (
+            "reward",
+            {"stage": "rm", **_run(given, "pairs", given.reward.schedule, given.reward.adapter, "reward", made)},
+            given.reward.schedule.batch,
+        ),
+        ("ppo", _ppo(given, made), own.ppo.schedule.batch),
+    ]
+    if made.rows["kto.train.jsonl"]:
+        found.append(("kto", _kto(given, made), own.kto.schedule.batch))
+    return found
+
+
+def _kto(given: Plan, made: Export) -> Line:
+    own = given.train.kto
+    plan.choice(own.loss, {"kto": "kto"}, "train.kto.loss", f"LLaMA-Factory {VERSION}")
+    values: Line = {"stage": "kto", "pref_beta": own.beta}
+    if isinstance(own.class_weights, list):
+        values |= {"kto_chosen_weight": own.class_weights[0], "kto_rejected_weight": own.class_weights[1]}
+    else:
+        values |= balanced(made)
+    return {**values, **_run(given, "kto", own.schedule, given.train.adapter, "kto", made)}
+
+
+def balanced(made: Export) -> Line:
+    """Weights under which both labels weigh about the same."""
+    from tasks.releasing.methods import weights
+
+    lines = made.files["kto.train.jsonl"].decode("utf-8", "surrogatepass").splitlines()
+    liked = sum('"label": true' in line for line in lines)
+    found = weights(liked, len(lines) - liked)
+    return {"kto_chosen_weight": found.desirable_weight or 1.0, "kto_rejected_weight": found.undesirable_weight or 1.0}
+
+
+def _ppo(given: Plan, made: Export) -> Line:
+    own = given.train.ppo
+    kind = "lora" if given.reward.adapter.rank and given.train.adapter.rank else "full"
+    values: Line = {"stage": "ppo", "reward_model": "out/reward", "reward_model_type": kind, "ppo_epochs": own.rounds}
+    values |= {"ppo_target": own.kl_target or 6.0, "ppo_whiten_rewards": own.whiten_rewards}
+    values |= {"max_new_tokens": own.answer, "temperature": own.temperature, "top_k": 0, "top_p": 1.0}
+    run = _run(given, "prompts", own.schedule, given.train.adapter, "ppo", made)
+    return {**values, **{key: value for key, value in run.items() if not key.startswith(("eval", "per_device_eval"))}}
+
+
+def _run(given: Plan, name: str, schedule: Schedule, adapter: Adapter, out: str, made: Export) -> Line:
+    """What every file says."""
+    steps = plan.steps(schedule, made.rows[f"{name}.train.jsonl"])
+    lora: Line = {"finetuning_type": "full"}
+    if adapter.rank:
+        targets = "all" if adapter.targets == "all-linear" else ",".join(adapter.targets)
+        lora = {"finetuning_type": "lora", "lora_rank": adapter.rank, "lora_alpha": round(adapter.alpha), "lora_dropout": adapter.dropout}
+        lora["lora_target"] = targets
+    held: Line = {}
+    if made.rows[f"{name}.validation.jsonl"]:
+        held = {"eval_dataset": f"pairwright_{name}_validation", "eval_strategy": "epoch"}
+        held["per_device_eval_batch_size"] = schedule.micro_batch
+    return {
+        "model_name_or_path": given.base,
+        "do_train": True,
+        **lora,
+        "dataset_dir": ".",
+        "dataset": f"pairwright_{name}_train",
+        **held,
+        "cutoff_len": given.window,
+        "per_device_train_batch_size": min(schedule.micro_batch, schedule.batch),
+        "learning_rate": schedule.learning_rate,
+        "max_steps": steps,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": int(steps * schedule.warmup),
+        "bf16": True,
+        "seed": given.start.seed,
+        "logging_steps": 10,
+        "save_strategy": "epoch",
+        "output_dir": f"out/{out}",
+        "deepspeed": "ds.json",
+    }

@@ -1,0 +1,165 @@
+"""OpenRLHF 0.11: pairs for DPO and for a reward model, prompts for PPO, and a script for each.
+
+Rows stay conversations (`--data.apply_chat_template`), with the prompt apart, so that no template can cut an answer in the wrong place.
+Two traps: a dataset's path may hold neither `,` nor `@`, so scripts run in their own folder and name plain files; and a prompt of
+`max_len - 2` tokens or more is dropped by OpenRLHF itself, uncounted.
+"""
+
+from __future__ import annotations
+
+from trainer.core.release import Pair, Prompt
+from trainer.core.settings import Adapter, Schedule
+from trainer.exports import forms, plan
+from trainer.exports.forms import Line
+from trainer.exports.plan import Plan
+from trainer.exports.rows import SPLITS, Export, Rows, plain
+
+VERSION = "0.11.2"
+LOSSES = {"sigmoid": "sigmoid", "ipo": "ipo", "robust": "sigmoid"}
+DEEPSPEED = 'deepspeed --num_gpus "$GPUS" --module openrlhf.cli'
+GPUS = 'GPUS="${GPUS:-8}"  # of one node\nPROCESSES="$GPUS"\n'
+Flags = list[tuple[str, object] | str]
+
+
+def export(rows: Rows, given: Plan) -> Export:
+    """All files."""
+    made = Export()
+    for split in SPLITS:
+        made.lines(f"pairs.{split}.jsonl", rows.pairs[split], lambda row: pair(row, given), forms.jsonl)
+        made.lines(f"prompts.{split}.jsonl", rows.prompts[split], prompt, forms.jsonl)
+    own = given.train
+    runs = {
+        "dpo": (f"{DEEPSPEED}.train_dpo", dpo(given), own.dpo.schedule.batch, own.dpo.schedule.micro_batch),
+        "reward": (f"{DEEPSPEED}.train_rm", reward(given), given.reward.schedule.batch, given.reward.schedule.micro_batch),
+        "ppo": ("python3 -m openrlhf.cli.train_ppo_ray", ppo(given), minibatch(given), own.ppo.schedule.micro_batch),
+    }
+    for name, (command, flags, batch, micro) in runs.items():
+        about = f"{name} with OpenRLHF {VERSION}" + (", after reward.sh" if name == "ppo" else "")
+        made.files[f"{name}.sh"] = forms.script(command, flags, about, GPUS + forms.divided(batch, micro))
+    if given.train.dpo.loss == "robust":
+        made.not_carried["train.dpo.loss: robust"] = "OpenRLHF smooths labels as cDPO does, which is not unbiased as robust DPO is"
+    made.not_carried["unpaired"] = "OpenRLHF 0.11 has no KTO"
+    made.not_carried["max_steps"] = "OpenRLHF counts whole epochs"
+    return made
+
+
+def pair(row: Pair, given: Plan) -> Line:
+    """A pair as messages; with a margin where the reward model shall read one."""
+    line: Line = {"prompt": plain(row.prompt), "chosen": plain(row.chosen), "rejected": plain(row.rejected)}
+    margins = {"none": None, "margin": row.margin or 0.0, "confidence": 2 * row.confidence - 1}
+    margin = margins[given.reward.margin]
+    return line | {"pair_id": row.pair_id} | ({} if margin is None else {"margin": margin * given.reward.margin_size})
+
+
+def prompt(row: Prompt) -> Line:
+    """A prompt; nobody knows a right answer, so the label is empty."""
+    return {"input": plain(row.prompt), "label": "", "datasource": row.source or "pairwright", "prompt_id": row.prompt_id}
+
+
+def minibatch(given: Plan) -> int:
+    """Rollouts of one optimizer step of PPO."""
+    own = given.train.ppo
+    return max(1, own.schedule.batch // own.minibatches)
+
+
+def dpo(given: Plan) -> Flags:
+    """Flags of `train_dpo`."""
+    own = given.train.dpo
+    loss = plan.choice(own.loss, LOSSES, "train.dpo.loss", f"OpenRLHF {VERSION}")
+    flags: Flags = [("--model.model_name_or_path", given.base), ("--model.beta", own.beta)]
+    flags += [("--model.label_smoothing", given.smoothing)] if given.smoothing else []
+    flags += ["--model.ipo_enable"] if loss == "ipo" else []
+    return [*flags, *_pairs(given), *_supervised(given, own.schedule, given.train.adapter, "out/dpo")]
+
+
+def reward(given: Plan) -> Flags:
+    """Flags of `train_rm`."""
+    margin = ["--model.margin_loss_enable"] if given.reward.margin != "none" else []
+    own = _supervised(given, given.reward.schedule, given.reward.adapter, "out/reward")
+    return [("--model.model_name_or_path", given.base), *margin, *_pairs(given), *own]
+
+
+def ppo(given: Plan) -> Flags:
+    """Flags of `train_ppo_ray`: every model on the GPUs of one node."""
+    own = given.train.ppo
+    gpus = '"$GPUS"'
+    placed: Flags = [
+        flag
+        for role in ("actor", "ref", "critic", "reward")
+        for flag in ((f"--{role}.num_nodes", 1), (f"--{role}.num_gpus_per_node", gpus))
+    ]
+    kl: Flags = [("--algo.kl.init_coef", own.kl_coefficient), ("--algo.kl.horizon", own.kl_horizon)]
+    kl += [("--algo.kl.target", own.kl_target)] if own.kl_target else []
+    return [
+        ("--actor.model_name_or_path", given.base),
+        ("--reward.model_name_or_path", "out/reward"),
+        *placed,
+        ("--vllm.num_engines", gpus),
+        "--train.colocate_all",
+        "--vllm.enable_sleep",
+        "--ds.enable_sleep",
+        ("--data.prompt_dataset", "prompts.train.jsonl"),
+        ("--data.prompt_split", "train"),
+        ("--data.input_key", "input"),
+        ("--data.label_key", "label"),
+        "--data.apply_chat_template",
+        ("--data.max_len", given.window),
+        ("--rollout.max_new_tokens", own.answer),
+        ("--rollout.temperature", own.temperature),
+        ("--rollout.batch_size", own.schedule.batch),
+        ("--train.batch_size", minibatch(given)),
+        ("--train.micro_batch_size", '"$MICRO"'),
+        ("--train.max_epochs", own.rounds),
+        ("--train.num_episodes", plan.epochs(own.schedule)),
+        ("--train.seed", given.start.seed),
+        ("--algo.advantage.gamma", own.gamma),
+        ("--algo.advantage.lambd", own.decay),
+        ("--actor.eps_clip", own.clip),
+        ("--critic.value_clip", own.value_clip),
+        ("--actor.max_norm", own.gradient_norm),
+        ("--critic.max_norm", own.gradient_norm),
+        ("--actor.adam.lr", own.schedule.learning_rate),
+        ("--actor.lr_warmup_ratio", own.schedule.warmup),
+        ("--critic.adam.lr", own.schedule.learning_rate),
+        ("--critic.lr_warmup_ratio", own.schedule.warmup),
+        *kl,
+        "--actor.gradient_checkpointing_enable",
+        *_common(given, given.train.adapter, "out/ppo"),
+    ]
+
+
+def _pairs(given: Plan) -> Flags:
+    return [
+        ("--data.dataset", "pairs.train.jsonl"),
+        ("--data.dataset_split", "train"),
+        ("--eval.dataset", "pairs.validation.jsonl"),
+        ("--eval.split", "train"),  # a file by itself is the split train
+        ("--data.prompt_key", "prompt"),
+        ("--data.chosen_key", "chosen"),
+        ("--data.rejected_key", "rejected"),
+        "--data.apply_chat_template",
+        ("--data.max_len", given.window),
+    ]
+
+
+def _supervised(given: Plan, schedule: Schedule, adapter: Adapter, out: str) -> Flags:
+    return [
+        ("--train.batch_size", schedule.batch),
+        ("--train.micro_batch_size", '"$MICRO"'),
+        ("--train.max_epochs", plan.epochs(schedule)),
+        ("--train.seed", given.start.seed),
+        ("--adam.lr", schedule.learning_rate),
+        ("--lr_warmup_ratio", schedule.warmup),
+        "--model.gradient_checkpointing_enable",
+        *_common(given, adapter, out),
+    ]
+
+
+def _common(given: Plan, adapter: Adapter, out: str) -> Flags:
+    """Precision, adapter and where the model goes."""
+    flags: Flags = [("--ds.param_dtype", "bf16"), ("--ds.zero_stage", 3), ("--ckpt.output_dir", out), ("--ckpt.path", f"{out}.checkpoints")]
+    if not adapter.rank:
+        return flags
+    targets = adapter.targets if isinstance(adapter.targets, str) else " ".join(adapter.targets)
+    flags += [("--ds.lora.rank", adapter.rank), ("--ds.lora.alpha", round(adapter.alpha)), ("--ds.lora.dropout", adapter.dropout)]
+    return [*flags, f"--ds.lora.target_modules {targets}"]
