@@ -1,6 +1,6 @@
 """The command `pairwright`: run the pipeline once, serve it on a schedule, say what is stale, say where a row comes from.
 
-    pairwright run | serve | status | where ID | chat --model DIR
+    pairwright run | serve | status | where ID | chat --model DIR | export TRAINER --to DIR
 
 Prefect is imported only when something must run, so a run that has nothing to do takes a second.
 """
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from flows import report, server, workspace
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     where = _command(commands, "where", say_where, "say from which raw records a row of the dataset comes")
     where.add_argument("id", help="pair_id, example_id or prompt_id, or the beginning of one")
     _chat(commands)
+    _export(commands)
     return parser
 
 
@@ -74,6 +76,13 @@ def _chat(commands: Any) -> None:  # noqa: ANN401
     chat.add_argument("--max-new-tokens", type=_natural, default=200, metavar="N", help="longest answer (default %(default)s)")
     chat.add_argument("--temperature", type=_temperature, default=0.7, metavar="T", help="0 takes the likeliest word (default %(default)s)")
     chat.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers (default %(default)s)")
+
+
+def _export(commands: Any) -> None:  # noqa: ANN401
+    export = _command(commands, "export", export_release, "write a release for another trainer, with what runs it")
+    export.add_argument("trainer", metavar="TRAINER", help="llamafactory, openrlhf or verl")
+    export.add_argument("--to", metavar="DIR", required=True, help="folder to write: a new one, or an earlier export")
+    export.add_argument("--base", metavar="NAME", help="model to train, in place of start.model.source")
 
 
 def _natural(text: str) -> int:
@@ -186,6 +195,14 @@ def say_status(given: argparse.Namespace) -> None:
             _print(f"{name}: stale: {', '.join(changed[name])}")
         else:
             _print(f"{name}: " + (f"waits for {late[name]}" if name in late else "up to date"))
+
+
+def export_release(given: argparse.Namespace) -> None:
+    """Write the release in the form of another trainer."""
+    from trainer.exports import export
+
+    for line in export.write(given.trainer, catalog.stage("release").output, Path(given.to), given.base):
+        _print(line)
 
 
 def say_where(given: argparse.Namespace) -> None:
