@@ -122,7 +122,7 @@ def examples(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {name: row[name] for name in same}
         | {
-            "example_id": ids.stable_id(row["prompt_id"], row[side]),
+            "example_id": ids.stable_id(row["prompt_id"], row[side][0]["content"]),
             "completion": row[side],
             "label": side == "chosen",
             "basis": "thumbs",

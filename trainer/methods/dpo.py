@@ -26,7 +26,7 @@ from trainer.core.encode import Encoded
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
 from trainer.core.scoring import Scores, score
-from trainer.core.settings import Adapter, Schedule
+from trainer.core.settings import Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,17 +74,6 @@ def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
     return float(wanted)
 
 
-def demand_no_dropout(adapter: Adapter) -> None:
-    """A UserError where an adapter wants dropout: TRL would switch it off unseen, since both models must be compared without."""
-    if adapter.dropout:
-        raise UserError(
-            f"train.adapter.dropout: {adapter.dropout}",
-            "a method that compares the policy with a reference, token by token",
-            "0: TRL switches dropout off for it",
-            "set train.adapter.dropout to 0",
-        )
-
-
 def train(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -96,13 +85,13 @@ def train(
     """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
     from trl import DPOConfig
 
-    demand_no_dropout(run.adapter)
     steps = hf.steps(len(pairs), settings.schedule)
     own = {
         "loss_type": [settings.loss],
         "beta": settings.beta,
         "label_smoothing": settings.label_smoothing,
         "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
+        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf.arguments(DPOConfig, settings.schedule, steps, run, **own)
     held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None

@@ -23,14 +23,14 @@ import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
-from tasks.releasing.methods import KTO_RANGE, weights
+from tasks.releasing import methods
 from trainer.core import batches, hf, outcome
 from trainer.core.encode import Single
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
 from trainer.core.scoring import Row, sums
 from trainer.core.settings import Schedule
-from trainer.methods.dpo import AUTO, demand_no_dropout, sigmoid
+from trainer.methods.dpo import AUTO, sigmoid
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,12 +73,10 @@ def train(
     """Train the policy to write what was liked rather than what was not; the reference is the policy as it comes in."""
     from trl import KTOConfig
 
-    demand_no_dropout(run.adapter)
     _demand_both("train", examples)
     schedule, pad = settings.schedule, tokenizer.pad_token_id
     steps = hf.steps(len(examples), schedule)
-    order = batches.plan([row.length for row in examples], [row.example.weight for row in examples], schedule.batch, steps, run.basis.seed)
-    drawn = [examples[place] for batch in order for place in batch]
+    drawn = order(examples, settings, steps, run.basis.seed)
     weighed = weigh(settings, drawn, run.stage)
     own = {
         "loss_type": weighed.loss,
@@ -86,6 +84,7 @@ def train(
         "desirable_weight": weighed.liked,
         "undesirable_weight": weighed.disliked,
         "precompute_ref_log_probs": True,
+        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf.arguments(KTOConfig, schedule, steps, run, **own)
     _demand_neighbours(settings, arguments.per_device_train_batch_size)
@@ -97,17 +96,23 @@ def train(
     return found | {f"kto_{name}": value for name, value in outcome.tails(logged).items()}
 
 
+def order(examples: Sequence[Single], settings: Settings, steps: int, seed: int) -> list[Single]:
+    """The rows of all steps, in order."""
+    lengths, weights = [row.length for row in examples], [row.example.weight for row in examples]
+    return [examples[place] for batch in batches.plan(lengths, weights, settings.schedule.batch, steps, seed) for place in batch]
+
+
 def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
     """The weights of both labels; says how they stand to the rows that are drawn."""
     liked = sum(row.example.label for row in drawn)
     disliked = len(drawn) - liked
     if settings.class_weights == AUTO:
-        found = weights(liked, disliked)
+        found = methods.weights(liked, disliked)
         both = (found.desirable_weight or 1.0, found.undesirable_weight or 1.0)
     else:
         both = (float(settings.class_weights[0]), float(settings.class_weights[1]))
     ratio = both[0] * liked / (both[1] * disliked) if disliked else float("inf")
-    low, high = KTO_RANGE
+    low, high = methods.KTO_RANGE
     outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
     tell(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
     return Weighed(settings.loss, settings.beta, *both)
