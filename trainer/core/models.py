@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
-from trainer.core import gguf, runtime, sources
+from trainer.core import gguf, packed, runtime, sources
 from trainer.core import tokenizer as tokenizers
 from trainer.core.release import Pair
 from trainer.core.sources import SCRATCH, Source, is_hub_name
@@ -64,7 +64,7 @@ def load(source: str, where: str | None = None, precision: str = "float32") -> t
     found = sources.find(source, where or f"start.model.source: {source}")
     with _readable(found), _quiet():
         model, tokenizer = _read(found, precision)
-    return model.to(runtime.device()), tokenizer
+    return model if packed.stays_on_cpu(model) else model.to(runtime.device()), tokenizer
 
 
 def _read(source: Source, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -73,6 +73,8 @@ def _read(source: Source, precision: str) -> tuple[PreTrainedModel, PreTrainedTo
     if source.gguf:
         return gguf.read(source.where, source.place, source.gguf, precision)
     tokenizer = AutoTokenizer.from_pretrained(source.place)
+    if packed.is_packed(Path(source.place)):
+        return packed.load(Path(source.place)), tokenizer
     model, told = AutoModelForCausalLM.from_pretrained(
         source.place, dtype=precision, ignore_mismatched_sizes=True, output_loading_info=True
     )
@@ -131,7 +133,8 @@ def _hold_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
     beyond = sorted(number for number in tokenizer.get_vocab().values() if number >= room)
     if not beyond:
         return
-    if not set(beyond) <= set(tokenizer.all_special_ids):
+    added = tokenizer.added_tokens_decoder
+    if any(number not in added or not added[number].special for number in beyond):
         raise UserError(
             "start.model.source",
             f"a tokenizer of {beyond[-1] + 1} tokens with a model of {room}",
