@@ -19,33 +19,21 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tasks.core import manifest
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
-from trainer.core import guard, identity, parallel, randomness
+from trainer.core import identity, parallel, randomness
 from trainer.core.identity import Identity
+from trainer.core.parts import Part, load, size, state_of
 from trainer.core.whole import fault, seal
 
 if TYPE_CHECKING:
     from trainer.core.run import Run
 
 PREFIX, BESIDE, RUN, EXTRA, RANDOM = "step-", ".new", "run.json", "extra.json", "random.pt"
-ADAM = 3  # a weight and its two moments
-
-
-class Part(Protocol):
-    """What a checkpoint can hold: models, optimizers, schedules, and whatever has a state."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that must come back."""
-        ...
-
-    def load_state_dict(self, state: Any, /) -> object:  # noqa: ANN401
-        """Be as `state` says."""
-        ...
 
 
 def due(run: Run, step: int) -> bool:
@@ -59,7 +47,7 @@ def save(run: Run, step: int, parts: Mapping[str, Part], extra: dict[str, Any]) 
         return
     import torch
 
-    states = {name: _state(part, run, name, step) for name, part in parts.items()}
+    states = {name: state_of(part, f"{run.stage}, {name}", step) for name, part in parts.items()}
     random_states = parallel.gather(randomness.states())
     if parallel.rank() == 0:
         with written(run, step) as folder:
@@ -83,7 +71,7 @@ def restore(run: Run, parts: Mapping[str, Part], count: int | None = None) -> tu
         return 0, {}
     try:
         for name, part in parts.items():
-            _load(part, torch.load(found / f"{name}.pt", map_location="cpu", weights_only=True))
+            load(part, torch.load(found / f"{name}.pt", map_location="cpu", weights_only=True))
         randomness.restore(torch.load(found / RANDOM, weights_only=True)[parallel.rank()])
     except (RuntimeError, ValueError, KeyError, IndexError) as error:  # shapes of another model, or states of another number of processes
         raise unfit(found, str(error)) from error
@@ -235,46 +223,7 @@ def read_extra(folder: Path, run: Run) -> dict[str, Any]:
     return extra
 
 
-# --- states ---
-
-
-def _state(part: Part, run: Run, name: str, step: int) -> dict[str, Any]:
-    """The state of a part; of a model only what is trained, so that a checkpoint of thin adapters is thin."""
-    from torch.nn import Module
-
-    if not isinstance(part, Module):
-        return part.state_dict()
-    guard.demand_finite(f"{run.stage}, {name}", step, part)
-    return _trained(part)
-
-
-def _trained(model: Any) -> dict[str, Any]:  # noqa: ANN401
-    frozen = {name for name, weight in model.named_parameters(remove_duplicate=False) if not weight.requires_grad}
-    return {name: value for name, value in model.state_dict().items() if name not in frozen}
-
-
-def _load(part: Part, state: dict[str, Any]) -> None:
-    from torch.nn import Module
-
-    if not isinstance(part, Module):
-        part.load_state_dict(state)
-        return
-    wanted = set(_trained(part))
-    if wanted != set(state):
-        raise ValueError(f"weights that differ in name: {sorted(wanted ^ set(state))[:3]}")
-    part.load_state_dict(state, strict=False)
-
-
 # --- room ---
-
-
-def size(part: Part) -> int:
-    """Bytes of a model's trained weights and their optimizer; everything else is small beside it."""
-    from torch.nn import Module
-
-    if not isinstance(part, Module):
-        return 0
-    return ADAM * sum(weight.numel() * weight.element_size() for weight in part.parameters() if weight.requires_grad)
 
 
 def demand_room(run: Run, each: int) -> None:

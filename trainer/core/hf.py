@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trainer.core import batches, checkpoints, guard, parallel
+from trainer.core import batches, checkpoints, guard, parallel, parts
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
 from trainer.core.settings import Schedule
@@ -90,7 +90,7 @@ def _resumed(trainer: Trainer, run: Run, stopping: Stopping, count: int) -> Path
     """The checkpoint to go on from, with what is ours in it put back; the trainer puts back the rest."""
     import torch
 
-    checkpoints.demand_room(run, checkpoints.size(trainer.model))
+    checkpoints.demand_room(run, parts.size(trainer.model))
     found = checkpoints.latest(run, [*NEEDED, *_random_files()], WEIGHTS, count)
     if found:
         checkpoints.read_extra(found, run)
