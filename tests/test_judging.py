@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from scipy.stats import binomtest, ttest_1samp
 
 from tests import releases
 from tests.training import pair
+from trainer import evaluate
 from trainer.core import statistics
-from trainer.core.encode import Encoded
+from trainer.core.encode import Encoded, Encoding
 from trainer.core.release import COLUMNS, Pair
-from trainer.judging import accuracy, baselines, bootstrap, calibration, control, generations, groups, lengths
+from trainer.judging import accuracy, baselines, bootstrap, calibration, control, flat, generations, groups, lengths, page
 from trainer.judging.bootstrap import Bootstrap
 from trainer.judging.generations import Answer
+from trainer.judging.held import Held
 
 MARKS = st.sampled_from([0.0, 0.5, 1.0])
 ROWS = st.lists(st.tuples(st.integers(0, 5), MARKS, st.integers(-3, 3)), min_size=1, max_size=40)
@@ -299,3 +303,82 @@ def test_wins_count_ties_one_half_and_answers_are_described() -> None:
     assert told["p"] == 1.0
     assert told["controlled"]["balanced"]["accuracy"] == pytest.approx((0.5 + 0.25) / 2), "longer: won, lost; shorter: tied, lost"
     assert told["policy"] == {"reward": 0.75, "characters": 1.75, "tokens": 1.75, "empty": 0.25, "unfinished": 0.25}
+
+
+# The page
+
+
+def report(**other: Any) -> dict[str, Any]:
+    """The report of a made-up evaluation of twelve pairs, `other` laid over it."""
+    pairs = [replace(pair(f"p{at}", "a" * (at + 2), "b" * 7), topic="<b>loud</b>") for at in range(12)]
+    encoding = Encoding([Encoded(one, [1], [2] * len(one.chosen[0]["content"]), [3] * 7) for one in pairs], {"answer_cut": 2})
+    scores = chance().normal(size=(3, 2, 12))
+    held = Held(encoding, *scores, scores[0][0], Bootstrap(np.arange(12) // 2, 30, 0))
+    test, margins = evaluate._split(held, 0.01), held.margins["reward"]
+    answers = [Answer([1], "<script>x</script>", True), Answer([1, 2], "fine", False)]
+    written = generations.compared(answers, answers[::-1], np.array([[1.0, 2.0], [0.0, 3.0]]), 20, 0)
+    sides = {
+        name: {"text": answer.text, "ended": answer.ended, "reward": 0.5}
+        for name, answer in zip(("policy", "reference"), answers, strict=True)
+    }
+    written |= {"prompts": 2, "groups_too_long": 0, "most_tokens": 8, "temperature": 0.7}
+    written["examples"] = [{"prompt": [{"role": "user", "content": "1 < 2?"}], **sides}]
+    made = {"test": test, "validation": test, "calibration": calibration.figures(margins, margins, 10)}
+    return made | {"generations": written, "control": control.summary([0.4, 0.6, 0.5])} | other
+
+
+def test_the_page_escapes_what_models_and_people_wrote_and_needs_nothing_but_itself() -> None:
+    made = page.page(report())
+    assert "<script" not in made
+    assert "&lt;script&gt;x&lt;/script&gt;" in made
+    assert "<b>loud" not in made
+    assert "http" not in made
+    assert "1 &lt; 2?" in made
+
+
+def test_the_page_is_well_formed_and_shows_every_judge_and_the_caution() -> None:
+    made = page.page(report())
+    opened: list[str] = []
+    for close, name in re.findall(r"<(/?)([a-z1-9]+)(?:\s[^<>]*[^/<>]|)>", made):
+        if name not in ("meta", "br"):
+            assert not close or opened.pop() == name, name
+            opened += [] if close else [name]
+    assert opened == []
+    text = re.sub(r"<[^>]+>", " ", made)
+    for words in (*page.JUDGES.values(), "control on shuffled labels: mean", "trained on votes of the same people"):
+        assert words.lower() in text.lower()
+
+
+def test_what_was_not_done_is_said_and_nothing_breaks() -> None:
+    nothing = {"prompts": 0, "why_not": "no prompt leaves room"}
+    made = report(control={"seeds": 0, "why_not": "of reasons"}, generations=nothing)
+    assert "not run (of reasons)" in page.page(made)
+    assert "no prompt leaves room" in page.page(made)
+    assert flat.metrics(made)["generated_prompts"] == 0
+    assert any("not run (of reasons)" in line for line in flat.lines(made))
+
+
+def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
+    none = Held(
+        Encoding([], {}), np.zeros((2, 0)), np.zeros((2, 0)), np.zeros((2, 0)), np.zeros(0), Bootstrap(np.zeros(0, dtype=np.int64), 5, 0)
+    )
+    figures = evaluate._split(none, 0.01)
+    assert (figures["implicit"]["n"], figures["implicit"]["low"], figures["implicit"]["high"]) == (0, 0.0, 1.0)
+    assert figures["better"] is False
+    made = report(validation=figures, calibration=calibration.figures(np.zeros(0), np.ones(3), 10))
+    assert "validation (0 groups)" in page.page(made)
+    assert flat.metrics(made)["validation_pairs"] == 0
+
+
+def test_a_baseline_that_beats_the_policy_is_called_better() -> None:
+    policy, good, like = (np.array(marks) for marks in ([0.0] * 40 + [1.0] * 60, [1.0] * 100, [1.0, 0.0] + [0.0] * 38 + [1.0] * 60))
+    judged = {"implicit": policy, "likelihood": policy, "reference_likelihood": policy, "good": good, "like": like, "bad": 1 - good}
+    told = accuracy.tests(judged, ("good", "like", "bad"), 0.01)["against"]
+    assert {name: one["policy"] for name, one in told.items()} == {"good": "worse", "like": "not told apart", "bad": "better"}
+
+
+def test_metrics_are_numbers_and_name_every_part() -> None:
+    made = flat.metrics(report())
+    assert all(isinstance(value, int | float) and math.isfinite(value) for value in made.values())
+    for part in ("test_", "validation_", "baseline_", "controlled_", "control_", "reward_", "generated_"):
+        assert any(name.startswith(part) for name in made)

@@ -29,6 +29,7 @@ def measure(root: Path, seed: int, shuffle: bool) -> dict[str, float]:
     releases.write(root / "data/release", releases.planted(COUNTS, seed))
     own = {name: params.load(ROOT / "params.yaml", name, training.module(name).Params) for name in ("start", "reward", "train", "evaluate")}
     own["start"] = own["start"].model_copy(update={"seed": seed, "shuffle_labels": shuffle})
+    own["reward"] = own["reward"].model_copy(update={"schedule": own["reward"].schedule.model_copy(update={"max_steps": 1})})  # not shown
     judging = own["evaluate"].model_dump()  # the controls are the benchmark's own, and nothing needs to be written
     judging["control"]["seeds"] = judging["generations"]["prompts"] = 0
     own["evaluate"] = type(own["evaluate"]).model_validate(judging)

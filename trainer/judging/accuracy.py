@@ -54,6 +54,13 @@ def likelihoods(lengths: np.ndarray, policy: np.ndarray, reference: np.ndarray) 
     return {name: chosen - rejected for name, (chosen, rejected) in scores.items()}
 
 
+def _against(policy: np.ndarray, other: np.ndarray, significance: float) -> dict[str, Any]:
+    """How the policy stands to another judge of the same pairs."""
+    p = statistics.mcnemar(policy, other)
+    sure = "better" if policy.sum() > other.sum() else "worse"
+    return {"p": p, "policy": sure if p < significance else "not told apart"}
+
+
 def tests(judged: Judged, baselines: Sequence[str], significance: float) -> dict[str, Any]:
     """Whether the policy beats a coin, its reference and the baselines on the same pairs; exact tests."""
     implicit, likelihood, before = (judged[name] for name in ("implicit", "likelihood", "reference_likelihood"))
@@ -65,6 +72,6 @@ def tests(judged: Judged, baselines: Sequence[str], significance: float) -> dict
         "ties": int((implicit == 0.5).sum()),
         "p_implicit": p_implicit,
         "p_likelihood": p_likelihood,
-        "p_against": {name: statistics.mcnemar(implicit, judged[name]) for name in baselines},
+        "against": {name: _against(implicit, judged[name], significance) for name in baselines},
         "better": bool(learned and gained),
     }

@@ -21,7 +21,7 @@ def metrics(report: Report) -> dict[str, float | int]:
     test = report["test"]
     for name in ("longer", "tfidf"):
         found[f"baseline_{name}_accuracy"] = test[name]["accuracy"]
-        found[f"baseline_{name}_p"] = _short(test["p_against"][name])
+        found[f"baseline_{name}_p"] = _short(test["against"][name]["p"])
     for judge, name in CONTROLLED.items():
         found[f"controlled_{name}_balanced"] = test["lengths"][judge]["balanced"]["accuracy"]
         found[f"controlled_{name}_equal_length"] = test["lengths"][judge]["equal_length"]["accuracy"]
@@ -84,6 +84,7 @@ def lines(report: Report) -> Iterator[str]:
     for stratum in STRATA:
         for value, judged in report["test"][stratum].items():
             yield _line(f"test, {stratum} {value or '(none)'}, implicit", judged["implicit"])
+    yield beside(report["test"])
     yield lengths(report["test"])
     yield calibration(report["calibration"])
     yield from wins(report["generations"])
@@ -98,6 +99,14 @@ def _line(name: str, judge: Mapping[str, float], reference: Mapping[str, float] 
     first, second = (f"{judge[low]:.3f} to {judge[high]:.3f}" for low, high in (("low", "high"), ("group_low", "group_high")))
     beside = f"{reference['accuracy']:>11.3f}" if reference else ""
     return f"{name:<36}{judge['n']:>7}{judge['accuracy']:>9.3f}{first:>18}{second:>18}{beside}"
+
+
+def beside(test: Report) -> str:
+    """How the policy stands to the baselines, in one line."""
+    told = ", ".join(
+        f"{NAMES[name]} {test[name]['accuracy']:.3f} (policy {one['policy']}, p {one['p']:.2g})" for name, one in test["against"].items()
+    )
+    return f"policy {test['implicit']['accuracy']:.3f} (implicit) beside the baselines on the same test pairs: {told}"
 
 
 def lengths(test: Report) -> str:

@@ -11,6 +11,7 @@ SIDE, LEFT, FOOT = 300, 44, 34
 FROM, TO = 0.5, 1.0  # of the confidence
 LEAST = 3.0  # radius of the smallest dot
 TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+EVEN = (0.497, 0.503)  # a mark at one half, where a gauge has no band of its own
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 STYLE = """

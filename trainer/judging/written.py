@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.releasing.elements import card, gauge, grid_rows, section, table, text
 from trainer.judging.generations import CAVEAT
+from trainer.judging.plots import EVEN
 
 CHARS = 900  # shown of a message
 TITLE = "Generations, judged by the reward model"
@@ -44,12 +45,12 @@ def _rate(name: str, one: Mapping[str, Any], words: str) -> tuple[str, str, str,
     if one["accuracy"] is None:
         return name, "<div class=gauge></div>", f"none: {words}", False
     told = f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]; {words}"
-    return name, gauge(one["low"], one["accuracy"], one["high"], (0.5, 0.5), False), told, False
+    return name, gauge(one["low"], one["accuracy"], one["high"], EVEN, False), told, False
 
 
 def _models(figures: Figures) -> str:
     keys = ("reward", "characters", "tokens", "empty", "unfinished")
-    rows = [(name, *(f"{figures[name][key]:.3f}" for key in keys)) for name in ("policy", "reference")]
+    rows = [(name, *(f"{figures[name][key]:.2f}" for key in keys)) for name in ("policy", "reference")]
     return table(("model", "mean reward", "mean characters", "mean tokens", "share empty", "share unfinished"), rows)
 
 
