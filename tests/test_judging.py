@@ -312,8 +312,8 @@ def report(**other: Any) -> dict[str, Any]:
     """The report of a made-up evaluation of twelve pairs, `other` laid over it."""
     pairs = [replace(pair(f"p{at}", "a" * (at + 2), "b" * 7), topic="<b>loud</b>") for at in range(12)]
     encoding = Encoding([Encoded(one, [1], [2] * len(one.chosen[0]["content"]), [3] * 7) for one in pairs], {"answer_cut": 2})
-    scores = chance().normal(size=(3, 2, 12))
-    held = Held(encoding, *scores, scores[0][0], Bootstrap(np.arange(12) // 2, 30, 0))
+    policy, reference, reward = chance().normal(size=(3, 2, 12))
+    held = Held(encoding, policy, reference, reward, policy[0], Bootstrap(np.arange(12) // 2, 30, 0))
     test, margins = evaluate._split(held, 0.01), held.margins["reward"]
     answers = [Answer([1], "<script>x</script>", True), Answer([1, 2], "fine", False)]
     written = generations.compared(answers, answers[::-1], np.array([[1.0, 2.0], [0.0, 3.0]]), 20, 0)
