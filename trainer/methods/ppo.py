@@ -30,7 +30,7 @@ from trainer.core import tokenizer as tokenizers
 from trainer.core.outcome import Figures
 from trainer.core.release import Prompt
 from trainer.core.run import Run
-from trainer.core.settings import Schedule
+from trainer.core.settings import Adapter, Schedule
 from trainer.methods import ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import KlPrice
 from trainer.methods.ppo_rollouts import Sequences, Writing
@@ -99,12 +99,12 @@ class Experience:
 class Learner:
     """The four models, and all that changes while the policy learns."""
 
-    def __init__(self, policy: PreTrainedModel, reward: PreTrainedModel, settings: Settings, run: Run, updates: int) -> None:
+    def __init__(self, policy: PreTrainedModel, reward: PreTrainedModel, settings: Settings, adapter: Adapter, updates: int) -> None:
         from peft import PeftModel
 
         self.settings, self.policy = settings, policy.eval()
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
-        self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), run.adapter, "SEQ_CLS").eval()
+        self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
         self.optimizer, self.rate = pace(self.policy, self.value, settings.schedule, updates)
         self.price = KlPrice(settings.kl_coefficient, settings.kl_target, settings.kl_horizon)
         self.within = Kept(self.policy)
@@ -265,7 +265,7 @@ def train(
     """
     updates = _updates(len(prompts), settings)
     order = batches.plan([len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.batch, updates + 1, run.basis.seed)
-    learner = Learner(policy, reward, settings, run, updates)
+    learner = Learner(policy, reward, settings, run.adapter, updates)
     closing = tokenizers.closing(tokenizer)
     how = Writing(
         [tokenizer.eos_token_id, closing[0]], tokenizer.pad_token_id, settings.answer, settings.temperature, settings.schedule.micro_batch
