@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tasks.core import params
 from tasks.core.errors import UserError
+from tests import releases
 from tests.conftest import ROOT
-from tests.training import COUNTS, digests, released, run, tiny
-from trainer import train
-from trainer.core import release
+from tests.training import COUNTS, digests, pair, released, run, tiny
+from trainer import methods, train
+from trainer.core import encode, models, release, scoring, tokenizer
+from trainer.core.settings import Schedule
+from trainer.methods import dpo, kto
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,97 @@ def test_an_unknown_loss_is_refused_with_those_that_exist(tmp_path: Path) -> Non
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"train.dpo.loss: found 'discopop'; expected Input should be 'sigmoid', 'hinge'"):
         params.load(tmp_path / "params.yaml", "train", train.Params)
+
+
+def test_held_out_loss_is_looked_at_on_the_validation_pairs(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(trained, "train", tiny("train", dpo__schedule__max_steps=2, watching__check_every=1))
+    assert len([line for line in capsys.readouterr().out.splitlines() if "held-out" in line]) == 2, "one look a step"
+
+
+# --- label smoothing ---
+
+
+def test_smoothing_is_the_number_or_the_estimate_of_the_release() -> None:
+    assert dpo.smoothing("robust", 0.2, None) == 0.2
+    assert dpo.smoothing("robust", "auto", 0.13) == 0.13
+    assert dpo.smoothing("sigmoid", "auto", 0.13) == 0.0
+    assert dpo.smoothing("sigmoid", 0.0, 0.13) == 0.0
+
+
+@pytest.mark.parametrize("loss", [one for one in dpo.LOSSES if one not in dpo.SMOOTHED])
+def test_smoothing_that_a_loss_would_ignore_is_refused(loss: str) -> None:
+    with pytest.raises(UserError, match=rf"train.dpo.label_smoothing: 0.1: found the loss {loss}, which ignores it; expected 0 or auto"):
+        dpo.smoothing(loss, 0.1, 0.13)
+
+
+def test_smoothing_by_an_estimate_that_is_not_there_is_refused(trained: Path) -> None:
+    with pytest.raises(UserError, match=r"train.dpo.label_smoothing: auto: found no `label_smoothing` in the release's methods.json"):
+        run(trained, "train", tiny("train", dpo__loss="robust"))
+
+
+def test_the_estimate_of_the_release_is_said_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = released(tmp_path)
+    (folder / "methods.json").write_text(json.dumps({"label_smoothing": 0.2}), encoding="utf-8")
+    releases.sign(folder)
+    run(tmp_path, "start")
+    for loss, said in (("robust", "label smoothing: 0.2 (the release's"), ("sigmoid", "label smoothing: not used by the loss sigmoid")):
+        run(tmp_path, "train", tiny("train", dpo__loss=loss, dpo__schedule__max_steps=1))
+        assert said in capsys.readouterr().out
+
+
+# --- weights ---
+
+
+def test_the_table_of_methods_says_of_each_what_it_makes_of_row_weights() -> None:
+    told = dict(re.findall(r"^    (\w+) +[\w ]+?  +(honoured|refused|none)\b", methods.__doc__ or "", re.MULTILINE))
+    assert set(told) == {*train.METHODS, "supervised", "reward"}
+
+
+def test_a_pair_of_weight_two_is_seen_twice_as_often_and_scored_once() -> None:
+    asked = [pair(f"p{number}", "good answer", "bad") for number in range(40)]
+    weighed = [dataclasses.replace(one, weight=2.0 if at % 2 else 1.0) for at, one in enumerate(asked)]
+    schedule = Schedule(epochs=1, max_steps=1, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
+    made = tokenizer.from_scratch([], 300, 99)
+    rows = encode.encode(weighed, made, 99).kept
+    model = models.make([], models.Size(300, 32, 64, 1, 2, 99))[0]
+    scored: list[int] = []
+    model.lm_head.register_forward_hook(lambda *given: scored.append(given[2].shape[0]))
+    table = dpo._rows(rows, model, made.pad_token_id, schedule, 300, 0)
+    assert sum(scored) == 2 * len(rows), "each side once"
+    heavy = {tuple(row.prompt) for row in rows if row.pair.weight == 2.0}
+    seen = Counter(tuple(ids) in heavy for ids in table["prompt_ids"])
+    assert seen[True] / seen[False] == pytest.approx(2, rel=0.1)
+
+
+# --- learning ---
+
+LEARNERS = [("dpo", loss) for loss in dpo.LOSSES] + [("kto", loss) for loss in kto.LOSSES]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "loss"), LEARNERS)
+def test_every_loss_moves_the_policy_towards_what_was_preferred(method: str, loss: str, learners: Path) -> None:
+    longer = {f"{method}__schedule__{name}": value for name, value in (("max_steps", 25), ("batch", 8), ("learning_rate", 0.01))}
+    settings = tiny("train", method=method, **{f"{method}__loss": loss, f"{method}__schedule__micro_batch": 8, **longer})
+    (policy, made), (reference, _) = (
+        models.load(str(folder)) for folder in (run(learners, "train", settings), learners / "data/models/start")
+    )
+    rows = encode.encode(release.pairs(learners / "data/release", "train"), made, 256).kept
+    pad = made.pad_token_id
+    gained = scoring.score(policy, rows, pad, 16).margin - scoring.score(reference, rows, pad, 16).margin
+    assert (gained > 0).mean() > 0.75, "on the pairs that it learned from"
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a tiny start on a release without wrong labels, with an estimate of them, and with single answers."""
+    root = tmp_path_factory.mktemp("learners")
+    rows = releases.planted({**COUNTS, "train": 64}, noise=0.0)
+    folder = releases.write(root / "data/release", rows)
+    (folder / "methods.json").write_text(json.dumps({"label_smoothing": 0.1}), encoding="utf-8")
+    releases.add_unpaired(folder, releases.examples(rows))
+    run(root, "start")
+    return root
 
 
 def test_importing_the_stages_is_cheap() -> None:
