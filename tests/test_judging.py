@@ -115,6 +115,7 @@ def test_a_stratum_counts_its_own_pairs_only() -> None:
     marks = np.array([float(at % 2) for at in range(30)])
     figures = accuracy.figures({"judge": marks}, pairs, Bootstrap(np.arange(30), 50, 0))
     assert figures["topic"]["y"]["judge"]["n"] == 10
+    assert figures["topic"]["y"]["judge"]["group_low"] < 0.5 < figures["topic"]["y"]["judge"]["group_high"] < 1
     assert figures["topic"]["x"]["judge"]["accuracy"] == pytest.approx(np.mean([at % 2 for at in range(30) if at % 3]))
 
 
