@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks import release
+from tasks.core import manifest, params
+from tasks.core.tables import Pairs
+from tasks.probing import curve, groups, probe
+from tasks.probing.probe import Probed
 from tasks.probing.tfidf import Probe
+from tasks.releasing.probed import probe as section
 from tests import releases
+from tests.conftest import ROOT
 
 Texts = list[str]
 
@@ -63,3 +75,199 @@ def test_scripts_without_spaces_are_read_character_by_character() -> None:
 def test_any_text_can_be_judged(rows: list[tuple[str, str, str]]) -> None:
     prompts, chosen, rejected = ([row[place] for row in rows] for place in range(3))
     assert np.isfinite(Probe.fit(prompts, chosen, rejected).margins(prompts, chosen, rejected)).all()
+
+
+# The whole probe.
+
+QUICK = {"draws": 100, "repeats": 1, "shares": [0.2, 0.5, 1.0]}
+SETTINGS = params.load(ROOT / "params.yaml", "release", release.Params).probe.model_copy(update=QUICK)
+
+
+def table(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=Pairs.schema())
+
+
+def probed(rows: list[dict[str, Any]], **more: Any) -> Probed:
+    found = probe.gather(table(rows), SETTINGS.model_copy(update=more))
+    assert found
+    return found
+
+
+def turned(rows: list[dict[str, Any]], share: float, seed: int = 5) -> tuple[list[dict[str, Any]], set[str]]:
+    """The rows with this share of the labels turned round, and the ids of those; ids stay."""
+    picked = set(random.Random(seed).sample([row["pair_id"] for row in rows], round(share * len(rows))))
+    return [row | {"chosen": row["rejected"], "rejected": row["chosen"]} if row["pair_id"] in picked else row for row in rows], picked
+
+
+PLANTED = releases.planted({"train": 240, "validation": 30, "test": 30}, 4, noise=0.06)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Probed:
+    return probed(PLANTED)
+
+
+def test_the_probe_is_ahead_of_length_where_words_decide(clean: Probed) -> None:
+    assert clean.accuracy.share > 0.85
+    assert clean.accuracy.low > clean.longer.high
+    assert clean.ahead[1] > 0.2
+    assert not clean.nothing()
+    assert (clean.pairs, clean.probed, clean.by["recipe"]["choice"].pairs) == (300, 300, 300)
+
+
+def test_accuracy_falls_as_labels_are_turned_and_ends_at_chance(clean: Probed) -> None:
+    noisy = probed(turned(PLANTED, 0.25)[0]).accuracy.share
+    assert clean.accuracy.share > noisy + 0.1
+    half = probed(turned(PLANTED, 0.5)[0])
+    assert half.nothing()
+    assert "about" not in half.curve.verdict.split(";")[0], "more of the same will not help"
+    assert half.accuracy.share < noisy
+    assert half.accuracy.drawn_low < 0.5 < half.accuracy.drawn_high + 0.03
+
+
+def test_turned_labels_are_suspected_first(clean: Probed) -> None:
+    rows, picked = turned(releases.planted({"train": 300}, 6, noise=0.0), 0.1)
+    found = probed(rows)
+    first = [suspect.pair_id for suspect in found.suspects.listed[: len(picked)]]
+    assert len(picked & set(first)) > 0.7 * len(first)
+    assert found.suspects.count > clean.suspects.count
+    assert clean.planted.auc > 0.9
+    assert clean.planted.found > 3 * clean.planted.others
+    likely = [suspect.probability for suspect in found.suspects.listed]
+    assert likely == sorted(likely)
+    assert max(likely) < found.suspects.threshold <= SETTINGS.suspect
+
+
+def test_the_order_of_the_rows_and_the_number_of_threads_change_nothing(clean: Probed) -> None:
+    rows = list(PLANTED)
+    random.Random(1).shuffle(rows)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=2):
+        assert manifest.dumps(probed(rows).document()) == manifest.dumps(clean.document())
+
+
+def test_variants_and_repeats_are_no_evidence(clean: Probed) -> None:
+    more = [row | {"pair_id": f"{row['pair_id']}-again", "augmented_from": row["prompt_id"]} for row in PLANTED[:50]]
+    assert probed(PLANTED + more).document() == clean.document()
+
+
+def test_of_a_large_release_a_sample_is_probed_and_said_to_be(clean: Probed) -> None:
+    found = probed(PLANTED, max_pairs=150)
+    assert (found.pairs, found.probed) == (300, 150)
+    assert "on 150 of 300 pairs" in found.line()
+    assert "of 300 pairs" not in clean.line()
+    assert found.suspects.count <= 150
+
+
+def test_too_few_groups_say_nothing() -> None:
+    assert probe.gather(table(PLANTED[:40]), SETTINGS) is None
+    one = [row | {"conversations": ["all in one"]} for row in PLANTED]
+    assert probe.gather(table(one), SETTINGS) is None
+    assert probe.gather(table([]), SETTINGS) is None
+    assert probe.gather(table(PLANTED), SETTINGS.model_copy(update={"use": False})) is None
+
+
+def test_pairs_that_share_a_cluster_or_a_conversation_never_lie_in_two_folds() -> None:
+    chance = random.Random(8)
+    rows = [
+        row | {"cluster_id": f"k{chance.randrange(150)}", "conversations": [f"c{chance.randrange(200)}", f"c{chance.randrange(4000)}"]}
+        for row in PLANTED
+    ]
+    taken = groups.written(table(rows))
+    numbers, names = groups.groups(taken)
+    fold = groups.folds(numbers, names, 5, 1)
+    for column in ("cluster_id", "conversations"):
+        seen: dict[str, int] = {}
+        for values, place in zip(taken[column].to_pylist(), fold.tolist(), strict=True):
+            for value in [values] if isinstance(values, str) else values:
+                assert seen.setdefault(value, place) == place
+    assert len(names) > 5
+    sizes = np.bincount(fold, minlength=5)
+    assert sizes.min() > 0
+
+
+def test_repeating_what_one_prompt_says_does_not_help_the_probe() -> None:
+    """Labels that only a pair's own copies give away: parted from them, the judge is at chance."""
+    chance = random.Random(3)
+    rows = []
+    for number in range(80):
+        sides = [f"answer{number} first", f"answer{number} second"]
+        chance.shuffle(sides)
+        row = releases.row(f"Question {number}", sides[0], sides[1], "train", cluster_id=f"k{number}")
+        rows += [row | {"pair_id": f"{number}-{copy}"} for copy in range(4)]
+    found = probed(rows)
+    assert found.groups == 80
+    assert found.accuracy.drawn_low < 0.5 < found.accuracy.drawn_high
+
+
+# The learning curve.
+
+
+def test_a_law_is_found_again_from_its_own_points() -> None:
+    sizes = np.array([100.0, 200.0, 400.0, 800.0])
+    ceiling, fall, power = curve.fit(sizes, np.array([0.9 - 2.0 * sizes**-0.5]))[:, 0]
+    assert (round(ceiling, 6), round(fall, 6), power) == (0.9, 2.0, 0.5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_no_law_rises_above_one_or_falls_with_more_pairs(accuracies: list[float]) -> None:
+    ceiling, fall, _ = curve.fit(np.array([100.0, 200.0, 400.0, 800.0]), np.array([accuracies]))[:, 0]
+    assert ceiling <= 1 + 1e-12
+    assert fall >= 0
+
+
+def test_what_is_needed_follows_from_the_law_and_beyond_tenfold_nothing_is_said() -> None:
+    laws = np.array([[0.9], [2.0], [0.5]])  # at 800 pairs 0.829; one more point at 1,084
+    found = curve.needed(laws, 800, 1000, 0.01)
+    assert (found.reached, found.pairs) == (1.0, int(float(f"{((2.0 / (2.0 * 800**-0.5 - 0.01)) ** 2 / 800 - 1) * 1000:.2g}")))
+    assert curve.needed(np.array([[0.9], [0.3], [1.0]]), 800, 1000, 0.01).pairs is None
+    assert curve.needed(np.array([[0.9], [2.0], [0.15]]), 800, 1000, 0.3).pairs is None
+
+
+@pytest.mark.parametrize(
+    ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "cannot be told"), (0.05, "will hardly help")]
+)
+def test_the_verdict_is_as_sure_as_the_draws(reached: float, words: str) -> None:
+    assert words in curve.verdict((curve.More(0.01, reached, 500, 300, None), curve.More(0.02, 0.0, None, None, None)), 1.5)
+
+
+def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
+    found = probed(turned(PLANTED, 0.2)[0], shares=[0.05, 0.2, 1.0]).curve
+    assert found.points[0].accuracy + 0.03 < found.points[-1].accuracy
+    assert found.fall > 0
+    assert found.at(1000) >= found.at(100)
+    assert [point.pairs for point in clean.curve.points] == [48, 120, 240]
+    page = section(clean)
+    assert page.count("<circle") == 3
+    assert "What there is to learn" in page
+    assert section(None) == ""
+
+
+# Real labels.
+
+
+def harmless(folder: Path) -> list[dict[str, Any]]:
+    """Anthropic's harmless pairs, as the reader of the format understands them."""
+    lines = gzip.decompress((folder / "hh_rlhf/harmless-base/test.jsonl.gz").read_bytes()).decode().splitlines()
+    found = []
+    for number, line in enumerate(map(json.loads, lines)):
+        before, chosen = line["chosen"].rsplit("\n\nAssistant:", 1)
+        other, rejected = line["rejected"].rsplit("\n\nAssistant:", 1)
+        if before != other or chosen.strip() == rejected.strip():
+            continue
+        start = before.split("\n\nAssistant:")[0].strip().lower()
+        row = releases.row(before.rsplit("\n\nHuman:", 1)[-1], chosen.strip(), rejected.strip(), "train")
+        found.append(row | {"pair_id": f"{number:05d}", "cluster_id": start, "conversations": []})
+    return found
+
+
+@pytest.mark.slow
+def test_real_preferences_are_seen_as_far_as_words_carry_them_and_noise_is_seen(shared_data: Path) -> None:
+    rows = harmless(shared_data)
+    found = [probed(turned(rows, share)[0]) for share in (0.0, 0.2, 0.5)]
+    shares = [one.accuracy.share for one in found]
+    assert 0.60 <= shares[0] <= 0.66
+    assert found[0].accuracy.low > found[0].longer.high
+    assert shares[0] > shares[1] + 0.03 > shares[2] + 0.03
+    assert found[2].nothing()
