@@ -51,6 +51,7 @@ def arguments(kind: type[A], schedule: Schedule, count: int, run: Run, **own: An
         logging_steps=1,
         logging_nan_inf_filter=False,  # else a loss that is no number is logged as the mean of those before
         disable_tqdm=True,
+        ddp_find_unused_parameters=False,  # all are used; looking for them costs a walk over the graph
         seed=run.basis.seed,
         data_seed=run.basis.seed,
         **own,

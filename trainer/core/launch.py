@@ -1,19 +1,20 @@
 """How a stage of training is started: in this process, or in several that share each batch.
 
     python -m trainer STAGE
-    PAIRWRIGHT_PROCESSES=2 python -m trainer STAGE      (the same, through `accelerate launch`)
+    PAIRWRIGHT_PROCESSES=2 python -m trainer STAGE                                   (what `torchrun` does)
+    accelerate launch --multi_gpu --num_processes 2 -m trainer STAGE                 (the same, on GPUs)
 
-How many processes work is a fact of the machine, so it is said in the environment. Of several, rank 0 does what a
-single one would; the others read the same inputs, write what they make into a folder that nobody keeps, and say nothing but what
-went wrong.
+How many processes work is a fact of the machine, so it is said in the environment, which `dvc repro` and `pairwright run` hand on.
+Of several, rank 0 does what a single one would; the others read the same inputs, write what they make into a folder that nobody keeps,
+and say nothing but what went wrong. Trap: on a CPU `accelerate launch --cpu --num_processes 2` starts one process only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -64,19 +65,17 @@ def _beside(arguments: Sequence[str]) -> int:
 
 
 def _launched(arguments: Sequence[str], count: str) -> int:
-    """Exit code of the stage in `count` processes."""
+    """Exit code of the stage in `count` processes; the others are ended where one fails."""
     if not count.isdecimal() or count == "0":
         raise UserError(PROCESSES, repr(count), "a number of processes", "correct or unset the variable")
-    device = ["--cpu"] if parallel.on_cpu() else ["--multi_gpu"]
-    launcher = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--num_processes",
-        count,
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-    ]
-    return subprocess.run([*launcher, *device, "--dynamo_backend", "no", "-m", "trainer", *arguments], check=False).returncode
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed was said by the process that failed
+    name = f"pairwright-{os.getpid()}"
+    config = LaunchConfig(1, 1, int(count), run_id=name, rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", max_restarts=0)
+    try:
+        elastic_launch(config, sys.executable)("-m", "trainer", *arguments)
+    except ChildFailedError:
+        return 1
+    return 0

@@ -34,8 +34,10 @@ def world() -> int:
 def begin() -> None:
     """Meet the other processes; accelerate picks gloo on CPUs and NCCL on GPUs."""
     if world() > 1:
+        import torch
         from accelerate import PartialState
 
+        os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # else accelerate says that it takes one
         PartialState(cpu=on_cpu())
 
 
