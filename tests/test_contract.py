@@ -18,7 +18,7 @@ STAGES = catalog.stages(ROOT)
 OURS = ("tasks", "trainer", "flows", "expectations")
 # The order of the data, as the README draws it.
 ORDER = ["ingest", "clean", "dedupe", "validate", "aggregate", "split", "decontaminate", "augment", "rebalance", "pair"]
-ORDER += ["release", "start", "reward", "train", "evaluate"]
+ORDER += ["release", "start", "reward", "train", "evaluate", "compress"]
 
 
 def test_stages_stand_in_the_order_of_the_data() -> None:

@@ -1,0 +1,82 @@
+"""Answers that are broken: what a model writes by itself, the likeliest token each time, to held-out prompts.
+
+In: a model and prompts as tokens. Out: how many answers are `empty`, go round in a `loop`, have no end (`unended`) or are `not_text`
+(bytes that are no UTF-8). Each answer counts once, under the first that holds; preference figures say nothing of any of this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trainer.core import tokenizer as tokenizers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+KINDS = ("loop", "unended", "empty", "not_text")
+PERIOD, TIMES, LEAST = 16, 4, 16  # a loop: at most so many tokens, so often in a row at least, and so many tokens together
+BROKEN = "\ufffd"  # what a decoder writes for bytes that are no UTF-8
+
+
+def count(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], most: int, batch: int
+) -> dict[str, int]:
+    """How many answers of at most `most` tokens are broken, by kind."""
+    ends = {tokenizer.eos_token_id, tokenizers.closing(tokenizer)[0]}
+    answers = [
+        row for start in range(0, len(prompts), batch) for row in _write(model, prompts[start : start + batch], tokenizer, ends, most)
+    ]
+    found = Counter(fault(tokens, ends, tokenizer) for tokens in answers)
+    return {kind: found[kind] for kind in KINDS}
+
+
+def fault(tokens: Sequence[int], ends: set[int], tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """What is wrong with an answer, if anything."""
+    end = next((place for place, token in enumerate(tokens) if token in ends), None)
+    text = tokenizer.decode(tokens[:end], skip_special_tokens=True)
+    if loops(tokens[:end]):
+        return "loop"
+    if end is None:
+        return "unended"
+    if not text.strip():
+        return "empty"
+    return "not_text" if BROKEN in text else None
+
+
+def loops(tokens: Sequence[int]) -> bool:
+    """Whether the same few tokens stand there again and again, without anything between."""
+    for period in range(1, PERIOD + 1):
+        needed = max(period * TIMES, LEAST) - period  # tokens that equal the one a period before, in a row
+        run = 0
+        for place in range(period, len(tokens)):
+            run = run + 1 if tokens[place] == tokens[place - period] else 0
+            if run >= needed:
+                return True
+    return False
+
+
+def _write(
+    model: PreTrainedModel, prompts: Sequence[list[int]], tokenizer: PreTrainedTokenizerBase, ends: set[int], most: int
+) -> list[list[int]]:
+    """One answer a prompt, padded behind its end."""
+    import torch
+
+    longest = max(len(prompt) for prompt in prompts)
+    given = torch.tensor([[tokenizer.pad_token_id] * (longest - len(prompt)) + prompt for prompt in prompts], device=model.device)
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
+    made = model.generate(
+        given,
+        attention_mask=mask,
+        do_sample=False,
+        num_beams=1,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+        max_new_tokens=most,
+        eos_token_id=sorted(ends),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    answers: list[list[int]] = made[:, longest:].tolist()
+    return answers
