@@ -60,25 +60,40 @@ def results() -> Iterator[str]:
 
 
 def _metrics(stages: Mapping[str, Stage]) -> Iterator[str]:
-    """One line a metrics file of `dvc.yaml`, of the last stage only: the outcome of the whole path."""
+    """One line a metrics file of `dvc.yaml` that tells the outcome of the whole path: held-out accuracy, and what is handed over."""
     document = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))
-    last = list(stages.values())[-1]
-    for name in map(Path, document.get("metrics", ())):
-        if last.output in name.parents and name.is_file():
-            figures = json.loads(name.read_text(encoding="utf-8"))
-            yield f"{last.name + ':':<12}{outcome(figures)}"
+    files = {path.parent: path for path in map(Path, document.get("metrics", ()))}
+    last = list(stages)[-1]
+    for name, stage in stages.items():
+        path = files.get(stage.output)
+        if path and path.is_file() and (name in OUTCOMES or name == last):
+            yield f"{name + ':':<12}{OUTCOMES.get(name, listed)(json.loads(path.read_text(encoding='utf-8')))}"
 
 
-def outcome(figures: Mapping[str, Any]) -> str:
-    """The line about held-out preferences; all figures of files that hold other ones."""
-    if "test_accuracy" not in figures:
-        return ", ".join(f"{name} {value}" for name, value in figures.items())
+def listed(figures: Mapping[str, Any]) -> str:
+    """All figures of a file, in one line."""
+    return ", ".join(f"{name} {value}" for name, value in figures.items())
+
+
+def held_out(figures: Mapping[str, Any]) -> str:
+    """The line about held-out preferences."""
     low, high = figures["test_accuracy_low"], figures["test_accuracy_high"]
     better = "significantly better" if figures["test_better"] else "not significantly better"
     return (
         f"test accuracy {figures['test_accuracy']:.3f} [{low:.3f}, {high:.3f}] on {figures['test_pairs']} pairs (reference 0.500); "
         f"likelihood {figures['test_likelihood_policy']:.3f} (reference {figures['test_likelihood_reference']:.3f}): {better}"
     )
+
+
+def handed_over(figures: Mapping[str, Any]) -> str:
+    """The line about the variant that compression picked."""
+    return (
+        f"{figures['pick_bytes'] / 1e6:.1f} MB of the policy's {figures['original_bytes'] / 1e6:.1f}, "
+        f"test accuracy {figures['pick_test_accuracy']:.3f} (the policy's {figures['original_test_accuracy']:.3f})"
+    )
+
+
+OUTCOMES = {"evaluate": held_out, "compress": handed_over}
 
 
 def lineage(wanted: str) -> Iterator[str]:

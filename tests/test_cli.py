@@ -188,7 +188,12 @@ def test_outcome_compares_with_the_reference() -> None:
         "test_likelihood_reference": 0.5,
         "test_better": 1,
     }
-    told = report.outcome(figures)
+    told = report.held_out(figures)
     assert told.startswith("test accuracy 0.812 [0.700, 0.900] on 64 pairs (reference 0.500)")
     assert told.endswith("significantly better")
-    assert report.outcome({"a": 1}) == "a 1"
+    assert report.listed({"a": 1}) == "a 1"
+
+
+def test_what_is_handed_over_stands_beside_what_was_trained() -> None:
+    figures = {"pick_bytes": 1_100_000, "original_bytes": 4_400_000, "pick_test_accuracy": 0.82, "original_test_accuracy": 0.83}
+    assert report.handed_over(figures) == "1.1 MB of the policy's 4.4, test accuracy 0.820 (the policy's 0.830)"
