@@ -369,6 +369,7 @@ def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
     made = report(validation=figures, calibration=calibration.figures(np.zeros(0), np.ones(3), 10))
     assert "validation (0 groups)" in page.page(made)
     assert flat.metrics(made)["validation_pairs"] == 0
+    assert "controlled_policy_balanced" not in flat.metrics(report(test=figures)), "no length to even out"
 
 
 def test_a_baseline_that_beats_the_policy_is_called_better() -> None:
