@@ -190,9 +190,14 @@ def test_a_damaged_packed_folder_is_one_line(root: Path, tmp_path: Path, policy:
 
 
 def test_the_layer_whose_loss_costs_least_goes(root: Path) -> None:
-    load = lambda: models.load(str(root / "data/models/policy"))[0]  # noqa: E731
+    def load() -> Any:
+        return models.load(str(root / "data/models/policy"))[0]
+
     wanted = load().model.layers[1].mlp.up_proj.weight
-    judge = lambda model: (0.5, -float(any(torch.equal(layer.mlp.up_proj.weight, wanted) for layer in model.model.layers)))  # noqa: E731
+
+    def judge(model: Any) -> tuple[float, float]:
+        return 0.5, -float(any(torch.equal(layer.mlp.up_proj.weight, wanted) for layer in model.model.layers))
+
     assert drop.without_one(load, judge, [0, 1, 2]) == [0, 2]
 
 
@@ -212,14 +217,14 @@ def test_a_student_keeps_the_first_and_the_last_layer() -> None:
 
 
 def test_a_student_equal_to_its_teacher_has_nothing_to_learn(root: Path, policy: Any) -> None:
-    from trainer.core import encode, release
+    from trainer.core import encode, release, scoring
 
     _, tokenizer = models.load(str(root / "data/models/policy"))
     rows = encode.encode(release.pairs(root / "data/release", "train")[:4], tokenizer, 256).kept
     tokens, margins = distill.losses(policy, policy, rows, tokenizer.pad_token_id)
     assert (tokens.item(), margins.item()) == pytest.approx((0, 0), abs=1e-5)
     other = models.load(str(root / "data/models/start"))[0]
-    mine, theirs = (bench.scoring.score(model, rows, tokenizer.pad_token_id, 4).margin for model in (policy, other))
+    mine, theirs = (scoring.score(model, rows, tokenizer.pad_token_id, 4).margin for model in (policy, other))
     _, margins = distill.losses(policy, other, rows, tokenizer.pad_token_id)
     assert margins.item() == pytest.approx(np.abs(mine - theirs).mean(), rel=1e-3)
 

@@ -161,12 +161,12 @@ def test_a_package_or_file_that_is_not_there_is_told_with_the_remedy(package: Pa
 def test_weights_that_lack_or_do_not_fit_are_never_made_up(folder: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    for name, spoil in {"lacking": lambda weight: None, "other": lambda weight: weight[:5]}.items():
+    for name, rows in {"lacking": 0, "other": 5}.items():
         spoiled = shutil.copytree(folder, tmp_path / name)
         weights = load_file(folder / "model.safetensors")
         key = "model.layers.0.mlp.up_proj.weight"
-        changed = spoil(weights.pop(key))
-        save_file(weights | ({key: changed.contiguous()} if changed is not None else {}), spoiled / "model.safetensors", {"format": "pt"})
+        part = weights.pop(key)[:rows].contiguous()
+        save_file(weights | ({key: part} if rows else {}), spoiled / "model.safetensors", {"format": "pt"})
         assert f"no weights that fit for 1 parts of the model ({key} ...)" in refused(spoiled)
 
 

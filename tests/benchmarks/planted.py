@@ -60,7 +60,7 @@ def measure(release: Path | None, seed: int, labels: str, ways: list[str]) -> It
     """One start, and from it every way of training."""
     with tempfile.TemporaryDirectory(prefix="pairwright-planted-") as folder:
         root = Path(folder)
-        _lay(root, release, seed)
+        lay(root, release, seed)
         began = _cpu()
         start = params.load(ROOT / "params.yaml", "start", training.module("start").Params)
         training.run(root, "start", start.model_copy(update={"seed": seed, "shuffle_labels": labels == "shuffled"}))
@@ -69,17 +69,17 @@ def measure(release: Path | None, seed: int, labels: str, ways: list[str]) -> It
             began = _cpu()
             training.run(root, "train", _settings(way))
             seconds = _cpu() - began
-            yield Run(seed, labels, way, *_judge(root), seconds, seconds + started)
+            yield Run(seed, labels, way, *judge(root), seconds, seconds + started)
 
 
-def _lay(root: Path, release: Path | None, seed: int) -> None:
+def lay(root: Path, release: Path | None, seed: int, counts: dict[str, int] | None = None) -> None:
     """The release below `root`: the given one, or one with a planted preference, in pairs and in single answers."""
     folder = root / "data/release"
     if release:
-        folder.parent.mkdir()
+        folder.parent.mkdir(parents=True)
         folder.symlink_to(release.resolve())
         return
-    rows = releases.planted(COUNTS, seed)
+    rows = releases.planted(counts or COUNTS, seed)
     releases.add_unpaired(releases.write(folder, rows), releases.examples(rows))
 
 
@@ -94,7 +94,7 @@ def _settings(way: str) -> StageParams:
     return made
 
 
-def _judge(root: Path) -> tuple[float, float, float]:
+def judge(root: Path) -> tuple[float, float, float]:
     """Accuracy of the implicit reward, and of the likelihood of reference and of policy, on the test pairs."""
     from trainer.core import basis, encode, models, release, scoring, statistics
 

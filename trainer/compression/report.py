@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trainer.compression.clock import Pace
 
 Document = dict[str, Any]
+MUCH = 0.5  # share of broken answers beyond which variants can hardly be told apart by it
 
 
 def result(variants: Mapping[str, Document], paces: Mapping[str, Pace], budget: Mapping[str, float | None]) -> Document:
@@ -60,7 +61,17 @@ def lines(told: Document, paces: Mapping[str, Pace]) -> list[str]:
             f"{mark + name:18}{one['bytes']:>12,}{one['validation']['accuracy']:>12.4f}{one['test']['accuracy']:>8.4f}"
             f"{one['test']['margin']:>9.2f}{one['errors']['share']:>9.3f}{paces[name].ms_per_token:>12.2f}{paces[name].tokens_per_second:>10,.0f}"
         )
-    return [*table, "* on the front of validation accuracy and size", words(told)]
+    return [*table, "* on the front of validation accuracy and size", *_caution(told), words(told)]
+
+
+def _caution(told: Document) -> list[str]:
+    """A line where the original itself writes so badly that the budget of broken answers tells little."""
+    errors = told["variants"][ORIGINAL]["errors"]
+    if errors["share"] <= MUCH:
+        return []
+    return [
+        f"note: {errors['share']:.0%} of the original's own greedy answers are broken, so the budget of broken answers tells little here"
+    ]
 
 
 def words(told: Document) -> str:
