@@ -123,12 +123,22 @@ def test_mismatched_answers_are_those_of_the_block_and_fit(lengths: list[tuple[i
     rows = [single(prompt=prompt, answer=answer) for prompt, answer in lengths]
     window = max(row.length for row in rows)
     others, cut = kto.mismatched(rows, block, window)
+    assert [prompt for prompt, _ in others] == [row.prompt for row in rows]
     assert all(0 < len(prompt) + len(answer) <= window and answer for prompt, answer in others)
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
-        given_lengths = sorted(len(row.answer) for row in part)
-        got = sorted(len(answer) for _, answer in others[start : start + block])
-        assert cut or got == given_lengths
+        for row, (_, answer) in zip(part, others[start : start + block], strict=True):
+            theirs = [other for other in part if other.prompt != row.prompt] or part
+            assert any(answer == other.answer[: window - len(row.prompt)] for other in theirs), "of another prompt, where there is one"
+    assert cut <= sum(len(answer) == window - len(row.prompt) for row, (_, answer) in zip(rows, others, strict=True))
+
+
+def test_copies_of_a_row_do_not_lend_each_other_their_answer() -> None:
+    twice, other = single(prompt=2, answer=3), single(prompt=4, answer=5)
+    others, _ = kto.mismatched([twice, twice, other, other], 4, 99)
+    assert [len(answer) for _, answer in others] == [5, 5, 3, 3]
+    alone, _ = kto.mismatched([twice, twice], 2, 99)
+    assert [len(answer) for _, answer in alone] == [3, 3], "there is no other"
 
 
 # --- the control ---

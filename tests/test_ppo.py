@@ -301,7 +301,7 @@ def test_a_bound_on_the_divergence_ends_training_one_update_back(whole: Path, tm
     root = copied(whole, tmp_path)
     fast = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_bound": 0.01, "ppo__kl_stop": 0.0}
     run(root, "train", tiny("train", **fast))
-    assert "is above train.ppo.kl_bound 0.01: training ends" in capsys.readouterr().out
+    assert "is beyond train.ppo.kl_bound 0.01: training ends" in capsys.readouterr().out
     figures = json.loads((root / "data/models/policy/metrics.json").read_text())
     assert abs(figures["ppo_kl_after"]) <= 0.01
     assert figures["ppo_updates"] == 1, "the first one leaves the bound at once"

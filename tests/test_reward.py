@@ -170,9 +170,13 @@ def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
 
 
 def test_centring_draws_the_rewards_to_zero(rewarded: Path, tmp_path: Path) -> None:
-    run(beside(rewarded, tmp_path), "reward", tiny("reward", centre=1.0, schedule__max_steps=6))
-    far, near = (abs(metrics(root)["validation_mean"]) for root in (rewarded, tmp_path))
-    assert near < far
+    long = {"schedule__max_steps": 12, "schedule__epochs": 2, "schedule__batch": 8, "schedule__learning_rate": 0.002}
+    means = []
+    for strength in (0.0, 1.0):
+        root = beside(rewarded, tmp_path / f"{strength}")
+        run(root, "reward", tiny("reward", centre=strength, **long))
+        means.append(abs(metrics(root)["validation_mean"]))
+    assert means[1] < means[0] / 2
 
 
 # --- margins ---

@@ -115,9 +115,15 @@ def test_any_text_comes_back_from_its_tokens(scratch: tuple[object, list[release
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=40), st.integers(1, 8), st.integers(0, 9))
 def test_every_epoch_shows_every_row_once(lengths: list[int], batch: int, seed: int) -> None:
     rows = len(lengths)
-    steps = -(-rows * batches.POOL // 1)  # whole pools of whole epochs
-    seen = np.bincount(np.concatenate(batches.plan(lengths, [1.0] * rows, batch, steps, seed)), minlength=rows)
-    assert seen.max() - seen.min() <= 1
+    pool = max(1, min(batches.POOL, rows // batch))
+    seen = np.bincount(np.concatenate(batches.plan(lengths, [1.0] * rows, batch, 7 * pool, seed)), minlength=rows)
+    assert seen.max() - seen.min() <= 1, "after whole pools"
+
+
+@pytest.mark.parametrize("rows", [48, 160, 256])
+def test_one_epoch_of_few_rows_shows_each_of_them_and_none_twice(rows: int) -> None:
+    plan = batches.plan([at % 9 for at in range(rows)], [1.0] * rows, 16, rows // 16, 0)
+    assert sorted(at for batch in plan for at in batch) == list(range(rows))
 
 
 def test_a_row_of_weight_two_is_seen_twice_as_often() -> None:

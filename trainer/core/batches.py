@@ -2,7 +2,8 @@
 
 Each epoch shows every row once; a row of weight 2 in a set whose mean weight is 1 is shown twice. (DPO's loss takes no
 row weight; how often a row is seen has the same effect on the expected gradient.)
-Rows of like length share a batch, which spares padding; the batches of one pool are shuffled again.
+Rows of like length share a batch, which spares padding; the batches of one pool are shuffled again. A pool is never larger than an
+epoch: copies of a row have one length, so they would fill a batch by themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-POOL = 16  # batches sorted by length together
+POOL = 16  # batches sorted by length together, at most
 
 
 def plan(lengths: Sequence[int], weights: Sequence[float], batch: int, steps: int, seed: int) -> list[list[int]]:
@@ -20,11 +21,12 @@ def plan(lengths: Sequence[int], weights: Sequence[float], batch: int, steps: in
     size = np.asarray(lengths)
     batches: list[list[int]] = []
     stream = np.empty(0, dtype=np.int64)
+    together = max(1, min(POOL, len(size) // batch))
     while len(batches) < steps:
-        while len(stream) < batch * POOL:
+        while len(stream) < batch * together:
             stream = np.concatenate([stream, epoch(weights, generator)])
-        pool, stream = stream[: batch * POOL], stream[batch * POOL :]
-        pool = pool[np.argsort(size[pool], kind="stable")].reshape(POOL, batch)
+        pool, stream = stream[: batch * together], stream[batch * together :]
+        pool = pool[np.argsort(size[pool], kind="stable")].reshape(together, batch)
         batches += generator.permutation(pool, axis=0).tolist()
     return batches[:steps]
 

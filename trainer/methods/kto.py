@@ -5,8 +5,9 @@ figures of the last steps.
 
 A liked answer's reward is to lie above a point of reference, a disliked one's below it. That point is how far the policy has
 moved from the reference on answers that do not belong to their prompts: TRL takes, within every micro-batch, each prompt with the answer
-of the row before it. We lay these mismatched answers out ourselves, because TRL would cut those that do not fit unseen; they are cut
-here, too, but counted. The reference is scored once, before the first step.
+of the row before it. We lay these mismatched answers out ourselves: TRL would cut those that do not fit unseen (they are cut here, too,
+but counted), and would take the answer to the same prompt where one is drawn twice in a row. The reference is scored once, before the
+first step.
 
 Both labels must be there, and must weigh about the same together: desirable : undesirable, weight x rows, from 1 : 1 to 4 : 3. `auto`
 weights count the rows that are drawn, after the filter of lengths and the rows' own weights. The row weights of a release are honoured
@@ -142,16 +143,21 @@ def _demand_neighbours(settings: Settings, micro: int) -> None:
 
 
 def mismatched(rows: Sequence[Single], block: int, window: int) -> tuple[list[Row], int]:
-    """Each row's prompt with the answer of the row before it in its block (the first with the last's), and how many had to be cut."""
+    """Each row's prompt with an answer to another prompt of its block, as `_other` finds it, and how many had to be cut."""
     found: list[Row] = []
     cut = 0
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
-        for before, row in zip([part[-1], *part[:-1]], part, strict=True):
-            room = window - len(row.prompt)
-            cut += len(before.answer) > room
-            found.append((row.prompt, before.answer[:room]))
+        for at, row in enumerate(part):
+            answer, room = _other(part, at).answer, window - len(row.prompt)
+            cut += len(answer) > room
+            found.append((row.prompt, answer[:room]))
     return found, cut
+
+
+def _other(part: Sequence[Single], at: int) -> Single:
+    """The nearest row before (before the first comes the last) that has another prompt; where all have the same, the row before."""
+    return next((part[at - back] for back in range(1, len(part)) if part[at - back].prompt != part[at].prompt), part[at - 1])
 
 
 def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: Settings, run: Run) -> Dataset:

@@ -163,15 +163,18 @@ class Learner:
                 yield places.tolist()
 
     def hold(self, figures: Figures, update: int, run: Run) -> bool:
-        """Keep a policy whose rollouts are within the KL bound; else go back to the one before, and say so."""
+        """Keep a policy whose rollouts are within the KL bound; else go back to the one before, and say so.
+
+        KL is never negative, but its estimate from a few rollouts is, where the policy is far away: so its size counts.
+        """
         bound = self.settings.kl_bound
-        if not bound or figures["kl"] <= bound:
+        if not bound or abs(figures["kl"]) <= bound:
             self.within.hold(figures)
             return True
         self.within.give_back()
         tell(
             run.stage,
-            f"{PART}: update {update}: KL {figures['kl']:.3f} to the reference is above train.ppo.kl_bound {bound:g}: training ends, "
+            f"{PART}: update {update}: KL {figures['kl']:.3f} to the reference is beyond train.ppo.kl_bound {bound:g}: training ends, "
             f"with the policy of the update before (KL {self.within.figures['kl']:.3f}, reward {self.within.figures['reward']:.3f})",
         )
         return False
