@@ -79,7 +79,7 @@ def test_hands_over_one_whole_variant_and_keeps_no_other(root: Path) -> None:
         "generation_config.json",
     } <= names
     assert "variants" not in names
-    assert list(told(root)["variants"]) == ["original", *VARIANTS]
+    assert set(told(root)["variants"]) == {"original", *VARIANTS}
     assert all(isinstance(value, (int, float)) for value in json.loads((final / "metrics.json").read_text()).values())
 
 
@@ -229,9 +229,18 @@ def test_a_student_equal_to_its_teacher_has_nothing_to_learn(root: Path, policy:
     assert margins.item() == pytest.approx(np.abs(mine - theirs).mean(), rel=1e-3)
 
 
-def test_a_student_comes_nearer_to_its_teacher(root: Path) -> None:
-    loss = told(root)["variants"]["student-2"]["loss"]
-    assert loss[-1]["tokens"] < loss[0]["tokens"]
+def test_a_student_comes_nearer_to_its_teacher(root: Path, policy: Any) -> None:
+    from trainer.core import encode, release
+    from trainer.core.settings import Schedule
+
+    student, tokenizer = models.load(str(root / "data/models/policy"))
+    with torch.no_grad():
+        student.lm_head.weight.mul_(8)
+    rows = encode.encode(release.pairs(root / "data/release", "train"), tokenizer, 256).kept
+    schedule = Schedule(epochs=20, max_steps=20, batch=8, micro_batch=8, learning_rate=0.02, warmup=0.1)
+    loss = distill.train(student, policy, rows, tokenizer.pad_token_id, 0.02, schedule, seed=0)
+    assert len(loss) == 20
+    assert loss[-1]["tokens"] < loss[0]["tokens"] / 2
 
 
 def test_broken_answers_are_told_apart(root: Path) -> None:

@@ -169,14 +169,15 @@ def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
     assert heavy / light == pytest.approx(2, rel=0.1)
 
 
-def test_centring_draws_the_rewards_to_zero(rewarded: Path, tmp_path: Path) -> None:
-    long = {"schedule__max_steps": 12, "schedule__epochs": 2, "schedule__batch": 8, "schedule__learning_rate": 0.002}
-    means = []
-    for strength in (0.0, 1.0):
-        root = beside(rewarded, tmp_path / f"{strength}")
-        run(root, "reward", tiny("reward", centre=strength, **long))
-        means.append(abs(metrics(root)["validation_mean"]))
-    assert means[1] < means[0] / 2
+def test_centring_prices_how_far_a_pairs_rewards_are_from_zero(rewarded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    losses, mean = [], 0.0
+    for strength in (0.0, 0.5):
+        run(beside(rewarded, tmp_path / f"{strength}"), "reward", tiny("reward", centre=strength))
+        said = capsys.readouterr().out
+        losses.append(float(first_step(said)))
+        mean = float(said.partition("mean ")[2].split()[0])
+    assert abs(mean) > 0.1
+    assert losses[1] - losses[0] == pytest.approx(0.5 * (2 * mean) ** 2, rel=0.01)
 
 
 # --- margins ---
