@@ -297,7 +297,7 @@ def test_another_seed_draws_other_prompts() -> None:
 
 def test_wins_count_ties_one_half_and_answers_are_described() -> None:
     policy = [Answer([1, 2], "ab", True), Answer([1], "", True), Answer([1, 2, 3], "abcd", False), Answer([4], "x", True)]
-    reference = [Answer([1], "a", True), Answer([1], "a", True), Answer([1], "a", True), Answer([4], "yyyy", True)]
+    reference = [Answer([1], "a", True), Answer([1], "a", True), Answer([1], "a", True), Answer([5], "yyyy", True)]
     told = generations.compared(policy, reference, np.array([[2.0, 0.0, 1.0, 0.0], [1.0, 0.0, 2.0, 3.0]]), 20, 0)
     assert told["wins"]["accuracy"] == 0.375
     assert told["ties"] == 1
@@ -375,8 +375,32 @@ def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
 def test_a_baseline_that_beats_the_policy_is_called_better() -> None:
     policy, good, like = (np.array(marks) for marks in ([0.0] * 40 + [1.0] * 60, [1.0] * 100, [1.0, 0.0] + [0.0] * 38 + [1.0] * 60))
     judged = {"implicit": policy, "likelihood": policy, "reference_likelihood": policy, "good": good, "like": like, "bad": 1 - good}
-    told = accuracy.tests(judged, ("good", "like", "bad"), 0.01)["against"]
+    told = accuracy.tests(judged, ("good", "like", "bad"), np.arange(100), 0.01)["against"]
     assert {name: one["policy"] for name, one in told.items()} == {"good": "worse", "like": "not told apart", "bad": "better"}
+
+
+def test_pairs_of_one_group_are_one_witness_in_the_tests() -> None:
+    right, coin = np.ones(12), np.full(12, 0.5)
+    judged = {"implicit": right, "likelihood": right, "reference_likelihood": 1 - right, "coin": coin}
+    alone, four = (accuracy.tests(judged, ("coin",), groups, 0.01) for groups in (np.arange(12), np.arange(12) // 3))
+    assert (alone["p_implicit"], four["p_implicit"]) == (2 / 2**12, 2 / 2**4)
+    assert (alone["better"], four["better"]) == (True, False)
+    assert [told["against"]["coin"]["policy"] for told in (alone, four)] == ["better", "not told apart"]
+
+
+def test_what_most_groups_say_and_most_pairs_deny_is_not_told_apart() -> None:
+    numbers = np.concatenate([np.arange(10), np.full(40, 10)])  # ten pairs alone, and forty of one conversation
+    implicit = np.concatenate([np.ones(10), np.zeros(40)])
+    judged = {"implicit": implicit, "likelihood": implicit, "reference_likelihood": implicit, "coin": np.full(50, 0.5)}
+    told = accuracy.tests(judged, ("coin",), numbers, 0.05)["against"]["coin"]
+    assert told["p"] < 0.05
+    assert told["policy"] == "not told apart"
+
+
+def test_equal_answers_tie_though_their_rewards_differ_in_the_last_bits() -> None:
+    answers = [Answer([at], "a" * at, True) for at in range(1, 5)]
+    told = generations.compared(answers, answers, np.array([[1.0] * 4, [1.0 - 1e-7] * 4]), 20, 0)
+    assert (told["wins"]["accuracy"], told["ties"], told["p"]) == (0.5, 4, 1.0)
 
 
 def test_metrics_are_numbers_and_name_every_part() -> None:

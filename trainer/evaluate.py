@@ -9,8 +9,9 @@ Two definitions of "right" for a policy, each with the reference's own figure:
 - `likelihood`: log p of the whole chosen answer is higher. It asks which answer the model would rather write. Sums favour short
   answers in both models alike; `per_token` divides by the number of tokens.
 A tie counts one half. The policy is better only if both the implicit reward beats a coin (exact sign test) and the policy's
-likelihood beats the reference's on the same pairs (exact McNemar test). Both tests speak of the choice of held-out pairs, not of
-the luck of a training run: of that speaks the control on shuffled labels, by its mean over several seeds.
+likelihood beats the reference's on the same pairs (exact McNemar test). In both tests a group of pairs speaks once, because pairs
+of one conversation or with near-equal prompts are no independent witnesses. They speak of the choice of held-out pairs, not of the
+luck of a training run: of that speaks the control on shuffled labels, by its mean over several seeds.
 
 What else is counted, and exactly how, say the modules of `trainer.judging`.
 
@@ -130,7 +131,7 @@ def _split(held: Held, significance: float) -> dict[str, Any]:
 
     margins, judged, bootstrap = held.margins, held.judged, held.bootstrap
     figures = accuracy.figures(judged, held.pairs, bootstrap)
-    figures |= accuracy.tests(judged, baselines.NAMES, significance)
+    figures |= accuracy.tests(judged, baselines.NAMES, bootstrap.groups, significance)
     figures |= {"left_out": held.encoding.reasons, "groups": bootstrap.count}
     told = ("implicit", "likelihood", "reference_likelihood", "reward", *baselines.NAMES)
     figures["lengths"] = {name: lengths.controlled(judged[name], held.difference, bootstrap) for name in told}

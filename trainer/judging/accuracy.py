@@ -54,24 +54,23 @@ def likelihoods(lengths: np.ndarray, policy: np.ndarray, reference: np.ndarray) 
     return {name: chosen - rejected for name, (chosen, rejected) in scores.items()}
 
 
-def _against(policy: np.ndarray, other: np.ndarray, significance: float) -> dict[str, Any]:
-    """How the policy stands to another judge of the same pairs."""
-    p = statistics.mcnemar(policy, other)
-    sure = "better" if policy.sum() > other.sum() else "worse"
-    return {"p": p, "policy": sure if p < significance else "not told apart"}
+def _against(policy: np.ndarray, other: np.ndarray, groups: np.ndarray, significance: float) -> dict[str, Any]:
+    """How the policy stands to another judge of the same pairs: McNemar's test, in which each group of pairs speaks once."""
+    mine, theirs = (np.bincount(groups, marks) for marks in (policy, other))
+    p, ahead = statistics.mcnemar(mine, theirs), np.sign(mine - theirs).sum()
+    agreed = ahead * (policy.sum() - other.sum()) > 0  # by groups and by pairs alike
+    return {"p": p, "policy": ("better" if ahead > 0 else "worse") if agreed and p < significance else "not told apart"}
 
 
-def tests(judged: Judged, baselines: Sequence[str], significance: float) -> dict[str, Any]:
-    """Whether the policy beats a coin, its reference and the baselines on the same pairs; exact tests."""
+def tests(judged: Judged, baselines: Sequence[str], groups: np.ndarray, significance: float) -> dict[str, Any]:
+    """Whether the policy beats a coin, its reference and the baselines on the same pairs; exact tests over groups."""
     implicit, likelihood, before = (judged[name] for name in ("implicit", "likelihood", "reference_likelihood"))
-    p_implicit = statistics.sign_test(int((implicit == 1).sum()), int((implicit == 0).sum()))
-    p_likelihood = statistics.mcnemar(likelihood, before)
-    learned = len(implicit) and implicit.mean() > 0.5 and p_implicit < significance
-    gained = len(implicit) and likelihood.mean() > before.mean() and p_likelihood < significance
+    learned = _against(implicit, np.full(len(implicit), 0.5), groups, significance)
+    gained = _against(likelihood, before, groups, significance)
     return {
         "ties": int((implicit == 0.5).sum()),
-        "p_implicit": p_implicit,
-        "p_likelihood": p_likelihood,
-        "against": {name: _against(implicit, judged[name], significance) for name in baselines},
-        "better": bool(learned and gained),
+        "p_implicit": learned["p"],
+        "p_likelihood": gained["p"],
+        "against": {name: _against(implicit, judged[name], groups, significance) for name in baselines},
+        "better": learned["policy"] == gained["policy"] == "better",
     }

@@ -100,7 +100,8 @@ def scored(model: PreTrainedModel, asked: Sequence[Asked], answers: Sequence[Ans
 
 def compared(policy: Sequence[Answer], reference: Sequence[Answer], rewards: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
     """How often the policy's answer wins, and the same with length taken out; rewards are (policy, reference) x prompts."""
-    marks = statistics.marks(rewards[0] - rewards[1])
+    same = [mine.tokens == theirs.tokens for mine, theirs in zip(policy, reference, strict=True)]
+    marks = statistics.marks(np.where(same, 0.0, rewards[0] - rewards[1]))  # equal answers tie, whatever their batch did to the last bits
     bootstrap = Bootstrap(np.arange(len(marks)), resamples, seed)  # one prompt a group
     longer = np.array([len(mine.text) - len(theirs.text) for mine, theirs in zip(policy, reference, strict=True)], dtype=np.float64)
     wins = accuracy.shares({"wins": marks}, bootstrap, np.arange(len(marks)))["wins"]

@@ -25,7 +25,14 @@ JUDGES = {
     "longer": "baseline: the longer wins",
     "tfidf": "baseline: TF-IDF Bradley-Terry",
 }
-BESIDE = {"implicit": "policy", "reward": "reward model", "longer": "longer wins", "tfidf": "TF-IDF"}
+BESIDE = {
+    "implicit": "policy, implicit",
+    "likelihood": "policy, likelihood",
+    "reference_likelihood": "reference, likelihood",
+    "reward": "reward model",
+    "longer": "longer wins",
+    "tfidf": "TF-IDF",
+}
 TITLE = "Evaluation on held-out preferences"
 
 
@@ -63,7 +70,7 @@ def _accuracy(report: Report) -> str:
     lead = (
         "How often the answer that people chose is put first; a tie counts one half. Bars are 95 % intervals of the bootstrap over groups "
         "(pairs with near-equal prompts or of one conversation are drawn together); in brackets, first that one, then Wilson's. By the "
-        "implicit reward the reference ties on every pair: 0.5. p-values are those of exact tests."
+        "implicit reward the reference ties on every pair: 0.5. p-values are those of exact tests in which each group speaks once."
     )
     key = "<p class=legend><span><i class=key></i>what the control on shuffled labels reaches (interval of its mean)</span></p>"
     return section("Preferences told right", lead, key if "low" in report["control"] else "", f"<div class=stack>{''.join(cards)}</div>")
@@ -83,8 +90,8 @@ def _bars(figures: Report, band: tuple[float, float]) -> str:
 
 
 def span(one: Mapping[str, float], kind: str = "") -> str:
-    """An interval."""
-    return f"{one[f'{kind}low']:.3f}, {one[f'{kind}high']:.3f}"
+    """An interval, which no line parts."""
+    return f"{one[f'{kind}low']:.3f},\u00a0{one[f'{kind}high']:.3f}"
 
 
 def _strata(report: Report) -> str:
@@ -96,8 +103,9 @@ def _strata(report: Report) -> str:
         ]
         cards.append(card(f"By {stratum}", table((stratum, "pairs", *BESIDE.values()), rows)))
     lead = (
-        "Test pairs; in brackets the interval of the bootstrap over groups. Small strata say little, and one without a fault (or without a "
-        "hit) seems to have no interval, because no resample of it has one: Wilson's stands in report.json."
+        "Test pairs; in brackets the interval of the bootstrap over groups. The reference's own implicit share is 0.5 everywhere. Small "
+        "strata say little, and one without a fault (or without a hit) seems to have no interval, because no resample of it has one: "
+        "Wilson's stands in report.json."
     )
     return section("The same by recipe, source, language and topic", lead, f"<div class=stack>{''.join(cards)}</div>")
 

@@ -21,6 +21,7 @@ svg line.m0, svg polyline.m0 { stroke: var(--s0); fill: none } svg line.m1, svg 
 svg polyline { stroke-width: 1.5; opacity: .75 } svg circle { fill-opacity: .85 }
 .caution { border-left: 3px solid var(--s1); padding-left: .8rem }
 h3.next { margin-top: 1.4rem }
+@media (min-width: 621px) { .stack > .card > .lanes .lane { grid-template-columns: 14rem minmax(7rem, 1fr) minmax(9rem, 20rem) } }
 """
 
 
