@@ -225,6 +225,23 @@ def test_what_is_needed_follows_from_the_law_and_beyond_tenfold_nothing_is_said(
     assert curve.needed(np.array([[0.9], [2.0], [0.15]]), 800, 1000, 0.3).pairs is None
 
 
+def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
+    sizes = np.array([100.0, 200.0, 400.0, 800.0])
+    told = np.array([0.9 - 2.0 * sizes**-0.5])
+    counts = [int(size) for size in sizes]
+    sample, whole = (curve.curve(counts, told, told[0], curve.Extent(total, 0.8 * total, 1.0), 0.95) for total in (4000, 1000))
+    times = (2.0 / (2.0 * 3200**-0.5 - 0.01)) ** 2 / 3200
+    assert sample.more[0].pairs == int(float(f"{(times - 1) * 4000:.2g}"))
+    assert sample.more[0].pairs > 4 * (whole.more[0].pairs or 0), "the curve is flatter there"
+
+
+def test_the_curves_intervals_are_as_wide_as_they_are_asked_to_be() -> None:
+    drawn = np.random.default_rng(0).normal(0.7, 0.02, (2000, 4))
+    found = [curve.curve([100, 200, 400, 800], drawn, drawn[0], curve.Extent(1000, 800.0, 1.0), sure) for sure in (0.95, 0.5)]
+    widths = [one.points[0].high - one.points[0].low for one in found]
+    assert widths[0] / widths[1] == pytest.approx(1.96 / 0.674, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "cannot be told"), (0.05, "will hardly help")]
 )

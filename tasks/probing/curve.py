@@ -5,7 +5,8 @@ and what the law says of more pairs.
 
 The law is accuracy = ceiling - fall * pairs ** -power (as Hestness et al. 2017, arXiv 1712.00409, found of many tasks), with a power out
 of POWERS. A law through four points can be drawn in many ways, so it is drawn anew for every draw of groups and repeats (bootstrap), and
-what is told is told with the spread of all those draws. Beyond FAR times the pairs at hand nothing is said.
+what is told is told with the spread of all those draws. Beyond FAR times the pairs at hand nothing is said. Where only a sample was
+probed, the law is first carried on to all pairs: what more would bring counts from there.
 """
 
 from __future__ import annotations
@@ -62,19 +63,25 @@ class Curve:
         return float(self.ceiling - self.fall * pairs**-self.power)
 
 
-def curve(sizes: Sequence[int], drawn: Numbers, whole: Numbers, total: int, votes: float) -> Curve:
-    """The curve of accuracies `whole` (one a size) with the draws `drawn` (draws x sizes); `total` pairs in all, `votes` behind each.
+@dataclass(frozen=True)
+class Extent:
+    """How much there is, whether it was probed or not."""
 
-    The largest size is what a judge learns from while a fold is held out, so "more" is told in shares of it.
-    """
+    total: int  # pairs
+    taught: float  # of these, what a judge learns from while a fold is held out: "more" is told in shares of it
+    votes: float  # behind each pair
+
+
+def curve(sizes: Sequence[int], drawn: Numbers, whole: Numbers, extent: Extent, confidence: float) -> Curve:
+    """The curve of accuracies `whole` (one a size) with the draws `drawn` (draws x sizes), and what is beyond it."""
     counts = np.asarray(sizes, np.float64)
     laws = fit(counts, drawn)
     law = fit(counts, whole[None, :])[:, 0]
-    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    low, high = np.quantile(drawn, ((1 - confidence) / 2, (1 + confidence) / 2), axis=0)
     points = tuple(Point(int(size), *(round(float(value), 4) for value in row)) for size, *row in zip(sizes, whole, low, high, strict=True))
-    more = tuple(needed(laws, counts[-1], total, gain) for gain in GAINS)
+    more = tuple(needed(laws, extent.taught, extent.total, gain) for gain in GAINS)
     ceiling, fall, power = (round(float(value), 4) for value in law)
-    return Curve(points, ceiling, fall, power, more, verdict(more, votes))
+    return Curve(points, ceiling, fall, power, more, verdict(more, extent.votes))
 
 
 def fit(sizes: Numbers, accuracies: Numbers) -> Numbers:

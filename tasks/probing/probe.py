@@ -24,7 +24,7 @@ from pydantic import Field
 from tasks.core.params import StageParams
 from tasks.evidence.matching import length
 from tasks.probing import curve, flips, groups, tfidf
-from tasks.probing.curve import Curve
+from tasks.probing.curve import Curve, Extent
 from tasks.probing.flips import Planted, Suspects
 from tasks.probing.groups import Places
 from tasks.probing.measure import Accuracy, Draws
@@ -156,10 +156,11 @@ def credit(margins: np.ndarray[Any, Any]) -> Numbers:
 
 def growth(right: Numbers, draws: Draws, pairs: pa.Table, known: int, settings: Settings) -> Curve:
     """The learning curve; a judge of one fold learns from all others."""
-    taught = len(pairs) * (1 - 1 / settings.folds)
-    sizes = [round(share * taught) for share in settings.shares]
+    others = 1 - 1 / settings.folds
+    sizes = [round(share * len(pairs) * others) for share in settings.shares]
     votes = max(1.0, float(pc.mean(pairs["evidence"]).as_py() or 0))
-    return curve.curve(sizes, draws.curves(right, settings.seed), right.mean(axis=(0, 2)), known, votes)
+    extent = Extent(known, known * others, votes)
+    return curve.curve(sizes, draws.curves(right, settings.seed), right.mean(axis=(0, 2)), extent, settings.confidence)
 
 
 def tried(trial: Trial, pairs: pa.Table) -> Planted:
