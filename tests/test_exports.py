@@ -41,7 +41,8 @@ OPENRLHF = {
     "reward.sh": f"{OPENRLHF_PAIRS} --model.margin_loss_enable",
     "ppo.sh": f"""{OPENRLHF_COMMON} --actor.model_name_or_path --reward.model_name_or_path --actor.num_nodes --actor.num_gpus_per_node
         --ref.num_nodes --ref.num_gpus_per_node --critic.num_nodes --critic.num_gpus_per_node --reward.num_nodes --reward.num_gpus_per_node
-        --vllm.num_engines --vllm.enable_sleep --ds.enable_sleep --train.colocate_all --data.prompt_dataset --data.prompt_split
+        --vllm.num_engines --vllm.gpu_memory_utilization
+        --vllm.enable_sleep --ds.enable_sleep --train.colocate_all --data.prompt_dataset --data.prompt_split
         --data.input_key --data.label_key --rollout.max_new_tokens --rollout.temperature --rollout.batch_size --train.num_episodes
         --algo.advantage.gamma --algo.advantage.lambd --algo.kl.init_coef --algo.kl.horizon --algo.kl.target --actor.eps_clip
         --critic.value_clip --actor.max_norm --critic.max_norm --actor.adam.lr --critic.adam.lr --actor.lr_warmup_ratio
@@ -57,10 +58,12 @@ VERL = """data.train_files data.val_files data.prompt_key data.max_prompt_length
     critic.cliprange_value critic.grad_clip algorithm.adv_estimator algorithm.gamma algorithm.lam algorithm.use_kl_in_reward
     algorithm.kl_ctrl.type algorithm.kl_ctrl.kl_coef algorithm.kl_ctrl.horizon algorithm.kl_ctrl.target_kl reward.reward_model.enable
     reward.reward_model.model_path reward.reward_model.rollout.name reward.reward_model.rollout.tensor_model_parallel_size
-    trainer.total_epochs trainer.total_training_steps trainer.n_gpus_per_node trainer.nnodes trainer.logger trainer.project_name
+    trainer.total_epochs trainer.total_training_steps trainer.save_freq
+    trainer.val_before_train trainer.n_gpus_per_node trainer.nnodes trainer.logger trainer.project_name
     trainer.experiment_name trainer.default_local_dir"""
 LLAMAFACTORY = """stage do_train model_name_or_path finetuning_type lora_rank lora_alpha lora_dropout lora_target dataset_dir dataset
     eval_dataset cutoff_len pref_beta pref_loss dpo_label_smoothing kto_chosen_weight kto_rejected_weight reward_model reward_model_type
+    reward_model_adapters report_to
     ppo_epochs ppo_target ppo_whiten_rewards max_new_tokens temperature top_k top_p per_device_train_batch_size
     per_device_eval_batch_size eval_strategy learning_rate max_steps lr_scheduler_type warmup_steps bf16 seed logging_steps
     save_strategy output_dir deepspeed"""
@@ -194,6 +197,22 @@ def test_a_folder_of_the_users_is_not_replaced_but_an_earlier_export_is(folder: 
     assert not Path("again/pairs.train.parquet").exists()
 
 
+def test_a_model_in_a_folder_is_named_by_its_whole_path(folder: Path) -> None:
+    Path("models/mine").mkdir(parents=True)
+    to = made(folder, "openrlhf", base="models/mine")
+    assert flags(to / "dpo.sh")["--model.model_name_or_path"] == str(Path("models/mine").absolute()), "scripts run in their own folder"
+
+
+def test_without_held_out_rows_no_script_names_an_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(COUNTS, "validation", 0)
+    given = project(tmp_path)
+    assert "--eval.dataset" not in flags(made(given, "openrlhf", "openrlhf") / "dpo.sh")
+    ppo = flags(made(given, "verl", "verl") / "ppo.sh")
+    assert (ppo["data.val_files"], ppo["trainer.val_before_train"]) == ("prompts.train.parquet", "False")
+    assert "eval_dataset" not in yaml.safe_load((made(given, "llamafactory", "llamafactory") / "dpo.yaml").read_text())
+
+
 def test_an_unknown_trainer_is_told_the_known_ones(folder: Path) -> None:
     with pytest.raises(UserError, match="llamafactory, openrlhf, verl"):
         made(folder, "axolotl")
@@ -253,6 +272,15 @@ def test_a_loss_that_a_trainer_lacks_is_refused_with_those_it_has(folder: Path) 
             made(folder, name)
 
 
+def test_openrlhf_s_reward_model_is_whole_since_its_adapters_lack_the_head(folder: Path) -> None:
+    set_param("reward", adapter__rank=8)
+    set_param("train", adapter__rank=8)
+    to = made(folder, "openrlhf")
+    assert "--ds.lora.rank" not in flags(to / "reward.sh")
+    assert "--ds.lora.rank" in flags(to / "dpo.sh")
+    assert "reward.adapter" in json.loads((to / "export.json").read_text())["not_carried"]
+
+
 # What the scripts do, with a stand-in for the trainer that says what it was given.
 
 
@@ -303,7 +331,31 @@ def test_verl_knows_every_key(folder: Path) -> None:
     assert given["data.filter_overlong_prompts"] == "True", "its own file has it off, and stops at the first long prompt"
 
 
+def test_verl_saves_what_it_trained_and_reaches_its_last_step(whole: Path) -> None:
+    given = flags(whole / "out/verl/ppo.sh")
+    assert given["trainer.save_freq"] == given["trainer.total_training_steps"], "by itself it saves nothing"
+    assert given["trainer.total_epochs"] == "2", "one more than the schedule has: an epoch of it lacks the last rows"
+
+
 # LLaMA-Factory.
+
+
+@pytest.mark.parametrize(
+    ("reward", "policy", "expected"),
+    [
+        (0, 0, {"reward_model": "out/reward", "reward_model_type": "full"}),
+        (0, 8, {"reward_model": "out/reward", "reward_model_type": "full"}),
+        (8, 8, {"reward_model": "out/reward", "reward_model_type": "lora"}),
+        (8, 0, {"reward_model": BASE, "reward_model_adapters": "out/reward", "reward_model_type": "full"}),
+    ],
+)
+def test_llamafactory_s_ppo_finds_the_reward_model_whole_or_as_an_adapter(
+    folder: Path, reward: int, policy: int, expected: dict[str, str]
+) -> None:
+    set_param("reward", adapter__rank=reward)
+    set_param("train", adapter__rank=policy)
+    document = yaml.safe_load((made(folder, "llamafactory") / "ppo.yaml").read_text())
+    assert {key: value for key, value in document.items() if key.startswith("reward_model")} == expected
 
 
 def odd_pairs() -> list[Line]:

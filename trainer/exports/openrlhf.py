@@ -29,8 +29,8 @@ def export(rows: Rows, given: Plan) -> Export:
         made.lines(f"prompts.{split}.jsonl", rows.prompts[split], prompt, forms.jsonl)
     own = given.train
     runs = {
-        "dpo": (f"{DEEPSPEED}.train_dpo", dpo(given), own.dpo.schedule.batch, own.dpo.schedule.micro_batch),
-        "reward": (f"{DEEPSPEED}.train_rm", reward(given), given.reward.schedule.batch, given.reward.schedule.micro_batch),
+        "dpo": (f"{DEEPSPEED}.train_dpo", dpo(given, made), own.dpo.schedule.batch, own.dpo.schedule.micro_batch),
+        "reward": (f"{DEEPSPEED}.train_rm", reward(given, made), given.reward.schedule.batch, given.reward.schedule.micro_batch),
         "ppo": ("python3 -m openrlhf.cli.train_ppo_ray", ppo(given), minibatch(given), own.ppo.schedule.micro_batch),
     }
     for name, (command, flags, batch, micro) in runs.items():
@@ -38,6 +38,8 @@ def export(rows: Rows, given: Plan) -> Export:
         made.files[f"{name}.sh"] = forms.script(command, flags, about, GPUS + forms.divided(batch, micro))
     if given.train.dpo.loss == "robust":
         made.not_carried["train.dpo.loss: robust"] = "OpenRLHF smooths labels as cDPO does, which is not unbiased as robust DPO is"
+    if given.reward.adapter.rank:
+        made.not_carried["reward.adapter"] = "OpenRLHF loses the head that scores when it saves an adapter; reward.sh trains all weights"
     made.not_carried["unpaired"] = "OpenRLHF 0.11 has no KTO"
     made.not_carried["max_steps"] = "OpenRLHF counts whole epochs"
     return made
@@ -62,21 +64,21 @@ def minibatch(given: Plan) -> int:
     return max(1, own.schedule.batch // own.minibatches)
 
 
-def dpo(given: Plan) -> Flags:
+def dpo(given: Plan, made: Export) -> Flags:
     """Flags of `train_dpo`."""
     own = given.train.dpo
     loss = plan.choice(own.loss, LOSSES, "train.dpo.loss", f"OpenRLHF {VERSION}")
     flags: Flags = [("--model.model_name_or_path", given.base), ("--model.beta", own.beta)]
     flags += [("--model.label_smoothing", given.smoothing)] if given.smoothing else []
     flags += ["--model.ipo_enable"] if loss == "ipo" else []
-    return [*flags, *_pairs(given), *_supervised(given, own.schedule, given.train.adapter, "out/dpo")]
+    return [*flags, *_pairs(given, made), *_supervised(given, own.schedule, given.train.adapter, "out/dpo")]
 
 
-def reward(given: Plan) -> Flags:
-    """Flags of `train_rm`."""
+def reward(given: Plan, made: Export) -> Flags:
+    """Flags of `train_rm`, which gets no adapter: PPO reads the whole model, and what is saved of an adapter lacks the head."""
     margin = ["--model.margin_loss_enable"] if given.reward.margin != "none" else []
-    own = _supervised(given, given.reward.schedule, given.reward.adapter, "out/reward")
-    return [("--model.model_name_or_path", given.base), *margin, *_pairs(given), *own]
+    own = _supervised(given, given.reward.schedule, None, "out/reward")
+    return [("--model.model_name_or_path", given.base), *margin, *_pairs(given, made), *own]
 
 
 def ppo(given: Plan) -> Flags:
@@ -95,6 +97,7 @@ def ppo(given: Plan) -> Flags:
         ("--reward.model_name_or_path", "out/reward"),
         *placed,
         ("--vllm.num_engines", gpus),
+        ("--vllm.gpu_memory_utilization", 0.5),  # all models share the GPUs; by itself it takes 0.95 of them
         "--train.colocate_all",
         "--vllm.enable_sleep",
         "--ds.enable_sleep",
@@ -128,12 +131,12 @@ def ppo(given: Plan) -> Flags:
     ]
 
 
-def _pairs(given: Plan) -> Flags:
+def _pairs(given: Plan, made: Export) -> Flags:
+    held: Flags = [("--eval.dataset", "pairs.validation.jsonl"), ("--eval.split", "train")]  # a file by itself is the split train
     return [
         ("--data.dataset", "pairs.train.jsonl"),
         ("--data.dataset_split", "train"),
-        ("--eval.dataset", "pairs.validation.jsonl"),
-        ("--eval.split", "train"),  # a file by itself is the split train
+        *(held if made.rows["pairs.validation.jsonl"] else []),
         ("--data.prompt_key", "prompt"),
         ("--data.chosen_key", "chosen"),
         ("--data.rejected_key", "rejected"),
@@ -142,7 +145,7 @@ def _pairs(given: Plan) -> Flags:
     ]
 
 
-def _supervised(given: Plan, schedule: Schedule, adapter: Adapter, out: str) -> Flags:
+def _supervised(given: Plan, schedule: Schedule, adapter: Adapter | None, out: str) -> Flags:
     return [
         ("--train.batch_size", schedule.batch),
         ("--train.micro_batch_size", '"$MICRO"'),
@@ -155,10 +158,10 @@ def _supervised(given: Plan, schedule: Schedule, adapter: Adapter, out: str) -> 
     ]
 
 
-def _common(given: Plan, adapter: Adapter, out: str) -> Flags:
+def _common(given: Plan, adapter: Adapter | None, out: str) -> Flags:
     """Precision, adapter and where the model goes."""
     flags: Flags = [("--ds.param_dtype", "bf16"), ("--ds.zero_stage", 3), ("--ckpt.output_dir", out), ("--ckpt.path", f"{out}.checkpoints")]
-    if not adapter.rank:
+    if adapter is None or not adapter.rank:
         return flags
     targets = adapter.targets if isinstance(adapter.targets, str) else " ".join(adapter.targets)
     flags += [("--ds.lora.rank", adapter.rank), ("--ds.lora.alpha", round(adapter.alpha)), ("--ds.lora.dropout", adapter.dropout)]

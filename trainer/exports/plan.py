@@ -14,8 +14,7 @@ from tasks.core.errors import UserError
 from trainer import reward, start, train
 from trainer.core import batches
 from trainer.core.settings import Schedule
-
-SCRATCH = "scratch"
+from trainer.core.sources import GGUF, PACKAGE, SCRATCH
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,16 @@ def read(file: Path, base: str | None, estimate: float | None) -> Plan:
 
 
 def named(source: str, where: str) -> str:
-    """The model's name, where a cluster can load it."""
-    if source == SCRATCH or source.endswith(".gguf") or source.startswith("package:"):
+    """The model's name, where a cluster can load it; a folder by its whole path, since scripts run in a folder of their own."""
+    if source == SCRATCH or source.endswith(GGUF) or source.startswith(PACKAGE):
         raise UserError(
             f"{where}: {source}",
             "no model that a cluster can load",
             "owner/name on the Hugging Face hub, or a folder that every node sees",
             "give one with --base NAME",
         )
-    return source
+    folder = Path(source).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else source
 
 
 def smoothing(own: train.Dpo, estimate: float | None) -> float:

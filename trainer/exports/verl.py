@@ -75,9 +75,11 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
     """What `ppo_trainer.yaml` is overridden with."""
     own = given.train.ppo
     mini, micro = max(1, own.schedule.batch // own.minibatches), '"$MICRO"'
+    steps = plan.steps(own.schedule, made.rows["prompts.train.parquet"])
+    held = made.rows["prompts.validation.parquet"] > 0
     values: list[tuple[str, object]] = [
         ("data.train_files=", "prompts.train.parquet"),
-        ("data.val_files=", "prompts.validation.parquet"),
+        ("data.val_files=", f"prompts.{'validation' if held else 'train'}.parquet"),  # it wants a file, read or not
         ("data.prompt_key=", "prompt"),
         ("data.max_prompt_length=", given.window - own.answer),
         ("data.max_response_length=", own.answer),
@@ -114,8 +116,13 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
         ("reward.reward_model.model_path=", '"$REWARD"'),
         ("reward.reward_model.rollout.name=", "vllm"),
         ("reward.reward_model.rollout.tensor_model_parallel_size=", 1),
-        ("trainer.total_epochs=", plan.epochs(own.schedule)),
-        ("trainer.total_training_steps=", plan.steps(own.schedule, made.rows["prompts.train.parquet"])),
+        (
+            "trainer.total_epochs=",
+            plan.epochs(own.schedule) + 1,
+        ),  # the steps end it: its epochs lack the last rows, and it saves at the end
+        ("trainer.total_training_steps=", steps),
+        ("trainer.save_freq=", steps),  # by itself it saves nothing, not even at the end
+        ("trainer.val_before_train=", held),
         ("trainer.n_gpus_per_node=", '"$GPUS"'),
         ("trainer.nnodes=", '"$NODES"'),
         ("trainer.logger=", "[console]"),
