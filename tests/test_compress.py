@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,7 +125,16 @@ def test_the_hub_reads_the_head_of_the_card(root: Path) -> None:
     assert card.data.eval_results[0].metric_value == pick["test"]["accuracy"]
     assert card.data.eval_results[0].dataset_revision == manifest.file_digest(root / "data/release/manifest.json")
     assert "Only Pairwright reads this folder" in card.text
-    assert "| test_accuracy | 0.75 |" in card.text
+    assert "(a coin: 0.5) | 0.750 |" in card.text
+    assert "baseline" not in card.text, "what was not counted is left out"
+
+
+def test_the_card_tells_the_parameters_that_made_the_model(root: Path) -> None:
+    text = (root / "data/models/final/README.md").read_text()
+    config = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    params = json.loads((root / "data/models/policy/trained_on.json").read_text())["params"]
+    assert config["train"] == {name: params[name] for name in ("method", "dpo", "adapter")}
+    assert config["start"]["model"]["layers"] == 3
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     outcome.write(folder, report.flat(result))
     basis.write(folder, base, params.model_dump(mode="json"))
     words = card.Words(params.card.title, params.card.license)
-    (folder / "README.md").write_text(card.card(words, base, release, stage.input("evaluation"), result), encoding="utf-8")
+    made = {"start": stage.input("start"), "train": policy}
+    (folder / "README.md").write_text(card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
     _publish(stage, result, paces)
     for line in report.lines(result, paces):
         tell(stage.name, line)

@@ -1,7 +1,7 @@
 """The model card: README.md of the hand-over, whose head tells the Hugging Face hub what the model is.
 
-In: the folders of the release and of the evaluation, what the run stood on, the outcome of `compress`. Out: the card's text, without a
-clock in it. The head is written by huggingface_hub's own `ModelCardData`, so that the hub reads it.
+In: the folders of the release, of the evaluation and of the models on the way, what the run stood on, the outcome of `compress`. Out: the
+card's text, without a clock in it. The head is written by huggingface_hub's own `ModelCardData`, so that the hub reads it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,27 @@ from typing import Any
 import yaml
 
 from tasks.core import manifest
+from trainer.core import basis as bases
 from trainer.core.basis import Basis
 from trainer.core.sources import SCRATCH, is_hub_name
 
 FENCE = "---"
+# Of the evaluation's metrics those that a reader of the card needs, in words; a name ending in `_` stands for its two ends.
+EVALUATED = {
+    "test_accuracy": ("preference accuracy, by what was gained on the start (a coin: 0.5)", "test_accuracy_"),
+    "test_likelihood_policy": ("the same by likelihood alone", ""),
+    "test_likelihood_reference": ("by likelihood, before it learned from preferences", ""),
+    "controlled_policy_balanced": ("preference accuracy where longer and shorter chosen answers count one half each", ""),
+    "test_reward_accuracy": ("preference accuracy of the reward model", "test_reward_accuracy_"),
+    "baseline_longer_accuracy": ('baseline "the longer wins"', ""),
+    "baseline_tfidf_accuracy": ("baseline TF-IDF Bradley-Terry", ""),
+    "control_mean": ("control trained on shuffled labels, mean of its seeds (belongs near 0.5)", "control_"),
+    "generated_win_rate": (
+        "its answers win against those from before, by the reward model, which is no neutral judge",
+        "generated_win_rate_",
+    ),
+}
+WIDTH = 120  # of a line of parameters
 Document = Mapping[str, Any]
 
 
@@ -30,8 +47,8 @@ class Words:
     license: str
 
 
-def card(words: Words, base: Basis, release: Path, evaluation: Path, told: Document) -> str:
-    """The whole card."""
+def card(words: Words, base: Basis, release: Path, evaluation: Path, made: Mapping[str, Path], told: Document) -> str:
+    """The whole card; `made` are the folders of the models on the way, by their stages."""
     listed = manifest.load(release)
     one = told["variants"][told["pick"]]
     parts = [
@@ -40,7 +57,7 @@ def card(words: Words, base: Basis, release: Path, evaluation: Path, told: Docum
         "## Use\n\n" + _use(one),
         "## Data\n\n" + _data(base, release, listed),
         "## Figures\n\n" + _figures(told) + "\n\n" + _evaluated(evaluation),
-        "## How it was trained\n\n" + _trained(base, listed),
+        "## How it was trained\n\n" + _trained(base, listed, made),
         "## Limits\n\n" + _limits(told),
         "## Licence\n\n" + _licence(words, base, release),
     ]
@@ -140,20 +157,38 @@ def _figures(told: Document) -> str:
 
 
 def _evaluated(folder: Path) -> str:
-    """The figures of the evaluation of the policy before compression, as its `metrics.json` has them."""
+    """What the evaluation says of the policy before compression, beside its baselines and its control; what was not counted is left out."""
     figures = json.loads((folder / "metrics.json").read_bytes())
-    body = "\n".join(f"| {name} | {value} |" for name, value in sorted(figures.items()) if name.startswith("test_"))
-    return f"Evaluation of the model before compression, test split:\n\n| figure | value |\n|---|---|\n{body}"
+    lines = [f"| {words} | {_figure(figures, name, ends)} |" for name, (words, ends) in EVALUATED.items() if name in figures]
+    body = "\n".join(["| test split | |", "|---|---|", *lines])
+    return f"Evaluation of the model before compression, in brackets 95 % intervals:\n\n{body}"
 
 
-def _trained(base: Basis, listed: Document) -> str:
+def _figure(figures: Document, name: str, ends: str) -> str:
+    low, high = (figures.get(f"{ends}{end}") for end in ("low", "high"))
+    return f"{figures[name]:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
+
+
+def _trained(base: Basis, listed: Document, made: Mapping[str, Path]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(listed.get("versions", {}).items()))
     told = (
         f"Seed {base.seed}, {base.threads} threads, a window of {base.window} tokens, {base.precision}"
         + (", **on shuffled labels: a control that must learn nothing**" if base.shuffle_labels else "")
-        + ". `trained_on.json` holds the parameters of the last stage; those of training lie beside the policy that this was made of."
+        + ". The parameters of both trainings, but for those of watching; `trained_on.json` holds those of the compression:"
     )
-    return told + (f" The data was made with {versions}." if versions else "")
+    data = f"\n\nThe data was made with {versions}." if versions else ""
+    config = yaml.safe_dump(
+        {stage: _config(folder) for stage, folder in made.items()}, sort_keys=False, default_flow_style=None, width=WIDTH
+    )
+    return f"{told}\n\n```yaml\n{config}```{data}"
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """A stage's own parameters as it wrote them beside its model, but for what it only watched and for the methods that it did not use."""
+    params = json.loads((folder / bases.NAME).read_bytes())["params"]
+    if "method" in params:
+        return {name: params[name] for name in ("method", params["method"], "adapter")}
+    return {name: value for name, value in params.items() if name not in ("watching", *Basis.__dataclass_fields__)}
 
 
 def _limits(told: Document) -> str:
