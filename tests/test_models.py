@@ -239,6 +239,8 @@ def test_a_template_may_add_a_system_message(made: tuple[Any, Any]) -> None:
         ("{% if messages | length == 3 %}x{% endif %}" + tokenizer.TEMPLATE, "a prompt of a system message"),
         ("{% if messages | length == 4 %}x{% endif %}" + tokenizer.TEMPLATE, "a prompt of an earlier answer"),
         ("{{ raise_exception('no chat today') }}", "a chat template that fails: no chat today"),
+        ("{{ 1 + 'a' }}", "a chat template that fails: unsupported operand"),
+        ("Hi.{% if not add_generation_prompt %} Bye.{% endif %}", "but goes on otherwise when an answer follows"),
     ],
 )
 def test_a_template_that_is_stable_for_some_prompts_only_is_refused(made: tuple[Any, Any], template: str, found: str) -> None:

@@ -77,25 +77,30 @@ def check(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
 
 def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """The template must render prompt and answer as the prompt's own rendering and then the answer."""
-    from jinja2 import TemplateError
-
     for name, prompt in PROBES.items():
         try:
             before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
             whole = tokenizer.apply_chat_template(prompt + ANSWER, tokenize=False)
-        except TemplateError as error:
+        except template_faults() as error:
             if prompt[0]["role"] == "system":  # some models know none; a pair that has one is told of when it is read
                 continue
             raise UserError(
                 f"start.model.source: {source}", f"a chat template that fails: {error}", "one that renders a chat", "correct it"
             ) from error
-        if not whole.startswith(before) or len(whole) == len(before):
+        if not whole.startswith(before) or ANSWER[0]["content"] not in whole[len(before) :]:
             raise UserError(
                 f"start.model.source: {source}",
                 f"a chat template that ends a prompt of {name} with {before[-40:]!r} but goes on otherwise when an answer follows",
                 "a template whose prompt is the beginning of prompt and answer",
                 "edit the chat_template.jinja beside the tokenizer (thinking stubs are the usual cause)",
             )
+
+
+def template_faults() -> tuple[type[Exception], ...]:
+    """What a chat template raises that cannot be rendered: jinja's own errors, and whatever its expressions do."""
+    from jinja2 import TemplateError
+
+    return TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError
 
 
 def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
