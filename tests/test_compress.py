@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -325,6 +326,25 @@ def test_a_name_tells_recipe_and_storage(first: str, storage: str) -> None:
     assert (f"{recipe.kind}-{recipe.amount}", recipe.storage) == (first, storage)
 
 
-def test_the_plot_keeps_names_apart(root: Path) -> None:
+def test_the_plot_rings_the_pick_in_both_panels(root: Path) -> None:
     timed = json.loads((root / "data/reports/compress/pareto.json").read_text())
     assert plot.plot(timed).count('class="pick"') == 2
+
+
+@given(st.lists(st.tuples(st.floats(0, plot.WIDE), st.floats(0, plot.HIGH)), min_size=1, max_size=11))
+def test_the_plot_keeps_names_apart_and_off_the_dots(places: list[tuple[float, float]]) -> None:
+    spots = [(f"variant-{number}", x, y) for number, (x, y) in enumerate(places)]
+    names = [(float(x), float(y)) for x, y in re.findall(r'<text x="([-.\d]+)" y="([-.\d]+)"', "".join(plot._labels(spots)))]
+    assert len(names) == len(spots)
+    wide = 7.0 * len("variant-0")
+    for at, (x, y) in enumerate(names):
+        assert all(abs(x - other) >= wide - 1 or abs(y - line) >= plot.LINE - 0.2 for other, line in names[:at])
+        assert not any(x < dot < x + wide and y - 10 < height < y + 2 for _, dot, height in spots)
+
+
+@given(st.floats(0, 1), st.floats(0.01, 500))
+def test_axes_have_some_round_marks_within(low: float, length: float) -> None:
+    marks = plot._round(low, low + length)
+    assert 2 <= len(marks) <= 8
+    assert low - 1e-6 <= marks[0] < marks[-1] <= low + length + 1e-6
+    assert all(len(f"{mark:.6f}".rstrip("0").replace(".", "").strip("0")) <= 6 for mark in marks)

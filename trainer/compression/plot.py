@@ -5,20 +5,36 @@ In: `pareto.json` with times. Out: the SVG's text. A dot's bar is Wilson's 95 % 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainer.compression.recipes import ORIGINAL
 
 WIDE, HIGH, LEFT, TOP, GAP = 400, 300, 58, 64, 74
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1c2430}.soft{fill:#667080}.h{font-size:15px;font-weight:600}line,path{stroke:#cfd6e0}"
+    ".lead{stroke:#667080}"
     ".bar{stroke:#9fb4e6}.even{stroke:#d3554f;stroke-dasharray:4 4}circle{stroke:#3566d6;stroke-width:2;fill:#fff}"
     "circle.front{fill:#3566d6}circle.pick{stroke:#d3554f;fill:none}"
 )
+DOT, LINE, MARKS = 6.0, 13.0, 7  # half of a dot, height of a name, most steps of an axis
 Document = Mapping[str, Any]
 Scale = Callable[[float], float]
+
+
+class Box(NamedTuple):
+    """Where something is drawn."""
+
+    left: float
+    right: float
+    top: float
+    foot: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether the two overlap."""
+        return self.left < other.right and other.left < self.right and self.top < other.foot and other.top < self.foot
 
 
 def plot(told: Document) -> str:
@@ -60,28 +76,36 @@ def _dot(name: str, x: float, y: float, told: Document) -> str:
 
 
 def _labels(spots: Sequence[tuple[str, float, float]]) -> list[str]:
-    """Names beside their dots, moved down where another name stands."""
-    placed: list[tuple[float, float, float]] = []
+    """Names beside their dots, moved down where a dot or another name stands; a line leads from a moved name to its dot."""
+    placed = [Box(x - DOT, x + DOT, y - DOT, y + DOT) for _, x, y in spots]
     made = []
     for name, x, y in sorted(spots, key=lambda spot: (spot[2], spot[1])):
         long = 7.0 * len(name)
         left = x + 11 if x + 11 + long < WIDE + 16 else x - 11 - long
-        line = y - 6
-        while any(abs(line - other) < 13 and left < right and begin < left + long for begin, right, other in placed):
-            line += 13
-        placed.append((left, left + long, line))
-        made.append(f'<text x="{left:.1f}" y="{line:.1f}">{escape(name)}</text>')
+        box = Box(left, left + long, y - 1.2 * LINE, y - 0.2 * LINE)
+        while any(box.meets(other) for other in placed):
+            box = Box(box.left, box.right, box.top + 1, box.foot + 1)
+        placed.append(box)
+        middle = (box.top + box.foot) / 2
+        if abs(middle - y) > LINE:
+            made.append(f'<line class="lead" x1="{x:.1f}" y1="{y:.1f}" x2="{left if left > x else left + long:.1f}" y2="{middle:.1f}"/>')
+        made.append(f'<text x="{left:.1f}" y="{middle + 4:.1f}">{escape(name)}</text>')
     return made
 
 
 def _axes(title: str, across: Scale, up: Scale, most: float, span: tuple[float, float]) -> str:
-    """Both axes with five marks each."""
+    """Both axes with marks at round numbers."""
     frame = f'<path d="M0 0V{HIGH}H{WIDE}" fill="none"/>'
-    xs = [most * step / 4 for step in range(5)]
-    ys = [span[0] + (span[1] - span[0]) * step / 4 for step in range(5)]
-    marks = [f'<text class="soft" text-anchor="middle" x="{across(x):.1f}" y="{HIGH + 18}">{x:.3g}</text>' for x in xs]
-    marks += [f'<text class="soft" text-anchor="end" x="-8" y="{up(y) + 4:.1f}">{y:.2f}</text>' for y in ys]
+    marks = [f'<text class="soft" text-anchor="middle" x="{across(x):.1f}" y="{HIGH + 18}">{x:g}</text>' for x in _round(0.0, most)]
+    marks += [f'<text class="soft" text-anchor="end" x="-8" y="{up(y) + 4:.1f}">{y:g}</text>' for y in _round(*span)]
     return f'{frame}{"".join(marks)}<text text-anchor="middle" x="{WIDE / 2}" y="{HIGH + 40}">{escape(title)}</text>'
+
+
+def _round(low: float, high: float) -> list[float]:
+    """At most eight round numbers from low to high: multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10((high - low) / MARKS))
+    step = next(step * power for step in (1, 2, 5, 10) if (high - low) / (step * power) <= MARKS)
+    return [round(at * step, 10) for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _scale(low: float, high: float, begin: float, end: float) -> Scale:
