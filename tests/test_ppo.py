@@ -327,6 +327,7 @@ def test_an_adapter_is_trained_against_the_policy_without_it(whole: Path, tmp_pa
     ("other", "error"),
     [
         ({"ppo__minibatches": 3}, r"schedule.batch: 4: found no even share for 3 minibatches in each of 1 processes"),
+        ({"watching__check_every": 1}, r"train.watching.check_every: 1: found the method ppo, which has no held-out loss"),
         ({"ppo__answer": 256}, r"train.ppo.answer: 256: found train: 49 prompts = 0 used \+ 49 left out"),
     ],
 )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests import releases
 from tests.conftest import ROOT
 from tests.training import COUNTS, digests, pair, released, run, tiny
 from trainer import methods, train
-from trainer.core import encode, models, release, scoring, tokenizer
+from trainer.core import basis, encode, models, release, scoring, tokenizer
 from trainer.core.settings import Schedule
 from trainer.methods import dpo, kto
 
@@ -75,6 +76,54 @@ def test_an_unknown_loss_is_refused_with_those_that_exist(tmp_path: Path) -> Non
 def test_held_out_loss_is_looked_at_on_the_validation_pairs(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(trained, "train", tiny("train", dpo__schedule__max_steps=2, watching__check_every=1))
     assert len([line for line in capsys.readouterr().out.splitlines() if "held-out" in line]) == 2, "one look a step"
+
+
+def test_training_stops_early_and_says_how_many_steps_it_took(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data/models").mkdir(parents=True)
+    for name in ("release", "models/start"):
+        (tmp_path / "data" / name).symlink_to(trained / "data" / name)
+    far = {"dpo__schedule__max_steps": 12, "dpo__schedule__learning_rate": 0.3}
+    out = run(tmp_path, "train", tiny("train", watching__check_every=1, watching__patience=1, watching__max_loss=0.0, **far))
+    looks = [line for line in capsys.readouterr().out.splitlines() if "held-out loss" in line and "back to" not in line]
+    assert len(looks) < 12
+    assert json.loads((out / "metrics.json").read_text())["dpo_steps"] == len(looks)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_a_look_at_held_out_loss_without_held_out_rows_is_refused(method: str, tmp_path: Path) -> None:
+    rows = releases.planted({"train": 12})
+    releases.add_unpaired(releases.write(tmp_path / "data/release", rows), releases.examples(rows))
+    run(tmp_path, "start")
+    with pytest.raises(UserError, match=rf"train.watching.check_every: 1: found no held-out row for {method}"):
+        run(tmp_path, "train", tiny("train", method=method, watching__check_every=1))
+
+
+def test_a_model_that_does_not_say_what_it_was_trained_on_is_refused(trained: Path, tmp_path: Path) -> None:
+    for text, found in ((None, "found no such file"), ("{", "no JSON"), ('{"seed": 7}', "found no release, source, threads")):
+        if text:
+            (tmp_path / basis.NAME).write_text(text, encoding="utf-8")
+        with pytest.raises(UserError, match=found):
+            basis.read(tmp_path, trained / "data/release")
+
+
+def test_a_release_that_was_changed_after_the_start_is_refused(tmp_path: Path) -> None:
+    folder = released(tmp_path)
+    run(tmp_path, "start")
+    with (folder / "preference/train-00000.parquet").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(UserError, match=r"train-00000\.parquet: found sha256"):
+        run(tmp_path, "train")
+
+
+@pytest.mark.parametrize("path", ["dpo", "kto", "ppo"])
+def test_no_epoch_at_all_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match=rf"{path}.schedule.epochs\n.*greater than 0"):
+        tiny("train", **{f"{path}__schedule__epochs": 0})
+
+
+def test_the_losses_that_parameters_allow_are_those_of_the_methods() -> None:
+    for section, module in ((train.Dpo, dpo), (train.Kto, kto)):
+        assert get_args(section.model_fields["loss"].annotation) == module.LOSSES
 
 
 # --- label smoothing ---

@@ -21,7 +21,7 @@ from pydantic import Field
 from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.core.settings import Adapter, Schedule, Watching
+from trainer.core.settings import Adapter, Lessons, Watching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Params(StageParams):
     centre: float = Field(ge=0)  # how strongly rewards are drawn to a mean of zero; 0 leaves it open where zero lies
     adapter: Adapter
     watching: Watching
-    schedule: Schedule
+    schedule: Lessons
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:

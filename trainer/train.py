@@ -9,15 +9,17 @@ hold the clock, so DVC must not see them.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from tasks.core.catalog import Stage
+from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.core.settings import Adapter, Count, Schedule, Watching
+from trainer.core.settings import Adapter, Count, Lessons, Watching
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -33,7 +35,7 @@ class Dpo(StageParams):
     loss: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
     beta: float = Field(gt=0)  # how dear it is to move away from the reference
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["auto"]  # share of pairs believed to be the wrong way round
-    schedule: Schedule
+    schedule: Lessons
 
 
 class Kto(StageParams):
@@ -42,7 +44,7 @@ class Kto(StageParams):
     loss: Literal["kto", "apo_zero_unpaired"]
     beta: float = Field(gt=0)  # how dear it is to move away from the reference
     class_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)] | Literal["auto"]  # liked, disliked
-    schedule: Schedule
+    schedule: Lessons
 
 
 class Ppo(StageParams):
@@ -66,7 +68,7 @@ class Ppo(StageParams):
     kl_horizon: int = Count  # rollouts in which the price changes by a fifth at most
     kl_stop: float = Field(ge=0)  # nats of a token between the policy and its rollouts at which an update ends; 0 never
     kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, one update back; 0 never
-    schedule: Schedule  # a step is one update: `batch` rollouts, `rounds` times `minibatches` optimizer steps
+    schedule: Lessons  # a step is one update: `batch` rollouts, `rounds` times `minibatches` optimizer steps
 
 
 class Params(StageParams):
@@ -119,7 +121,8 @@ def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
     if own.label_smoothing == dpo.AUTO:
         told = f"{smooth:g}" if own.loss in dpo.SMOOTHED else f"not used by the loss {own.loss}; {' and '.join(dpo.SMOOTHED)} reads it"
         tell(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
-    held = encode.demanded("validation", release.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
+    held = encode.encode(release.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
+    _demand_looks(params, held)
     settings = dpo.Settings(own.loss, own.beta, smooth, own.schedule)
     return outcome.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, held)
 
@@ -133,7 +136,8 @@ def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
     examples = release.train_examples(given, run.basis.shuffle_labels, run.basis.seed)
     rows = encode.demanded_examples("train", examples, tokenizer, window)
     _tell(stage, "train", rows)
-    held = encode.demanded_examples("validation", release.examples(given, "validation"), tokenizer, window).kept if _looks(params) else []
+    held = encode.encode_examples(release.examples(given, "validation"), tokenizer, window).kept if _looks(params) else []
+    _demand_looks(params, held)
     settings = kto.Settings(own.loss, own.beta, own.class_weights, own.schedule)
     return outcome.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, held)
 
@@ -141,6 +145,17 @@ def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
 def _looks(params: Params) -> bool:
     """Whether held-out loss is looked at."""
     return params.watching.check_every > 0
+
+
+def _demand_looks(params: Params, held: Sized) -> None:
+    """A UserError where held-out loss shall be looked at, and there is nothing to look at."""
+    if _looks(params) and not held:
+        raise UserError(
+            f"train.watching.check_every: {params.watching.check_every}",
+            f"no held-out row for {params.method} (rows of the split validation that fit the window)",
+            "at least one",
+            "set train.watching.check_every and patience to 0, or bring more feedback",
+        )
 
 
 def _tell(stage: Stage, split: str, rows: Kept[Any]) -> None:
@@ -156,6 +171,13 @@ def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
     from trainer.methods import ppo
 
     given, own = stage.input("release"), params.ppo
+    if _looks(params):
+        raise UserError(
+            f"train.watching.check_every: {params.watching.check_every}",
+            "the method ppo, which has no held-out loss",
+            "0",
+            "set train.watching.check_every and patience to 0; train.ppo.kl_bound ends training early",
+        )
     basis.read(stage.input("reward"), given)
     reward, theirs = rewards.load(stage.input("reward"))
     ppo.demand_same_tokens(tokenizer, theirs, str(stage.input("reward")))

@@ -40,7 +40,7 @@ def read(model: Path, release: Path) -> Basis:
     from trainer.core import release as releases
 
     digest = releases.verified(release)
-    told = json.loads((model / NAME).read_bytes())
+    told = _told(model / NAME)
     if told["release"] != digest:
         raise UserError(
             str(model / NAME),
@@ -49,3 +49,17 @@ def read(model: Path, release: Path) -> Basis:
             "train again with `dvc repro`: pairs held out here may have been trained on there",
         )
     return Basis(**{name: told[name] for name in Basis.__dataclass_fields__})
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What a model says of itself; a UserError where it says nothing, or not enough."""
+    try:
+        told: dict[str, Any] = json.loads(path.read_bytes())
+        lacking = [name for name in Basis.__dataclass_fields__ if name not in told]
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError) as error:
+        raise UserError(
+            str(path), "no such file, or no JSON", "what a training stage writes", "train the model again with `dvc repro`"
+        ) from error
+    if lacking:
+        raise UserError(str(path), f"no {', '.join(lacking)}", "what a training stage writes", "train the model again with `dvc repro`")
+    return told

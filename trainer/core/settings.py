@@ -43,6 +43,12 @@ class Schedule(StageParams):
     warmup: float = Field(ge=0, lt=1)  # share of the steps in which the rate rises; then it falls as a cosine
 
 
+class Lessons(Schedule):
+    """A schedule of what cannot be left out."""
+
+    epochs: float = Field(gt=0)
+
+
 class Watching(StageParams):
     """What is said, saved and watched while a method learns."""
 

@@ -102,7 +102,7 @@ def train(
         processing_class=tokenizer,
     )
     logged = hf.fit(trainer, run, "dpo", steps, FIGURES, held_out)
-    return {"dpo_steps": steps} | {f"dpo_{name}": value for name, value in outcome.tails(logged).items()}
+    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in outcome.tails(logged).items()}
 
 
 def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:

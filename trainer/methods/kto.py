@@ -93,7 +93,7 @@ def train(
     rows = _rows(drawn, policy, pad, settings, run)
     trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
     logged = hf.fit(trainer, run, "kto", steps, FIGURES, held_out)
-    found: Figures = {"kto_steps": steps, "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
+    found: Figures = {"kto_steps": len(logged), "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
     return found | {f"kto_{name}": value for name, value in outcome.tails(logged).items()}
 
 

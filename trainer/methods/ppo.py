@@ -271,7 +271,7 @@ def train(
     learner = Learner(policy, reward, settings, run.adapter, updates)
     closing = tokenizers.closing(tokenizer)
     how = Writing(
-        [tokenizer.eos_token_id, closing[0]], tokenizer.pad_token_id, settings.answer, settings.temperature, settings.schedule.micro_batch
+        [tokenizer.eos_token_id, *closing[:1]], tokenizer.pad_token_id, settings.answer, settings.temperature, settings.schedule.micro_batch
     )
     done, _ = checkpoints.restore(run, learner.parts())
     for update, rows in enumerate(order[done:], start=done + 1):

@@ -71,7 +71,7 @@ def train(
     )
     look = (lambda: loss(gaps(model, held_out, pad, micro))) if held_out else None
     logged = hf.fit(trainer, run, "reward", steps, FIGURES, held_out=look)
-    return {"reward_steps": steps} | {f"reward_{name}": value for name, value in outcome.tails(logged).items()}
+    return {"reward_steps": len(logged)} | {f"reward_{name}": value for name, value in outcome.tails(logged).items()}
 
 
 def gaps(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> np.ndarray:
