@@ -7,13 +7,14 @@ import functools
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests import releases
-from trainer.core import encode, models, release, scoring
+from trainer.core import encode, hf, models, release, scoring
 from trainer.core.settings import Schedule
 from trainer.methods import dpo, kto
 
@@ -169,6 +170,11 @@ def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: P
         assert bare.gradient_checkpointing is True
         if torch.cuda.is_available():
             assert kind(output_dir=str(tmp_path)).device.type != "cpu"
+        told = SimpleNamespace(precision="float32", window=512, seed=1)
+        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, basis=told, watching=SimpleNamespace(save_every=0))
+        ours = hf.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
+        assert (ours.bf16, ours.gradient_checkpointing, ours.learning_rate) == (False, False, SCHEDULE.learning_rate)
+        assert ours.use_cpu is not torch.cuda.is_available()
 
 
 def test_discopop_is_known_to_trl_and_not_to_us() -> None:
