@@ -75,7 +75,7 @@ def _chat(commands: Any) -> None:  # noqa: ANN401
     chat.add_argument("--system", metavar="TEXT", help="a system message before the conversation")
     chat.add_argument("--max-new-tokens", type=_natural, default=200, metavar="N", help="longest answer (default %(default)s)")
     chat.add_argument("--temperature", type=_temperature, default=0.7, metavar="T", help="0 takes the likeliest word (default %(default)s)")
-    chat.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers (default %(default)s)")
+    chat.add_argument("--seed", type=_seed, default=0, help="the same seed gives the same answers (default %(default)s)")
 
 
 def _export(commands: Any) -> None:  # noqa: ANN401
@@ -86,9 +86,17 @@ def _export(commands: Any) -> None:  # noqa: ANN401
 
 
 def _natural(text: str) -> int:
+    if not text.removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
     if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{value} is below 1")
     return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to {2**32 - 1}")
+    return int(text)
 
 
 def _temperature(text: str) -> float:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows import report
+from flows import cli, report
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES, Table
 from tests import toys
@@ -197,3 +197,12 @@ def test_outcome_compares_with_the_reference() -> None:
 def test_what_is_handed_over_stands_beside_what_was_trained() -> None:
     figures = {"pick_bytes": 1_100_000, "original_bytes": 4_400_000, "pick_test_accuracy": 0.82, "original_test_accuracy": 0.83}
     assert report.handed_over(figures) == "1.1 MB of the policy's 4.4, test accuracy 0.820 (the policy's 0.830)"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--seed", str(2**32)), ("--seed", "x"), ("--max-new-tokens", "x")])
+def test_numbers_that_no_chat_can_use_are_refused_before_a_model_is_read(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["chat", "--model", "none", "--prompt", "x", option, value])
+    assert "whole number" in capsys.readouterr().err

@@ -213,6 +213,12 @@ def test_without_held_out_rows_no_script_names_an_empty_file(tmp_path: Path, mon
     assert "eval_dataset" not in yaml.safe_load((made(given, "llamafactory", "llamafactory") / "dpo.yaml").read_text())
 
 
+def test_a_place_where_no_folder_can_be_made_is_refused(folder: Path) -> None:
+    Path("file").touch()
+    with pytest.raises(UserError, match="expected a place where a folder can be made"):
+        made(folder, "verl", "file/out")
+
+
 def test_an_unknown_trainer_is_told_the_known_ones(folder: Path) -> None:
     with pytest.raises(UserError, match="llamafactory, openrlhf, verl"):
         made(folder, "axolotl")

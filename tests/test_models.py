@@ -15,6 +15,7 @@ import pytest
 from tasks.core.errors import UserError
 from tests import gguf_files, releases
 from tests.training import digests, released, run, tiny
+from trainer import chat
 from trainer.core import models, release, runtime, sources, tokenizer
 
 TEXT = "Hello, my router does not start. Case 12345: ünïcödé 漢字"
@@ -251,6 +252,15 @@ def test_a_template_that_is_stable_for_some_prompts_only_is_refused(made: tuple[
     finally:
         made[1].chat_template = tokenizer.TEMPLATE
     assert found in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("template", ["{{ 1 + 'a' }}", "Hi."])
+def test_a_chat_over_a_broken_template_is_refused_in_one_line(folder: Path, tmp_path: Path, template: str) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model/chat_template.jinja").write_text(template)
+    with pytest.raises(UserError, match="found a chat template that fails") as caught:
+        chat.begin(chat.Settings(str(tmp_path / "model"), None, 4, 0.0, 0))
     assert "\n" not in str(caught.value)
 
 

@@ -109,7 +109,18 @@ def begin(settings: Settings) -> Chat:
     model, tokenizer = models.load(settings.model, where)
     if not tokenizer.chat_template:
         raise UserError(where, "a tokenizer without chat template", "a chat model", "take the instruct or chat version")
+    _demand_template(tokenizer, where)
     return Chat(model.eval(), tokenizer, settings)
+
+
+def _demand_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
+    """A UserError where the chat template is broken; one that only trains wrongly will do here."""
+    from trainer.core.tokenizer import closing, template_faults
+
+    try:
+        closing(tokenizer)
+    except template_faults() as error:
+        raise UserError(where, f"a chat template that fails: {error}", "one that renders a chat", "correct chat_template.jinja") from error
 
 
 def talk(settings: Settings, question: str | None = None) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Params(StageParams):
     """Section `start` of `params.yaml`."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)  # numpy takes no larger one
     threads: int = Count  # part of the result: sums over more threads differ in their last bits
     window: int = Field(ge=8)  # tokens of prompt and answer together; longer pairs are left out and counted
     precision: Precision

@@ -83,6 +83,10 @@ def _free(to: Path) -> None:
     """Refuse a folder that holds something of the user's."""
     if to.exists() and not (to.is_dir() and ((to / NAME).is_file() or not any(to.iterdir()))):
         raise UserError(f"--to {to}", "something there that is no export", "a new folder, or an earlier export", "name another folder")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--to {to}", str(error.strerror), "a place where a folder can be made", "name another folder") from error
 
 
 def _weights(read: Rows, made: Export) -> None:
