@@ -126,9 +126,10 @@ def test_at_a_keyboard_answers_stream_and_both_keys_end_the_chat_cleanly(folder:
             start_new_session=True,
         )
         os.close(terminal)
-        seen = until(keyboard, b"> ")
+        seen = until(keyboard, b"\n> ")
         os.write(keyboard, b"my router\n")
-        seen += until(keyboard, b"> ")
+        seen += until(keyboard, b"\n> ")
+        time.sleep(0.5)  # a signal between the prompt and the read behind it would wait for a line
         if key == b"\x03":
             os.killpg(talk.pid, signal.SIGINT)  # the terminal is not the session's own, so the key itself is only a letter
         else:
