@@ -13,6 +13,7 @@ from tasks.core.errors import UserError
 from tests import training
 from tests.killed import killed
 from tests.training import digests, released, stage, tiny
+from trainer.core.guard import DivergedError
 from trainer.core.watch import Watch
 
 STEPS, BROKEN = 6, 5  # a checkpoint after steps 2 and 4, and the end comes in step 5
@@ -51,9 +52,9 @@ def broken(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _broken_off(step: Callable[..., None]) -> Callable[..., None]:
+def _broken_off(step: Callable[..., None], at: int = BROKEN) -> Callable[..., None]:
     def call(watch: Watch, part: str, number: int, *rest: Any) -> None:
-        if number == BROKEN:
+        if number == at:
             raise KeyboardInterrupt
         step(watch, part, number, *rest)
 
@@ -246,11 +247,21 @@ def test_a_disk_without_room_is_refused_before_the_first_step(whole: Path, tmp_p
 
 @pytest.mark.parametrize("name", LENGTH)
 def test_only_so_many_checkpoints_are_kept(whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "step", _broken_off(Watch.step, at=10))
+    for keep, kept in ((7, "3456789"), (1, "456789")):  # never fewer than a guard may go back to
+        root = copy(whole, tmp_path / f"{keep}")
+        with pytest.raises(KeyboardInterrupt):
+            run(root, name, watching__save_every=1, watching__keep=keep, **{LENGTH[name]: 10})
+        assert [path.name[-1] for path in checkpoints(root, name)] == list(kept)
+
+
+def test_the_checkpoint_that_a_guard_goes_back_to_is_kept_beside_the_newest(whole: Path, tmp_path: Path) -> None:
     root = copy(whole, tmp_path / "root")
-    monkeypatch.setattr(Watch, "step", _broken_off(Watch.step))
-    with pytest.raises(KeyboardInterrupt):
-        run(root, name, watching__save_every=1, watching__keep=3)
-    assert [path.name[-1] for path in checkpoints(root, name)] == ["2", "3", "4"]
+    long = {"schedule__max_steps": 12, "schedule__learning_rate": 0.99, "watching__save_every": 1, "watching__keep": 1}
+    with pytest.raises(DivergedError, match="the last good checkpoint is kept in") as caught:
+        run(root, "start", **long)
+    kept = checkpoints(root, "start")[-1]
+    assert int(kept.name[-2:]) == caught.value.since == 2
 
 
 def test_saving_costs_no_byte_of_the_result(whole: Path, tmp_path: Path) -> None:

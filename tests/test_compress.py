@@ -18,7 +18,7 @@ from tasks.core import manifest
 from tasks.core.errors import UserError
 from tests.training import digests, released, run, tiny
 from trainer.compression import bench, distill, drop, faults, layers, pareto, plot, prune, recipes, report, workshop
-from trainer.core import models, packed
+from trainer.core import basis, models, packed
 
 VARIANTS = ["half", "int8", "dynamic", "prune-60", "drop-1", "student-2", "student-2+int8"]
 POINTS = st.dictionaries(st.text(min_size=1, max_size=2), st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=8)
@@ -93,8 +93,8 @@ def test_the_smallest_within_the_budget_is_picked_and_loads(root: Path) -> None:
 
 
 def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -> None:
-    window = json.loads((root / "data/models/policy/trained_on.json").read_text())["window"]
-    again = bench.Bench.read(root / "data/release", root / "data/models/start", window, small().batch, 3, 8)
+    base = basis.read(root / "data/models/policy", root / "data/release")
+    again = bench.Bench.read(root / "data/release", root / "data/models/start", base.window, small().batch, 3, 8, 0.7, base.seed)
     figures = again.judge(models.load(str(root / "data/models/final"))[0])
     measured = told(root)["variants"][told(root)["pick"]]
     assert {key: measured[key] for key in figures} == figures

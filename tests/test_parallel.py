@@ -23,6 +23,7 @@ NOISE = 1e-4  # of weights after three steps: sums over shares are rounded in an
 
 def project(root: Path) -> Path:
     """A folder in which `python -m trainer STAGE` runs, made small; two rows at once of the four of a step."""
+    root.mkdir(exist_ok=True)
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for name in ("start", "reward", "train"):
         training._shrink(document[name])
@@ -34,10 +35,11 @@ def project(root: Path) -> Path:
     return root
 
 
-def started(root: Path, name: str, processes: int) -> subprocess.CompletedProcess[str]:
-    """A stage, started in the folder as `dvc repro` starts it."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), launch.PROCESSES: str(processes), "PAIRWRIGHT_DEVICE": "cpu"}
-    return subprocess.run([sys.executable, "-m", "trainer", name], cwd=root, env=env, capture_output=True, text=True, check=False)
+def started(root: Path, name: str, processes: int, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """A stage, started in the folder as `dvc repro` starts it, or by a launcher."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PAIRWRIGHT_DEVICE": "cpu"} | ({} if launcher else {launch.PROCESSES: str(processes)})
+    command = [*(launcher or (sys.executable,)), "-m", "trainer", name]
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,22 @@ def test_two_processes_train_what_one_does(alone: Path, name: str, output: str, 
     assert set(digests(root / "data/models" / output)) == set(digests(alone / "data/models" / output))
     assert not (root / "data/checkpoints" / name).exists()
     assert len(list((root / "data/reports" / name).iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_accelerate_starts_the_same_training(alone: Path, tmp_path: Path) -> None:
+    accelerate = (str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2")
+    roots = [project(tmp_path / name) for name in ("own", "theirs")]
+    for root, launcher in zip(roots, ((), accelerate), strict=True):
+        shutil.copytree(alone / "data/release", root / "data/release")
+        result = started(root, "start", 2, launcher)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("step 3 of 3") == 1
+    own, theirs = (digests(root / "data/models/start") for root in roots)
+    assert own["model.safetensors"] == theirs["model.safetensors"]
+    text = (roots[1] / "params.yaml").read_text(encoding="utf-8")
+    (roots[1] / "params.yaml").write_text(text.replace("batch: 4", "batch: 3"), encoding="utf-8")
+    assert "no even share for 2 processes" in started(roots[1], "start", 2, accelerate).stderr
 
 
 @pytest.mark.slow

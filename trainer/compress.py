@@ -41,6 +41,7 @@ class Generation(StageParams):
 
     prompts: int = Count
     tokens: int = Count  # an answer that has no end by then counts as broken
+    temperature: float = Field(ge=0)
 
 
 class Timing(StageParams):
@@ -90,7 +91,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     runtime.prepare(base.threads, base.seed, offline=True)
     recipes = workshop.planned(policy, params.variants)
     own = params.generation
-    bench = Bench.read(release, stage.input("start"), base.window, params.batch, own.prompts, own.tokens)
+    bench = Bench.read(release, stage.input("start"), base.window, params.batch, own.prompts, own.tokens, own.temperature, base.seed)
     shop = workshop.Workshop(policy, release, base, bench, params.choose_pairs, params.student.margin, params.student.schedule)
     shelf = folder / "variants"
     variants = {recipe.name: figures for recipe, figures in workshop.make(shop, recipes, shelf, stage.name)}

@@ -15,7 +15,9 @@ import numpy as np
 
 from trainer.compression import faults
 from trainer.core import encode, models, release, scoring, statistics
+from trainer.core import tokenizer as tokenizers
 from trainer.core.encode import Encoded
+from trainer.methods.ppo_rollouts import Writing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,17 +33,19 @@ class Bench:
     pairs: dict[str, list[Encoded]]
     reference: dict[str, np.ndarray]
     prompts: list[list[int]]
-    most: int  # tokens of an answer
+    how: Writing
+    seed: int  # of the answers
     batch: int
 
     @staticmethod
-    def read(given: Path, reference: Path, window: int, batch: int, prompts: int, most: int) -> Bench:
-        """Encode the held-out splits and score them once under the reference."""
+    def read(given: Path, reference: Path, window: int, batch: int, prompts: int, most: int, temperature: float, seed: int) -> Bench:
+        """Encode the held-out splits and score them once under the reference; answers have at most `most` tokens."""
         model, tokenizer = models.load(str(reference))
         pairs = {split: encode.demanded(split, release.pairs(given, split), tokenizer, window).kept for split in HELD_OUT}
         margins = {split: scoring.score(model, rows, tokenizer.pad_token_id, batch).margin for split, rows in pairs.items()}
         asked = {tuple(row.prompt): None for row in pairs["validation"] if len(row.prompt) + most <= window}  # each prompt once
-        return Bench(tokenizer, pairs, margins, [list(prompt) for prompt in spread(list(asked), prompts)], most, batch)
+        how = Writing([tokenizer.eos_token_id, tokenizers.closing(tokenizer)[0]], tokenizer.pad_token_id, most, temperature, batch)
+        return Bench(tokenizer, pairs, margins, [list(prompt) for prompt in spread(list(asked), prompts)], how, seed, batch)
 
     def margins(self, model: PreTrainedModel, split: str, places: Sequence[int] | None = None) -> np.ndarray:
         """The implicit reward of the chosen answer less that of the rejected one, for all pairs or for some."""
@@ -62,7 +66,7 @@ class Bench:
         for split in HELD_OUT:
             margins = self.margins(model, split)
             figures[split] = statistics.share(statistics.marks(margins)) | {"margin": statistics.rounded(margins.mean())}
-        broken = faults.count(model, self.tokenizer, self.prompts, self.most, self.batch)
+        broken = faults.count(model, self.tokenizer, self.prompts, self.how, self.seed)
         share = sum(broken.values()) / max(1, len(self.prompts))
         return figures | {"errors": {"prompts": len(self.prompts), "share": statistics.rounded(share), **broken}}
 

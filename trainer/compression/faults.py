@@ -1,4 +1,4 @@
-"""Answers that are broken: what a model writes by itself, the likeliest token each time, to held-out prompts.
+"""Answers that are broken: what a model writes by itself to held-out prompts, every model with the same random numbers.
 
 In: a model and prompts as tokens. Out: how many answers are `empty`, go round in a `loop`, have no end (`unended`) or are `not_text`
 (bytes that are no UTF-8). Each answer counts once, under the first that holds; preference figures say nothing of any of this.
@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.core import tokenizer as tokenizers
+from trainer.methods import ppo_rollouts
+from trainer.methods.ppo_rollouts import Writing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -21,14 +22,15 @@ BROKEN = "\ufffd"  # what a decoder writes for bytes that are no UTF-8
 
 
 def count(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], most: int, batch: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], how: Writing, seed: int
 ) -> dict[str, int]:
-    """How many answers of at most `most` tokens are broken, by kind."""
-    ends = {tokenizer.eos_token_id, tokenizers.closing(tokenizer)[0]}
-    answers = [
-        row for start in range(0, len(prompts), batch) for row in _write(model, prompts[start : start + batch], tokenizer, ends, most)
-    ]
-    found = Counter(fault(tokens, ends, tokenizer) for tokens in answers)
+    """How many answers are broken, by kind."""
+    import torch
+
+    torch.manual_seed(seed)
+    made = ppo_rollouts.write(model, prompts, how)
+    answers = [line[answered].tolist() for line, answered in zip(made.answers, made.answered, strict=True)]
+    found = Counter(fault(tokens, set(how.ends), tokenizer) for tokens in answers)
     return {kind: found[kind] for kind in KINDS}
 
 
@@ -55,28 +57,3 @@ def loops(tokens: Sequence[int]) -> bool:
             if run >= needed:
                 return True
     return False
-
-
-def _write(
-    model: PreTrainedModel, prompts: Sequence[list[int]], tokenizer: PreTrainedTokenizerBase, ends: set[int], most: int
-) -> list[list[int]]:
-    """One answer a prompt, padded behind its end."""
-    import torch
-
-    longest = max(len(prompt) for prompt in prompts)
-    given = torch.tensor([[tokenizer.pad_token_id] * (longest - len(prompt)) + prompt for prompt in prompts], device=model.device)
-    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
-    made = model.generate(
-        given,
-        attention_mask=mask,
-        do_sample=False,
-        num_beams=1,
-        temperature=None,
-        top_p=None,
-        top_k=None,
-        max_new_tokens=most,
-        eos_token_id=sorted(ends),
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    answers: list[list[int]] = made[:, longest:].tolist()
-    return answers

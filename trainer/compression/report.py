@@ -69,9 +69,7 @@ def _caution(told: Document) -> list[str]:
     errors = told["variants"][ORIGINAL]["errors"]
     if errors["share"] <= MUCH:
         return []
-    return [
-        f"note: {errors['share']:.0%} of the original's own greedy answers are broken, so the budget of broken answers tells little here"
-    ]
+    return [f"note: {errors['share']:.0%} of the original's own answers are broken, so the budget of broken answers tells little here"]
 
 
 def words(told: Document) -> str:

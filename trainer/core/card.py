@@ -196,7 +196,7 @@ def _limits(told: Document) -> str:
     kinds = ", ".join(f"{kind.replace('_', ' ')} {errors[kind]}" for kind in sorted(errors) if kind not in ("prompts", "share"))
     return "\n".join(
         [
-            f"- Of {errors['prompts']:,} answers to held-out prompts (no sampling), {errors['share']:.1%} are broken ({kinds}).",
+            f"- Of {errors['prompts']:,} sampled answers to held-out prompts, {errors['share']:.1%} are broken ({kinds}).",
             "- The validation split chose the variant, which therefore looks better there than it is; the test split chose nothing.",
             "- It prefers what the people behind the feedback preferred, mistakes included; nothing was done to make it safe or truthful.",
             "- Held-out accuracy says which of two given answers the model prefers, not how good its own answers are.",

@@ -26,6 +26,7 @@ from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
 from trainer.core import identity, parallel, randomness
+from trainer.core.guard import SPAN
 from trainer.core.identity import Identity
 from trainer.core.parts import Part, load, size, state_of
 from trainer.core.whole import fault, seal
@@ -206,8 +207,14 @@ def publish(run: Run, step: int, folder: Path) -> None:
         if step_of(later) >= step:  # damaged, else we would have gone on from it
             shutil.rmtree(later)
     folder.rename(place)
-    for older in steps(run.checkpoints)[: -run.watching.keep]:
+    for older in _needless(steps(run.checkpoints), step, run.watching.keep):
         shutil.rmtree(older)
+
+
+def _needless(found: Sequence[Path], step: int, keep: int) -> list[Path]:
+    """All but the newest `keep`, and but what a guard may go back to when the run diverges: one from before its look, and later ones."""
+    before = [one for one in found if step_of(one) <= step - SPAN]
+    return list(found[: max(0, min(len(found) - keep, len(before) - 1))])
 
 
 def write_extra(folder: Path, run: Run, extra: dict[str, Any]) -> None:
@@ -231,12 +238,13 @@ def demand_room(run: Run, each: int) -> None:
     if run.checkpoints is None or not run.watching.save_every:
         return
     run.checkpoints.mkdir(parents=True, exist_ok=True)
-    need, free = each * (run.watching.keep + 1), shutil.disk_usage(run.checkpoints).free
+    most = max(run.watching.keep, -(-SPAN // run.watching.save_every) + 1)
+    need, free = each * (most + 1), shutil.disk_usage(run.checkpoints).free
     if need > free:
         raise UserError(
             str(run.checkpoints),
             f"room for {free / 1e9:.1f} GB",
-            f"{need / 1e9:.1f} GB for {run.watching.keep} checkpoints and one being written",
+            f"{need / 1e9:.1f} GB for {most} checkpoints and one being written",
             "free some, or lower watching.keep, or set watching.save_every to 0",
         )
 

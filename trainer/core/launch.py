@@ -2,7 +2,7 @@
 
     python -m trainer STAGE
     PAIRWRIGHT_PROCESSES=2 python -m trainer STAGE                                   (what `torchrun` does)
-    accelerate launch --multi_gpu --num_processes 2 -m trainer STAGE                 (the same, on GPUs)
+    accelerate launch --multi_gpu --num_processes 2 -m trainer STAGE                 (the same; on a CPU with PAIRWRIGHT_DEVICE=cpu)
 
 How many processes work is a fact of the machine, so it is said in the environment, which `dvc repro` and `pairwright run` hand on.
 Of several, rank 0 does what a single one would; the others read the same inputs, write what they make into a folder that nobody keeps,
