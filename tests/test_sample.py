@@ -1,0 +1,63 @@
+"""What the README says of the sample holds for what `make run` left here: the model, the control, the probe, the Pareto front.
+
+Slow tests that build nothing: they skip where nothing was built, or not the sample with the committed parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks import probe
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def data() -> Path:
+    """The folder `data` of this checkout, as `make run` left it."""
+    if not all((ROOT / "data" / name).is_dir() for name in ("release", "evaluation", "models/final")):
+        pytest.skip("needs what `make run` builds")
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "params.yaml"], cwd=ROOT, check=False).returncode
+    if changed or [path.name for path in (ROOT / "data/raw").iterdir() if path.is_dir()] != ["sample"]:
+        pytest.skip("not the sample with the committed parameters")
+    return ROOT / "data"
+
+
+def told(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def test_policy_and_reward_model_judge_held_out_pairs_as_promised(data: Path) -> None:
+    figures = told(data / "evaluation/metrics.json")
+    assert figures["test_accuracy"] >= 0.80
+    assert figures["test_reward_accuracy"] >= 0.80
+    assert 0.40 <= figures["test_likelihood_reference"] <= 0.60
+    assert figures["test_better"] == 1
+
+
+def test_shuffled_labels_taught_nothing(data: Path) -> None:
+    figures = told(data / "evaluation/metrics.json")
+    assert figures["control_seeds"] >= 5
+    assert figures["control_low"] <= 0.5 <= figures["control_high"]
+
+
+def test_a_variant_on_the_front_is_smaller_at_no_loss(data: Path) -> None:
+    result = told(data / "models/final/pareto.json")
+    original = result["variants"]["original"]
+    assert len(result["variants"]) >= 7
+    on_front = [result["variants"][name] for name in result["front"]]
+    assert any(
+        one["bytes"] < original["bytes"] and all(one[split]["accuracy"] >= original[split]["accuracy"] for split in ("validation", "test"))
+        for one in on_front
+    )
+
+
+def test_labels_turned_on_purpose_are_found_by_the_probe(data: Path) -> None:
+    assert probe.area(probe.released(data / "release"), seed=0) >= 0.75
