@@ -35,6 +35,7 @@ def small(**other: Any) -> Any:
         "timing__batch": 2,
         "budget__accuracy_points": 100.0,
         "budget__error_points": 100.0,
+        "budget__plain": False,
     }
     return tiny("compress", **(given | other))
 
@@ -348,3 +349,15 @@ def test_axes_have_some_round_marks_within(low: float, length: float) -> None:
     assert 2 <= len(marks) <= 8
     assert low - 1e-6 <= marks[0] < marks[-1] <= low + length + 1e-6
     assert all(len(f"{mark:.6f}".rstrip("0").replace(".", "").strip("0")) <= 6 for mark in marks)
+
+
+def test_a_plain_budget_hands_over_what_any_server_loads(root: Path) -> None:
+    from trainer.compression.clock import Pace
+
+    variants = told(root)["variants"]
+    paces = {name: Pace(*[1.0] * 6) for name in variants}
+    anything, plain = (small(budget__plain=plain).budget.model_dump() for plain in (False, True))
+    assert report.result(variants, paces, anything)["pick"] == "student-2+int8"
+    picked = report.result(variants, paces, plain)["pick"]
+    sizes = {name: one["bytes"] for name, one in variants.items() if one["plain"]}
+    assert picked == min(sizes, key=lambda name: sizes[name]) == "half"

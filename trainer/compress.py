@@ -58,6 +58,7 @@ class Budget(StageParams):
     accuracy_points: float = Field(ge=0)
     error_points: float = Field(ge=0)
     ms_per_token: Annotated[float, Field(gt=0)] | None
+    plain: bool  # whether only what transformers and vLLM load may be handed over
 
 
 class About(StageParams):

@@ -15,7 +15,7 @@ Document = dict[str, Any]
 MUCH = 0.5  # share of broken answers beyond which variants can hardly be told apart by it
 
 
-def result(variants: Mapping[str, Document], paces: Mapping[str, Pace], budget: Mapping[str, float | None]) -> Document:
+def result(variants: Mapping[str, Document], paces: Mapping[str, Pace], budget: Mapping[str, Any]) -> Document:
     """All that holds no clock: the variants, the front of validation accuracy and size, and the pick."""
     limit = budget["ms_per_token"]
     candidates = {
@@ -31,8 +31,13 @@ def result(variants: Mapping[str, Document], paces: Mapping[str, Pace], budget: 
         "front": pareto.front(points),
         "front_of": ["accuracy on validation", "bytes"],
         "budget": dict(budget),
-        "pick": pareto.pick(candidates, ORIGINAL, asked),
+        "pick": pareto.pick({name: candidates[name] for name in _open(variants, budget)}, ORIGINAL, asked),
     }
+
+
+def _open(variants: Mapping[str, Document], budget: Mapping[str, Any]) -> list[str]:
+    """The variants that may be picked, by how their weights are stored."""
+    return [name for name, one in variants.items() if one["plain"] or name == ORIGINAL or not budget["plain"]]
 
 
 def timed(told: Document, paces: Mapping[str, Document]) -> Document:
@@ -78,6 +83,7 @@ def words(told: Document) -> str:
     asked = f"at most {budget['accuracy_points']:g} points of accuracy lost and {budget['error_points']:g} more broken answers in a hundred"
     if budget["ms_per_token"] is not None:
         asked += f", at most {budget['ms_per_token']:g} ms a token on this machine"
+    asked += ", in a form that transformers and vLLM load" if budget["plain"] else ""
     if name == ORIGINAL:
         return f"no smaller variant is within the budget ({asked}): the original is handed over"
     one, base = told["variants"][name], told["variants"][ORIGINAL]
