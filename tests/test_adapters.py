@@ -13,7 +13,7 @@ from tests.training import digests, released, run, tiny
 from trainer.core import adapters, models
 from trainer.core.settings import Adapter
 
-LORA = Adapter(rank=4, alpha=8.0, dropout=0.0, targets="all-linear")
+LORA = Adapter(rank=4, alpha=8.0, dropout=0.0, targets="all-linear", recompute=False)
 NONE = LORA.model_copy(update={"rank": 0})
 
 
@@ -188,3 +188,26 @@ def test_only_the_adapter_reaches_the_optimizer_of_trl(trained: Path, monkeypatc
     run(trained, "train", tiny("train", adapter__rank=4, dpo__schedule__learning_rate=0.01))
     assert adapted
     assert learned == adapted
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_what_is_computed_again_is_the_same_and_less_is_kept(trained: Path, rank: int) -> None:
+    import torch
+
+    results = []
+    for recompute in (False, True):
+        learner = adapters.wrap(model(trained), LORA.model_copy(update={"rank": rank, "recompute": recompute}), "CAUSAL_LM").train()
+        kept: list[int] = []
+
+        def keep(tensor: torch.Tensor, kept: list[int] = kept) -> torch.Tensor:
+            kept.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = learner(input_ids=torch.arange(5, 60)[None]).logits.square().mean()
+        at_once = sum(kept)
+        loss.backward()
+        results.append((at_once, {name: weight.grad for name, weight in learner.named_parameters() if weight.grad is not None}))
+    (plain, gradients), (spare, again) = results
+    assert spare < plain / 2
+    assert all(torch.equal(gradients[name], again[name]) for name in gradients)

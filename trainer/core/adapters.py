@@ -40,6 +40,8 @@ def wrap(model: PreTrainedModel, adapter: Adapter, kind: Kind) -> PreTrainedMode
     import torch
     from peft import LoraConfig, get_peft_model
 
+    if adapter.recompute:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     if adapter.rank == 0:
         return model
     config = LoraConfig(

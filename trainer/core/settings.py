@@ -30,6 +30,7 @@ class Adapter(StageParams):
     alpha: float = Field(gt=0)  # the adapter's output is scaled by alpha / rank
     dropout: float = Field(ge=0, lt=1)
     targets: str | list[str]  # `all-linear`, or names of modules
+    recompute: bool  # whether what layers made is computed again on the way back instead of kept (Chen et al. 2016), with rank 0 too
 
 
 class Schedule(StageParams):
