@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -11,16 +12,26 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.core import catalog
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
+QUICK = {  # the training is the same, only shorter
+    "start.schedule.max_steps": 10,
+    "reward.schedule.max_steps": 10,
+    "train.dpo.schedule.max_steps": 10,
+    "evaluate.control.seeds": 1,
+    "evaluate.generations.prompts": 4,
+    "compress.variants": ["half", "int8"],
+    "compress.generation.prompts": 4,
+}
 
 
 def checkout(folder: Path) -> Path:
-    """The project's files, as they are now, in a git repository of their own with nothing built."""
+    """The project's files, as they are now but with a short training, in a git repository of their own with nothing built."""
     names = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -28,9 +39,21 @@ def checkout(folder: Path) -> Path:
         if (ROOT / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+    shorten(folder / "params.yaml")
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "start"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
+
+
+def shorten(path: Path) -> None:
+    """Lay `QUICK` over the parameters."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in QUICK.items():
+        *outer, last = key.split(".")
+        at = functools.reduce(lambda inner, name: inner[name], outer, document)
+        assert last in at, f"there is no parameter {key}"
+        at[last] = value
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 def environment(root: Path) -> dict[str, str]:
