@@ -55,6 +55,15 @@ def test_one_switch_trains_with_kto_and_two_runs_give_the_same_bytes(started: Pa
     assert digests(run(started, "train", tiny("train", method="kto", kto__schedule__max_steps=2))) == policy
 
 
+def test_an_adapter_starts_at_the_reference_and_moves_from_it(started: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lora = {"adapter__rank": 4, "kto__schedule__max_steps": 3, "kto__schedule__learning_rate": 0.05}
+    made = run(started, "train", tiny("train", method="kto", **lora))
+    first = next(line for line in capsys.readouterr().out.splitlines() if "step 1 of 3" in line)
+    assert first.endswith("kl 0.0000, margin 0.0000")
+    assert (made / "adapter/adapter_model.safetensors").is_file()
+    assert digests(made)["model.safetensors"] != digests(started / "data/models/start")["model.safetensors"]
+
+
 @pytest.mark.parametrize("labels", ["liked", "disliked"])
 def test_one_label_alone_is_refused(labels: str, tmp_path: Path) -> None:
     release_of(tmp_path, labels)
