@@ -10,17 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model2vec import StaticModel
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.normalizers import Lowercase
-from tokenizers.pre_tokenizers import Whitespace
 
 from tasks import decontaminate
 from tasks.contamination import verbatim
@@ -37,6 +31,7 @@ from tests.conftest import ROOT
 from tests.projects import digests, make_project, run_stage
 from tests.real_prompts import MODEL, benchmark_items, real_prompts, same_as_self_instruct
 from tests.rewordings import BEYOND, KINDS, reword
+from tests.thesaurus import write
 
 PARAMS = params.load(ROOT / "params.yaml", "decontaminate", decontaminate.Params)
 ITEM = "Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences and must-see attractions."
@@ -171,15 +166,7 @@ PARAPHRASE = "Where can I, for an inexpensive train, to a large town, quick, buy
 @pytest.fixture(scope="module")
 def thesaurus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has one vector for words that mean the same."""
-    same = ["purchase buy", "cheap inexpensive", "fast quick", "big large", "city town"]
-    groups = [*same, "where", "can", "i", "ticket", "for", "train", "to", "the", "a", "an"]
-    words = {word: number for number, group in enumerate(groups) for word in group.split()}
-    pieces = Tokenizer(WordLevel({word: place for place, word in enumerate([*words, "[UNK]"])}, unk_token="[UNK]"))
-    pieces.normalizer, pieces.pre_tokenizer = Lowercase(), Whitespace()
-    vectors = np.concatenate([np.eye(len(groups), dtype=np.float32)[list(words.values())], np.zeros((1, len(groups)), np.float32)])
-    folder = tmp_path_factory.mktemp("model")
-    StaticModel(vectors, pieces).save_pretrained(folder)
-    return folder
+    return write(tmp_path_factory.mktemp("model"))
 
 
 def test_what_means_an_item_is_found_with_embeddings_only(thesaurus: Path) -> None:

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import release
+from tasks.contamination.embeddings import Embeddings
 from tasks.core import manifest, params
 from tasks.core.tables import Pairs
 from tasks.probing import curve, groups, probe
 from tasks.probing.probe import Probed
 from tasks.probing.tfidf import Probe
 from tasks.releasing.probed import probe as section
-from tests import releases
+from tests import releases, thesaurus
 from tests.conftest import ROOT
 
 Texts = list[str]
@@ -45,6 +46,16 @@ def test_swapping_the_answers_turns_the_sign_exactly() -> None:
     forth, back = probe.margins(prompts, chosen, rejected), probe.margins(prompts, rejected, chosen)
     assert np.array_equal(forth, -back)
     assert np.all(probe.margins(prompts, chosen, chosen) == 0)
+
+
+def test_embeddings_carry_a_preference_over_to_words_that_mean_the_same(tmp_path: Path) -> None:
+    model = str(thesaurus.write(tmp_path / "model"))
+    taught = ["a cheap train"] * 3, ["the fast ticket"] * 3
+    embed = Embeddings(model, "release.probe.embedding").of
+    asked = ["q"], ["inexpensive"], ["quick"]
+    assert Probe.fit(["q"] * 3, *taught).margins(*asked)[0] == 0
+    assert Probe.fit(["q"] * 3, *taught, embed=embed).margins(*asked)[0] > 0
+    assert probed(releases.planted({"train": 120}, 3), embedding=model).accuracy.share > 0.6
 
 
 def test_a_weight_counts_as_so_many_equal_pairs() -> None:
