@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,14 @@ def test_the_figures_of_every_step_lie_beside_the_model_without_a_clock(tmp_path
 def test_patience_without_looks_is_refused() -> None:
     with pytest.raises(ValueError, match="check_every above 0"):
         watching(patience=2)
+
+
+def test_a_bar_shows_every_step_to_those_who_look_on_and_to_no_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    released(tmp_path)
+    training.run(tmp_path, "start")
+    assert "start, supervised" not in capfd.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    training.run(tmp_path, "start")
+    assert "start, supervised" in capfd.readouterr().err
