@@ -175,10 +175,10 @@ def test_a_damaged_folder_is_refused_in_one_line(folder: Path, tmp_path: Path) -
     for name, text in {"model.safetensors": "junk", "config.json": "{", "tokenizer.json": "{"}.items():
         spoiled = shutil.copytree(folder, tmp_path / name)
         (spoiled / name).write_text(text)
-        refused(spoiled)
+        assert f"{spoiled}: found" in refused(spoiled)
     (spoiled / "tokenizer.json").write_text((folder / "tokenizer.json").read_text())
     (spoiled / "model.safetensors").unlink()
-    refused(spoiled)
+    assert f"{spoiled}: found" in refused(spoiled)
 
 
 def test_a_reward_model_is_no_model_to_start_from(folder: Path, tmp_path: Path) -> None:

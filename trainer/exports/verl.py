@@ -116,10 +116,8 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
         ("reward.reward_model.model_path=", '"$REWARD"'),
         ("reward.reward_model.rollout.name=", "vllm"),
         ("reward.reward_model.rollout.tensor_model_parallel_size=", 1),
-        (
-            "trainer.total_epochs=",
-            plan.epochs(own.schedule) + 1,
-        ),  # the steps end it: its epochs lack the last rows, and it saves at the end
+        # The steps end it: its epochs lack the last rows, and it saves at the end.
+        ("trainer.total_epochs=", plan.epochs(own.schedule) + 1),
         ("trainer.total_training_steps=", steps),
         ("trainer.save_freq=", steps),  # by itself it saves nothing, not even at the end
         ("trainer.val_before_train=", held),
