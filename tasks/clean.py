@@ -58,6 +58,7 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
     turns = marked(tables["turns"], Turns, ("content", "topic", "model"), params)
     feedback = marked(tables["feedback"], Feedback, ("text", "label"), params)
+    turns = put(turns, "redacted", redact.digests(turns["content"].combine_chunks()))
     turns, feedback = numbered(turns, feedback)
     turns = put(turns, "language", languages(turns, params))
     own = own_reasons(turns, params)

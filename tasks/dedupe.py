@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import daft
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
@@ -28,9 +29,11 @@ from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.tables import TEXT, Turns
 from tasks.similar.align import align, named
-from tasks.similar.minhash import Near
-from tasks.similar.pairs import components, jaccard, near_rows
-from tasks.similar.text import Places, folded
+from tasks.similar.chats import ANSWER, QUESTION, Chats
+from tasks.similar.merging import Limits, Merging
+from tasks.similar.pairs import near_rows
+from tasks.similar.rewording import Rewording
+from tasks.similar.text import Hashes, Places, digests, folded, mixed
 
 WRITES = ("turns", "feedback")
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
@@ -55,15 +58,15 @@ FATE = pa.struct(
 )
 
 
-class Params(Near):
+class Params(Limits):
     """Parameters of `dedupe`: what counts as a near copy."""
 
 
 def run(tables: Tables, params: Params) -> Tables:
     """Turns and feedback without copies."""
     turns, told = tables["turns"], engine.to_arrow(tables["feedback"], tables["feedback"].schema().to_pyarrow_schema())
-    copies = find_copies(read_conversations(turns), told, params)
-    targets = find_targets(turns, told, copies)
+    copies = find_copies(read_conversations(turns, params.same_chat.common), told, params)
+    targets = find_targets(turns, told, copies, params)
     return {"turns": settle_turns(turns, copies, targets), "feedback": daft.from_arrow(settle_feedback(told, copies, targets))}
 
 
@@ -72,44 +75,78 @@ class Conversations:
     """One element a conversation, in the order of their ids."""
 
     ids: pa.Array
-    texts: pa.Array  # lists of `folded` messages
+    chats: Chats
     created: Places  # microseconds of the earliest message; a conversation without times comes last
 
 
-def read_conversations(turns: daft.DataFrame) -> Conversations:
-    """Gather each conversation's messages."""
+SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted")
+
+
+def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
+    """Gather each conversation's messages; texts in more than `common` conversations are marked."""
 
     @engine.batch(TEXT)
     def fold(texts: daft.Series) -> pa.Array:
         return folded(texts.to_arrow())
 
-    rows = turns.select("conversation_id", "position", "turn_id", "created_at", fold(col("content")).alias("content")).to_arrow()
-    rows = engine.sort(rows, Turns.KEY).select(["conversation_id", "created_at", "content"])
-    names, texts = rows["conversation_id"].combine_chunks(), rows["content"].combine_chunks()
-    last = np.iinfo(np.int64).max
-    created = pc.fill_null(rows["created_at"].cast(pa.int64()), last).to_numpy()
+    rows = engine.sort(turns.select(*SAID, fold(col("content")).alias("content")).to_arrow(), Turns.KEY)
+    names = rows["conversation_id"].combine_chunks()
     heads = np.flatnonzero(np.concatenate([[True], pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)])[: len(names)])
-    bounds = np.append(heads, len(names))
+    talk = np.repeat(np.arange(len(heads)), np.diff(np.append(heads, len(names))))
+    created = pc.fill_null(rows["created_at"].cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
     earliest = np.minimum.reduceat(created, heads) if len(heads) else created
-    return Conversations(names.take(pa.array(heads)), pa.LargeListArray.from_arrays(pa.array(bounds), texts), earliest)
+    return Conversations(names.take(pa.array(heads)), gather_chats(rows, talk, len(heads), common), earliest)
 
 
-def find_copies(conversations: Conversations, told: pa.Table, near: Near) -> pa.Table:
+def gather_chats(rows: pa.Table, talk: Places, count: int, common: int) -> Chats:
+    """The chats of `count` conversations, whose number is `talk`, row by row."""
+    system = pc.equal(rows["role"], "system").to_numpy()
+    spoken = pa.array(~system)
+    texts, at = rows["content"].filter(spoken).combine_chunks(), talk[~system]
+    answers = pc.equal(rows["role"].filter(spoken), "assistant").to_numpy()
+    bounds = np.searchsorted(at, np.arange(count + 1))
+    return Chats(
+        texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
+        sides=np.where(answers, ANSWER, QUESTION).astype(np.int8),
+        common=met_in(texts, at) > common,
+        settings=settings_of(rows, talk, count, system),
+    )
+
+
+def met_in(texts: pa.Array, talk: Places) -> Places:
+    """In how many conversations each message's text stands."""
+    _, text = np.unique(digests(texts), return_inverse=True)
+    width = int(talk.max(initial=0)) + 1
+    each = np.unique(text * width + talk) // width
+    return np.bincount(each, minlength=int(text.max(initial=-1)) + 1)[text]
+
+
+def settings_of(rows: pa.Table, talk: Places, count: int, system: npt.NDArray[np.bool_]) -> Hashes:
+    """A hash a conversation: equal where its system turns are, and what redaction took out of its questions."""
+    found = np.zeros(count, np.uint64)
+    asked = pc.not_equal(rows["role"], "assistant").to_numpy() & pc.is_valid(rows["redacted"]).to_numpy()
+    for mask, name in ((system, "content"), (asked, "redacted")):
+        values = mixed(digests(rows[name].filter(pa.array(mask)).combine_chunks()))
+        np.add.at(found, talk[mask], mixed(values ^ np.uint64(len(name))))  # a sum: the order of equal depth is nobody's
+    return found
+
+
+def find_copies(conversations: Conversations, told: pa.Table, params: Params) -> pa.Table:
     """The conversations to drop: `conversation_id`, `dropped` (the reason), `copy_of`, `similarity`; sorted by id."""
-    pairs = near_rows(conversations.texts, near)
-    label = components(len(conversations.ids), pairs.left, pairs.right)
-    stays = _choose(label, _votes(conversations.ids, told), conversations.created)
-    copies = np.flatnonzero(stays != np.arange(len(stays)))
-    kept = stays[copies]
-    exact = pairs.whole[copies] == pairs.whole[kept]
-    similarity = np.ones(len(copies))
-    similarity[~exact] = jaccard(conversations.texts, kept[~exact], copies[~exact], near.shingle_words)
+    chats = conversations.chats
+    pairs = near_rows(chats.texts, params, chats.settings)
+    left, right, equal = pairs.left, pairs.right, pairs.whole[pairs.left] == pairs.whole[pairs.right]
+    kept = equal.copy()
+    kept[~equal] = chats.one_chat(left[~equal], right[~equal], params.same_chat)
+    left, right = left[kept], right[kept]
+    found = Merging(chats, pairs.whole, params).stars(left, right, (conversations.created, -_votes(conversations.ids, told)))
+    exact = pairs.whole[found.copy] == pairs.whole[found.stays]
     return pa.table(
         {
-            "conversation_id": conversations.ids.take(pa.array(copies)),
+            "conversation_id": conversations.ids.take(pa.array(found.copy)),
             "dropped": pa.array(np.where(exact, "exact_copy", "near_copy"), TEXT),
-            "copy_of": conversations.ids.take(pa.array(kept)),
-            "similarity": similarity,
+            "copy_of": conversations.ids.take(pa.array(found.stays)),
+            "similarity": found.similarity,
         }
     )
 
@@ -120,27 +157,19 @@ def _votes(ids: pa.Array, told: pa.Table) -> Places:
     return np.bincount(places.drop_null().to_numpy(), minlength=len(ids))
 
 
-def _choose(label: Places, votes: Places, created: Places) -> Places:
-    """For each conversation the one of its component that stays."""
-    order = np.lexsort((np.arange(len(label)), created, -votes, label))
-    first = np.concatenate([[True], label[order][1:] != label[order][:-1]])[: len(label)]
-    stays = np.arange(len(label))
-    stays[label[order][first]] = order[first]
-    return stays[label]
-
-
-def find_targets(turns: daft.DataFrame, told: pa.Table, copies: pa.Table) -> pa.Table:
+def find_targets(turns: daft.DataFrame, told: pa.Table, copies: pa.Table, params: Params) -> pa.Table:
     """Where the judged turns of the copies went, as `tasks.similar.align.TARGETS`."""
     said = told.filter(pc.is_in(told["conversation_id"], value_set=copies["conversation_id"]))
     copies = copies.filter(pc.is_in(copies["conversation_id"], value_set=said["conversation_id"]))
     involved = pc.unique(pa.chunked_array([*copies["conversation_id"].chunks, *copies["copy_of"].chunks], TEXT))
-    columns = [*PLACE, "role", "content"]
+    columns = [*PLACE, "role", "content", "redacted"]
     rows = (
         turns.select(*columns).join(daft.from_arrow(pa.table({"conversation_id": involved})), on="conversation_id", how="semi").to_arrow()
     )
     judged = pa.chunked_array([chunk for name in REFERENCES for chunk in named(said["conversation_id"], said[name]).chunks], TEXT)
     copy_of = dict(zip(copies["conversation_id"].to_pylist(), copies["copy_of"].to_pylist(), strict=True))
-    return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()))
+    rewording = Rewording(params.threshold, params.same_chat.reworded_answer_chars)
+    return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()), rewording)
 
 
 def settle_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:

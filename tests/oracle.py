@@ -11,31 +11,29 @@ import pytest
 
 from tasks.core.ledger import Account
 from tasks.evidence.recipes import RECIPES
+from tasks.similar.equality import same_answer
 from tasks.similar.text import fold
 from tests.chatlog import Row
 
-Pool = tuple[str, ...]
+Look = tuple[str, ...]
 
 
 class Candidates:
-    """Candidates by prompt, the pools that near-equal ones make, and the votes in each pool with the texts that they are about."""
+    """Candidates by prompt, what they look like, and the votes on each prompt with the texts that they are about."""
 
     def __init__(self, rows: list[Row], settings: Row) -> None:
         self.rows = {row["prompt_id"]: row for row in rows}
         self.settings = settings
-        self.votes: dict[Pool, list[Row]] = defaultdict(list)
+        self.votes: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            texts = {response["response_id"]: fold(response["content"]) for response in row["responses"]}
+            texts = {response["response_id"]: same_answer(response["content"]) for response in row["responses"]}
             for vote in row["votes"]:
                 named = {side: texts.get(vote[side]) for side in ("response_id", "better", "worse")}
-                self.votes[self.pool(row)].append(vote | {"prompt_id": row["prompt_id"]} | named)
+                self.votes[row["prompt_id"]].append(vote | {"prompt_id": row["prompt_id"]} | named)
 
-    def pool(self, row: Row) -> Pool:
-        """Equal for prompts of one cluster that differ in the last user turn only."""
-        said = [f"{message['role']}:{fold(message['content'])}" for message in row["prompt"]]
-        last = max(place for place, message in enumerate(row["prompt"]) if message["role"] == "user")
-        said[last] = "" if row["cluster_id"] else row["prompt_id"]
-        return (row["cluster_id"], *said)
+    def look(self, row: Row) -> Look:
+        """Equal for prompts that read the same."""
+        return tuple(f"{message['role']}:{fold(message['content'])}" for message in row["prompt"])
 
     def weight(self, vote: Row, recipe: str) -> float:
         """What the vote adds to the log odds."""
@@ -52,10 +50,10 @@ def check_pair(pair: Row, candidates: Candidates) -> None:
     assert {chosen, rejected} <= set(own), "both answer this very prompt"
     kind = RECIPES[pair["recipe"]].kind
     by = "model" if pair["annotators"] == "models" else "person"
-    cast = [vote for vote in candidates.votes[candidates.pool(row)] if (vote["kind"], vote["annotator_kind"]) == (kind, by)]
-    good, bad = fold(chosen), fold(rejected)
+    cast = [vote for vote in candidates.votes[row["prompt_id"]] if (vote["kind"], vote["annotator_kind"]) == (kind, by)]
+    good, bad = same_answer(chosen), same_answer(rejected)
     behind = [vote for vote in cast if vote["feedback_id"] in set(pair["votes"])]
-    assert sorted(vote["feedback_id"] for vote in behind) == pair["votes"], "votes of its kind and pool, each once"
+    assert sorted(vote["feedback_id"] for vote in behind) == pair["votes"], "votes of its kind on its very prompt, each once"
     assert {vote["origin"] for vote in behind} <= set(pair["origins"])
     assert pair["evidence"] == pair["votes_for"] + pair["votes_against"] + pair["votes_tied"] > 0
     assert 0.5 < pair["confidence"] <= 1
@@ -123,11 +121,11 @@ COUNT = {"ranking": ranked, "rating_margin": rated, "thumb_contrast": thumbed}
 
 
 def check_no_circle(pairs: list[Row], candidates: Candidates) -> None:
-    """In each pool no pair is there twice, and no way leads from a worse answer to a better one."""
-    worse: dict[tuple[Pool, str], list[str]] = defaultdict(list)
+    """Under prompts that read the same no pair is there twice, and no way leads from a worse answer to a better one."""
+    worse: dict[tuple[Look, str], list[str]] = defaultdict(list)
     for pair in pairs:
-        pool = candidates.pool(candidates.rows[pair["prompt_id"]])
-        good, bad = (fold(pair[side][0]["content"]) for side in ("chosen", "rejected"))
+        pool = candidates.look(candidates.rows[pair["prompt_id"]])
+        good, bad = (same_answer(pair[side][0]["content"]) for side in ("chosen", "rejected"))
         assert good != bad
         assert bad not in worse[pool, good], "the same pair twice"
         worse[pool, good].append(bad)
@@ -135,7 +133,7 @@ def check_no_circle(pairs: list[Row], candidates: Candidates) -> None:
         assert good not in below(worse, pool, good), "a circle"
 
 
-def below(worse: dict[tuple[Pool, str], list[str]], pool: Pool, start: str) -> set[str]:
+def below(worse: dict[tuple[Look, str], list[str]], pool: Look, start: str) -> set[str]:
     """All answers that some way of preferences leads down to."""
     found: set[str] = set()
     queue = [start]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks import aggregate
-from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
+from tasks.core.tables import Turns
 from tasks.evidence import identity
 from tasks.evidence.acts import KINDS
+from tasks.similar.equality import same_answer, same_question
 from tests.chatlog import AGGREGATE, ChatLog, accounts, dropped
 
 
@@ -72,7 +75,7 @@ def test_answer_after_a_tool_has_the_tool_in_its_prompt() -> None:
 def test_equal_prompts_and_equal_answers_of_several_conversations_are_one() -> None:
     log = ChatLog()
     log.chat("c1", "Hello  there", "Hi!", user_id="p1")
-    log.chat("c2", "hello there ", "HI!", user_id="p2")
+    log.chat("c2", "hello there ", "Hi! ", user_id="p2")
     log.act("thumb", "c1/a1", 1, annotator="p1")
     log.act("thumb", "c2/a1", -1, annotator="p3")
     (row,) = candidates(log)
@@ -82,8 +85,8 @@ def test_equal_prompts_and_equal_answers_of_several_conversations_are_one() -> N
     assert row["conversations"] == ["c1", "c2"]
     assert row["users"] == ["p1", "p2", "p3"]
     assert row["prompt"][0]["content"] == "Hello  there", "as the first conversation spells it"
-    assert response["content"] == "HI!", "the first spelling by byte order"
-    assert response["response_id"] == identity.response_id(row["prompt_id"], "hi!")
+    assert response["content"] == "Hi!", "the first spelling by byte order"
+    assert response["response_id"] == identity.response_id(row["prompt_id"], "Hi!")
 
 
 def test_all_answers_to_a_judged_prompt_are_candidates(two_answers: ChatLog) -> None:
@@ -154,7 +157,7 @@ def test_edit_becomes_an_answer_written_by_a_person(two_answers: ChatLog) -> Non
 
 
 def test_edit_to_what_a_model_said_is_that_answer(two_answers: ChatLog) -> None:
-    two_answers.act("edit", "c/a2", text="twelve minutes.")
+    two_answers.act("edit", "c/a2", text=" Twelve minutes. ")
     (row,) = candidates(two_answers)
     assert sorted(response["written_by"] for response in row["responses"]) == ["model", "model"]
 
@@ -228,8 +231,8 @@ def test_each_kind_becomes_a_vote(two_answers: ChatLog, kind: str) -> None:
         ("deleted_branch", {"kind": "thumb", "place": "c/a12", "value": 1}),
         ("deleted_branch", {"kind": "thumb", "place": "c/a14", "value": 1}),
         ("deleted_branch", {"kind": "correction", "place": "c/a14", "text": "Mend it."}),
-        ("no_change", {"kind": "correction", "place": "c/a1", "text": "twelve  minutes."}),
-        ("no_change", {"kind": "edit", "place": "c/a1", "text": "twelve  minutes."}),
+        ("no_change", {"kind": "correction", "place": "c/a1", "text": "Twelve minutes.\r\n"}),
+        ("no_change", {"kind": "edit", "place": "c/a1", "text": "Twelve minutes.\r\n"}),
         ("same_answer", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a1"}),
         ("same_answer", {"kind": "choice", "place": "c", "value": 1, "better": "a1", "worse": "a10"}),
     ],
@@ -240,7 +243,7 @@ def test_an_act_that_is_no_vote_is_dropped_with_the_reason(two_answers: ChatLog,
     two_answers.say("c/s7", "Change your manners.", after="a1")
     two_answers.say("c/u7", "So?", after="s7")
     two_answers.say("c/a8", "So.", after="u7")
-    two_answers.say("c/a10", "twelve minutes. ", after="u0")
+    two_answers.say("c/a10", "Twelve minutes. ", after="u0")
     two_answers.say("c/a12", "To what?", after="gone")
     two_answers.say("c/u13", "Go on.", after="a12")
     two_answers.say("c/a14", "On it goes.", after="u13")
@@ -280,7 +283,7 @@ def test_acts_of_unknown_people_all_count(two_answers: ChatLog) -> None:
 
 
 def test_one_ranking_places_an_answer_once(two_answers: ChatLog) -> None:
-    two_answers.say("c/a9", "An  hour.", after="u0")
+    two_answers.say("c/a9", "An hour. ", after="u0")
     two_answers.act("ranking", "c/a2", 0, group="g", feedback_id="x")
     two_answers.act("ranking", "c/a1", 1, group="g", feedback_id="y")
     two_answers.act("ranking", "c/a9", 2, group="g", feedback_id="z")
@@ -363,12 +366,59 @@ def test_a_judging_model_is_none_of_the_people_behind_a_prompt() -> None:
     assert [row["users"] for row in candidates(log)] == [["u", "v"]]
 
 
-def test_ids_do_not_depend_on_spelling() -> None:
-    first = [{"role": "user", "content": "Caf\u00e9  one"}]
-    second = [{"role": "user", "content": "cafe\u0301 ONE\n"}]
-    assert identity.prompt_id(first) == identity.prompt_id(second)
-    assert identity.prompt_id(first) != identity.prompt_id([{"role": "system", "content": "Caf\u00e9 one"}])
-    assert identity.response_id("p", "Yes") == stable_id("p", "yes")
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Caf\u00e9  one", "cafe\u0301 one\n", True),
+        ("How do I pay?", "how do I pay?", True),
+        ("\uff28\uff4f\uff57 do I pay?", "How do I pay?", True),
+        ("Is it on?\r\nYes", "Is it on?\nYes", True),
+        ("What is IT?", "what is it?", False),
+        ("Solve 5\u00b2 + 10", "Solve 52 + 10", False),
+        ("What is new in the US?", "What is new in the us?", False),
+        ("def f():\n  x\n  y", "def f():\n  x\n    y", False),
+        ("run `Make`", "run `make`", False),
+        ("Where are you?", "Where are you", False),
+    ],
+)
+def test_which_prompts_are_equal(one: str, other: str, same: bool) -> None:
+    first, second = ([{"role": "user", "content": text}] for text in (one, other))
+    assert (identity.prompt_id(first) == identity.prompt_id(second)) is same
+    assert identity.prompt_id(first) != identity.prompt_id([{"role": "system", "content": one}])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Yes.", " Yes. \n", True),
+        ("caf\u00e9", "cafe\u0301", True),
+        ("a\r\nb", "a\nb", True),
+        ("Yes", "yes", False),
+        ("\u03c0 r\u00b2", "\u03c0 r2", False),
+        ("an old pond\na frog", "an old pond a frog", False),
+        ("if x:\n    y\nz", "if x:\n    y\n    z", False),
+    ],
+)
+def test_which_answers_are_equal(one: str, other: str, same: bool) -> None:
+    assert (identity.response_id("p", one) == identity.response_id("p", other)) is same
+
+
+@given(st.text())
+def test_folding_twice_is_folding_once(text: str) -> None:
+    for fold in (same_question, same_answer):
+        assert fold(fold(text)) == fold(text)
+
+
+@pytest.mark.parametrize("hidden", ["redacted", "attachments", "tool_calls"])
+def test_prompts_that_only_read_alike_are_two(hidden: str) -> None:
+    if hidden not in Turns.names():
+        pytest.skip(f"turns have no {hidden}")
+    log = ChatLog()
+    for name, value in (("c1", "x"), ("c2", "y"), ("c3", "x")):
+        log.say(f"{name}/u0", "Summarise this page: [URL_1]", **{hidden: [value] if hidden == "attachments" else value})
+        log.say(f"{name}/a1", f"It is about {name}.", after="u0")
+        log.act("thumb", f"{name}/a1", 1)
+    assert sorted(row["conversations"] for row in candidates(log)) == [["c1", "c3"], ["c2"]]
 
 
 def test_parts_say_which_conversation_each_person_and_record_belongs_to() -> None:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tasks import dedupe
 from tasks.core import engine
 from tasks.core.ledger import Account
+from tasks.similar.chats import SameChat
 from tests.chatlog import ChatLog, accounts, dropped
 
-PARAMS = dedupe.Params(shingle_words=2, threshold=0.6, bands=64, rows=1, largest_bucket=50, seed=1)
+SAME_CHAT = SameChat(min_words=0.5, min_message_words=0.5, min_answer_words=1, common=20, reworded_answer_chars=40)
+PARAMS = dedupe.Params(shingle_words=2, threshold=0.6, bands=64, rows=1, largest_bucket=50, seed=1, same_chat=SAME_CHAT)
 LONG = "please tell me how one comes by train from the old harbour to the new airport in the evening"
 ANSWER = "take the blue line to the central station and change there to the airport express"
 
@@ -51,12 +53,15 @@ def test_a_near_copy_goes_and_says_how_close_it_is() -> None:
     }
 
 
-def test_a_chain_of_copies_is_merged_and_tells_the_true_distance() -> None:
+def test_of_a_chain_only_copies_of_the_one_that_stays_go() -> None:
     log = ChatLog()
     log.chat("one", "a b c d e f", "g h")
     log.chat("two", "a b c d e f", "g x")  # 6 of 8 word pairs
-    log.chat("two2", "y b c d e f", "g x")  # 6 of 8 with `two`, 5 of 9 with `one`
-    assert dict(rows(settled(log)["turns"].dropped, "conversation_id", "similarity")) == {"two": 6 / 8, "two2": 5 / 9}
+    log.chat("three", "y b c d e f", "g x")  # 6 of 8 with `two`, 5 of 9 with `one`
+    log.chat("four", "y b c d e z", "g x")  # 6 of 8 with `three`, 4 of 10 with `two`
+    turns = settled(log)["turns"]
+    assert set(rows(turns.dropped, "conversation_id", "copy_of", "similarity")) == {("one", "two", 6 / 8), ("three", "two", 6 / 8)}
+    assert set(rows(turns.kept, "conversation_id")) == {"two", "four"}
 
 
 def test_most_feedback_stays_then_the_earliest_then_the_smallest_id() -> None:
@@ -77,7 +82,7 @@ def test_most_feedback_stays_then_the_earliest_then_the_smallest_id() -> None:
 def test_a_vote_moves_to_the_equal_answer() -> None:
     log = ChatLog()
     log.chat("one", LONG, ANSWER, "thanks", "you are welcome")
-    log.chat("two", LONG + " now", ANSWER.title(), "thanks", "you are welcome")
+    log.chat("two", LONG.capitalize().replace(" ", "  "), ANSWER + " \n", "thanks", "you are very welcome")
     log.act("thumb", "one/a1", 1, annotator="p")
     log.act("thumb", "one/a3", 1, annotator="p")
     moved = log.act("thumb", "two/a1", -1, annotator="q")
@@ -88,32 +93,99 @@ def test_a_vote_moves_to_the_equal_answer() -> None:
 
 def test_a_judged_answer_without_an_equal_moves_along_under_the_same_prompt() -> None:
     log = ChatLog()
-    log.chat("one", LONG, "ride")
-    log.chat("two", LONG + " now", "walk")
+    log.chat("one", LONG, ANSWER)
+    log.chat("two", LONG, ANSWER + " again")
     log.act("thumb", "one/a1", 1)
     log.act("thumb", "one/a1", 1)
     act = log.act("edit", "two/a1", text="walk slowly")
     result = settled(log)
-    (place,) = [row for row in result["turns"].kept.to_pylist() if row["content"] == "walk"]
+    (place,) = [row for row in result["turns"].kept.to_pylist() if row["content"] == ANSWER + " again"]
     assert (place["conversation_id"], place["parent_id"], place["position"]) == ("one", "u0", 1)
     assert (act, "one", place["turn_id"]) in rows(result["feedback"].kept, "feedback_id", "conversation_id", "turn_id")
     assert dropped(result["turns"]) == {"two": "near_copy"}
 
 
+def prompts_of_votes(result: dict[str, Account]) -> dict[str, list[str]]:
+    """What was said from the root down to each answer that an act names, by act."""
+    turns = {(row["conversation_id"], row["turn_id"]): row for row in result["turns"].kept.to_pylist()}
+    found = {}
+    for act in result["feedback"].kept.to_pylist():
+        row, said = turns[act["conversation_id"], act["turn_id"]], list[str]()
+        while row is not None:
+            said.insert(0, row["content"])
+            row = turns.get((row["conversation_id"], row["parent_id"]))
+        found[act["feedback_id"]] = said
+    return found
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"Translate into French please: {LONG}", f"Translate into German please: {LONG}"),
+        (f"{LONG} on line 52", f"{LONG} on line 25"),
+        (f"do enable it: {LONG}", f"do disable it: {LONG}"),
+    ],
+)
+def test_an_answer_never_comes_under_another_question(one: str, other: str) -> None:
+    log = ChatLog()
+    log.chat("one", one, ANSWER)
+    log.chat("two", other, ANSWER + " then")
+    acts = [log.act("thumb", f"{name}/a1", value) for name, value in (("one", 1), ("one", 1), ("two", -1))]
+    found = prompts_of_votes(settled(log))
+    assert [found[act] for act in acts] == [[one, ANSWER], [one, ANSWER], [other, ANSWER + " then"]]
+
+
+@pytest.mark.parametrize("word", ["today", "5", "not", "Paris"])
+def test_a_question_in_other_words_is_one_with_the_same_long_answers_only_where_it_says_the_same(word: str) -> None:
+    log = ChatLog()
+    said = {"one": LONG, "two": f"{LONG} {word}"}
+    for name, question in said.items():
+        log.chat(name, question, ANSWER)
+    acts = [log.act("thumb", f"{name}/a1", 1, annotator=f"p{number}") for number, name in enumerate(("one", "one", "two"))]
+    found = prompts_of_votes(settled(log))
+    assert found[acts[2]][0] == (LONG if word == "today" else said["two"])
+
+
+def test_chats_of_one_system_prompt_or_template_are_no_copies() -> None:
+    log = ChatLog()
+    for name, question, answer in (("one", "when do you open", "at nine in the morning"), ("two", "where are you", "at the old harbour gate")):
+        log.say(f"{name}/s0", " ".join([LONG] * 5))
+        log.say(f"{name}/u1", f"{' '.join([ANSWER] * 5)} {question}", after="s0")
+        log.say(f"{name}/a2", answer, after="u1")
+    assert not len(settled(log)["turns"].dropped)
+
+
+def test_answers_that_many_give_do_not_make_one_chat_of_two_questions() -> None:
+    log = ChatLog()
+    for number in range(8):
+        log.chat(f"c{number}", f"is this a prime number please answer by yes or no and say nothing else than this number {number}", "yes")
+    limits = SAME_CHAT.model_copy(update={"common": 5})
+    tables = log.tables()
+    assert not len(accounts("dedupe", dedupe.run(tables, PARAMS.model_copy(update={"same_chat": limits})), tables)["turns"].dropped)
+
+
+def test_what_was_redacted_tells_questions_apart() -> None:
+    log = ChatLog()
+    for name, digest in (("one", "d1"), ("two", "d2"), ("three", "d1")):
+        log.say(f"{name}/u0", f"{LONG} [URL_1]", redacted=digest)
+        log.say(f"{name}/a1", ANSWER, after="u0")
+    assert dropped(settled(log)["turns"]) == {"three": "exact_copy"}
+
+
 def test_both_sides_of_a_comparison_move() -> None:
     log = ChatLog()
-    for name, sides in (("one", ("yes", "no")), ("two", ("No", "perhaps"))):
+    for name, sides in (("one", ("yes", "no")), ("two", ("no", "perhaps"))):
         log.say(f"{name}/u0", LONG)
         for number, side in enumerate(sides):
-            log.say(f"{name}/a{number}", side, after="u0")
+            log.say(f"{name}/a{number}", f"{ANSWER}: {side}", after="u0")
     log.act("choice", "one", 1, better="a0", worse="a1")
     log.act("rating", "one/a0", 4)
     moved = log.act("choice", "two", 1, better="a0", worse="a1")
     result = settled(log)
     texts = dict(rows(result["turns"].kept, "turn_id", "content"))
     (act,) = [row for row in result["feedback"].kept.to_pylist() if row["feedback_id"] == moved]
-    assert (act["conversation_id"], texts[act["better"]], texts[act["worse"]]) == ("one", "no", "perhaps")
-    assert sorted(texts.values()) == sorted([LONG, "yes", "no", "perhaps"])
+    assert (act["conversation_id"], texts[act["better"]], texts[act["worse"]]) == ("one", f"{ANSWER}: no", f"{ANSWER}: perhaps")
+    assert sorted(texts.values()) == sorted([LONG, *(f"{ANSWER}: {side}" for side in ("yes", "no", "perhaps"))])
 
 
 def test_answers_that_differ_in_case_only_keep_their_votes_apart() -> None:
@@ -144,33 +216,34 @@ def test_two_equal_answers_stay_two_when_they_are_compared() -> None:
 
 def test_two_copies_bring_the_same_answer_once() -> None:
     log = ChatLog()
-    log.chat("one", LONG, "ride")
+    log.chat("one", LONG, ANSWER)
     for _ in range(2):
         log.act("thumb", "one/a1", 1)
     for name in ("two", "three"):
-        log.chat(name, LONG, "walk")
+        log.chat(name, LONG, ANSWER + " then")
         log.act("thumb", f"{name}/a1", 1, annotator=name)
     result = settled(log)
-    assert sorted(rows(result["turns"].kept, "content")) == sorted([LONG, "ride", "walk"])
+    assert sorted(rows(result["turns"].kept, "content")) == sorted([LONG, ANSWER, ANSWER + " then"])
     assert len(result["feedback"].kept) == 4
 
 
 def test_the_context_of_a_judged_answer_moves_with_it_where_it_has_no_counterpart() -> None:
     log = ChatLog()
-    log.chat("one", LONG)
-    log.chat("two", LONG, "ok", "and then", "walk")
-    for turn in ("u0", "u0"):
-        log.act("thumb", f"one/{turn}", 1)
+    log.chat("one", LONG, ANSWER, "now", "ride")
+    log.chat("two", LONG, ANSWER, "then", "walk")
+    for _ in range(2):
+        log.act("thumb", "one/a1", 1)
     log.act("thumb", "two/a3", 1)
     turns = settled(log)["turns"]
+    assert dropped(turns) == {"two": "near_copy"}
     path = {row["turn_id"]: row for row in turns.kept.to_pylist()}
     (row,) = [row for row in path.values() if row["content"] == "walk"]
     said = [row["content"]]
     while row["parent_id"] is not None:
         row = path[row["parent_id"]]
         said.append(row["content"])
-    assert said == ["walk", "and then", "ok", LONG]
-    assert [row["position"] for row in turns.kept.to_pylist()] == [0, 1, 2, 3]
+    assert said == ["walk", "then", ANSWER, LONG]
+    assert [row["position"] for row in turns.kept.to_pylist()] == [0, 1, 2, 2, 3, 3]
 
 
 def test_an_act_told_twice_counts_once_and_two_people_count_twice() -> None:

@@ -272,7 +272,7 @@ def test_edits_count_between_two_distances(edited: ChatLog, kind: str, text: str
 
 
 def test_nearly_equal_answers_are_no_pair_unless_a_person_edited_one_into_the_other(edited: ChatLog) -> None:
-    edited.say("c/a2", "abcdefghijklmnopqrsX", after="u0")
+    edited.say("c/a2", "abcdefghijklmnopqrsx", after="u0")
     edited.act("choice", "c", 1, better="a1", worse="a2")
     assert run(edited, nearly_equal=0.95)["pairs"].reasons == {"nearly_equal": 1}
     assert len(pairs(run(edited, nearly_equal=0.96))) == 1
@@ -430,7 +430,7 @@ def test_variant_cannot_reverse_its_parents_pair(four: ChatLog) -> None:
 def test_answers_that_a_variant_made_equal_are_no_pair(four: ChatLog) -> None:
     four.act("choice", "c", 1, better="a1", worse="a2")
     (first, *_) = candidates(four).to_pylist()
-    same = [response | {"content": "Same  text" if response["content"] == "A" else "same text"} for response in first["responses"]]
+    same = [response | {"content": "Same text \n" if response["content"] == "A" else "Same text"} for response in first["responses"]]
     result = run(four, {"prompt_id": "v" * 16, "augmenter": "swap", "responses": same})
     assert pairs(result) == [("choice", "A", "B")]
     assert result["pairs"].reasons == {"equal_text": 1}

@@ -1,4 +1,4 @@
-"""Claims about how near-equal prompts pool their votes, how circles are cut, and that every vote's fate is told."""
+"""Claims about which prompts and answers are one, how circles are cut, and that every vote's fate is told."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def two() -> ChatLog:
     return log
 
 
-def clustered(log: ChatLog, cluster: str = "one", **changes: Any) -> dict[str, Account]:
+def result_of(log: ChatLog, cluster: str = "one", **changes: Any) -> dict[str, Account]:
     """The stage's accounts where all prompts are near-equal; of all votes the recipe's own reliability holds."""
     rows: list[Row] = candidates(log).to_pylist()
     for row in rows:
@@ -39,69 +39,87 @@ def choose(log: ChatLog, conversation: str, better: str, worse: str, **more: Any
     return log.act("choice", conversation, 1, better=better, worse=worse, **more)
 
 
-def test_near_equal_prompts_pool_their_votes_on_equal_answers(two: ChatLog) -> None:
-    votes = [choose(two, "p", "a1", "a2"), choose(two, "q", "a1", "a2"), choose(two, "q", "a1", "a2")]
-    result = clustered(two)
-    (row,) = result["pairs"].kept.to_pylist()
-    assert (row["votes_for"], row["votes"]) == (3, votes)
-    assert row["confidence"] == pytest.approx(27 / 28)
-    assert {f"{'1' * 16}:{number}:-1" for number in range(3)} <= set(row["origins"]), "the records of all votes"
-    assert row["origins"] == sorted(set(row["origins"]))
-    assert result["pairs"].reasons == {"repeated": 1}, "the same pair under the other prompt"
-    assert result["votes"].kept["pairs"].to_pylist() == [[row["pair_id"]]] * 3
+def test_near_equal_prompts_pool_nothing(two: ChatLog) -> None:
+    votes = [choose(two, "p", "a1", "a2"), choose(two, "q", "a2", "a1"), choose(two, "q", "a2", "a1")]
+    rows = {row["prompt"][0]["content"]: row for row in result_of(two)["pairs"].kept.to_pylist()}
+    found = {asked: (row["chosen"][0]["content"], row["votes_for"], row["votes"]) for asked, row in rows.items()}
+    assert found == {"How do I boil rice?": ("A", 1, votes[:1]), "How do I boil rice now?": ("B", 2, votes[1:])}
 
 
-def test_without_a_cluster_nothing_is_pooled(two: ChatLog) -> None:
-    for conversation in "pq":
-        choose(two, conversation, "a1", "a2")
-    assert len(pairs(clustered(two, cluster=""))) == 2
-
-
-def test_votes_are_not_pooled_where_the_talk_before_differs() -> None:
+def test_opposite_choices_under_a_template_stay_as_they_are() -> None:
     log = ChatLog()
-    for conversation, before in (("p", "Sugar."), ("q", "Sugar."), ("r", "Salt.")):
-        log.chat(conversation, "What is in it?", before, f"And then, {conversation}?")
-        for number in (3, 4):
-            log.say(f"{conversation}/a{number}", "AB"[number - 3], after="u2")
-        choose(log, conversation, "a3", "a4")
-    assert sorted(row["votes_for"] for row in clustered(log)["pairs"].kept.to_pylist()) == [1, 2]
+    said = [("do enable the old service", "a1"), ("do disable the old service", "a2"), ("solve 5\u00b2 + 10", "a1"), ("solve 52 + 10", "a2")]
+    for number, (question, better) in enumerate(said):
+        log.say(f"c{number}/u0", question)
+        for answer in (1, 2):
+            log.say(f"c{number}/a{answer}", ["Yes", "No"][answer - 1], after="u0")
+        choose(log, f"c{number}", better, "a1" if better == "a2" else "a2")
+    rows = result_of(log)["pairs"].kept.to_pylist()
+    assert {row["prompt"][0]["content"]: row["chosen"][0]["content"] for row in rows} == {
+        question: "Yes" if better == "a1" else "No" for question, better in said
+    }
 
 
-def test_near_equal_prompts_that_disagree_as_often_as_not_are_a_tie(two: ChatLog) -> None:
-    choose(two, "p", "a1", "a2")
-    choose(two, "q", "a2", "a1")
-    result = clustered(two)
-    assert pairs(result) == []
-    assert result["pairs"].reasons == {"tie": 2}
+@pytest.fixture
+def links() -> ChatLog:
+    """Two questions, p and q, that read the same and are about two pages, with the answers A and B each."""
+    log = ChatLog()
+    for conversation in "pq":
+        log.say(f"{conversation}/u0", "Is [URL_1] any good?", redacted=conversation)
+        for number, letter in enumerate("ABC", 1):
+            log.say(f"{conversation}/a{number}", letter, after="u0")
+    return log
 
 
-def test_weaker_evidence_under_a_near_equal_prompt_is_contradicted(two: ChatLog) -> None:
-    choose(two, "p", "a1", "a2")
-    two.act("regenerate", "q", better="a2", worse="a1")
-    result = clustered(two)
+def test_prompts_that_read_the_same_pool_nothing(links: ChatLog) -> None:
+    links.act("thumb", "p/a1", 1)
+    links.act("thumb", "q/a2", -1)
+    assert pairs(result_of(links)) == []
+
+
+def test_prompts_that_read_the_same_give_no_pair_and_its_reverse(links: ChatLog) -> None:
+    choose(links, "p", "a1", "a2")
+    links.act("regenerate", "q", better="a2", worse="a1")
+    result = result_of(links)
     assert pairs(result) == [("choice", "A", "B")]
     assert result["pairs"].reasons == result["votes"].reasons == {"contradicted": 1}
 
 
-def test_circle_over_near_equal_prompts_is_cut(two: ChatLog) -> None:
-    choose(two, "q", "a1", "a2")
-    choose(two, "p", "a2", "a3")
-    two.act("regenerate", "p", better="a3", worse="a1")
-    result = clustered(two)
+def test_prompts_that_read_the_same_give_a_pair_once(links: ChatLog) -> None:
+    for conversation in "pq":
+        choose(links, conversation, "a1", "a2")
+    result = result_of(links)
+    assert pairs(result) == [("choice", "A", "B")]
+    assert result["pairs"].reasons == {"repeated": 1}
+
+
+def test_circle_over_prompts_that_read_the_same_is_cut(links: ChatLog) -> None:
+    choose(links, "q", "a1", "a2")
+    choose(links, "p", "a2", "a3")
+    links.act("regenerate", "p", better="a3", worse="a1")
+    result = result_of(links)
     assert pairs(result) == [("choice", "A", "B"), ("choice", "B", "C")]
     assert result["pairs"].reasons == {"cycle": 1}
 
 
-def test_answers_to_two_prompts_are_never_a_pair(two: ChatLog) -> None:
-    two.act("thumb", "q/a1", 1)
-    two.act("thumb", "p/a3", -1)
-    result = clustered(two)
-    (row,) = result["pairs"].kept.to_pylist()
-    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("A", "C")
-    assert row["prompt"][0]["content"] == "How do I boil rice?", "where both answers stand; A's thumb counts here too"
-    two.act("thumb", "q/a2", -1)
-    under = {(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in clustered(two)["pairs"].kept.to_pylist()}
-    assert under == {("A", "B"), ("A", "C")}
+@pytest.mark.parametrize(
+    ("one", "other", "nearly"),
+    [
+        ("it costs 19 euros at the old harbour gate in the evening", "it costs 91 euros at the old harbour gate in the evening", False),
+        ("one must not open the valve before the light is green", "one must now open the valve before the light is green", False),
+        ("the area of the circle is then \u03c0 r\u00b2, as asked", "the area of the circle is then \u03c0 r2, as asked", False),
+        ("an old silent pond\na frog jumps into the pond\nsplash", "an old silent pond a frog jumps into the pond splash", False),
+        ("you can ask my colleague Anna at the desk", "you can ask my colleague Anne at the desk", False),
+        ("please wait for the train at the old station", "please wait for the train at the old statoin", True),
+    ],
+)
+def test_answers_are_nearly_equal_only_where_what_differs_says_nothing(one: str, other: str, nearly: bool) -> None:
+    log = ChatLog()
+    log.say("c/u0", "What now?")
+    for number, text in enumerate((one, other), 1):
+        log.say(f"c/a{number}", text, after="u0")
+    choose(log, "c", "a1", "a2")
+    assert result_of(log, nearly_equal=0.9)["pairs"].reasons == ({"nearly_equal": 1} if nearly else {})
 
 
 def test_only_so_many_answers_of_one_prompt_are_compared(two: ChatLog) -> None:

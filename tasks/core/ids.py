@@ -23,5 +23,14 @@ def stable_id(*parts: str) -> str:
 
 def person_id(native: str) -> str:
     """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); the salt is in $PAIRWRIGHT_SALT."""
+    return _keyed(native.encode("utf-8", "surrogatepass"))
+
+
+def keyed_digest(*parts: str) -> str:
+    """Salted hash of texts that may be personal: nobody without the salt can try what they were. 16 hex digits, as `person_id`."""
+    return _keyed(stable_id("values", *parts).encode())
+
+
+def _keyed(data: bytes) -> str:
     salt = os.environ.get(SALT_VARIABLE) or SAMPLE_SALT
-    return hmac.new(salt.encode(), native.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+    return hmac.new(salt.encode(), data, hashlib.sha256).hexdigest()[:16]

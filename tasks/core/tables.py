@@ -95,6 +95,7 @@ class Turns(Table):
         ("user_id", TEXT),  # salted hash of the person chatting; null when unknown
         ("created_at", TIME),  # null when the log does not say
         ("status", TEXT),  # "" complete, "unfinished", "error", "deleted"
+        ("redacted", TEXT),  # salted digest of the values that gave way to placeholders; null where none did, and before `clean`
         ("language", TEXT),  # ISO 639-1 code, "und" when unknown; null before `clean`
         ("topic", TEXT),  # the log's own tag for the conversation; "" when it has none
         ("source", TEXT),  # name of the log format

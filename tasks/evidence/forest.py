@@ -14,7 +14,10 @@ from tasks.evidence.lists import Mask, Rows
 ROLES = pa.array(["system", "user", "assistant", "tool"], TEXT)
 SYSTEM, USER, ASSISTANT, TOOL = range(4)
 
-COLUMNS = ("turn_id", "parent_id", "position", "role", "content", "model", "user_id", "created_at", "language", "topic", "source", "origin")
+COLUMNS = (
+    *("turn_id", "parent_id", "position", "role", "content", "redacted"),
+    *("model", "user_id", "created_at", "language", "topic", "source", "origin"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,33 @@
-"""What makes two prompts, or two answers, the same: their text as `dedupe` compares it, without case, spacing and Unicode spelling.
+"""Ids of prompts and answers: equal where these are, as `tasks.similar.equality` means it.
 
-This is no finer than the release's own check (lower case, white space folded), so what has two ids here
-can be neither a copy nor the reverse of each other there.
+A prompt is the messages up to an answer: their roles and texts, what redaction took out of them, their attachments and tool calls. So two
+prompts that read alike only because a link in each became [URL_1], or because neither shows its picture, have two ids.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.core.ids import stable_id
-from tasks.similar.text import fold
+from tasks.similar.equality import same_answer, same_message
 
 Digest = Any  # hashlib's digest objects have no public type
 START: Digest = hashlib.blake2b(digest_size=8)
 
 
-def extend(above: Digest, role: str, content: str) -> Digest:
+def extend(
+    above: Digest, role: str, content: str | None, redacted: str | None = None, attachments: Sequence[str] | None = None, calls: str | None = None
+) -> Digest:
     """The digest of a history with one more message; histories that share a beginning share its digest."""
     digest = above.copy()
-    digest.update(f"{role}:{fold(content)}\n".encode("utf-8", "surrogatepass"))
+    digest.update(f"{same_message(role, content, redacted, attachments, calls)}\x1d".encode("utf-8", "surrogatepass"))
     return digest
 
 
 def prompt_id(messages: Iterable[Mapping[str, str]]) -> str:
-    """The id of a list of messages: 16 hex digits over roles and folded contents."""
+    """The id of a list of messages without attachments, from which nothing was redacted: 16 hex digits."""
     digest = START
     for message in messages:
         digest = extend(digest, message["role"], message["content"])
@@ -34,4 +36,4 @@ def prompt_id(messages: Iterable[Mapping[str, str]]) -> str:
 
 def response_id(prompt: str, content: str) -> str:
     """The id of an answer to the prompt with this id."""
-    return stable_id(prompt, fold(content))
+    return stable_id(prompt, same_answer(content))

@@ -75,7 +75,7 @@ def comparison(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
         weights(evidence, votes, settings.reliability),
         (np.arange(len(votes)), votes),
     )
-    return net(evidence, acts)
+    return net(acts)
 
 
 def rewriting(evidence: Evidence, votes: Rows, settings: Rewriting) -> Findings:
@@ -111,7 +111,7 @@ def ranking(evidence: Evidence, votes: Rows, settings: Ranking) -> Findings:
     weight = np.minimum(*(weights(evidence, votes[side], settings.reliability) for side in (one, other)))
     act = np.arange(len(one))
     behind = np.concatenate([act, act]), votes[np.concatenate([one, other])]
-    return net(evidence, Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, behind))
+    return net(Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, behind))
 
 
 def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows:
@@ -124,12 +124,12 @@ def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows
 
 # Strongest evidence first: where two recipes contradict each other the earlier one holds, and of equal pairs it gives the one.
 RECIPES: dict[str, Recipe] = {
-    "correction": Recipe(1, "correction", rewriting, by_distance=True),
-    "edit": Recipe(2, "edit", rewriting, by_distance=True),
-    "choice": Recipe(2, "choice", comparison),
-    "ranking": Recipe(2, "ranking", ranking),
-    "rating_margin": Recipe(2, "rating", scales.rating_margin),
-    "thumb_contrast": Recipe(2, "thumb", scales.thumb_contrast),
-    "regeneration": Recipe(2, "regenerate", comparison),
-    "retry": Recipe(1, "retry", comparison),
+    "correction": Recipe(2, "correction", rewriting, by_distance=True),
+    "edit": Recipe(3, "edit", rewriting, by_distance=True),
+    "choice": Recipe(3, "choice", comparison),
+    "ranking": Recipe(3, "ranking", ranking),
+    "rating_margin": Recipe(3, "rating", scales.rating_margin),
+    "thumb_contrast": Recipe(3, "thumb", scales.thumb_contrast),
+    "regeneration": Recipe(3, "regenerate", comparison),
+    "retry": Recipe(2, "retry", comparison),
 }

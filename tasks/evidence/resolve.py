@@ -10,8 +10,8 @@
     over_cap         the prompt has enough stronger pairs
 
 Stronger is: people's votes before those of judging models, then the earlier recipe of RECIPES, then the higher confidence, then the
-larger margin; what is still equal stands in the order of its ids. Near-equal prompts that pool their votes are one here: what is preferred
-under one of them is held against what is preferred under the other.
+larger margin; what is still equal stands in the order of its ids. Prompts that read the same are one here, and so are their equal answers:
+what is preferred under one of them is held against what is preferred under the other.
 
 Works on row numbers alone, as whole arrays.
 """
@@ -126,7 +126,7 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
     refuse_copies(evidence, proposals, similarity)
     proposals.refuse(proposals.confidence < limits.min, "low_confidence")
     rank = proposals.ranked()
-    good, bad = evidence.node[proposals.chosen], evidence.node[proposals.rejected]
+    good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
     low, high = np.minimum(good, bad), np.maximum(good, bad)
 
     rows = proposals.live(rank, high, low)

@@ -20,6 +20,7 @@ from tasks.evidence import identity, selection, signals
 from tasks.evidence.forest import ASSISTANT, SYSTEM, TOOL, USER, Forest, blank, find_turns, last_users, plant
 from tasks.evidence.lists import Mask, Rows, flat, nest, struct
 
+MESSAGE_PARTS = ("role", "content", "redacted")  # what `identity.extend` is given
 UNJUDGED = ("none", "opening", "all")  # which prompts without votes are kept
 
 PLACE = pa.struct(
@@ -124,16 +125,14 @@ def told(forest: Forest, taken: Mask, prompts: Rows, held: Rows) -> tuple[Rows, 
 
 
 def name_prompts(forest: Forest, above: Mask, in_use: Mask) -> dict[int, str]:
-    """Ids of the prompts in use, by the row of their last message; each message is folded and hashed once."""
+    """Ids of the prompts in use, by the row of their last message; each message is hashed once."""
     rows = np.flatnonzero(above)
-    roles, contents = forest.turns["role"].take(pa.array(rows)).to_pylist(), forest.turns["content"].take(pa.array(rows)).to_pylist()
+    messages = zip(*(forest.turns[name].take(pa.array(rows)).to_pylist() for name in MESSAGE_PARTS), strict=True)
     digests: dict[int, identity.Digest] = {-1: identity.START}
     ids: dict[int, str] = {}
     # rows are sorted by depth inside a tree, so a parent's digest is always there
-    for row, parent, role, content, named in zip(
-        rows.tolist(), forest.parent[rows].tolist(), roles, contents, in_use[rows].tolist(), strict=True
-    ):
-        digest = digests[row] = identity.extend(digests[parent], role, content or "")
+    for row, parent, message, named in zip(rows.tolist(), forest.parent[rows].tolist(), messages, in_use[rows].tolist(), strict=True):
+        digest = digests[row] = identity.extend(digests[parent], *message)
         if named:
             ids[row] = digest.hexdigest()
     return ids

@@ -3,27 +3,34 @@
 In: the turns of copies and of the conversations that stay, which copy belongs to which, and the judged turns. Out: a
 target for each judged turn of a copy: the equal turn of the conversation that stays, or a new place there.
 
-From the root on, the turns under one parent are matched one to one with the turns of the same role under its counterpart:
-equal ones first, then those equal after `normalise`. A judged turn without an equal moves along, as a further answer under the
-counterpart of its parent. Between a turn and the judged turns after it stands its counterpart of another wording (copies are near, not
-equal), taken in order; only where there is none does the turn itself move along, so that no judged turn loses its context.
+From the root on, the turns under one parent are matched one to one with equal turns under its counterpart (`tasks.similar.equality`). So
+what was said about an answer only ever moves to an equal answer to an equal prompt. A judged turn without an equal moves along, as a
+further answer under the counterpart of its parent; so does each turn above it that has none, with its own words: no answer ever comes to
+stand under another question.
+
+One exception: a question in other words whose judged answers are all there, word for word, under the other's question, and are long enough
+not to be that by chance (`Rewording`). This is one chat told twice, and what it says of its answers is said twice. What differs between
+the two questions must be words: a figure, a negation, a link or an attachment makes another question.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT
-from tasks.similar.text import Places, fold
+from tasks.similar.equality import same_answer, same_message
+from tasks.similar.rewording import Rewording
+from tasks.similar.text import Places
 
 Row = int
+PARTS = ("content", "redacted")  # what makes a turn, beside its role
 ROOT = -1
 KEPT = -1  # in place of the conversation that stays: it is no copy
 
@@ -45,16 +52,16 @@ def named(conversation: pa.ChunkedArray | pa.Array, turn: pa.ChunkedArray | pa.A
     return pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT))
 
 
-def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array) -> pa.Table:
+def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, rewording: Rewording) -> pa.Table:
     """Targets of the `judged` turns (as `named`) of the conversations that `copy_of` maps to the one that stays; turns sorted by key."""
-    return _Alignment(turns.combine_chunks(), copy_of).targets(judged)
+    return _Alignment(turns.combine_chunks(), copy_of, rewording).targets(judged)
 
 
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
-    def __init__(self, turns: pa.Table, copy_of: dict[str, str]) -> None:
-        self.turns, self.copy_of = turns, copy_of
+    def __init__(self, turns: pa.Table, copy_of: dict[str, str], rewording: Rewording) -> None:
+        self.turns, self.copy_of, self.rewording = turns, copy_of, rewording
         self.content: pa.ChunkedArray = turns["content"]
         self.names = named(turns["conversation_id"], turns["turn_id"])
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
@@ -71,6 +78,7 @@ class _Alignment:
         self.equal: dict[Row, Row] = {}  # the turn that a turn of a copy has become
         self.stand: dict[Row, Row] = {}  # the turn under which the turns after it go
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
+        self.keys: dict[Row, str] = {}
 
     def targets(self, judged: pa.Array) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
@@ -87,7 +95,7 @@ class _Alignment:
         return pa.Table.from_pylist([self._target(row) for row in sorted(wanted | set(self.over))], TARGETS)
 
     def plain(self, rows: Places) -> dict[Row, Row]:
-        """The easy ones, which are most: in two conversations without branches and with the same roles so far, equal turns in one place.
+        """The easy ones, which are most: in two conversations without branches, turns in one place up to which all are equal.
 
         `_match` would find the same for them, one by one.
         """
@@ -97,14 +105,20 @@ class _Alignment:
         stays = self.stays[self.talk]
         usable = (stays != KEPT) & straight[self.talk] & straight[stays] & (place < np.diff(self.heads)[stays])
         other = np.where(usable, self.heads[stays] + place, 0)
-        faults = np.cumsum(~usable | (self.role != self.role[other]))
+        faults = np.cumsum(~usable | ~self._written_alike(every, other))
         before = np.concatenate([[0], faults])[self.heads[self.talk]]
         rows = rows[faults[rows] == before[rows]]
-        here, there = self.content.take(pa.array(rows)), self.content.take(pa.array(other[rows]))
-        same = pc.equal(here, there).to_numpy(zero_copy_only=False).copy()
-        for at in np.flatnonzero(~same).tolist():
-            same[at] = fold(here[at].as_py()) == fold(there[at].as_py())
-        return dict(zip(rows[same].tolist(), other[rows][same].tolist(), strict=True))
+        return dict(zip(rows.tolist(), other[rows].tolist(), strict=True))
+
+    def _written_alike(self, rows: Places, others: Places) -> npt.NDArray[np.bool_]:
+        """Whether each two turns are the same to the letter."""
+        same: npt.NDArray[np.bool_] = self.role[rows] == self.role[others]
+        for name in PARTS:
+            column = self.turns[name]
+            here, there = column.take(pa.array(rows)), column.take(pa.array(others))
+            alike = pc.or_(pc.fill_null(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there)))
+            same &= alike.to_numpy()
+        return same
 
     def _under(self, talk: int, anchor: Row) -> list[Row]:
         """The turns under one of a conversation that stays, or its roots; then those that have moved there."""
@@ -135,11 +149,10 @@ class _Alignment:
         stays, above = int(self.stays[self.talk[rows[0]]]), int(self.parent[rows[0]])
         anchor = ROOT if above == ROOT else self.stand[above]
         free = self._under(stays, anchor)
-        left = [row for row in rows if not self._pair(row, free, str)]
-        left = [row for row in left if not self._pair(row, free, fold)]
+        left = [row for row in rows if not self._pair(row, free)]
         for row in left:
-            like = next((other for other in free if self.role[other] == self.role[row]), None)
-            if row in inner and like is not None:
+            like = next((other for other in free if row in inner and self._reworded(row, other, wanted)), None)
+            if like is not None:
                 free.remove(like)
                 self.stand[row] = like
             if row in wanted or row not in self.stand:
@@ -147,15 +160,39 @@ class _Alignment:
                 self.stand.setdefault(row, row)
                 self.joined[stays, anchor].append(row)  # the next copy may hold the same answer
 
-    def _pair(self, row: Row, free: list[Row], alike: Callable[[str], str]) -> bool:
-        """Pair a turn with the first free one of its role and text, if there is one."""
-        role, text = self.role[row], alike(self.content[row].as_py())
-        for other in free:
-            if self.role[other] == role and alike(self.content[other].as_py()) == text:
-                free.remove(other)
-                self.equal[row] = self.stand[row] = other
-                return True
-        return False
+    def _pair(self, row: Row, free: list[Row]) -> bool:
+        """Pair a turn with an equal free one, if there is one; of several with one that is the same to the letter."""
+        equal = [other for other in free if self.role[other] == self.role[row] and self._key(other) == self._key(row)]
+        if not equal:
+            return False
+        content = self.content[row].as_py()
+        best = next((other for other in equal if self.content[other].as_py() == content), equal[0])
+        free.remove(best)
+        self.equal[row] = self.stand[row] = best
+        return True
+
+    def _key(self, row: Row) -> str:
+        """Text that is equal where turns of one role are."""
+        if row not in self.keys:
+            role, content, redacted = (self.turns[name][row].as_py() for name in ("role", *PARTS))
+            self.keys[row] = same_message(role, content, redacted) if role != "assistant" else f"{same_answer(content or '')}\n{redacted or ''}"
+        return self.keys[row]
+
+    def _reworded(self, row: Row, other: Row, wanted: set[Row]) -> bool:
+        """Whether a turn of a copy is a question that the other one asks in other words, with the same answers to it."""
+        if self.role[row] != self.role[other] or self.turns["role"][row].as_py() != "user":
+            return False
+        below, there = self._children(row), {self._key(answer) for answer in self._children(other)}
+        judged = [answer for answer in below if answer in wanted]
+        if not judged or any(self._key(answer) not in there for answer in below):
+            return False
+        one, two = (self.turns.slice(at, 1).select(["content", "redacted"]).to_pylist()[0] for at in (row, other))
+        answers = sum(len(self.content[answer].as_py()) for answer in judged)
+        return bool(one["redacted"] == two["redacted"] and self.rewording.holds(one["content"], two["content"], answers))
+
+    def _children(self, row: Row) -> list[Row]:
+        """The turns right under a turn."""
+        return [int(child) for child in self.children[self.bounds[row] : self.bounds[row + 1]]]
 
     def _target(self, row: Row) -> dict[str, object]:
         """One line of TARGETS."""

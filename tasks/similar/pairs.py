@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.similar.minhash import Near, candidates, signatures
-from tasks.similar.text import Hashes, Places, blocks, distinct, folded
+from tasks.similar.text import Hashes, Places, blocks, distinct, folded, mixed
 
 CHUNK = 256  # sets or pairs that are sorted together: their number goes into 8 of the 64 bits of a sorting key
 
@@ -44,10 +44,10 @@ class Pairs:
     whole: Hashes  # one hash a text, equal where the texts are
 
 
-def near_rows(texts: pa.Array, near: Near) -> Pairs:
-    """`near_pairs` of `folded` texts, by row."""
+def near_rows(texts: pa.Array, near: Near, settings: Hashes | None = None) -> Pairs:
+    """`near_pairs` of `folded` texts, by row; texts are equal only where their `settings` are, too."""
     signed = signatures(texts, near)
-    whole = signed[:, 0].copy()
+    whole = signed[:, 0] ^ mixed(settings) if settings is not None else signed[:, 0].copy()
     _, rows, group = np.unique(whole, return_index=True, return_inverse=True)
     first = rows[group]  # the first row with the same text
     copies = np.flatnonzero(first != np.arange(len(first)))

@@ -3,7 +3,8 @@
 In: an Arrow array of texts, or of lists of texts (a list reads as its parts joined by one space, without joining them).
 Out: blocks of 64-bit hashes of each text's word n-grams, and one hash of each whole text.
 
-Texts compare after NFKC, without zero-width characters, with white space folded and in lower case. Plain ASCII texts
+Texts compare after NFKC, without zero-width characters, with white space folded and in lower case; a letter of a script without blanks
+between words counts as a word. Plain ASCII texts
 (most of a log) are never rewritten for that: the hash gives both cases of a letter one value and skips white space.
 
 The hash of a word is a polynomial over its bytes, taken as the difference of two prefix sums, so that a whole block of text
@@ -14,6 +15,7 @@ similarity of the hashes is what this package calls exact.
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,14 +28,21 @@ import pyarrow.compute as pc
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
+# Thai, Lao, Myanmar, Khmer, kana, Chinese characters
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 BLOCK = 1 << 18  # bytes hashed at a time: the working arrays then stay in the cache
 MULTIPLIER = 0x5851F42D4C957F2D  # odd, and 5 modulo 8: its powers repeat only after 2^62 steps
 
 
 def normalise(texts: pa.Array) -> pa.Array:
-    """The texts as they compare: NFKC, zero-width characters removed, white space folded, lower case; null stays null."""
-    return pa.array([None if text is None else fold(text) for text in texts.to_pylist()], pa.large_string())
+    """The texts as they compare: NFKC, without zero-width characters, white space folded, lower case, `spaced`; null stays null."""
+    return pa.array([None if text is None else spaced(fold(text)) for text in texts.to_pylist()], pa.large_string())
+
+
+def spaced(text: str) -> str:
+    """The text with blanks around each letter of a script that writes none between words: there a letter counts as a word."""
+    return " ".join(UNSPACED.sub(r" \g<0> ", text).split()) if UNSPACED.search(text) else text
 
 
 def fold(text: str) -> str:

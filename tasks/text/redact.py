@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.core.ids import keyed_digest
 from tasks.text import personal, phones, secrets
 from tasks.text.repair import apply
 from tasks.text.spans import Spans
@@ -111,6 +112,13 @@ def _flat(letter: str) -> str:
         return "-"
     folded = unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else letter
     return folded if len(folded) == 1 else letter
+
+
+def digests(texts: pa.Array) -> pa.Array:
+    """A salted digest of the values behind each text's marks, in their order; null without any. Equal texts with equal values have one."""
+    mask = pc.fill_null(pc.match_substring(texts, OPEN), False)
+    found = [keyed_digest(*(part for kind_and_value in MARK.findall(text) for part in kind_and_value)) for text in texts.filter(mask).to_pylist()]
+    return pc.replace_with_mask(pa.nulls(len(texts), texts.type), mask, pa.array(found, texts.type))
 
 
 class Books:

@@ -3,12 +3,14 @@
 In: the candidates that people wrote (variants repeat their parents' votes, so they have none of their own here). Out: `Evidence`: prompts,
 answers and votes, one row each, in the order of their ids, and for each vote and answer the rows that it belongs to.
 
-Near-equal prompts pool their votes: where two prompts of one cluster differ in the last user turn only, equal answers to them are one
-`node`. Every other answer is a node of its own. Recipes count votes about nodes and propose pairs of answers to one exact prompt.
+Votes count for the answer that they are about, to their own prompt, and for nothing else. Prompts that read the same (two links that
+became [URL_1]) and are not the same pool nothing; their equal answers are `twins`, so that the release does not prefer one answer to
+another in one row and the other way round in the next.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import daft
@@ -18,12 +20,13 @@ import pyarrow.compute as pc
 from daft import col
 
 from tasks.core import engine
+from tasks.core.ids import stable_id
 from tasks.core.tables import PART, RESPONSE, TEXT, VOTE
-from tasks.evidence import identity
 from tasks.evidence.lists import Floats, Rows, flat
 from tasks.evidence.pairing.numbers import find, numbers
 from tasks.evidence.pairing.sources import Sources, trace
-from tasks.similar.text import fold
+from tasks.similar import digests
+from tasks.similar.equality import same_answer
 
 PROMPT = ("prompt_id", "cluster_id", "split")
 ANSWER = ("response_id", "content", "model")
@@ -41,7 +44,7 @@ class Evidence:
     about: Rows  # of each vote: row of the answer judged, of the better one, of the worse one
     better: Rows
     worse: Rows
-    node: Rows  # of each answer: equal where votes are pooled
+    twin: Rows  # of each answer: equal where answers, and their prompts, read the same
     person: Rows  # of each vote: number of its annotator
     sources: Sources
 
@@ -69,7 +72,7 @@ def read(candidates: daft.DataFrame) -> Evidence:
     about, better, worse = (find(votes[name], answers["response_id"]) for name in ("response_id", "better", "worse"))
     annotators = flat(votes["annotator"]).dictionary_encode().indices
     person = pc.fill_null(annotators, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Evidence(prompts, answers, votes, home, place, about, better, worse, nodes(written, prompts, answers, home), person, sources)
+    return Evidence(prompts, answers, votes, home, place, about, better, worse, twins(written, prompts, answers, home), person, sources)
 
 
 def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
@@ -80,41 +83,37 @@ def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ..
     return owner, pa.table(columns, names=list(names))
 
 
-def nodes(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: Rows) -> Rows:
-    """For each answer the first row with the same answer to the same prompt, or to one that pools its votes with it."""
-    node = np.arange(len(home))
-    pool = pools(written, prompts)
-    pooled = np.flatnonzero(pool[home] >= 0)
-    if len(pooled):
-        texts = answers["content"].take(pa.array(pooled)).to_pylist()
-        text = numbers(pa.chunked_array([pa.array([fold(content) for content in texts], TEXT)]))
-        _, first, back = np.unique(pool[home[pooled]] * len(pooled) + text, return_index=True, return_inverse=True)
-        node[pooled] = pooled[first[back]]
-    return node
+def twins(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: Rows) -> Rows:
+    """For each answer the first row that reads the same, to a prompt that reads the same; readers do not see what was redacted."""
+    look = looks(written, prompts)
+    several = np.flatnonzero((look >= 0)[home])
+    twin = np.arange(len(home))
+    text = numbers(pa.array(map(same_answer, answers["content"].take(pa.array(several)).to_pylist()), TEXT))
+    _, first, back = np.unique(look[home[several]] * (len(several) + 1) + text, return_index=True, return_inverse=True)
+    twin[several] = several[first[back]]
+    return twin
 
 
-def pools(written: daft.DataFrame, prompts: pa.Table) -> Rows:
-    """The pool of each prompt; -1 where no other prompt of the cluster has the same messages around its last user turn."""
-    cluster = numbers(prompts["cluster_id"])
-    named = np.asarray(pc.not_equal(prompts["cluster_id"], "").to_numpy(), bool)
-    shared = named & (np.bincount(cluster, minlength=1)[cluster] > 1)
-    pool = np.full(len(prompts), -1)
-    if not shared.any():
-        return pool
-    wanted = daft.from_arrow(prompts.select(["prompt_id"]).filter(pa.array(shared)))
-    told = written.join(wanted, on="prompt_id", how="semi").select("prompt_id", surroundings(col("prompt")).alias("around")).to_arrow()
-    around = numbers(engine.sort(told, ("prompt_id",))["around"])
-    _, group, size = np.unique(cluster[shared] * len(around) + around, return_inverse=True, return_counts=True)
-    pool[shared] = np.where(size[group] > 1, group, -1)
-    return pool
+def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
+    """A number for each prompt, equal where prompts read the same up to case and spacing; -1 where no other reads so."""
+    rough = numbers(engine.sort(written.select("prompt_id", roughly(col("prompt")).alias("look")).to_arrow(), ("prompt_id",))["look"])
+    likely = np.flatnonzero((np.bincount(rough, minlength=1) > 1)[rough])
+    look = np.full(len(prompts), -1)
+    if len(likely):
+        wanted = daft.from_arrow(prompts.select(["prompt_id"]).take(pa.array(likely)))
+        few = written.join(wanted, on="prompt_id", how="semi").select("prompt_id", "prompt").to_arrow()
+        shown = [tuple(_shown(message) for message in prompt) for prompt in engine.sort(few, ("prompt_id",))["prompt"].to_pylist()]
+        _, look[likely] = np.unique(np.array([stable_id(*texts) for texts in shown]), return_inverse=True)
+    return look
+
+
+def _shown(message: Mapping[str, str]) -> str:
+    return " ".join(f"{message['role']}: {message['content']}".lower().split())
 
 
 @engine.batch(TEXT)
-def surroundings(prompts: daft.Series) -> pa.Array:
-    """A key that is equal where all messages but the last user turn are, as `identity` compares them."""
-    keys = []
-    for messages in prompts.to_pylist():
-        last = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=-1)
-        rest = [message if place != last else {"role": "user", "content": ""} for place, message in enumerate(messages)]
-        keys.append(identity.prompt_id(rest))
-    return pa.array(keys, TEXT)
+def roughly(prompts: daft.Series) -> pa.Array:
+    """A key that is equal where prompts read the same, and seldom elsewhere."""
+    lists = prompts.to_arrow()
+    hashes = pa.array(digests(pc.struct_field(pc.list_flatten(lists), "content"))).cast(TEXT)
+    return pc.binary_join(pa.LargeListArray.from_arrays(pc.subtract(lists.offsets, lists.offsets[0]), hashes), pa.scalar(" ", TEXT))

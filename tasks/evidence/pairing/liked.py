@@ -46,7 +46,7 @@ class Liked:
 
 def read(evidence: Evidence, clear: Clear) -> Liked:
     """The answers judged one at a time, and which side they are on."""
-    count = len(evidence.node)
+    count = len(evidence.home)
     thumbs, ratings = (evidence.cast(kind, models=False) for kind in ("thumb", "rating"))
     lead = total(evidence.about[thumbs], np.sign(evidence.value(thumbs)).astype(np.int64), count)
     score = total(evidence.about[ratings], np.rint(evidence.value(ratings) * MICRO).astype(np.int64), count)
@@ -67,7 +67,7 @@ def read(evidence: Evidence, clear: Clear) -> Liked:
 
 def signals(evidence: Evidence, clear: Clear, judged: Mask) -> tuple[Rows, Rows]:
     """The votes of thanks and complaints about answers that are not judged otherwise, and the side of each answer by them."""
-    count = len(evidence.node)
+    count = len(evidence.home)
     lead, heard = np.zeros(count, np.int64), [np.zeros(0, np.int64)]
     for kind, sign in SIGNALS.items() if clear.signals else ():
         votes = evidence.cast(kind, models=False)

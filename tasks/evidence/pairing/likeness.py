@@ -11,7 +11,8 @@ from rapidfuzz.process import cpdist
 from tasks.evidence.lists import Floats, Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import DIGITS
-from tasks.similar.text import fold
+from tasks.similar.equality import same_answer
+from tasks.similar.rewording import says_another_thing
 
 
 def distances(evidence: Evidence, left: Rows, right: Rows) -> Floats:
@@ -30,17 +31,23 @@ def measure(left: pa.ChunkedArray, right: pa.ChunkedArray, most: float = 1.0) ->
 
 
 def alike(left: pa.ChunkedArray, right: pa.ChunkedArray, similarity: float) -> Mask:
-    """Whether each two texts are at least so similar (1 minus their distance)."""
+    """Whether each two texts are at least so similar (1 minus their distance), and what differs is wording.
+
+    A figure, a negation, a name, a sign, the case of letters and how lines are laid out make another answer, however long it is.
+    """
     most = round(1 - similarity, DIGITS)
     lengths = [pc.utf8_length(texts).to_numpy().astype(np.int64) for texts in (left, right)]
     longer = np.maximum(np.maximum(*lengths), 1)
     near = np.abs(lengths[0] - lengths[1]) <= most * longer + 10.0**-DIGITS  # the distance is at least that of the lengths
     rows = pa.array(np.flatnonzero(near))
     near[near] = measure(left.take(rows), right.take(rows), most) <= most
+    couples = ((int(row), left[int(row)].as_py(), right[int(row)].as_py()) for row in np.flatnonzero(near))
+    for row, one, other in couples:
+        near[row] = one.split() != other.split() and not says_another_thing(one, other)
     return np.asarray(near, bool)
 
 
 def equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Mask:
-    """Whether each two texts differ in case, spacing and Unicode spelling at most."""
+    """Whether each two texts are one answer (`tasks.similar.equality`)."""
     couples = zip(left.to_pylist(), right.to_pylist(), strict=True)
-    return np.fromiter((fold(one) == fold(other) for one, other in couples), bool, len(left))
+    return np.fromiter((same_answer(one) == same_answer(other) for one, other in couples), bool, len(left))

@@ -14,7 +14,7 @@ def find(wanted: pa.ChunkedArray | pa.Array, among: pa.ChunkedArray | pa.Array) 
     return np.asarray(flat(pc.fill_null(pc.index_in(wanted, among), -1)).to_numpy()).astype(np.int64)
 
 
-def numbers(column: pa.ChunkedArray) -> Rows:
+def numbers(column: pa.ChunkedArray | pa.Array) -> Rows:
     """Numbers that are equal where texts are."""
     return np.asarray(flat(column).dictionary_encode().indices.to_numpy(zero_copy_only=False)).astype(np.int64)
 

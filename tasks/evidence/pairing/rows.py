@@ -69,7 +69,7 @@ def inherited(evidence: Evidence, proposals: Proposals, made: Variants, limits: 
     kept = kept[order]
     variant, place = reach(*stretches(home[order], made.parent))
     pair = kept[place]
-    width = len(evidence.node) + 1
+    width = len(evidence.home) + 1
     known = pa.array(made.home * width + made.origin)
     ends = [find(pa.array(variant * width + side[pair]), known) for side in (proposals.chosen, proposals.rejected)]
     there = (ends[0] >= 0) & (ends[1] >= 0)
@@ -124,8 +124,8 @@ def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[st
     """The ids of the votes behind each row, and where it comes from: of a pair that stays also the records of its two answers."""
     owner, vote = rows_behind(proposals, rows)
     ids = pa.table({"owner": owner, "id": evidence.votes["feedback_id"].take(pa.array(vote))})
-    if (evidence.place[vote] != evidence.home[proposals.chosen[rows]][owner]).any():  # of one prompt they are in order already
-        ids = ids.sort_by([("owner", "ascending"), ("id", "ascending")])
+    if (evidence.place[vote] != evidence.home[proposals.chosen[rows]][owner]).any():
+        raise AssertionError("a vote on one prompt stands behind a pair of another")
     kept = np.flatnonzero(proposals.reason[rows] == 0)
     answers = np.concatenate([kept, kept]), np.concatenate([proposals.chosen[rows[kept]], proposals.rejected[rows[kept]]])
     conversations, origins = evidence.sources.behind(len(rows), answers, (owner, vote))
@@ -159,7 +159,7 @@ def examples(evidence: Evidence, made: Variants, sided: Liked) -> pa.Table:
     _, origins = evidence.sources.behind(count, (every, sided.answer), sided.behind)
     ids = evidence.prompts["prompt_id"].take(pa.array(evidence.home[sided.answer]))
     own = judged(ids, evidence.answers.take(pa.array(sided.answer)), sided, every, origins)
-    place = np.full(len(evidence.node) + 1, -1)
+    place = np.full(len(evidence.home) + 1, -1)
     place[sided.answer] = every
     row = place[made.origin]
     answer = np.flatnonzero(row >= 0)

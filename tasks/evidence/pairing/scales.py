@@ -42,75 +42,74 @@ class ThumbContrast(StageParams):
 
 @dataclass(frozen=True)
 class Votes:
-    """Votes about nodes: sorted by node, so that those of one node stand together."""
+    """Votes about answers: sorted by answer, so that those of one answer stand together."""
 
-    node: Rows
+    answer: Rows
     vote: Rows
 
     def behind(self, low: Rows, high: Rows) -> tuple[Rows, Rows]:
-        """Item and vote, one row a vote about one of the item's two nodes."""
-        start, count = zip(*(stretches(self.node, side) for side in (low, high)), strict=True)
+        """Item and vote, one row a vote about one of the item's two answers."""
+        start, count = zip(*(stretches(self.answer, side) for side in (low, high)), strict=True)
         side, place = reach(np.concatenate(start), np.concatenate(count))
         item = side % max(len(low), 1)
         order = np.argsort(item, kind="stable")
         return item[order], self.vote[place[order]]
 
 
-def about_nodes(evidence: Evidence, votes: Rows) -> Votes:
-    """The votes by the node that they are about."""
-    node = evidence.node[evidence.about[votes]]
-    order = np.lexsort((votes, node))
-    return Votes(node[order], votes[order])
+def by_answer(evidence: Evidence, votes: Rows) -> Votes:
+    """The votes by the answer that they are about."""
+    about = evidence.about[votes]
+    order = np.lexsort((votes, about))
+    return Votes(about[order], votes[order])
 
 
 @dataclass(frozen=True)
 class Means:
-    """Ratings of each node, as whole millionths."""
+    """Ratings of each answer, as whole millionths."""
 
     ratings: Rows
     score: Rows  # their sum
-    variance: float  # of ratings of one node, the same for all
+    variance: float  # of ratings of one answer, the same for all
 
     @property
     def mean(self) -> Floats:
-        """The mean rating of each node, on 0..1."""
+        """The mean rating of each answer, on 0..1."""
         return np.asarray(self.score / np.maximum(self.ratings, 1) / MICRO)
 
     def error(self, one: Rows, other: Rows) -> Floats:
-        """Standard error of the difference of two nodes' means."""
+        """Standard error of the difference of two answers' means."""
         shares = 1 / np.maximum(self.ratings[one], 1) + 1 / np.maximum(self.ratings[other], 1)
         return np.asarray(np.sqrt(self.variance * shares))
 
 
 def means(evidence: Evidence, said: Votes, settings: RatingMargin) -> Means:
     """Means, and the variance within answers: the assumed one and that of all answers with several ratings, pooled."""
-    count = len(evidence.node)
+    count = len(evidence.home)
     value = np.rint(evidence.value(said.vote) * MICRO).astype(np.int64)
-    ratings, score = np.bincount(said.node, minlength=count), total(said.node, value, count)
-    squares = ((value - (score / np.maximum(ratings, 1))[said.node]) / MICRO) ** 2
+    ratings, score = np.bincount(said.answer, minlength=count), total(said.answer, value, count)
+    squares = ((value - (score / np.maximum(ratings, 1))[said.answer]) / MICRO) ** 2
     freedom = settings.spread_worth + int(np.maximum(ratings - 1, 0).sum())
     return Means(ratings, score, (settings.spread_worth * settings.spread**2 + math.fsum(squares.tolist())) / freedom)
 
 
 def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Findings:
     """Answers whose mean ratings differ; the confidence is the probability that the difference has this sign (normal approximation)."""
-    said = about_nodes(evidence, votes)
+    said = by_answer(evidence, votes)
     known = means(evidence, said, settings)
-    enough = np.flatnonzero(known.ratings[evidence.node] >= settings.min_ratings)
+    enough = np.flatnonzero(known.ratings >= settings.min_ratings)
     first, second = each_with_each(evidence, strongest(evidence, enough, known.ratings, settings.compared))
-    item, low, high = couples(evidence, first, second)
-    one, other = evidence.node[first], evidence.node[second]
+    item, low, high = couples(first, second)
     # Whole numbers decide, so that equal means are a tie whatever their division leaves.
-    ahead = known.score[one] * known.ratings[other] - known.score[other] * known.ratings[one]
-    good, bad = np.where(ahead >= 0, one, other), np.where(ahead >= 0, other, one)
+    ahead = known.score[first] * known.ratings[second] - known.score[second] * known.ratings[first]
+    good, bad = np.where(ahead >= 0, first, second), np.where(ahead >= 0, second, first)
     gap = np.asarray(np.round(known.mean[good] - known.mean[bad], DIGITS))
     z = gap / known.error(good, bad)
     behind = said.behind(low, high)
     agreeing = sides(evidence, behind, good, bad, item, known.mean)
     found = Findings(
         item=item,
-        chosen=np.where(ahead >= 0, first, second),
-        rejected=np.where(ahead >= 0, second, first),
+        chosen=good,
+        rejected=bad,
         margin=gap,
         log_odds=np.round(log_ndtr(z) - log_ndtr(-z), DIGITS),
         votes_for=agreeing[0],
@@ -132,33 +131,32 @@ def sides(evidence: Evidence, behind: tuple[Rows, Rows], good: Rows, bad: Rows, 
     middle, favoured = np.zeros(count), np.zeros(count, np.int64)
     middle[item], favoured[item] = (mean[good] + mean[bad]) / 2, good
     lies = np.sign(np.round(evidence.value(vote) - middle[of], DIGITS))
-    agrees = np.where(evidence.node[evidence.about[vote]] == favoured[of], lies, -lies)
+    agrees = np.where(evidence.about[vote] == favoured[of], lies, -lies)
     ayes, noes, neither = (total(of, agrees == side, count)[item] for side in (1, -1, 0))
     return ayes, noes, neither
 
 
 def thumb_contrast(evidence: Evidence, votes: Rows, settings: ThumbContrast) -> Findings:
     """An answer with more weight of thumbs up than down against one with more down than up."""
-    said, count = about_nodes(evidence, votes), len(evidence.node)
+    said, count = by_answer(evidence, votes), len(evidence.home)
     up, weight = evidence.value(said.vote) > 0, weights(evidence, said.vote, settings.reliability)
-    ups, downs = total(said.node, up, count), total(said.node, ~up, count)
-    lead = total(said.node, np.where(up, weight, -weight), count)
-    everything = np.maximum(total(said.node, weight, count), 1)
-    enough = (ups + downs)[evidence.node] >= settings.min_votes
+    ups, downs = total(said.answer, up, count), total(said.answer, ~up, count)
+    lead = total(said.answer, np.where(up, weight, -weight), count)
+    everything = np.maximum(total(said.answer, weight, count), 1)
+    enough = ups + downs >= settings.min_votes
     liked, not_liked = (
-        strongest(evidence, np.flatnonzero(enough & mask[evidence.node]), np.abs(lead), settings.compared) for mask in (lead > 0, lead < 0)
+        strongest(evidence, np.flatnonzero(enough & mask), np.abs(lead), settings.compared) for mask in (lead > 0, lead < 0)
     )
     chosen, rejected = each_with_other(evidence, liked, not_liked)
-    item, low, high = couples(evidence, chosen, rejected)
-    good, bad = evidence.node[chosen], evidence.node[rejected]
+    item, low, high = couples(chosen, rejected)
     return Findings(
         item=item,
         chosen=chosen,
         rejected=rejected,
-        margin=np.round((lead[good] / everything[good] - lead[bad] / everything[bad]) / 2, DIGITS),
-        log_odds=(lead[good] - lead[bad]) / MICRO,
-        votes_for=ups[good] + downs[bad],
-        votes_against=downs[good] + ups[bad],
+        margin=np.round((lead[chosen] / everything[chosen] - lead[rejected] / everything[rejected]) / 2, DIGITS),
+        log_odds=(lead[chosen] - lead[rejected]) / MICRO,
+        votes_for=ups[chosen] + downs[rejected],
+        votes_against=downs[chosen] + ups[rejected],
         votes_tied=np.zeros(len(item), np.int64),
         distance=np.full(len(item), np.nan),
         reason=np.zeros(len(item), np.int8),
@@ -167,9 +165,9 @@ def thumb_contrast(evidence: Evidence, votes: Rows, settings: ThumbContrast) -> 
 
 
 def strongest(evidence: Evidence, rows: Rows, strength: Rows, most: int) -> Rows:
-    """Of each prompt's answers among `rows` the `most` with the strongest nodes, in the order of rows."""
+    """Of each prompt's answers among `rows` the `most` with most to say, in the order of rows."""
     home = evidence.home[rows]
-    order = np.lexsort((rows, -strength[evidence.node[rows]], home))
+    order = np.lexsort((rows, -strength[rows], home))
     start = np.searchsorted(home[order], home[order], side="left")
     return np.sort(rows[order[np.arange(len(rows)) - start < most]])
 

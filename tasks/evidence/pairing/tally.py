@@ -29,7 +29,7 @@ CODE = {reason: code for code, reason in enumerate(REASONS)}
 
 @dataclass
 class Findings:
-    """What a recipe finds: one row a couple of answers to one prompt. Couples of one `item` share their votes."""
+    """What a recipe finds: one row a couple of answers to one prompt."""
 
     item: Rows
     chosen: Rows  # answers
@@ -71,42 +71,38 @@ def total(places: Rows, values: npt.NDArray[np.int64] | Mask, count: int) -> Row
     return np.bincount(places, weights=values, minlength=count).astype(np.int64)
 
 
-def couples(evidence: Evidence, first: Rows, second: Rows) -> tuple[Rows, Rows, Rows]:
-    """The item of each couple of answers, whichever comes first: the couple of their nodes, numbered; and the nodes of each item."""
-    one, other = evidence.node[first], evidence.node[second]
-    width = len(evidence.node) + 1
-    key, item = np.unique(np.minimum(one, other) * width + np.maximum(one, other), return_inverse=True)
+def couples(first: Rows, second: Rows) -> tuple[Rows, Rows, Rows]:
+    """The item of each couple of answers, whichever comes first: the couples, numbered; and the two answers of each item."""
+    width = int(max(first.max(initial=0), second.max(initial=0))) + 1
+    key, item = np.unique(np.minimum(first, second) * width + np.maximum(first, second), return_inverse=True)
     return item.astype(np.int64), key // width, key % width
 
 
-def net(evidence: Evidence, acts: Acts) -> Findings:
-    """What acts about two answers come to; the acts about one item are counted together."""
-    item, low, _ = couples(evidence, acts.first, acts.second)
+def net(acts: Acts) -> Findings:
+    """What acts about two answers come to; the acts about one couple are counted together."""
+    item, low, high = couples(acts.first, acts.second)
     count = len(low)
-    sign = np.where(evidence.node[acts.first] == low[item], acts.sign, -acts.sign) if len(item) else acts.sign
+    sign = np.where(acts.first == low[item], acts.sign, -acts.sign) if len(item) else acts.sign
     won, lost, level = (total(item, np.where(sign == side, acts.weight, 0), count) for side in (1, -1, 0))
     ups, downs, ties = (total(item, sign == side, count) for side in (1, -1, 0))
-    width = len(evidence.node) + 1
-    rows = np.unique(np.minimum(acts.first, acts.second) * width + np.maximum(acts.first, acts.second), return_index=True)[1]
-    of, first, second = item[rows], acts.first[rows], acts.second[rows]
-    forward = (won > lost)[of] == (evidence.node[first] == low[of])  # `first` is the side that leads
+    forward = won > lost  # the first answer leads
     lead, everything = np.abs(won - lost), won + lost + level
     act, vote = acts.behind
     found = Findings(
-        item=of,
-        chosen=np.where(forward, first, second),
-        rejected=np.where(forward, second, first),
-        margin=np.round(lead / np.maximum(everything, 1), DIGITS)[of],
-        log_odds=(lead / MICRO)[of],
-        votes_for=np.where(won > lost, ups, downs)[of],
-        votes_against=np.where(won > lost, downs, ups)[of],
-        votes_tied=ties[of],
-        distance=np.full(len(of), np.nan),
-        reason=np.zeros(len(of), np.int8),
+        item=np.arange(count),
+        chosen=np.where(forward, low, high),
+        rejected=np.where(forward, high, low),
+        margin=np.round(lead / np.maximum(everything, 1), DIGITS),
+        log_odds=lead / MICRO,
+        votes_for=np.where(forward, ups, downs),
+        votes_against=np.where(forward, downs, ups),
+        votes_tied=ties,
+        distance=np.full(count, np.nan),
+        reason=np.zeros(count, np.int8),
         behind=once(item[act], vote),
     )
-    found.refuse((everything == 0)[of], "unreliable")
-    found.refuse(((won == lost) | (np.maximum(won, lost) <= level))[of], "tie")
+    found.refuse(everything == 0, "unreliable")
+    found.refuse((won == lost) | (np.maximum(won, lost) <= level), "tie")
     return found
 
 

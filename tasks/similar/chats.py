@@ -1,0 +1,121 @@
+"""Whether two conversations that are alike as texts are one chat: question by question, and answer by answer.
+
+Text alone does not tell. Two chats of one product share its system prompt, its template or a pasted document, and are alike to 95 %
+although one asked for a translation into French and the other into German. What tells them apart is what else was said:
+
+- the setting (system turns, attachments, values that were redacted from questions) must be the same;
+- what differs in the questions, and in the answers, may be single words, never most of a message;
+- enough of the answers must be the same, in texts that are not met all over the log: a bot's "Yes", or its greeting, proves nothing.
+  Where there is less, only chats with equal questions are one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+from rapidfuzz.distance import LCSseq
+
+from tasks.core.params import StageParams
+from tasks.similar.text import Hashes, Places, fold, spaced
+
+QUESTION, ANSWER = 0, 1  # sides of a chat: what people (and tools) said, what the model said
+SHORT = 5  # words of a message in which any share may differ
+
+
+class SameChat(StageParams):
+    """When conversations that are alike as texts are one chat."""
+
+    min_words: float = Field(gt=0, le=1)  # share of the words of all questions, and of all answers, that must be the same
+    min_message_words: float = Field(ge=0, le=1)  # the same of any single message of five words and more
+    min_answer_words: int = Field(ge=1)  # words of answers that must be the same, in texts that are not common
+    common: int = Field(ge=1)  # a text that stands in more conversations is common
+    reworded_answer_chars: int = Field(ge=1)  # of equal answers, from which on two wordings of a question are one (`rewording`)
+
+
+class Said(NamedTuple):
+    """One message."""
+
+    side: int
+    text: str
+    common: bool
+
+    @property
+    def words(self) -> list[str]:
+        """Its words, as the comparison counts them."""
+        return spaced(self.text).split()
+
+
+@dataclass(frozen=True)
+class Chats:
+    """One element a conversation."""
+
+    texts: pa.LargeListArray  # lists of `folded` messages, without system turns
+    sides: npt.NDArray[np.int8]  # of each message of all lists: QUESTION or ANSWER
+    common: npt.NDArray[np.bool_]  # of each message: whether its text is common
+    settings: Hashes  # equal where system turns, attachments, and the values redacted from questions are
+
+    def one_chat(self, left: Places, right: Places, limits: SameChat) -> npt.NDArray[np.bool_]:
+        """Whether the conversations left[i] and right[i], which are alike as texts, are one chat."""
+        same: npt.NDArray[np.bool_] = self.settings[left] == self.settings[right]
+        for at in np.flatnonzero(same).tolist():
+            same[at] = one_chat(self._said(int(left[at])), self._said(int(right[at])), limits)
+        return same
+
+    def _said(self, row: int) -> list[Said]:
+        """What was said in a conversation."""
+        start, stop = (self.texts.offsets[place].as_py() for place in (row, row + 1))
+        texts = [fold(text) for text in self.texts.values.slice(start, stop - start).to_pylist()]
+        return list(map(Said, self.sides[start:stop].tolist(), texts, self.common[start:stop].tolist()))
+
+
+def one_chat(one: Sequence[Said], other: Sequence[Said], limits: SameChat) -> bool:
+    """Whether two conversations of one setting are one chat."""
+    questions, answers = (_Comparison.of(*([said for said in chat if said.side == side] for chat in (one, other))) for side in (0, 1))
+    if not (questions.alike(limits) and answers.alike(limits)):
+        return False
+    return questions.equal or answers.telling >= limits.min_answer_words
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """One side of two chats, held against each other; equal messages are matched first, what is left in order."""
+
+    equal: bool  # every message of each has an equal one in the other
+    total: int  # words of the longer one
+    shared: int  # words that are the same
+    telling: int  # of these, in texts that are not common
+    couples: tuple[tuple[int, int], ...]  # of messages that differ: words of the longer one, and words that are the same
+
+    @classmethod
+    def of(cls, one: list[Said], other: list[Said]) -> _Comparison:
+        same = Counter(said.text for said in one) & Counter(said.text for said in other)
+        (equal, here), (_, there) = (_split(side, same) for side in (one, other))
+        matched = [(a, max(len(a.words), len(b.words)), LCSseq.similarity(a.words, b.words)) for a, b in zip(here, there, strict=False)]
+        return cls(
+            equal=not here and not there,
+            total=max(sum(len(said.words) for said in side) for side in (one, other)),
+            shared=sum(len(said.words) for said in equal) + sum(words for _, _, words in matched),
+            telling=sum(len(said.words) for said in equal if not said.common) + sum(words for said, _, words in matched if not said.common),
+            couples=tuple((longer, words) for _, longer, words in matched),
+        )
+
+    def alike(self, limits: SameChat) -> bool:
+        """Whether single words differ, and no message as a whole."""
+        whole = all(longer < SHORT or words >= limits.min_message_words * longer for longer, words in self.couples)
+        return whole and self.shared >= limits.min_words * self.total
+
+
+def _split(side: list[Said], same: Counter[str]) -> tuple[list[Said], list[Said]]:
+    """The messages that have an equal one in the other chat, and the rest."""
+    left, equal, rest = same.copy(), list[Said](), list[Said]()
+    for said in side:
+        (equal if left[said.text] > 0 else rest).append(said)
+        left[said.text] -= 1
+    return equal, rest

@@ -1,0 +1,62 @@
+"""Which texts are the same: one meaning of it for prompts and one for answers, used wherever votes are pooled or answers move.
+
+Two *answers* are equal when they are letter by letter the same, up to what no reader sees: how Unicode spells a letter (NFC), line ends,
+blanks at the ends of lines and of the text, characters without width. Case, indentation, line breaks and figures count: people choose
+between such answers ("π r²" over "π r2", a poem over its words in one line).
+
+Two *prompts* are equal when each of their messages is: the same texts, attachments and tool calls, and the same values behind the
+placeholders of redaction. In a message of one line without code, also runs of blanks and the case of a sentence's first letter are
+nothing: "how do I pay?" is "How do I pay?". Everything else counts: "what is IT?" is not "what is it?".
+
+What is only alike (`tasks.similar.pairs`) may tie a split; it never pools votes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphens, and spaces without width
+ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
+LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
+# Full-width letters, ligatures and foreign blanks are spellings; superscripts, fractions and figures in circles are not.
+SPELLINGS = re.compile(r"[\uff01-\uff5e\ufb00-\ufb06\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+LAYOUT = re.compile(r"[\n\t`]")  # lines, tables and code: every letter may mean something
+OPENING = re.compile(r"(?:^|(?<=[.!?] ))[^\W\d_]+")  # the first word of a sentence
+PART, ITEM = "\x1e", "\x1f"  # stand between the parts of a message: no repaired text holds them
+
+
+def same_answer(text: str) -> str:
+    """The text as it is compared with other answers; folding twice is folding once."""
+    if text.isascii() and not re.search(r"\s\n|[\r\x0b\x0c]|^\s|\s$", text):
+        return text
+    plain = unicodedata.normalize("NFC", UNSEEN.sub("", LINE_ENDS.sub("\n", text)))
+    lines = ENDS.sub("", plain).strip("\n")
+    return lines if "\n" in lines else lines.strip()
+
+
+def same_question(text: str) -> str:
+    """The text of a prompt's message as it is compared with other prompts' messages; folding twice is folding once."""
+    plain = same_answer(SPELLINGS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+    if LAYOUT.search(plain):
+        return plain
+    return OPENING.sub(_uncapitalised, " ".join(plain.split()))
+
+
+def _uncapitalised(word: re.Match[str]) -> str:
+    """The word without its capital; an acronym and a name such as iPhone stay."""
+    return word[0].lower() if word[0][1:].islower() or len(word[0]) == 1 else word[0]
+
+
+def same_message(
+    role: str, content: str | None, redacted: str | None = None, attachments: Sequence[str] | None = None, calls: str | None = None
+) -> str:
+    """One text for a message of a prompt, equal where the messages are.
+
+    `redacted` is the digest of the values behind the content's placeholders, `attachments` those of its pictures and files, `calls` its
+    tool calls. A message without any of these is its role and text.
+    """
+    text = f"{role}:{same_question(content or '')}"
+    more = (redacted or "", ITEM.join(sorted(attachments or ())), calls or "")
+    return PART.join((text, *more)) if any(more) else text

@@ -1,0 +1,81 @@
+"""Which conversation stays of those that are copies of each other.
+
+In: pairs of copies. Out: stars: each copy with the one that stays for it, to which it is a copy itself. A chain joins nothing: a copy of a
+copy that is no copy of the one that stays goes on alone, or with others of its kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.similar.chats import Chats, SameChat
+from tasks.similar.minhash import Near
+from tasks.similar.pairs import components, jaccard
+from tasks.similar.text import Hashes, Places
+
+Values = npt.NDArray[np.float64]
+
+
+class Limits(Near):
+    """What counts as a copy."""
+
+    same_chat: SameChat
+
+
+@dataclass(frozen=True)
+class Stars:
+    """One element a copy, ascending: its row, the row that stays, and their similarity."""
+
+    copy: Places
+    stays: Places
+    similarity: Values
+
+
+@dataclass(frozen=True)
+class Merging:
+    """The conversations, a hash of each, and when two are copies."""
+
+    chats: Chats
+    whole: Hashes
+    limits: Limits
+
+    def stars(self, left: Places, right: Places, preference: tuple[Places, ...]) -> Stars:
+        """Stars over pairs of copies; of a group stays the one with most copies, then by `preference` (the last key first, low values)."""
+        count = len(self.whole)
+        label, degree = components(count, left, right), self._degrees(left, right)
+        pending = np.flatnonzero(np.bincount(label, minlength=count)[label] > 1)
+        found: list[tuple[Places, Places, Values]] = [(pending[:0], pending[:0], np.empty(0))]
+        while len(pending):
+            keys = (pending, *(key[pending] for key in preference), -degree[pending], label[pending])
+            order = pending[np.lexsort(keys)]
+            leads = np.concatenate([[True], label[order][1:] != label[order][:-1]])
+            stays = np.zeros(count, np.int64)
+            stays[label[order[leads]]] = order[leads]
+            rest = np.sort(order[~leads])
+            joins, similarity = self._joins(stays[label[rest]], rest)
+            found.append((rest[joins], stays[label[rest]][joins], similarity[joins]))
+            pending = rest[~joins]
+        copy, stays, similarity = (np.concatenate(column) for column in zip(*found, strict=True))
+        order = np.argsort(copy)
+        return Stars(copy[order], stays[order], similarity[order])
+
+    def _degrees(self, left: Places, right: Places) -> Places:
+        """How many copies each has; equal texts count for each other."""
+        _, first, group = np.unique(self.whole, return_index=True, return_inverse=True)
+        leader = first[group]
+        near = self.whole[left] != self.whole[right]
+        degree = np.bincount(leader[np.concatenate([left[near], right[near]])], minlength=len(self.whole))
+        return degree[leader]
+
+    def _joins(self, stays: Places, rows: Places) -> tuple[npt.NDArray[np.bool_], Values]:
+        """Which rows are copies of the one that stays, and how similar they are."""
+        similarity = np.ones(len(rows))
+        near = np.flatnonzero(self.whole[rows] != self.whole[stays])
+        similarity[near] = jaccard(self.chats.texts, stays[near], rows[near], self.limits.shingle_words)
+        joins = similarity >= self.limits.threshold
+        near = near[joins[near]]
+        joins[near] = self.chats.one_chat(stays[near], rows[near], self.limits.same_chat)
+        return joins, similarity
