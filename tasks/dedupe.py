@@ -103,38 +103,38 @@ def gather_chats(rows: pa.Table, talk: Places, count: int, common: int) -> Chats
     system = pc.equal(rows["role"], "system").to_numpy()
     spoken = pa.array(~system)
     texts, at = rows["content"].filter(spoken).combine_chunks(), talk[~system]
-    answers = pc.equal(rows["role"].filter(spoken), "assistant").to_numpy()
+    is_answer = pc.equal(rows["role"], "assistant").to_numpy()
     bounds = np.searchsorted(at, np.arange(count + 1))
     return Chats(
         texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
-        sides=np.where(answers, ANSWER, QUESTION).astype(np.int8),
-        common=met_in(texts, at) > common,
-        settings=settings_of(rows, talk, count, system),
+        sides=np.where(is_answer[~system], ANSWER, QUESTION).astype(np.int8),
+        common=is_common(texts, at, is_answer[~system], common),
+        settings=summed(rows["content"], talk, count, system),
+        redacted=summed(rows["redacted"], talk, count, pc.is_valid(rows["redacted"]).to_numpy() & ~system & ~is_answer),
     )
 
 
-def met_in(texts: pa.Array, talk: Places) -> Places:
-    """In how many conversations each message's text stands."""
-    _, text = np.unique(digests(texts), return_inverse=True)
+def is_common(texts: pa.Array, talk: Places, answers: npt.NDArray[np.bool_], common: int) -> npt.NDArray[np.bool_]:
+    """Which messages are answers whose text stands in more than `common` conversations."""
+    _, text = np.unique(digests(texts.filter(pa.array(answers))), return_inverse=True)
     width = int(talk.max(initial=0)) + 1
-    each = np.unique(text * width + talk) // width
-    return np.bincount(each, minlength=int(text.max(initial=-1)) + 1)[text]
+    met = np.bincount(np.unique(text * width + talk[answers]) // width)
+    found = np.zeros(len(texts), bool)
+    found[answers] = met[text] > common
+    return found
 
 
-def settings_of(rows: pa.Table, talk: Places, count: int, system: npt.NDArray[np.bool_]) -> Hashes:
-    """A hash a conversation: equal where its system turns are, and what redaction took out of its questions."""
+def summed(column: pa.ChunkedArray, talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:
+    """A hash a conversation of some of its values; a sum, for the order of turns of equal depth is nobody's."""
     found = np.zeros(count, np.uint64)
-    asked = pc.not_equal(rows["role"], "assistant").to_numpy() & pc.is_valid(rows["redacted"]).to_numpy()
-    for mask, name in ((system, "content"), (asked, "redacted")):
-        values = mixed(digests(rows[name].filter(pa.array(mask)).combine_chunks()))
-        np.add.at(found, talk[mask], mixed(values ^ np.uint64(len(name))))  # a sum: the order of equal depth is nobody's
+    np.add.at(found, talk[mask], mixed(digests(column.filter(pa.array(mask)).combine_chunks())))
     return found
 
 
 def find_copies(conversations: Conversations, told: pa.Table, params: Params) -> pa.Table:
     """The conversations to drop: `conversation_id`, `dropped` (the reason), `copy_of`, `similarity`; sorted by id."""
     chats = conversations.chats
-    pairs = near_rows(chats.texts, params, chats.settings)
+    pairs = near_rows(chats.texts, params, chats.hidden)
     left, right, equal = pairs.left, pairs.right, pairs.whole[pairs.left] == pairs.whole[pairs.right]
     kept = equal.copy()
     kept[~equal] = chats.one_chat(left[~equal], right[~equal], params.same_chat)

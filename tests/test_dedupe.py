@@ -168,8 +168,24 @@ def test_what_was_redacted_tells_questions_apart() -> None:
     log = ChatLog()
     for name, digest in (("one", "d1"), ("two", "d2"), ("three", "d1")):
         log.say(f"{name}/u0", f"{LONG} [URL_1]", redacted=digest)
+        log.say(f"{name}/a1", "a good page", after="u0")
+    tables = log.tables()
+    limits = SAME_CHAT.model_copy(update={"min_answer_words": 8})
+    turns = accounts("dedupe", dedupe.run(tables, PARAMS.model_copy(update={"same_chat": limits})), tables)["turns"]
+    assert dropped(turns) == {"three": "exact_copy"}
+
+
+def test_a_vote_about_another_page_stays_under_its_own_question() -> None:
+    log = ChatLog()
+    for name, digest in (("one", "d1"), ("two", "d2")):
+        log.say(f"{name}/u0", f"{LONG} [URL_1]", redacted=digest)
         log.say(f"{name}/a1", ANSWER, after="u0")
-    assert dropped(settled(log)["turns"]) == {"three": "exact_copy"}
+    for name in ("one", "one", "two"):
+        log.act("thumb", f"{name}/a1", 1)
+    result = settled(log)
+    asked = {row["turn_id"]: row for row in result["turns"].kept.to_pylist()}
+    answers = [asked[act["turn_id"]] for act in result["feedback"].kept.to_pylist()]
+    assert [asked[answer["parent_id"]]["redacted"] for answer in answers] == ["d1", "d1", "d2"]
 
 
 def test_both_sides_of_a_comparison_move() -> None:

@@ -3,10 +3,10 @@
 Text alone does not tell. Two chats of one product share its system prompt, its template or a pasted document, and are alike to 95 %
 although one asked for a translation into French and the other into German. What tells them apart is what else was said:
 
-- the setting (system turns, attachments, values that were redacted from questions) must be the same;
+- the setting (system turns, attachments) must be the same;
 - what differs in the questions, and in the answers, may be single words, never most of a message;
 - enough of the answers must be the same, in texts that are not met all over the log: a bot's "Yes", or its greeting, proves nothing.
-  Where there is less, only chats with equal questions are one.
+  Where there is less, only chats with equal questions are one, and with equal values where something was redacted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import Field
 from rapidfuzz.distance import LCSseq
 
 from tasks.core.params import StageParams
-from tasks.similar.text import Hashes, Places, fold, spaced
+from tasks.similar.text import Hashes, Places, fold, mixed
 
 QUESTION, ANSWER = 0, 1  # sides of a chat: what people (and tools) said, what the model said
 SHORT = 5  # words of a message in which any share may differ
@@ -47,9 +47,9 @@ class Said(NamedTuple):
     common: bool
 
     @property
-    def words(self) -> list[str]:
-        """Its words, as the comparison counts them."""
-        return spaced(self.text).split()
+    def words(self) -> int:
+        """How many words it has; its text is folded, so one blank stands between two."""
+        return self.text.count(" ") + 1 if self.text else 0
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,21 @@ class Chats:
 
     texts: pa.LargeListArray  # lists of `folded` messages, without system turns
     sides: npt.NDArray[np.int8]  # of each message of all lists: QUESTION or ANSWER
-    common: npt.NDArray[np.bool_]  # of each message: whether its text is common
-    settings: Hashes  # equal where system turns, attachments, and the values redacted from questions are
+    common: npt.NDArray[np.bool_]  # of each message: whether it is an answer and its text is common
+    settings: Hashes  # equal where system turns and attachments are
+    redacted: Hashes  # equal where the values are that were redacted from questions
+
+    @property
+    def hidden(self) -> Hashes:
+        """Equal where all is that the texts do not show."""
+        return mixed(self.settings) ^ self.redacted
 
     def one_chat(self, left: Places, right: Places, limits: SameChat) -> npt.NDArray[np.bool_]:
         """Whether the conversations left[i] and right[i], which are alike as texts, are one chat."""
         same: npt.NDArray[np.bool_] = self.settings[left] == self.settings[right]
+        alike = self.redacted[left] == self.redacted[right]
         for at in np.flatnonzero(same).tolist():
-            same[at] = one_chat(self._said(int(left[at])), self._said(int(right[at])), limits)
+            same[at] = one_chat(self._said(int(left[at])), self._said(int(right[at])), bool(alike[at]), limits)
         return same
 
     def _said(self, row: int) -> list[Said]:
@@ -75,12 +82,12 @@ class Chats:
         return list(map(Said, self.sides[start:stop].tolist(), texts, self.common[start:stop].tolist()))
 
 
-def one_chat(one: Sequence[Said], other: Sequence[Said], limits: SameChat) -> bool:
-    """Whether two conversations of one setting are one chat."""
+def one_chat(one: Sequence[Said], other: Sequence[Said], same_values: bool, limits: SameChat) -> bool:
+    """Whether two conversations of one setting are one chat; `same_values`: the same was redacted from their questions."""
     questions, answers = (_Comparison.of(*([said for said in chat if said.side == side] for chat in (one, other))) for side in (0, 1))
     if not (questions.alike(limits) and answers.alike(limits)):
         return False
-    return questions.equal or answers.telling >= limits.min_answer_words
+    return (questions.equal and same_values) or answers.telling >= limits.min_answer_words
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,14 @@ class _Comparison:
     def of(cls, one: list[Said], other: list[Said]) -> _Comparison:
         same = Counter(said.text for said in one) & Counter(said.text for said in other)
         (equal, here), (_, there) = (_split(side, same) for side in (one, other))
-        matched = [(a, max(len(a.words), len(b.words)), LCSseq.similarity(a.words, b.words)) for a, b in zip(here, there, strict=False)]
+        matched = [
+            (a, max(a.words, b.words), LCSseq.similarity(a.text.split(), b.text.split())) for a, b in zip(here, there, strict=False)
+        ]
         return cls(
             equal=not here and not there,
-            total=max(sum(len(said.words) for said in side) for side in (one, other)),
-            shared=sum(len(said.words) for said in equal) + sum(words for _, _, words in matched),
-            telling=sum(len(said.words) for said in equal if not said.common) + sum(words for said, _, words in matched if not said.common),
+            total=max(sum(said.words for said in side) for side in (one, other)),
+            shared=sum(said.words for said in equal) + sum(words for _, _, words in matched),
+            telling=sum(said.words for said in equal if not said.common) + sum(words for said, _, words in matched if not said.common),
             couples=tuple((longer, words) for _, longer, words in matched),
         )
 

@@ -46,6 +46,7 @@ class Merging:
         """Stars over pairs of copies; of a group stays the one with most copies, then by `preference` (the last key first, low values)."""
         count = len(self.whole)
         label, degree = components(count, left, right), self._degrees(left, right)
+        known = np.unique(np.minimum(left, right) * count + np.maximum(left, right))
         pending = np.flatnonzero(np.bincount(label, minlength=count)[label] > 1)
         found: list[tuple[Places, Places, Values]] = [(pending[:0], pending[:0], np.empty(0))]
         while len(pending):
@@ -55,7 +56,7 @@ class Merging:
             stays = np.zeros(count, np.int64)
             stays[label[order[leads]]] = order[leads]
             rest = np.sort(order[~leads])
-            joins, similarity = self._joins(stays[label[rest]], rest)
+            joins, similarity = self._joins(stays[label[rest]], rest, known)
             found.append((rest[joins], stays[label[rest]][joins], similarity[joins]))
             pending = rest[~joins]
         copy, stays, similarity = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -70,12 +71,13 @@ class Merging:
         degree = np.bincount(leader[np.concatenate([left[near], right[near]])], minlength=len(self.whole))
         return degree[leader]
 
-    def _joins(self, stays: Places, rows: Places) -> tuple[npt.NDArray[np.bool_], Values]:
-        """Which rows are copies of the one that stays, and how similar they are."""
+    def _joins(self, stays: Places, rows: Places, known: Places) -> tuple[npt.NDArray[np.bool_], Values]:
+        """Which rows are copies of the one that stays, and how similar they are; `known` pairs of copies are not held together again."""
         similarity = np.ones(len(rows))
         near = np.flatnonzero(self.whole[rows] != self.whole[stays])
         similarity[near] = jaccard(self.chats.texts, stays[near], rows[near], self.limits.shingle_words)
         joins = similarity >= self.limits.threshold
-        near = near[joins[near]]
-        joins[near] = self.chats.one_chat(stays[near], rows[near], self.limits.same_chat)
+        pairs = np.minimum(rows, stays) * len(self.whole) + np.maximum(rows, stays)
+        unsure = near[joins[near] & ~np.isin(pairs[near], known)]
+        joins[unsure] = self.chats.one_chat(stays[unsure], rows[unsure], self.limits.same_chat)
         return joins, similarity
