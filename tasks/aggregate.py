@@ -2,14 +2,13 @@
 
 In: turns and feedback. Out: candidates, one row a distinct prompt; and how far annotators agree and can be trusted
 (annotators, agreement: see `tasks.evidence.consensus`). A prompt is the messages from the root of a
-conversation's tree to the turn before an answer; two prompts, or two answers to one prompt, are the same when they
-differ in case, spacing or Unicode spelling only (`tasks.evidence.identity`).
+conversation's tree to the turn before an answer; `tasks.similar.equality` says when two prompts, or two answers, are the same.
 
 Beside the acts that people gave on purpose, acts are made from what users' next turns say (`tasks.evidence.signals`), and the table
 `selection` sets who gives feedback against who chats (`tasks.evidence.selection`).
 
-Every turn is kept (it stands in some candidate) or dropped as `no_evidence` (nobody judged an answer after it) or
-`not_an_answer_path` (no answer with a usable prompt at or after it). Every act of feedback is kept (it is a vote of
+Every turn is kept (it stands in some candidate) or dropped as `no_evidence` (nobody judged an answer after it), `needs_media` (only answers
+about a picture or a file come after it) or `not_an_answer_path` (no answer with a usable prompt at or after it). Every act of feedback is kept (it is a vote of
 some candidate) or dropped for one of the reasons listed in `tasks.evidence.acts` and `tasks.evidence.signals`.
 """
 
@@ -31,6 +30,7 @@ class Params(StageParams):
     """Parameters of `aggregate`."""
 
     unjudged: Literal["none", "opening", "all"]  # which prompts without votes are kept: none, each conversation's first, all
+    media: Literal["drop", "keep"]  # what becomes of answers that cannot be judged without a picture or a file
     consensus: consensus.Consensus
     direction: direction.Settings
     signals: signals.Settings
@@ -61,7 +61,7 @@ def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, params: Params) 
     lists = [col(name).list_agg() for name in forest.COLUMNS]
     conversations = turns.groupby("conversation_id").agg(*lists).join(acts.named_turns(feedback), on="conversation_id", how="left")
     columns: list[Expression] = [col(name) for name in forest.COLUMNS]
-    read = trees.reader(params.unjudged, params.signals)
+    read = trees.reader(params.unjudged, params.media, params.signals)
     return conversations.select("conversation_id", read(col("judged"), col("conversation_id"), *columns).unnest()).collect()
 
 

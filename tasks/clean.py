@@ -1,10 +1,11 @@
 """Stage `clean`: repair text, drop empty and broken messages, redact personal data and secrets, identify languages.
 
 In and out: turns and feedback. Dropped turns: `deleted` (the log marks it so), `error` (the provider's banner instead of an
-answer), `unfinished` (the answer was cut off), `empty` (nothing is left of it), `orphaned` (it stands below a dropped one; siblings
-stay). Dropped feedback: `deleted_branch` (on a deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to
-nothing), `before_answer` and `in_the_future` (done at a time when it cannot have been done). The times are compared here, since
-`dedupe` moves feedback to copies of another time. Dropped rows are repaired and redacted like all others.
+answer), `unfinished` (the answer was cut off), `needs_media` (it holds nothing but pictures or files, which are not read), `empty` (nothing
+is left of it, and it calls no tool), `orphaned` (it stands below a dropped one; siblings stay). Dropped feedback: `deleted_branch` (on a
+deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to nothing), `before_answer` and `in_the_future`
+(done at a time when it cannot have been done). The times are compared here, since `dedupe` moves feedback to copies of another time.
+Dropped rows are repaired and redacted like all others.
 
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
@@ -27,6 +28,7 @@ from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns
 from tasks.text import language, personal, redact
+from tasks.text.calls import Calls
 from tasks.text.repair import apply, repair_all
 
 WRITES = ("turns", "feedback")
@@ -58,8 +60,7 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
     turns = marked(tables["turns"], Turns, ("content", "topic", "model"), params)
     feedback = marked(tables["feedback"], Feedback, ("text", "label"), params)
-    turns = put(turns, "redacted", redact.digests(turns["content"].combine_chunks()))
-    turns, feedback = numbered(turns, feedback)
+    turns, feedback = numbered(turns, feedback, params)
     turns = put(turns, "language", languages(turns, params))
     own = own_reasons(turns, params)
     reasons = orphans(turns, own)
@@ -104,15 +105,22 @@ def without_emails(names: pa.ChunkedArray) -> pa.Array:
     return apply(names.combine_chunks(), "@", lambda name: stable_id(name) if personal.EMAIL.search(name) else name)
 
 
-def numbered(turns: pa.Table, feedback: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Both tables with placeholders for marks; a conversation's turns come first, then what was said about them."""
-    books = redact.Books()
-    columns = ((turns, "content"), (feedback, "text"))
-    parts = [(rows, name, rows["conversation_id"].combine_chunks(), rows[name].combine_chunks()) for rows, name in columns]
-    for _, _, conversations, texts in parts:
+def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
+    """Both tables with placeholders for marks; first come a conversation's turns, then the tools they call, then what was said of them."""
+    books, names = redact.Books(), turns["conversation_id"].combine_chunks()
+    calls = Calls(turns["tool_calls"].combine_chunks())
+    parts = [
+        (names, turns["content"].combine_chunks()),
+        (names.take(calls.rows), redact.mark_all(calls.texts, params.redact)),
+        (feedback["conversation_id"].combine_chunks(), feedback["text"].combine_chunks()),
+    ]
+    for conversations, texts in parts:
         books.reserve(conversations, texts)
-    done = [put(rows, name, books.number(conversations, texts)) for rows, name, conversations, texts in parts]
-    return done[0], done[1]
+    values = redact.digests(*(texts for _, texts in parts[:2]), calls.rows)
+    turns = put(turns, "redacted", pc.coalesce(values, turns["redacted"].combine_chunks()))
+    contents, called, comments = (books.number(conversations, texts) for conversations, texts in parts)
+    turns = put(put(turns, "content", contents), "tool_calls", calls.put(called))
+    return turns, put(feedback, "text", comments)
 
 
 def languages(turns: pa.Table, params: Params) -> pa.Array:
@@ -125,14 +133,16 @@ def languages(turns: pa.Table, params: Params) -> pa.Array:
 
 
 def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
-    """Why a turn is dropped for its own sake; null for those that stay. A system's or a tool's message may be empty."""
+    """Why a turn is dropped for its own sake; null for those that stay. A system's, a tool's or a calling message needs no text."""
     content, status = turns["content"], turns["status"]
     answer, question = pc.equal(turns["role"], "assistant"), pc.equal(turns["role"], "user")
     failed = pc.or_(pc.equal(status, "error"), is_banner(content, params))
     cut = pc.or_(pc.equal(status, "unfinished"), ends_with(content, params.cursors))
-    empty = pc.and_(pc.equal(pc.fill_null(content, ""), ""), pc.or_(answer, question))
-    gone = pc.equal(status, DELETED)
-    return first_reason({DELETED: gone, "error": pc.and_(answer, failed), "unfinished": pc.and_(answer, cut), "empty": empty})
+    silent = pc.and_(pc.equal(pc.fill_null(content, ""), ""), pc.is_null(turns["tool_calls"]))
+    empty = pc.and_(silent, pc.or_(answer, question))
+    unseen = pc.and_(empty, pc.greater(pc.fill_null(pc.list_value_length(turns["attachments"]), 0), 0))
+    gone, failed, cut = pc.equal(status, DELETED), pc.and_(answer, failed), pc.and_(answer, cut)
+    return first_reason({DELETED: gone, "error": failed, "unfinished": cut, "needs_media": unseen, "empty": empty})
 
 
 def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:

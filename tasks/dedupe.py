@@ -28,7 +28,7 @@ from daft import col
 from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.tables import TEXT, Turns
-from tasks.similar.align import align, named
+from tasks.similar.align import PARTS, align, named
 from tasks.similar.chats import ANSWER, QUESTION, Chats
 from tasks.similar.merging import Limits, Merging
 from tasks.similar.pairs import near_rows
@@ -79,7 +79,7 @@ class Conversations:
     created: Places  # microseconds of the earliest message; a conversation without times comes last
 
 
-SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted")
+SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted", "attachments", "tool_calls")
 
 
 def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
@@ -109,7 +109,7 @@ def gather_chats(rows: pa.Table, talk: Places, count: int, common: int) -> Chats
         texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
         sides=np.where(is_answer[~system], ANSWER, QUESTION).astype(np.int8),
         common=is_common(texts, at, is_answer[~system], common),
-        settings=summed(rows["content"], talk, count, system),
+        settings=setting_of(rows, talk, count, system),
         redacted=summed(rows["redacted"], talk, count, pc.is_valid(rows["redacted"]).to_numpy() & ~system & ~is_answer),
     )
 
@@ -122,6 +122,15 @@ def is_common(texts: pa.Array, talk: Places, answers: npt.NDArray[np.bool_], com
     found = np.zeros(len(texts), bool)
     found[answers] = met[text] > common
     return found
+
+
+def setting_of(rows: pa.Table, talk: Places, count: int, system: npt.NDArray[np.bool_]) -> Hashes:
+    """A hash a conversation of its system turns, its attachments and its tool calls."""
+    files, calls = pc.binary_join(rows["attachments"], pa.scalar(" ", TEXT)), rows["tool_calls"]
+    shown = summed(rows["content"], talk, count, system)
+    return (
+        shown ^ summed(files, talk, count, pc.is_valid(files).to_numpy()) ^ mixed(summed(calls, talk, count, pc.is_valid(calls).to_numpy()))
+    )
 
 
 def summed(column: pa.ChunkedArray, talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:
@@ -162,7 +171,7 @@ def find_targets(turns: daft.DataFrame, told: pa.Table, copies: pa.Table, params
     said = told.filter(pc.is_in(told["conversation_id"], value_set=copies["conversation_id"]))
     copies = copies.filter(pc.is_in(copies["conversation_id"], value_set=said["conversation_id"]))
     involved = pc.unique(pa.chunked_array([*copies["conversation_id"].chunks, *copies["copy_of"].chunks], TEXT))
-    columns = [*PLACE, "role", "content", "redacted"]
+    columns = [*PLACE, "role", *PARTS]
     rows = (
         turns.select(*columns).join(daft.from_arrow(pa.table({"conversation_id": involved})), on="conversation_id", how="semi").to_arrow()
     )

@@ -98,9 +98,10 @@ def flat_turns(turns: DataFrame) -> DataFrame:
         place.alias("position"),
         coalesce(col("role"), lit("")).alias("role"),
         (_filled("conversation_id") & _filled("turn_id")).alias("has_id"),
-        _filled("content").alias("has_content"),
+        # a call of a tool needs no text, a tool may give none back, and a system prompt may be blank
+        (_filled("content") | col("tool_calls").not_null() | col("role").is_in(["tool", "system"])).alias("has_content"),
         _only(col("role") == lit("user"), chars).alias("question_chars"),
-        _only(col("role") == lit("assistant"), chars).alias("answer_chars"),
+        _only((col("role") == lit("assistant")) & (_filled("content") | col("tool_calls").is_null()), chars).alias("answer_chars"),
         col("created_at").year().cast(daft.DataType.int64()).alias("year"),
         (_filled("language") & (col("language") != lit("und"))).alias("has_language"),
     )

@@ -23,6 +23,7 @@ CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "min_ballots": 50, "rounds
 SIGNALS: Row = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["aggregate"]["signals"]
 AGGREGATE: Row = {  # parameters of `aggregate`
     "unjudged": "opening",
+    "media": "drop",
     "consensus": CONSENSUS,
     "direction": {"min_shared": 20, "against": -0.5},
     "signals": SIGNALS | {"use": []},

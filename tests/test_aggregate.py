@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 
 from tasks import aggregate
 from tasks.core.ledger import Account
-from tasks.core.tables import Turns
 from tasks.evidence import identity
 from tasks.evidence.acts import KINDS
 from tasks.similar.equality import same_answer, same_question
@@ -397,6 +397,7 @@ def test_which_prompts_are_equal(one: str, other: str, same: bool) -> None:
         ("\u03c0 r\u00b2", "\u03c0 r2", False),
         ("an old pond\na frog", "an old pond a frog", False),
         ("if x:\n    y\nz", "if x:\n    y\n    z", False),
+        ("write to [EMAIL_1]", "write to [EMAIL_2]", True),
     ],
 )
 def test_which_answers_are_equal(one: str, other: str, same: bool) -> None:
@@ -409,16 +410,39 @@ def test_folding_twice_is_folding_once(text: str) -> None:
         assert fold(fold(text)) == fold(text)
 
 
+@pytest.mark.parametrize(("media", "prompts"), [("drop", 0), ("keep", 2)])
+def test_what_needs_a_picture_is_no_candidate_unless_asked_for(media: str, prompts: int) -> None:
+    log = ChatLog()
+    for name in ("c1", "c2"):
+        log.say(f"{name}/u0", "What is shown in this picture?", attachments=[name])
+        log.say(f"{name}/a1", f"A {name}.", after="u0")
+        log.say(f"{name}/u2", "And behind it?", after="a1")
+        log.say(f"{name}/a3", "A wall.", after="u2")
+        log.act("thumb", f"{name}/a3", 1)
+    tables = log.tables()
+    result = accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE | {"media": media})), tables)
+    votes = [row for row in result["candidates"].kept.to_pylist() if row["votes"]]
+    assert len(votes) == prompts
+    if media == "drop":
+        assert result["feedback"].reasons == {"needs_media": 2}
+        assert result["turns"].reasons == {"needs_media": 8}
+
+
 @pytest.mark.parametrize("hidden", ["redacted", "attachments", "tool_calls"])
 def test_prompts_that_only_read_alike_are_two(hidden: str) -> None:
-    if hidden not in Turns.names():
-        pytest.skip(f"turns have no {hidden}")
+    def told(value: str, number: int) -> object:
+        call = {"id": f"call_{number}", "type": "function", "function": {"name": value, "arguments": {}}}
+        return {"redacted": value, "attachments": [value], "tool_calls": json.dumps([call])}[hidden]
+
     log = ChatLog()
-    for name, value in (("c1", "x"), ("c2", "y"), ("c3", "x")):
-        log.say(f"{name}/u0", "Summarise this page: [URL_1]", **{hidden: [value] if hidden == "attachments" else value})
+    keep = AGGREGATE | {"unjudged": "none", "media": "keep"}
+    for number, (name, value) in enumerate((("c1", "x"), ("c2", "y"), ("c3", "x"))):
+        log.say(f"{name}/u0", "Summarise this page: [URL_1]", **{hidden: told(value, number)})
         log.say(f"{name}/a1", f"It is about {name}.", after="u0")
         log.act("thumb", f"{name}/a1", 1)
-    assert sorted(row["conversations"] for row in candidates(log)) == [["c1", "c3"], ["c2"]]
+    tables = log.tables()
+    found = accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(keep)), tables)["candidates"].kept.to_pylist()
+    assert sorted(row["conversations"] for row in found) == [["c1", "c3"], ["c2"]]
 
 
 def test_parts_say_which_conversation_each_person_and_record_belongs_to() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -316,7 +317,7 @@ def test_personal_data_leaves_tags_models_and_names_of_turns_too() -> None:
 
 
 def test_a_second_cleaning_changes_nothing() -> None:
-    texts = ["I am a@example.com, <b>call</b> +1 289 598 0374", "cafÃ© &amp; b@example.com ", "password: hunter2! or ask A@example.com"]
+    texts = ["I am a@example.com, <b>call</b> +1 289 598 0374", "cafÃ© &amp; b@example.com ", "password: hunter22x or ask A@example.com"]
     rows = [turn(str(at), str(at - 1) if at else None, at, "user", text) for at, text in enumerate(texts)]
     once, _ = cleaned(rows)
     again, _ = cleaned([{name: row[name] for name in Turns.names()} for row in once.values()])
@@ -326,3 +327,47 @@ def test_a_second_cleaning_changes_nothing() -> None:
 def test_numbers_of_placeholders_that_came_with_the_log_are_not_given_again() -> None:
     turns, _ = cleaned([turn("q", None, 0, "user", "I am a@example.com"), turn("a", "q", 1, "assistant", "Not [EMAIL_1], [EMAIL_3]?")])
     assert turns["q"]["content"] == "I am [EMAIL_4]"
+
+
+CALL = {
+    "type": "function",
+    "id": "c1",
+    "function": {"name": "mail", "arguments": {"to": ["jane@example.org"], "password": "hunter22x", "n": 3}},
+}
+
+
+def test_a_message_that_calls_a_tool_is_not_empty_and_what_it_says_is_redacted() -> None:
+    call = json.dumps([CALL])
+    rows = [
+        turn("q", None, 0, "user", "Write to jane@example.org"),
+        turn("c", "q", 1, "assistant", "", tool_calls=call),
+        turn("r", "c", 2, "tool", ""),
+        turn("a", "r", 3, "assistant", "Done."),
+        turn("e", "q", 1, "assistant", ""),
+    ]
+    turns, _ = cleaned(rows)
+    assert {name: row["dropped"] for name, row in turns.items()} == {"q": None, "c": None, "r": None, "a": None, "e": "empty"}
+    (told,) = json.loads(turns["c"]["tool_calls"])
+    redacted = {"to": ["[EMAIL_1]"], "password": "[PASSWORD_1]", "n": 3}
+    assert told == {"type": "function", "id": "c1", "function": {"name": "mail", "arguments": redacted}}
+    again, _ = cleaned([{name: row[name] for name in Turns.names()} for row in turns.values()])
+    assert again["c"]["tool_calls"] == turns["c"]["tool_calls"]
+
+
+def test_a_number_in_a_call_is_redacted_like_a_text_and_the_call_stays_json() -> None:
+    arguments = {"card": 4111111111111111, "wait": 5, "note": "a\n\x02b  c"}
+    call = {"type": "function", "function": {"name": "pay", "arguments": arguments}}
+    turns, _ = cleaned([turn("q", None, 0, "user", "Pay"), turn("c", "q", 1, "assistant", "", tool_calls=json.dumps([call]))])
+    (told,) = json.loads(turns["c"]["tool_calls"])
+    assert told["function"]["arguments"] == {"card": "[CARD_1]", "wait": 5, "note": "a\nb  c"}
+
+
+def test_a_message_that_holds_nothing_but_a_picture_needs_it() -> None:
+    rows = [
+        turn("q", None, 0, "user", "", attachments=["0f"]),
+        turn("a", "q", 1, "assistant", "A dog."),
+        turn("p", None, 0, "user", "What is this?", attachments=["0f"]),
+    ]
+    turns, _ = cleaned(rows)
+    assert {name: row["dropped"] for name, row in turns.items()} == {"q": "needs_media", "a": "orphaned", "p": None}
+    assert turns["p"]["attachments"] == ["0f"]

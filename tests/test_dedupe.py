@@ -148,7 +148,10 @@ def test_a_question_in_other_words_is_one_with_the_same_long_answers_only_where_
 
 def test_chats_of_one_system_prompt_or_template_are_no_copies() -> None:
     log = ChatLog()
-    for name, question, answer in (("one", "when do you open", "at nine in the morning"), ("two", "where are you", "at the old harbour gate")):
+    for name, question, answer in (
+        ("one", "when do you open", "at nine in the morning"),
+        ("two", "where are you", "at the old harbour gate"),
+    ):
         log.say(f"{name}/s0", " ".join([LONG] * 5))
         log.say(f"{name}/u1", f"{' '.join([ANSWER] * 5)} {question}", after="s0")
         log.say(f"{name}/a2", answer, after="u1")

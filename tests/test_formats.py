@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
 from typing import Any
 
@@ -351,3 +352,139 @@ def test_a_message_without_its_parent_is_not_taken_for_a_beginning_and_circles_a
     assert depth == {"a": BEYOND, "b": BEYOND + 1, "e": 0}
     assert messages[0].parent_id == "gone"
     assert [reason for reason, _ in notes] == ["missing_parent", "cycle"]
+
+
+CALLING = {"id": "c1", "type": "function", "function": {"name": "rain", "arguments": '{"city": "Bergen"}'}}
+CALLED = [{"function": {"arguments": {"city": "Bergen"}, "name": "rain"}, "id": "c1", "type": "function"}]
+PICTURE = {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}}
+ASKED = {"role": "user", "content": "Rain?"}
+FOLDED = f"""<details type="tool_calls" id="c1" name="rain" arguments="{html.escape(json.dumps('{"city": "Bergen"}'))}"></details>"""
+
+
+def webui(**answer: Any) -> dict[str, Any]:
+    nodes = {"q": ASKED | {"parentId": None}, "a": {"role": "assistant", "parentId": "q"} | answer}
+    return {"id": "c", "chat": {"history": {"messages": nodes}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("jsonl", {"id": "c", "messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": [CALLING]}]}),
+        ("jsonl", {"id": "c", "messages": [ASKED, {"role": "assistant", "tool_calls": [CALLING]}]}),
+        ("openai", {"messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": [CALLING]}]}),
+        (
+            "openai",
+            {
+                "messages": [
+                    ASKED,
+                    {
+                        "role": "assistant",
+                        "content": [{"type": "tool_use", "id": "c1", "name": "rain", "input": {"city": "Bergen"}}],
+                    },
+                ]
+            },
+        ),
+        (
+            "sharegpt",
+            {
+                "conversations": [
+                    {"from": "human", "value": "Rain?"},
+                    {"from": "function_call", "value": '{"id": "c1", "name": "rain", "arguments": {"city": "Bergen"}}'},
+                ]
+            },
+        ),
+        ("openwebui", webui(content="", output=[{"type": "function_call", "call_id": "c1"} | CALLING["function"]])),  # type: ignore[operator]
+        ("openwebui", webui(content=FOLDED)),
+        (
+            "librechat",
+            {
+                "conversationId": "c",
+                "messages": [
+                    {"messageId": "q", "isCreatedByUser": True, "text": "Rain?"},
+                    {
+                        "messageId": "a",
+                        "parentMessageId": "q",
+                        "isCreatedByUser": False,
+                        "text": "",
+                        "content": [{"type": "tool_call", "tool_call": {"id": "c1", "name": "rain", "args": '{"city": "Bergen"}'}}],
+                    },
+                ],
+            },
+        ),
+    ],
+)
+def test_a_message_that_only_calls_a_tool_keeps_its_call(name: str, record: dict[str, Any]) -> None:
+    assert recognise(record) == name
+    (asked, answer), _, _ = gather(name, record)
+    assert (answer["role"], answer["content"], json.loads(answer["tool_calls"])) == ("assistant", "", CALLED)
+    assert answer["parent_id"] == asked["turn_id"]
+    assert asked["tool_calls"] is None
+
+
+def test_a_call_without_a_name_is_none_and_one_that_is_too_deep_costs_the_record() -> None:
+    message = {"role": "assistant", "content": "x"}
+    (_, answer), _, _ = gather("jsonl", {"id": "c", "messages": [ASKED, message | {"tool_calls": [{}, 3, {"function": {"name": ""}}]}]})
+    assert answer["tool_calls"] is None
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    with pytest.raises(Unreadable, match="bad_tool_call"):
+        gather("jsonl", {"id": "c", "messages": [ASKED, message | {"tool_calls": [{"function": {"name": "f", "arguments": deep}}]}]})
+
+
+def test_what_a_tool_gave_back_inside_a_users_message_is_the_tools() -> None:
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "12 mm"}]}]}
+    (_, told), _, _ = gather("openai", {"messages": [ASKED, result]})
+    assert (told["role"], told["content"]) == ("tool", "12 mm")
+
+
+ATTACHED: list[tuple[str, Any]] = [  # the question of a record, by format, with a picture or file
+    ("jsonl", lambda item: {"id": "c", "messages": [{"role": "user", "content": [{"type": "text", "text": "Rain?"}, item]}]}),
+    ("jsonl", lambda item: {"id": "c", "messages": [ASKED | {"files": [item]}]}),
+    ("openai", lambda item: {"messages": [{"role": "user", "content": [{"type": "text", "text": "Rain?"}, item]}]}),
+    ("openwebui", lambda item: {"id": "c", "chat": {"history": {"messages": {"q": ASKED | {"parentId": None, "files": [item]}}}}}),
+    (
+        "librechat",
+        lambda item: {"conversationId": "c", "messages": [{"messageId": "q", "isCreatedByUser": True, "text": "Rain?", "files": [item]}]},
+    ),
+    (
+        "chatgpt",
+        lambda item: {
+            "id": "c",
+            "mapping": {
+                "q": {
+                    "message": {
+                        "author": {"role": "user"},
+                        "content": {"content_type": "multimodal_text", "parts": ["Rain?"]},
+                        "metadata": {"attachments": [item]},
+                    }
+                }
+            },
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "record"), ATTACHED)
+def test_pictures_and_files_are_told_apart_by_a_digest_that_does_not_name_them(name: str, record: Any) -> None:
+    items = [PICTURE, PICTURE | {"detail": "low"}, {"type": "file", "id": "f1", "name": "tax.pdf"}, {"type": "file", "name": "tax.pdf"}]
+    digests = []
+    for item in items:
+        assert recognise(record(item)) == name
+        (asked,), _, _ = gather(name, record(item))
+        assert asked["content"] == "Rain?"
+        (digest,) = asked["attachments"]
+        digests.append(digest)
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+    assert not any("tax" in digest or "example" in digest for digest in digests)
+    (plain,), _, _ = gather("jsonl", {"id": "c", "messages": [ASKED]})
+    assert plain["attachments"] is None
+
+
+def test_a_picture_that_stands_alone_in_chatgpts_export_is_a_question() -> None:
+    part = {"content_type": "image_asset_pointer", "asset_pointer": "sediment://file_1"}
+    message = {"author": {"role": "user"}, "content": {"content_type": "multimodal_text", "parts": [part]}}
+    answer = {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": ["A dog."]}}
+    (asked, told), _, _ = gather("chatgpt", {"id": "c", "mapping": {"q": {"message": message}, "a": {"parent": "q", "message": answer}}})
+    assert (asked["content"], len(asked["attachments"]), told["parent_id"]) == ("", 1, "q")

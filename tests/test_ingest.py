@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tasks import ingest
 from tasks.core import catalog, engine
 from tasks.core.errors import UserError
-from tasks.core.ids import person_id
+from tasks.core.ids import person_id, stable_id
 from tasks.core.raw import raw_files
 from tasks.core.tables import TABLES
 from tasks.formats.columns import RAW_TURNS
@@ -415,3 +415,15 @@ def test_real_exports_are_read(tmp_path: Path, shared_data: Path) -> None:
     assert formats["LICENSE"] is None
     entry = result.ledger["records"]
     assert entry["in"] == entry["kept"] + entry["dropped"]
+
+
+def test_of_two_exports_that_differ_in_a_call_or_a_file_only_the_newer_stays(tmp_path: Path) -> None:
+    def told(size: int, when: str, **more: Any) -> dict[str, Any]:
+        asked = {"id": "q", "role": "user", "content": "Rain?", "created_at": when}
+        return {"id": "c", "messages": [asked | more, *({"id": f"a{at}", "role": "assistant", "content": "x"} for at in range(size))]}
+
+    old, new = told(1, "2026-01-01", files=[{"id": "f1"}]), told(1, "2026-01-02", files=[{"id": "f2"}])
+    result = read(tmp_path, {"a.jsonl": lines(old), "b.jsonl": lines(new), "c.jsonl": lines(new, 3)})
+    ((asked, _), ledger) = result.table("turns"), result.ledger["turns"]
+    assert asked["attachments"] == [stable_id("attachment", "", "f2")]
+    assert ledger["reasons"] == {"conflicting": 1, "repeated": 3}

@@ -48,7 +48,12 @@ def test_near_equal_prompts_pool_nothing(two: ChatLog) -> None:
 
 def test_opposite_choices_under_a_template_stay_as_they_are() -> None:
     log = ChatLog()
-    said = [("do enable the old service", "a1"), ("do disable the old service", "a2"), ("solve 5\u00b2 + 10", "a1"), ("solve 52 + 10", "a2")]
+    said = [
+        ("do enable the old service", "a1"),
+        ("do disable the old service", "a2"),
+        ("solve 5\u00b2 + 10", "a1"),
+        ("solve 52 + 10", "a2"),
+    ]
     for number, (question, better) in enumerate(said):
         log.say(f"c{number}/u0", question)
         for answer in (1, 2):

@@ -196,3 +196,13 @@ def test_orphans_are_exactly_those_with_a_dropped_ancestor(nodes: list[tuple[int
     assert {node: value for node, value in zip(order, found, strict=True) if value} == {
         node: "bad" if nodes[node][1] else "orphaned" for node in range(len(nodes)) if expected[node]
     }
+
+
+def test_a_call_of_a_tool_needs_no_text_nor_does_what_the_tool_gives_back() -> None:
+    call = '[{"function": {"arguments": {}, "name": "f"}, "type": "function"}]'
+    rows = [
+        turn("c", "q", 1, "assistant", content="", tool_calls=call),
+        turn("r", "c", 2, "tool", content=""),
+        turn("s", "r", 3, "assistant"),
+    ]
+    assert reasons([*GOOD_TURNS, *rows], GOOD_ACTS) == ({}, {})

@@ -91,6 +91,10 @@ class Turns(Table):
         ("position", pa.int32()),  # depth in the tree, 0 at a root: parents sort before children
         ("role", TEXT),  # system, user, assistant, tool
         ("content", TEXT),
+        # The tools that the message calls, as JSON with sorted keys: a list of {"function": {"arguments": {}, "name": ""}, "id": "",
+        # "type": "function"}. Null where it calls none; `arguments` are a text where the log's are no object; `id` may be missing.
+        ("tool_calls", TEXT),
+        ("attachments", TEXTS),  # a digest for each picture or file of the message, in the log's order; null where it has none
         ("model", TEXT),  # who wrote an assistant's message; null when unknown
         ("user_id", TEXT),  # salted hash of the person chatting; null when unknown
         ("created_at", TIME),  # null when the log does not say

@@ -14,6 +14,7 @@ the first of these reasons that holds:
     deleted_branch   the turn is there, but not all turns from the root to it are
     not_an_answer    the turn named is not an assistant's
     no_text          an answer, or an edit, without a text
+    needs_media      the answer, or what was asked, is about a picture or a file, and those are not in the release (`aggregate.media`)
     no_prompt        the answer has no usable prompt (see `trees.answers_of`)
     different_prompts  the two answers compared do not answer the same prompt
     no_change        an edit that changes case and spacing at most
@@ -76,7 +77,7 @@ def judge(feedback: daft.DataFrame, judged: daft.DataFrame) -> daft.DataFrame:
 
 BAR = pa.scalar("|", TEXT)
 FACTS = ("fault", "prompt_id", "response_id")
-TURN_FAULTS = ("no_such_turn", "deleted_branch", "not_an_answer", "no_text", "no_prompt")  # first ones first
+TURN_FAULTS = ("no_such_turn", "deleted_branch", "not_an_answer", "no_text", "needs_media", "no_prompt")  # first ones first
 
 
 @dataclass(frozen=True)

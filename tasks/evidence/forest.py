@@ -15,7 +15,7 @@ ROLES = pa.array(["system", "user", "assistant", "tool"], TEXT)
 SYSTEM, USER, ASSISTANT, TOOL = range(4)
 
 COLUMNS = (
-    *("turn_id", "parent_id", "position", "role", "content", "redacted"),
+    *("turn_id", "parent_id", "position", "role", "content", "redacted", "attachments", "tool_calls"),
     *("model", "user_id", "created_at", "language", "topic", "source", "origin"),
 )
 

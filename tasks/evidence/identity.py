@@ -18,7 +18,12 @@ START: Digest = hashlib.blake2b(digest_size=8)
 
 
 def extend(
-    above: Digest, role: str, content: str | None, redacted: str | None = None, attachments: Sequence[str] | None = None, calls: str | None = None
+    above: Digest,
+    role: str,
+    content: str | None,
+    redacted: str | None = None,
+    attachments: Sequence[str] | None = None,
+    calls: str | None = None,
 ) -> Digest:
     """The digest of a history with one more message; histories that share a beginning share its digest."""
     digest = above.copy()

@@ -20,7 +20,7 @@ from tasks.evidence import identity, selection, signals
 from tasks.evidence.forest import ASSISTANT, SYSTEM, TOOL, USER, Forest, blank, find_turns, last_users, plant
 from tasks.evidence.lists import Mask, Rows, flat, nest, struct
 
-MESSAGE_PARTS = ("role", "content", "redacted")  # what `identity.extend` is given
+MESSAGE_PARTS = ("role", "content", "redacted", "attachments", "tool_calls")  # what `identity.extend` is given
 UNJUDGED = ("none", "opening", "all")  # which prompts without votes are kept
 
 PLACE = pa.struct(
@@ -41,13 +41,13 @@ LISTS = {"places": PLACE, "answers": ANSWER, "judged": JUDGED, "fates": FATE, "s
 READ = pa.struct([(name, pa.large_list(kind)) for name, kind in LISTS.items()])
 
 
-def reader(unjudged: str, settings: signals.Settings) -> Callable[..., daft.Expression]:
+def reader(unjudged: str, media: str, settings: signals.Settings) -> Callable[..., daft.Expression]:
     """An expression that reads the trees: of the turn ids that feedback names, the conversation's id, and lists in the order of COLUMNS."""
 
     @engine.batch(READ)
     def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array:
         forest = plant(names.to_arrow(), [column.to_arrow() for column in columns])
-        return harvest(forest, judged.to_arrow(), unjudged, settings)
+        return harvest(forest, judged.to_arrow(), unjudged, media, settings)
 
     return read
 
@@ -59,6 +59,15 @@ def cut_off(forest: Forest) -> Mask:
         below = rows[forest.parent[rows] >= 0]
         cut[below] |= cut[forest.parent[below]]
     return cut
+
+
+def with_media(forest: Forest) -> Mask:
+    """Turns at or below a picture or a file, which the release does not hold."""
+    files = pc.fill_null(pc.list_value_length(forest.turns["attachments"]), 0).to_numpy() > 0
+    for rows in forest.levels():
+        below = rows[forest.parent[rows] >= 0]
+        files[below] |= files[forest.parent[below]]
+    return np.asarray(files)
 
 
 def answers_of(forest: Forest) -> tuple[Mask, Mask]:
@@ -83,9 +92,11 @@ def answers_of(forest: Forest) -> tuple[Mask, Mask]:
     return answer, answer & ~below_answer
 
 
-def harvest(forest: Forest, judged: pa.Array, unjudged: str, settings: signals.Settings) -> pa.Array:
+def harvest(forest: Forest, judged: pa.Array, unjudged: str, media: str, settings: signals.Settings) -> pa.Array:
     """What the trees hold, one value of type READ a conversation."""
     answer, opening = answers_of(forest)
+    unseen = answer & with_media(forest) if media == "drop" else np.zeros_like(answer)
+    answer, opening = answer & ~unseen, opening & ~unseen
     judged_ids = pc.list_flatten(judged)
     judged_tree = np.repeat(np.arange(forest.trees), pc.fill_null(pc.list_value_length(judged), 0).to_numpy(zero_copy_only=False))
     judged_row = find_turns(forest, judged_tree, judged_ids)
@@ -103,12 +114,13 @@ def harvest(forest: Forest, judged: pa.Array, unjudged: str, settings: signals.S
     response_ids = name_answers(forest, under, rows, prompt_ids)
     fates = pc.if_else(pa.array(forest.ancestors(answer)), "no_evidence", "not_an_answer_path")
     taken[held] = True
-    fates = pc.if_else(pa.array(above | taken), pa.scalar(None, TEXT), fates.cast(TEXT))
+    fates = pc.if_else(pa.array(forest.ancestors(unseen) & ~forest.ancestors(answer)), pa.scalar("needs_media", TEXT), fates.cast(TEXT))
+    fates = pc.if_else(pa.array(above | taken), pa.scalar(None, TEXT), fates)
     stratum, heard_tree, heard = selection.heard(forest, answer, found.about)
     lists = [
         nest(forest.tree[in_use], forest.trees, places(forest, np.flatnonzero(in_use), prompt_ids)),
         nest(forest.tree[rows], forest.trees, answers(forest, under, rows, prompt_ids, response_ids)),
-        nest(judged_tree, forest.trees, verdicts(forest, judged_ids, judged_row, answer, prompt_ids, response_ids, stratum)),
+        nest(judged_tree, forest.trees, verdicts(forest, judged_ids, judged_row, (answer, unseen), prompt_ids, response_ids, stratum)),
         nest(forest.tree, forest.trees, struct(FATE, forest.turns["turn_id"], fates)),
         nest(forest.tree[found.said], forest.trees, signals.acts(forest, found, prompt_ids, response_ids)),
         nest(heard_tree, forest.trees, heard),
@@ -182,15 +194,17 @@ def verdicts(
     forest: Forest,
     ids: pa.Array,
     rows: Rows,
-    answer: Mask,
+    answers: tuple[Mask, Mask],
     prompt_ids: dict[int, str],
     response_ids: dict[tuple[int, int], str],
     stratum: Rows,
 ) -> pa.StructArray:
-    """What the judged turns are, as JUDGED: an answer, or why not."""
+    """What the judged turns are, as JUDGED: an answer, or why not; `answers` are those that are used, and those that need media."""
+    answer, unseen = answers
     found, at = rows >= 0, np.maximum(rows, 0)
     fault = np.where(blank(forest)[at], "no_text", "no_prompt").astype(object)
     fault[forest.role[at] != ASSISTANT] = "not_an_answer"
+    fault[unseen[at]] = "needs_media"
     fault[cut_off(forest)[at]] = "deleted_branch"
     fault[~found] = "no_such_turn"
     fault[found & answer[at]] = None

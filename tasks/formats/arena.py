@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Act, Conversation, Facts, chain, content_id, dictionary, moment, name_of, role_of, text_of
+from tasks.formats.facts import Act, Conversation, Facts, Said, chain, content_id, dictionary, moment, name_of, role_of, text_of
+from tasks.formats.parts import said_of
 from tasks.formats.two import Line, two_answers
 
 BATTLES = {"leftvote": "a", "rightvote": "b", "tievote": "tie", "bothbad_vote": "bothbad"}
@@ -65,7 +66,7 @@ def _single(record: dict[str, Any], kind: str | None, value: float | None) -> Fa
     name = name_of(state.get("conv_id")) or content_id(line)
     model = name_of(record.get("model")) or name_of(state.get("model_name"))
     facts = Facts([Conversation(name, chain(line, model))])
-    if kind and line[-1][0] == "assistant":
+    if kind and line[-1].role == "assistant":
         scale = (-1.0, 1.0) if kind == "thumb" else None
         facts.acts.append(Act(name, kind, turn=len(line) - 1, value=value, scale=scale, label=name_of(record.get("type"))))
     return _signed(facts, name_of(record.get("ip")), moment(record.get("tstamp")))
@@ -80,15 +81,15 @@ def _line(state: object) -> Line:
     roles = dict(zip(map(name_of, names), ("user", "assistant"), strict=True))
     line: Line = []
     if isinstance(system := state.get("system_message"), str) and system.strip():
-        line.append(("system", system))
+        line.append(Said("system", system))
     for message in messages[max(offset, 0) :]:
         if not isinstance(message, list) or len(message) < 2 or message[1] is None:
             break
         text = text_of(message[1])
         if text.endswith(CURSOR):
             raise Unreadable("unfinished", "an answer was still being written")
-        line.append((roles.get(name_of(message[0])) or role_of(message[0]), text))
-    if not any(role != "system" for role, _ in line):
+        line.append(Said(roles.get(name_of(message[0])) or role_of(message[0]), text))
+    if all(message.role == "system" for message in line):
         raise Unreadable("no_messages", "the state holds no finished message")
     return line
 
@@ -120,7 +121,7 @@ def _messages(conversation: object) -> Line:
             raise Unreadable("not_json", "the text inside conversation_a or conversation_b") from None
     if not isinstance(conversation, list) or not conversation or not all(isinstance(message, dict) for message in conversation):
         raise Unreadable("no_messages", "expected a list of messages")
-    return [(role_of(message.get("role")), text_of(message.get("content"))) for message in conversation]
+    return [said_of(message) for message in conversation]
 
 
 def _signed(facts: Facts, who: str | None, when: int | None, annotator_kind: str = "person") -> Facts:

@@ -6,12 +6,14 @@ hidden system messages) are bridged: a message's parent is the nearest kept one 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of, word_of
+from tasks.formats.parts import attachments_of
 
 RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
 SHOWN = frozenset({"user", "assistant"})
@@ -35,10 +37,27 @@ def read(record: dict[str, Any]) -> Facts:
     if name is None or not nodes:
         raise Unreadable("no_messages", "expected a mapping of nodes and an id")
     model = name_of(record.get("default_model_slug"))
-    messages = [_message(turn, node["message"], nodes, model) for turn, node in nodes.items() if _text(node)]
+    messages = [_message(turn, node["message"], nodes, model) for turn, node in nodes.items() if _shown(node)]
     if not messages:
         raise Unreadable("no_messages", "no message was shown to the user")
     return Facts([Conversation(name, messages, created_at=moment(record.get("create_time")))])
+
+
+def _shown(node: dict[str, Any]) -> bool:
+    """Whether the node is a message that was shown: with a text, or a question that is a picture or file."""
+    return bool(_text(node)) or (bool(_attached(node)) and dictionary(dictionary(node.get("message")).get("author")).get("role") == "user")
+
+
+def _attached(node: dict[str, Any]) -> tuple[str, ...]:
+    """Pictures among the parts of a message, and the files that its metadata name."""
+    message = dictionary(node.get("message"))
+    content, metadata = dictionary(message.get("content")), dictionary(message.get("metadata"))
+    parts = content.get("parts")
+    named = [name_of(part.get("asset_pointer")) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    files = [file for file in told if isinstance(file, dict)] if isinstance(told := metadata.get("attachments"), list) else []
+    ids = {name_of(file.get("id")) for file in files}
+    pictures = [name for name in named if name and re.split(r"[/#?]+", name.removeprefix("file-service://"))[-1] not in ids]
+    return attachments_of(None, pictures, files)
 
 
 def _text(node: dict[str, Any]) -> str:
@@ -64,14 +83,16 @@ def _message(turn: str, message: dict[str, Any], nodes: dict[str, dict[str, Any]
     slug = name_of(dictionary(message.get("metadata")).get("model_slug")) or model
     status = "unfinished" if message.get("status") == "in_progress" else ""
     written = moment(message.get("create_time"))
-    return Message(turn, _kept_parent(turn, nodes), role, _text(nodes[turn]), slug if role == "assistant" else None, written, status)
+    kept = Message(turn, _kept_parent(turn, nodes), role, _text(nodes[turn]), slug if role == "assistant" else None, written, status)
+    kept.attachments = _attached(nodes[turn])
+    return kept
 
 
 def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
     seen = {turn}
     parent = name_of(nodes[turn].get("parent"))
     while parent in nodes and parent not in seen:
-        if _text(nodes[parent]):
+        if _shown(nodes[parent]):
             return parent
         seen.add(parent)
         parent = name_of(nodes[parent].get("parent"))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import person_id, stable_id
-from tasks.core.tables import ORIGIN, TEXT, TIME, Feedback, Turns
+from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
 from tasks.formats.facts import ROLES, Act, Conversation, Facts, Message, moment, name_of, place
 from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.loose import Place, Waiting, climb
@@ -86,6 +86,8 @@ class Gatherer:
             depth[message.turn_id],
             message.role,
             message.content,
+            message.tool_calls,
+            message.attachments or None,
             message.model,
             self._person(message.user) or user,
             message.created_at if message.created_at is not None else conversation.created_at,
@@ -134,6 +136,8 @@ class Gatherer:
             depth,
             roles,
             pa.array(lines.contents, TEXT),
+            pa.nulls(total, TEXT),
+            pa.nulls(total, TEXTS),
             model,
             spread([self._person(name_of(value.get("user_id"))) for value in values]),
             spread([moment(value.get("created_at")) for value in values], pa.int64()).cast(TIME),

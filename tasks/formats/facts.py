@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.core.ids import stable_id
 from tasks.core.raw import Unreadable
@@ -30,6 +30,9 @@ ALIASES = {
     "function": "tool",
     "observation": "tool",
 }
+# Types of the parts of a content that hold text: as such, and as what a tool gave back.
+TEXTS = ("text", "output_text", "input_text")
+RESULTS = ("tool_result", "function_call_output")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # Earlier or later moments are faults of a clock, not of a chat: they become null.
@@ -38,6 +41,15 @@ LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 # A number of seconds, milli-, micro- or nanoseconds, told by its size: from, factor to microseconds.
 LAST_NUMBER = 1e20
 UNITS = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3), (0.0, 1e6))
+
+
+class Said(NamedTuple):
+    """What one message of a line says: text, the tools that it calls, and its pictures and files."""
+
+    role: str
+    content: str
+    tool_calls: str | None = None
+    attachments: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,6 +65,8 @@ class Message:
     status: str = ""  # "" complete, "unfinished", "error", "deleted"
     user: str | None = None  # who chats, when the log says it of each message
     preferred: bool = False  # the text that a vote was about: wins over later versions of the same message
+    tool_calls: str | None = None  # as `Turns.tool_calls`
+    attachments: tuple[str, ...] = ()  # as `Turns.attachments`
 
 
 @dataclass(slots=True)
@@ -160,11 +174,20 @@ def text_of(content: object) -> str:
 def _part(part: object) -> str:
     if isinstance(part, str):
         return part
-    if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text", "input_text"):
+    if not isinstance(part, dict):
+        return ""
+    kind = part.get("type", "text")
+    if kind in RESULTS:
+        result = part.get("content", part.get("output"))
+        return "\n".join(filter(None, map(_text, result if isinstance(result, list) else [result])))
+    return _text(part) if kind in TEXTS else ""
+
+
+def _text(part: object) -> str:
+    if isinstance(part, dict):
         text = part.get("text", part.get("content"))
-        text = text.get("value") if isinstance(text, dict) else text
-        return text if isinstance(text, str) else ""
-    return ""
+        part = text.get("value") if isinstance(text, dict) else text
+    return part if isinstance(part, str) else ""
 
 
 def name_of(value: object) -> str | None:
@@ -195,19 +218,27 @@ def place(index: int) -> str:
     return f"{index:04d}"
 
 
-def chain(messages: Iterable[tuple[str, str]], model: str | None = None, start: int = 0, prefix: str = "") -> list[Message]:
-    """A line of messages without ids of their own, from (role, text) pairs; it goes on after the first `start` messages of a trunk."""
+def chain(messages: Iterable[Said], model: str | None = None, start: int = 0, prefix: str = "") -> list[Message]:
+    """A line of messages without ids of their own; it goes on after the first `start` messages of a trunk."""
     line: list[Message] = []
     parent = place(start - 1) if start else None
-    for index, (role, content) in enumerate(messages, start):
-        line.append(Message(prefix + place(index), parent, role, content, model if role == "assistant" else None))
-        parent = line[-1].turn_id
+    for index, said in enumerate(messages, start):
+        message = Message(prefix + place(index), parent, said.role, said.content, model if said.role == "assistant" else None)
+        message.tool_calls, message.attachments = said.tool_calls, said.attachments
+        line.append(message)
+        parent = message.turn_id
     return line
 
 
-def content_id(*lines: Iterable[tuple[str, str]]) -> str:
-    """The id of a conversation whose log gives none: a hash of roles and texts."""
-    return stable_id(*(part for line in lines for pair in (("", ""), *line) for part in pair))
+def content_id(*lines: Iterable[Said]) -> str:
+    """The id of a conversation whose log gives none: a hash of what its messages say."""
+    said = (message for line in lines for message in (Said("", ""), *line))
+    return stable_id(*(part for message in said for part in (message.role, message.content, *_beside(message))))
+
+
+def _beside(said: Said) -> tuple[str, ...]:
+    """Calls and attachments, where there are any."""
+    return (*((said.tool_calls,) if said.tool_calls else ()), *said.attachments)
 
 
 def dictionary(value: object) -> dict[str, Any]:

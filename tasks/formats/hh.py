@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Facts
+from tasks.formats.facts import Facts, Said
 from tasks.formats.two import Line, two_answers
 
 TURN = re.compile(r"\n\n(Human|Assistant):")
@@ -27,11 +27,11 @@ def read(record: dict[str, Any]) -> Facts:
     chosen, rejected = _line(record.get("chosen")), _line(record.get("rejected"))
     if chosen == rejected:
         raise Unreadable("identical_pair", "chosen and rejected are the same")
-    if not chosen[-1][1] or not rejected[-1][1]:
+    if not chosen[-1].content or not rejected[-1].content:
         raise Unreadable("empty_answer", "the last answer of one side is empty")
     if chosen[:-1] != rejected[:-1]:
         raise Unreadable("prompts_differ", "chosen and rejected part before the last answer")
-    if len(chosen) < 2 or chosen[-1][0] != "assistant" or rejected[-1][0] != "assistant":
+    if len(chosen) < 2 or chosen[-1].role != "assistant" or rejected[-1].role != "assistant":
         raise Unreadable("no_answer", "a transcript does not end with an answer to something")
     return two_answers(chosen, rejected, "a", (None, None))
 
@@ -40,4 +40,4 @@ def _line(transcript: object) -> Line:
     parts = TURN.split(transcript) if isinstance(transcript, str) else []
     if len(parts) < 3 or parts[0].strip():
         raise Unreadable("no_transcript", "expected text that begins with a turn marker")
-    return [(ROLES[name], text.strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)]
+    return [Said(ROLES[name], text.strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)]

@@ -2,7 +2,8 @@
 
 Conversation: `id`, `messages` of `role`, `content` and perhaps `id`, `parent_id`, `model`, `created_at`, `status`; perhaps
 `user_id`, `topic`, `model`, `created_at`. A message without `parent_id` follows the one before it; regenerated
-answers name the same parent.
+answers name the same parent. `content` is a text or a list of parts (texts, pictures, files, calls of tools); a message may also have
+`tool_calls` as in OpenAI's chat format, then it needs no text, and `files`.
 
 Feedback: `conversation_id`, `kind`, and by kind `message_id` or `message_index` (from 0), `better`, `worse`, `value`, `scale`,
 `group`, `text`; perhaps `id`, `user_id`, `annotator_kind` ("person" or "model"), `created_at`. By kind:
@@ -25,8 +26,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.core.raw import Record, Unreadable
-from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, role_of, text_of
+from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place
 from tasks.formats.feedback_lines import act_of
+from tasks.formats.parts import said_of
 
 STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
@@ -104,8 +106,8 @@ def topic_of(record: dict[str, Any]) -> str:
 
 
 def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
-    role = role_of(native.get("role"))
-    if "content" not in native:
+    said = said_of(native)
+    if "content" not in native and not (said.tool_calls or said.attachments):
         raise Unreadable("no_content", f"message {index} has no content")
     status = name_of(native.get("status")) or ""
     if status not in STATUSES:
@@ -113,9 +115,11 @@ def _message(native: dict[str, Any], index: int, before: str | None, model: str 
     return Message(
         turn_id=name_of(native.get("id")) or place(index),
         parent_id=name_of(native["parent_id"]) if "parent_id" in native else before,
-        role=role,
-        content=text_of(native["content"]),
-        model=(name_of(native.get("model")) or model) if role == "assistant" else None,
+        role=said.role,
+        content=said.content,
+        model=(name_of(native.get("model")) or model) if said.role == "assistant" else None,
         created_at=moment(native.get("created_at")),
         status=status,
+        tool_calls=said.tool_calls,
+        attachments=said.attachments,
     )

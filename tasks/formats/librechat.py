@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
+from tasks.formats.parts import attachments_of, calls_of
 
 ROOT = "00000000-0000-0000-0000-000000000000"
 RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
@@ -70,6 +71,8 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
         moment(document.get("createdAt")),
         status,
         name_of(document.get("user")),
+        tool_calls=None if text or role == "user" else calls_of(document),  # beside a text they are how it came about
+        attachments=attachments_of(document.get("content"), document.get("files"), document.get("attachments")),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Conversation, Facts, chain, content_id, role_of, text_of
+from tasks.formats.facts import Conversation, Facts, chain, content_id
+from tasks.formats.parts import said_of
 from tasks.formats.two import Line, two_answers
 
 
@@ -31,9 +32,9 @@ def read(record: dict[str, Any]) -> Facts:
 
 
 def line_of(messages: object) -> Line:
-    """(role, text) of each message of a list in OpenAI's shape."""
+    """What each message of a list in OpenAI's shape says."""
     if not isinstance(messages, list) or not messages:
         raise Unreadable("no_messages", "expected a list of messages")
     if not all(isinstance(message, dict) for message in messages):
         raise Unreadable("bad_message", "expected every message to be an object")
-    return [(role_of(message.get("role")), text_of(message.get("content"))) for message in messages]
+    return [said_of(message) for message in messages]

@@ -11,6 +11,7 @@ Share copies (`user_id` "shared-...") and chats of the application itself (`meta
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -18,8 +19,11 @@ import orjson
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, number_of, role_of, text_of
+from tasks.formats.parts import CALLS, attachments_of, written
 
 DETAILS = re.compile(r"<details\b[^>]*\btype=\"(?:reasoning|tool_calls|code_interpreter)\"[^>]*>.*?</details>\s*", re.DOTALL)
+FOLDED_CALL = re.compile(r"<details\b(?=[^>]*\btype=\"tool_calls\")([^>]*)>")
+ATTRIBUTE = re.compile(r"\b(id|name|arguments)=\"([^\"]*)\"")
 STARS = (1.0, 10.0)
 THUMB = (-1.0, 1.0)
 Nodes = dict[str, dict[str, Any]]
@@ -108,10 +112,31 @@ def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
     role = role_of(node.get("role"))
     text = _text(node, "originalContent" if edited else "content")
     message = Message(turn, name_of(node.get("parentId")), role, text, created_at=moment(node.get("timestamp")))
+    message.attachments = attachments_of(node.get("content"), node.get("files"))
     if role == "assistant":
+        message.tool_calls = None if text else _calls(node)
         message.model = name_of(node.get("selectedModelId")) or name_of(node.get("model"))
         message.status = "error" if node.get("error") else "unfinished" if node.get("done") is False else ""
     return message
+
+
+def _calls(node: dict[str, Any]) -> str | None:
+    """The tools that an answer without a text calls. Beside a text its calls are how it came about: left out, like the folded blocks."""
+    output = node.get("output")
+    items = [item for item in output if isinstance(item, dict) and item.get("type") in CALLS] if isinstance(output, list) else []
+    if items or not isinstance(node.get("content"), str):
+        return written(items)
+    return written(_unfolded(found[1]) for found in FOLDED_CALL.finditer(node["content"]))
+
+
+def _unfolded(attributes: str) -> dict[str, Any]:
+    """The call that a folded block tells in its attributes; older versions quote the arguments twice."""
+    told: dict[str, Any] = {name: html.unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
+    try:
+        inner = orjson.loads(told.get("arguments", ""))
+    except orjson.JSONDecodeError:
+        return told
+    return told | {"arguments": inner}
 
 
 def _edits(nodes: Nodes) -> dict[str, str]:

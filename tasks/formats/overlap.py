@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import stable_id
-from tasks.core.tables import TEXT
+from tasks.core.tables import TEXT, TEXTS
 
 REPEATED, CONFLICTING = "repeated", "conflicting"
 # What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
-SAID = ("parent_id", "role", "content", "status")
+SAID = ("parent_id", "role", "content", "tool_calls", "attachments", "status")
 AROUND = ("model", "user_id", "created_at", "topic")
 JUDGED = ("conversation_id", "turn_id", "kind", "value", "scale_min", "scale_max", "label", "better", "worse", "text")
 KEY = ("conversation_id", "turn_id")
@@ -59,7 +59,9 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
     same = np.ones(len(rows), dtype=bool)
     same[:1] = False
     for name in names:
-        here, before = rows[name].slice(1), rows[name].slice(0, max(len(rows) - 1, 0))
+        # Lists cannot be compared: their digests, which hold no such sign, are joined.
+        column = pc.binary_join(rows[name], pa.scalar("\x1f", TEXT)) if rows[name].type == TEXTS else rows[name]
+        here, before = column.slice(1), column.slice(0, max(len(rows) - 1, 0))
         nulls = pc.and_(pc.is_null(here), pc.is_null(before))
         same[1:] &= pc.or_(pc.fill_null(pc.equal(here, before), False), nulls).to_numpy()
     return same

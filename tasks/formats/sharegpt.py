@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Conversation, Facts, chain, content_id, name_of, role_of, text_of
+from tasks.formats.facts import Conversation, Facts, Said, chain, content_id, name_of, role_of, text_of
+from tasks.formats.parts import attachments_of, calls_in_text
+
+CALLERS = frozenset({"function_call", "tool_call"})
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -19,7 +22,7 @@ def read(record: dict[str, Any]) -> Facts:
     turns = _turns(record)
     if not turns or not all(isinstance(turn, dict) for turn in turns):
         raise Unreadable("no_messages", "expected a list of objects with `from` and `value`")
-    line = [(role_of(turn.get("from")), text_of(turn.get("value"))) for turn in turns]
+    line = [_said(turn) for turn in turns]
     model = record.get("model")
     messages = chain(line, model if isinstance(model, str) else None)
     return Facts([Conversation(name_of(record.get("id")) or content_id(line), messages)])
@@ -28,3 +31,12 @@ def read(record: dict[str, Any]) -> Facts:
 def _turns(record: dict[str, Any]) -> list[Any]:
     turns = record.get("conversations", record.get("items"))
     return turns if isinstance(turns, list) else []
+
+
+def _said(turn: dict[str, Any]) -> Said:
+    """One turn; what a `function_call` says is the call, as JSON."""
+    who, value = turn.get("from"), turn.get("value")
+    if isinstance(who, str) and who.strip().lower() in CALLERS:
+        calls = calls_in_text(value)
+        return Said("assistant", "" if calls else text_of(value), calls)
+    return Said(role_of(who), text_of(value), attachments=attachments_of(value))

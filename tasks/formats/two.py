@@ -1,13 +1,13 @@
 """Two answers to one prompt: the shape that battles, choices and preference lines share.
 
-In: the prompt and two continuations as (role, text) pairs. Out: a tree whose two branches start at the prompt, and the choice.
+In: the prompt and two continuations, message by message. Out: a tree whose two branches start at the prompt, and the choice.
 """
 
 from __future__ import annotations
 
-from tasks.formats.facts import Act, Conversation, Facts, chain, content_id
+from tasks.formats.facts import Act, Conversation, Facts, Said, chain, content_id
 
-Line = list[tuple[str, str]]
+Line = list[Said]
 VALUES = {"a": 1.0, "b": 1.0, "tie": 0.0, "bothbad": -1.0}
 
 
@@ -30,7 +30,7 @@ def two_answers(
     branches = [chain(line[shared:], model, shared, prefix) for line, model, prefix in sides]
     name = native_id or content_id(left, right)
     facts = Facts([Conversation(name, trunk + branches[0] + branches[1])])
-    if len(left) != len(right) or shared != len(left) - 1 or {left[-1][0], right[-1][0]} != {"assistant"}:
+    if len(left) != len(right) or shared != len(left) - 1 or {left[-1].role, right[-1].role} != {"assistant"}:
         facts.notes.append(("histories_differ", "the two answers do not follow the same messages"))
         return facts
     first, second = branches[0][-1].turn_id, branches[1][-1].turn_id

@@ -1,7 +1,7 @@
 """Flat columns of the three released tables, which the gate's suites judge: flags, ids and roles, never text.
 
-In: the Arrow tables pairs, unpaired and prompts. Out: one flat table each. What two messages have in common is judged
-on their words alone: letter case and spacing do not make them differ.
+In: the Arrow tables pairs, unpaired and prompts. Out: one flat table each. Prompts are judged by their words alone: letter case and
+spacing do not make them differ. Answers differ as `tasks.similar.equality` says.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.tables import TEXT
+from tasks.similar.equality import same_answer
 
 LINE = pa.scalar("\n", TEXT)
 COLON = pa.scalar(":", TEXT)
@@ -86,7 +87,7 @@ def _common(rows: pa.Table, texts: pa.Array, shared: pa.Array) -> pa.Table:
 
 
 def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array) -> pa.Table:
-    chosen, rejected = words(rows["chosen"]), words(rows["rejected"])
+    chosen, rejected = answers(rows["chosen"]), answers(rows["rejected"])
     forward, backward = _key(prompts, chosen, rejected), _key(prompts, rejected, chosen)
     margin = rows["margin"]
     positive = pc.and_(pc.is_finite(margin), pc.greater(margin, 0))
@@ -118,6 +119,14 @@ def _unpaired(rows: pa.Table, flat: pa.Table) -> pa.Table:
 
 def _key(*texts: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(*texts, pa.scalar("\0", TEXT))
+
+
+def answers(messages: pa.ChunkedArray) -> pa.Array:
+    """One text an answer, equal where two are one (`tasks.similar.equality`)."""
+    lists = messages.combine_chunks()
+    said = pc.struct_field(pc.list_flatten(lists), "content").to_pylist()
+    spelt = pa.array([same_answer(text or "") for text in said], TEXT)
+    return pc.binary_join(pa.ListArray.from_arrays(_offsets(lists), spelt), pa.scalar("\x1e", TEXT))
 
 
 def _nonempty(messages: pa.ChunkedArray) -> pa.Array:

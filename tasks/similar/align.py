@@ -30,7 +30,7 @@ from tasks.similar.rewording import Rewording
 from tasks.similar.text import Places
 
 Row = int
-PARTS = ("content", "redacted")  # what makes a turn, beside its role
+PARTS = ("content", "redacted", "attachments", "tool_calls")  # what makes a turn, beside its role
 ROOT = -1
 KEPT = -1  # in place of the conversation that stays: it is no copy
 
@@ -57,11 +57,17 @@ def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, rewording:
     return _Alignment(turns.combine_chunks(), copy_of, rewording).targets(judged)
 
 
+def put(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
+    """The table with another column in the place of this one."""
+    return rows.set_column(rows.column_names.index(name), name, values)
+
+
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
     def __init__(self, turns: pa.Table, copy_of: dict[str, str], rewording: Rewording) -> None:
-        self.turns, self.copy_of, self.rewording = turns, copy_of, rewording
+        files = pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT))
+        self.turns, self.copy_of, self.rewording = put(turns, "attachments", files), copy_of, rewording
         self.content: pa.ChunkedArray = turns["content"]
         self.names = named(turns["conversation_id"], turns["turn_id"])
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
@@ -174,8 +180,9 @@ class _Alignment:
     def _key(self, row: Row) -> str:
         """Text that is equal where turns of one role are."""
         if row not in self.keys:
-            role, content, redacted = (self.turns[name][row].as_py() for name in ("role", *PARTS))
-            self.keys[row] = same_message(role, content, redacted) if role != "assistant" else f"{same_answer(content or '')}\n{redacted or ''}"
+            role, content, redacted, files, calls = (self.turns[name][row].as_py() for name in ("role", *PARTS))
+            spelt = same_answer(content or "") if role == "assistant" else ""  # what an answer's case and spacing say counts
+            self.keys[row] = f"{same_message(role, content, redacted, files and [files], calls)}\x1d{spelt}"
         return self.keys[row]
 
     def _reworded(self, row: Row, other: Row, wanted: set[Row]) -> bool:
@@ -186,9 +193,10 @@ class _Alignment:
         judged = [answer for answer in below if answer in wanted]
         if not judged or any(self._key(answer) not in there for answer in below):
             return False
-        one, two = (self.turns.slice(at, 1).select(["content", "redacted"]).to_pylist()[0] for at in (row, other))
+        one, two = (self.turns.slice(at, 1).select(list(PARTS)).to_pylist()[0] for at in (row, other))
         answers = sum(len(self.content[answer].as_py()) for answer in judged)
-        return bool(one["redacted"] == two["redacted"] and self.rewording.holds(one["content"], two["content"], answers))
+        same = all(one[name] == two[name] for name in PARTS[1:])
+        return bool(same and self.rewording.holds(one["content"], two["content"], answers))
 
     def _children(self, row: Row) -> list[Row]:
         """The turns right under a turn."""

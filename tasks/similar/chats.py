@@ -104,9 +104,7 @@ class _Comparison:
     def of(cls, one: list[Said], other: list[Said]) -> _Comparison:
         same = Counter(said.text for said in one) & Counter(said.text for said in other)
         (equal, here), (_, there) = (_split(side, same) for side in (one, other))
-        matched = [
-            (a, max(a.words, b.words), LCSseq.similarity(a.text.split(), b.text.split())) for a, b in zip(here, there, strict=False)
-        ]
+        matched = [(a, max(a.words, b.words), LCSseq.similarity(a.text.split(), b.text.split())) for a, b in zip(here, there, strict=False)]
         return cls(
             equal=not here and not there,
             total=max(sum(said.words for said in side) for side in (one, other)),

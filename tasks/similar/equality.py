@@ -1,8 +1,8 @@
 """Which texts are the same: one meaning of it for prompts and one for answers, used wherever votes are pooled or answers move.
 
 Two *answers* are equal when they are letter by letter the same, up to what no reader sees: how Unicode spells a letter (NFC), line ends,
-blanks at the ends of lines and of the text, characters without width. Case, indentation, line breaks and figures count: people choose
-between such answers ("π r²" over "π r2", a poem over its words in one line).
+blanks at the ends of lines and of the text, characters without width, and which value a placeholder stands for. Case, indentation, line
+breaks and figures count: people choose between such answers ("π r²" over "π r2", a poem over its words in one line).
 
 Two *prompts* are equal when each of their messages is: the same texts, attachments and tool calls, and the same values behind the
 placeholders of redaction. In a message of one line without code, also runs of blanks and the case of a sentence's first letter are
@@ -17,6 +17,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+import orjson
+
+PLACEHOLDER = re.compile(r"\[([A-Z]+)_[0-9]{1,9}\]")  # of redaction; which value it stands for, no reader sees
+DIFFERING = re.compile(r"\s\n|[\r\x0b\x0c]|^\s|\s$")
 UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphens, and spaces without width
 ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
@@ -29,7 +33,8 @@ PART, ITEM = "\x1e", "\x1f"  # stand between the parts of a message: no repaired
 
 def same_answer(text: str) -> str:
     """The text as it is compared with other answers; folding twice is folding once."""
-    if text.isascii() and not re.search(r"\s\n|[\r\x0b\x0c]|^\s|\s$", text):
+    text = PLACEHOLDER.sub(r"[\1]", text) if "_" in text else text
+    if text.isascii() and not DIFFERING.search(text):
         return text
     plain = unicodedata.normalize("NFC", UNSEEN.sub("", LINE_ENDS.sub("\n", text)))
     lines = ENDS.sub("", plain).strip("\n")
@@ -49,6 +54,12 @@ def _uncapitalised(word: re.Match[str]) -> str:
     return word[0].lower() if word[0][1:].islower() or len(word[0]) == 1 else word[0]
 
 
+def same_calls(calls: str) -> str:
+    """Tool calls (as `Turns.tool_calls`) as they are compared: the ids that a server drew for them are nothing."""
+    kept = [{key: value for key, value in call.items() if key != "id"} for call in orjson.loads(calls)]
+    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def same_message(
     role: str, content: str | None, redacted: str | None = None, attachments: Sequence[str] | None = None, calls: str | None = None
 ) -> str:
@@ -58,5 +69,5 @@ def same_message(
     tool calls. A message without any of these is its role and text.
     """
     text = f"{role}:{same_question(content or '')}"
-    more = (redacted or "", ITEM.join(sorted(attachments or ())), calls or "")
+    more = (redacted or "", ITEM.join(sorted(attachments or ())), same_calls(calls) if calls else "")
     return PART.join((text, *more)) if any(more) else text

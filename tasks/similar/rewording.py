@@ -12,10 +12,13 @@ from rapidfuzz.distance import Indel
 
 from tasks.similar.text import fold, spaced
 
-NEGATIONS = frozenset(
-    """no not never none neither nor without cannot can't don't doesn't didn't won't isn't aren't wasn't weren't shouldn't mustn't except
-    nicht kein keine nie niemals ohne non pas jamais sans nunca sin ningún não nem sem mai senza niet geen zonder нет не никогда без
-    不 没 没有 別 别 勿 無 ない ません ไม่ لا ليس""".split()
+NEGATIONS = frozenset(  # of the languages most met
+    [
+        *("no", "not", "never", "none", "neither", "nor", "without", "cannot", "can't", "don't", "doesn't", "didn't", "won't", "isn't"),
+        *("aren't", "wasn't", "weren't", "shouldn't", "mustn't", "except", "nicht", "kein", "keine", "nie", "niemals", "ohne", "non"),
+        *("pas", "jamais", "sans", "nunca", "sin", "ningún", "não", "nem", "sem", "mai", "senza", "niet", "geen", "zonder", "нет", "не"),
+        *("никогда", "без", "不", "没", "没有", "別", "别", "勿", "無", "ない", "ません", "ไม่", "لا", "ليس"),
+    ]
 )
 WORDING = re.compile(r"[^\W\d_]+[.,;:!?…]*|[.,;:!?…]+")  # a word, with marks behind it
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -114,11 +115,23 @@ def _flat(letter: str) -> str:
     return folded if len(folded) == 1 else letter
 
 
-def digests(texts: pa.Array) -> pa.Array:
-    """A salted digest of the values behind each text's marks, in their order; null without any. Equal texts with equal values have one."""
-    mask = pc.fill_null(pc.match_substring(texts, OPEN), False)
-    found = [keyed_digest(*(part for kind_and_value in MARK.findall(text) for part in kind_and_value)) for text in texts.filter(mask).to_pylist()]
-    return pc.replace_with_mask(pa.nulls(len(texts), texts.type), mask, pa.array(found, texts.type))
+def digests(texts: pa.Array, more: pa.Array, rows: pa.Array) -> pa.Array:
+    """A salted digest of the values behind each text's marks, in their order; null without any.
+
+    `more` are further texts of the same messages, and `rows` the places of these in `texts`.
+    """
+    marked = dict(_marked(texts))
+    for place, text in _marked(more):
+        row = rows[place].as_py()
+        marked[row] = marked.get(row, "") + text
+    found = [keyed_digest(*(part for mark in MARK.findall(text) for part in mark)) for text in marked.values()]
+    return pa.array(found, texts.type).take(pc.index_in(pa.array(np.arange(len(texts))), pa.array(list(marked), pa.int64())))
+
+
+def _marked(texts: pa.Array) -> Iterator[tuple[int, str]]:
+    """The texts with marks, and their places."""
+    places = pc.indices_nonzero(pc.fill_null(pc.match_substring(texts, OPEN), False))
+    return zip(places.to_pylist(), texts.take(places).to_pylist(), strict=True)
 
 
 class Books:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core import catalog, engine
-from tasks.core.tables import ORIGIN, TEXT, TIME, Feedback, Table, Turns
+from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Table, Turns
 from tests.benchmarks.corpus import scratch_project
 from tests.benchmarks.measure import Figures, run_measured, table
 from tests.conftest import ROOT
@@ -61,6 +61,8 @@ class Log:
             "position": pa.array(np.array([0, 1, 1, 2, 3])[place], pa.int32()),
             "role": pa.array(["user", "assistant", "assistant", "user", "assistant"], TEXT).take(pa.array(place)),
             "content": self.contents(place),
+            "tool_calls": pa.nulls(len(place), TEXT),
+            "attachments": pa.nulls(len(place), TEXTS),
             "model": pa.array(["m1", "m2", "m3"], TEXT).take(pa.array((conversation + place) % 3, mask=np.isin(place, (0, 3)))),
             "user_id": names("u", conversation // CONVERSATIONS_PER_USER),
             "created_at": moments(conversation * 60_000_000 + place * 1_000_000),

@@ -1,0 +1,110 @@
+"""What a message holds besides its text: calls of tools, pictures and files.
+
+In: messages in the shapes of OpenAI, Anthropic and those who copy them: `tool_calls`, `function_call`, `files`, and `content` as a list of
+parts. Out: the calls as one JSON text, and a digest for each picture or file; what a picture shows and how a file is called is never kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from tasks.core.ids import stable_id
+from tasks.core.raw import Unreadable
+from tasks.formats.facts import RESULTS, Said, dictionary, name_of, role_of, text_of
+
+CALLS = ("tool_use", "tool_call", "function_call", "server_tool_use", "mcp_call")
+MEDIA = ("image", "audio", "video", "file", "document", "input_image", "input_audio", "input_file", "input_video", "pdf")
+LISTS = ("files", "attachments", "images", "audios", "videos")  # keys beside `content` under which front ends keep them
+# What tells a picture or a file from others, the surest first; a name such as image.png is the last resort.
+IDS = ("id", "file_id", "fileId", "file_uuid", "uuid", "asset_pointer")
+PLACES = ("url", "image_url", "video_url", "file_url", "uri")
+BODIES = ("data", "content", "extracted_content", "file_data", "bytes", "base64", "image")
+NAMES = ("filename", "file_name", "fileName", "name", "path")
+INSIDE = ("file", "image_url", "video_url", "source", "input_audio", "image_file", "image", "document")
+
+
+def said_of(native: dict[str, Any]) -> Said:
+    """What a message of `role` and `content` says; one that holds nothing but a tool's results is the tool's, whatever its role."""
+    content, role = native.get("content"), role_of(native.get("role"))
+    parts = content if isinstance(content, list) else []
+    results = [part for part in parts if isinstance(part, dict) and part.get("type") in RESULTS]
+    if role == "user" and results and len(results) == len(parts):
+        role = "tool"
+    return Said(role, text_of(content), calls_of(native), attachments_of(content, *(native.get(name) for name in LISTS)))
+
+
+def calls_of(native: dict[str, Any]) -> str | None:
+    """The tools that a message calls, as `Turns.tool_calls`."""
+    told, single, content = native.get("tool_calls"), native.get("function_call"), native.get("content")
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") in CALLS] if isinstance(content, list) else []
+    return written([*(told if isinstance(told, list) else []), *([single] if isinstance(single, dict) else []), *parts])
+
+
+def calls_in_text(text: object) -> str | None:
+    """The calls that a text holds as JSON, one or a list; None when it holds something else."""
+    value = _decoded(text) if isinstance(text, str) else text
+    return written(value if isinstance(value, list) else [value])
+
+
+def written(calls: Iterable[object]) -> str | None:
+    """Calls of tools as one JSON text; None when there are none."""
+    known = [call for call in map(_call, calls) if call is not None]
+    if not known:
+        return None
+    try:
+        return orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # deeper, or with a larger number, than any tool takes
+        raise Unreadable("bad_tool_call", "the arguments of a call are nested too deep, or hold a number of more than 64 bits") from None
+
+
+def _call(native: object) -> dict[str, Any] | None:
+    """One call in OpenAI's shape; None for what names no function."""
+    outer = dictionary(native)
+    inner = next((outer[name] for name in ("function", "tool_call") if isinstance(outer.get(name), dict)), outer)
+    name = name_of(inner.get("name"))
+    if name is None:
+        return None
+    told: object = next((inner[key] for key in ("arguments", "args", "input", "parameters") if inner.get(key) is not None), {})
+    decoded = _decoded(told) if isinstance(told, str) else told
+    call = {"type": "function", "function": {"name": name, "arguments": decoded if isinstance(decoded, dict) else told or {}}}
+    native_id = name_of(outer.get("call_id")) or name_of(outer.get("id")) or name_of(inner.get("id"))
+    return call if native_id is None else call | {"id": native_id}
+
+
+def _decoded(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def attachments_of(content: object, *lists: object) -> tuple[str, ...]:
+    """A digest for each picture and file among the parts of a content and in the lists beside it; each once."""
+    parts = content if isinstance(content, list) else [content]
+    found: list[str | dict[str, Any]] = [part for part in parts if isinstance(part, dict) and _is_medium(part)]
+    for more in lists:
+        found.extend(item for item in (more if isinstance(more, list) else []) if item and isinstance(item, str | dict))
+    return tuple(dict.fromkeys(stable_id("attachment", *_identity(item)) for item in found))
+
+
+def _is_medium(part: dict[str, Any]) -> bool:
+    kind = part.get("type", part.get("content_type"))
+    return isinstance(kind, str) and kind.startswith(MEDIA)
+
+
+def _identity(item: str | dict[str, Any]) -> tuple[str, ...]:
+    """What tells a picture or file from others: its id, or else its address, its content, its name; or else all that is said of it."""
+    if isinstance(item, str):
+        return ("", item)
+    levels = [item, *(item[name] for name in INSIDE if isinstance(item.get(name), dict))]
+    for keys in (IDS, PLACES, BODIES, NAMES):
+        found = next((value for level in levels for key in keys if (value := name_of(level.get(key)))), None)
+        if found is not None:
+            return ("", found)
+    try:
+        return ("parts", orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode())
+    except TypeError:  # nested deeper than anything that tells one file from another
+        return ("parts", *sorted(item))

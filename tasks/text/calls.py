@@ -1,0 +1,71 @@
+"""The texts inside calls of tools: taken out of their JSON, so that they can be redacted like other texts, and put back.
+
+In: the column `Turns.tool_calls`. Out: a column of every name, key and value in them; and the calls with other texts in those places.
+A number is a text as well, since it may be somebody's phone; it stays a number where nothing was found in it. Arguments are code: their
+spaces and entities are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.tables import TEXT
+
+Change = Callable[[str], str]
+MARKS = str.maketrans("", "", "\x02\x03\x1f")  # what redaction puts around its marks: no text may bring its own
+
+
+class Calls:
+    """The calls of a column, taken apart: `texts`, and the row that each stands in."""
+
+    def __init__(self, column: pa.Array) -> None:
+        self._column, self._mask = column, pc.is_valid(column)
+        self._values = [orjson.loads(text) for text in column.filter(self._mask).to_pylist()]
+        texts, rows = list[str](), list[int]()
+
+        def take(text: str) -> str:
+            texts.append(text)
+            return text
+
+        for row, value in zip(pc.indices_nonzero(self._mask).to_pylist(), self._values, strict=True):
+            _changed(value, take)
+            rows += [row] * (len(texts) - len(rows))
+        self.texts, self.rows = pa.array(texts, TEXT), pa.array(rows, pa.int64())
+
+    def put(self, texts: pa.Array) -> pa.Array:
+        """The column with these texts in the places of `texts`."""
+        fresh: Iterator[str] = iter(texts.to_pylist())
+        calls = [_changed(value, lambda _: next(fresh)) for value in self._values]
+        written = [orjson.dumps(call, option=orjson.OPT_SORT_KEYS).decode() for call in calls]
+        return pc.replace_with_mask(self._column, self._mask, pa.array(written, TEXT))
+
+
+def _changed(calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+    """The calls of a message with every name, key and value changed, always in the same order."""
+    return [call | {"function": _function(call["function"], change)} for call in calls]
+
+
+def _function(told: dict[str, Any], change: Change) -> dict[str, object]:
+    return {"name": change(_clean(told["name"])), "arguments": _inside(told["arguments"], "", change)}
+
+
+def _inside(value: object, key: str, change: Change) -> object:
+    if isinstance(value, dict):
+        return {change(_clean(name)): _inside(inner, _clean(name), change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_inside(inner, key, change) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    # The key stands before its value, so that `password: ...` is seen as one.
+    before = f"{key}: {_clean(str(value))}"
+    after = change(before)
+    return value if after == before and not isinstance(value, str) else after.removeprefix(f"{key}: ")
+
+
+def _clean(text: str) -> str:
+    return text.translate(MARKS)
