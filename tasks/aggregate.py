@@ -7,13 +7,14 @@ conversation's tree to the turn before an answer; `tasks.similar.equality` says 
 Beside the acts that people gave on purpose, acts are made from what users' next turns say (`tasks.evidence.signals`), and the table
 `selection` sets who gives feedback against who chats (`tasks.evidence.selection`).
 
-Every turn is kept (it stands in some candidate) or dropped as `no_evidence` (nobody judged an answer after it), `needs_media` (only answers
-about a picture or a file come after it) or `not_an_answer_path` (no answer with a usable prompt at or after it). Every act of feedback is kept (it is a vote of
-some candidate) or dropped for one of the reasons listed in `tasks.evidence.acts` and `tasks.evidence.signals`.
+Every turn is kept (it stands in some candidate) or dropped as `no_evidence` (nobody judged an answer after it), `needs_media` (only
+answers about a picture or a file come after it) or `not_an_answer_path` (no answer with a usable prompt at or after it). Every act of
+feedback is kept (it is a vote of some candidate) or dropped for one of the reasons in `tasks.evidence.acts` and `tasks.evidence.signals`.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import daft
@@ -23,6 +24,7 @@ from tasks.core.engine import Tables
 from tasks.core.params import StageParams
 from tasks.evidence import acts, consensus, direction, forest, gather, selection, signals, trees
 
+NEEDS_MEDIA = "needs_media"
 WRITES = ("candidates", "annotators", "agreement", "selection")
 
 
@@ -44,6 +46,7 @@ def run(tables: Tables, params: Params) -> Tables:
     given = acts.judge(feedback, unfold(read, "judged")).with_column("made", lit(False))
     judged = acts.latest(given.concat(signals.as_acts(unfold(read, "signals"), given))).collect()
     direction.warn(judged, params.direction)
+    tell_of_media(unfold(read, "fates"), judged)
     weighed, found = consensus.weigh(judged, params.consensus)
     made = gather.candidates(unfold(read, "places"), unfold(read, "answers"), weighed)
     return {
@@ -54,6 +57,15 @@ def run(tables: Tables, params: Params) -> Tables:
         "feedback": judged.select(*feedback.column_names, "made", col("fault").alias("dropped")),
         "selection": selection.table(unfold(read, "heard"), unfold(read, "judged"), judged.where(~col("made")), params.selection),
     }
+
+
+def tell_of_media(fates: daft.DataFrame, judged: daft.DataFrame) -> None:
+    """Say what is left out because it is about pictures and files."""
+    turns = fates.where(col("dropped") == NEEDS_MEDIA).count_rows()
+    if turns:
+        acts = judged.where(col("fault") == NEEDS_MEDIA).count_rows()
+        what = f"{turns:,} messages with {acts:,} acts of feedback are about pictures or files, which the release does not hold"
+        warnings.warn(f"{what}: left out as {NEEDS_MEDIA} (aggregate.media: keep takes them all the same)", stacklevel=2)
 
 
 def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, params: Params) -> daft.DataFrame:

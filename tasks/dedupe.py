@@ -1,15 +1,16 @@
 """Stage `dedupe`: merge exact and near copies of conversations, keeping every vote.
 
-In and out: turns and feedback. A conversation is compared as the text of all its messages in the table's order, joined by one space
-and normalised (`tasks.similar`); so two answers to one prompt, which stand in one conversation, are never compared with
-each other. Copies of copies are copies: the connected components of near pairs are merged. Of each component one
-conversation stays: the one with the most feedback, then the earliest, then the one with the smallest id.
+In and out: turns and feedback. Two conversations are copies when the texts of all their messages but the system's, in the table's order,
+joined by one space and normalised (`tasks.similar`), are equal or alike, and when they are one chat question by question and answer by
+answer (`tasks.similar.chats`). Two answers to one prompt, which stand in one conversation, are never compared with each other. Of a group
+of copies one conversation stays: the one with most copies, then the one with most feedback, then the earliest, then the one with the
+smallest id. What is no copy of the one that stays stays too, however many copies lie between them (`tasks.similar.merging`).
 
 The turns of the others are dropped as `exact_copy` (equal text) or `near_copy`, with `copy_of` (the conversation that
-stays) and `similarity` (their exact Jaccard similarity to it: below the threshold only where a chain of copies led there).
+stays) and `similarity` (their exact Jaccard similarity to it).
 
-What people said moves to the equal turn of the conversation that stays. A judged turn without an equal there moves along: its
-row is kept, with a new id, under the counterpart of its parent (`tasks.similar.align`). Feedback is dropped in two cases: `repeated`,
+What people said moves to the equal turn of the conversation that stays, and only to an equal answer to an equal prompt. A judged turn
+without an equal there moves along, with the questions above it that have none: their rows are kept, with new ids (`tasks.similar.align`). Feedback is dropped in two cases: `repeated`,
 when the merge shows it to be the same act of the same person as another row, and `no_turn`, when it judges a turn that is not in
 the copy.
 """
@@ -32,8 +33,8 @@ from tasks.similar.align import PARTS, align, named
 from tasks.similar.chats import ANSWER, QUESTION, Chats
 from tasks.similar.merging import Limits, Merging
 from tasks.similar.pairs import near_rows
-from tasks.similar.rewording import Rewording
 from tasks.similar.text import Hashes, Places, digests, folded, mixed
+from tasks.similar.wording import OneLetter
 
 WRITES = ("turns", "feedback")
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
@@ -177,8 +178,8 @@ def find_targets(turns: daft.DataFrame, told: pa.Table, copies: pa.Table, params
     )
     judged = pa.chunked_array([chunk for name in REFERENCES for chunk in named(said["conversation_id"], said[name]).chunks], TEXT)
     copy_of = dict(zip(copies["conversation_id"].to_pylist(), copies["copy_of"].to_pylist(), strict=True))
-    rewording = Rewording(params.threshold, params.same_chat.reworded_answer_chars)
-    return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()), rewording)
+    one_letter = OneLetter(params.same_chat.misspelt_question_chars, params.same_chat.misspelt_answer_chars)
+    return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()), one_letter)
 
 
 def settle_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:

@@ -8,9 +8,8 @@ what was said about an answer only ever moves to an equal answer to an equal pro
 further answer under the counterpart of its parent; so does each turn above it that has none, with its own words: no answer ever comes to
 stand under another question.
 
-One exception: a question in other words whose judged answers are all there, word for word, under the other's question, and are long enough
-not to be that by chance (`Rewording`). This is one chat told twice, and what it says of its answers is said twice. What differs between
-the two questions must be words: a figure, a negation, a link or an attachment makes another question.
+One exception: a long question that differs in a single letter, and whose judged answers are all there, word for word, under the other's,
+long enough not to be that by chance (`wording.OneLetter`). This is one chat told twice.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ import pyarrow.compute as pc
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT
 from tasks.similar.equality import same_answer, same_message
-from tasks.similar.rewording import Rewording
 from tasks.similar.text import Places
+from tasks.similar.wording import OneLetter
 
 Row = int
 PARTS = ("content", "redacted", "attachments", "tool_calls")  # what makes a turn, beside its role
@@ -52,9 +51,9 @@ def named(conversation: pa.ChunkedArray | pa.Array, turn: pa.ChunkedArray | pa.A
     return pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT))
 
 
-def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, rewording: Rewording) -> pa.Table:
+def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, one_letter: OneLetter) -> pa.Table:
     """Targets of the `judged` turns (as `named`) of the conversations that `copy_of` maps to the one that stays; turns sorted by key."""
-    return _Alignment(turns.combine_chunks(), copy_of, rewording).targets(judged)
+    return _Alignment(turns.combine_chunks(), copy_of, one_letter).targets(judged)
 
 
 def put(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
@@ -65,9 +64,9 @@ def put(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
-    def __init__(self, turns: pa.Table, copy_of: dict[str, str], rewording: Rewording) -> None:
+    def __init__(self, turns: pa.Table, copy_of: dict[str, str], one_letter: OneLetter) -> None:
         files = pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT))
-        self.turns, self.copy_of, self.rewording = put(turns, "attachments", files), copy_of, rewording
+        self.turns, self.copy_of, self.one_letter = put(turns, "attachments", files), copy_of, one_letter
         self.content: pa.ChunkedArray = turns["content"]
         self.names = named(turns["conversation_id"], turns["turn_id"])
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
@@ -84,6 +83,7 @@ class _Alignment:
         self.equal: dict[Row, Row] = {}  # the turn that a turn of a copy has become
         self.stand: dict[Row, Row] = {}  # the turn under which the turns after it go
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
+        self.misspelt: dict[Row, Row] = {}  # questions, and those that they are but for a letter
         self.keys: dict[Row, str] = {}
 
     def targets(self, judged: pa.Array) -> pa.Table:
@@ -98,6 +98,8 @@ class _Alignment:
         inner = set(self.parent[path].tolist())  # with wanted turns after them
         for _, group in groupby(path.tolist(), key=lambda row: (self.talk[row], self.parent[row])):
             self._match(list(group), left, inner)
+        for row in wanted:
+            self._prove(row)
         return pa.Table.from_pylist([self._target(row) for row in sorted(wanted | set(self.over))], TARGETS)
 
     def plain(self, rows: Places) -> dict[Row, Row]:
@@ -157,10 +159,10 @@ class _Alignment:
         free = self._under(stays, anchor)
         left = [row for row in rows if not self._pair(row, free)]
         for row in left:
-            like = next((other for other in free if row in inner and self._reworded(row, other, wanted)), None)
+            like = next((other for other in free if row in inner and self._misspelt(row, other, wanted)), None)
             if like is not None:
                 free.remove(like)
-                self.stand[row] = like
+                self.stand[row] = self.misspelt[row] = like
             if row in wanted or row not in self.stand:
                 self.over[row], self.equal[row] = anchor, row
                 self.stand.setdefault(row, row)
@@ -185,8 +187,8 @@ class _Alignment:
             self.keys[row] = f"{same_message(role, content, redacted, files and [files], calls)}\x1d{spelt}"
         return self.keys[row]
 
-    def _reworded(self, row: Row, other: Row, wanted: set[Row]) -> bool:
-        """Whether a turn of a copy is a question that the other one asks in other words, with the same answers to it."""
+    def _misspelt(self, row: Row, other: Row, wanted: set[Row]) -> bool:
+        """Whether a turn of a copy is the other question but for a letter, with the same answers to it."""
         if self.role[row] != self.role[other] or self.turns["role"][row].as_py() != "user":
             return False
         below, there = self._children(row), {self._key(answer) for answer in self._children(other)}
@@ -196,7 +198,17 @@ class _Alignment:
         one, two = (self.turns.slice(at, 1).select(list(PARTS)).to_pylist()[0] for at in (row, other))
         answers = sum(len(self.content[answer].as_py()) for answer in judged)
         same = all(one[name] == two[name] for name in PARTS[1:])
-        return bool(same and self.rewording.holds(one["content"], two["content"], answers))
+        return bool(same and self.one_letter.holds(one["content"], two["content"], answers))
+
+    def _prove(self, row: Row) -> None:
+        """Hold the way from the root down to a judged turn against the way down to what it has become: they must be equal."""
+        here, there = row, self.equal[row]
+        while here != ROOT and there != ROOT:
+            if here != there and self._key(here) != self._key(there) and self.misspelt.get(here) != there:
+                raise AssertionError(f"dedupe: {self.names[row]} would come under another question")
+            here, there = int(self.parent[here]), self.over[there] if there in self.over else int(self.parent[there])
+        if here != there:
+            raise AssertionError(f"dedupe: {self.names[row]} would come to another depth")
 
     def _children(self, row: Row) -> list[Row]:
         """The turns right under a turn."""

@@ -36,7 +36,9 @@ class SameChat(StageParams):
     min_message_words: float = Field(ge=0, le=1)  # the same of any single message of five words and more
     min_answer_words: int = Field(ge=1)  # words of answers that must be the same, in texts that are not common
     common: int = Field(ge=1)  # a text that stands in more conversations is common
-    reworded_answer_chars: int = Field(ge=1)  # of equal answers, from which on two wordings of a question are one (`rewording`)
+    # A question that differs in one letter is the same question where it is as long as this, and so are the equal answers to it.
+    misspelt_question_chars: int = Field(ge=1)
+    misspelt_answer_chars: int = Field(ge=1)
 
 
 class Said(NamedTuple):

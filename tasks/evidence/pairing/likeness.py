@@ -12,7 +12,7 @@ from tasks.evidence.lists import Floats, Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import DIGITS
 from tasks.similar.equality import same_answer
-from tasks.similar.rewording import says_another_thing
+from tasks.similar.wording import says_another_thing
 
 
 def distances(evidence: Evidence, left: Rows, right: Rows) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Indel
+from rapidfuzz.distance import Indel, Levenshtein
 
 from tasks.similar.text import fold, spaced
 
@@ -24,17 +24,17 @@ WORDING = re.compile(r"[^\W\d_]+[.,;:!?…]*|[.,;:!?…]+")  # a word, with mark
 
 
 @dataclass(frozen=True)
-class Rewording:
-    """When a question in other words is the same question."""
+class OneLetter:
+    """When a question that differs in one letter is the same question, told twice."""
 
-    similarity: float  # of the two questions' words, at least
+    question_chars: int  # of the questions, at least
     answer_chars: int  # of the equal answers, at least: so long a text is not given twice by chance
 
     def holds(self, one: str, other: str, answer_chars: int) -> bool:
         """Whether two questions are one, given how long their equal answers are."""
-        if answer_chars < self.answer_chars or says_another_thing(one, other):
+        if answer_chars < self.answer_chars or max(len(one), len(other)) < self.question_chars:
             return False
-        return float(Indel.normalized_similarity(spaced(fold(one)).split(), spaced(fold(other)).split())) >= self.similarity
+        return Levenshtein.distance(fold(one), fold(other), score_cutoff=1) <= 1 and not says_another_thing(one, other)
 
 
 def says_another_thing(one: str, other: str) -> bool:
