@@ -116,7 +116,7 @@ def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Ta
     ]
     for conversations, texts in parts:
         books.reserve(conversations, texts)
-    values = redact.digests(*(texts for _, texts in parts[:2]), calls.rows)
+    values = redact.digests(parts[0][1], parts[1][1], calls.rows)
     turns = put(turns, "redacted", pc.coalesce(values, turns["redacted"].combine_chunks()))
     contents, called, comments = (books.number(conversations, texts) for conversations, texts in parts)
     turns = put(put(turns, "content", contents), "tool_calls", calls.put(called))

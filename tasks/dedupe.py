@@ -6,13 +6,15 @@ answer (`tasks.similar.chats`). Two answers to one prompt, which stand in one co
 of copies one conversation stays: the one with most copies, then the one with most feedback, then the earliest, then the one with the
 smallest id. What is no copy of the one that stays stays too, however many copies lie between them (`tasks.similar.merging`).
 
-The turns of the others are dropped as `exact_copy` (equal text) or `near_copy`, with `copy_of` (the conversation that
+A conversation that was exported before it ended, all of whose messages are the beginning of another's, goes in favour of that one, too.
+
+The turns of the others are dropped as `exact_copy` (equal text), `near_copy` or `earlier_copy`, with `copy_of` (the conversation that
 stays) and `similarity` (their exact Jaccard similarity to it).
 
 What people said moves to the equal turn of the conversation that stays, and only to an equal answer to an equal prompt. A judged turn
-without an equal there moves along, with the questions above it that have none: their rows are kept, with new ids (`tasks.similar.align`). Feedback is dropped in two cases: `repeated`,
-when the merge shows it to be the same act of the same person as another row, and `no_turn`, when it judges a turn that is not in
-the copy.
+without an equal there moves along, with the questions above it that have none: their rows are kept, with new ids
+(`tasks.similar.align`). Feedback is dropped in two cases: `repeated`, when the merge shows it to be the same act as another row (of the
+same person, or of nobody known at the same moment), and `no_turn`, when it judges a turn that is not in the copy.
 """
 
 from __future__ import annotations
@@ -30,9 +32,10 @@ from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.tables import TEXT, Turns
 from tasks.similar.align import PARTS, align, named
-from tasks.similar.chats import ANSWER, QUESTION, Chats
+from tasks.similar.chats import ANSWER, QUESTION, Chats, SameChat
 from tasks.similar.merging import Limits, Merging
-from tasks.similar.pairs import near_rows
+from tasks.similar.pairs import jaccard, near_rows
+from tasks.similar.snapshots import beginnings
 from tasks.similar.text import Hashes, Places, digests, folded, mixed
 from tasks.similar.wording import OneLetter
 
@@ -78,9 +81,10 @@ class Conversations:
     ids: pa.Array
     chats: Chats
     created: Places  # microseconds of the earliest message; a conversation without times comes last
+    begins: tuple[Places, Places]  # conversations that are the beginning of another, and that one
 
 
-SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted", "attachments", "tool_calls")
+SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted", "attachments", "tool_calls", "user_id")
 
 
 def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
@@ -96,7 +100,23 @@ def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
     talk = np.repeat(np.arange(len(heads)), np.diff(np.append(heads, len(names))))
     created = pc.fill_null(rows["created_at"].cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
     earliest = np.minimum.reduceat(created, heads) if len(heads) else created
-    return Conversations(names.take(pa.array(heads)), gather_chats(rows, talk, len(heads), common), earliest)
+    begins = beginnings(hashes_of(rows), talk, rows["position"].to_numpy().astype(np.int64), heads, people_of(rows, talk, len(heads)))
+    return Conversations(names.take(pa.array(heads)), gather_chats(rows, talk, len(heads), common), earliest, begins)
+
+
+def hashes_of(rows: pa.Table) -> Hashes:
+    """A hash of each turn: who says what, and what the text does not show."""
+    role, content = (digests(rows[name].combine_chunks()) for name in ("role", "content"))
+    every = np.arange(len(rows))
+    return mixed(mixed(content) + role) ^ summed(rows["redacted"], every, len(rows), pc.is_valid(rows["redacted"]).to_numpy())
+
+
+def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
+    """A hash of who chats in each conversation; 0 where that is not known."""
+    found = np.zeros(count, np.uint64)
+    known = pc.is_valid(rows["user_id"]).to_numpy()
+    np.maximum.at(found, talk[known], digests(rows["user_id"].filter(pa.array(known)).combine_chunks()))
+    return found
 
 
 def gather_chats(rows: pa.Table, talk: Places, count: int, common: int) -> Chats:
@@ -146,19 +166,33 @@ def find_copies(conversations: Conversations, told: pa.Table, params: Params) ->
     chats = conversations.chats
     pairs = near_rows(chats.texts, params, chats.hidden)
     left, right, equal = pairs.left, pairs.right, pairs.whole[pairs.left] == pairs.whole[pairs.right]
+    early, later = proven(chats, *conversations.begins, params.same_chat)
+    whole = ~np.isin(left, early) & ~np.isin(right, early)  # earlier states go whatever else they are like
+    left, right, equal = left[whole], right[whole], equal[whole]
     kept = equal.copy()
     kept[~equal] = chats.one_chat(left[~equal], right[~equal], params.same_chat)
     left, right = left[kept], right[kept]
     found = Merging(chats, pairs.whole, params).stars(left, right, (conversations.created, -_votes(conversations.ids, told)))
-    exact = pairs.whole[found.copy] == pairs.whole[found.stays]
-    return pa.table(
-        {
-            "conversation_id": conversations.ids.take(pa.array(found.copy)),
-            "dropped": pa.array(np.where(exact, "exact_copy", "near_copy"), TEXT),
-            "copy_of": conversations.ids.take(pa.array(found.stays)),
-            "similarity": found.similarity,
-        }
-    )
+    last = np.arange(len(conversations.ids))
+    last[found.copy] = found.stays
+    copy, stays = np.concatenate([found.copy, early]), np.concatenate([found.stays, last[later]])
+    similarity = np.concatenate([found.similarity, jaccard(chats.texts, last[later], early, params.shingle_words)])
+    reason = np.where(pairs.whole[copy] == pairs.whole[stays], "exact_copy", "near_copy").astype(object)
+    reason[len(found.copy) :] = "earlier_copy"
+    order = pa.array(np.argsort(copy))
+    columns = {
+        "conversation_id": conversations.ids.take(pa.array(copy)),
+        "dropped": pa.array(reason, TEXT),
+        "copy_of": conversations.ids.take(pa.array(stays)),
+        "similarity": similarity,
+    }
+    return pa.table(columns).take(order)
+
+
+def proven(chats: Chats, early: Places, later: Places, limits: SameChat) -> tuple[Places, Places]:
+    """Of the beginnings of other conversations those that are earlier states of them: their answers are not what many are told."""
+    telling = np.array([chats.telling(int(row)) for row in early], np.int64)
+    return early[telling >= limits.min_answer_words], later[telling >= limits.min_answer_words]
 
 
 def _votes(ids: pa.Array, told: pa.Table) -> Places:
@@ -241,8 +275,9 @@ def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
 
 
 def _repeated(feedback: pa.Table, merged: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Acts of known people, each alone and about a merged conversation, that an act with a smaller id tells as well."""
-    single = pc.and_(merged, pc.and_(pc.is_valid(feedback["annotator"]), pc.is_null(feedback["group"])))
+    """Acts alone and about a merged conversation that an act with a smaller id tells as well, of the same person or of the same moment."""
+    known = pc.or_(pc.is_valid(feedback["annotator"]), pc.is_valid(feedback["created_at"]))
+    single = pc.and_(merged, pc.and_(known, pc.is_null(feedback["group"])))
     rows = feedback.filter(single)
     firsts = rows.group_by(list(ACT)).aggregate([("feedback_id", "min")])["feedback_id_min"]
     return pc.and_(single, pc.invert(pc.is_in(feedback["feedback_id"], value_set=firsts)))

@@ -430,9 +430,10 @@ def test_what_needs_a_picture_is_no_candidate_unless_asked_for(media: str, promp
 
 @pytest.mark.parametrize("hidden", ["redacted", "attachments", "tool_calls"])
 def test_prompts_that_only_read_alike_are_two(hidden: str) -> None:
-    def told(value: str, number: int) -> object:
+    def told(value: str, number: int) -> Any:
         call = {"id": f"call_{number}", "type": "function", "function": {"name": value, "arguments": {}}}
-        return {"redacted": value, "attachments": [value], "tool_calls": json.dumps([call])}[hidden]
+        values: dict[str, Any] = {"redacted": value, "attachments": [value], "tool_calls": json.dumps([call])}
+        return values[hidden]
 
     log = ChatLog()
     keep = AGGREGATE | {"unjudged": "none", "media": "keep"}

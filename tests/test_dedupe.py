@@ -296,7 +296,34 @@ def test_an_act_told_twice_counts_once_and_two_people_count_twice() -> None:
         log.act("thumb", f"{name}/a1", 1, annotator=f"q {name}", minute=3)
         log.act("thumb", f"{name}/a1", 1, minute=3)
         log.act("thumb", f"{name}/a1", 1, annotator="r", minute={"one": 4, "two": 5}[name])
-    assert dropped(settled(log)["feedback"]) == {"f004": "repeated"}
+        log.act("thumb", f"{name}/a1", -1)
+    assert dropped(settled(log)["feedback"]) == {"f005": "repeated", "f007": "repeated"}, "one person's, and one moment's"
+
+
+def test_an_earlier_state_of_a_chat_goes_and_its_votes_count_once() -> None:
+    log = ChatLog()
+    for name, length in (("early", 2), ("late", 6), ("middle", 4)):
+        log.chat(name, *(LONG, ANSWER, "and then", "walk to the gate", "how far", "a mile")[:length], user_id="p")
+        log.act("thumb", f"{name}/a1", 1, annotator="p", minute=3)
+    log.chat("another", LONG, ANSWER, user_id="q")
+    tables = log.tables()
+    result = accounts("dedupe", dedupe.run(tables, PARAMS.model_copy(update={"threshold": 0.95})), tables)
+    goes = set(rows(result["turns"].dropped, "conversation_id", "dropped", "copy_of"))
+    assert goes == {("early", "earlier_copy", "late"), ("middle", "earlier_copy", "late")}
+    assert sorted(dropped(result["feedback"]).values()) == ["repeated", "repeated"]
+    assert set(rows(result["feedback"].kept, "conversation_id", "turn_id")) == {("late", "a1")}
+
+
+def test_a_greeting_that_many_begin_with_is_no_earlier_state() -> None:
+    log = ChatLog()
+    for number in range(7):
+        log.chat(
+            f"c{number}", "hello", "hello and how can i help you today my dear friend", *(["how far", "a mile"] if number == 3 else [])
+        )
+    limits = SAME_CHAT.model_copy(update={"common": 5})
+    tables = log.tables()
+    turns = accounts("dedupe", dedupe.run(tables, PARAMS.model_copy(update={"same_chat": limits})), tables)["turns"]
+    assert "earlier_copy" not in turns.reasons
 
 
 def test_an_act_about_a_turn_that_is_not_there_says_so() -> None:

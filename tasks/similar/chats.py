@@ -77,6 +77,10 @@ class Chats:
             same[at] = one_chat(self._said(int(left[at])), self._said(int(right[at])), bool(alike[at]), limits)
         return same
 
+    def telling(self, row: int) -> int:
+        """How many words of a conversation's answers stand in texts that are not common."""
+        return sum(said.words for said in self._said(row) if said.side == ANSWER and not said.common)
+
     def _said(self, row: int) -> list[Said]:
         """What was said in a conversation."""
         start, stop = (self.texts.offsets[place].as_py() for place in (row, row + 1))

@@ -1,0 +1,50 @@
+"""Conversations that were exported before they ended: all of one is, message by message, the beginning of another.
+
+In: the turns of all conversations in key order, as numbers. Out: each earlier state with the longest later one. Only conversations without
+branches are looked at; a chat with branches that grew is found by its ids when it is read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.similar.text import Hashes, Places, mixed
+
+NOBODY = 0  # in place of a person that is not known
+
+
+def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, people: Hashes) -> tuple[Places, Places]:
+    """The conversations that are the beginning of another, ascending, and the longest other one (of equally long ones the first).
+
+    `said` is a hash of each turn (role, text and what the text does not show), `talk` its conversation's number, `heads` the first turn of
+    each conversation, and `people` a hash of who chats in each, NOBODY where that is not known: two people have two chats.
+    """
+    place, sizes = np.arange(len(said)) - heads[talk], np.diff(np.append(heads, len(said)))
+    way, straight = ways(said, place), np.bincount(talk[position != place], minlength=len(heads)) == 0
+    last = (heads + sizes - 1)[straight]
+    order = np.argsort(way, kind="stable")
+    start, stop = (np.searchsorted(way[order], way[last], side=side) for side in ("left", "right"))
+    found = []
+    for at in np.flatnonzero(stop - start > 1).tolist():
+        here, others = talk[last[at]], talk[order[start[at] : stop[at]]]
+        fits = straight[others] & (sizes[others] > sizes[here]) & _may_be_one(people[others], people[here])
+        if fits.any():
+            longest = others[fits][np.lexsort((others[fits], -sizes[others[fits]]))[0]]
+            found.append((int(here), int(longest)))
+    found.sort()
+    return np.array([short for short, _ in found], np.int64), np.array([long for _, long in found], np.int64)
+
+
+def ways(said: Hashes, place: Places) -> Hashes:
+    """A hash of each turn and of all before it in its conversation."""
+    way = mixed(said)
+    order = np.argsort(place, kind="stable")
+    cuts = np.flatnonzero(np.diff(place[order])) + 1
+    for rows in np.split(order, cuts)[1:]:  # depth by depth
+        way[rows] = mixed(way[rows - 1] * np.uint64(0x9E3779B97F4A7C15) ^ way[rows])
+    return way
+
+
+def _may_be_one(people: Hashes, person: np.uint64) -> npt.NDArray[np.bool_]:
+    return np.asarray((people == person) | (people == NOBODY) | (person == NOBODY))
