@@ -1,9 +1,9 @@
 """Stage `split`: train, validation and test, so that nothing crosses.
 
 In: candidates. Out: candidates with `cluster_id` and `split`; `common`, the texts that are met too often to tie prompts; and, as
-dropped rows, the `votes` that were taken out. Prompts are tied when they are near-equal in what the user says, open with the same
-user turn, come from one conversation or one user, or share a long answer. What is tied, directly or over others, is one component
-and goes to one split (`tasks.evidence.placing` says which, and what new data can move).
+dropped rows, the `votes` that were taken out. Prompts are tied when they read the same or are near-equal in what the user says (signs
+and words such as "please" aside), open with the same user turn, come from one conversation or one user, or share a long answer. What is
+tied, directly or over others, is one component and goes to one split (`tasks.evidence.placing` says which, and what new data can move).
 
 - A component with more than `largest_held_out` of the rows of its split goes to train.
 - Where there are as many components as splits, none stays empty.
@@ -41,7 +41,7 @@ from tasks.evidence.ties import Edges, Keyed
 from tasks.similar import Near, digests, near_pairs
 
 WRITES = ("candidates", "common")
-SAID = pa.struct([("asked", TEXTS), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
+SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
 PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
 
 
@@ -56,7 +56,8 @@ class Params(StageParams):
     largest_held_out: float = Field(gt=0, le=1)  # share of validation, or test, that one component may make up
     largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
     on_giant: Literal["error", "untie_weakest", "keep"]
-    near: Near  # when two prompts are near-equal
+    fillers: list[str]  # words that change nothing of a question; nor do the signs at the ends of its words
+    near: Near  # when two prompts are near-equal, without these
 
     @model_validator(mode="after")
     def _whole(self) -> Params:
@@ -118,7 +119,8 @@ def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars:
     lists = responses.to_arrow()
     contents = pc.struct_field(pc.list_flatten(lists), "content")
     answers = ties.long_answers(owners(lists), len(lists), contents, min_answer_chars)
-    return pa.StructArray.from_arrays([asked.cast(TEXTS), opening, answers.cast(ties.DIGESTS)], fields=list(SAID))
+    columns = [asked.cast(TEXTS), ties.looks(prompts.to_arrow()), opening, answers.cast(ties.DIGESTS)]
+    return pa.StructArray.from_arrays(columns, fields=list(SAID))
 
 
 def make_plan(facts: pa.Table, params: Params) -> Plan:
@@ -128,7 +130,7 @@ def make_plan(facts: pa.Table, params: Params) -> Plan:
     names = digests(flat(facts["prompt_id"]))
     split = place(names / 2.0**64, labels, params.shares, params.largest_held_out)
     report_popular(tied, params)
-    cluster = ties.components(len(facts), tied.edges["near"])
+    cluster = ties.components(len(facts), tied.edges["near"], tied.edges["look"])
     rows = np.arange(len(facts))
     whole = np.zeros(len(facts), bool)
     for values in (tied.keyed["opening"], Keyed(cluster, rows, flat(facts["prompt_id"]))):
@@ -145,7 +147,7 @@ def make_plan(facts: pa.Table, params: Params) -> Plan:
 def near_equal(facts: pa.Table, params: Params) -> Edges:
     """Ties between prompts in which users say nearly the same."""
     rows = pa.array(np.arange(len(facts)))
-    pairs = near_pairs(rows, flat(facts["asked"]), params.near)
+    pairs = near_pairs(rows, ties.loosened(flat(facts["asked"]), params.fillers), params.near)
     left, right = (pairs[name].to_numpy() for name in ("left", "right"))
     return Edges(left, right, np.full(len(left), 2))
 

@@ -30,6 +30,7 @@ DEFAULTS: Row = {
     "largest_held_out": 1.0,
     "largest_component": 0.5,
     "on_giant": "untie_weakest",
+    "fillers": ["please", "hi"],
     "near": {"shingle_words": 3, "threshold": 0.7, "bands": 24, "rows": 4, "largest_bucket": 64, "seed": 1},
 }
 WORDS = list("abcdefghijklmnopqrst")
@@ -121,6 +122,21 @@ def test_near_equal_prompts_share_a_cluster_and_others_do_not() -> None:
     clusters = [placed[stable_id("p", str(number))]["cluster_id"] for number in (1, 2, 3)]
     assert clusters[0] == clusters[1] != clusters[2]
     assert clusters[0] == min(stable_id("p", "1"), stable_id("p", "2"))
+
+
+@pytest.mark.parametrize("other", ["How long do moths live", "how long do moths live, please?", "Hi! How long do moths live?"])
+def test_a_question_stays_with_itself_whatever_its_signs_and_courtesies(other: str) -> None:
+    rows = [prompt(0, "How long do moths live?"), prompt(1, other), *(prompt(number) for number in range(2, 30))]
+    result, _ = settled(rows)
+    places = {row["prompt"][0]["content"]: (row["cluster_id"], row["split"]) for row in result["candidates"].kept.to_pylist()}
+    assert places["How long do moths live?"] == places[other]
+
+
+def test_prompts_that_read_the_same_stay_together_whatever_is_given_up() -> None:
+    rows = [prompt(number, "See [URL_1]", users=[f"u{number % 2}"]) for number in range(20)]
+    result, said = settled(rows, largest_component=0.1, popular=1)
+    assert any("one component" in line for line in said)
+    assert len(set(result["candidates"].kept["split"].to_pylist())) == 1
 
 
 def test_a_long_system_prompt_does_not_make_prompts_near_equal() -> None:

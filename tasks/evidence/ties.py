@@ -6,7 +6,8 @@ Nodes are rows, edges are two arrays of row numbers; every function works on who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +18,22 @@ from tasks.core.tables import TEXT, TEXTS, Common
 from tasks.evidence.lists import Mask, Rows, flat, lengths, owners
 from tasks.similar import components as connected
 from tasks.similar import digests
+from tasks.similar.text import mixed
 
 DIGESTS = pa.large_list(pa.uint64())
 FACTS = pa.schema(
     [
         ("prompt_id", TEXT),
         ("asked", TEXTS),  # what the user says, turn by turn
+        ("look", pa.uint64()),  # digest of all messages: equal where prompts read the same
         ("opening", pa.uint64()),  # digest of the first user turn; null without one
         ("conversations", TEXTS),
         ("users", TEXTS),
         ("answers", DIGESTS),  # digests of the answers that are long enough
     ]
 )
-# Weakest first: the order in which ties are given up when they would hold too much together. That equal prompts stay
-# together is no tie that could be given up: they are one row.
+# Weakest first: the order in which ties are given up when they would hold too much together. That prompts which read the same ("look")
+# stay together is no tie that could be given up.
 KEYS = ("user", "answer", "opening", "near", "conversation")
 
 
@@ -88,6 +91,7 @@ def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
         "answer": chain(answer),
         "opening": chain(opening),
         "near": near,
+        "look": chain(keyed(facts["look"])),
         "conversation": chain(keys["conversation"].where(~common_row[keys["conversation"].rows])),
     }
     return Ties(keys, edges, common_row, pa.concat_tables(common))
@@ -167,6 +171,16 @@ def untie(edges: dict[str, Edges], key: str, count: int, limit: float) -> tuple[
         edges = {**edges, key: edges[key].where(~gone)}
 
 
+def looks(prompts: pa.Array) -> pa.Array:
+    """A digest of each prompt's messages, equal where they read the same."""
+    messages, owner = pc.list_flatten(prompts), owners(prompts)
+    said = pc.binary_join_element_wise(pc.struct_field(messages, "role"), pc.struct_field(messages, "content"), pa.scalar(":", TEXT))
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    found = np.zeros(len(prompts), np.uint64)
+    np.add.at(found, owner, mixed(digests(said) + mixed(place.astype(np.uint64))))
+    return pa.array(found, pa.uint64())
+
+
 def first_user_turns(prompts: pa.Array) -> tuple[pa.LargeListArray, pa.Array]:
     """What the user says in each prompt, as a list of texts, and the digest of its first turn (null without one).
 
@@ -180,6 +194,17 @@ def first_user_turns(prompts: pa.Array) -> tuple[pa.LargeListArray, pa.Array]:
     first = contents.take(pa.array(starts[:-1], mask=counts == 0))
     spoken = pa.LargeListArray.from_arrays(pa.array(starts, pa.int64()), contents)
     return spoken, pa.array(digests(first), pa.uint64(), mask=counts == 0)
+
+
+def loosened(asked: pa.Array, fillers: Sequence[str]) -> pa.LargeListArray:
+    """What users say without the signs at the ends of words and without `fillers`; a turn that has nothing else stays as it is."""
+    texts = pc.utf8_lower(pc.list_flatten(asked))
+    bare = pc.replace_substring_regex(texts, r"[\p{P}\p{S}]+(\s|\z)|(\A|\s)[\p{P}\p{S}]+", " ")
+    if fillers:
+        words = "|".join(re.escape(filler.lower()) for filler in sorted(fillers, key=len, reverse=True))
+        bare = pc.replace_substring_regex(bare, rf"(\A|\s)(?:{words})(?:\s+(?:{words}))*(\s|\z)", " ")
+    kept = pc.if_else(pc.equal(pc.utf8_trim_whitespace(bare), ""), texts, bare)
+    return pa.LargeListArray.from_arrays(pc.subtract(asked.offsets, asked.offsets[0]).cast(pa.int64()), kept.cast(TEXT))
 
 
 def long_answers(owner: Rows, count: int, contents: pa.Array, min_chars: int) -> pa.LargeListArray:
