@@ -8,6 +8,7 @@ Linear in the logs: rows become Arrow columns a batch at a time, so that the Pyt
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,14 +18,19 @@ import pyarrow.compute as pc
 
 from tasks.core.ids import person_id, stable_id
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
-from tasks.formats.facts import ROLES, Act, Conversation, Facts, Message, moment, name_of, place
+from tasks.formats.collisions import keep_apart
+from tasks.formats.facts import ROLES, Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
 from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.loose import Place, Waiting, climb
+from tasks.formats.references import settle
 from tasks.formats.trees import BEYOND, depths
 
 ROWS_AT_A_TIME = 20_000
 ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
 ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
+UNLIKE = "a user or an assistant speaks twice in a row, or an assistant first: not every chat template takes such a prompt"
+# By the role before, the roles that would not alternate with it; "": nothing stands before, or it is not known.
+TURNS = {"": ("assistant",), "system": ("assistant",), "user": ("user",), "assistant": ("assistant",), "tool": ()}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
 
 
@@ -37,7 +43,9 @@ class Gatherer:
         self._acts: list[tuple[str, Place, int, Act]] = []
         self._waiting: list[Waiting] = []
         self._people: dict[str, str] = {}
-        self._orders: dict[str, list[str]] = {}  # conversations whose messages have ids of their own, in the order of the log
+        self._named: set[str] = set()  # conversations whose messages have ids of their own
+        self._joined: list[tuple[str, Place, dict[str | int, str]]] = []  # the whole answers of a record, by id and place of their pieces
+        self._unlike: Counter[tuple[str, str]] = Counter()  # by format and file: conversations whose roles do not alternate
 
     def add(self, source: str, at: Place, facts: Facts) -> list[tuple[str, str]]:
         """Take all that one record says, or raise `Unreadable` and take nothing. Returns notes of what was left out."""
@@ -50,7 +58,7 @@ class Gatherer:
         position = 0
         for conversation, depth in placed:
             self._add_conversation(source, at, position, conversation, depth)
-            position += len(conversation.messages)
+            position += len(conversation.order or conversation.messages)
         alone = not facts.conversations and len(facts.acts) == 1
         self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(facts.acts))
         self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose)
@@ -59,12 +67,20 @@ class Gatherer:
     def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:
         name = f"{source}:{conversation.native_id}"
         user = self._person(conversation.user)
-        for position, message in enumerate(conversation.messages, first):
+        names = conversation.order or [message.turn_id for message in conversation.messages]
+        places = {turn: index for index, turn in enumerate(names)}
+        for message in conversation.messages:
             if message.turn_id in depth:
+                position = first + places[message.turn_id]
                 self._rows.append(self._row(source, name, at, position, message, depth, user, conversation))
-        names = [message.turn_id for message in conversation.messages]
         if any(turn != place(index) for index, turn in enumerate(names)):
-            self._orders[name] = max(self._orders.get(name, []), names, key=lambda order: (len(order), order))
+            self._named.add(name)
+        if conversation.joined:
+            pieces: dict[str | int, str] = {}
+            for turn, end in conversation.joined.items():
+                pieces[turn] = pieces[places[turn]] = end
+            self._joined.append((name, at, pieces))
+        self._unlike[source, at.file] += not _alternates(conversation.messages)
         if len(self._rows) >= ROWS_AT_A_TIME:
             self._flush()
 
@@ -129,7 +145,7 @@ class Gatherer:
         depth = pa.array(position, pa.int32())
         origin = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), depth]
         columns = [
-            spread([f"{source}:{value['id']}" for value in values]),
+            spread([f"{source}:{name}" for name in lines.names]),
             places.take(pa.array(position)),
             places.take(pa.array(position - 1, mask=position == 0)),
             depth,
@@ -159,7 +175,12 @@ class Gatherer:
         notes = self._settle_loose()
         self._flush()
         chunks, self._chunks = self._chunks, []
-        return pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table(), notes
+        turns, homes, more = keep_apart(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
+        notes += more + settle(self._acts, turns, self._named, self._joined, homes)
+        for (source, file), count in sorted(self._unlike.items()):
+            if count:
+                notes.append((source, Place(file, -1), "roles_not_alternating", f"in {count} conversations {UNLIKE}"))
+        return turns, notes
 
     def _settle_loose(self) -> list[tuple[str, Place, str, str]]:
         """Give messages that came one a record their conversation and depth, through their parents in any file."""
@@ -194,7 +215,7 @@ class Gatherer:
         return depth
 
     def feedback(self) -> pa.Table:
-        """All acts; places of messages have become turn ids. Call after everything is added."""
+        """All acts; places of messages have become turn ids. Call after `turns`, which settles what they name."""
         chunks = [Feedback.schema().empty_table()]
         while self._acts:  # the objects of what is done are let go at once
             part = self._acts[-ROWS_AT_A_TIME:]
@@ -204,7 +225,7 @@ class Gatherer:
 
     def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
         name = f"{source}:{act.conversation}"
-        turn, better, worse, first = (self._turn(name, ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
+        turn, better, worse, first = (_turn(ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
         annotator = self._person(act.annotator)
         low, high = act.scale or (None, None)
         group = None if act.group is None else f"{source}:{act.group}"
@@ -235,12 +256,17 @@ class Gatherer:
             (at.file, at.record, position),
         )
 
-    def _turn(self, conversation: str, ref: str | int | None) -> str | None:
-        """A turn's id; a message's place counts in the order of the log."""
-        if not isinstance(ref, int):
-            return ref
-        order = self._orders.get(conversation)
-        return order[ref] if order and ref < len(order) else place(ref)
+
+def _alternates(messages: Sequence[Message]) -> bool:
+    """Whether user and assistant take turns on every branch, the user first."""
+    roles = {message.turn_id: message.role for message in messages}
+    return not any(message.role in TURNS[roles.get(message.parent_id, "tool") if message.parent_id else ""] for message in messages)
+
+
+def _turn(ref: str | int | IdOrPlace | None) -> str | None:
+    """A turn's id; what is a number still is a place."""
+    number = ref.number if isinstance(ref, IdOrPlace) else ref
+    return place(number) if isinstance(number, int) else number
 
 
 def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:

@@ -29,7 +29,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 def settle_turns(turns: pa.Table) -> pa.Table:
     """The turns with `dropped`; only conversations whose records do not tell exactly the same are looked at row by row."""
-    several = _in_several_records(turns)
+    several = in_several_records(turns)
     parts = [_dropped(turns if not several.any() else turns.filter(pa.array(~several)), None)]
     if several.any():
         rows = _by_turn(turns.filter(pa.array(several)))
@@ -67,7 +67,7 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
     return same
 
 
-def _in_several_records(turns: pa.Table) -> Mask:
+def in_several_records(turns: pa.Table) -> Mask:
     """Mask of the rows whose conversation is told by more than one record."""
     if len(turns) == 0:
         return np.zeros(0, dtype=bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.raw import Unreadable
+from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Conversation, Facts, Said, chain, content_id, name_of, role_of, text_of
 from tasks.formats.parts import attachments_of, calls_in_text
 
@@ -25,7 +26,7 @@ def read(record: dict[str, Any]) -> Facts:
     line = [_said(turn) for turn in turns]
     model = record.get("model")
     messages = chain(line, model if isinstance(model, str) else None)
-    return Facts([Conversation(name_of(record.get("id")) or content_id(line), messages)])
+    return Facts([in_one_piece(Conversation(name_of(record.get("id")) or content_id(line), messages))])
 
 
 def _turns(record: dict[str, Any]) -> list[Any]:
