@@ -38,7 +38,8 @@ def gather(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], l
     for number, record in enumerate(records):
         reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
     turns, notes = gatherer.turns()
-    return turns.to_pylist(), gatherer.feedback().to_pylist(), reasons + [reason for _, _, reason, _ in notes]
+    said = [row for row in gatherer.feedback().to_pylist() if row["retracts"] != "implied"]
+    return turns.to_pylist(), said, reasons + [reason for _, _, reason, _ in notes]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -393,6 +394,13 @@ def webui(**answer: Any) -> dict[str, Any]:
                 ]
             },
         ),
+        (
+            "jsonl",
+            {
+                "id": "c",
+                "messages": [ASKED, {"role": "tool_call", "content": '{"id": "c1", "name": "rain", "arguments": {"city": "Bergen"}}'}],
+            },
+        ),
         ("openwebui", webui(content="", output=[{"type": "function_call", "call_id": "c1"} | CALLING["function"]])),  # type: ignore[operator]
         ("openwebui", webui(content=FOLDED)),
         (
@@ -488,3 +496,24 @@ def test_a_picture_that_stands_alone_in_chatgpts_export_is_a_question() -> None:
     answer = {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": ["A dog."]}}
     (asked, told), _, _ = gather("chatgpt", {"id": "c", "mapping": {"q": {"message": message}, "a": {"parent": "q", "message": answer}}})
     assert (asked["content"], len(asked["attachments"]), told["parent_id"]) == ("", 1, "q")
+
+
+ANNOTATED: list[tuple[dict[str, Any], list[tuple[Any, ...]], list[str]]] = [  # an annotation: the acts that stand, and notes
+    ({"rating": 1, "details": {"rating": 9}}, [("thumb", 1.0, None), ("rating", 9.0, None)], []),
+    ({"rating": 1, "reason": "not_factually_correct", "details": {"rating": 2}}, [("thumb", 1.0, None)], ["stale_rating"]),
+    ({"rating": -1, "reason": "accurate_information", "details": {"rating": 9}}, [("thumb", -1.0, None)], ["stale_rating"]),
+    ({"rating": "-1", "reason": "being_lazy", "details": {"rating": 5}}, [("thumb", -1.0, "being_lazy"), ("rating", 5.0, None)], []),
+    ({"rating": 1, "reason": "von Hand"}, [("thumb", 1.0, "von Hand")], []),
+    ({"rating": None}, [], []),
+    ({"rating": 0, "details": {"rating": None}}, [], []),
+    ({"rating": "none", "comment": "was good"}, [("comment", None, None)], []),
+]
+
+
+@pytest.mark.parametrize(("annotation", "stands", "noted"), ANNOTATED)
+def test_of_a_switched_thumb_nothing_stands_that_was_said_before(
+    annotation: dict[str, Any], stands: list[tuple[Any, ...]], noted: list[str]
+) -> None:
+    _, said, notes = gather("openwebui", webui(content="Yes.", annotation=annotation))
+    assert [(act["kind"], act["value"], act["label"]) for act in said] == stands
+    assert notes == noted

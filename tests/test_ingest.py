@@ -25,7 +25,7 @@ from tasks.core.errors import UserError
 from tasks.core.ids import person_id, stable_id
 from tasks.core.raw import raw_files
 from tasks.core.tables import TABLES
-from tasks.formats.columns import RAW_TURNS
+from tasks.formats.columns import RAW_FEEDBACK, RAW_TURNS
 from tests.conftest import ROOT
 from tests.projects import digests, make_project, run_stage
 
@@ -376,7 +376,7 @@ def test_what_is_written_is_read_whatever_the_files_and_their_order(chats: Any, 
 
 
 def test_run_gives_back_every_table_it_was_given() -> None:
-    schemas = {name: TABLES[name].schema() for name in ingest.WRITES} | {"turns": RAW_TURNS}
+    schemas = {name: TABLES[name].schema() for name in ingest.WRITES} | {"turns": RAW_TURNS, "feedback": RAW_FEEDBACK}
     empty = {name: engine.from_arrow(schema.empty_table()) for name, schema in schemas.items()}
     result = ingest.run(empty, ingest.Params(formats={}))
     assert {name: len(frame.to_arrow()) for name, frame in result.items()} == dict.fromkeys(ingest.WRITES, 0)
@@ -607,3 +607,68 @@ def test_roles_that_do_not_alternate_are_told_once_a_file(tmp_path: Path) -> Non
     result = read(tmp_path, {"a.jsonl": lines(*chats)})
     (note,) = result.table("quarantine")
     assert (note["record"], note["reason"], note["detail"][:21]) == (-1, "roles_not_alternating", "in 3 conversations a ")
+
+
+def voted(annotation: dict[str, Any], when: int) -> list[dict[str, Any]]:
+    """A chat export of Open WebUI with one answer and what its owner noted on it."""
+    answer = {"role": "assistant", "parentId": "q", "content": "Yes.", "annotation": annotation, "feedbackId": "fb"}
+    nodes = {"q": {"role": "user", "parentId": None, "content": "Rain?"}, "a": answer}
+    return [{"id": "w", "user_id": "u", "updated_at": 1760000000 + when, "chat": {"history": {"messages": nodes}}}]
+
+
+def rated(data: dict[str, Any], when: int, name: str = "fb") -> list[dict[str, Any]]:
+    """A feedback export of Open WebUI about that answer."""
+    meta = {"chat_id": "w", "message_id": "a"}
+    return [{"id": name, "user_id": "u", "type": "rating", "data": data, "meta": meta, "updated_at": 1760000000 + when}]
+
+
+def thumb(value: Any, when: int | None, **more: Any) -> list[dict[str, Any]]:
+    line = {"conversation_id": "c", "kind": "thumb", "message_index": 1, "value": value, "user_id": "u"}
+    return [line | ({} if when is None else {"created_at": 1760000000 + when}) | more]
+
+
+def liked(feedback: Any, when: int) -> list[dict[str, Any]]:
+    """A message of LibreChat's collection."""
+    told = {"conversationId": "l", "messageId": "a", "isCreatedByUser": False, "text": "Yes.", "updatedAt": 1760000000 + when}
+    return [told | {"feedback": feedback}]
+
+
+STARS = {"rating": -1, "details": {"rating": 2}}
+BOTH: set[tuple[str, float | None]] = {("thumb", 1.0), ("rating", 9.0)}
+ACTS_IN_TIME: list[tuple[list[Any], list[Any], set[tuple[str, float | None]]]] = [  # an older and a newer file, and what stands
+    (voted({"rating": 1}, 1), voted({"rating": None}, 2), set()),
+    (voted({"rating": 1}, 1), voted({"rating": -1}, 2), {("thumb", -1.0)}),
+    (voted({"rating": -1}, 1), voted({"rating": 1}, 2), {("thumb", 1.0)}),
+    (voted({"rating": None}, 1), voted({"rating": 1}, 2), {("thumb", 1.0)}),
+    (voted(STARS, 1), voted({"rating": 1}, 2), {("thumb", 1.0)}),
+    (voted({"rating": 1}, 1), voted({"rating": 1, "details": {"rating": 9}}, 2), BOTH),
+    (rated({"rating": 1}, 1), voted({"rating": 0}, 2), set()),
+    (voted({"rating": 1}, 1), rated({"rating": None}, 2), set()),
+    (rated({"rating": -1}, 1), rated({"rating": "1"}, 2), {("thumb", 1.0)}),
+    (rated(STARS, 1), rated({"rating": 1}, 2, "fb-2"), {("thumb", -1.0), ("thumb", 1.0)}),  # `aggregate` takes the later of two thumbs
+    (thumb(1, 1), thumb(None, 2), set()),
+    (thumb(1, 1), thumb("none", 2), set()),
+    (thumb(1, 1, id="f"), thumb(0, 2, id="f"), set()),
+    (thumb(1, 1), thumb(None, 2, user_id="v"), {("thumb", 1.0), ("thumb", None)}),
+    (thumb(None, 1), thumb(1, 2), {("thumb", 1.0), ("thumb", None)}),
+    (thumb(1, None), thumb(None, None), set()),
+    (liked({"rating": "thumbsUp"}, 1), liked(None, 2), set()),
+    (liked(None, 1), liked({"rating": "thumbsUp"}, 2), {("thumb", 1.0)}),
+]
+
+
+@pytest.mark.parametrize(("older", "newer", "stands"), ACTS_IN_TIME)
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_the_last_word_of_a_person_counts_and_what_was_taken_back_does_not(
+    tmp_path: Path, older: list[Any], newer: list[Any], stands: set[tuple[str, float | None]], names: str
+) -> None:
+    result = read(tmp_path, {f"{names[0]}.jsonl": lines(*older), f"{names[1]}.jsonl": lines(*newer)})
+    said = result.table("feedback")
+    assert {(act["kind"], act["value"]) for act in said} == stands
+    assert len(said) == len(stands)
+
+
+def test_in_one_file_without_times_the_later_line_takes_back_the_earlier(tmp_path: Path) -> None:
+    result = read(tmp_path, {"a.jsonl": lines(*thumb(1, None), *thumb(None, None), *thumb(-1, None))})
+    assert [act["value"] for act in result.table("feedback")] == [-1.0]
+    assert result.ledger["feedback"]["reasons"] == {"taken_back": 2}

@@ -1,7 +1,8 @@
 """From what readers say to the columns of `turns` and `feedback`: ids, hashed people, depth in the tree, origins.
 
 In: `Facts` of record after record, and plain conversations in bulk. Out: two Arrow tables with the schemas of `Turns` (and
-a column `preferred`: the text a vote was about) and `Feedback`; the same fact may still be there more than once.
+a column `preferred`: the text a vote was about) and `Feedback` (and `seen_at`, `retracts`: see `Act`); the same fact may still be
+there more than once.
 
 Linear in the logs: rows become Arrow columns a batch at a time, so that the Python objects of one batch at most are alive.
 """
@@ -32,6 +33,7 @@ UNLIKE = "a user or an assistant speaks twice in a row, or an assistant first: n
 # By the role before, the roles that would not alternate with it; "": nothing stands before, or it is not known.
 TURNS = {"": ("assistant",), "system": ("assistant",), "user": ("user",), "assistant": ("assistant",), "tool": ()}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
+RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.field("retracts", TEXT))
 
 
 class Gatherer:
@@ -216,11 +218,11 @@ class Gatherer:
 
     def feedback(self) -> pa.Table:
         """All acts; places of messages have become turn ids. Call after `turns`, which settles what they name."""
-        chunks = [Feedback.schema().empty_table()]
+        chunks = [RAW_FEEDBACK.empty_table()]
         while self._acts:  # the objects of what is done are let go at once
             part = self._acts[-ROWS_AT_A_TIME:]
             del self._acts[-ROWS_AT_A_TIME:]
-            chunks.append(_table([self._act_row(*entry) for entry in part], Feedback.schema()))
+            chunks.append(_table([self._act_row(*entry) for entry in part], RAW_FEEDBACK))
         return pa.concat_tables(chunks)
 
     def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
@@ -254,6 +256,8 @@ class Gatherer:
             act.created_at,
             source,
             (at.file, at.record, position),
+            act.seen_at,
+            act.retracts,
         )
 
 

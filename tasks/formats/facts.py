@@ -107,6 +107,8 @@ class Act:
     annotator_kind: str = "person"
     created_at: int | None = None
     native_id: str | None = None
+    seen_at: int | None = None  # when the record was last changed, where the act has no time of its own
+    retracts: str | None = None  # takes back what was said before: "told" by the log, or "implied" by what is missing
 
 
 @dataclass(slots=True)

@@ -18,6 +18,8 @@ COMPARISONS = frozenset({"choice", "regenerate"})
 ANNOTATORS = frozenset({"person", "model"})
 THUMBS = {"up": 1.0, "down": -1.0, "thumbsup": 1.0, "thumbsdown": -1.0}
 CHOICES = {"better": 1.0, "tie": 0.0, "bothbad": -1.0}
+RETRACTED = ("thumb", "rating")  # kinds that are taken back by a value that is none
+NOTHING = ("", "none", "null", "nan", "neutral")
 THUMB_SCALE, RATING_SCALE = (-1.0, 1.0), (1.0, 5.0)
 LAST_INDEX = 1_000_000
 CONVERSATION = ("conversation_id", "chat_id", "thread_id", "session_id")  # keys of a conversation's id, the surest first
@@ -63,7 +65,17 @@ def act_of(record: dict[str, Any]) -> Act:
     else:
         named = name_of(record.get("message_id"))
         act.turn = _place(record.get("message_index")) if named is None else named
+    if kind in RETRACTED and _is_none(record, said):
+        act.retracts = "told"
     return act
+
+
+def _is_none(record: dict[str, Any], said: Said) -> bool:
+    """Whether the value says that there is no vote any more: null, "none", or the middle of a thumb. A missing value says nothing."""
+    value = record.get("value", ...)
+    if isinstance(value, str):
+        return word_of(value) in NOTHING
+    return value is None or (said.value == 0 and said.scale == THUMB_SCALE)
 
 
 def conversation_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:

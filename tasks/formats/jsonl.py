@@ -23,6 +23,8 @@ By kind:
     edit, correction   `text`: the answer as its user rewrote it; as an annotator corrected it
     regenerate   `better`: the answer that was kept; `worse`: the one that was discarded
     report, copy, share, comment   kept, but no votes
+
+A thumb or rating that is null, "none", or a thumb of 0, takes back what the same person said of the answer before.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT, TEXTS
+from tasks.formats.retractions import known_at, take_back
 
 REPEATED, CONFLICTING = "repeated", "conflicting"
 # What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
@@ -132,21 +133,22 @@ def _where(origin: Row) -> tuple[str, int, int]:
 
 
 def settle_acts(acts: pa.Table) -> pa.Table:
-    """The acts with `dropped`: of several with one id the newest stays, then the first by hash of content."""
-    counts = acts.group_by("feedback_id").aggregate([([], "count_all")])
+    """The acts with `dropped`: votes that were taken back; of several with one id the newest stays, then the first by hash of content."""
+    acts = take_back(acts)
+    open_acts = pc.is_null(acts["dropped"])
+    counts = acts.filter(open_acts).group_by("feedback_id").aggregate([([], "count_all")])
     several = counts.filter(pc.greater(counts["count_all"], 1))["feedback_id"]
-    mask = pc.is_in(acts["feedback_id"], several)
+    mask = pc.and_(open_acts, pc.is_in(acts["feedback_id"], several))
     rest = acts.filter(pc.invert(mask))
-    rest = rest.append_column("dropped", pa.nulls(len(rest), TEXT))
-    if not len(several):
-        return rest
-    copies: dict[str, list[Row]] = {}
-    for row in acts.filter(mask).to_pylist():
-        copies.setdefault(row["feedback_id"], []).append(row)
-    for same in copies.values():
-        _settle_acts(same)
-    rows = [row for same in copies.values() for row in same]
-    return pa.concat_tables([rest, pa.Table.from_pylist(rows, schema=rest.schema)])
+    if len(several):
+        copies: dict[str, list[Row]] = {}
+        for row in acts.filter(mask).to_pylist():
+            copies.setdefault(row["feedback_id"], []).append(row)
+        for same in copies.values():
+            _settle_acts(same)
+        rows = [row for same in copies.values() for row in same]
+        rest = pa.concat_tables([rest, pa.Table.from_pylist(rows, schema=rest.schema)])
+    return rest.drop_columns(["seen_at", "retracts"])
 
 
 def _settle_acts(same: list[Row]) -> None:
@@ -154,8 +156,9 @@ def _settle_acts(same: list[Row]) -> None:
         when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
         return -when, stable_id(*(repr(row[name]) for name in row if name != "origin")), *_where(row["origin"])
 
-    same.sort(key=rank)
-    kept = same[0]
-    said = [kept[name] for name in JUDGED]
+    # The last word counts; of the rows that say it, the one that best knows when it was said stays.
+    same.sort(key=lambda row: (-(known_at(row) or 0.0), rank(row)))
+    said = [same[0][name] for name in JUDGED]
+    same.sort(key=lambda row: ([row[name] for name in JUDGED] != said, rank(row)))
     for row in same[1:]:
         row["dropped"] = REPEATED if [row[name] for name in JUDGED] == said else CONFLICTING

@@ -7,9 +7,7 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Conversation, Facts, Said, chain, content_id, name_of, role_of, text_of
-from tasks.formats.parts import attachments_of, calls_in_text
-
-CALLERS = frozenset({"function_call", "tool_call"})
+from tasks.formats.parts import attachments_of, called
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -35,9 +33,5 @@ def _turns(record: dict[str, Any]) -> list[Any]:
 
 
 def _said(turn: dict[str, Any]) -> Said:
-    """One turn; what a `function_call` says is the call, as JSON."""
     who, value = turn.get("from"), turn.get("value")
-    if isinstance(who, str) and who.strip().lower() in CALLERS:
-        calls = calls_in_text(value)
-        return Said("assistant", "" if calls else text_of(value), calls)
-    return Said(role_of(who), text_of(value), attachments=attachments_of(value))
+    return called(who, value) or Said(role_of(who), text_of(value), attachments=attachments_of(value))
