@@ -77,14 +77,19 @@ class Gatherer:
                 self._rows.append(self._row(source, name, at, position, message, depth, user, conversation))
         if any(turn != place(index) for index, turn in enumerate(names)):
             self._named.add(name)
-        if conversation.joined:
-            pieces: dict[str | int, str] = {}
-            for turn, end in conversation.joined.items():
-                pieces[turn] = pieces[places[turn]] = end
-            self._joined.append((name, at, pieces))
+        self._note_pieces(name, at, conversation)
         self._unlike[source, at.file] += not _alternates(conversation.messages)
         if len(self._rows) >= ROWS_AT_A_TIME:
             self._flush()
+
+    def _note_pieces(self, name: str, at: Place, conversation: Conversation) -> None:
+        """Keep which answers a record's joined pieces belong to, by id and by place."""
+        places = {turn: index for index, turn in enumerate(conversation.order or [message.turn_id for message in conversation.messages])}
+        pieces: dict[str | int, str] = {}
+        for turn, end in conversation.joined.items():
+            pieces[turn] = pieces[places[turn]] = end
+        if pieces:
+            self._joined.append((name, at, pieces))
 
     def _row(
         self,
@@ -131,10 +136,17 @@ class Gatherer:
             return
         values, total = [record.value for record in lines.records], len(lines.roles)
         counts = np.array(lines.counts)
+        starts = np.cumsum(counts) - counts
         owner = pa.array(np.repeat(np.arange(len(values)), counts))
-        position = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        places = pa.array([place(index) for index in range(int(counts.max()))], TEXT)
-        roles = ROLE_NAMES.take(pa.array(np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)))
+        position = np.arange(total) - np.repeat(starts, counts)
+        index = position.copy()  # the place in the log's list
+        for number, whole in lines.whole.items():
+            index[starts[number] : starts[number] + counts[number]] = [int(message.turn_id) for message in whole.messages]
+            self._note_pieces(f"{source}:{whole.native_id}", Place(file, lines.records[number].number), whole)
+        places = pa.array([place(number) for number in range(int(index.max()) + 1)], TEXT)
+        codes = np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)
+        self._unlike[source, file] += _unlike(codes, starts)
+        roles = ROLE_NAMES.take(pa.array(codes))
 
         def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
             """A column of conversations, repeated for each message."""
@@ -145,11 +157,11 @@ class Gatherer:
         if any(models):
             model = pc.if_else(pc.equal(roles, "assistant"), spread(models), model)
         depth = pa.array(position, pa.int32())
-        origin = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), depth]
+        at = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), pa.array(index, pa.int32())]
         columns = [
             spread([f"{source}:{name}" for name in lines.names]),
-            places.take(pa.array(position)),
-            places.take(pa.array(position - 1, mask=position == 0)),
+            places.take(pa.array(index)),
+            places.take(pa.array(np.roll(index, 1), mask=position == 0)),
             depth,
             roles,
             pa.array(lines.contents, TEXT),
@@ -162,7 +174,7 @@ class Gatherer:
             pa.nulls(total, TEXT),
             spread([topic_of(value) for value in values]),
             _same(source, total),
-            pa.StructArray.from_arrays(origin, fields=list(ORIGIN)),
+            pa.StructArray.from_arrays(at, fields=list(ORIGIN)),
             _same(False, total, pa.bool_()),
         ]
         self._chunks.append(pa.Table.from_arrays(columns, schema=RAW_TURNS))
@@ -265,6 +277,15 @@ def _alternates(messages: Sequence[Message]) -> bool:
     """Whether user and assistant take turns on every branch, the user first."""
     roles = {message.turn_id: message.role for message in messages}
     return not any(message.role in TURNS[roles.get(message.parent_id, "tool") if message.parent_id else ""] for message in messages)
+
+
+def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """The number of conversations in which user and assistant do not take turns, each one line of role codes from its start."""
+    before = np.roll(codes, 1)
+    before[starts] = ROLE_CODES["system"]
+    wrong = (codes == ROLE_CODES["assistant"]) & ((before == codes) | (before == ROLE_CODES["system"]))
+    wrong |= (codes == ROLE_CODES["user"]) & (before == codes)
+    return int(np.count_nonzero(np.add.reduceat(wrong, starts)))
 
 
 def _turn(ref: str | int | IdOrPlace | None) -> str | None:

@@ -67,6 +67,7 @@ class Plain:
     counts: list[int] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
+    whole: dict[int, Conversation] = field(default_factory=dict)  # by number of the record, where answers in several messages were joined
 
 
 def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
@@ -81,6 +82,9 @@ def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
             other.append(record)
             continue
         name, roles, contents = lists
+        if "assistant assistant" in " ".join(roles):
+            whole = straight.whole[len(straight.records)] = _conversation(record.value)
+            roles, contents = [message.role for message in whole.messages], [message.content for message in whole.messages]
         straight.records.append(record)
         straight.names.append(name)
         straight.counts.append(len(roles))
@@ -90,7 +94,7 @@ def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
 
 
 def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
-    """Id, roles and texts; None for whatever is not bare, or has two messages of one role in a row."""
+    """Id, roles and texts; None for whatever is not bare."""
     try:
         messages, name = value["messages"], value["conversation_id" if "conversation_id" in value else "id"]
         if not messages or type(name) is not str or not name:
@@ -98,11 +102,9 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
         # Two keys each, and both lookups succeeded: then there is nothing else in any message.
         bare = sum(map(len, messages)) == 2 * len(messages) and ROLES.issuperset(roles) and set(map(type, contents)) == {str}
-        line = f" {' '.join(roles)} "
     except (KeyError, TypeError, IndexError):
         return None
-    unlike = not (line.startswith(" assistant ") or " user user " in line or " assistant assistant " in line)
-    return (name, roles, contents) if bare and unlike else None
+    return (name, roles, contents) if bare else None
 
 
 def _conversation(record: dict[str, Any]) -> Conversation:

@@ -70,14 +70,16 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
 
 def in_several_records(turns: pa.Table) -> Mask:
     """Mask of the rows whose conversation is told by more than one record."""
-    if len(turns) == 0:
-        return np.zeros(0, dtype=bool)
-    names = _codes(turns["conversation_id"])
-    origin = pc.struct_field(turns["origin"], "record").to_numpy(), _codes(pc.struct_field(turns["origin"], "file"))
-    starts = np.ones(len(names), dtype=bool)  # where another record, or another conversation, begins
-    starts[1:] = (names[1:] != names[:-1]) | (origin[0][1:] != origin[0][:-1]) | (origin[1][1:] != origin[1][:-1])
-    several: Mask = (np.bincount(names[starts]) > 1)[names]
-    return several
+    starts = np.ones(len(turns), dtype=bool)  # where another record, or another conversation, begins
+    names = turns["conversation_id"]
+    columns = (names, *(pc.struct_field(turns["origin"], name) for name in ("record", "file")))
+    for number, column in enumerate(columns):
+        changes = pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0))).to_numpy()
+        starts[1:] = changes if number == 0 else starts[1:] | changes
+    counts = pc.value_counts(names.filter(pa.array(starts)))
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    found: Mask = pc.is_in(names, several).to_numpy() if len(several) else np.zeros(len(turns), dtype=bool)
+    return found
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
