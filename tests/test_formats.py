@@ -129,6 +129,11 @@ UNREADABLE = [
     ("chatgpt", {"title": "x", "create_time": 1, "current_node": "n", "mapping": None}, "no_messages"),
     ("chatgpt", {"conversation_id": None, "message_id": "m", "rating": "thumbsUp"}, "no_id"),
     ("librechat", {"conversationId": "c", "messages": []}, "no_messages"),
+    ("claude", {"uuid": "c", "chat_messages": []}, "no_messages"),
+    ("claude", {"uuid": None, "chat_messages": [{"sender": "human"}]}, "no_id"),
+    ("claude", {"uuid": "c", "chat_messages": [{"sender": "human", "text": "Hi"}]}, "bad_message"),
+    ("openai", {"messages": LINES, "chosen": 3, "rejected": "x"}, "bad_message"),
+    ("openai", {"messages": LINES, "chosen": [], "rejected": "x"}, "empty_answer"),
 ]
 
 
@@ -517,3 +522,41 @@ def test_of_a_switched_thumb_nothing_stands_that_was_said_before(
     _, said, notes = gather("openwebui", webui(content="Yes.", annotation=annotation))
     assert [(act["kind"], act["value"], act["label"]) for act in said] == stands
     assert notes == noted
+
+
+WELL, ILL = {"role": "assistant", "content": "Yes."}, {"role": "assistant", "content": "No."}
+BESIDE: list[tuple[str, dict[str, Any]]] = [  # preference sets in which Yes. is better than No.
+    ("openai", {"messages": [ASKED], "chosen": WELL, "rejected": ILL}),
+    ("openai", {"messages": [ASKED], "chosen": "Yes.", "rejected": "No."}),
+    ("openai", {"messages": [ASKED], "chosen": [WELL], "rejected": [ILL]}),
+    ("openai", {"messages": [ASKED, WELL], "chosen": [ASKED, WELL], "rejected": [ASKED, ILL]}),
+    ("openai", {"messages": [ASKED, WELL], "rejected_response": "No."}),
+    ("jsonl", {"id": "c", "messages": [ASKED], "chosen": WELL, "rejected": ILL}),
+    ("jsonl", {"conversation_id": "c", "messages": [ASKED, WELL], "rejected_response": "No."}),
+    (
+        "sharegpt",
+        {
+            "conversations": [{"from": "human", "value": "Rain?"}],
+            "chosen": {"from": "gpt", "value": "Yes."},
+            "rejected": {"from": "gpt", "value": "No."},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "record"), BESIDE)
+def test_a_preference_beside_the_messages_is_read(name: str, record: dict[str, Any]) -> None:
+    assert recognise(record) == name
+    turns, (act,), notes = gather(name, record)
+    said = {turn["turn_id"]: turn for turn in turns}
+    assert [(turn["role"], turn["content"]) for turn in turns] == [("user", "Rain?"), ("assistant", "Yes."), ("assistant", "No.")]
+    assert (act["kind"], act["value"], notes) == ("choice", 1.0, [])
+    assert (said[act["better"]]["content"], said[act["worse"]]["content"]) == ("Yes.", "No.")
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_a_label_beside_messages_is_a_thumb_on_the_last_answer(label: bool) -> None:
+    (_, answer), (act,), _ = gather("openai", {"messages": [ASKED, WELL], "label": label})
+    assert (act["kind"], act["value"], act["turn_id"]) == ("thumb", 1.0 if label else -1.0, answer["turn_id"])
+    for record in ({"messages": [ASKED], "label": label}, {"messages": [ASKED, WELL], "label": "spam"}):
+        assert gather("openai", record)[1] == []

@@ -672,3 +672,12 @@ def test_in_one_file_without_times_the_later_line_takes_back_the_earlier(tmp_pat
     result = read(tmp_path, {"a.jsonl": lines(*thumb(1, None), *thumb(None, None), *thumb(-1, None))})
     assert [act["value"] for act in result.table("feedback")] == [-1.0]
     assert result.ledger["feedback"]["reasons"] == {"taken_back": 2}
+
+
+def test_a_preference_beside_a_plain_conversation_is_read_and_a_label_of_unknown_meaning_is_no_thumb(tmp_path: Path) -> None:
+    told = [chat("c", "Hi", chosen="Hello", rejected="Go away", user_id="u"), chat("d", "Hi", "Bye", label=False)]
+    result = read(tmp_path, {"a.jsonl": lines(*told)})
+    turns = {row["turn_id"]: row for row in result.table("turns") if row["conversation_id"] == "jsonl:c"}
+    (act,) = result.table("feedback")
+    assert (turns[act["better"]]["content"], turns[act["worse"]]["content"]) == ("Hello", "Go away")
+    assert {row["user_id"] for row in turns.values()} == {person_id("u")}

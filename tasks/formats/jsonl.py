@@ -8,6 +8,8 @@ answers name the same parent. `content` is a text or a list of parts (texts, pic
 The conversation's id may also stand under `conversation_id`, `chat_id`, `thread_id` or `session_id`. Messages of an assistant that
 follow each other are one answer.
 
+A preference may stand beside messages without ids: `chosen` and `rejected`, or `rejected_response` (see `tasks.formats.beside`).
+
 Feedback: `conversation_id`, `kind`, and by kind `message_id` or `message_index` (from 0), `better`, `worse`, `value`, `scale`,
 `group`, `text`; perhaps `id`, `user_id`, `annotator_kind` ("person" or "model"), `created_at`. `message_id`, `better`, `worse` and
 `shown_first` are ids, also where they are numbers; places in the list (from 0) have the keys `message_index`, `better_index`,
@@ -35,6 +37,7 @@ from typing import Any
 
 from tasks.core.raw import Record, Unreadable
 from tasks.formats.answers import in_one_piece
+from tasks.formats.beside import KEYS, judged
 from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place
 from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
 from tasks.formats.parts import said_of
@@ -54,8 +57,22 @@ def recognise(record: dict[str, Any]) -> bool:
 def read(record: dict[str, Any]) -> Facts:
     """One conversation or one act."""
     if "messages" in record:
-        return Facts([_conversation(record)])
+        return _judged(record) or Facts([_conversation(record)])
     return Facts(acts=[act_of(record)])
+
+
+def _judged(record: dict[str, Any]) -> Facts | None:
+    """A preference beside messages without ids of their own; None where there is none."""
+    name, natives = conversation_of(record, IDS), record["messages"]
+    if KEYS.isdisjoint(record) or "label" in record or name is None or not isinstance(natives, list):
+        return None
+    if not all(isinstance(native, dict) and native.keys().isdisjoint(("id", "parent_id")) for native in natives):
+        return None
+    facts = judged(record, [said_of(native) for native in natives], name)
+    for conversation in facts.conversations if facts else ():
+        conversation.user, conversation.topic = name_of(record.get("user_id")), topic_of(record)
+        conversation.created_at = moment(record.get("created_at"))
+    return facts
 
 
 @dataclass
@@ -97,7 +114,7 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
     """Id, roles and texts; None for whatever is not bare."""
     try:
         messages, name = value["messages"], value["conversation_id" if "conversation_id" in value else "id"]
-        if not messages or type(name) is not str or not name:
+        if not messages or type(name) is not str or not name or not KEYS.isdisjoint(value):
             return None
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
         # Two keys each, and both lookups succeeded: then there is nothing else in any message.

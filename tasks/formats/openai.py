@@ -1,6 +1,7 @@
 """OpenAI's training lines: `{"messages": [...]}` without an id, and `{"input", "preferred_output", "non_preferred_output"}`.
 
-The conversation's id is a hash of what it says, so the same line in two files is one conversation.
+A judgement may stand beside the messages (see `tasks.formats.beside`). The conversation's id is a hash of what it says, so the same
+line in two files is one conversation.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any
 
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
+from tasks.formats.beside import judged
 from tasks.formats.facts import Conversation, Facts, chain, content_id
 from tasks.formats.parts import said_of
 from tasks.formats.two import Line, two_answers
@@ -38,6 +40,8 @@ def read(record: dict[str, Any]) -> Facts:
         chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
         return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
     line = line_of(record["messages"])
+    if (facts := judged(record, line)) is not None:
+        return facts
     model = record.get("model")
     return Facts([in_one_piece(Conversation(content_id(line), chain(line, model if isinstance(model, str) else None)))])
 

@@ -37,7 +37,15 @@ def said_of(native: dict[str, Any]) -> Said:
     results = [part for part in parts if isinstance(part, dict) and part.get("type") in RESULTS]
     if role == "user" and results and len(results) == len(parts):
         role = "tool"
-    return Said(role, text_of(content), calls_of(native), attachments_of(content, *(native.get(name) for name in LISTS)))
+    text = text_of(own_parts(content) if role == "assistant" else content)
+    return Said(role, text, calls_of(native), attachments_of(content, *(native.get(name) for name in LISTS)))
+
+
+def own_parts(content: object) -> object:
+    """A content without what tools gave back."""
+    if not isinstance(content, list):
+        return content
+    return [part for part in content if not (isinstance(part, dict) and part.get("type") in RESULTS)]
 
 
 def calls_of(native: dict[str, Any]) -> str | None:

@@ -1,4 +1,7 @@
-"""ShareGPT: `{"id", "conversations": [{"from": "human" | "gpt" | "system" | ..., "value"}]}`, also with `items`."""
+"""ShareGPT: `{"id", "conversations": [{"from": "human" | "gpt" | "system" | ..., "value"}]}`, also with `items`.
+
+`chosen` and `rejected` may stand beside (see `tasks.formats.beside`).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from typing import Any
 
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
-from tasks.formats.facts import Conversation, Facts, Said, chain, content_id, name_of, role_of, text_of
-from tasks.formats.parts import attachments_of, called
+from tasks.formats.beside import from_value, judged
+from tasks.formats.facts import Conversation, Facts, chain, content_id, name_of
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -21,7 +24,9 @@ def read(record: dict[str, Any]) -> Facts:
     turns = _turns(record)
     if not turns or not all(isinstance(turn, dict) for turn in turns):
         raise Unreadable("no_messages", "expected a list of objects with `from` and `value`")
-    line = [_said(turn) for turn in turns]
+    line = [from_value(turn) for turn in turns]
+    if (facts := judged(record, line, name_of(record.get("id")))) is not None:
+        return facts
     model = record.get("model")
     messages = chain(line, model if isinstance(model, str) else None)
     return Facts([in_one_piece(Conversation(name_of(record.get("id")) or content_id(line), messages))])
@@ -30,8 +35,3 @@ def read(record: dict[str, Any]) -> Facts:
 def _turns(record: dict[str, Any]) -> list[Any]:
     turns = record.get("conversations", record.get("items"))
     return turns if isinstance(turns, list) else []
-
-
-def _said(turn: dict[str, Any]) -> Said:
-    who, value = turn.get("from"), turn.get("value")
-    return called(who, value) or Said(role_of(who), text_of(value), attachments=attachments_of(value))
