@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import stable_id
-from tasks.core.tables import TEXT, TEXTS
+from tasks.core.tables import TEXT, TEXTS, Feedback
 from tasks.formats.retractions import known_at, take_back
 
 REPEATED, CONFLICTING = "repeated", "conflicting"
@@ -156,7 +156,7 @@ def settle_acts(acts: pa.Table) -> pa.Table:
 def _settle_acts(same: list[Row]) -> None:
     def rank(row: Row) -> tuple[Any, ...]:
         when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
-        return -when, stable_id(*(repr(row[name]) for name in row if name != "origin")), *_where(row["origin"])
+        return -when, stable_id(*(repr(row[name]) for name in Feedback.names() if name != "origin")), *_where(row["origin"])
 
     # The last word counts; of the rows that say it, the one that best knows when it was said stays.
     same.sort(key=lambda row: (-(known_at(row) or 0.0), rank(row)))
