@@ -38,7 +38,8 @@ def gather(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], l
     for number, record in enumerate(records):
         reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
     turns, notes = gatherer.turns()
-    return turns.to_pylist(), gatherer.feedback().to_pylist(), reasons + [reason for _, _, reason, _ in notes]
+    said = [row for row in gatherer.feedback().to_pylist() if row["retracts"] != "implied"]
+    return turns.to_pylist(), said, reasons + [reason for _, _, reason, _ in notes]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -128,6 +129,11 @@ UNREADABLE = [
     ("chatgpt", {"title": "x", "create_time": 1, "current_node": "n", "mapping": None}, "no_messages"),
     ("chatgpt", {"conversation_id": None, "message_id": "m", "rating": "thumbsUp"}, "no_id"),
     ("librechat", {"conversationId": "c", "messages": []}, "no_messages"),
+    ("claude", {"uuid": "c", "chat_messages": []}, "no_messages"),
+    ("claude", {"uuid": None, "chat_messages": [{"sender": "human"}]}, "no_id"),
+    ("claude", {"uuid": "c", "chat_messages": [{"sender": "human", "text": "Hi"}]}, "bad_message"),
+    ("openai", {"messages": LINES, "chosen": 3, "rejected": "x"}, "bad_message"),
+    ("openai", {"messages": LINES, "chosen": [], "rejected": "x"}, "empty_answer"),
 ]
 
 
@@ -393,6 +399,13 @@ def webui(**answer: Any) -> dict[str, Any]:
                 ]
             },
         ),
+        (
+            "jsonl",
+            {
+                "id": "c",
+                "messages": [ASKED, {"role": "tool_call", "content": '{"id": "c1", "name": "rain", "arguments": {"city": "Bergen"}}'}],
+            },
+        ),
         ("openwebui", webui(content="", output=[{"type": "function_call", "call_id": "c1"} | CALLING["function"]])),  # type: ignore[operator]
         ("openwebui", webui(content=FOLDED)),
         (
@@ -488,3 +501,62 @@ def test_a_picture_that_stands_alone_in_chatgpts_export_is_a_question() -> None:
     answer = {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": ["A dog."]}}
     (asked, told), _, _ = gather("chatgpt", {"id": "c", "mapping": {"q": {"message": message}, "a": {"parent": "q", "message": answer}}})
     assert (asked["content"], len(asked["attachments"]), told["parent_id"]) == ("", 1, "q")
+
+
+ANNOTATED: list[tuple[dict[str, Any], list[tuple[Any, ...]], list[str]]] = [  # an annotation: the acts that stand, and notes
+    ({"rating": 1, "details": {"rating": 9}}, [("thumb", 1.0, None), ("rating", 9.0, None)], []),
+    ({"rating": 1, "reason": "not_factually_correct", "details": {"rating": 2}}, [("thumb", 1.0, None)], ["stale_rating"]),
+    ({"rating": -1, "reason": "accurate_information", "details": {"rating": 9}}, [("thumb", -1.0, None)], ["stale_rating"]),
+    ({"rating": "-1", "reason": "being_lazy", "details": {"rating": 5}}, [("thumb", -1.0, "being_lazy"), ("rating", 5.0, None)], []),
+    ({"rating": 1, "reason": "von Hand"}, [("thumb", 1.0, "von Hand")], []),
+    ({"rating": None}, [], []),
+    ({"rating": 0, "details": {"rating": None}}, [], []),
+    ({"rating": "none", "comment": "was good"}, [("comment", None, None)], []),
+]
+
+
+@pytest.mark.parametrize(("annotation", "stands", "noted"), ANNOTATED)
+def test_of_a_switched_thumb_nothing_stands_that_was_said_before(
+    annotation: dict[str, Any], stands: list[tuple[Any, ...]], noted: list[str]
+) -> None:
+    _, said, notes = gather("openwebui", webui(content="Yes.", annotation=annotation))
+    assert [(act["kind"], act["value"], act["label"]) for act in said] == stands
+    assert notes == noted
+
+
+WELL, ILL = {"role": "assistant", "content": "Yes."}, {"role": "assistant", "content": "No."}
+BESIDE: list[tuple[str, dict[str, Any]]] = [  # preference sets in which Yes. is better than No.
+    ("openai", {"messages": [ASKED], "chosen": WELL, "rejected": ILL}),
+    ("openai", {"messages": [ASKED], "chosen": "Yes.", "rejected": "No."}),
+    ("openai", {"messages": [ASKED], "chosen": [WELL], "rejected": [ILL]}),
+    ("openai", {"messages": [ASKED, WELL], "chosen": [ASKED, WELL], "rejected": [ASKED, ILL]}),
+    ("openai", {"messages": [ASKED, WELL], "rejected_response": "No."}),
+    ("jsonl", {"id": "c", "messages": [ASKED], "chosen": WELL, "rejected": ILL}),
+    ("jsonl", {"conversation_id": "c", "messages": [ASKED, WELL], "rejected_response": "No."}),
+    (
+        "sharegpt",
+        {
+            "conversations": [{"from": "human", "value": "Rain?"}],
+            "chosen": {"from": "gpt", "value": "Yes."},
+            "rejected": {"from": "gpt", "value": "No."},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "record"), BESIDE)
+def test_a_preference_beside_the_messages_is_read(name: str, record: dict[str, Any]) -> None:
+    assert recognise(record) == name
+    turns, (act,), notes = gather(name, record)
+    said = {turn["turn_id"]: turn for turn in turns}
+    assert [(turn["role"], turn["content"]) for turn in turns] == [("user", "Rain?"), ("assistant", "Yes."), ("assistant", "No.")]
+    assert (act["kind"], act["value"], notes) == ("choice", 1.0, [])
+    assert (said[act["better"]]["content"], said[act["worse"]]["content"]) == ("Yes.", "No.")
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_a_label_beside_messages_is_a_thumb_on_the_last_answer(label: bool) -> None:
+    (_, answer), (act,), _ = gather("openai", {"messages": [ASKED, WELL], "label": label})
+    assert (act["kind"], act["value"], act["turn_id"]) == ("thumb", 1.0 if label else -1.0, answer["turn_id"])
+    for record in ({"messages": [ASKED], "label": label}, {"messages": [ASKED, WELL], "label": "spam"}):
+        assert gather("openai", record)[1] == []

@@ -25,7 +25,7 @@ from tasks.core.errors import UserError
 from tasks.core.ids import person_id, stable_id
 from tasks.core.raw import raw_files
 from tasks.core.tables import TABLES
-from tasks.formats.columns import RAW_TURNS
+from tasks.formats.columns import RAW_FEEDBACK, RAW_TURNS
 from tests.conftest import ROOT
 from tests.projects import digests, make_project, run_stage
 
@@ -376,7 +376,7 @@ def test_what_is_written_is_read_whatever_the_files_and_their_order(chats: Any, 
 
 
 def test_run_gives_back_every_table_it_was_given() -> None:
-    schemas = {name: TABLES[name].schema() for name in ingest.WRITES} | {"turns": RAW_TURNS}
+    schemas = {name: TABLES[name].schema() for name in ingest.WRITES} | {"turns": RAW_TURNS, "feedback": RAW_FEEDBACK}
     empty = {name: engine.from_arrow(schema.empty_table()) for name, schema in schemas.items()}
     result = ingest.run(empty, ingest.Params(formats={}))
     assert {name: len(frame.to_arrow()) for name, frame in result.items()} == dict.fromkeys(ingest.WRITES, 0)
@@ -420,10 +420,264 @@ def test_real_exports_are_read(tmp_path: Path, shared_data: Path) -> None:
 def test_of_two_exports_that_differ_in_a_call_or_a_file_only_the_newer_stays(tmp_path: Path) -> None:
     def told(size: int, when: str, **more: Any) -> dict[str, Any]:
         asked = {"id": "q", "role": "user", "content": "Rain?", "created_at": when}
-        return {"id": "c", "messages": [asked | more, *({"id": f"a{at}", "role": "assistant", "content": "x"} for at in range(size))]}
+        answers = [{"id": f"a{at}", "parent_id": "q", "role": "assistant", "content": "x"} | more for at in range(size)]
+        return {"id": "c", "messages": [asked, *answers]}
 
     old, new = told(1, "2026-01-01", files=[{"id": "f1"}]), told(1, "2026-01-02", files=[{"id": "f2"}])
     result = read(tmp_path, {"a.jsonl": lines(old), "b.jsonl": lines(new), "c.jsonl": lines(new, 3)})
-    ((asked, _), ledger) = result.table("turns"), result.ledger["turns"]
-    assert asked["attachments"] == [stable_id("attachment", "", "f2")]
+    (_, answer), ledger = result.table("turns"), result.ledger["turns"]
+    assert answer["attachments"] == [stable_id("attachment", "", "f2")]
     assert ledger["reasons"] == {"conflicting": 1, "repeated": 3}
+
+
+SUMS = [("1", "user", "Gold or lead?"), ("2", "assistant", "Gold."), ("3", "assistant", "Lead."), ("4", "assistant", "Both.")]
+
+
+def numbered(*ids: Any, **more: Any) -> dict[str, Any]:
+    """A question with three answers to it, whose messages have these ids, or none."""
+    told = [{"role": role, "content": text} for _, role, text in SUMS]
+    for message, name in zip(told, ids, strict=False):
+        if name is not None:
+            message["id"] = name
+    if ids:
+        for message in told[1:]:
+            message["parent_id"] = ids[0]
+    return {"id": 5, "messages": told} | more
+
+
+@pytest.mark.parametrize("ids", [(1, 2, 3, 4), ("1", "2", "3", "4"), (1.0, 2.0, 3.0, 4.0)])
+@pytest.mark.parametrize(("better", "worse"), [(2, 3), ("2", "3"), (2.0, 3.0), ("2.0", "3.0")])
+def test_a_number_that_is_the_id_of_a_message_names_it_and_is_no_place(tmp_path: Path, ids: Any, better: Any, worse: Any) -> None:
+    line = {"conversation_id": 5, "kind": "choice", "better": better, "worse": worse, "shown_first": worse}
+    (act,) = read(tmp_path, {"a.jsonl": lines(numbered(*ids), line)}).table("feedback")
+    assert (act["better"], act["worse"], act["shown_first"]) == ("2", "3", "3")
+
+
+def test_a_place_has_keys_of_its_own_even_where_ids_are_numbers(tmp_path: Path) -> None:
+    line = {"conversation_id": 5, "kind": "choice", "better_index": 2, "worse_index": 3.0, "shown_first_index": "3"}
+    votes = [{"conversation_id": 5, "kind": "thumb", "value": 1, "message_index": index} for index in (1, 1.0, "1")]
+    said = read(tmp_path, {"a.jsonl": lines(numbered(1, 2, 3, 4), line, *votes)}).table("feedback")
+    assert {(act["better"], act["worse"], act["shown_first"], act["turn_id"]) for act in said} == {
+        ("3", "4", "4", None),
+        (None, None, None, "2"),
+    }
+
+
+def test_a_number_that_names_no_message_of_those_with_ids_is_told(tmp_path: Path) -> None:
+    line = {"conversation_id": 5, "kind": "choice", "better": 0, "worse": 2}
+    result = read(tmp_path, {"a.jsonl": lines(numbered(1, 2, 3, 4), line)})
+    (act,) = result.table("feedback")
+    assert (act["better"], act["worse"]) == ("0", "2")
+    assert result.faults() == [(1, None, "no_such_message")]
+
+
+def test_only_where_no_message_has_an_id_is_a_number_a_place(tmp_path: Path) -> None:
+    chat = numbered()
+    chat["messages"][2]["parent_id"] = chat["messages"][3]["parent_id"] = "0000"
+    line = {"conversation_id": 5, "kind": "choice", "better": 2, "worse": 3.0}
+    result = read(tmp_path, {"a.jsonl": lines(chat, line)})
+    (act,) = result.table("feedback")
+    assert (act["better"], act["worse"], result.faults()) == ("0002", "0003", [])
+
+
+def test_a_number_that_could_be_an_id_or_a_place_is_refused(tmp_path: Path) -> None:
+    line = {"conversation_id": 5, "kind": "choice", "better": 2, "worse": 3}
+    result = read(tmp_path, {"a.jsonl": lines(numbered("q", 2, None, 3), line)})  # the message at place 2 has no id, another has the id 2
+    (act,) = result.table("feedback")
+    assert act["better"] is None
+    assert result.faults() == [(1, None, "two_messages")]
+
+
+@pytest.mark.parametrize("key", ["conversation_id", "chat_id", "thread_id", "session_id"])
+def test_a_conversation_s_id_may_stand_under_other_keys_and_have_been_a_float(tmp_path: Path, key: str) -> None:
+    told = GOOD["messages"]
+    chats = [{key: 12, "messages": told, "user_id": 7}, {key: "x", "messages": told}]
+    votes = [{key: name, "kind": "thumb", "value": 1.0, "message_index": 1.0, "user_id": 7.0} for name in (12.0, "12.0", "x")]
+    result = read(tmp_path, {"c.jsonl": lines(*chats), "f.jsonl": lines(*votes)})
+    assert {row["conversation_id"] for row in result.table("turns")} == {"jsonl:12", "jsonl:x"}
+    said = result.table("feedback")
+    assert sorted((act["conversation_id"], act["turn_id"]) for act in said) == [("jsonl:12", "0001"), ("jsonl:x", "0001")]
+    assert {act["annotator"] for act in said} == {person_id("7")}
+
+
+def test_beside_a_conversation_s_id_an_id_is_the_record_s(tmp_path: Path) -> None:
+    chats = [
+        {"id": f"row {at}", "conversation_id": "x", "messages": chat("", "Hi", "Hello", "More?", "Yes")["messages"][:at]} for at in (2, 4)
+    ]
+    result = read(tmp_path, {"c.jsonl": lines(*chats, {**chats[0], "id": None}, {**chats[0], "conversation_id": None})})
+    assert {row["conversation_id"] for row in result.table("turns")} == {"jsonl:x", "jsonl:row 2"}
+    assert len(result.contents()) == 6
+
+
+EGG = chat("1", "Boil an egg?", "Six minutes.", user_id="alice", created_at="2026-03-02")
+PRINTER = chat("1", "My printer?", "Throw it away.", "Seriously?", "Clean it.", user_id="bob", created_at="2026-01-02")
+LIKED = {"conversation_id": "1", "kind": "thumb", "message_index": 1, "value": 1, "id": "f1"}
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_one_id_in_two_files_that_begin_otherwise_is_two_conversations_each_with_its_own_votes(tmp_path: Path, names: str) -> None:
+    files = {f"{names[0]}.jsonl": lines(EGG, LIKED), f"{names[1]}.jsonl": lines(PRINTER, LIKED | {"value": -1})}
+    result = read(tmp_path, files)
+    turns = {(row["conversation_id"], row["turn_id"]): row["content"] for row in result.table("turns")}
+    assert sorted(turns.values()) == sorted(message["content"] for log in (EGG, PRINTER) for message in log["messages"])
+    said = {turns[act["conversation_id"], act["turn_id"]]: act["value"] for act in result.table("feedback")}
+    assert said == {"Six minutes.": 1.0, "Throw it away.": -1.0}
+    assert {name for name, _ in turns if name == "jsonl:1"} == {"jsonl:1"}  # the earlier keeps its name
+    assert turns["jsonl:1", "0001"] == "Throw it away."
+    assert [reason for _, _, reason in result.faults()] == ["another_conversation"]
+
+
+def test_a_vote_in_a_third_file_goes_where_only_one_has_such_a_message_or_is_refused(tmp_path: Path) -> None:
+    votes = [LIKED, LIKED | {"message_index": 3, "id": "f2"}]
+    result = read(tmp_path, {"a.jsonl": lines(EGG), "b.jsonl": lines(PRINTER), "c.jsonl": lines(*votes)})
+    said = {act["turn_id"]: act["conversation_id"] for act in result.table("feedback")}
+    assert said == {None: "jsonl:1", "0003": "jsonl:1"}
+    assert sorted(reason for _, _, reason in result.faults()) == ["another_conversation", "two_conversations"]
+
+
+def test_a_conversation_exported_again_longer_and_with_a_system_prompt_is_still_one(tmp_path: Path) -> None:
+    longer = {"id": "1", "messages": [*EGG["messages"], *chat("1", "And soft?", "Four.")["messages"]]}
+    with_ids = {
+        "id": "2",
+        "messages": [{"id": "s", "role": "system", "content": "Be brief."}, {"id": "q", "role": "user", "content": " Hi\n"}],
+    }
+    bare = {"id": "2", "messages": [{"id": "q", "role": "user", "content": "Hi"}]}
+    result = read(tmp_path, {"a.jsonl": lines(EGG, with_ids), "b.jsonl": lines(longer, bare)})
+    assert {row["conversation_id"] for row in result.table("turns")} == {"jsonl:1", "jsonl:2"}
+    assert result.faults() == []
+
+
+def test_a_first_question_that_was_edited_in_place_is_known_by_its_long_id(tmp_path: Path) -> None:
+    def told(text: str) -> dict[str, Any]:
+        return {
+            "id": "1",
+            "messages": [{"id": "6f1c2d3e-aaaa-bbbb", "role": "user", "content": text}, {"id": "a", "role": "assistant", "content": "x"}],
+        }
+
+    result = read(tmp_path, {"a.jsonl": lines(told("Hi")), "b.jsonl": lines(told("Hello"))})
+    assert (len(result.contents()), result.faults()) == (2, [])
+
+
+def test_an_answer_in_two_messages_is_one_and_a_vote_on_either_is_about_it(tmp_path: Path) -> None:
+    told = [("q", "user", "Repot?"), ("1", "assistant", "Take it out."), ("2", "assistant", "Cut the roots."), ("r", "user", "Thanks")]
+    chats = [
+        {"id": "c", "messages": [{"id": name, "role": role, "content": text} for name, role, text in told]},
+        {"id": "d", "messages": [{"role": role, "content": text} for _, role, text in told]},
+    ]
+    votes = [
+        {"conversation_id": name, "kind": "thumb", "value": 1, "message_index": at, "id": f"{name}{at}"} for name in "cd" for at in (1, 2)
+    ]
+    votes.append({"conversation_id": "c", "kind": "thumb", "value": 1, "message_id": "1", "id": "by id"})
+    result = read(tmp_path, {"a.jsonl": lines(*chats, *votes)})
+    turns = {
+        (row["conversation_id"][-1], row["turn_id"]): (row["parent_id"], row["position"], row["content"]) for row in result.table("turns")
+    }
+    assert turns["c", "2"] == ("q", 1, "Take it out.\n\nCut the roots.")
+    assert turns["d", "0002"] == ("0000", 1, "Take it out.\n\nCut the roots.")
+    assert (turns["c", "r"], len(turns)) == (("2", 2, "Thanks"), 6)
+    assert {(act["conversation_id"][-1], act["turn_id"]) for act in result.table("feedback")} == {("c", "2"), ("d", "0002")}
+    assert len(result.table("feedback")) == 5
+
+
+def test_two_endings_of_one_beginning_are_two_answers(tmp_path: Path) -> None:
+    told = [{"id": "q", "role": "user", "content": "Repot?"}, {"id": "1", "role": "assistant", "content": "Out."}]
+    told += [{"id": name, "parent_id": "1", "role": "assistant", "content": name} for name in "ab"]
+    result = read(tmp_path, {"a.jsonl": lines({"id": "c", "messages": told})})
+    assert [(row["turn_id"], row["parent_id"], row["content"]) for row in result.table("turns")] == [
+        ("q", None, "Repot?"),
+        ("a", "q", "Out.\n\na"),
+        ("b", "q", "Out.\n\nb"),
+    ]
+
+
+def test_a_vote_on_a_call_of_a_tool_is_about_the_answer_that_it_led_to(tmp_path: Path) -> None:
+    call = {"id": "c", "role": "assistant", "content": None, "tool_calls": [{"function": {"name": "rain", "arguments": "{}"}}]}
+    told = [{"id": "q", "role": "user", "content": "Rain?"}, call, {"id": "t", "role": "tool", "content": "12"}]
+    told.append({"id": "a", "role": "assistant", "content": "Yes."})
+    votes = [{"conversation_id": "x", "kind": "thumb", "value": 1, "message_id": name, "id": name} for name in "cta"]
+    result = read(tmp_path, {"a.jsonl": lines({"id": "x", "messages": told}, *votes)})
+    assert {act["turn_id"] for act in result.table("feedback")} == {"a"}
+    assert [row["parent_id"] for row in result.table("turns")] == [None, "q", "c", "t"]
+
+
+def test_roles_that_do_not_alternate_are_told_once_a_file(tmp_path: Path) -> None:
+    twice = [{"role": role, "content": "x"} for role in ("user", "user", "assistant")]
+    greeting = [{"role": role, "content": "x"} for role in ("assistant", "user", "assistant")]
+    chats = [{"id": str(at), "messages": told} for at, told in enumerate((twice, greeting, GOOD["messages"], twice))]
+    result = read(tmp_path, {"a.jsonl": lines(*chats)})
+    (note,) = result.table("quarantine")
+    assert (note["record"], note["reason"], note["detail"][:21]) == (-1, "roles_not_alternating", "in 3 conversations a ")
+
+
+def voted(annotation: dict[str, Any], when: int) -> list[dict[str, Any]]:
+    """A chat export of Open WebUI with one answer and what its owner noted on it."""
+    answer = {"role": "assistant", "parentId": "q", "content": "Yes.", "annotation": annotation, "feedbackId": "fb"}
+    nodes = {"q": {"role": "user", "parentId": None, "content": "Rain?"}, "a": answer}
+    return [{"id": "w", "user_id": "u", "updated_at": 1760000000 + when, "chat": {"history": {"messages": nodes}}}]
+
+
+def rated(data: dict[str, Any], when: int, name: str = "fb") -> list[dict[str, Any]]:
+    """A feedback export of Open WebUI about that answer."""
+    meta = {"chat_id": "w", "message_id": "a"}
+    return [{"id": name, "user_id": "u", "type": "rating", "data": data, "meta": meta, "updated_at": 1760000000 + when}]
+
+
+def thumb(value: Any, when: int | None, **more: Any) -> list[dict[str, Any]]:
+    line = {"conversation_id": "c", "kind": "thumb", "message_index": 1, "value": value, "user_id": "u"}
+    return [line | ({} if when is None else {"created_at": 1760000000 + when}) | more]
+
+
+def liked(feedback: Any, when: int) -> list[dict[str, Any]]:
+    """A message of LibreChat's collection."""
+    told = {"conversationId": "l", "messageId": "a", "isCreatedByUser": False, "text": "Yes.", "updatedAt": 1760000000 + when}
+    return [told | {"feedback": feedback}]
+
+
+STARS = {"rating": -1, "details": {"rating": 2}}
+BOTH: set[tuple[str, float | None]] = {("thumb", 1.0), ("rating", 9.0)}
+ACTS_IN_TIME: list[tuple[list[Any], list[Any], set[tuple[str, float | None]]]] = [  # an older and a newer file, and what stands
+    (voted({"rating": 1}, 1), voted({"rating": None}, 2), set()),
+    (voted({"rating": 1}, 1), voted({"rating": -1}, 2), {("thumb", -1.0)}),
+    (voted({"rating": -1}, 1), voted({"rating": 1}, 2), {("thumb", 1.0)}),
+    (voted({"rating": None}, 1), voted({"rating": 1}, 2), {("thumb", 1.0)}),
+    (voted(STARS, 1), voted({"rating": 1}, 2), {("thumb", 1.0)}),
+    (voted({"rating": 1}, 1), voted({"rating": 1, "details": {"rating": 9}}, 2), BOTH),
+    (rated({"rating": 1}, 1), voted({"rating": 0}, 2), set()),
+    (voted({"rating": 1}, 1), rated({"rating": None}, 2), set()),
+    (rated({"rating": -1}, 1), rated({"rating": "1"}, 2), {("thumb", 1.0)}),
+    (rated(STARS, 1), rated({"rating": 1}, 2, "fb-2"), {("thumb", -1.0), ("thumb", 1.0)}),  # `aggregate` takes the later of two thumbs
+    (thumb(1, 1), thumb(None, 2), set()),
+    (thumb(1, 1), thumb("none", 2), set()),
+    (thumb(1, 1, id="f"), thumb(0, 2, id="f"), set()),
+    (thumb(1, 1), thumb(None, 2, user_id="v"), {("thumb", 1.0), ("thumb", None)}),
+    (thumb(None, 1), thumb(1, 2), {("thumb", 1.0), ("thumb", None)}),
+    (thumb(1, None), thumb(None, None), set()),
+    (liked({"rating": "thumbsUp"}, 1), liked(None, 2), set()),
+    (liked(None, 1), liked({"rating": "thumbsUp"}, 2), {("thumb", 1.0)}),
+]
+
+
+@pytest.mark.parametrize(("older", "newer", "stands"), ACTS_IN_TIME)
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_the_last_word_of_a_person_counts_and_what_was_taken_back_does_not(
+    tmp_path: Path, older: list[Any], newer: list[Any], stands: set[tuple[str, float | None]], names: str
+) -> None:
+    result = read(tmp_path, {f"{names[0]}.jsonl": lines(*older), f"{names[1]}.jsonl": lines(*newer)})
+    said = result.table("feedback")
+    assert {(act["kind"], act["value"]) for act in said} == stands
+    assert len(said) == len(stands)
+
+
+def test_in_one_file_without_times_the_later_line_takes_back_the_earlier(tmp_path: Path) -> None:
+    result = read(tmp_path, {"a.jsonl": lines(*thumb(1, None), *thumb(None, None), *thumb(-1, None))})
+    assert [act["value"] for act in result.table("feedback")] == [-1.0]
+    assert result.ledger["feedback"]["reasons"] == {"taken_back": 2}
+
+
+def test_a_preference_beside_a_plain_conversation_is_read_and_a_label_of_unknown_meaning_is_no_thumb(tmp_path: Path) -> None:
+    told = [chat("c", "Hi", chosen="Hello", rejected="Go away", user_id="u"), chat("d", "Hi", "Bye", label=False)]
+    result = read(tmp_path, {"a.jsonl": lines(*told)})
+    turns = {row["turn_id"]: row for row in result.table("turns") if row["conversation_id"] == "jsonl:c"}
+    (act,) = result.table("feedback")
+    assert (turns[act["better"]]["content"], turns[act["worse"]]["content"]) == ("Hello", "Go away")
+    assert {row["user_id"] for row in turns.values()} == {person_id("u")}

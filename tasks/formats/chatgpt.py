@@ -1,7 +1,8 @@
 """ChatGPT's data export: conversations with a `mapping` of nodes, and `message_feedback.json`.
 
 Only what was shown is kept: messages of user and assistant to everybody, not hidden, with text. Nodes between (tools, searches,
-hidden system messages) are bridged: a message's parent is the nearest kept one above it.
+hidden system messages) are bridged: a message's parent is the nearest kept one above it. An answer that came in several nodes is one, and a
+thumb on any of them is a thumb on it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 
 from tasks.core.raw import Unreadable
+from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of, word_of
 from tasks.formats.parts import attachments_of
 
@@ -40,7 +42,8 @@ def read(record: dict[str, Any]) -> Facts:
     messages = [_message(turn, node["message"], nodes, model) for turn, node in nodes.items() if _shown(node)]
     if not messages:
         raise Unreadable("no_messages", "no message was shown to the user")
-    return Facts([Conversation(name, messages, created_at=moment(record.get("create_time")))])
+    ended = {turn for turn, node in nodes.items() if dictionary(node.get("message")).get("end_turn") is True}
+    return Facts([in_one_piece(Conversation(name, messages, created_at=moment(record.get("create_time"))), ended)])
 
 
 def _shown(node: dict[str, Any]) -> bool:

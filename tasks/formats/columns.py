@@ -1,13 +1,15 @@
 """From what readers say to the columns of `turns` and `feedback`: ids, hashed people, depth in the tree, origins.
 
 In: `Facts` of record after record, and plain conversations in bulk. Out: two Arrow tables with the schemas of `Turns` (and
-a column `preferred`: the text a vote was about) and `Feedback`; the same fact may still be there more than once.
+a column `preferred`: the text a vote was about) and `Feedback` (and `seen_at`, `retracts`: see `Act`); the same fact may still be
+there more than once.
 
 Linear in the logs: rows become Arrow columns a batch at a time, so that the Python objects of one batch at most are alive.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,15 +19,21 @@ import pyarrow.compute as pc
 
 from tasks.core.ids import person_id, stable_id
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
-from tasks.formats.facts import ROLES, Act, Conversation, Facts, Message, moment, name_of, place
+from tasks.formats.collisions import keep_apart
+from tasks.formats.facts import ROLES, Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
 from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.loose import Place, Waiting, climb
+from tasks.formats.references import settle
 from tasks.formats.trees import BEYOND, depths
 
 ROWS_AT_A_TIME = 20_000
 ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
 ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
+UNLIKE = "a user or an assistant speaks twice in a row, or an assistant first: not every chat template takes such a prompt"
+# By the role before, the roles that would not alternate with it; "": nothing stands before, or it is not known.
+TURNS = {"": ("assistant",), "system": ("assistant",), "user": ("user",), "assistant": ("assistant",), "tool": ()}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
+RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.field("retracts", TEXT))
 
 
 class Gatherer:
@@ -37,7 +45,9 @@ class Gatherer:
         self._acts: list[tuple[str, Place, int, Act]] = []
         self._waiting: list[Waiting] = []
         self._people: dict[str, str] = {}
-        self._orders: dict[str, list[str]] = {}  # conversations whose messages have ids of their own, in the order of the log
+        self._named: set[str] = set()  # conversations whose messages have ids of their own
+        self._joined: list[tuple[str, Place, dict[str | int, str]]] = []  # the whole answers of a record, by id and place of their pieces
+        self._unlike: Counter[tuple[str, str]] = Counter()  # by format and file: conversations whose roles do not alternate
 
     def add(self, source: str, at: Place, facts: Facts) -> list[tuple[str, str]]:
         """Take all that one record says, or raise `Unreadable` and take nothing. Returns notes of what was left out."""
@@ -50,7 +60,7 @@ class Gatherer:
         position = 0
         for conversation, depth in placed:
             self._add_conversation(source, at, position, conversation, depth)
-            position += len(conversation.messages)
+            position += len(conversation.order or conversation.messages)
         alone = not facts.conversations and len(facts.acts) == 1
         self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(facts.acts))
         self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose)
@@ -59,14 +69,27 @@ class Gatherer:
     def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:
         name = f"{source}:{conversation.native_id}"
         user = self._person(conversation.user)
-        for position, message in enumerate(conversation.messages, first):
+        names = conversation.order or [message.turn_id for message in conversation.messages]
+        places = {turn: index for index, turn in enumerate(names)}
+        for message in conversation.messages:
             if message.turn_id in depth:
+                position = first + places[message.turn_id]
                 self._rows.append(self._row(source, name, at, position, message, depth, user, conversation))
-        names = [message.turn_id for message in conversation.messages]
         if any(turn != place(index) for index, turn in enumerate(names)):
-            self._orders[name] = max(self._orders.get(name, []), names, key=lambda order: (len(order), order))
+            self._named.add(name)
+        self._note_pieces(name, at, conversation)
+        self._unlike[source, at.file] += not _alternates(conversation.messages)
         if len(self._rows) >= ROWS_AT_A_TIME:
             self._flush()
+
+    def _note_pieces(self, name: str, at: Place, conversation: Conversation) -> None:
+        """Keep which answers a record's joined pieces belong to, by id and by place."""
+        places = {turn: index for index, turn in enumerate(conversation.order or [message.turn_id for message in conversation.messages])}
+        pieces: dict[str | int, str] = {}
+        for turn, end in conversation.joined.items():
+            pieces[turn] = pieces[places[turn]] = end
+        if pieces:
+            self._joined.append((name, at, pieces))
 
     def _row(
         self,
@@ -114,10 +137,17 @@ class Gatherer:
             return
         values, total = [record.value for record in lines.records], len(lines.roles)
         counts = np.array(lines.counts)
+        starts = np.cumsum(counts) - counts
         owner = pa.array(np.repeat(np.arange(len(values)), counts))
-        position = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        places = pa.array([place(index) for index in range(int(counts.max()))], TEXT)
-        roles = ROLE_NAMES.take(pa.array(np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)))
+        position = np.arange(total) - np.repeat(starts, counts)
+        index = position.copy()  # the place in the log's list
+        for number, whole in lines.whole.items():
+            index[starts[number] : starts[number] + counts[number]] = [int(message.turn_id) for message in whole.messages]
+            self._note_pieces(f"{source}:{whole.native_id}", Place(file, lines.records[number].number), whole)
+        places = pa.array([place(number) for number in range(int(index.max()) + 1)], TEXT)
+        codes = np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)
+        self._unlike[source, file] += _unlike(codes, starts)
+        roles = ROLE_NAMES.take(pa.array(codes))
 
         def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
             """A column of conversations, repeated for each message."""
@@ -128,11 +158,11 @@ class Gatherer:
         if any(models):
             model = pc.if_else(pc.equal(roles, "assistant"), spread(models), model)
         depth = pa.array(position, pa.int32())
-        origin = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), depth]
+        at = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), pa.array(index, pa.int32())]
         columns = [
-            spread([f"{source}:{value['id']}" for value in values]),
-            places.take(pa.array(position)),
-            places.take(pa.array(position - 1, mask=position == 0)),
+            spread([f"{source}:{name}" for name in lines.names]),
+            places.take(pa.array(index)),
+            places.take(pa.array(np.roll(index, 1), mask=position == 0)),
             depth,
             roles,
             pa.array(lines.contents, TEXT),
@@ -146,7 +176,7 @@ class Gatherer:
             pa.nulls(total, TEXT),
             spread([topic_of(value) for value in values]),
             _same(source, total),
-            pa.StructArray.from_arrays(origin, fields=list(ORIGIN)),
+            pa.StructArray.from_arrays(at, fields=list(ORIGIN)),
             _same(False, total, pa.bool_()),
         ]
         self._chunks.append(pa.Table.from_arrays(columns, schema=RAW_TURNS))
@@ -161,7 +191,12 @@ class Gatherer:
         notes = self._settle_loose()
         self._flush()
         chunks, self._chunks = self._chunks, []
-        return pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table(), notes
+        turns, homes, more = keep_apart(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
+        notes += more + settle(self._acts, turns, self._named, self._joined, homes)
+        for (source, file), count in sorted(self._unlike.items()):
+            if count:
+                notes.append((source, Place(file, -1), "roles_not_alternating", f"in {count} conversations {UNLIKE}"))
+        return turns, notes
 
     def _settle_loose(self) -> list[tuple[str, Place, str, str]]:
         """Give messages that came one a record their conversation and depth, through their parents in any file."""
@@ -196,17 +231,17 @@ class Gatherer:
         return depth
 
     def feedback(self) -> pa.Table:
-        """All acts; places of messages have become turn ids. Call after everything is added."""
-        chunks = [Feedback.schema().empty_table()]
+        """All acts; places of messages have become turn ids. Call after `turns`, which settles what they name."""
+        chunks = [RAW_FEEDBACK.empty_table()]
         while self._acts:  # the objects of what is done are let go at once
             part = self._acts[-ROWS_AT_A_TIME:]
             del self._acts[-ROWS_AT_A_TIME:]
-            chunks.append(_table([self._act_row(*entry) for entry in part], Feedback.schema()))
+            chunks.append(_table([self._act_row(*entry) for entry in part], RAW_FEEDBACK))
         return pa.concat_tables(chunks)
 
     def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
         name = f"{source}:{act.conversation}"
-        turn, better, worse, first = (self._turn(name, ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
+        turn, better, worse, first = (_turn(ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
         annotator = self._person(act.annotator)
         low, high = act.scale or (None, None)
         group = None if act.group is None else f"{source}:{act.group}"
@@ -235,14 +270,30 @@ class Gatherer:
             act.created_at,
             source,
             (at.file, at.record, position),
+            act.seen_at,
+            act.retracts,
         )
 
-    def _turn(self, conversation: str, ref: str | int | None) -> str | None:
-        """A turn's id; a message's place counts in the order of the log."""
-        if not isinstance(ref, int):
-            return ref
-        order = self._orders.get(conversation)
-        return order[ref] if order and ref < len(order) else place(ref)
+
+def _alternates(messages: Sequence[Message]) -> bool:
+    """Whether user and assistant take turns on every branch, the user first."""
+    roles = {message.turn_id: message.role for message in messages}
+    return not any(message.role in TURNS[roles.get(message.parent_id, "tool") if message.parent_id else ""] for message in messages)
+
+
+def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """The number of conversations in which user and assistant do not take turns, each one line of role codes from its start."""
+    before = np.roll(codes, 1)
+    before[starts] = ROLE_CODES["system"]
+    wrong = (codes == ROLE_CODES["assistant"]) & ((before == codes) | (before == ROLE_CODES["system"]))
+    wrong |= (codes == ROLE_CODES["user"]) & (before == codes)
+    return int(np.count_nonzero(np.add.reduceat(wrong, starts)))
+
+
+def _turn(ref: str | int | IdOrPlace | None) -> str | None:
+    """A turn's id; what is a number still is a place."""
+    number = ref.number if isinstance(ref, IdOrPlace) else ref
+    return place(number) if isinstance(number, int) else number
 
 
 def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:

@@ -43,6 +43,12 @@ LAST_NUMBER = 1e20
 UNITS = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3), (0.0, 1e6))
 
 
+class IdOrPlace(NamedTuple):
+    """A whole number that stands for a message: its id, or its place where no message of the conversation has an id."""
+
+    number: int
+
+
 class Said(NamedTuple):
     """What one message of a line says: text, the tools that it calls, and its pictures and files."""
 
@@ -78,27 +84,31 @@ class Conversation:
     user: str | None = None
     topic: str = ""
     created_at: int | None = None
+    order: list[str] | None = None  # the ids as the log lists them, where answers in several messages were joined
+    joined: dict[str, str] = field(default_factory=dict)  # other pieces of an answer: the turn id of the answer
 
 
 @dataclass(slots=True)
 class Act:
-    """What somebody did about an answer. A turn is named by its id, or by its place in the conversation's list of messages."""
+    """What somebody did about an answer. A turn is named by its id (text), or by its place in the log's list of messages (number)."""
 
     conversation: str
     kind: str
-    turn: str | int | None = None
+    turn: str | int | IdOrPlace | None = None
     value: float | None = None
     scale: tuple[float, float] | None = None  # the worst value and the best one
     label: str | None = None  # the value in words, where the log gave words
-    better: str | int | None = None
-    worse: str | int | None = None
-    shown_first: str | int | None = None
+    better: str | int | IdOrPlace | None = None
+    worse: str | int | IdOrPlace | None = None
+    shown_first: str | int | IdOrPlace | None = None
     group: str | None = None
     text: str | None = None
     annotator: str | None = None
     annotator_kind: str = "person"
     created_at: int | None = None
     native_id: str | None = None
+    seen_at: int | None = None  # when the record was last changed, where the act has no time of its own
+    retracts: str | None = None  # takes back what was said before: "told" by the log, or "implied" by what is missing
 
 
 @dataclass(slots=True)
@@ -191,12 +201,18 @@ def _text(part: object) -> str:
 
 
 def name_of(value: object) -> str | None:
-    """An id or name as text: numbers are allowed, blank and other things are None."""
+    """An id or name as text: whole numbers are allowed, also as floats; blank and other things are None."""
     if isinstance(value, str):
         return value or None
+    number = whole(value)
+    return None if number is None else str(number)
+
+
+def whole(value: object) -> int | None:
+    """A whole number, also one that went through a column of floats (12.0)."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def word_of(label: str) -> str:

@@ -6,10 +6,11 @@ words and its value, and the later stages drop it with a reason. Only a line tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Act, moment, name_of, number_of, word_of
+from tasks.formats.facts import Act, IdOrPlace, moment, name_of, number_of, whole, word_of
 
 NAMES = ("thumb", "rating", "choice", "ranking", "edit", "correction", "regenerate", "report", "copy", "share", "comment")
 KINDS = {name: name for name in NAMES} | {"thumbs": "thumb"}
@@ -17,8 +18,11 @@ COMPARISONS = frozenset({"choice", "regenerate"})
 ANNOTATORS = frozenset({"person", "model"})
 THUMBS = {"up": 1.0, "down": -1.0, "thumbsup": 1.0, "thumbsdown": -1.0}
 CHOICES = {"better": 1.0, "tie": 0.0, "bothbad": -1.0}
+RETRACTED = ("thumb", "rating")  # kinds that are taken back by a value that is none
+NOTHING = ("", "none", "null", "nan", "neutral")
 THUMB_SCALE, RATING_SCALE = (-1.0, 1.0), (1.0, 5.0)
 LAST_INDEX = 1_000_000
+CONVERSATION = ("conversation_id", "chat_id", "thread_id", "session_id")  # keys of a conversation's id, the surest first
 
 Scale = tuple[float, float]  # the worst value and the best one
 
@@ -33,7 +37,7 @@ class Said(NamedTuple):
 
 def act_of(record: dict[str, Any]) -> Act:
     """One line of feedback."""
-    conversation, kind = name_of(record["conversation_id"]), KINDS.get(str(record["kind"]))
+    conversation, kind = conversation_of(record, CONVERSATION), KINDS.get(str(record["kind"]))
     if conversation is None:
         raise Unreadable("no_id", "expected a text or a number as conversation_id")
     if kind is None:
@@ -56,19 +60,42 @@ def act_of(record: dict[str, Any]) -> Act:
         native_id=name_of(record.get("id")),
     )
     if kind in COMPARISONS:
-        act.better, act.worse = _turn(record.get("better")), _turn(record.get("worse"))
-        act.shown_first = _turn(record.get("shown_first", record.get("first")))
+        act.better, act.worse = _turn(record, "better"), _turn(record, "worse")
+        act.shown_first = _turn(record, "shown_first") or _turn(record, "first")
     else:
         named = name_of(record.get("message_id"))
-        act.turn = _turn(record.get("message_index")) if named is None else named
+        act.turn = _place(record.get("message_index")) if named is None else named
+    if kind in RETRACTED and _is_none(record, said):
+        act.retracts = "told"
     return act
 
 
-def _turn(value: object) -> str | int | None:
-    """A message's id, or its place from 0; None when the line names no message."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if 0 <= value < LAST_INDEX else None
-    return name_of(value)
+def _is_none(record: dict[str, Any], said: Said) -> bool:
+    """Whether the value says that there is no vote any more: null, "none", or the middle of a thumb. A missing value says nothing."""
+    value = record.get("value", ...)
+    if isinstance(value, str):
+        return word_of(value) in NOTHING
+    return value is None or (said.value == 0 and said.scale == THUMB_SCALE)
+
+
+def conversation_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
+    """The id of a conversation: under the first of the keys that holds one."""
+    return next((name for key in keys if (name := name_of(record.get(key))) is not None), None)
+
+
+def _turn(record: dict[str, Any], key: str) -> str | int | IdOrPlace | None:
+    """One side of a comparison: a message's id, a number that may be one, or a place; None when the line names no message."""
+    value = record.get(key)
+    if value is None:
+        return _place(record.get(f"{key}_index"))
+    number = whole(value)
+    return IdOrPlace(number) if number is not None and 0 <= number < LAST_INDEX else name_of(value)
+
+
+def _place(value: object) -> int | None:
+    """A message's place in the list, from 0, also as text."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < len(str(LAST_INDEX)) else whole(value)
+    return number if number is not None and 0 <= number < LAST_INDEX else None
 
 
 def said_of(kind: str, record: dict[str, Any]) -> Said:

@@ -5,8 +5,16 @@ Conversation: `id`, `messages` of `role`, `content` and perhaps `id`, `parent_id
 answers name the same parent. `content` is a text or a list of parts (texts, pictures, files, calls of tools); a message may also have
 `tool_calls` as in OpenAI's chat format, then it needs no text, and `files`.
 
+The conversation's id may also stand under `conversation_id`, `chat_id`, `thread_id` or `session_id`. Messages of an assistant that
+follow each other are one answer.
+
+A preference may stand beside messages without ids: `chosen` and `rejected`, or `rejected_response` (see `tasks.formats.beside`).
+
 Feedback: `conversation_id`, `kind`, and by kind `message_id` or `message_index` (from 0), `better`, `worse`, `value`, `scale`,
-`group`, `text`; perhaps `id`, `user_id`, `annotator_kind` ("person" or "model"), `created_at`. By kind:
+`group`, `text`; perhaps `id`, `user_id`, `annotator_kind` ("person" or "model"), `created_at`. `message_id`, `better`, `worse` and
+`shown_first` are ids, also where they are numbers; places in the list (from 0) have the keys `message_index`, `better_index`,
+`worse_index` and `shown_first_index`. Only where no message of a conversation has an id may a number in `better` or `worse` be a place.
+By kind:
 
     thumb        `value`: 1 or -1, true or false, "up" or "down"; or one of the two ends of a `scale`
     rating       `value` on `scale`: [worst, best] (so [5, 1] where 1 is best; 1 to 5 without one), or a word of a list of words,
@@ -17,6 +25,8 @@ Feedback: `conversation_id`, `kind`, and by kind `message_id` or `message_index`
     edit, correction   `text`: the answer as its user rewrote it; as an annotator corrected it
     regenerate   `better`: the answer that was kept; `worse`: the one that was discarded
     report, copy, share, comment   kept, but no votes
+
+A thumb or rating that is null, "none", or a thumb of 0, takes back what the same person said of the answer before.
 """
 
 from __future__ import annotations
@@ -26,33 +36,55 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.core.raw import Record, Unreadable
+from tasks.formats.answers import in_one_piece
+from tasks.formats.beside import KEYS, judged
 from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place
-from tasks.formats.feedback_lines import act_of
+from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
 from tasks.formats.parts import said_of
 
+# Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
+IDS = ("conversation_id", "id", "chat_id", "thread_id", "session_id")
 STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
 
 def recognise(record: dict[str, Any]) -> bool:
     """True for a conversation with an id, and for feedback that names a conversation and a kind."""
-    return ("messages" in record and "id" in record) or ("conversation_id" in record and "kind" in record)
+    if "messages" in record:
+        return not record.keys().isdisjoint(IDS)
+    return "kind" in record and not record.keys().isdisjoint(CONVERSATION)
 
 
 def read(record: dict[str, Any]) -> Facts:
     """One conversation or one act."""
     if "messages" in record:
-        return Facts([_conversation(record)])
+        return _judged(record) or Facts([_conversation(record)])
     return Facts(acts=[act_of(record)])
+
+
+def _judged(record: dict[str, Any]) -> Facts | None:
+    """A preference beside messages without ids of their own; None where there is none."""
+    name, natives = conversation_of(record, IDS), record["messages"]
+    if KEYS.isdisjoint(record) or "label" in record or name is None or not isinstance(natives, list):
+        return None
+    if not all(isinstance(native, dict) and native.keys().isdisjoint(("id", "parent_id")) for native in natives):
+        return None
+    facts = judged(record, [said_of(native) for native in natives], name)
+    for conversation in facts.conversations if facts else ():
+        conversation.user, conversation.topic = name_of(record.get("user_id")), topic_of(record)
+        conversation.created_at = moment(record.get("created_at"))
+    return facts
 
 
 @dataclass
 class Plain:
-    """Conversations of bare lines: the records, how many messages each has, and roles and texts of all of them in a row."""
+    """Conversations of bare lines: the records and ids, how many messages each has, and roles and texts of all of them in a row."""
 
     records: list[Record] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
+    whole: dict[int, Conversation] = field(default_factory=dict)  # by number of the record, where answers in several messages were joined
 
 
 def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
@@ -66,29 +98,34 @@ def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
         if lists is None:
             other.append(record)
             continue
+        name, roles, contents = lists
+        if "assistant assistant" in " ".join(roles):
+            whole = straight.whole[len(straight.records)] = _conversation(record.value)
+            roles, contents = [message.role for message in whole.messages], [message.content for message in whole.messages]
         straight.records.append(record)
-        straight.counts.append(len(lists[0]))
-        straight.roles += lists[0]
-        straight.contents += lists[1]
+        straight.names.append(name)
+        straight.counts.append(len(roles))
+        straight.roles += roles
+        straight.contents += contents
     return straight, other
 
 
-def _bare(value: dict[str, Any]) -> tuple[list[str], list[str]] | None:
-    """Roles and texts; None for whatever is not bare."""
+def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
+    """Id, roles and texts; None for whatever is not bare."""
     try:
-        messages = value["messages"]
-        if not messages or type(value["id"]) is not str or not value["id"]:
+        messages, name = value["messages"], value["conversation_id" if "conversation_id" in value else "id"]
+        if not messages or type(name) is not str or not name or not KEYS.isdisjoint(value):
             return None
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
         # Two keys each, and both lookups succeeded: then there is nothing else in any message.
         bare = sum(map(len, messages)) == 2 * len(messages) and ROLES.issuperset(roles) and set(map(type, contents)) == {str}
     except (KeyError, TypeError, IndexError):
         return None
-    return (roles, contents) if bare else None
+    return (name, roles, contents) if bare else None
 
 
 def _conversation(record: dict[str, Any]) -> Conversation:
-    name = name_of(record.get("id"))
+    name = conversation_of(record, IDS)
     if name is None:
         raise Unreadable("no_id", "expected a text or a number as id")
     natives = record["messages"]
@@ -97,7 +134,7 @@ def _conversation(record: dict[str, Any]) -> Conversation:
     model, messages = name_of(record.get("model")), list[Message]()
     for index, native in enumerate(natives):
         messages.append(_message(native, index, messages[-1].turn_id if messages else None, model))
-    return Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at")))
+    return in_one_piece(Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at"))))
 
 
 def topic_of(record: dict[str, Any]) -> str:

@@ -79,10 +79,11 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
 def _thumb(document: dict[str, Any], conversation: str) -> list[Act]:
     feedback = dictionary(document.get("feedback"))
     label = name_of(feedback.get("rating"))
-    if label is None:
+    if label is None and "feedback" not in document:
         return []
-    turn, value = name_of(document.get("messageId")), RATINGS.get(word_of(label))
+    turn, value = name_of(document.get("messageId")), None if label is None else RATINGS.get(word_of(label))
     act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(document.get("user")))
     act.text, act.created_at = name_of(feedback.get("text")), moment(document.get("updatedAt"))
     act.native_id = f"{conversation}/{turn}/feedback"
+    act.retracts = "implied" if label is None or word_of(label) == "none" else None
     return [act]

@@ -1,6 +1,7 @@
 """OpenAI's training lines: `{"messages": [...]}` without an id, and `{"input", "preferred_output", "non_preferred_output"}`.
 
-The conversation's id is a hash of what it says, so the same line in two files is one conversation.
+A judgement may stand beside the messages (see `tasks.formats.beside`). The conversation's id is a hash of what it says, so the same
+line in two files is one conversation.
 """
 
 from __future__ import annotations
@@ -8,16 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.raw import Unreadable
+from tasks.formats.answers import in_one_piece
+from tasks.formats.beside import judged
 from tasks.formats.facts import Conversation, Facts, chain, content_id
 from tasks.formats.parts import said_of
 from tasks.formats.two import Line, two_answers
+
+FOREIGN = (
+    "id",
+    "conversation_id",
+    "chat_id",
+    "thread_id",
+    "session_id",
+    "conversationId",
+    "chat",
+)  # such a record has an id: it is another format's
 
 
 def recognise(record: dict[str, Any]) -> bool:
     """True for a line of messages without an id, and for a preference line."""
     if "preferred_output" in record and "non_preferred_output" in record:
         return isinstance(record.get("input"), dict)
-    return isinstance(record.get("messages"), list) and not record.keys() & {"id", "conversationId", "chat"}
+    return isinstance(record.get("messages"), list) and record.keys().isdisjoint(FOREIGN)
 
 
 def read(record: dict[str, Any]) -> Facts:
@@ -27,8 +40,10 @@ def read(record: dict[str, Any]) -> Facts:
         chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
         return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
     line = line_of(record["messages"])
+    if (facts := judged(record, line)) is not None:
+        return facts
     model = record.get("model")
-    return Facts([Conversation(content_id(line), chain(line, model if isinstance(model, str) else None))])
+    return Facts([in_one_piece(Conversation(content_id(line), chain(line, model if isinstance(model, str) else None)))])
 
 
 def line_of(messages: object) -> Line:

@@ -6,6 +6,9 @@ act, not two), and the chat as it was at that moment: the text that was voted on
 
 An in-place edit keeps the model's text in `originalContent`; so do output filters. It counts as a person's edit only if neither text
 is the beginning or the end of the other (filters add or cut banners and footers) and not every answer of the chat has one.
+Of a vote the last state counts. Older versions left reason and stars in place when the thumb was switched: where they lie on the
+other side, they are left out. A rating that is null, 0 or "none" is none, and takes back what an older export holds of it.
+
 Share copies (`user_id` "shared-...") and chats of the application itself (`meta.internal`) are left out, with that reason.
 """
 
@@ -26,6 +29,14 @@ FOLDED_CALL = re.compile(r"<details\b(?=[^>]*\btype=\"tool_calls\")([^>]*)>")
 ATTRIBUTE = re.compile(r"\b(id|name|arguments)=\"([^\"]*)\"")
 STARS = (1.0, 10.0)
 THUMB = (-1.0, 1.0)
+GOOD = (
+    "accurate_information followed_instructions_perfectly showcased_creativity positive_attitude attention_to_detail thorough_explanation"
+)
+BAD = (
+    "dont_like_the_style too_verbose not_helpful not_factually_correct didnt_fully_follow_instructions "
+    "refused_when_it_shouldnt_have being_lazy"
+)
+REASONS = dict.fromkeys(GOOD.split(), 1.0) | dict.fromkeys(BAD.split(), -1.0)  # the thumb that each reason goes with
 Nodes = dict[str, dict[str, Any]]
 
 
@@ -51,10 +62,13 @@ def _chat(row: dict[str, Any]) -> Facts:
     edits = _edits(nodes)
     facts.conversations.append(_conversation(name, row, chat, nodes, edits))
     owner, changed = name_of(row.get("user_id")), moment(row.get("updated_at"))
-    facts.acts.extend(Act(name, "edit", turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit") for turn, text in edits.items())
+    for turn, text in edits.items():
+        facts.acts.append(Act(name, "edit", turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit", seen_at=changed))
     for turn, node in _voted(nodes).items():
         notes = dictionary(node["annotation"])
-        facts.acts.extend(_acts(name, turn, notes, owner, None, name_of(node.get("feedbackId"))))
+        base = name_of(node.get("feedbackId")) or f"{name}/{turn}/annotation"
+        facts.acts.extend(_acts(name, turn, notes, owner, base, None, changed))
+        facts.notes.extend(_stale_notes(notes))
     facts.acts.extend(_regenerated(name, nodes, _active(row, chat, nodes), owner, changed))
     return facts
 
@@ -164,23 +178,45 @@ def _voted(nodes: Nodes) -> Nodes:
     return {turn: nodes[turn] for turn in chosen.values()}
 
 
-def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, when: int | None, feedback_id: str | None) -> list[Act]:
-    """A thumb and a rating, as far as they were given, whatever their value; a comment alone. The reason chosen is the thumb's label."""
-    base = feedback_id or f"{chat}/{turn}/annotation"
-    comment, reason = name_of(notes.get("comment")), name_of(notes.get("reason"))
-    thumb, stars = notes.get("rating"), dictionary(notes.get("details")).get("rating")
-    acts = []
-    if thumb not in (None, ""):
-        value = number_of(thumb)
-        label = reason if value is not None else name_of(thumb)
-        acts.append(Act(chat, "thumb", turn, value, THUMB, label, text=comment, annotator=who, created_at=when, native_id=base))
+def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, base: str, when: int | None, seen: int | None = None) -> list[Act]:
+    """A thumb and a rating, as far as they were given, whatever their value; a comment alone. The reason chosen is the thumb's label.
+
+    What is missing, or lies on the other side of the thumb, was said before it: it takes back the same of earlier exports.
+    """
+    comment, reason, thumb = name_of(notes.get("comment")), name_of(notes.get("reason")), notes.get("rating")
+    stars = dictionary(notes.get("details")).get("rating")
+    value, acts = number_of(thumb), list[Act]()
+    if _given(thumb):
+        label = name_of(thumb) if value is None else None if REASONS.get(reason or "", value) != value else reason
+        acts.append(Act(chat, "thumb", turn, value, THUMB, label, text=comment, native_id=base))
     elif comment or reason:
-        acts.append(Act(chat, "comment", turn, label=reason, text=comment, annotator=who, created_at=when, native_id=base))
-    if stars not in (None, ""):
-        value = number_of(stars)
-        label = name_of(stars) if value is None else None
-        acts.append(Act(chat, "rating", turn, value, STARS, label, annotator=who, created_at=when, native_id=f"{base}/rating"))
+        acts.append(Act(chat, "comment", turn, label=reason, text=comment, native_id=base))
+    else:
+        acts.append(Act(chat, "thumb", turn, scale=THUMB, native_id=base, retracts="implied"))
+    if _given(stars) and not _stale(stars, thumb):
+        rating = number_of(stars)
+        acts.append(Act(chat, "rating", turn, rating, STARS, name_of(stars) if rating is None else None, native_id=f"{base}/rating"))
+    else:
+        acts.append(Act(chat, "rating", turn, scale=STARS, native_id=f"{base}/rating", retracts="implied"))
+    for act in acts:
+        act.annotator, act.created_at, act.seen_at = who, when, seen
     return acts
+
+
+def _given(value: object) -> bool:
+    """Whether a rating says anything: null, 0 and "none" say that there is none."""
+    return not (value is None or number_of(value) == 0 or (isinstance(value, str) and value.strip().lower() in ("", "none", "null")))
+
+
+def _stale(stars: object, thumb: object) -> bool:
+    """Whether the stars stand on the other side of the thumb: they were left over when it was switched."""
+    rating, side = number_of(stars), number_of(thumb)
+    return rating is not None and side is not None and (rating - sum(STARS) / 2) * side < 0
+
+
+def _stale_notes(notes: dict[str, Any]) -> list[tuple[str, str]]:
+    stale = _stale(dictionary(notes.get("details")).get("rating"), notes.get("rating"))
+    return [("stale_rating", "stars that lie on the other side of the thumb were left over from before it was switched")] if stale else []
 
 
 def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]:
@@ -225,8 +261,9 @@ def _feedback(row: dict[str, Any]) -> Facts:
         raise Unreadable("no_target", "expected meta.chat_id and meta.message_id")
     when = moment(row.get("updated_at")) or moment(row.get("created_at"))
     owner = name_of(row.get("user_id"))
-    facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, when, name_of(row.get("id"))))
-    if not facts.acts:
+    base = name_of(row.get("id")) or f"{chat_id}/{turn}/annotation"
+    facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, base, when), notes=_stale_notes(row["data"]))
+    if all(act.retracts for act in facts.acts):
         facts.notes.append(("no_rating", "neither a rating nor a comment in data"))
     then = dictionary(_decoded(row.get("snapshot") or {}).get("chat"))
     if dictionary(_decoded(then.get("chat", {}))).get("history"):

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import stable_id
-from tasks.core.tables import TEXT, TEXTS
+from tasks.core.tables import TEXT, TEXTS, Feedback
+from tasks.formats.retractions import known_at, take_back
 
 REPEATED, CONFLICTING = "repeated", "conflicting"
 # What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
@@ -29,7 +30,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 def settle_turns(turns: pa.Table) -> pa.Table:
     """The turns with `dropped`; only conversations whose records do not tell exactly the same are looked at row by row."""
-    several = _in_several_records(turns)
+    several = in_several_records(turns)
     parts = [_dropped(turns if not several.any() else turns.filter(pa.array(~several)), None)]
     if several.any():
         rows = _by_turn(turns.filter(pa.array(several)))
@@ -67,16 +68,18 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
     return same
 
 
-def _in_several_records(turns: pa.Table) -> Mask:
+def in_several_records(turns: pa.Table) -> Mask:
     """Mask of the rows whose conversation is told by more than one record."""
-    if len(turns) == 0:
-        return np.zeros(0, dtype=bool)
-    names = _codes(turns["conversation_id"])
-    origin = pc.struct_field(turns["origin"], "record").to_numpy(), _codes(pc.struct_field(turns["origin"], "file"))
-    starts = np.ones(len(names), dtype=bool)  # where another record, or another conversation, begins
-    starts[1:] = (names[1:] != names[:-1]) | (origin[0][1:] != origin[0][:-1]) | (origin[1][1:] != origin[1][:-1])
-    several: Mask = (np.bincount(names[starts]) > 1)[names]
-    return several
+    starts = np.ones(len(turns), dtype=bool)  # where another record, or another conversation, begins
+    names = turns["conversation_id"]
+    columns = (names, *(pc.struct_field(turns["origin"], name) for name in ("record", "file")))
+    for number, column in enumerate(columns):
+        changes = pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0))).to_numpy()
+        starts[1:] = changes if number == 0 else starts[1:] | changes
+    counts = pc.value_counts(names.filter(pa.array(starts)))
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    found: Mask = pc.is_in(names, several).to_numpy() if len(several) else np.zeros(len(turns), dtype=bool)
+    return found
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -132,30 +135,32 @@ def _where(origin: Row) -> tuple[str, int, int]:
 
 
 def settle_acts(acts: pa.Table) -> pa.Table:
-    """The acts with `dropped`: of several with one id the newest stays, then the first by hash of content."""
-    counts = acts.group_by("feedback_id").aggregate([([], "count_all")])
+    """The acts with `dropped`: votes that were taken back; of several with one id the newest stays, then the first by hash of content."""
+    acts = take_back(acts)
+    open_acts = pc.is_null(acts["dropped"])
+    counts = acts.filter(open_acts).group_by("feedback_id").aggregate([([], "count_all")])
     several = counts.filter(pc.greater(counts["count_all"], 1))["feedback_id"]
-    mask = pc.is_in(acts["feedback_id"], several)
+    mask = pc.and_(open_acts, pc.is_in(acts["feedback_id"], several))
     rest = acts.filter(pc.invert(mask))
-    rest = rest.append_column("dropped", pa.nulls(len(rest), TEXT))
-    if not len(several):
-        return rest
-    copies: dict[str, list[Row]] = {}
-    for row in acts.filter(mask).to_pylist():
-        copies.setdefault(row["feedback_id"], []).append(row)
-    for same in copies.values():
-        _settle_acts(same)
-    rows = [row for same in copies.values() for row in same]
-    return pa.concat_tables([rest, pa.Table.from_pylist(rows, schema=rest.schema)])
+    if len(several):
+        copies: dict[str, list[Row]] = {}
+        for row in acts.filter(mask).to_pylist():
+            copies.setdefault(row["feedback_id"], []).append(row)
+        for same in copies.values():
+            _settle_acts(same)
+        rows = [row for same in copies.values() for row in same]
+        rest = pa.concat_tables([rest, pa.Table.from_pylist(rows, schema=rest.schema)])
+    return rest.drop_columns(["seen_at", "retracts"])
 
 
 def _settle_acts(same: list[Row]) -> None:
     def rank(row: Row) -> tuple[Any, ...]:
         when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
-        return -when, stable_id(*(repr(row[name]) for name in row if name != "origin")), *_where(row["origin"])
+        return -when, stable_id(*(repr(row[name]) for name in Feedback.names() if name != "origin")), *_where(row["origin"])
 
-    same.sort(key=rank)
-    kept = same[0]
-    said = [kept[name] for name in JUDGED]
+    # The last word counts; of the rows that say it, the one that best knows when it was said stays.
+    same.sort(key=lambda row: (-(known_at(row) or 0.0), rank(row)))
+    said = [same[0][name] for name in JUDGED]
+    same.sort(key=lambda row: ([row[name] for name in JUDGED] != said, rank(row)))
     for row in same[1:]:
         row["dropped"] = REPEATED if [row[name] for name in JUDGED] == said else CONFLICTING

@@ -15,6 +15,7 @@ from tasks.core.ids import stable_id
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import RESULTS, Said, dictionary, name_of, role_of, text_of
 
+CALLERS = ("function_call", "tool_call")  # roles
 CALLS = ("tool_use", "tool_call", "function_call", "server_tool_use", "mcp_call")
 MEDIA = ("image", "audio", "video", "file", "document", "input_image", "input_audio", "input_file", "input_video", "pdf")
 LISTS = ("files", "attachments", "images", "audios", "videos")  # keys beside `content` under which front ends keep them
@@ -28,12 +29,23 @@ INSIDE = ("file", "image_url", "video_url", "source", "input_audio", "image_file
 
 def said_of(native: dict[str, Any]) -> Said:
     """What a message of `role` and `content` says; one that holds nothing but a tool's results is the tool's, whatever its role."""
-    content, role = native.get("content"), role_of(native.get("role"))
+    content, who = native.get("content"), native.get("role")
+    if (call := called(who, content)) is not None:
+        return call
+    role = role_of(who)
     parts = content if isinstance(content, list) else []
     results = [part for part in parts if isinstance(part, dict) and part.get("type") in RESULTS]
     if role == "user" and results and len(results) == len(parts):
         role = "tool"
-    return Said(role, text_of(content), calls_of(native), attachments_of(content, *(native.get(name) for name in LISTS)))
+    text = text_of(own_parts(content) if role == "assistant" else content)
+    return Said(role, text, calls_of(native), attachments_of(content, *(native.get(name) for name in LISTS)))
+
+
+def own_parts(content: object) -> object:
+    """A content without what tools gave back."""
+    if not isinstance(content, list):
+        return content
+    return [part for part in content if not (isinstance(part, dict) and part.get("type") in RESULTS)]
 
 
 def calls_of(native: dict[str, Any]) -> str | None:
@@ -43,10 +55,13 @@ def calls_of(native: dict[str, Any]) -> str | None:
     return written([*(told if isinstance(told, list) else []), *([single] if isinstance(single, dict) else []), *parts])
 
 
-def calls_in_text(text: object) -> str | None:
-    """The calls that a text holds as JSON, one or a list; None when it holds something else."""
-    value = _decoded(text) if isinstance(text, str) else text
-    return written(value if isinstance(value, list) else [value])
+def called(who: object, content: object) -> Said | None:
+    """What a message says whose role is the call itself: its text is the call as JSON, or else an answer's. None for other roles."""
+    if not isinstance(who, str) or who.strip().lower() not in CALLERS:
+        return None
+    value = _decoded(content) if isinstance(content, str) else content
+    calls = written(value if isinstance(value, list) else [value])
+    return Said("assistant", "" if calls else text_of(content), calls)
 
 
 def written(calls: Iterable[object]) -> str | None:

@@ -1,14 +1,16 @@
-"""ShareGPT: `{"id", "conversations": [{"from": "human" | "gpt" | "system" | ..., "value"}]}`, also with `items`."""
+"""ShareGPT: `{"id", "conversations": [{"from": "human" | "gpt" | "system" | ..., "value"}]}`, also with `items`.
+
+`chosen` and `rejected` may stand beside (see `tasks.formats.beside`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Conversation, Facts, Said, chain, content_id, name_of, role_of, text_of
-from tasks.formats.parts import attachments_of, calls_in_text
-
-CALLERS = frozenset({"function_call", "tool_call"})
+from tasks.formats.answers import in_one_piece
+from tasks.formats.beside import from_value, judged
+from tasks.formats.facts import Conversation, Facts, chain, content_id, name_of
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -22,21 +24,14 @@ def read(record: dict[str, Any]) -> Facts:
     turns = _turns(record)
     if not turns or not all(isinstance(turn, dict) for turn in turns):
         raise Unreadable("no_messages", "expected a list of objects with `from` and `value`")
-    line = [_said(turn) for turn in turns]
+    line = [from_value(turn) for turn in turns]
+    if (facts := judged(record, line, name_of(record.get("id")))) is not None:
+        return facts
     model = record.get("model")
     messages = chain(line, model if isinstance(model, str) else None)
-    return Facts([Conversation(name_of(record.get("id")) or content_id(line), messages)])
+    return Facts([in_one_piece(Conversation(name_of(record.get("id")) or content_id(line), messages))])
 
 
 def _turns(record: dict[str, Any]) -> list[Any]:
     turns = record.get("conversations", record.get("items"))
     return turns if isinstance(turns, list) else []
-
-
-def _said(turn: dict[str, Any]) -> Said:
-    """One turn; what a `function_call` says is the call, as JSON."""
-    who, value = turn.get("from"), turn.get("value")
-    if isinstance(who, str) and who.strip().lower() in CALLERS:
-        calls = calls_in_text(value)
-        return Said("assistant", "" if calls else text_of(value), calls)
-    return Said(role_of(who), text_of(value), attachments=attachments_of(value))

@@ -1,0 +1,101 @@
+"""Two conversations with one id: every exporter counts from 1.
+
+In: all turns as the readers gave them. Out: the turns, in which conversations that begin otherwise have names of their own, and for these
+ids which record tells which. Records that share a first question of a user, or an id of one that nobody counts up to, tell one
+conversation, however much they differ below. The one with the earliest question keeps the name, so that a later file
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.core.ids import stable_id
+from tasks.core.tables import TEXT
+from tasks.formats.loose import Place
+from tasks.formats.overlap import in_several_records
+from tasks.formats.trees import BEYOND
+
+Note = tuple[str, Place, str, str]
+Homes = dict[str, dict[Place, str]]
+SURE = 16  # an id of so many characters is no count: it means the same message wherever it stands
+JOIN = pa.scalar("\x1f", TEXT)
+
+
+def keep_apart(turns: pa.Table) -> tuple[pa.Table, Homes, list[Note]]:
+    """The turns, the names of conversations by id and record where an id has several, and notes."""
+    several = in_several_records(turns)
+    openings = _openings(turns.filter(pa.array(several))) if several.any() else {}
+    homes = {name: found for name, records in openings.items() if (found := _homes(name, records))}
+    if not homes:
+        return turns, {}, []
+    mask = pc.is_in(turns["conversation_id"], pa.array(sorted(homes), TEXT)).combine_chunks()
+    few = turns.select(["conversation_id", "origin", "source"]).filter(mask).to_pylist()
+    places = [Place(row["origin"]["file"], row["origin"]["record"]) for row in few]
+    fresh = []
+    notes = set[Note]()
+    for row, at in zip(few, places, strict=True):
+        name = row["conversation_id"]
+        home = homes[name].setdefault(at, name)
+        fresh.append(home)
+        if home != name:
+            detail = f"another conversation has the same id and begins otherwise: kept apart, with {home.removeprefix(name)} behind its id"
+            notes.add((row["source"], at, "another_conversation", detail))
+    names = pc.replace_with_mask(turns["conversation_id"].combine_chunks(), mask, pa.array(fresh, TEXT))
+    return turns.set_column(turns.column_names.index("conversation_id"), "conversation_id", names), homes, sorted(notes)
+
+
+def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
+    """Of ids with several openings: by record the first questions (digests, ids), and the time of the first message."""
+    rows = turns.filter(pc.and_(pc.equal(turns["role"], "user"), pc.less(turns["position"], BEYOND)))
+    origin = rows["origin"].combine_chunks()
+    names, position = rows["conversation_id"].combine_chunks(), rows["position"].to_numpy()
+    record = _record_numbers(names, origin)
+    first = np.full(int(record.max(initial=-1)) + 1, BEYOND)
+    np.minimum.at(first, record, position)
+    rows = rows.filter(pa.array(position == first[record]))
+    texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(rows["content"], r"\s+", " "))
+    files = pc.fill_null(pc.binary_join(rows["attachments"], JOIN), "")
+    table = pa.table({"name": rows["conversation_id"], "text": pc.binary_join_element_wise(texts, files, JOIN)})
+    counts = table.group_by(["name", "text"]).aggregate([]).group_by("name").aggregate([([], "count_all")])
+    unlike = counts.filter(pc.greater(counts["count_all"], 1))["name"]
+    mask = pc.is_in(table["name"], unlike)
+    found: dict[str, dict[Place, tuple[set[str], int]]] = {}
+    told = zip(table.filter(mask).to_pylist(), rows.select(["turn_id", "origin", "created_at"]).filter(mask).to_pylist(), strict=True)
+    for said, row in told:
+        at = Place(row["origin"]["file"], row["origin"]["record"])
+        when = int(row["created_at"].timestamp()) if row["created_at"] is not None else 1 << 62
+        texts_here, earliest = found.setdefault(said["name"], {}).get(at, (set[str](), 1 << 62))
+        signs = {stable_id(said["text"]), *([row["turn_id"]] if len(row["turn_id"]) >= SURE else [])}
+        found[said["name"]][at] = (texts_here | signs, min(earliest, when))
+    return found
+
+
+def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """A number for each record of each conversation."""
+    keys = pa.table({"name": names, "file": origin.field("file"), "record": origin.field("record")})
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    ordered = keys.take(order)
+    starts = np.zeros(len(keys), dtype=bool)
+    for column in ordered.columns:
+        starts[1:] |= pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0))).to_numpy()
+    numbers = np.empty(len(keys), dtype=np.int64)
+    numbers[order.to_numpy()] = np.cumsum(starts)
+    return numbers
+
+
+def _homes(name: str, records: dict[Place, tuple[set[str], int]]) -> dict[Place, str]:
+    """The name of each record's conversation; nothing where all records tell the same one."""
+    groups: list[tuple[set[str], int, list[Place]]] = []
+    for at, (texts, earliest) in sorted(records.items()):
+        alike = [group for group in groups if group[0] & texts]
+        groups = [group for group in groups if not group[0] & texts]
+        together = (set[str]().union(texts, *(group[0] for group in alike)), min(earliest, *(group[1] for group in alike), 1 << 62))
+        groups.append((*together, [at, *(place for group in alike for place in group[2])]))
+    if len(groups) < 2:
+        return {}
+    groups.sort(key=lambda group: (group[1], min(group[0])))
+    suffixes = ["", *(f"~{min(texts)[:8]}" for texts, _, _ in groups[1:])]
+    return {at: name + suffix for suffix, group in zip(suffixes, groups, strict=True) for at in group[2]}
