@@ -49,7 +49,6 @@ class Outcome:
     rule: str
     found: str
     expected: str
-    severity: str
 
 
 @dataclass
@@ -58,6 +57,7 @@ class Gate:
 
     stage: str
     broken: list[Outcome] = field(default_factory=list)
+    judged: list[pages.Judged] = field(default_factory=list)
     _context: EphemeralDataContext = None
 
     def rows(self, suite: Suite, table: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
@@ -83,14 +83,14 @@ class Gate:
         result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": to_pandas(table)})
         logging.captureWarnings(False)  # importing Great Expectations sends all warnings to its log, where nobody hears them
         (run,) = result.run_results.values()
-        rules = {**suite.rows, **suite.table}
-        failed = {_rule(entry): entry for entry in _judged(run.results) if not entry.success}
-        for name in (name for name in rules if name in failed):
-            outcome = Outcome(suite.name, name, *_words(rules[name], suite, failed[name]), rules[name].severity)
-            if outcome.severity == "warning":
-                warnings.warn(f"{suite.name}: rule {name}: found {outcome.found}; expected {outcome.expected}", stacklevel=2)
-            else:
-                self.broken.append(outcome)
+        results = {_rule(entry): entry for entry in _judged(run.results)}
+        verdicts = tuple(_verdict(name, rule, suite, results[name]) for name, rule in {**suite.rows, **suite.table}.items())
+        self.judged.append(pages.Judged(suite.name, len(table), verdicts))
+        for verdict in verdicts:
+            if verdict.state == "warning":
+                warnings.warn(f"{suite.name}: rule {verdict.rule}: found {verdict.found}; expected {verdict.expected}", stacklevel=2)
+            elif verdict.state == "broken":
+                self.broken.append(Outcome(suite.name, verdict.rule, verdict.found, verdict.expected))
 
     def publish(self, folder: Path) -> None:
         """Write the Data Docs of all suites checked so far into `folder`, readable from disk and without a network."""
@@ -101,6 +101,7 @@ class Gate:
         context.add_data_docs_site(SITE, {**site, "show_how_to_buttons": False, "show_cta_footer": False})
         context.build_data_docs([SITE])
         pages.make_local(folder)
+        pages.write_index(folder, self.stage, self.judged)
 
     def enforce(self, folder: Path) -> None:
         """Raise a UserError for the first broken rule, with the Data Docs page that `publish` wrote to `folder`."""
@@ -185,6 +186,15 @@ def _judged(results: Iterable[ExpectationValidationResult]) -> list[ExpectationV
     return list(results)
 
 
+def _verdict(name: str, rule: Rule, suite: Suite, result: ExpectationValidationResult) -> pages.Verdict:
+    """What became of the rule, in words."""
+    found, expected = _words(rule, suite, result)
+    if not result.success:
+        return pages.Verdict(name, "warning" if rule.severity == "warning" else "broken", found, expected)
+    drops = name in suite.rows and rule.severity == "critical" and result.result.get("unexpected_count", 0) > 0
+    return pages.Verdict(name, "drops rows" if drops else "holds", found, expected)
+
+
 def _words(rule: Rule, suite: Suite, result: ExpectationValidationResult) -> tuple[str, str]:
     """What was found and what was expected, in words and without any value of the table."""
     found = result.result
@@ -198,8 +208,9 @@ def _words(rule: Rule, suite: Suite, result: ExpectationValidationResult) -> tup
 
 
 def _observed(found: Mapping[str, Any]) -> str:
-    if "partial_missing_list" in found:
+    if found.get("partial_missing_list"):
         return f"none of {', '.join(map(str, found['partial_missing_list']))}"
     mismatched = (found.get("details") or {}).get("mismatched", {})
     parts = [f"{word} {', '.join(mismatched[word])}" for word in ("missing", "unexpected") if mismatched.get(word)]
-    return "; ".join(parts) or f"{found.get('observed_value')}"
+    observed = found.get("observed_value")
+    return "; ".join(parts) or (", ".join(map(str, observed)) if isinstance(observed, list) else f"{observed}")

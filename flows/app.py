@@ -1,34 +1,37 @@
-"""The Prefect server's web application, with a header that keeps its pages from calling anybody but the server itself.
+"""The Prefect server's web application behind the guard, with a way to prove to its owner whose it is.
 
-Prefect's own switch stops the UI from counting pages, but its second version fetches the counter's settings from that company all the same.
-The header forbids browsers any connection to other hosts.
+uvicorn --factory flows.app:create        (`flows.server` starts it so, and says in the environment what it is called)
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import os
+from urllib.parse import parse_qs
 
 from tasks.core import telemetry  # noqa: F401  (before prefect: switches its usage reports off)
 
 from prefect.server.api.server import create_app  # isort: skip
+from prefect.settings import get_current_settings
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Receive = Callable[[], Awaitable[Message]]
-HEADER = (b"content-security-policy", b"connect-src 'self'")
+from flows import access, guard
 
 
-def create() -> Callable[[Message, Receive, Send], Awaitable[None]]:
-    """The application, for `uvicorn --factory flows.app:create`."""
-    prefect = create_app(final=True)
+def create() -> guard.Application:
+    """The application."""
+    rules = access.rules(os.environ, password=bool(get_current_settings().server.api.auth_string))
+    return guard.guarded(_with_proof(create_app(final=True), access.password()), rules)
 
-    async def application(scope: Message, receive: Receive, send: Send) -> None:
-        async def send_with_header(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), HEADER]
-            await send(message)
 
-        await prefect(scope, receive, send_with_header)
+def _with_proof(prefect: guard.Application, secret: str) -> guard.Application:
+    """The application, which also answers challenges with a proof that it knows this folder's secret."""
+
+    async def application(scope: guard.Message, receive: guard.Receive, send: guard.Send) -> None:
+        if scope["type"] != "http" or scope["path"] != access.PROOF_PATH:
+            await prefect(scope, receive, send)
+            return
+        challenge = parse_qs(scope["query_string"].decode("latin-1")).get("challenge", [""])[0]
+        port = (scope.get("server") or ("", 0))[1]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": access.proof(secret, port, challenge).encode()})
 
     return application

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import report, server, workspace
+from flows import access, report, server, workspace
 from tasks.core import catalog
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = _command(commands, "serve", serve_deployments, "serve the deployments of prefect.yaml, with Prefect's server and UI")
     serve.add_argument("--host", default=server.HOST, help="address that the server listens on (default %(default)s)")
     serve.add_argument("--port", type=int, default=server.PORT, help="port that the server listens on (default %(default)s)")
+    serve.add_argument("--name", action="append", default=[], help="what the server is called elsewhere, behind a proxy for instance")
+    serve.add_argument("--password", action="store_true", help="ask for a password here too; beyond this machine it always is asked for")
     serve.add_argument("--cron", help='run at these times instead of those in prefect.yaml, e.g. "0 3 * * *"')
     status = _command(commands, "status", say_status, "say which stages are stale, and why")
     status.add_argument("stages", nargs="*", metavar="STAGE", help="only these stages (default: all)")
@@ -148,7 +150,7 @@ def _lay(preset: str) -> None:
 
 def _run_flow(train: bool, force: bool) -> tuple[Any, list[dict[str, Any]]]:
     """The final state of one run of the flow `build`, and what each stage did."""
-    server.home()
+    access.home()
     with server.api():
         from flows.build import build
 
@@ -175,8 +177,9 @@ def _complain(message: str) -> None:
 def serve_deployments(given: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     workspace.stale([])  # a folder in which nothing could ever run is refused here, not at night
-    server.home()
-    with server.api(given.host, given.port, lasting=True) as api:
+    access.home()
+    place = server.Place(given.host, given.port, tuple(given.name), lasting=True, password=given.password)
+    with server.api(place) as api:
         from flows import deployments
 
         entries = deployments.read(given.cron)
@@ -189,6 +192,8 @@ def serve_deployments(given: argparse.Namespace) -> None:
                 or "by hand only"
             )
             _print(f"deployment {entry.flow_name}/{entry.name}: {times}")
+        if api.fresh and api.password:
+            _print(f"password: {access.whereabouts()}; the UI asks for it, a worker takes it from {access.CLIENT_PASSWORD}")
         _print(f"Prefect UI: {os.environ.get('PREFECT_UI_URL') or api.url.removesuffix('/api')}   (Ctrl-C stops)")
         deployments.serve_all(entries)
     _print("stopped")

@@ -2,6 +2,7 @@
 
 Prefect's home is `.prefect/` in the project unless $PREFECT_HOME says otherwise, so a person's own profile is neither read nor changed
 and runs are not sent to a server that nobody named. With $PREFECT_API_URL set, that server is used and none is started.
+Ours stands behind `flows.guard`, and asks for a password unless it serves one machine's own pages only.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from flows import access, probe
 from tasks.core import telemetry
 from tasks.core.errors import UserError
 
@@ -28,72 +29,133 @@ HOST, PORT = "127.0.0.1", 4200
 START_LIMIT = 180.0  # seconds that a server may take to answer: a loaded machine, a first migration of its database
 REPORT_LIMIT, STOP_LIMIT = 10.0, 15.0
 SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
+REACHABLE = {"0.0.0.0": HOST, "::": "::1"}  # where this machine reaches a server that listens everywhere
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server of ours listens, and whom it serves. By itself: for one run, at a free port, without UI and schedules."""
+
+    host: str = HOST
+    port: int = 0  # any that is free
+    names: tuple[str, ...] = ()  # what it is called elsewhere, behind a proxy for instance
+    lasting: bool = False  # the server of `pairwright serve`, with UI and schedules
+    password: bool = True  # asked for even from this machine; from others it always is
+
+    @property
+    def locked(self) -> bool:
+        """Whether the server asks for a password."""
+        return self.password or bool(self.names) or not access.is_loopback(self.host)
+
+    @property
+    def origin(self) -> str:
+        """The server's address as this machine's browsers name it."""
+        host = REACHABLE.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+ONE_RUN = Place()
 
 
 class Api(NamedTuple):
     """Where a Prefect API answers."""
 
     url: str
+    password: str  # nothing where none is asked for
     fresh: bool  # started by us just now, so no run that it holds for running is alive
 
 
-def home() -> Path:
-    """Prefect's home for this project; put into the environment, so it must be called before prefect is imported."""
-    return Path(os.environ.setdefault("PREFECT_HOME", str(Path.cwd() / ".prefect")))
-
-
-def answers(url: str) -> bool:
-    """Whether a Prefect API answers at the URL."""
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-            return bool(answer.status == 200 and answer.read().strip() == b"true")
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
-
-
 @contextmanager
-def api(host: str = HOST, port: int = 0, *, lasting: bool = False) -> Iterator[Api]:
-    """A Prefect API, its URL also set as $PREFECT_API_URL: the one in the environment, the one running for this folder, or a child.
-
-    `lasting` is the server of `pairwright serve`, with UI and schedules; otherwise one without them, on a free port, for one run.
-    """
-    given = os.environ.get("PREFECT_API_URL") or (f"http://{host}:{port}/api" if lasting else _noted())
-    if given and answers(given):
-        os.environ["PREFECT_API_URL"] = given
-        yield Api(given, fresh=False)
+def api(place: Place = ONE_RUN) -> Iterator[Api]:
+    """A Prefect API, also named in Prefect's own variables: the one in the environment, the one running for this folder, or a child."""
+    if there := _given() or _running(place):
+        with _announced(there):
+            yield there
         return
-    if os.environ.get("PREFECT_API_URL"):
-        raise UserError("PREFECT_API_URL", f"nothing that answers at {given}", "a Prefect server", "start it, or unset the variable")
-    with _child(host, port or _free_port(host), lasting) as url:
-        os.environ["PREFECT_API_URL"] = url
+    with _child(replace(place, port=place.port or _free_port(place.host))) as started, _announced(started):
         try:
-            yield Api(url, fresh=True)
+            yield started
         finally:
             _report_the_rest()
 
 
-def _noted() -> str:
-    """The URL of the lasting server of this folder, if one was noted."""
-    note = home() / "server.url"
-    return note.read_text(encoding="utf-8").strip() if note.is_file() else ""
+@contextmanager
+def _announced(api: Api) -> Iterator[None]:
+    """Prefect, and the runs that it starts, find server and password in the environment."""
+    told = {"PREFECT_API_URL": api.url} | ({access.CLIENT_PASSWORD: api.password} if api.password else {})
+    before = {name: os.environ.pop(name, None) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _given() -> Api | None:
+    """The server that the environment names, if it names one; told when any web page could use it."""
+    if not (url := os.environ.get("PREFECT_API_URL", "")):
+        return None
+    if ours := _ours(url):
+        return ours
+    if not probe.answers(url):
+        raise UserError("PREFECT_API_URL", f"nothing that answers at {url}", "a Prefect server", "start it, or unset the variable")
+    password = os.environ.get(access.CLIENT_PASSWORD, "")
+    probe.demand_entry(url, password)
+    if open_how := probe.openness(url):
+        sys.stderr.write(
+            f"warning: PREFECT_API_URL: {open_how}, so any web page that you visit can run commands through {url}; "
+            f"give it a password ({access.SERVER_PASSWORD}), or unset the variable for a server of our own\n"
+        )
+    return Api(url, password, fresh=False)
+
+
+def _running(place: Place) -> Api | None:
+    """The lasting server of this folder, if it runs: where it is to listen, or where it said it does."""
+    note = _note()
+    url = f"{place.origin}/api" if place.lasting else note.read_text(encoding="utf-8").strip() if note.is_file() else ""
+    if not url:
+        return None
+    if place.lasting and not probe.ours(url) and probe.answers(url):
+        found = "a Prefect server that is not this folder's" + (f", and {how}" if (how := probe.openness(url)) else "")
+        remedy = f"end it, take another --port, or set PREFECT_API_URL={url} to use it all the same"
+        raise UserError(f"port {place.port}", found, "a free port", remedy)
+    return _ours(url)
+
+
+def _ours(url: str) -> Api | None:
+    """The server, if it is this folder's."""
+    if not probe.ours(url):
+        return None
+    password = os.environ.get(access.CLIENT_PASSWORD) or access.password()
+    probe.demand_entry(url, password)
+    return Api(url, password, fresh=False)
+
+
+def _note() -> Path:
+    """Where the address of this folder's lasting server is noted."""
+    return access.home() / "server.url"
 
 
 def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    with socket.socket() as probe_socket:
+        probe_socket.bind((host, 0))
+        return int(probe_socket.getsockname()[1])
 
 
 @contextmanager
-def _child(host: str, port: int, lasting: bool) -> Iterator[str]:
+def _child(place: Place) -> Iterator[Api]:
     """A server as a child process: up when the block begins, gone when it ends or when this process dies."""
-    url, log, note = f"http://{_reachable(host)}:{port}/api", home() / "server.log", home() / "server.url"
-    home().mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "flows.app:create", "--host", host, "--port", str(port)]
+    url, log, note, own = f"{place.origin}/api", access.home() / "server.log", _note(), access.password()
+    password = os.environ.get(access.SERVER_PASSWORD) or (own if place.locked else "")
+    command = [sys.executable, "-m", "uvicorn", "--factory", "flows.app:create", "--host", place.host, "--port", str(place.port)]
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
             command,
-            env=_environment(lasting),
+            env=_environment(place, password),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -102,25 +164,27 @@ def _child(host: str, port: int, lasting: bool) -> Iterator[str]:
         )
     try:
         _wait(process, url, log)
-        if lasting:
+        if place.lasting:
             note.write_text(url, encoding="utf-8")
-        yield url
+        yield Api(url, password, fresh=True)
     finally:
-        if lasting:
+        if place.lasting:
             note.unlink(missing_ok=True)
         _end(process)
 
 
-def _reachable(host: str) -> str:
-    return HOST if host in ("0.0.0.0", "::") else host
-
-
-def _environment(lasting: bool) -> dict[str, str]:
+def _environment(place: Place, password: str) -> dict[str, str]:
     """The server's environment. The UI calls the API on the address that it came from, so any host, port or proxy will do."""
-    inherited = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
-    own = {"PREFECT_SERVER_UI_API_URL": "/api", "PREFECT_SERVER_UI_ENABLED": str(lasting)}
-    services = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": str(lasting) for name in ("SCHEDULER", "LATE_RUNS")}
-    return inherited | telemetry.SWITCHES | own | services
+    inherited = {key: value for key, value in os.environ.items() if key not in ("PREFECT_API_URL", access.SERVER_PASSWORD)}
+    own = {
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_UI_ENABLED": str(place.lasting),
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": place.origin,
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+    }
+    asked = {access.SERVER_PASSWORD: password} if password else {}
+    services = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": str(place.lasting) for name in ("SCHEDULER", "LATE_RUNS")}
+    return inherited | telemetry.SWITCHES | own | asked | services | access.told(place.host, place.names)
 
 
 def _dying_with_parent(number: signal.Signals) -> Callable[[], None] | None:
@@ -153,7 +217,7 @@ def tie() -> None:
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Return when the server answers; a UserError with its last word when it ends or takes too long."""
     deadline = time.monotonic() + START_LIMIT
-    while not answers(url):
+    while not probe.ours(url):
         if process.poll() is not None or time.monotonic() > deadline:
             words = " ".join(log.read_text(encoding="utf-8", errors="replace").split()[-25:])
             raise UserError(f"Prefect server at {url}", words or "no answer", "a server that answers", f"see {log}, or try another --port")

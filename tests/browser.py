@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,13 @@ def missing() -> str:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
-    """A browser with a fresh profile in `folder`, where its screenshots go too."""
+def browser(folder: Path, *flags: str) -> Iterator[Browser]:
+    """A browser with a fresh profile in `folder`, where its screenshots go too; `flags` go to Chromium."""
     driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert driver.stdout
     try:
         port = next(found[1] for line in driver.stdout if (found := re.search(r"started successfully on port (\d+)", line)))
-        page = Browser(f"http://127.0.0.1:{port}/session", folder)
+        page = Browser(f"http://127.0.0.1:{port}/session", folder, flags)
         try:
             yield page
         finally:
@@ -54,9 +54,9 @@ def browser(folder: Path) -> Iterator[Browser]:
 class Browser:
     """One window."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, flags: Sequence[str] = ()) -> None:
         self.folder, self.session = folder, url
-        options = {"args": [*FLAGS, f"--user-data-dir={folder / 'profile'}"]}
+        options = {"args": [*FLAGS, *flags, f"--user-data-dir={folder / 'profile'}"]}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"performance": "ALL"}}
         told = self.call("POST", "", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"{url}/{told['sessionId']}"
@@ -101,6 +101,12 @@ class Browser:
                 raise
             return False
         return True
+
+    def fill(self, selector: str, text: str) -> None:
+        """Type the text into the element, as a person does."""
+        found = self.call("POST", "/element", {"using": "css selector", "value": selector})
+        (handle,) = found.values()
+        self.call("POST", f"/element/{handle}/value", {"text": text})
 
     def see(self, *words: str, seconds: float = 60) -> str:
         """The page's text once it holds all the words."""

@@ -213,12 +213,19 @@ def test_person_ids_depend_on_the_salt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("PAIRWRIGHT_RUNNER", "spark"), ("PAIRWRIGHT_WORKERS", "none"), ("PAIRWRIGHT_WORKERS", "0")]
+    ("variable", "value"),
+    [("PAIRWRIGHT_RUNNER", "spark"), ("PAIRWRIGHT_RUNNER", "ray"), ("PAIRWRIGHT_WORKERS", "none"), ("PAIRWRIGHT_WORKERS", "0")],
 )
 def test_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(UserError, match=variable):
         engine.start()
+
+
+def test_engine_may_be_started_twice_in_one_process() -> None:
+    code = "from tasks.core import engine; engine.start(); engine.start(); print(engine.daft.from_pydict({'a': [1]}).to_pydict())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n")[0] == "{'a': [1]}", done.stderr
 
 
 def test_unknown_stage_lists_the_known() -> None:

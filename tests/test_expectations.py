@@ -6,7 +6,9 @@ import re
 import subprocess
 import sys
 import warnings
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pytest
@@ -15,6 +17,7 @@ from expectations import feedback, pairs, prompts, turns, unpaired
 from expectations.gate import Gate, SuiteError, first_rules
 from expectations.rules import Rule, Suite, among, between, columns_of, holds, rows_between, true, true_for, unique
 from tasks.core.errors import UserError
+from tests.browser import browser, missing
 
 TURNS = turns.Bounds(
     min_rows=1, max_dropped=0.1, max_question_chars=9, min_answer_chars=1, max_answer_chars=9, earliest_year=2000, latest_year=2099,
@@ -130,3 +133,86 @@ def test_pages_fetch_nothing_from_elsewhere(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*.html"):
         assert not re.findall(r"""(?:src|<link[^>]*href)\s*=\s*["']https?:""", path.read_text())
         assert "<script" not in path.read_text()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of a gate that found something of every kind."""
+    folder, gate = tmp_path_factory.mktemp("site"), Gate("validate")
+    rows = {"unknown_role": among("role", ["user", "assistant"]), "too_short": between("n", low=1)}
+    kinds = {"few": rows_between(5), "copied_key": unique("n"), "languages": true_for("known", 0.9, severity="warning")}
+    columns = table(role=[*["user"] * 9, "zebra-secret"], n=[0] * 10, known=[*[True] * 8, False, False])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gate.check(Suite("turns", rows, kinds, tolerance=0.2), columns)
+    gate.check(Suite("a<b>&c d", {"ok": true("ok")}, {"rows": rows_between(1)}), table(ok=[True] * 3))
+    gate.publish(folder)
+    return folder
+
+
+def lines(page: str) -> list[list[str]]:
+    """Cells of each line of the tables of an HTML page."""
+    return [
+        [unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall("<td.*?</td>", line)] for line in re.findall("<tr>.*?</tr>", page)
+    ]
+
+
+def test_index_says_what_broke_what_was_counted_and_what_holds(site: Path) -> None:
+    page = (site / "index.html").read_text()
+    assert "✗ 2 rules broken: the pipeline stopped here" in page
+    told = lines(page)
+    assert ["turns", "✗ broken", "10", "5", "2", "1", "2"] in told
+    assert ["a<b>&c d", "✓ holds", "3", "2", "2", "0", "0"] in told
+    assert ["turns: too_short", "✗ broken", "10 of 10 rows (100 %) breaking it", "n at least 1, with at most 20 % breaking it"] in told
+    assert ["turns: languages", "! warning", "2 of 10 rows (20 %) breaking it", "known for at least 90 % of the rows"] in told
+    assert ["unknown_role", "✓ drops rows", "1 of 10 rows (10 %) breaking it"] in [line[:3] for line in told]
+    assert ["few", "✓ holds", "10", "rows at least 5"] in told
+    assert ["ok", "✓ holds", "0 of 3 rows (0 %) breaking it", "ok for every row"] in told
+    assert "zebra-secret" not in page
+
+
+def test_every_link_of_every_page_leads_to_a_page_that_is_there(site: Path) -> None:
+    seen, waiting = set(), [site / "index.html"]
+    while waiting:
+        page = waiting.pop()
+        seen.add(page.resolve())
+        text = page.read_text()
+        ids = {unescape(quoted or bare) for quoted, bare in re.findall(r'\bid=(?:"([^"]*)"|([^" >]+))', text)}
+        for link in map(unescape, re.findall(r'<a\b[^>]*href="([^"]*)"', text)):
+            path, _, part = link.partition("#")
+            if not path:
+                assert part in ids, f"{page}: {link}"
+            elif not path.startswith("http"):
+                target = (page.parent / unquote(path)).resolve()
+                assert target.is_file(), f"{page}: {link}"
+                waiting += [target] if target not in seen else []
+    assert seen == {path.resolve() for path in site.rglob("*.html")}
+    assert len(seen) == 5
+
+
+def test_index_of_a_gate_that_passed_says_so(tmp_path: Path) -> None:
+    gate = Gate("release")
+    gate.check(Suite("t", {}, {"rows": rows_between(1)}), table(a=[1]))
+    gate.publish(tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "✓ Every rule that must hold does" in page
+    assert "Checks of release" in page
+    assert "broken</h2>" not in page.lower()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
+@pytest.mark.parametrize("width", [500, 1400])
+def test_browser_without_a_network_shows_the_index_and_what_it_links_to(site: Path, tmp_path: Path, width: int) -> None:
+    with browser(tmp_path, "--host-resolver-rules=MAP * ~NOTFOUND") as page:
+        page.call("POST", "/window/rect", {"width": width, "height": 1000})
+        page.open((site / "index.html").as_uri())
+        page.see("Checks of validate", "turns: too_short", "drops rows")
+        assert page.script("return document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+        page.picture("index")
+        page.click("every result")
+        page.see("Unsuccessful Expectations")
+        page.click("← all checks")
+        page.click("the rules")
+        page.see("Must have greater than or equal to 5 rows")
+        assert page.hosts() == set()

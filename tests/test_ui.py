@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,78 +13,11 @@ import pytest
 
 from tests import toys
 from tests.browser import browser, missing, wait_for
+from tests.served import ask, finished, free_port, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")]
 
-# Read by every Python that the test starts: notes each host that the process asks the address of, or connects to.
-SPY = """
-import os, socket
-def watched(real):
-    def call(*arguments, **keywords):
-        given = [*arguments, *keywords.values()]
-        place = next((value for value in given if isinstance(value, (str, bytes, tuple))), "local")
-        host = place[0] if isinstance(place, tuple) else place
-        with open(os.environ["SPY"], "a") as stream:
-            stream.write((host.decode() if isinstance(host, bytes) else str(host)) + "\\n")
-        return real(*arguments, **keywords)
-    return call
-socket.getaddrinfo = watched(socket.getaddrinfo)
-class Socket(socket.socket):
-    connect = watched(socket.socket.connect)
-    connect_ex = watched(socket.socket.connect_ex)
-socket.socket = Socket
-"""
 LOCAL = re.compile(r"127\..*|localhost|::1|local|/.*")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(root: Path, port: int, *options: str) -> Iterator[Path]:
-    """`pairwright serve` in the project, its output in the file that is given; ended by SIGTERM, with nothing left behind."""
-    log = root.parent / "serve.log"
-    spy = root.parent / "spy"
-    spy.mkdir(exist_ok=True)
-    (spy / "sitecustomize.py").write_text(SPY)
-    env = toys.environment(SPY=str(root.parent / "hosts.txt"))
-    env["PYTHONPATH"] = f"{spy}{os.pathsep}{env['PYTHONPATH']}"
-    command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), *options]
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, cwd=root, env=env, stdout=stream, stderr=subprocess.STDOUT)
-    try:
-        wait_for(lambda: "Prefect UI:" in log.read_text() or process.poll() is not None, "the server did not start", 200)
-        assert process.poll() is None, log.read_text()
-        yield log
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, log.read_text()[-3000:]
-    assert "Traceback" not in log.read_text()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)), "the server outlived the command"
-
-
-def ask(port: int, path: str, **body: Any) -> Any:
-    """Answer of the server's API."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def finished(port: int, count: int, seconds: float = 150) -> list[dict[str, Any]]:
-    """The flow runs in the order of their start, once at least `count` have ended."""
-
-    def look() -> list[dict[str, Any]] | None:
-        runs = [run for run in ask(port, "flow_runs/filter", sort="START_TIME_ASC") if run["end_time"]]
-        return runs if len(runs) >= count else None
-
-    runs: list[dict[str, Any]] = wait_for(look, f"no {count} runs ended in time", seconds)
-    return runs
 
 
 def test_person_sees_runs_and_starts_the_nightly_deployment(tmp_path: Path) -> None:

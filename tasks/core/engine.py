@@ -1,13 +1,16 @@
-"""The engine: Daft, embedded and in process by default, on a Ray cluster when the environment says so.
+"""The engine: Daft, embedded and in process.
 
-`PAIRWRIGHT_RUNNER` is `native` (default) or `ray`; `PAIRWRIGHT_WORKERS` bounds the threads of the native
-runner (default: all cores). Neither may change a byte of any table.
+`PAIRWRIGHT_WORKERS` bounds its threads (default: all cores), which may not change a byte of any table.
+
+Daft's Ray runner is refused: it returns rows as wholes but in arbitrary order, even of a plain read, and stages put what they compute
+beside what they read by place. `PAIRWRIGHT_RUNNER` is looked at to say so.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from tasks.core import telemetry  # noqa: F401  (before daft: switches its usage reports off)
@@ -21,7 +24,7 @@ from tasks.core.errors import UserError, one_of
 from tasks.core.tables import Table
 
 Tables = dict[str, daft.DataFrame]
-RUNNERS = ("native", "ray")
+RUNNERS = ("native",)
 
 
 def workers() -> int:
@@ -35,14 +38,19 @@ def workers() -> int:
 
 
 def start() -> None:
-    """Choose the runner; must come before the first DataFrame is computed."""
-    runner = os.environ.get("PAIRWRIGHT_RUNNER", "native")
+    """Set Daft up, once in a process; must come before the first DataFrame is computed."""
+    runner = os.environ.get("PAIRWRIGHT_RUNNER", RUNNERS[0])
     if runner not in RUNNERS:
-        raise UserError("PAIRWRIGHT_RUNNER", repr(runner), one_of(RUNNERS), "correct or unset the variable")
-    if runner == "ray":
-        daft.set_runner_ray()
-    else:
-        daft.set_runner_native(num_threads=workers())
+        found = "'ray', which returns rows in an order of its own and so would change the tables" if runner == "ray" else repr(runner)
+        raise UserError("PAIRWRIGHT_RUNNER", found, one_of(RUNNERS), "correct or unset the variable")
+    workers()  # a wrong number is told of every time
+    _set_up()
+
+
+@cache
+def _set_up() -> None:
+    """Once: Daft takes no second word on its threads."""
+    daft.set_runner_native(num_threads=workers())
     # Arrow's own allocator hands memory back and faults it in again: two CPU seconds and 80 MB more for 1.5 million turns.
     pa.set_memory_pool(pa.system_memory_pool())
 
