@@ -4,7 +4,8 @@ In and out: turns and feedback. Dropped turns: `deleted` (the log marks it so), 
 answer), `unfinished` (the answer was cut off), `empty` (nothing is left of it), `orphaned` (it stands below a dropped one; siblings
 stay). Dropped feedback: `deleted_branch` (on a deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to
 nothing), `before_answer` and `in_the_future` (done at a time when it cannot have been done). The times are compared here, since
-`dedupe` moves feedback to copies of another time. Dropped rows are repaired and redacted like all others.
+`dedupe` moves feedback to copies of another time. Dropped rows are repaired and redacted like all others. The table of raw files passes
+with its names redacted: later stages read nothing that lies before redaction.
 
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
@@ -27,9 +28,10 @@ from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns
 from tasks.text import language, personal, redact
+from tasks.text.names import paths
 from tasks.text.repair import apply, repair_all
 
-WRITES = ("turns", "feedback")
+WRITES = ("turns", "feedback", "files")
 KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
 BATCH = 65_536
 DELETED = "deleted"
@@ -68,7 +70,14 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     return {
         "turns": engine.in_parts(turns.append_column("dropped", reasons)),
         "feedback": engine.in_parts(feedback.append_column("dropped", faults)),
+        **{name: named(tables[name], params) for name in tables if name == "files"},
     }
+
+
+def named(frame: daft.DataFrame, params: Params) -> daft.DataFrame:
+    """The table of raw files, whose names may be people's, without those."""
+    rows = frame.to_arrow()
+    return engine.from_arrow(put(rows, "name", paths(rows["name"].combine_chunks(), params.redact)))
 
 
 def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:

@@ -168,9 +168,13 @@ def _proof(stage: catalog.Stage, params: Params) -> certificate.Proof:
 
 
 def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
-    """The ledgers among the stage's inputs by the name of the stage that wrote them, in the order of the path."""
+    """The ledgers among the stage's inputs by the name of the stage that wrote them, in the order of the path.
+
+    One that was passed on by a later stage lies in a folder of its writer's name.
+    """
     names = {known.output: name for name, known in catalog.stages().items()}
-    return {names[path.parent]: json.loads(path.read_bytes()) for path in stage.data if path.name == "ledger.json"}
+    found = [path for path in stage.data if path.name == shell.LEDGER]
+    return {names.get(path.parent, path.parent.name): json.loads(path.read_bytes()) for path in found}
 
 
 def _provenance(stage: catalog.Stage) -> dict[str, Any]:
