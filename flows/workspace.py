@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import leash
-from tasks.core import catalog, telemetry
+from tasks.core import catalog, salt, telemetry
 from tasks.core.errors import UserError
 
 Say = Callable[[str], object]
@@ -80,7 +80,15 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
         catalog.stage(name)
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
-    return {name: _reasons(status[name]) for name in known if name in status}
+    found = {name: _reasons(status[name]) for name in known if name in status}
+    if (reader := _salted()) and (not names or reader.name in names) and salt.due(reader.data[0]) not in (None, salt.told()):
+        found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
+    return {name: found[name] for name in known if name in found}
+
+
+def _salted() -> catalog.Stage | None:
+    """The stage that hashes people of the raw logs, which it reads first of all."""
+    return next((stage for stage in catalog.stages().values() if any(path.name == salt.FINGERPRINT for path in stage.code)), None)
 
 
 def waiting(changed: Iterable[str]) -> dict[str, str]:
@@ -158,6 +166,8 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
 
     However this function or this process ends, the stage and its children end too: see `flows.leash`.
     """
+    if (reader := _salted()) and reader.name == stage:
+        salt.leave(reader.data[0])
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(

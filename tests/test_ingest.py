@@ -308,8 +308,8 @@ def test_people_are_hashed_with_the_salt(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
     act = {"conversation_id": "c", "kind": "copy", "message_index": 1, "user_id": "jane@example.org"}
     result = read(tmp_path, {"a": lines(chat("c", "Hi", "Hello", user_id="jane@example.org"), act)})
-    assert {row["user_id"] for row in result.table("turns")} == {person_id("jane@example.org")}
-    assert result.table("feedback")[0]["annotator"] == person_id("jane@example.org")
+    assert {row["user_id"] for row in result.table("turns")} == {person_id("jane@example.org", "pepper")}
+    assert result.table("feedback")[0]["annotator"] == person_id("jane@example.org", "pepper")
     assert not any(b"jane@" in path.read_bytes() for path in result.folder.rglob("*.parquet"))
 
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-
-SALT_VARIABLE = "PAIRWRIGHT_SALT"
-# The sample's people are invented, so their salt may be public. Set the variable for real logs.
-SAMPLE_SALT = "pairwright-sample"
 
 
 def stable_id(*parts: str) -> str:
@@ -21,7 +16,6 @@ def stable_id(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def person_id(native: str) -> str:
-    """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); the salt is in $PAIRWRIGHT_SALT."""
-    salt = os.environ.get(SALT_VARIABLE) or SAMPLE_SALT
+def person_id(native: str, salt: str) -> str:
+    """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); `tasks.core.salt` says with which salt."""
     return hmac.new(salt.encode(), native.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]

@@ -98,14 +98,15 @@ def run_stage(name: str) -> None:
 
 
 def listen(stage: str, run: Callable[[], T]) -> T:
-    """The result of a stage's run; what it has to say (`warnings.warn`) becomes one line each on stderr."""
+    """The result of a stage's run; what it has to say (`warnings.warn`), also before it fails, becomes one line each on stderr."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        result = run()
-    for warning in heard:
-        print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
-    return result
+        try:
+            return run()
+        finally:
+            for warning in heard:
+                print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
 
 
 def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
