@@ -23,20 +23,20 @@ import pyarrow.compute as pc
 from daft import DataType, col
 from pydantic import Field
 
-from tasks.core import engine
-from tasks.core.ids import stable_id
+from tasks.core import engine, salt
+from tasks.core.ids import person_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns
-from tasks.text import language, personal, redact
-from tasks.text.names import paths
-from tasks.text.repair import apply, repair_all
+from tasks.text import language, redact
+from tasks.text.names import ids, paths
+from tasks.text.repair import repair_all
 
 WRITES = ("turns", "feedback", "files")
 KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
 BATCH = 65_536
 DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)
-# Columns that name a conversation or a turn, of either table; an e-mail address in one is hashed away.
+# Columns that name a conversation or a turn, of either table; one with personal data in it is hashed.
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "shown_first", "group", "feedback_id")
 
@@ -92,7 +92,7 @@ def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], 
     for name in tags:
         rows = put(rows, name, plain(rows[name], params))
     for name in NAMES:
-        rows = put(rows, name, without_emails(rows[name])) if name in rows.column_names else rows
+        rows = put(rows, name, ids(rows[name].combine_chunks(), params.redact, _hashed)) if name in rows.column_names else rows
     return engine.sort(rows, table.KEY).combine_chunks()
 
 
@@ -107,9 +107,9 @@ def plain(tags: pa.ChunkedArray, params: Params) -> pa.Array:
     return redact.plain_all(repair_all(encoded.dictionary), params.redact).take(encoded.indices)
 
 
-def without_emails(names: pa.ChunkedArray) -> pa.Array:
-    """Names of conversations and turns; one that holds an e-mail address is hashed, everywhere alike."""
-    return apply(names.combine_chunks(), "@", lambda name: stable_id(name) if personal.EMAIL.search(name) else name)
+def _hashed(name: str) -> str:
+    """What stands for an id that holds personal data: salted, since e-mail addresses are easily guessed."""
+    return person_id(name, salt.current())
 
 
 def numbered(turns: pa.Table, feedback: pa.Table) -> tuple[pa.Table, pa.Table]:

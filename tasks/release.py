@@ -27,7 +27,7 @@ from expectations import prompts as prompt_rules
 from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
-from tasks.core import catalog, engine, manifest, shell
+from tasks.core import catalog, engine, manifest, salt, shell
 from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
@@ -178,9 +178,9 @@ def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
 
 
 def _provenance(stage: catalog.Stage) -> dict[str, Any]:
-    """Digest of the parameters of every stage up to this one, and the versions of the libraries that shape the rows."""
+    """Digest of the parameters of every stage up to this one, the libraries that shape the rows, and which salt hashed people's ids."""
     sections = yaml.safe_load(shell.PARAMS.read_text(encoding="utf-8"))
     names = [name for name in catalog.stages() if name in sections]
     behind = names[: names.index(stage.name) + 1]
     digests = {name: manifest.digest(manifest.dumps(sections[name])) for name in behind}
-    return {"params": digests, "versions": {name: version(name) for name in LIBRARIES}}
+    return {"params": digests, "salt": salt.told(), "versions": {name: version(name) for name in LIBRARIES}}

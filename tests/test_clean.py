@@ -326,3 +326,32 @@ def test_a_second_cleaning_changes_nothing() -> None:
 def test_numbers_of_placeholders_that_came_with_the_log_are_not_given_again() -> None:
     turns, _ = cleaned([turn("q", None, 0, "user", "I am a@example.com"), turn("a", "q", 1, "assistant", "Not [EMAIL_1], [EMAIL_3]?")])
     assert turns["q"]["content"] == "I am [EMAIL_4]"
+
+
+@pytest.mark.parametrize(
+    "value", ["+49 171 2345678", "+491712345678", "4111111111111111", "DE89370400440532013000", "192.168.10.20", "a@example.com"]
+)
+def test_ids_that_hold_personal_data_are_hashed_with_the_salt_and_still_meet(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        turn(f"q_{value}", None, 0, "user", "Why?", conversation_id=f"desk {value}"),
+        turn("b", f"q_{value}", 1, "assistant", "Because.", conversation_id=f"desk {value}"),
+    ]
+    found = []
+    for salt in ("pepper", "cumin"):
+        monkeypatch.setenv("PAIRWRIGHT_SALT", salt)
+        turns, feedback = cleaned(rows, [act("f", turn_id="b", conversation_id=f"desk {value}")])
+        (question,) = set(turns) - {"b"}
+        assert value not in repr((turns, feedback))
+        assert turns["b"]["parent_id"] == question
+        assert feedback["f"]["conversation_id"] == turns["b"]["conversation_id"]
+        found.append(question)
+    assert found[0] != found[1], "whoever guesses the value can compute a hash without a salt"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["c1", "desk-00017", "4e1b8d1a-1234-4567-8901-1234567890ab", "17", "1735689600000", "2026-01-31T12:00:00Z"],
+)
+def test_ids_without_personal_data_stay(name: str) -> None:
+    turns, _ = cleaned([turn(name, None, 0, "user", "Why?", conversation_id=f"jsonl:{name}")])
+    assert turns[name]["conversation_id"] == f"jsonl:{name}"

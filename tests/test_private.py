@@ -37,7 +37,7 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.rmtree(root / "data" / "raw")
     (root / "data" / "raw" / PLANTED[0]).mkdir(parents=True)
     chat = {
-        "id": "desk 17",
+        "id": f"desk {PLANTED[1]}",
         "user_id": PLANTED[2],
         "messages": [
             {"role": "user", "content": f"I am {PLANTED[0]}, my account is {PLANTED[3]}, call {PLANTED[1]}"},
