@@ -118,3 +118,19 @@ def test_a_clone_without_the_logs_does_not_pass_over_what_needs_them(clone: Path
 def test_logs_that_are_there_are_read_again_when_what_was_read_of_them_is_gone(clone: Path) -> None:
     shutil.copy(clone.parent / "origin" / "data" / "raw.txt", clone / "data")
     assert workspace.stale() == {"first": ["data/01_first deleted"], "second": ["data/01_first deleted"]}
+
+
+def test_the_real_path_goes_on_from_clean_in_a_clone_without_the_logs(pushed: Path, tmp_path: Path) -> None:
+    shutil.copytree(pushed, tmp_path / "origin", ignore=lambda _, names: {"data"} & set(names))
+    for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "built"]):
+        subprocess.run(["git", *command], cwd=tmp_path / "origin", check=True)
+    subprocess.run(["git", "clone", "-q", str(tmp_path / "origin"), str(tmp_path / "clone")], check=True)
+    root = tmp_path / "clone"
+    run(root, "dvc", "pull", "clean")  # all that was built
+    assert not (root / "data" / "raw").exists()
+    assert run(root, "pairwright", "status", "ingest", "clean").splitlines() == [
+        "ingest: left out: private and not on this machine: data/raw, data/01_ingest",
+        "clean: left out: private and not on this machine: data/01_ingest/turns, data/01_ingest/feedback, data/01_ingest/files, "
+        "data/01_ingest/ledger.json",
+    ]
+    assert "dedupe: turns: 2 in" in run(root, "dvc", "repro", "--allow-missing", "dedupe")
