@@ -2,6 +2,7 @@
 
     python data/make_sample.py [FOLDER]
 
+Without FOLDER the digests in `tasks/core/sample.json`, by which a run knows the sample, are written, too.
 Everything follows from SEED: two runs write the same bytes. Three files in three formats come out (plain JSONL, an Open
 WebUI export with its feedback export, Chatbot Arena battles). Planted, and told by `make()`:
 
@@ -13,6 +14,7 @@ WebUI export with its feedback export, Chatbot Arena battles). Planted, and told
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sys
@@ -22,6 +24,7 @@ from pathlib import Path
 import yaml
 from sample_formats import START, Json, as_battle, as_jsonl, as_webui
 
+DIGESTS = Path(__file__).parent.parent / "tasks" / "core" / "sample.json"
 SEED = 20_260_101
 CONVERSATIONS = 3_400
 ERROR = 0.10
@@ -337,6 +340,12 @@ def _dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def digests(sample: Sample) -> str:
+    """What a run knows the sample by."""
+    known = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in sample.files.items()}
+    return json.dumps(known, indent=1, sort_keys=True) + "\n"
+
+
 def main() -> None:
     """Write the sample's files."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "raw" / "sample")
@@ -344,6 +353,8 @@ def main() -> None:
     sample = make()
     for name, content in sample.files.items():
         (folder / name).write_bytes(content)
+    if len(sys.argv) == 1:
+        DIGESTS.write_text(digests(sample), encoding="utf-8")
     sizes = {name: len(content) for name, content in sample.files.items()}
     sys.stdout.write(
         f"{folder}: {sizes}, {sum(sizes.values()) / 1e6:.2f} MB; {len(sample.secrets)} secrets, "

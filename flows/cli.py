@@ -200,11 +200,13 @@ def serve_deployments(given: argparse.Namespace) -> None:
 
 
 def say_status(given: argparse.Namespace) -> None:
-    """One line a stage: up to date, stale with its reasons, or waiting for one before it."""
-    changed = workspace.stale(given.stages)
+    """One line a stage: up to date, stale with its reasons, waiting for one before it, or left out with what is not here."""
+    changed, away = workspace.stale(given.stages), workspace.left_out()
     late = workspace.waiting(workspace.stale() if given.stages else changed)
     for name in given.stages or catalog.stages():
-        if name in changed:
+        if name in away:
+            _print(f"{name}: left out: private and not on this machine: {', '.join(line.removesuffix(' deleted') for line in away[name])}")
+        elif name in changed:
             _print(f"{name}: stale: {', '.join(changed[name])}")
         else:
             _print(f"{name}: " + (f"waits for {late[name]}" if name in late else "up to date"))

@@ -128,10 +128,13 @@ def _find(wanted: str) -> tuple[str, dict[str, Any]]:
 
 
 def _raw_files() -> dict[str, str]:
-    """Short file id -> path of the raw file, from the table of files that ingest keeps."""
-    first = next(iter(catalog.stages().values()))
-    table = pq.read_table(first.output / "files", columns=["file", "name"])
+    """Short file id -> path of the raw file, from the table that ingest keeps; where that is not here, from the redacted one after it."""
+    first, *later = catalog.stages().values()
+    folder = next((at for stage in (first, *later) if (at := stage.output / "files").is_dir()), None)
     names: dict[str, str] = {}
+    if folder is None:
+        return names
+    table = pq.read_table(folder, columns=["file", "name"])
     for file, name in zip(table["file"].to_pylist(), table["name"].to_pylist(), strict=True):
         names.setdefault(file, str(first.data[0] / name))
     return names

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import leash
-from tasks.core import catalog, telemetry
+from tasks.core import catalog, salt, telemetry
 from tasks.core.errors import UserError
 
 Say = Callable[[str], object]
@@ -46,13 +46,49 @@ class StageError(Exception):
 
 
 def stale(names: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The stages (of `names`, or all) whose own inputs, code, parameters or outputs changed since their last run, each with the reasons."""
+    """The stages (of `names`, or all) whose own inputs, code, parameters or outputs changed since their last run, each with the reasons.
+
+    Not those for which nothing changed but that private logs are not on this machine: see `left_out`.
+    """
+    found, away = _found(names), left_out()
+    return {name: reasons for name, reasons in found.items() if name not in away}
+
+
+def left_out() -> dict[str, list[str]]:
+    """Stages before redaction that need not run here, with the paths that are not here: what a clone has that pulled the rest.
+
+    Their outputs are in no remote. Where the raw logs are missing too, and nothing else of these stages changed since they ran elsewhere,
+    all that follows from them is as good as if they were here.
+    """
+    stages = catalog.stages()
+    hidden = [stage for stage in stages.values() if stage.private]
+    paths = {path for stage in hidden for path in (stage.output, *stage.data)}
+    if not hidden or any(path.exists() for path in paths):
+        return {}
+    near = [
+        name for name, stage in stages.items() if stage in hidden or any(path in paths or paths & set(path.parents) for path in stage.data)
+    ]
+    found = _found(near)
+    gone = {f"{path} deleted" for path in paths} | {f"{path} deleted" for name in near for path in stages[name].data}
+    return found if all(reason in gone for reasons in found.values() for reason in reasons) else {}
+
+
+def _found(names: Sequence[str]) -> dict[str, list[str]]:
+    """What DVC says of these stages, or of all: those that changed, with the reasons."""
     known = catalog.stages()
     for name in names:
         catalog.stage(name)
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
-    return {name: _reasons(status[name]) for name in known if name in status}
+    found = {name: _reasons(status[name]) for name in known if name in status}
+    if (reader := _salted()) and (not names or reader.name in names) and salt.due(reader.data[0]) not in (None, salt.told()):
+        found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
+    return {name: found[name] for name in known if name in found}
+
+
+def _salted() -> catalog.Stage | None:
+    """The stage that hashes people of the raw logs, which it reads first of all."""
+    return next((stage for stage in catalog.stages().values() if any(path.name == salt.FINGERPRINT for path in stage.code)), None)
 
 
 def waiting(changed: Iterable[str]) -> dict[str, str]:
@@ -130,6 +166,8 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
 
     However this function or this process ends, the stage and its children end too: see `flows.leash`.
     """
+    if (reader := _salted()) and reader.name == stage:
+        salt.leave(reader.data[0])
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(

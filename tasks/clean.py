@@ -5,7 +5,8 @@ answer), `unfinished` (the answer was cut off), `needs_media` (it holds nothing 
 is left of it, and it calls no tool), `orphaned` (it stands below a dropped one; siblings stay). Dropped feedback: `deleted_branch` (on a
 deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to nothing), `before_answer` and `in_the_future`
 (done at a time when it cannot have been done). The times are compared here, since `dedupe` moves feedback to copies of another time.
-Dropped rows are repaired and redacted like all others.
+Dropped rows are repaired and redacted like all others. The table of raw files passes with its names redacted: later stages read
+nothing that lies before redaction.
 
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
@@ -23,20 +24,21 @@ import pyarrow.compute as pc
 from daft import DataType, col
 from pydantic import Field
 
-from tasks.core import engine
-from tasks.core.ids import stable_id
+from tasks.core import engine, salt
+from tasks.core.ids import person_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns
-from tasks.text import language, personal, redact
+from tasks.text import language, redact
 from tasks.text.calls import Calls
-from tasks.text.repair import apply, repair_all
+from tasks.text.names import ids, paths
+from tasks.text.repair import repair_all
 
-WRITES = ("turns", "feedback")
+WRITES = ("turns", "feedback", "files")
 KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
 BATCH = 65_536
 DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)
-# Columns that name a conversation or a turn, of either table; an e-mail address in one is hashed away.
+# Columns that name a conversation or a turn, of either table; one with personal data in it is hashed.
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "shown_first", "group", "feedback_id")
 
@@ -70,7 +72,14 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     return {
         "turns": engine.in_parts(turns.append_column("dropped", reasons)),
         "feedback": engine.in_parts(feedback.append_column("dropped", faults)),
+        **{name: named(tables[name], params) for name in tables if name == "files"},
     }
+
+
+def named(frame: daft.DataFrame, params: Params) -> daft.DataFrame:
+    """The table of raw files, whose names may be people's, without those."""
+    rows = frame.to_arrow()
+    return engine.from_arrow(put(rows, "name", paths(rows["name"].combine_chunks(), params.redact)))
 
 
 def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:
@@ -85,7 +94,7 @@ def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], 
     for name in tags:
         rows = put(rows, name, plain(rows[name], params))
     for name in NAMES:
-        rows = put(rows, name, without_emails(rows[name])) if name in rows.column_names else rows
+        rows = put(rows, name, ids(rows[name].combine_chunks(), params.redact, _hashed)) if name in rows.column_names else rows
     return engine.sort(rows, table.KEY).combine_chunks()
 
 
@@ -100,9 +109,9 @@ def plain(tags: pa.ChunkedArray, params: Params) -> pa.Array:
     return redact.plain_all(repair_all(encoded.dictionary), params.redact).take(encoded.indices)
 
 
-def without_emails(names: pa.ChunkedArray) -> pa.Array:
-    """Names of conversations and turns; one that holds an e-mail address is hashed, everywhere alike."""
-    return apply(names.combine_chunks(), "@", lambda name: stable_id(name) if personal.EMAIL.search(name) else name)
+def _hashed(name: str) -> str:
+    """What stands for an id that holds personal data: salted, since e-mail addresses are easily guessed."""
+    return person_id(name, salt.current())
 
 
 def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
@@ -116,7 +125,7 @@ def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Ta
     ]
     for conversations, texts in parts:
         books.reserve(conversations, texts)
-    values = redact.digests(parts[0][1], parts[1][1], calls.rows)
+    values = redact.digests(parts[0][1], parts[1][1], calls.rows, salt.current())
     turns = put(turns, "redacted", pc.coalesce(values, turns["redacted"].combine_chunks()))
     contents, called, comments = (books.number(conversations, texts) for conversations, texts in parts)
     turns = put(put(turns, "content", contents), "tool_calls", calls.put(called))

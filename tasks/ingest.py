@@ -5,15 +5,16 @@ Out: `turns`, `feedback`, `quarantine` (what could not be read, with its place a
 `ledger.json` also counts the records: in = read (kept) + quarantined (dropped).
 
 Two files with the same bytes are read once. The same turn or act in several exports stays once (see `tasks.formats.overlap`).
-People's ids are hashed with the salt in $PAIRWRIGHT_SALT. Raw files are only ever opened for reading.
+People's ids are hashed with the salt of `tasks.core.salt`. Raw files are only ever opened for reading.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.core import engine, raw, shell
+from tasks.core import engine, raw, salt, shell
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError, one_of
 from tasks.core.ledger import Account, settle
@@ -54,10 +55,13 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     _check(params)
     source = stage.input("raw")
     with _no_cycle_search():
-        reading = Reading(params)
-        for file, copies in _distinct(raw.raw_files(source)):
+        files = raw.raw_files(source)
+        key = functools.cache(lambda: salt.settle(files))
+        reading = Reading(params, key)
+        for file, copies in _distinct(files):
             reading.read_file(file, copies)
         reading.check_not_empty(source)
+        key()  # also where nobody has an id: later stages hash with it, too
         accounts = reading.accounts()
     for account in accounts:
         shell.write_account(account, True, folder)
@@ -110,9 +114,9 @@ class _Member:
 class Reading:
     """One run of the stage: takes files, gives the accounts of its tables."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, key: Callable[[], str]) -> None:
         self._forced = params.formats
-        self._gatherer = Gatherer()
+        self._gatherer = Gatherer(key)
         self._quarantine: set[tuple[Any, ...]] = set()
         self._files: list[tuple[Any, ...]] = []
         self._reasons: Counter[str] = Counter()

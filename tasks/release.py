@@ -27,7 +27,7 @@ from expectations import prompts as prompt_rules
 from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
-from tasks.core import catalog, engine, manifest, shell
+from tasks.core import catalog, engine, manifest, salt, shell
 from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
@@ -168,15 +168,19 @@ def _proof(stage: catalog.Stage, params: Params) -> certificate.Proof:
 
 
 def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
-    """The ledgers among the stage's inputs by the name of the stage that wrote them, in the order of the path."""
+    """The ledgers among the stage's inputs by the name of the stage that wrote them, in the order of the path.
+
+    One that was passed on by a later stage lies in a folder of its writer's name.
+    """
     names = {known.output: name for name, known in catalog.stages().items()}
-    return {names[path.parent]: json.loads(path.read_bytes()) for path in stage.data if path.name == "ledger.json"}
+    found = [path for path in stage.data if path.name == shell.LEDGER]
+    return {names.get(path.parent, path.parent.name): json.loads(path.read_bytes()) for path in found}
 
 
 def _provenance(stage: catalog.Stage) -> dict[str, Any]:
-    """Digest of the parameters of every stage up to this one, and the versions of the libraries that shape the rows."""
+    """Digest of the parameters of every stage up to this one, the libraries that shape the rows, and which salt hashed people's ids."""
     sections = yaml.safe_load(shell.PARAMS.read_text(encoding="utf-8"))
     names = [name for name in catalog.stages() if name in sections]
     behind = names[: names.index(stage.name) + 1]
     digests = {name: manifest.digest(manifest.dumps(sections[name])) for name in behind}
-    return {"params": digests, "versions": {name: version(name) for name in LIBRARIES}}
+    return {"params": digests, "salt": salt.told(), "versions": {name: version(name) for name in LIBRARIES}}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tasks.core import telemetry  # noqa: F401  (before any library that would report its use)
+from tasks.core import salt, telemetry  # noqa: F401  (before any library that would report its use)
+
+# Ids of people are the same in every project that a test makes, whatever its logs.
+os.environ.setdefault(salt.VARIABLE, "salt of the tests")
 
 # A busy machine must not fail a law; examples are the same in every run.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -16,6 +20,14 @@ settings.load_profile("house")
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("PAIRWRIGHT_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def salt_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stages that run in the tests' own process leave no salt and no fingerprint in the checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(salt, "FOLDER", tmp_path_factory.mktemp("salt") / ".pairwright")
+        yield
 
 
 @pytest.fixture(scope="session")

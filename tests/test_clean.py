@@ -371,3 +371,32 @@ def test_a_message_that_holds_nothing_but_a_picture_needs_it() -> None:
     turns, _ = cleaned(rows)
     assert {name: row["dropped"] for name, row in turns.items()} == {"q": "needs_media", "a": "orphaned", "p": None}
     assert turns["p"]["attachments"] == ["0f"]
+
+
+@pytest.mark.parametrize(
+    "value", ["+49 171 2345678", "+491712345678", "4111111111111111", "DE89370400440532013000", "192.168.10.20", "a@example.com"]
+)
+def test_ids_that_hold_personal_data_are_hashed_with_the_salt_and_still_meet(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        turn(f"q_{value}", None, 0, "user", "Why?", conversation_id=f"desk {value}"),
+        turn("b", f"q_{value}", 1, "assistant", "Because.", conversation_id=f"desk {value}"),
+    ]
+    found = []
+    for salt in ("pepper", "cumin"):
+        monkeypatch.setenv("PAIRWRIGHT_SALT", salt)
+        turns, feedback = cleaned(rows, [act("f", turn_id="b", conversation_id=f"desk {value}")])
+        (question,) = set(turns) - {"b"}
+        assert value not in repr((turns, feedback))
+        assert turns["b"]["parent_id"] == question
+        assert feedback["f"]["conversation_id"] == turns["b"]["conversation_id"]
+        found.append(question)
+    assert found[0] != found[1], "whoever guesses the value can compute a hash without a salt"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["c1", "desk-00017", "4e1b8d1a-1234-4567-8901-1234567890ab", "17", "1735689600000", "2026-01-31T12:00:00Z"],
+)
+def test_ids_without_personal_data_stay(name: str) -> None:
+    turns, _ = cleaned([turn(name, None, 0, "user", "Why?", conversation_id=f"jsonl:{name}")])
+    assert turns[name]["conversation_id"] == f"jsonl:{name}"

@@ -174,6 +174,10 @@ def test_where_leads_from_a_pair_to_its_raw_records(tmp_path: Path, monkeypatch:
         "  from file f9 (not among the files of the last ingest), record 1, position 0",
     ]
     assert next(iter(report.lineage("e1"))) == "example_id e1"
+    shutil.move("data/01_ingest", "away")  # as in a clone, which has only what `clean` passes on
+    assert list(report.lineage("abc"))[-2].startswith("  from file f1 (not among")
+    write(TABLES["files"], Path("data/02_clean/files"), file="f1", name="[EMAIL].jsonl", bytes=1, records=2, quarantined=0)
+    assert list(report.lineage("abc"))[-2] == "  from data/raw/[EMAIL].jsonl, record 17, position 3"
     with pytest.raises(UserError, match="no such row"):
         list(report.lineage("zzz"))
 

@@ -308,8 +308,8 @@ def test_people_are_hashed_with_the_salt(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
     act = {"conversation_id": "c", "kind": "copy", "message_index": 1, "user_id": "jane@example.org"}
     result = read(tmp_path, {"a": lines(chat("c", "Hi", "Hello", user_id="jane@example.org"), act)})
-    assert {row["user_id"] for row in result.table("turns")} == {person_id("jane@example.org")}
-    assert result.table("feedback")[0]["annotator"] == person_id("jane@example.org")
+    assert {row["user_id"] for row in result.table("turns")} == {person_id("jane@example.org", "pepper")}
+    assert result.table("feedback")[0]["annotator"] == person_id("jane@example.org", "pepper")
     assert not any(b"jane@" in path.read_bytes() for path in result.folder.rglob("*.parquet"))
 
 
@@ -489,7 +489,10 @@ def test_a_number_that_could_be_an_id_or_a_place_is_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("key", ["conversation_id", "chat_id", "thread_id", "session_id"])
-def test_a_conversation_s_id_may_stand_under_other_keys_and_have_been_a_float(tmp_path: Path, key: str) -> None:
+def test_a_conversation_s_id_may_stand_under_other_keys_and_have_been_a_float(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
     told = GOOD["messages"]
     chats = [{key: 12, "messages": told, "user_id": 7}, {key: "x", "messages": told}]
     votes = [{key: name, "kind": "thumb", "value": 1.0, "message_index": 1.0, "user_id": 7.0} for name in (12.0, "12.0", "x")]
@@ -497,7 +500,7 @@ def test_a_conversation_s_id_may_stand_under_other_keys_and_have_been_a_float(tm
     assert {row["conversation_id"] for row in result.table("turns")} == {"jsonl:12", "jsonl:x"}
     said = result.table("feedback")
     assert sorted((act["conversation_id"], act["turn_id"]) for act in said) == [("jsonl:12", "0001"), ("jsonl:x", "0001")]
-    assert {act["annotator"] for act in said} == {person_id("7")}
+    assert {act["annotator"] for act in said} == {person_id("7", "pepper")}
 
 
 def test_beside_a_conversation_s_id_an_id_is_the_record_s(tmp_path: Path) -> None:
@@ -674,10 +677,13 @@ def test_in_one_file_without_times_the_later_line_takes_back_the_earlier(tmp_pat
     assert result.ledger["feedback"]["reasons"] == {"taken_back": 2}
 
 
-def test_a_preference_beside_a_plain_conversation_is_read_and_a_label_of_unknown_meaning_is_no_thumb(tmp_path: Path) -> None:
+def test_a_preference_beside_a_plain_conversation_is_read_and_a_label_of_unknown_meaning_is_no_thumb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
     told = [chat("c", "Hi", chosen="Hello", rejected="Go away", user_id="u"), chat("d", "Hi", "Bye", label=False)]
     result = read(tmp_path, {"a.jsonl": lines(*told)})
     turns = {row["turn_id"]: row for row in result.table("turns") if row["conversation_id"] == "jsonl:c"}
     (act,) = result.table("feedback")
     assert (turns[act["better"]]["content"], turns[act["worse"]]["content"]) == ("Hello", "Go away")
-    assert {row["user_id"] for row in turns.values()} == {person_id("u")}
+    assert {row["user_id"] for row in turns.values()} == {person_id("u", "pepper")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import make_sample
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core import catalog
+from tasks.core import catalog, salt
 from tests.conftest import ROOT, SHARED
 from tests.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
 
@@ -121,3 +122,23 @@ def test_a_wrong_format_name_lists_the_formats(tmp_path: Path) -> None:
     assert "jsonll" in done.stderr
     assert "openwebui" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_manifest_names_the_salt_without_giving_it_away(built: Path) -> None:
+    named = json.loads((built / "data" / "release" / "manifest.json").read_text(encoding="utf-8"))["salt"]
+    assert named == salt.fingerprint(os.environ[salt.VARIABLE])
+    assert named != salt.fingerprint(salt.PUBLIC)
+
+
+def test_names_of_files_that_name_people_stay_in_the_folder_that_is_private(tmp_path: Path) -> None:
+    root = make_project(tmp_path)
+    folder = root / "data" / "raw" / "jane.doe@example.org"
+    folder.mkdir(parents=True)
+    for number in ("+49 171 2345678", "+49 171 2345679"):  # after redaction both have one name
+        record = {"id": number, "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": f"Hello {number[-1]}"}]}
+        (folder / f"chat {number}.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    told = run_stages(root, ["ingest", "clean"])
+    assert not [value for value in ("jane.doe", "234567") if value in told]
+    after = "\n".join(readable(path) for path in sorted((root / "data" / "02_clean").rglob("*")) if path.is_file())
+    assert not [value for value in ("jane.doe", "234567") if value in after]
+    assert pq.read_table(root / "data" / "02_clean" / "files")["name"].to_pylist() == ["[EMAIL]/chat [PHONE].jsonl"] * 2

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from tasks import release
 from tasks.core import catalog, engine, ids, manifest, params, shell
@@ -259,6 +260,10 @@ class Links(HTMLParser):
         super().__init__()
         self.fetched: list[str] = []
         self.tags: list[str] = []
+        self.text = ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -352,6 +357,38 @@ def test_words_and_ends_follow_the_messages(lists: list[list[tuple[str, str]]]) 
     assert flat.ends(column, "last").to_pylist() == [one[-1][0] if one else "" for one in lists]
     assert flat.ends(column, "first").to_pylist() == [one[0][0] if one else "" for one in lists]
     assert [text.count(":") for text in flat.words(column).to_pylist()] == [sum(1 + c.count(":") for _, c in one) for one in lists]
+
+
+HOSTILE = (
+    '"><script>alert(5)</script>',
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "![seen](http://evil.example/pixel.png)",
+    "<http://evil.example>",
+    "http://evil.example/a",
+    "www.evil.example",
+    "a|b\\|<svg onload=alert(2)>",
+    "`</table><iframe src=//evil.example>`",
+    "&lt;script&gt;",
+    "**bold** ~~gone~~ _so_",
+)
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+@pytest.mark.parametrize("column", ["topic", "source"])
+def test_card_and_report_show_what_logs_call_things_and_do_nothing_else(words: str, column: str) -> None:
+    plain, files = (rendered(made_tables([pair(n, SPLITS[n % 3], **{column: name}) for n in range(12)])) for name in ("billing", words))
+    for pages in (files, plain):
+        body = pages["README.md"].decode().split("---\n", 2)[2]
+        pages["card"] = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(body).encode()
+    for page in ("card", "report.html"):
+        found, expected = Links(), Links()
+        found.feed(files[page].decode())
+        expected.feed(plain[page].decode())
+        assert set(found.tags) == set(expected.tags)
+        assert found.fetched == expected.fetched
+        assert words in found.text
+    assert not re.search(r"https?://evil|www\.evil", files["README.md"].decode()), "GitHub makes a link of a bare address"
 
 
 def test_features_of_the_card_agree_with_datasets() -> None:

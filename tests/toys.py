@@ -38,8 +38,8 @@ FIRST, SECOND, TRAIN = "data/01_first", "data/02_second", "data/models"
 CHAIN = {"first": ("toys", "data/raw.txt", FIRST), "second": ("toys", FIRST, SECOND), "train": ("trainer", SECOND, TRAIN)}
 
 
-def make(root: Path) -> Path:
-    """A toy project with nothing built."""
+def make(root: Path, *, private: bool = False) -> Path:
+    """A toy project with nothing built; on request its first stage's output is kept from DVC, as ingest's is."""
     for package in ("toys", "trainer"):
         (root / package).mkdir(parents=True)
         (root / package / "__init__.py").touch()  # a package in full, or ours of the same name would be found first
@@ -53,6 +53,8 @@ def make(root: Path) -> Path:
     (root / ".dvc" / "config").write_text((ROOT / ".dvc" / "config").read_text())
     (root / ".dvc" / ".gitignore").write_text((ROOT / ".dvc" / ".gitignore").read_text())
     stages = {name: _stage(name, *links) for name, links in CHAIN.items()}
+    if private:
+        stages["first"]["outs"] = [{FIRST: {"persist": True, "cache": False}}]
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     (root / "params.yaml").write_text(yaml.safe_dump({name: {"wait": 0, "fate": ""} for name in CHAIN}, sort_keys=False))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)

@@ -27,6 +27,7 @@ class Stage:
     output: Path  # the one folder that it writes
     reports: Path | None  # pages for people (clocks allowed), outside DVC
     checkpoints: Path | None  # what a killed run leaves for the next one, outside DVC
+    private: bool = False  # its output stays on this machine: DVC keeps no copy of it, so there is nothing to push
 
     @property
     def module(self) -> str:
@@ -68,6 +69,7 @@ def _stage(name: str, entry: dict[str, Any]) -> Stage:
         output=Path(next(iter(output)) if isinstance(output, dict) else output),
         reports=meta.get("reports"),
         checkpoints=meta.get("checkpoints"),
+        private=isinstance(output, dict) and next(iter(output.values())).get("cache") is False,
     )
 
 

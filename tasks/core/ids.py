@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-
-SALT_VARIABLE = "PAIRWRIGHT_SALT"
-# The sample's people are invented, so their salt may be public. Set the variable for real logs.
-SAMPLE_SALT = "pairwright-sample"
 
 
 def stable_id(*parts: str) -> str:
@@ -21,16 +16,11 @@ def stable_id(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def person_id(native: str) -> str:
-    """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); the salt is in $PAIRWRIGHT_SALT."""
-    return _keyed(native.encode("utf-8", "surrogatepass"))
+def person_id(native: str, salt: str) -> str:
+    """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); `tasks.core.salt` says with which salt."""
+    return hmac.new(salt.encode(), native.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
-def keyed_digest(*parts: str) -> str:
+def keyed_digest(salt: str, *parts: str) -> str:
     """Salted hash of texts that may be personal: nobody without the salt can try what they were. 16 hex digits, as `person_id`."""
-    return _keyed(stable_id("values", *parts).encode())
-
-
-def _keyed(data: bytes) -> str:
-    salt = os.environ.get(SALT_VARIABLE) or SAMPLE_SALT
-    return hmac.new(salt.encode(), data, hashlib.sha256).hexdigest()[:16]
+    return person_id(stable_id("values", *parts), salt)

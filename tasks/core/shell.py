@@ -8,6 +8,7 @@ pure `run(tables, params)`, and writes beside the output folder, which it rename
     <output>/<table>/00000.parquet ...           kept rows, sorted by key
     <output>/dropped/<table>/00000.parquet ...   dropped rows with their reason
     <output>/ledger.json                         in, made, kept, dropped and reasons of every table
+    <output>/<stage before>/ledger.json          passed on from a stage whose output stays on this machine
 
 A stage module says in `WRITES` which tables it writes. A table that it is given but does not write is accounted for all
 the same: it must come back from `run`, and its dropped rows are written.
@@ -40,6 +41,7 @@ from tasks.core.tables import TABLES, TEXT
 
 ROWS_PER_SHARD = 250_000
 PARAMS = Path("params.yaml")
+LEDGER = "ledger.json"
 T = TypeVar("T")
 
 
@@ -91,18 +93,20 @@ def run_stage(name: str) -> None:
     result = listen(name, lambda: _judged(stage, module, tables, settings) if hasattr(module, "judge") else module.run(tables, settings))
     with whole(stage.output) as folder:
         accounts = write_tables(name, module.WRITES, result, rows_in, folder)
+        _pass_ledgers(stage, folder)
     say(name, accounts)
 
 
 def listen(stage: str, run: Callable[[], T]) -> T:
-    """The result of a stage's run; what it has to say (`warnings.warn`) becomes one line each on stderr."""
+    """The result of a stage's run; what it has to say (`warnings.warn`), also before it fails, becomes one line each on stderr."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        result = run()
-    for warning in heard:
-        print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
-    return result
+        try:
+            return run()
+        finally:
+            for warning in heard:
+                print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
 
 
 def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
@@ -154,7 +158,16 @@ def pass_table(name: str, source: Path, folder: Path) -> Account:
 def write_ledger(accounts: Sequence[Account], folder: Path, more: dict[str, dict[str, object]] | None = None) -> None:
     """The ledger of a stage; `more` are lines about other things than tables."""
     ledger = {account.table: account.entry() for account in accounts} | (more or {})
-    (folder / "ledger.json").write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / LEDGER).write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _pass_ledgers(stage: catalog.Stage, folder: Path) -> None:
+    """The ledgers among a stage's inputs, which hold counts only, for readers that have not got the output that they lie in."""
+    makers = {known.output: name for name, known in catalog.stages().items()}
+    for path in stage.data:
+        if path.name == LEDGER:
+            (folder / makers[path.parent]).mkdir()
+            shutil.copyfile(_must_exist(path, stage.name), folder / makers[path.parent] / LEDGER)
 
 
 def say(stage: str, accounts: Sequence[Account]) -> None:

@@ -10,7 +10,7 @@ Linear in the logs: rows become Arrow columns a batch at a time, so that the Pyt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,10 @@ RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.fie
 
 
 class Gatherer:
-    """Takes facts in any order; `turns()` and `feedback()` give the tables."""
+    """Takes facts in any order; `turns()` and `feedback()` give the tables. `salt` is asked for when there is somebody to hash."""
 
-    def __init__(self) -> None:
+    def __init__(self, salt: Callable[[], str]) -> None:
+        self._salt = salt
         self._chunks: list[pa.Table] = []
         self._rows: list[tuple[Any, ...]] = []
         self._acts: list[tuple[str, Place, int, Act]] = []
@@ -128,7 +129,7 @@ class Gatherer:
             return None
         found = self._people.get(native)
         if found is None:
-            found = self._people[native] = person_id(native)
+            found = self._people[native] = person_id(native, self._salt())
         return found
 
     def add_plain(self, source: str, file: str, lines: Plain) -> None:

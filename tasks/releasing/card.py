@@ -5,6 +5,8 @@ In: facts, files and tables of the release. Out: the card's text.
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from tasks.releasing.meanings import COLUMNS
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 MAIN = next(iter(CONFIGS))
+MARKS = re.compile(r"[\\`*~\[\]]|(?<!\w)_|_(?!\w)|(?<=:)(?=//)|(?<=www)(?=\.)")  # signs of Markdown, and what makes a bare address a link
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _dtype(kind: pa.DataType) -> str:
 
 def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[str]:
     return [
-        f"# {about.title}",
+        f"# {quoted(about.title)}",
         "Preferences of people who used a chatbot, made from its logs and their feedback by Pairwright. Each config is one shape of "
         "training data; all message columns are lists of `role` and `content`, as TRL reads them.",
         _table(("config", "for", "columns to train on", *SPLITS), _config_rows(facts)),
@@ -176,8 +179,13 @@ def _config_rows(facts: Facts) -> list[list[str]]:
     ]
 
 
+def quoted(words: str) -> str:
+    """Words out of logs as Markdown that shows them and does nothing else: no element, link, picture or code."""
+    return MARKS.sub(r"\\\g<0>", html.escape(words))
+
+
 def _split_rows(values: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
-    return [[name or "(none)", *(f"{counts[split]:,}" for split in SPLITS)] for name, counts in values.items()]
+    return [[quoted(name) or "(none)", *(f"{counts[split]:,}" for split in SPLITS)] for name, counts in values.items()]
 
 
 def _path_rows(facts: Facts) -> list[list[str]]:

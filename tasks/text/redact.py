@@ -115,7 +115,7 @@ def _flat(letter: str) -> str:
     return folded if len(folded) == 1 else letter
 
 
-def digests(texts: pa.Array, more: pa.Array, rows: pa.Array) -> pa.Array:
+def digests(texts: pa.Array, more: pa.Array, rows: pa.Array, salt: str) -> pa.Array:
     """A salted digest of the values behind each text's marks, in their order; null without any.
 
     `more` are further texts of the same messages, and `rows` the places of these in `texts`.
@@ -124,7 +124,7 @@ def digests(texts: pa.Array, more: pa.Array, rows: pa.Array) -> pa.Array:
     for place, text in _marked(more):
         row = rows[place].as_py()
         marked[row] = marked.get(row, "") + text
-    found = [keyed_digest(*(part for mark in MARK.findall(text) for part in mark)) for text in marked.values()]
+    found = [keyed_digest(salt, *(part for mark in MARK.findall(text) for part in mark)) for text in marked.values()]
     return pa.array(found, texts.type).take(pc.index_in(pa.array(np.arange(len(texts))), pa.array(list(marked), pa.int64())))
 
 

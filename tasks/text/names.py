@@ -1,0 +1,61 @@
+"""Redaction of names that are no texts: paths of raw files, and ids of conversations and turns.
+
+A path keeps what tells files apart and loses what tells people: each value gives way to its kind, as in texts. Exporters write
+paths in ways that hide a value from a reader of texts, so a path is also read with its joints as blanks and its percent signs undone.
+An id that holds a value is hashed whole, because its parts mean nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.text import redact
+from tasks.text.repair import apply
+
+ANY = r"(?s:.)"
+# Ids as programs make them, perhaps below the name of a format: looked at no further, since most logs have hardly any other (RE2).
+MACHINE = (
+    r"\A(?:[a-z]+:)?(?:[0-9]{1,12}|[0-9a-fA-F]{24}|[0-9a-fA-F]{32}"
+    r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|(?:chatcmpl|conv|msg|req|resp|run|thread|toolu|call)[-_][0-9A-Za-z]{16,64})\z"
+)
+HINTS = {kind: re.compile(pattern) for kind, pattern in redact.HINTS.items()}
+JOINT = re.compile(r"_|(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])")  # in paths, what a blank is in texts
+
+
+def paths(names: pa.Array, kinds: Collection[str]) -> pa.Array:
+    """Every path without the values of these kinds; nulls stay."""
+    return apply(names, ANY, lambda name: path(name, kinds))
+
+
+def path(name: str, kinds: Collection[str]) -> str:
+    """One path without the values of these kinds."""
+    plain = unquote(name, errors="replace")
+    for text in (name, plain) if plain != name else (name,):
+        for view in dict.fromkeys((text, JOINT.sub(" ", text))):
+            likely = [kind for kind, hint in HINTS.items() if kind in kinds and (hint.search(view) or not view.isascii())]
+            if likely and (found := redact.find(view, likely)):
+                return path(_replaced(text, found), kinds)
+    return name
+
+
+def _replaced(text: str, found: list[tuple[int, int, str, str]]) -> str:
+    parts, at = [], 0
+    for start, end, kind, _ in found:
+        parts += [text[at:start], f"[{kind.upper()}]"]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def ids(names: pa.Array, kinds: Collection[str], hashed: Callable[[str], str]) -> pa.Array:
+    """Every id as it is, or hashed where it holds a value of these kinds: everywhere alike, so that references still meet."""
+    mask = pc.and_not(pc.match_substring_regex(names, redact.SUSPECT), pc.match_substring_regex(names, MACHINE))
+    mask = pc.fill_null(mask, False)
+    few = names.filter(mask).dictionary_encode()
+    changed = [hashed(name) if path(name, kinds) != name else name for name in few.dictionary.to_pylist()]
+    return pc.replace_with_mask(names, mask, pa.array(changed, names.type).take(few.indices))
