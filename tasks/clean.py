@@ -30,7 +30,7 @@ from tasks.text import language, personal, redact
 from tasks.text.repair import apply, repair_all
 
 WRITES = ("turns", "feedback")
-KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
+KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id", "mac", "ip", "wallet", "phone"]
 BATCH = 65_536
 DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.text import personal, phones, secrets
+from tasks.text import addresses, national, personal, phones, secrets
 from tasks.text.repair import apply
 from tasks.text.spans import Spans
 
@@ -25,11 +25,14 @@ NUMBERS = r"(?:[0-9][ .,()/+-]{0,3}){6}[0-9]"
 HINTS = {
     "key": secrets.KEY_HINT,
     "url": r"://|(?i:www\.)",
-    "email": "@",
     "password": secrets.PASSWORD_HINT,
+    "email": r"@|(?i:[(\[{<] ?at ?[)\]}>])| AT ",
     "iban": r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{2}",
-    "card": r"[0-9]{4}[ .-]?[0-9]{4}",
+    "card": r"[0-9]{4}[ .·-]{0,2}[0-9]{4}|(?:[0-9][ -]){11}",
     "ssn": r"[0-9]{3}[ .-]?[0-9]{2}[ .-]?[0-9]{4}",
+    "id": r"[0-9](?:[ ./-]?[0-9]){6}|[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Za-z]|[A-Za-z]{4}[0-9]{2}|[A-Z]{1,2}[0-9]{6}|(?i:passport|passeport|pasaporte|licen[cs]e|ausweis)[^0-9\n]*[0-9]",
+    "mac": r"[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+    "wallet": r"[1-9A-Za-z]{26}",
     "ip": r"(?:[0-9]{1,3}\.){3}[0-9]|[0-9a-fA-F]:[0-9a-fA-F:]*:|::[0-9a-fA-F]",
     "phone": NUMBERS,
 }
@@ -37,16 +40,22 @@ HINTS = {
 KINDS: dict[str, Finder] = {
     "key": secrets.keys,
     "url": personal.urls,
-    "email": personal.emails,
     "password": secrets.passwords,
+    "email": personal.emails,
     "iban": personal.ibans,
     "card": personal.cards,
     "ssn": personal.social_security_numbers,
-    "ip": personal.ip_addresses,
+    "id": national.ids,
+    "mac": addresses.mac_addresses,
+    "ip": addresses.ip_addresses,
+    "wallet": addresses.wallets,
     "phone": phones.phones,
 }
 FOREIGN = r"[＠：-｝]|[^\x00-\x7f\PN]|[0-9][‐-―−]"  # digits and signs of other scripts, which only `flat` reads
-SUSPECT = "|".join((*HINTS.values(), FOREIGN))
+HINTED = {kind: re.compile(hint) for kind, hint in HINTS.items()}  # for what is left of a text in which something was found
+# Two patterns for all kinds: in one, RE2 would fall off its fast path.
+WORDY = ("key", "password")
+SUSPECTS = ("|".join(HINTS[kind] for kind in WORDY), "|".join([*(hint for kind, hint in HINTS.items() if kind not in WORDY), FOREIGN]))
 OPEN, CLOSE, BLANK = "\x02", "\x03", "\x02"
 MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
 PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in KINDS)) + r")_([0-9]{1,9})\]"
@@ -57,7 +66,7 @@ def mark_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
     wanted = [kind for kind in KINDS if kind in kinds]
     if not wanted:
         return texts
-    mask = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
+    mask = pc.fill_null(pc.or_(*(pc.match_substring_regex(texts, pattern) for pattern in SUSPECTS)), False)
     few = texts.filter(mask).dictionary_encode()
     foreign = pc.match_substring_regex(few.dictionary, FOREIGN)
     likely = [pc.or_(foreign, pc.match_substring_regex(few.dictionary, HINTS[kind])).to_pylist() for kind in wanted]
@@ -86,7 +95,7 @@ def find(text: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
     while len(found) > before:
         before = len(found)
         for kind, finder in KINDS.items():
-            if kind not in kinds:
+            if kind not in kinds or (found and not HINTED[kind].search(plain)):
                 continue
             # Of two that overlap the earlier, of two that begin together the longer.
             for start, end, value in sorted(finder(plain), key=lambda span: (span[0], -span[1])):
