@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.text.national import luhn
 from tasks.text.personal import ibans
-from tasks.text.redact import KINDS, Books, find, mark_all
+from tasks.text.redact import KINDS, Books, find, flat, mark_all
 from tests import redaction_made
 from tests.conftest import SHARED
 
@@ -201,7 +201,7 @@ def test_a_changed_digit_breaks_an_iban() -> None:
 def uncovered(sentence: str) -> list[str]:
     """The values between the marks of a made-up sentence of which a letter or digit would stay."""
     parts = re.split("[‹›]", sentence)
-    text, found = "".join(parts), find("".join(parts), KINDS)
+    text, found = "".join(parts), find(flat("".join(parts)), KINDS)
     starts = [sum(map(len, parts[:at])) for at in range(1, len(parts), 2)]
     inside = [range(start, start + len(value)) for start, value in zip(starts, parts[1::2], strict=True)]
     stays = lambda place: text[place].isalnum() and not any(start <= place < end for start, end, _, _ in found)  # noqa: E731

@@ -72,8 +72,8 @@ COMMANDS = re.compile(
             r"\b(?:(?:docker|podman|helm registry|az|oc) login|ldapsearch|redis-cli|mongo(?:sh|dump)?)\b[^\n|;]*?\s(?:-p|-w|-a)\s+" + WORD.format("tool"),
             r"(?<![\w-])--?(?:password|passwd|pass|pwd|passphrase|auth-token|api-key|secret|token)(?:=|\s+)(?!-)" + WORD.format("option"),
             r"<\w*(?:password|passwd|pwd|secret|token|api_?key)>(?P<xml>[^\s<>\[\]{}$\x02]{3,})</",
-            r"(?<![A-Za-z])(?:password|pwd)\s*=\s*(?P<pair>[^\s;\"'<>\[\]{}()$*\x02]{4,})(?=;)",
-            r"\bidentified\s+by\s+" + WORD.format("sql"),
+            r"(?<![A-Za-z])(?:password|pwd)=(?P<pair>[^\s;\"'<>\[\]{}()$*\x02]{4,})(?=;)",
+            r"\bidentified\s+by\s+(?=['\"])" + WORD.format("sql"),
             r"\bmachine\s+\S+\s+login\s+\S+\s+password\s+(?P<netrc>[^\s\[\x02]{3,})",
             r"\b(?:echo|printf)\s+[\"']?(?P<echo>[^\s\"'\[\]$\x02]{4,})[\"']?\s*\|\s*(?:sudo\s+-S|docker\s+login|passwd)",
         )
@@ -93,12 +93,15 @@ HEX = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{32,}|(?=[A-F]*\d)(?=\d*[A-F]
 
 # RE2: how a text looks that may hold one.
 KEY_HINT = (
-    rf"(?:^|[^A-Za-z0-9_-]){PREFIXES}[A-Za-z0-9_.:/+=%-]{{8}}|(?:" + "|".join(hint for hint, _ in (SHAPED | BLOCKS).values()) + ")"
-    r"|(?i:bearer |basic |authorization|cookie|x-[a-z-]*(?:key|auth|token|secret)|api-?key|subscription-key|sess(?:ion)?_?id|connect\.sid|_session=)"
+    rf"(?:^|[^A-Za-z0-9_-]){PREFIXES}[A-Za-z0-9_.:/+=%-]{{12}}|(?:" + "|".join(hint for hint, _ in (SHAPED | BLOCKS).values()) + ")"
+    r"|(?i:(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{16}|(?:authorization|cookie|x-[a-z-]*(?:key|auth|token|secret)|api-?key|subscription-key)[\"']?\s*[:=]"
+    r"|(?:sess(?:ion)?_?id|connect\.sid|_session)=)"
 )
+SIGN = r"[^\s\"'“”`,;<>\[\]()\x02]*[0-9!@#$%^&*+]"  # what proves a value
 PASSWORD_HINT = (
-    rf"(?i:{PASSWORD}|secret|key|token|credential|ключ|schlüssel|chave|clé|\bpin\b|\bcv[vc]\b)"
-    r"|://[^ /@\n]*:[^ @\n]+@|(?i:\b(?:curl|wget|xh|https?) .*:|mysql|mariadb|sshpass|identified by|-p |-pass|--auth|--user)"
+    rf"(?i:{PASSWORD}|secret|token|key|credential|ключ|schlüssel|chave|clé|\bpin|\bcv[vc])[a-z_]{{0,8}}(?:[\"'`*]{{0,3}}\s*[:=：>][=>]?|(?: \w+){{0,3}}\s(?:{IS})[\s:]|[是为為は는은]|\s)\s*[\"'“”‘’«»„`*]{{0,3}}{SIGN}"
+    r"|://[^ /@\n]*:[^ @\n]+@|(?i:\b(?:curl|wget|xh|https?)\b.* (?:-u|-a|--user|--proxy-user|--auth)|(?:mysql|mariadb).* -p|sshpass|identified by|login .*-[pw] |(?:ldapsearch|redis-cli|mongo).* -[pwa] )"
+    r"|(?i:--?(?:pass|pwd|auth-token|api-key|secret|token)|(?:password|pwd)=|machine .* login|<\w*(?:password|passwd|pwd|secret|token|api_?key)>|(?:echo|printf) .*\| *(?:sudo|docker|passwd))"
 )
 
 

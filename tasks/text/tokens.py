@@ -120,7 +120,7 @@ PREFIXED: dict[str, tuple[str, str]] = {
     "SonarQube": ("sqp_ squ_ sqa_", H + "{40}"),
     "Sourcegraph": ("sgp_ sgs_ slk_", "(?:local_|[0-9a-f]{16}_)?" + H + "{40,}"),
     "Square": ("sq0atp- sq0csp- sq0idp- EAAA EAAAl", W + "{22,}"),
-    "Stripe": ("sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_ pk_live_ pk_test_", A + "{8,}"),
+    "Stripe": ("sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_ pk_live_ pk_test_", A + "{12,}"),
     "Stripe webhook": ("whsec_", "[A-Za-z0-9+/=]{16,}"),
     "Supabase": ("sb_secret_ sb_publishable_", LONG),
     "Supabase, person": ("sbp_", H + "{32,}"),
