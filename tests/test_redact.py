@@ -213,7 +213,7 @@ def test_made_up_values_of_all_forms_are_found(kind: str) -> None:
     assert not [row for told, row in redaction_made.values() if told == kind and uncovered(row)]
 
 
-@pytest.mark.parametrize("kind", sorted(redaction_made.LIKE))
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in redaction_made.lookalikes()}))
 def test_what_only_looks_like_a_value_of_any_form_stays(kind: str) -> None:
     rows = [row for told, row in redaction_made.lookalikes() if told == kind]
     assert not [text for row in rows for text in (row, f"I saw {row} there.") if find(text, KINDS)]

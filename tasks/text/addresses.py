@@ -13,7 +13,10 @@ NETWORK = re.compile(r"/\d{1,2}(?!\d)")
 SMALL = 32  # four parts below it number versions and sections; hardly an address of a person has such parts only
 PORT = re.compile(r":\d{2,5}(?!\d)")
 # Before four numbers: what makes them an address, and what makes them a version or a section.
-ADDRESS = re.compile(r"\b(?:ip|ipv4|address|adresse|dirección|host|server|client|router|gateway|peer|from|login|ping|ssh|dns)\w*\W{1,3}(?:is |was |at |ist )?$", re.IGNORECASE)
+ADDRESS = re.compile(
+    r"\b(?:ip|ipv4|address|adresse|dirección|host|server|client|router|gateway|peer|from|login|ping|ssh|dns)\w*\W{1,3}(?:is |was |at |ist )?$",
+    re.IGNORECASE,
+)
 VERSION = re.compile(
     r"(?:\b(?:v|ver)|versions?|versión|версия|release|build|firmware|update|upgrad\w+|patch|revision|driver|bios|kernel|chrome|firefox|safari|openssl"
     r"|sections?|chapter|clause|article|paragraph|appendix|annex|figure|kapitel|abschnitt|capítulo|chapitre|§+)"
@@ -37,7 +40,9 @@ WALLET = re.compile(
 )
 BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
-SOLANA = re.compile(r"\b(?:solana|sol|phantom|wallet)\b[^\n]{0,24}?(?<![A-Za-z0-9])([1-9A-HJ-NP-Za-km-z]{43,44})(?![A-Za-z0-9])", re.IGNORECASE)
+SOLANA = re.compile(
+    r"\b(?:solana|sol|phantom|wallet)\b[^\n]{0,24}?(?<![A-Za-z0-9])([1-9A-HJ-NP-Za-km-z]{43,44})(?![A-Za-z0-9])", re.IGNORECASE
+)
 
 
 def ip_addresses(text: str) -> Spans:

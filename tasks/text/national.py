@@ -9,12 +9,30 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tasks.text.spans import Spans
+from tasks.text.spans import Spans, lower
 
 Check = Callable[[str], bool]
-VERHOEFF_D = ("0123456789", "1234067895", "2340178956", "3401289567", "4012395678", "5987604321", "6598710432", "7659821043", "8765932104", "9876543210")
+VERHOEFF_D = (
+    "0123456789",
+    "1234067895",
+    "2340178956",
+    "3401289567",
+    "4012395678",
+    "5987604321",
+    "6598710432",
+    "7659821043",
+    "8765932104",
+    "9876543210",
+)
 VERHOEFF_P = ("0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258")
-ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21) + (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23), strict=True))
+ODD = dict(
+    zip(
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        (1, 0, 5, 7, 9, 13, 15, 17, 19, 21)
+        + (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
+        strict=True,
+    )
+)
 
 
 def luhn(digits: str) -> bool:
@@ -102,7 +120,9 @@ def brazilian(count: int) -> Check:
 
 def italian(value: str) -> bool:
     """The letter at the end of a codice fiscale."""
-    total = sum(ODD[letter] if place % 2 == 0 else int(letter, 36) - (10 if letter.isalpha() else 0) for place, letter in enumerate(value[:15]))
+    total = sum(
+        ODD[letter] if place % 2 == 0 else int(letter, 36) - (10 if letter.isalpha() else 0) for place, letter in enumerate(value[:15])
+    )
     return chr(65 + total % 26) == value[15]
 
 
@@ -120,8 +140,14 @@ def chilean(value: str) -> bool:
 
 def singaporean(value: str) -> bool:
     """The letter of an NRIC or FIN."""
-    total = sum(int(digit) * weight for digit, weight in zip(value[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True)) + {"T": 4, "G": 4, "M": 3}.get(value[0], 0)
-    return {"S": "JZIHGFEDCBA", "T": "JZIHGFEDCBA", "F": "XWUTRQPNMLK", "G": "XWUTRQPNMLK", "M": "KLJNPQRTUWX"}[value[0]][total % 11 if value[0] != "M" else 10 - total % 11] == value[8]
+    total = sum(int(digit) * weight for digit, weight in zip(value[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True)) + {
+        "T": 4,
+        "G": 4,
+        "M": 3,
+    }.get(value[0], 0)
+    return {"S": "JZIHGFEDCBA", "T": "JZIHGFEDCBA", "F": "XWUTRQPNMLK", "G": "XWUTRQPNMLK", "M": "KLJNPQRTUWX"}[value[0]][
+        total % 11 if value[0] != "M" else 10 - total % 11
+    ] == value[8]
 
 
 def taiwanese(value: str) -> bool:
@@ -248,18 +274,20 @@ AFTER = r"(?![A-Za-z0-9_]|[.,-]\d|[-.][A-Z]\b)"
 START = r"(?<![A-Za-z0-9_./-])(?<![.,+]\d)(?=[A-Za-z]{0,6} ?\d)"
 
 
-def _name(words: str) -> re.Pattern[str]:
-    """The words right before a number; short ones stand whole, long ones may go on."""
-    either = "|".join(re.escape(word) + (r"\b" if len(word) < 5 else "") for word in words.split("|"))
-    return re.compile(rf"(?<![^\W\d_])(?:{either})[^\d\n]{{0,32}}$", re.IGNORECASE)
+def _names(words: str) -> str:
+    """Any of the words; short ones stand whole, long ones may go on."""
+    return "|".join(re.escape(word) + (r"\b" if len(word) < 5 else "") for word in words.split("|"))
 
 
-SHAPES = [(kind, re.compile(rf"(?:{kind.shape}){AFTER}"), _name(kind.named)) for kind in KINDS]
+AFTER = r"(?![A-Za-z0-9_]|[.,-]\d|[-.][A-Z]\b)"
+START = r"(?<![A-Za-z0-9_./-])(?<![.,+]\d)(?=[A-Za-z]{0,6} ?\d)"
+SHAPES = [(kind, re.compile(rf"(?:{kind.shape}){AFTER}"), re.compile(_names(kind.named or "-"))) for kind in KINDS]
 PLAIN = [shape for shape in SHAPES if not shape[0].named]
-# Where one without a name may stand; and whether the text holds a name at all.
+NAMED = [shape for shape in SHAPES if shape[0].named]
+# Where one without a name may stand; names, and how far a number may stand behind its own.
 LIKELY = re.compile(START + "(?=(?:" + "|".join(kind.shape for kind, _, _ in PLAIN) + ")" + AFTER + ")")
-ANYWHERE = re.compile(START)
-STEMS = re.compile("|".join(re.escape(word) for word in sorted({word for kind in KINDS if kind.named for word in kind.named.split("|")})))
+NAMES = re.compile(f"(?:{_names('|'.join(sorted({kind.named for kind, _, _ in NAMED})))})")
+BEHIND = re.compile(r"[^\d\n]{0,32}?" + START)
 # What makes a number without a name of its own something else.
 OTHER = re.compile(
     r"(?:order|invoice|tracking|ticket|part|serial|sku|model|item|product|article|case|isbn|commit|build|version|bestell|artikel|timestamp|hash)\w*[^\d\n]{0,16}$",
@@ -269,13 +297,25 @@ OTHER = re.compile(
 
 def ids(text: str) -> Spans:
     """National numbers, in capitals and without signs."""
-    named = STEMS.search(text.lower())
-    for start in (ANYWHERE if named else LIKELY).finditer(text):
-        before = text[max(0, start.start() - BEFORE) : start.start()]
-        for kind, shape, name in SHAPES if named else PLAIN:
-            found = shape.match(text, start.start())
-            if found is None or bool((name if kind.named else OTHER).search(before)) != bool(kind.named):
-                continue
+    for start in LIKELY.finditer(text):
+        if not OTHER.search(text[max(0, start.start() - BEFORE) : start.start()]):
+            yield from _at(text, start.start(), PLAIN)
+    small = lower(text)
+    for name in NAMES.finditer(small):
+        if name.start() and small[name.start() - 1].isalpha() and name[0].isascii():
+            continue
+        kinds = [shape for shape in NAMED if shape[2].match(small, name.start())]
+        place = name.end()
+        while (start := BEHIND.match(text, place)) and start.end() < name.end() + 33:
+            yield from _at(text, start.end(), kinds)
+            place = start.end() + 1
+
+
+def _at(text: str, place: int, shapes: list[tuple[Id, re.Pattern[str], re.Pattern[str]]]) -> Spans:
+    """Numbers of these kinds that begin here."""
+    for kind, shape, _ in shapes:
+        found = shape.match(text, place)
+        if found:
             value = SKIP.sub("", found[0]).upper()
             if varied(value) and _holds(kind, found[0], value):
                 yield found.start(), found.end(), value
@@ -283,7 +323,9 @@ def ids(text: str) -> Spans:
 
 def _holds(kind: Id, written: str, value: str) -> bool:
     """Whether the check digits hold; of some, the signs between count too."""
-    value = {"HK identity card": re.sub("[()]", "", value), "FI personal code": written.upper(), "SE, personal": written}.get(kind.where, value)
+    value = {"HK identity card": re.sub("[()]", "", value), "FI personal code": written.upper(), "SE, personal": written}.get(
+        kind.where, value
+    )
     try:
         return kind.check(value)
     except (IndexError, ValueError, KeyError):

@@ -19,10 +19,20 @@ TAIL = ADDED + r"(?![A-Za-z0-9_]|-\d|[.,]\d)"
 LAST = r"(?! \d{2})"  # and no group of digits behind it
 INTERNATIONAL = re.compile(r"(?<![A-Za-z0-9_+])\+\(?[1-9](?:(?:[ ./-]|\)[ ./-]?| ?\()?\d){6,14}(?!\d)" + ADDED)
 PREFIXED = re.compile(EDGE + ALONE + r"00[1-9]\d{0,2}[ .-](?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}" + TAIL)
-AMERICAN = re.compile(EDGE + r"(?:(?:1[ .-])?\(\d{3}\)[ .-]?\d{3}[ .-]?\d{4}|(?:1[ .-])?\d{3}([.-])\d{3}\1\d{4}|" + ALONE + r"(?:1 )?[2-9]\d{2} [2-9]\d{2} \d{4}" + LAST + ")" + TAIL)
+AMERICAN = re.compile(
+    EDGE
+    + r"(?:(?:1[ .-])?\(\d{3}\)[ .-]?\d{3}[ .-]?\d{4}|(?:1[ .-])?\d{3}([.-])\d{3}\1\d{4}|"
+    + ALONE
+    + r"(?:1 )?[2-9]\d{2} [2-9]\d{2} \d{4}"
+    + LAST
+    + ")"
+    + TAIL
+)
 TRUNK = re.compile(EDGE + ALONE + r"(?:\(0[1-9]\d{0,3}\)|0[1-9]\d{0,3})(?:[ ./-]\d{2,8}){1,4}" + TAIL)
 CHINESE = re.compile(r"(?<![A-Za-z0-9_.-])1[3-9]\d(?:\d{8}|[ -]\d{4}[ -]\d{4})(?![A-Za-z0-9_-])")
-RUSSIAN = re.compile(EDGE + ALONE + r"8[ -]?\(\d{3,4}\)[ -]?\d{2,3}[ -]\d{2}[ -]\d{2}" + TAIL + "|" + EDGE + r"8-\d{3}-\d{3}-\d{2}-\d{2}" + TAIL)
+RUSSIAN = re.compile(
+    EDGE + ALONE + r"8[ -]?\(\d{3,4}\)[ -]?\d{2,3}[ -]\d{2}[ -]\d{2}" + TAIL + "|" + EDGE + r"8-\d{3}-\d{3}-\d{2}-\d{2}" + TAIL
+)
 BRAZILIAN = re.compile(EDGE + r"\(\d{2}\) ?9?\d{4}-\d{4}" + TAIL)
 HAN = re.compile("[\u4e00-\u9fff]")
 WORDS = (
@@ -35,6 +45,7 @@ WORDS = (
     r"|телефон\w*|тел|звони\w*|позвон\w*|(?:мой|твой|ваш|її|мій) номер|моб\w*|τηλέφωνο|κινητό|טלפון|נייד"
 )
 SIGNS = "电话|電話|手机|手機|号码|號碼|携帯|番号|전화|핸드폰|휴대폰|번호|هاتف|جوال|موبايل|رقمي|تلفن|फ़ोन|फोन|मोबाइल|নম্বর|โทร|เบอร์"
+CHUNK = re.compile(r"[0-9](?:[ ()./-]{0,3}[0-9]){6,}")  # all of them hold one: only its surroundings are searched
 NUMBER = re.compile(r"(?<![A-Za-z0-9_+(])(?<!\d[.,-])(?:\(\d{1,5}\)|\d)(?:[ ()./-]{0,2}\d){6,13}" + TAIL)
 NAME = re.compile(rf"(?:\b(?:{WORDS})\b|{SIGNS})[^\d\n+()]{{0,32}}(?:\n\s?)?\(?$", re.IGNORECASE)
 NAME_AFTER = re.compile(rf"[ -]{{0,3}}(?:office|fax|mobile|mobil|cell)\b|[ -]{{0,3}}(?:{SIGNS})", re.IGNORECASE)
@@ -49,8 +60,8 @@ OTHER = re.compile(THINGS + r"|\bid\b|\bpin\b|[$€£¥#]", re.IGNORECASE)
 CALLED = re.compile(rf"({THINGS})s?( (?:number|no\.?|nr\.?|num|id|code|ref)|[:=#])?[ :=#(\"']{{0,3}}$", re.IGNORECASE)
 DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{4}(?: \d+)?|(?:19|20)\d\d[ -]{1,3}(?:19|20)\d\d")
 ROUND = re.compile(r"[1-9]\d{0,2}(?:[ .]\d{3}){2,4}")  # thousands in groups
-# Pattern, fewest and most digits, and what stands in every one.
-WRITTEN = ((INTERNATIONAL, 8, 15, "+"), (PREFIXED, 10, 16, "00"), (AMERICAN, 10, 11, ""), (TRUNK, 9, 12, "0"), (RUSSIAN, 11, 11, "8"), (BRAZILIAN, 10, 11, "("))
+# Pattern, fewest and most digits.
+WRITTEN = ((INTERNATIONAL, 8, 15), (PREFIXED, 10, 16), (AMERICAN, 10, 11), (TRUNK, 9, 12), (RUSSIAN, 11, 11), (BRAZILIAN, 10, 11))
 NANP = re.compile(r"(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]?[2-9]\d{2}[ .-]?\d{4}" + ADDED)
 EXTENSION = re.compile(r"[ ,]{0,2}(?:x|ext).*", re.IGNORECASE | re.DOTALL)
 
@@ -63,15 +74,21 @@ def phones(text: str) -> Spans:
 
 def candidates(text: str) -> Iterator[re.Match[str]]:
     """Matches of all the ways to write a telephone number."""
+    for chunk in CHUNK.finditer(text):
+        yield from _in_chunk(text, max(0, chunk.start() - 3), chunk.end() + 24)
+    if HAN.search(text):
+        yield from CHINESE.finditer(text)
+
+
+def _in_chunk(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """The same between two places."""
     seen: set[tuple[int, int]] = set()
-    for pattern, fewest, most, sign in WRITTEN:
-        for found in pattern.finditer(text) if sign in text else ():
+    for pattern, fewest, most in WRITTEN:
+        for found in pattern.finditer(text, start, end):
             if fewest <= _count(found[0]) <= most and not DATE.fullmatch(found[0]) and not _other(text, found):
                 seen.add(found.span())
                 yield found
-    if HAN.search(text):
-        yield from CHINESE.finditer(text)
-    for found in NUMBER.finditer(text):
+    for found in NUMBER.finditer(text, start, end):
         if found.span() not in seen and not DATE.fullmatch(found[0]) and _named(text, found):
             yield found
 

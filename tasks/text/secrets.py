@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tasks.text.spans import Spans
+from tasks.text.spans import Spans, lower
 from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
 
 EDGE = r"(?<![A-Za-z0-9_-])"
@@ -31,9 +31,15 @@ HEADER = re.compile(
     rf"(?<![A-Za-z0-9_-])(?:(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:{SCHEME})|(?:{CUSTOM})[\"']?\s*:\s*[\"']?(?=\S*\d)([^\s\"'\[\x02]{{8,}}?))(?=[\"'`,;]?\s|[\"'`\x02]|$)",
     re.IGNORECASE | re.MULTILINE,
 )
-COOKIE = re.compile(r"(?<![A-Za-z0-9_-])(?:set-)?cookie[\"']?\s*:\s*[\"']?([\w.-]+=[^\s;\"'\[\x02][^\"'\n\x02]{4,}[^\s\"'\x02])", re.IGNORECASE)
-SESSION = re.compile(r"\b(?:phpsessid|jsessionid|sessionid|session_id|connect\.sid|asp\.net_sessionid|_gitlab_session)=([^\s;&\"'\[\]\x02]{8,})", re.IGNORECASE)
+COOKIE = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:set-)?cookie[\"']?\s*:\s*[\"']?([\w.-]+=[^\s;\"'\[\x02][^\"'\n\x02]{4,}[^\s\"'\x02])", re.IGNORECASE
+)
+SESSION = re.compile(
+    r"\b(?:phpsessid|jsessionid|sessionid|session_id|connect\.sid|asp\.net_sessionid|_gitlab_session)=([^\s;&\"'\[\]\x02]{8,})",
+    re.IGNORECASE,
+)
 CREDENTIAL = re.compile(r"\b(?:bearer|basic)\s+(?=[^\s]*\d)([A-Za-z0-9._~+/-]{16,}=*)", re.IGNORECASE)
+SENT = {"authorization x- api subscription-key": HEADER, "cookie": COOKIE, "sess connect.sid": SESSION, "bearer basic": CREDENTIAL}
 
 # The words for it in the larger languages, and what may stand between them and it.
 PASSWORD = (
@@ -52,16 +58,22 @@ STANDS = r"[\"'“”‘’«»„`*]{0,3}"
 VALUE = r"([^\s\"'“”`,;<>\[\]{}()$\x02][^\s\"'“”`,;<>\[\]()\x02]{4,}[^\s\"'“”`,;<>\[\]().!?:\x02。，])"
 # A value has a digit or a sign besides its letters: "password: required" and `token: str` are no secrets.
 PROVED = r"(?=[^\s\"'“”`,;<>\[\]()\x02]*[\d!@#$%^&*+])"
+LOOSE_WORD = "key|token|secret|credential|密钥|ключ|clave|clé|chave|schlüssel"
+# Where to look: in lower case, since that is quicker than to look for both cases.
+WORDS = re.compile(rf"{PASSWORD}|{SECRET}|{LOOSE_WORD}|\bpin|\bcv[vc]")
+MINE = re.compile(r"\b(?:my|mein|mon|mi|minha|mia|mijn|мой|мій|moje)\s+$")
 NAMED = re.compile(
-    rf"(?:{PASSWORD}|(?<![A-Za-z0-9])(?:\w*_)?{SECRET})(?:{SET}|(?: \w+){{0,3}}?\s*(?:(?<=\s)(?:{IS})(?=[\s:])|[是为為は는은])\s*:?\s*){STANDS}{PROVED}{VALUE}"
-    rf"|\b(?:my|mein|mon|mi|minha|mia|mijn|мой|мій|moje)\s+(?:{PASSWORD})\s+{STANDS}(?=[^\s-]*[^\W\d_])(?=[^\s-]*\d){VALUE}"
-    rf"|(?<![A-Za-z0-9])(?:\w*_)?(?:secret|token){SET}{STANDS}(?=[^\s\"',;]*[A-Za-z]){PROVED}{VALUE}",
+    rf"(?:{PASSWORD}|{SECRET})(?:{SET}|(?: \w+){{0,3}}?\s*(?:(?<=\s)(?:{IS})(?=[\s:])|[是为為は는은])\s*:?\s*){STANDS}{PROVED}{VALUE}"
+    rf"|(?:secret|token){SET}{STANDS}(?=[^\s\"',;]*[A-Za-z]){PROVED}{VALUE}",
     re.IGNORECASE,
 )
+OWN = re.compile(rf"(?:{PASSWORD})\s+{STANDS}(?=[^\s-]*[^\W\d_])(?=[^\s-]*\d){VALUE}", re.IGNORECASE)
 # After "the key is" or "token:" only what nobody would write by hand.
-LOOSE = re.compile(rf"(?:key|token|secret|credential|密钥|ключ|clave|clé|chave|schlüssel)s?(?:{SET}|\s+(?:{IS})\s*:?\s*){STANDS}([A-Za-z0-9+/_=.-]{{20,}})", re.IGNORECASE)
-PIN = re.compile(rf"\b(?:pin|cvv|cvc)(?:[ -]?(?:code|number|nr))?(?:{SET}|\s+(?:{IS})\s+)(\d{{3,6}})(?![\w.,]\w)", re.IGNORECASE)
-LOGIN = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}://(?P<name>[^\s:/@\"'<>\[\]\x02]*):(?P<value>[^\s@/\"'<>\[\]\x02][^\s@\"'<>\[\]\x02]*)@(?=[\w.\[-])")
+LOOSE = re.compile(rf"(?:{LOOSE_WORD})s?(?:{SET}|\s+(?:{IS})\s*:?\s*){STANDS}([A-Za-z0-9+/_=.-]{{20,}})", re.IGNORECASE)
+PIN = re.compile(rf"(?:pin|cvv|cvc)(?:[ -]?(?:code|number|nr))?(?:{SET}|\s+(?:{IS})\s+)(\d{{3,6}})(?![\w.,]\w)", re.IGNORECASE)
+LOGIN = re.compile(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}://(?P<name>[^\s:/@\"'<>\[\]\x02]*):(?P<value>[^\s@/\"'<>\[\]\x02][^\s@\"'<>\[\]\x02]*)@(?=[\w.\[-])"
+)
 WORD = r"(?:'(?P<{0}1>[^'\n\[\x02]{{3,}})'|\"(?P<{0}2>[^\"\n\[$\x02]{{3,}})\"|(?P<{0}3>[^\s'\"<>\[\]$|;\x02][^\s'\"<>\[\]|;\x02]{{2,}}))"
 COMMANDS = re.compile(
     "|".join(
@@ -69,7 +81,8 @@ COMMANDS = re.compile(
             r"\b(?:curl|wget|http|https|xh)\b[^\n|;]*?\s(?:-u|--user|--proxy-user|-U|-a|--auth)[ =]?[\"']?[^\s:\"'=\[]+:(?P<login>[^\s\"'\[\]<>$\x02]{3,})",
             r"\b(?:mysql\w*|mariadb\w*|mysqldump)\b[^\n|;]*?\s-p" + WORD.format("my"),
             r"\bsshpass\s+-p\s*" + WORD.format("ssh"),
-            r"\b(?:(?:docker|podman|helm registry|az|oc) login|ldapsearch|redis-cli|mongo(?:sh|dump)?)\b[^\n|;]*?\s(?:-p|-w|-a)\s+" + WORD.format("tool"),
+            r"\b(?:(?:docker|podman|helm registry|az|oc) login|ldapsearch|redis-cli|mongo(?:sh|dump)?)\b[^\n|;]*?\s(?:-p|-w|-a)\s+"
+            + WORD.format("tool"),
             r"(?<![\w-])--?(?:password|passwd|pass|pwd|passphrase|auth-token|api-key|secret|token)(?:=|\s+)(?!-)" + WORD.format("option"),
             r"<\w*(?:password|passwd|pwd|secret|token|api_?key)>(?P<xml>[^\s<>\[\]{}$\x02]{3,})</",
             r"(?<![A-Za-z])(?:password|pwd)=(?P<pair>[^\s;\"'<>\[\]{}()$*\x02]{4,})(?=;)",
@@ -80,14 +93,19 @@ COMMANDS = re.compile(
     ),
     re.IGNORECASE,
 )
+COMMAND_WORDS = "curl wget http xh mysql mariadb mysqldump sshpass login ldapsearch redis-cli mongo -pass -pwd -auth-token -api-key -secret -token pwd= password= identified machine <".split()
 # What stands in examples where a secret would: nobody's.
 STAND_IN = re.compile(
     r"(?:(?:your|my|the|some|an?|api|app|access|client|auth|private|db|pass(?:word|wd)?|pwd|pw|secret|token|key|user(?:name)?|name|id|example|test|here|value|x+|\*+|\.+|…|changeme"
     r"|placeholder|none|null|true|false|\d)[_-]?)+",
     re.IGNORECASE,
 )
-WORDED = re.compile(r"(?:(?:[a-z]{1,14}|[A-Z]{1,14}|[A-Z][a-z]{1,14}|\d{1,4})[_.-]){2,}(?:[a-z]{1,14}|[A-Z]{1,14}|[A-Z][a-z]{1,14}|\d{1,4})")  # made of words, by hand
-TYPES = re.compile(r"[\"']?(?:process\.env|os\.|env\.|getenv|config\.|self\.|this\.|settings\.|params\.|request\.|ctx\.|args\.)", re.IGNORECASE)
+WORDED = re.compile(
+    r"(?:(?:[a-z]{1,14}|[A-Z]{1,14}|[A-Z][a-z]{1,14}|\d{1,4})[_.-]){2,}(?:[a-z]{1,14}|[A-Z]{1,14}|[A-Z][a-z]{1,14}|\d{1,4})"
+)  # made of words, by hand
+TYPES = re.compile(
+    r"[\"']?(?:process\.env|os\.|env\.|getenv|config\.|self\.|this\.|settings\.|params\.|request\.|ctx\.|args\.)", re.IGNORECASE
+)
 
 HEX = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{32,}|(?=[A-F]*\d)(?=\d*[A-F])[0-9A-F]{32,}")
 
@@ -114,7 +132,8 @@ def keys(text: str) -> Spans:
     for found in GUESS.finditer(text):
         if random(found[found.lastindex or 0]):
             yield found.start(), found.end(), found[0]
-    for pattern in (HEADER, COOKIE, SESSION, CREDENTIAL):
+    small = lower(text)
+    for pattern in (pattern for words, pattern in SENT.items() if any(word in small for word in words.split())):
         for found in pattern.finditer(text):
             place = found.lastindex or 0
             if not STAND_IN.fullmatch(found[place]) and (pattern is not CREDENTIAL or random(found[1])):
@@ -123,19 +142,29 @@ def keys(text: str) -> Spans:
 
 def passwords(text: str) -> Spans:
     """Values that are called a password, key, token or secret, or that stand where a link or a command takes one."""
-    for found in NAMED.finditer(text):
-        place = found.lastindex or 0
-        if not (STAND_IN.fullmatch(found[place]) or TYPES.match(found[place])):
-            yield found.start(place), found.end(place), found[place]
-    for found in PIN.finditer(text):
-        yield found.start(1), found.end(1), found[1]
-    for found in LOOSE.finditer(text):
-        if random(found[1]):
-            yield found.start(1), found.end(1), found[1]
-    for found in (*LOGIN.finditer(text), *COMMANDS.finditer(text)):
-        name = "value" if found.re is LOGIN else found.lastgroup or ""
-        if not STAND_IN.fullmatch(found[name]):
-            yield found.start(name), found.end(name), found[name]
+    small = lower(text)
+    for word in WORDS.finditer(small):
+        yield from _called(text, word.start(), mine=bool(MINE.search(small[max(0, word.start() - 8) : word.start()])))
+    if "://" in text:
+        yield from (found.span("value") + (found["value"],) for found in LOGIN.finditer(text) if not STAND_IN.fullmatch(found["value"]))
+    if any(word in small for word in COMMAND_WORDS):
+        for found in COMMANDS.finditer(text):
+            name = found.lastgroup or ""
+            if not STAND_IN.fullmatch(found[name]):
+                yield found.start(name), found.end(name), found[name]
+
+
+def _called(text: str, place: int, *, mine: bool) -> Spans:
+    """The value of the word for a secret that stands at this place."""
+    found = NAMED.match(text, place) or (OWN.match(text, place) if mine else None)
+    if found:
+        value = found.lastindex or 0
+        if not (STAND_IN.fullmatch(found[value]) or TYPES.match(found[value])):
+            yield found.start(value), found.end(value), found[value]
+    elif pin := PIN.match(text, place):
+        yield pin.start(1), pin.end(1), pin[1]
+    elif (loose := LOOSE.match(text, place)) and random(loose[1]):
+        yield loose.start(1), loose.end(1), loose[1]
 
 
 def random(value: str) -> bool:
