@@ -167,7 +167,7 @@ def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
 
 
 def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
-    """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing, or is one of the messages and nothing else."""
+    """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
     whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_messages)}{signs}\z")

@@ -13,11 +13,15 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "redaction"
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 ALPHABETS = {
-    "x": "0123456789abcdef", "X": "0123456789ABCDEF", "a": LOWER + DIGITS, "A": UPPER + DIGITS, "n": LOWER + UPPER + DIGITS, "w": LOWER + UPPER + DIGITS + "-_",
+    "x": "0123456789abcdef", "X": "0123456789ABCDEF", "a": LOWER + DIGITS, "A": UPPER + DIGITS, "n": LOWER + UPPER + DIGITS,
+    "w": LOWER + UPPER + DIGITS + "-_",
     "l": LOWER + UPPER, "d": DIGITS, "b": UPPER + "234567", "q": "02346789acdefghjklmnpqrstuvwxyz",
 }  # fmt: skip
 # Country and what stands behind the check digits of an IBAN.
-IBANS = "DE d18|GB BARC d14|FR d23|ES d20|IT X d22|NL INGB d10|BE d12|CH d17|AT d16|PL d24|PT d21|SE d20|DK d14|NO d11|FI d14|IE AIBK d14|CZ d20|HU d24|RO BTRL d16|TR d22|SA d20|AE d19|IL d19|BR d23 C1"
+IBANS = (
+    "DE d18|GB BARC d14|FR d23|ES d20|IT X d22|NL INGB d10|BE d12|CH d17|AT d16|PL d24|PT d21|SE d20|DK d14|NO d11|FI d14|IE AIBK d14"
+    "|CZ d20|HU d24|RO BTRL d16|TR d22|SA d20|AE d19|IL d19|BR d23 C1"
+)
 
 
 def made(chance: random.Random, pieces: str) -> str:

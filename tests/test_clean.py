@@ -356,7 +356,7 @@ def test_numbers_of_placeholders_that_came_with_the_log_are_not_given_again() ->
         ("<think>\nHm.\n</think>\n\nYes.", "Yes."),
         ("<thinking>Hm.</thinking>Yes.", "Yes."),
         ("The user asks.\n</think>\nYes.", "Yes."),
-        ("<details type=\"reasoning\" done=\"true\">\nHm\n</details>\nYes.", "Yes."),
+        ('<details type="reasoning" done="true">\nHm\n</details>\nYes.', "Yes."),
         ("<details done='true' duration='3' type='reasoning'>\nHm\n</details>\nYes.", "Yes."),
         (":::thinking\nHm.\n:::\nYes.", "Yes."),
         ("[THINK]Hm.[/THINK]Yes.", "Yes."),

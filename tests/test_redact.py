@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.national import luhn
+from tasks.text.check_digits import luhn
 from tasks.text.personal import ibans
 from tasks.text.redact import KINDS, Books, find, flat, mark_all
 from tests import redaction_made

@@ -14,28 +14,35 @@ SMALL = 32  # four parts below it number versions and sections; hardly an addres
 PORT = re.compile(r":\d{2,5}(?!\d)")
 # Before four numbers: what makes them an address, and what makes them a version or a section.
 ADDRESS = re.compile(
-    r"\b(?:ip|ipv4|address|adresse|dirección|host|server|client|router|gateway|peer|from|login|ping|ssh|dns)\w*\W{1,3}(?:is |was |at |ist )?$",
+    r"\b(?:ip|ipv4|address|adresse|dirección|host|server|client|router|gateway|peer|from|login|ping|ssh|dns)\w*\W{1,3}(?:is |was |at "
+    r"|ist )?$",
     re.IGNORECASE,
 )
 VERSION = re.compile(
-    r"(?:\b(?:v|ver)|versions?|versión|версия|release|build|firmware|update|upgrad\w+|patch|revision|driver|bios|kernel|chrome|firefox|safari|openssl"
+    r"(?:\b(?:v|ver)|versions?|versión|версия|release|build|firmware|update|upgrad\w+|patch|revision|driver|bios|kernel|chrome|firefox"
+    r"|safari|openssl"
     r"|sections?|chapter|clause|article|paragraph|appendix|annex|figure|kapitel|abschnitt|capítulo|chapitre|§+)"
     r"(?: (?:number|no|nr|to|from|is))?[\s.:=(\"'~<>^]{0,4}$|[=~<>!]=\s?$|[A-Za-z]/$",
     re.IGNORECASE,
 )
 # Public resolvers are nobody's.
-RESOLVERS = frozenset(
-    "1.1.1.1 1.0.0.1 1.1.1.2 1.1.1.3 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 94.140.14.14 94.140.15.15 4.2.2.1 4.2.2.2"
-    " 2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001 2620:fe::fe".split()
+_RESOLVERS = (
+    "1.1.1.1 1.0.0.1 1.1.1.2 1.1.1.3 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 94.140.14.14 94.140.15.15"
+    " 4.2.2.1 4.2.2.2"
+    " 2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001 2620:fe::fe"
 )
+RESOLVERS = frozenset(_RESOLVERS.split())
 IPV6 = re.compile(r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?![A-Za-z0-9_:])")
 MAC = re.compile(
-    r"(?<![0-9A-Za-z:-])(?:[0-9A-Fa-f]{2}(:)(?:[0-9A-Fa-f]{2}:){4}|[0-9A-Fa-f]{2}-(?:[0-9A-Fa-f]{2}-){4})[0-9A-Fa-f]{2}(?![0-9A-Za-z]|[:-][0-9A-Fa-f])"
+    r"(?<![0-9A-Za-z:-])(?:[0-9A-Fa-f]{2}(:)(?:[0-9A-Fa-f]{2}:){4}|[0-9A-Fa-f]{2}-(?:[0-9A-Fa-f]{2}-){4})[0-9A-Fa-f]{2}(?![0-9A-Za-z]"
+    r"|[:-][0-9A-Fa-f])"
     r"|(?<![0-9A-Za-z.])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![0-9A-Za-z]|\.\w)"
 )
 WALLET = re.compile(
-    r"(?<![A-Za-z0-9])(?:0x[0-9a-fA-F]{40}|(?:bc1|tb1|ltc1)[02-9ac-hj-np-z]{25,62}|(?:bitcoincash:)?[qp][02-9ac-hj-np-z]{41}|(?:addr1|stake1)[02-9ac-hj-np-z]{50,}"
-    r"|(?:cosmos1|osmo1|terra1|inj1)[02-9ac-hj-np-z]{38}|[48][1-9A-HJ-NP-Za-km-z]{94}|(?:EQ|UQ)[A-Za-z0-9_-]{46}|r[1-9A-HJ-NP-Za-km-z]{24,34}"
+    r"(?<![A-Za-z0-9])(?:0x[0-9a-fA-F]{40}|(?:bc1|tb1|ltc1)[02-9ac-hj-np-z]{25,62}|(?:bitcoincash:)?[qp][02-9ac-hj-np-z]{41}|(?:addr1"
+    r"|stake1)[02-9ac-hj-np-z]{50,}"
+    r"|(?:cosmos1|osmo1|terra1|inj1)[02-9ac-hj-np-z]{38}|[48][1-9A-HJ-NP-Za-km-z]{94}|(?:EQ|UQ)[A-Za-z0-9_-]{46}"
+    r"|r[1-9A-HJ-NP-Za-km-z]{24,34}"
     r"|[13LMDTXmn2][1-9A-HJ-NP-Za-km-z]{25,34}|t[13][1-9A-HJ-NP-Za-km-z]{33})(?![A-Za-z0-9])"
 )
 BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

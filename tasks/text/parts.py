@@ -16,26 +16,45 @@ import pyarrow.compute as pc
 CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"
 # RE2: how a text looks in which something may be.
 SUSPECT = (
-    r"<\||<｜|◁|(?i:</?(?:think|thinking|thought|reasoning|reflection|seed:think)|<details|:::|\[/?(?:think|inst|done)\]|<</?sys>>|</?s>|<(?:end|start)_of_turn>|<turn\||<[be]os>"
+    r"<\||<｜|◁|(?i:</?(?:think|thinking|thought|reasoning|reflection|seed:think)|<details|:::|\[/?(?:think|inst|done)\]|<</?sys>>"
+    r"|</?s>|<(?:end|start)_of_turn>|<turn\||<[be]os>"
     r"|###\s?(?:instruction|human|user|input)|\n(?:human|user) ?:|\Aanalysis.*assistantfinal)"
 )
 NAMES = "think|thinking|thought|reasoning|reflection|seed:think|antthinking|scratchpad|inner_monologue"
-# How reasoning opens and closes, one line a kind of server or model.
-REASONING = (
-    (rf"<(?:{NAMES})(?:\s[^<>]*)?>", rf"</(?:{NAMES})>"),
-    (r"<details\b[^<>]*\btype=[\"']?(?:reasoning|thinking|tool_calls|code_interpreter)\b[^<>]*>", r"</details>"),
-    (r"^:{3,} ?(?:thinking|think|reasoning|thought)\b[^\n]*\n", r"^:{3,}[ \t]*$"),
-    (r"\[THINK\]", r"\[/THINK\]"),
-    (r"◁think▷", r"◁/think▷"),
-    (r"<\|(?:begin_of_thought|START_THINKING|thinking_start|think_start)\|>", r"<\|(?:end_of_thought|END_THINKING|thinking_end|think_end)\|>"),
-    (r"<\|channel>thought\b", r"<channel\|>"),
-)
 FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
-OPENS = [re.compile(rf"({CODE})|(?:^[ \t]*|(?<=[.!?:>]) ?|(?<=\n))(?:{opening})", FLAGS) for opening, _ in REASONING]
-ALONE = {0, 3, 4, 5}  # whose closing tag alone shows that a template ate the opening one; </details> closes other things too
-CLOSES = [re.compile(closing, FLAGS) for _, closing in REASONING]
-LONE = [re.compile(rf"({CODE})|(?:(?<=\n)|(?<=[.!?…)]) ?)(?:{closing})(?=\s*\n|[^\s`'\",.;]|\s*\Z)", FLAGS) for _, closing in REASONING]
-ANSWER = re.compile(r"\A\s*(?:<answer>|<\|begin_of_solution\|>|<response>)(.*?)(?:</answer>|<\|end_of_solution\|>|</response>)?\s*\Z", FLAGS)
+
+
+class Block:
+    """How reasoning opens and closes with a kind of server or model; whether a template may eat the opening."""
+
+    def __init__(self, sign: str, opening: str, closing: str, *, alone: bool = True) -> None:
+        self.sign, self.alone = sign, alone  # what stands in every text that holds one, in lower case
+        self.opening = re.compile(rf"({CODE})|(?:^[ \t]*|(?<=[.!?:>]) ?|(?<=\n))(?:{opening})", FLAGS)
+        self.closing = re.compile(closing, FLAGS)
+        self.lone = re.compile(rf"({CODE})|(?:(?<=\n)|(?<=[.!?…)]) ?)(?:{closing})(?=\s*\n|[^\s`'\",.;]|\s*\Z)", FLAGS)
+
+
+BLOCKS = (
+    Block("<", rf"<(?:{NAMES})(?:\s[^<>]*)?>", rf"</(?:{NAMES})>"),
+    Block(
+        "<details",
+        r"<details\b[^<>]*\btype=[\"']?(?:reasoning|thinking|tool_calls|code_interpreter)\b[^<>]*>",
+        r"</details>",
+        alone=False,
+    ),
+    Block(":::", r"^:{3,} ?(?:thinking|think|reasoning|thought)\b[^\n]*\n", r"^:{3,}[ \t]*$", alone=False),
+    Block("[", r"\[THINK\]", r"\[/THINK\]"),
+    Block("◁", r"◁think▷", r"◁/think▷"),
+    Block(
+        "<|",
+        r"<\|(?:begin_of_thought|START_THINKING|thinking_start|think_start)\|>",
+        r"<\|(?:end_of_thought|END_THINKING|thinking_end|think_end)\|>",
+    ),
+    Block("<|channel>", r"<\|channel>thought\b", r"<channel\|>", alone=False),
+)
+ANSWER = re.compile(
+    r"\A\s*(?:<answer>|<\|begin_of_solution\|>|<response>)(.*?)(?:</answer>|<\|end_of_solution\|>|</response>)?\s*\Z", FLAGS
+)
 # Harmony: the answer is what stands in the final channel.
 CHANNEL = re.compile(r"<\|channel\|>\s*(?:analysis|commentary|final)", re.IGNORECASE)
 FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>(.*?)(?:<\|(?:return|end|start|call)\|>|\Z)", FLAGS)
@@ -44,11 +63,14 @@ BARE_FINAL = re.compile(r"\Aanalysis(?=[A-Z]).*assistantfinal(?=\S)", re.DOTALL)
 ROLES = r"(?:system|user|assistant|model|tool|developer|human|ipython|observation)"
 # After these nothing belongs to the answer; what names a role goes with its role.
 END = (
-    r"<\|(?:im_end|im_sep|eot_id|eom_id|end_of_text|endoftext|end|eos|return|endofprompt|END_OF_TURN_TOKEN|EOT|eot|end_of_turn|end_of_msg|im_start|start_header_id|START_OF_TURN_TOKEN"
-    r"|user|assistant|system|observation)\|>|<｜(?:end▁of▁sentence|User|Assistant|begin▁of▁sentence|EOT)｜>|<(?:end|start)_of_turn>|<turn\|>|<eos>|\[/?INST\]"
+    r"<\|(?:im_end|im_sep|eot_id|eom_id|end_of_text|endoftext|end|eos|return|endofprompt|END_OF_TURN_TOKEN|EOT|eot|end_of_turn"
+    r"|end_of_msg|im_start|start_header_id|START_OF_TURN_TOKEN"
+    r"|user|assistant|system|observation)\|>|<｜(?:end▁of▁sentence|User|Assistant|begin▁of▁sentence|EOT)｜>|<(?:end|start)_of_turn>"
+    r"|<turn\|>|<eos>|\[/?INST\]"
 )
 MARK = (
-    rf"<\|(?:im_start|start)\|>{ROLES}?[ \t]*\n?|<\|start_header_id\|>\s*{ROLES}?\s*<\|end_header_id\|>\s*|<\|START_OF_TURN_TOKEN\|>(?:<\|\w+_TOKEN\|>)?|<start_of_turn>{ROLES}?\n?"
+    rf"<\|(?:im_start|start)\|>{ROLES}?[ \t]*\n?|<\|start_header_id\|>\s*{ROLES}?\s*<\|end_header_id\|>\s*"
+    rf"|<\|START_OF_TURN_TOKEN\|>(?:<\|\w+_TOKEN\|>)?|<start_of_turn>{ROLES}?\n?"
     r"|<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>|<｜[^｜<>\n]{2,40}｜>|<end_of_turn>|<turn\|>|<[be]os>|\[/?INST\]|<</?SYS>>"
 )
 ENDS = re.compile(rf"({CODE})|(?:{END})", re.DOTALL)
@@ -60,7 +82,8 @@ DONE = re.compile(r"\s*(?:data: ?)?\[DONE\]\s*\Z")
 LEAKED = re.compile(r"\n\s*(?:###\s?(?:Instruction|Human|User|Input)\s?:|\n(?:Human|User|HUMAN|USER) ?:)")
 SPEAKER = re.compile(r"^\W{0,4}(?:Human|User|Assistant|AI|Bot|Me|You|System|Customer|Agent)\W{0,3}:", re.IGNORECASE | re.MULTILINE)
 TALK = re.compile(
-    r"\b(?:special|control|stop|end|eos|bos|eot|reasoning|thinking)[- ]?(?:of[- ]\w+ )?(?:tokens?|tags?|marks?|markers?)\b|chat ?template|tokeni[sz]er|chatml|\bprompt format|\bthe tags?\b",
+    r"\b(?:special|control|stop|end|eos|bos|eot|reasoning|thinking)[- ]?(?:of[- ]\w+ )?(?:tokens?|tags?|marks?|markers?)\b|chat"
+    r" ?template|tokeni[sz]er|chatml|\bprompt format|\bthe tags?\b",
     re.IGNORECASE,
 )
 
@@ -106,11 +129,12 @@ def without_reasoning(text: str) -> tuple[str, bool]:
         finals = FINAL.findall(text)
         return ("\n".join(finals).strip(), False) if finals else ("", True)
     whole = BARE_FINAL.sub("", text)
-    for at, (opening, closing, lone) in enumerate(zip(OPENS, CLOSES, LONE, strict=True)):
-        whole, broken = _without_blocks(whole, opening, closing)
+    small = text.lower()
+    for block in (block for block in BLOCKS if block.sign in small):
+        whole, broken = _without_blocks(whole, block)
         if broken:
             return whole.strip(), not whole.strip()
-        last = [found for found in lone.finditer(whole) if found[1] is None] if at in ALONE else []
+        last = [found for found in block.lone.finditer(whole) if found[1] is None] if block.alone else []
         whole = whole[last[-1].end() :] if last else whole
     if whole == text:
         return text, False
@@ -118,15 +142,15 @@ def without_reasoning(text: str) -> tuple[str, bool]:
     return (inner[1] if inner else whole).strip(), False
 
 
-def _without_blocks(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> tuple[str, bool]:
-    """The text without what stands between the two; and whether the last one was never closed."""
+def _without_blocks(text: str, block: Block) -> tuple[str, bool]:
+    """The text without the blocks of a kind; and whether the last one was never closed."""
     parts, at, place = [], 0, 0
-    while start := opening.search(text, place):
+    while start := block.opening.search(text, place):
         place = start.end()
         if start[1] is not None:
             continue
         parts.append(text[at : start.start()])
-        end = closing.search(text, start.end())
+        end = block.closing.search(text, start.end())
         if end is None:
             return "".join(parts), True
         at = place = end.end()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from tasks.text.national import OTHER, luhn
+from tasks.text.check_digits import luhn
+from tasks.text.national import OTHER
 from tasks.text.spans import Spans
 
 LETTER = "A-Za-zÀ-ɏͰ-ӿ"
@@ -17,13 +18,17 @@ EMAIL = re.compile(
     rf"[{LETTER}0-9][{LETTER}0-9._%+'-]{{0,63}}@(?:[{LETTER}0-9](?:[{LETTER}0-9-]{{0,62}})\.|[{LETTER}0-9]\.)+[{LETTER}]{{2,24}}"
 )
 # Ends that are no domain's: of files (logo@2x.png), of units (getty@tty1.service), of what code calls (q@k.shape).
-FILE_ENDS = frozenset(
-    "png jpg jpeg gif svg webp ico css js jsx tsx py java kt class json xml html yaml yml toml txt csv pdf gz dll exe lock service socket timer target slice mount"
-    " shape size dtype ndim grad data inv item mean sum transpose reshape weight bias value values length start stop apply method field property args params config".split()
+_ENDS = (
+    "png jpg jpeg gif svg webp ico css js jsx tsx py java kt class json xml html yaml yml toml txt csv pdf gz dll exe lock service"
+    " socket timer target slice mount"
+    " shape size dtype ndim grad data inv item mean sum transpose reshape weight bias value values length start stop apply method"
+    " field property args params config"
 )
+FILE_ENDS = frozenset(_ENDS.split())
 KEYWORDS = frozenset(("this", "super", "self", "return", "break", "continue", "it"))  # Kotlin's labels
 SPELLED = re.compile(  # jane (at) example (dot) org
-    rf"(?<![{LETTER}0-9._%+-])([{LETTER}0-9][{LETTER}0-9._%+-]{{0,63}}) ?(?:[\[({{<] ?(?:at|@) ?[\])}}>]|\bAT\b) ?((?:[{LETTER}0-9-]{{1,63}}(?: ?[\[({{<] ?(?:dot|\.) ?[\])}}>] ?| DOT |\.))+[{LETTER}]{{2,24}})(?![{LETTER}0-9])",
+    rf"(?<![{LETTER}0-9._%+-])([{LETTER}0-9][{LETTER}0-9._%+-]{{0,63}}) ?(?:[\[({{<] ?(?:at|@) ?[\])}}>]|\bAT\b)"
+    rf" ?((?:[{LETTER}0-9-]{{1,63}}(?: ?[\[({{<] ?(?:dot|\.) ?[\])}}>] ?| DOT |\.))+[{LETTER}]{{2,24}})(?![{LETTER}0-9])",
     re.IGNORECASE,
 )
 DOT = re.compile(r" ?[\[({<] ?(?:dot|\.) ?[\])}>] ?| dot ", re.IGNORECASE)
@@ -35,12 +40,15 @@ IBAN = re.compile(r"(?:(?<=IBAN)|(?<![A-Za-z0-9]))[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-
 CARD_NAMED = re.compile(r"\b(?:card|cc|visa|mastercard|maestro|amex|karte|tarjeta|carte|cartão|carta)\b[^\d]{0,24}$", re.IGNORECASE)
 # Groups of a card's number, looked for at every place: a year may stand right before it. Or single digits.
 CARD = re.compile(
-    r"(?<![A-Za-z0-9_])(?<!\d[.,-])(?=((?:\d{4}([ .·-]{0,2})\d{4}\2\d{4}\2\d{4}(?:\2\d{3})?|\d{4}([ .-])\d{6}\3\d{4,5}|\d{12,19}|\d(?:([ -])\d)(?:\4\d){11,17}))(?![A-Za-z0-9_]))"
+    r"(?<![A-Za-z0-9_])(?<!\d[.,-])(?=((?:\d{4}([ .·-]{0,2})\d{4}\2\d{4}\2\d{4}(?:\2\d{3})?|\d{4}([ .-])\d{6}\3\d{4,5}|\d{12,19}"
+    r"|\d(?:([ -])\d)(?:\4\d){11,17}))(?![A-Za-z0-9_]))"
 )
 GROUP_BEFORE, GROUP_AFTER = re.compile(r"(?:\d{4}[ .-]){2}$"), re.compile(r"(?:[ .-]\d{4}){2}")  # a matrix, not a card
 ISSUERS = re.compile(  # Visa, Mastercard, Mir, American Express, Diners, Discover, JCB, UnionPay, Maestro
-    r"4(?:\d{15}|\d{18})|(?:5[1-5]\d\d|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720|20[0-4]))\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11,16}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
-    r"|35\d{14}|(?:1800|2131)\d{11}|62\d{14,17}|(?:60|81|82|508\d)\d{14}(?<=^\d{16})|9792\d{12}|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{8,15}"
+    r"4(?:\d{15}|\d{18})|(?:5[1-5]\d\d|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720|20[0-4]))\d{12}|3[47]\d{13}|3(?:0[0-5]"
+    r"|[689]\d)\d{11,16}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
+    r"|35\d{14}|(?:1800|2131)\d{11}|62\d{14,17}|(?:60|81|82|508\d)\d{14}(?<=^\d{16})|9792\d{12}|(?:5018|5020|5038|5893|6304|6759"
+    r"|676[1-3])\d{8,15}"
 )
 NUMBERED = re.compile(r"(?:commit|snowflake|timestamp|tracking|\bean\b|isbn|imei|parcel)\w*(?: \w+)?[^\d\n]{0,12}$", re.IGNORECASE)
 SSN = re.compile(r"(?<![A-Za-z0-9_-])(?<!\d[.,])(?!000|666)\d{3}([-.])(?!00)\d{2}\1(?!0000)\d{4}(?![A-Za-z0-9_-])")
@@ -72,7 +80,8 @@ def _code(address: str, after: str) -> bool:
     if (local == "git" and after == ":") or end.lower() in FILE_ENDS or local.lower() in KEYWORDS:
         return True
     called = after in "([" and after != "" and len(end) > 3
-    return called or bool(re.search("[a-z][A-Z]", end)) or (len(local) < 3 and (len(domain) < 5 and after in "([" or end == "T"))
+    product = len(local) < 3 and ((len(domain) < 5 and after in "([") or end == "T")
+    return called or product or bool(re.search("[a-z][A-Z]", end))
 
 
 def urls(text: str) -> Spans:

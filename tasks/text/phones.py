@@ -36,11 +36,16 @@ RUSSIAN = re.compile(
 BRAZILIAN = re.compile(EDGE + r"\(\d{2}\) ?9?\d{4}-\d{4}" + TAIL)
 HAN = re.compile("[\u4e00-\u9fff]")
 WORDS = (
-    r"tel|telephone|phones?|mobile|cell|cellphone|fax|desk|call(?:ed|ing)?(?: \w+)?|ring|dial|text (?:me|us|him|her|them)|sms|whats ?app|telegram|viber"
-    r"|signal|reach \w+|answering|contact \w+|messages? (?:to|on|at)|(?:my|his|her|our|their|new|phone|mobile|contact|emergency) (?:number|no\.?|nr\.?|digits)"
-    r"|telefon\w*|handy(?:nummer)?|mobil\w*|anrufen|erreich\w+|ruf(?:e|en|t)?|rückruf|(?:meine|deine|ihre|unsere) nummer|bel me|bellen|gsm"
-    r"|tel[eé]fono|m[oó]vil|celular|cel|llam\w+|(?:mi|su|tu) n[uú]mero|t[eé]l[eé]phone|portable|appel\w+|joindre|(?:mon|son|votre) num[eé]ro"
-    r"|telemóvel|telefone|zap|ligue|ligar?|(?:meu|seu) número|cellulare|cell|chiam\w+|(?:mio|suo) numero|zadzwo\w+|dzwo\w+|kom[oó]rk\w*|(?:mój|moj) numer|zavol\w+|hív\w+"
+    r"tel|telephone|phones?|mobile|cell|cellphone|fax|desk|call(?:ed|ing)?(?: \w+)?|ring|dial|text (?:me|us|him|her|them)|sms|whats"
+    r" ?app|telegram|viber"
+    r"|signal|reach \w+|answering|contact \w+|messages? (?:to|on|at)|(?:my|his|her|our|their|new|phone|mobile|contact|emergency)"
+    r" (?:number|no\.?|nr\.?|digits)"
+    r"|telefon\w*|handy(?:nummer)?|mobil\w*|anrufen|erreich\w+|ruf(?:e|en|t)?|rückruf|(?:meine|deine|ihre|unsere) nummer|bel me|bellen"
+    r"|gsm"
+    r"|tel[eé]fono|m[oó]vil|celular|cel|llam\w+|(?:mi|su|tu) n[uú]mero|t[eé]l[eé]phone|portable|appel\w+|joindre|(?:mon|son|votre)"
+    r" num[eé]ro"
+    r"|telemóvel|telefone|zap|ligue|ligar?|(?:meu|seu) número|cellulare|cell|chiam\w+|(?:mio|suo) numero|zadzwo\w+|dzwo\w+"
+    r"|kom[oó]rk\w*|(?:mój|moj) numer|zavol\w+|hív\w+"
     r"|arayın|arar mısın|numaram|cep|puhelin\w*|soita|ringa?|telepon|hubungi|nomor|gọi|điện thoại|sđt"
     r"|телефон\w*|тел|звони\w*|позвон\w*|(?:мой|твой|ваш|її|мій) номер|моб\w*|τηλέφωνο|κινητό|טלפון|נייד"
 )
@@ -52,8 +57,10 @@ NAME_AFTER = re.compile(rf"[ -]{{0,3}}(?:office|fax|mobile|mobil|cell)\b|[ -]{{0
 BEFORE = 64  # characters before a number in which its name is looked for
 # What stands between the word and the number, or right before it, and makes it another number.
 THINGS = (
-    r"order|account|confirmation|tracking|flight|invoice|ticket|booking|reference|serial|model|\bparts?|product|\bsku|item|isbn|issn|doi|case|zip|post ?code|card"
-    r"|article|artikel|bestell\w+|rechnung\w*|commande|pedido|factura|заказ\w*|订单|commit|build|version|timestamp|latenc\w+|row|matrix|vector|timeout|coordinates?|population"
+    r"order|account|confirmation|tracking|flight|invoice|ticket|booking|reference|serial|model|\bparts?|product|\bsku|item|isbn|issn"
+    r"|doi|case|zip|post ?code|card"
+    r"|article|artikel|bestell\w+|rechnung\w*|commande|pedido|factura|заказ\w*|订单|commit|build|version|timestamp|latenc\w+|row"
+    r"|matrix|vector|timeout|coordinates?|population"
 )
 COUNTED = re.compile("commit|build|version|timestamp|latenc|row|matrix|vector|timeout|coordinate|population", re.IGNORECASE)
 OTHER = re.compile(THINGS + r"|\bid\b|\bpin\b|[$€£¥#]", re.IGNORECASE)

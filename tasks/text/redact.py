@@ -31,8 +31,10 @@ HINTS = {
     "iban": r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{2}",
     "card": r"[0-9]{4}[ .·-]{0,2}[0-9]{4}|(?:[0-9][ -]){11}",
     "ssn": r"[0-9]{3}[ .-]?[0-9]{2}[ .-]?[0-9]{4}",
-    "id": r"[0-9](?:[ ./-]?[0-9]){7}|[0-9]{6} ?[0-9]?-?[A-Za-z]|[0-9]{2} ?[0-9]{2} ?[0-9]{2} [A-Da-d]|[A-Za-z]{4}[0-9]{4}|[A-Za-z]{6}[0-9]{2}|[A-Z][0-9]{6}"
-    r"|(?i:passport|passeport|pasaporte|passaport|paspoort|paszport|licen[cs]e|ausweis|führerschein|护照|護照|パスポート|여권)[^0-9\n]*[0-9]",
+    "id": r"[0-9](?:[ ./-]?[0-9]){7}|[0-9]{6} ?[0-9]?-?[A-Za-z]|[0-9]{2} ?[0-9]{2} ?[0-9]{2} [A-Da-d]|[A-Za-z]{4}[0-9]{4}"
+    r"|[A-Za-z]{6}[0-9]{2}|[A-Z][0-9]{6}"
+    r"|(?i:passport|passeport|pasaporte|passaport|paspoort|paszport|licen[cs]e|ausweis|führerschein|护照|護照|パスポート"
+    r"|여권)[^0-9\n]*[0-9]",
     "mac": r"[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
     "wallet": r"[1-9A-Za-z]{26}",
     "ip": r"(?:[0-9]{1,3}\.){3}[0-9]|[0-9a-fA-F]:[0-9a-fA-F:]*:|::[0-9a-fA-F]",

@@ -28,7 +28,8 @@ INLINE = "a|abbr|b|big|del|em|font|i|ins|mark|s|small|span|strike|strong|sub|sup
 COVERED = re.compile(rf"\s*<(?:{BLOCK})(?:\s[^<>]*)?>.*</(?:{BLOCK})>\s*(?:<br\s*/?>\s*)*", re.IGNORECASE | re.DOTALL)
 # A whole page, indented tags, names for style sheets and scripts, braces: a source that nobody fenced, and no editor's.
 SOURCE = re.compile(
-    r"<(?:!doctype|html|head|body|script|style|form|input|button|img|svg|\?xml)\b|^[ \t]+<[a-z/]|<[^<>]*\s(?:class|className|id|on[a-z]+|data-[a-z]+)="
+    r"<(?:!doctype|html|head|body|script|style|form|input|button|img|svg|\?xml)\b|^[ \t]+<[a-z/]|<[^<>]*\s(?:class|className|id"
+    r"|on[a-z]+|data-[a-z]+)="
     r"|[{}]|```|\bhtml\b|\bcss\b|\btags?\b",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -42,7 +43,9 @@ TALK = re.compile(r"\bhtml|\bxml|\bentit|\bescap|\bmarkup|\bmarkdown|line ?break
 NAME = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"
 ENTITY = re.compile(rf"({CODE})|({NAME})", re.DOTALL)
 TAG = re.compile(r"</?[a-zA-Z!]")
-ALONE = re.compile(r"(?<![^\s\"'“(])&(?!amp;|lt;|gt;|[nm]dash;|hellip;|bull;|middot;|times;|[lr]arr;)[^;\s]+;(?![^\s\"'”).,])")  # "write &nbsp; for a space"
+ALONE = re.compile(
+    r"(?<![^\s\"'“(])&(?!amp;|lt;|gt;|[nm]dash;|hellip;|bull;|middot;|times;|[lr]arr;)[^;\s]+;(?![^\s\"'”).,])"
+)  # "write &nbsp; for a space"
 LINE_TAIL = re.compile(rf"({CODE})|(?<![ \t])(?:[ \t]+(?=\n[ \t]*(?:\n|\Z))| (?=\n))", re.DOTALL)  # two spaces before a line break it
 BLANK_LINES = re.compile(rf"({CODE})|\n{{3,}}", re.DOTALL)
 INDENTED = re.compile(r"\n[ \t]+\S")

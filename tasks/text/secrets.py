@@ -6,6 +6,8 @@ The shapes of keys stand in `tasks.text.tokens`. A password has no shape: it is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 
 from tasks.text.spans import Spans, lower
 from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
@@ -25,10 +27,14 @@ GUESS = re.compile(EDGE + "(?:" + "|".join(f"{_either(words)}({body})" for words
 SHAPE = re.compile("(?<![A-Za-z0-9_/+-])(?:" + "|".join(f"(?:{pattern})" for _, pattern in SHAPED.values()) + ")")
 
 # What is sent in a header of HTTP: the value is all that follows.
-SCHEME = r"(?:bearer|basic|token|apikey|api-key|key|negotiate|ntlm|splunk)\s+(\S{6,}?)|(?:digest|hmac|aws4-hmac-sha256)\s+([^\"'`\n\x02]{6,}?)|(?=\S*\d)([^\s\[\x02]{12,}?)"
+SCHEME = (
+    r"(?:bearer|basic|token|apikey|api-key|key|negotiate|ntlm|splunk)\s+(\S{6,}?)|(?:digest|hmac"
+    r"|aws4-hmac-sha256)\s+([^\"'`\n\x02]{6,}?)|(?=\S*\d)([^\s\[\x02]{12,}?)"
+)
 CUSTOM = r"x-(?:[a-z]+-)?(?:api-?key|auth(?:-token)?|token|access-token|csrf-token|secret)|api-?key|ocp-apim-subscription-key"
 HEADER = re.compile(
-    rf"(?<![A-Za-z0-9_-])(?:(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:{SCHEME})|(?:{CUSTOM})[\"']?\s*:\s*[\"']?(?=\S*\d)([^\s\"'\[\x02]{{8,}}?))(?=[\"'`,;]?\s|[\"'`\x02]|$)",
+    rf"(?<![A-Za-z0-9_-])(?:(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:{SCHEME})"
+    rf"|(?:{CUSTOM})[\"']?\s*:\s*[\"']?(?=\S*\d)([^\s\"'\[\x02]{{8,}}?))(?=[\"'`,;]?\s|[\"'`\x02]|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 COOKIE = re.compile(
@@ -43,16 +49,23 @@ SENT = {"authorization x- api subscription-key": HEADER, "cookie": COOKIE, "sess
 
 # The words for it in the larger languages, and what may stand between them and it.
 PASSWORD = (
-    r"pass(?:word|wd|phrase|code|wort)|passord|lösenord|lozinka|adgangskode|kodeord|salasana|wachtwoord|kennwort|kenwort|has[łl]o|heslo|jelszó"
-    r"|parola|parol[aeui]|senha|palavra-passe|contraseñ?a|contrasinal|contrasenya|clave(?: secreta)?|mot de passe|mdp|şifre(?:m|si)?|kata sandi|sandi"
-    r"|mật khẩu|пароль|пароля|парола|лозинка|κωδικός(?: πρόσβασης)?|סיסמה|סיסמא|كلمة (?:المرور|السر)|كلمه السر|رمز عبور|گذرواژه|पासवर्ड|পাসওয়ার্ড"
+    r"pass(?:word|wd|phrase|code|wort)|passord|lösenord|lozinka|adgangskode|kodeord|salasana|wachtwoord|kennwort|kenwort|has[łl]o"
+    r"|heslo|jelszó"
+    r"|parola|parol[aeui]|senha|palavra-passe|contraseñ?a|contrasinal|contrasenya|clave(?: secreta)?|mot de passe|mdp|şifre(?:m|si)?"
+    r"|kata sandi|sandi"
+    r"|mật khẩu|пароль|пароля|парола|лозинка|κωδικός(?: πρόσβασης)?|סיסמה|סיסמא|كلمة (?:المرور|السر)|كلمه السر|رمز عبور|گذرواژه|पासवर्ड"
+    r"|পাসওয়ার্ড"
     r"|รหัสผ่าน|비밀번호|암호|密码|密碼|口令|パスワード|暗証番号|pwd|pword"
 )
 SECRET = (
-    r"(?:api|access|secret|private|auth|account|client|service|encryption|signing|master|session|refresh|bearer|webhook|app|application|consumer|subscription)"
+    r"(?:api|access|secret|private|auth|account|client|service|encryption|signing|master|session|refresh|bearer|webhook|app"
+    r"|application|consumer|subscription)"
     r"[ _-]?(?:key|token|secret|password)(?:[ _-](?:id|key))?"
 )
-IS = r"is|was|are|ist|lautet|war|es|era|est|é|è|era|is:|jest|to|je|är|er|on|är|är:|este|adalah|yaitu|là|هي|هو|है|是|为|為|は|는|은|ですが|это|היא"
+IS = (
+    r"is|was|are|ist|lautet|war|es|era|est|é|è|era|is:|jest|to|je|är|er|on|är|är:|este|adalah|yaitu|là|هي|هو|है|是|为|為|は|는|은"
+    r"|ですが|это|היא"
+)
 SET = r"[\"'`*]{0,3}\s*(?:[:=：]|:=|=>)\s*"
 STANDS = r"[\"'“”‘’«»„`*]{0,3}"
 VALUE = r"([^\s\"'“”`,;<>\[\]{}()$\x02][^\s\"'“”`,;<>\[\]()\x02]{4,}[^\s\"'“”`,;<>\[\]().!?:\x02。，])"
@@ -78,7 +91,8 @@ WORD = r"(?:'(?P<{0}1>[^'\n\[\x02]{{3,}})'|\"(?P<{0}2>[^\"\n\[$\x02]{{3,}})\"|(?
 COMMANDS = re.compile(
     "|".join(
         (
-            r"\b(?:curl|wget|http|https|xh)\b[^\n|;]*?\s(?:-u|--user|--proxy-user|-U|-a|--auth)[ =]?[\"']?[^\s:\"'=\[]+:(?P<login>[^\s\"'\[\]<>$\x02]{3,})",
+            r"\b(?:curl|wget|http|https|xh)\b[^\n|;]*?\s(?:-u|--user|--proxy-user|-U|-a|--auth)["
+            r" =]?[\"']?[^\s:\"'=\[]+:(?P<login>[^\s\"'\[\]<>$\x02]{3,})",
             r"\b(?:mysql\w*|mariadb\w*|mysqldump)\b[^\n|;]*?\s-p" + WORD.format("my"),
             r"\bsshpass\s+-p\s*" + WORD.format("ssh"),
             r"\b(?:(?:docker|podman|helm registry|az|oc) login|ldapsearch|redis-cli|mongo(?:sh|dump)?)\b[^\n|;]*?\s(?:-p|-w|-a)\s+"
@@ -93,10 +107,15 @@ COMMANDS = re.compile(
     ),
     re.IGNORECASE,
 )
-COMMAND_WORDS = "curl wget http xh mysql mariadb mysqldump sshpass login ldapsearch redis-cli mongo -pass -pwd -auth-token -api-key -secret -token pwd= password= identified machine <".split()
+_COMMANDS = (
+    "curl wget http xh mysql mariadb mysqldump sshpass login ldapsearch redis-cli mongo -pass -pwd -auth-token -api-key -secret -token"
+    " pwd= password= identified machine <"
+)
+COMMAND_WORDS = _COMMANDS.split()
 # What stands in examples where a secret would: nobody's.
 STAND_IN = re.compile(
-    r"(?:(?:your|my|the|some|an?|api|app|access|client|auth|private|db|pass(?:word|wd)?|pwd|pw|secret|token|key|user(?:name)?|name|id|example|test|here|value|x+|\*+|\.+|…|changeme"
+    r"(?:(?:your|my|the|some|an?|api|app|access|client|auth|private|db|pass(?:word|wd)?|pwd|pw|secret|token|key|user(?:name)?|name|id"
+    r"|example|test|here|value|x+|\*+|\.+|…|changeme"
     r"|placeholder|none|null|true|false|\d)[_-]?)+",
     re.IGNORECASE,
 )
@@ -112,32 +131,31 @@ HEX = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{32,}|(?=[A-F]*\d)(?=\d*[A-F]
 # RE2: how a text looks that may hold one.
 KEY_HINT = (
     rf"(?:^|[^A-Za-z0-9_-]){PREFIXES}[A-Za-z0-9_.:/+=%-]{{12}}|(?:" + "|".join(hint for hint, _ in (SHAPED | BLOCKS).values()) + ")"
-    r"|(?i:(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{16}|(?:authorization|cookie|x-[a-z-]*(?:key|auth|token|secret)|api-?key|subscription-key)[\"']?\s*[:=]"
+    r"|(?i:(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{16}|(?:authorization|cookie|x-[a-z-]*(?:key|auth|token|secret)|api-?key"
+    r"|subscription-key)[\"']?\s*[:=]"
     r"|(?:sess(?:ion)?_?id|connect\.sid|_session)=)"
 )
 SIGN = r"[^\s\"'“”`,;<>\[\]()\x02]*[0-9!@#$%^&*+]"  # what proves a value
 PASSWORD_HINT = (
-    rf"(?i:{PASSWORD}|secret|token|key|credential|ключ|schlüssel|chave|clé|\bpin|\bcv[vc])[a-z_]{{0,8}}(?:[\"'`*]{{0,3}}\s*[:=：>][=>]?|(?: \w+){{0,3}}\s(?:{IS})[\s:]|[是为為は는은]|\s)\s*[\"'“”‘’«»„`*]{{0,3}}{SIGN}"
-    r"|://[^ /@\n]*:[^ @\n]+@|(?i:\b(?:curl|wget|xh|https?)\b.* (?:-u|-a|--user|--proxy-user|--auth)|(?:mysql|mariadb).* -p|sshpass|identified by|login .*-[pw] |(?:ldapsearch|redis-cli|mongo).* -[pwa] )"
-    r"|(?i:--?(?:pass|pwd|auth-token|api-key|secret|token)|(?:password|pwd)=|machine .* login|<\w*(?:password|passwd|pwd|secret|token|api_?key)>|(?:echo|printf) .*\| *(?:sudo|docker|passwd))"
+    rf"(?i:{PASSWORD}|secret|token|key|credential|ключ|schlüssel|chave|clé|\bpin"
+    rf"|\bcv[vc])[a-z_]{{0,8}}(?:[\"'`*]{{0,3}}\s*[:=：>][=>]?|(?: \w+){{0,3}}\s(?:{IS})[\s:]|[是为為は는은]"
+    rf"|\s)\s*[\"'“”‘’«»„`*]{{0,3}}{SIGN}"
+    r"|://[^ /@\n]*:[^ @\n]+@|(?i:\b(?:curl|wget|xh|https?)\b.* (?:-u|-a|--user|--proxy-user|--auth)|(?:mysql|mariadb).* -p|sshpass"
+    r"|identified by|login .*-[pw] |(?:ldapsearch|redis-cli|mongo).* -[pwa] )"
+    r"|(?i:--?(?:pass|pwd|auth-token|api-key|secret|token)|(?:password|pwd)=|machine .* login|<\w*(?:password|passwd|pwd|secret|token"
+    r"|api_?key)>|(?:echo|printf) .*\| *(?:sudo|docker|passwd))"
 )
 
 
 def keys(text: str) -> Spans:
     """Keys and tokens that show by their own form, or that stand in a header."""
     for pattern in (BLOCK, KEY, SHAPE):
-        for found in pattern.finditer(text):
-            if not WORDED.fullmatch(found[0]):
-                yield found.start(), found.end(), found[0]
-    for found in GUESS.finditer(text):
-        if random(found[found.lastindex or 0]):
-            yield found.start(), found.end(), found[0]
+        yield from ((*found.span(), found[0]) for found in pattern.finditer(text) if not WORDED.fullmatch(found[0]))
+    yield from ((*found.span(), found[0]) for found in GUESS.finditer(text) if random(found[found.lastindex or 0]))
     small = lower(text)
-    for pattern in (pattern for words, pattern in SENT.items() if any(word in small for word in words.split())):
-        for found in pattern.finditer(text):
-            place = found.lastindex or 0
-            if not STAND_IN.fullmatch(found[place]) and (pattern is not CREDENTIAL or random(found[1])):
-                yield found.start(place), found.end(place), found[place]
+    for words, pattern in SENT.items():
+        if any(word in small for word in words.split()):
+            yield from _named(found for found in pattern.finditer(text) if pattern is not CREDENTIAL or random(found[1]))
 
 
 def passwords(text: str) -> Spans:
@@ -146,12 +164,17 @@ def passwords(text: str) -> Spans:
     for word in WORDS.finditer(small):
         yield from _called(text, word.start(), mine=bool(MINE.search(small[max(0, word.start() - 8) : word.start()])))
     if "://" in text:
-        yield from (found.span("value") + (found["value"],) for found in LOGIN.finditer(text) if not STAND_IN.fullmatch(found["value"]))
+        yield from _named(LOGIN.finditer(text))
     if any(word in small for word in COMMAND_WORDS):
-        for found in COMMANDS.finditer(text):
-            name = found.lastgroup or ""
-            if not STAND_IN.fullmatch(found[name]):
-                yield found.start(name), found.end(name), found[name]
+        yield from _named(COMMANDS.finditer(text))
+
+
+def _named(matches: Iterable[re.Match[str]]) -> Spans:
+    """The values that the last group of each match holds, without stand-ins."""
+    for found in matches:
+        value = found.lastindex or 0
+        if not STAND_IN.fullmatch(found[value]):
+            yield found.start(value), found.end(value), found[value]
 
 
 def _called(text: str, place: int, *, mine: bool) -> Spans:
@@ -172,5 +195,5 @@ def random(value: str) -> bool:
     if HEX.fullmatch(value):
         return True
     kinds = ["a" if letter.islower() else "A" if letter.isupper() else "0" if letter.isdigit() else "" for letter in value]
-    turns = sum(one != other for one, other in zip(kinds, kinds[1:], strict=False) if one and other)
+    turns = sum(one != other for one, other in pairwise(kinds) if one and other)
     return turns * 6 >= len(value) and any(kind == "0" for kind in kinds)

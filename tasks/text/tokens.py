@@ -58,7 +58,8 @@ PREFIXED: dict[str, tuple[str, str]] = {
     "Frame.io": ("fio-u-", LONG),
     "GitHub": ("ghp_ gho_ ghu_ ghs_ ghr_", A + "{20,255}"),
     "GitHub, fine": ("github_pat_", "\\w{20,255}"),
-    "GitLab": ("glpat- glptt- gldt- glrt- glrtr- glcbt- glft- glsoat- glimt- glagent- gloas- glffct- glwt-", W + "{16,}(?:\\.[\\w.-]{6,}\\w)?"),
+    "GitLab": ("glpat- glptt- gldt- glrt- glrtr- glcbt- glft- glsoat- glimt- glagent- gloas- glffct- glwt-",
+               W + "{16,}(?:\\.[\\w.-]{6,}\\w)?"),
     "GitLab runner": ("GR1348941", LONG),
     "Google": ("AIza", W + "{30,}"),
     "Google OAuth": ("ya29. GOCSPX- 1//0", LONG),
@@ -168,7 +169,8 @@ SHAPED: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 # Blocks of lines that hold a private key; one that is not closed runs to the end.
 BLOCKS: dict[str, tuple[str, str]] = {
-    "PEM, OpenSSH, PGP": ("-----BEGIN", "-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\\Z)"),
+    "PEM, OpenSSH, PGP": ("-----BEGIN", "-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?:"
+    " BLOCK)?-----|\\Z)"),
     "PuTTY": ("PuTTY-User-Key-File", "PuTTY-User-Key-File-\\d+:.*?(?:Private-(?:MAC|Hash): ?[0-9a-fA-F]+|\\Z)"),
     "SSH2": ("---- BEGIN SSH2", "---- BEGIN SSH2 [A-Z ]*PRIVATE KEY ----.*?(?:---- END SSH2 [A-Z ]*PRIVATE KEY ----|\\Z)"),
 }  # fmt: skip
