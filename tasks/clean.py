@@ -15,6 +15,8 @@ a conversation and run over sorted Arrow columns.
 from __future__ import annotations
 
 import re
+import warnings
+from collections import Counter
 from typing import Literal
 
 import daft
@@ -28,13 +30,13 @@ from tasks.core import engine, salt
 from tasks.core.ids import person_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns
-from tasks.text import language, redact
+from tasks.text import language, parts, redact
 from tasks.text.calls import Calls
 from tasks.text.names import ids, paths
 from tasks.text.repair import repair_all
 
 WRITES = ("turns", "feedback", "files")
-KindName = Literal["key", "url", "email", "password", "iban", "card", "ssn", "ip", "phone"]
+KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id", "mac", "ip", "wallet", "phone"]
 BATCH = 65_536
 DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)
@@ -47,9 +49,12 @@ class Params(StageParams):
     """Parameters of `clean`."""
 
     redact: list[KindName]  # kinds of values that give way to placeholders
+    reasoning: Literal["drop", "keep"]  # what becomes of a model's reasoning that stands in its answer
+    empty_texts: list[str]  # what programs write where no text was; a message that is nothing else is empty
     error_banners: list[str]  # how the texts begin that stand where an answer failed; case and leading signs do not matter
     max_banner_chars: int = Field(ge=1)  # a longer answer that begins so is an answer
     error_messages: list[str]  # the same for texts that hold nothing else
+    explaining: list[str]  # words by which an answer that begins so shows that it is one all the same
     cursors: list[str]  # an answer that ends with one of these was cut off while it was typed
     min_letters: int = Field(ge=1)  # a message with fewer takes its conversation's language
     min_confidence: float = Field(ge=0, le=1)  # where the model is less sure of a message, too
@@ -62,6 +67,7 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
     turns = marked(tables["turns"], Turns, ("content", "topic", "model"), params)
     feedback = marked(tables["feedback"], Feedback, ("text", "label"), params)
+    turns, feedback = spoken(turns, feedback, params)
     turns, feedback = numbered(turns, feedback, params)
     turns = put(turns, "language", languages(turns, params))
     own = own_reasons(turns, params)
@@ -96,6 +102,26 @@ def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], 
     for name in NAMES:
         rows = put(rows, name, ids(rows[name].combine_chunks(), params.redact, _hashed)) if name in rows.column_names else rows
     return engine.sort(rows, table.KEY).combine_chunks()
+
+
+def spoken(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
+    """Both tables with what was said only: no reasoning, no control marks, no words of programs for nothing; told by kinds."""
+    told: Counter[str] = Counter()
+    done = []
+    rewritten = pc.is_in(feedback["kind"], pa.array(["edit", "correction"], TEXT))
+    for rows, name, answers in ((turns, "content", pc.equal(turns["role"], "assistant")), (feedback, "text", rewritten)):
+        texts = rows[name].combine_chunks()
+        left, broken, kinds = parts.take_out_all(texts, _whole(answers), reasoning=params.reasoning == "drop")
+        said = pc.not_equal(rows["role"], "tool") if name == "content" else rewritten
+        nothing = pc.and_(pc.match_substring_regex(left, rf"\A{any_of(params.empty_texts)}\z"), _whole(said))
+        left = pc.if_else(_whole(said), left, texts)
+        told += kinds + Counter({"words for nothing": pc.sum(nothing).as_py() or 0})
+        rows = put(rows, name, pc.if_else(pc.fill_null(nothing, False), pa.scalar("", TEXT), left))
+        done.append(put(rows, "status", pc.if_else(broken, pa.scalar("unfinished", TEXT), rows["status"])) if name == "content" else rows)
+    if told:
+        listed = ", ".join(f"{kind} in {count}" for kind, count in sorted(told.items()) if count)
+        warnings.warn(f"taken out of texts: {listed} (clean.reasoning: {params.reasoning})", stacklevel=2)
+    return done[0], done[1]
 
 
 def put(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -161,11 +187,13 @@ def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
 
 
 def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
-    """Whether a text stands where an answer failed: begins as a banner and is short, or is one of the messages and nothing else."""
+    """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
     whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_messages)}{signs}\z")
-    return pc.or_(pc.and_(begins, pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)), whole)
+    explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(params.explaining)}\b")
+    short = pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)
+    return pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
 
 
 def any_of(texts: list[str]) -> str:

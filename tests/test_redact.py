@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from collections.abc import Collection
 
 import pyarrow as pa
@@ -10,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.personal import ibans, luhn
-from tasks.text.redact import KINDS, Books, mark_all
+from tasks.text.check_digits import luhn
+from tasks.text.personal import ibans
+from tasks.text.redact import KINDS, Books, find, flat, mark_all
+from tests import redaction_made
+from tests.conftest import SHARED
 
 PERSONAL = {
     "email": ["first.last+tag@mail.example.co.uk", "A_B-c9@example.org"],
@@ -191,3 +196,46 @@ def test_a_changed_digit_breaks_an_iban() -> None:
         changed = good[:place] + str((int(good[place]) + chance.randint(1, 9)) % 10) + good[place + 1 :]
         assert list(ibans(good))
         assert not list(ibans(changed))
+
+
+def uncovered(sentence: str) -> list[str]:
+    """The values between the marks of a made-up sentence of which a letter or digit would stay."""
+    parts = re.split("[‹›]", sentence)
+    text, found = "".join(parts), find(flat("".join(parts)), KINDS)
+    starts = [sum(map(len, parts[:at])) for at in range(1, len(parts), 2)]
+    inside = [range(start, start + len(value)) for start, value in zip(starts, parts[1::2], strict=True)]
+    stays = lambda place: text[place].isalnum() and not any(start <= place < end for start, end, _, _ in found)  # noqa: E731
+    return [text[span.start : span.stop] for span in inside if any(map(stays, span))]
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in redaction_made.values()}))
+def test_made_up_values_of_all_forms_are_found(kind: str) -> None:
+    assert not [row for told, row in redaction_made.values() if told == kind and uncovered(row)]
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in redaction_made.lookalikes()}))
+def test_what_only_looks_like_a_value_of_any_form_stays(kind: str) -> None:
+    rows = [row for told, row in redaction_made.lookalikes() if told == kind]
+    assert not [text for row in rows for text in (row, f"I saw {row} there.") if find(text, KINDS)]
+
+
+def test_the_made_up_tables_are_as_long_as_they_are_said_to_be() -> None:
+    assert (len(list(redaction_made.values())) >= 350, len(list(redaction_made.lookalikes())) >= 350) == (True, True)
+
+
+MARKED = {"CREDIT_CARD", "PHONE_NUMBER", "EMAIL_ADDRESS", "DOMAIN_NAME", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "US_DRIVER_LICENSE"}
+
+
+def test_structured_kinds_of_a_public_set_are_found_and_little_else() -> None:
+    path = SHARED / "data" / "presidio_research" / "data" / "synth_dataset_v2.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    wanted = right = finds = true = 0
+    for row in json.loads(path.read_text(encoding="utf-8")):
+        found = find(row["full_text"], KINDS)
+        spans = [range(span["start_position"], span["end_position"]) for span in row["spans"] if span["entity_type"] in MARKED]
+        wanted, finds = wanted + len(spans), finds + len(found)
+        right += sum(any(start <= span.start and span.stop <= end for start, end, _, _ in found) for span in spans)
+        true += sum(any(start < span.stop and span.start < end for span in spans) for start, end, _, _ in found)
+    assert right >= 0.99 * wanted
+    assert true >= 0.98 * finds

@@ -20,11 +20,10 @@ from tasks.text.repair import apply
 ANY = r"(?s:.)"
 # Ids as programs make them, perhaps below the name of a format: looked at no further, since most logs have hardly any other (RE2).
 MACHINE = (
-    r"\A(?:[a-z]+:)?(?:[0-9]{1,12}|[0-9a-fA-F]{24}|[0-9a-fA-F]{32}"
+    r"\A(?:[a-z]+:)?(?:[0-9]{1,13}|[0-9a-fA-F]{24}|[0-9a-fA-F]{32}"
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|(?:chatcmpl|conv|msg|req|resp|run|thread|toolu|call)[-_][0-9A-Za-z]{16,64})\z"
 )
-HINTS = {kind: re.compile(pattern) for kind, pattern in redact.HINTS.items()}
 JOINT = re.compile(r"_|(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])")  # in paths, what a blank is in texts
 
 
@@ -38,8 +37,8 @@ def path(name: str, kinds: Collection[str]) -> str:
     plain = unquote(name, errors="replace")
     for text in (name, plain) if plain != name else (name,):
         for view in dict.fromkeys((text, JOINT.sub(" ", text))):
-            likely = [kind for kind, hint in HINTS.items() if kind in kinds and (hint.search(view) or not view.isascii())]
-            if likely and (found := redact.find(view, likely)):
+            likely = [kind for kind, hint in redact.HINTED.items() if kind in kinds and (hint.search(view) or not view.isascii())]
+            if likely and (found := redact.find(redact.flat(view), likely)):
                 return path(_replaced(text, found), kinds)
     return name
 
@@ -54,7 +53,7 @@ def _replaced(text: str, found: list[tuple[int, int, str, str]]) -> str:
 
 def ids(names: pa.Array, kinds: Collection[str], hashed: Callable[[str], str]) -> pa.Array:
     """Every id as it is, or hashed where it holds a value of these kinds: everywhere alike, so that references still meet."""
-    mask = pc.and_not(pc.match_substring_regex(names, redact.SUSPECT), pc.match_substring_regex(names, MACHINE))
+    mask = pc.and_not(redact.suspicious(names), pc.match_substring_regex(names, MACHINE))
     mask = pc.fill_null(mask, False)
     few = names.filter(mask).dictionary_encode()
     changed = [hashed(name) if path(name, kinds) != name else name for name in few.dictionary.to_pylist()]

@@ -7,6 +7,7 @@ appearance. Marks exist in memory only, and between two control characters that 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections import defaultdict
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import keyed_digest
-from tasks.text import personal, phones, secrets
+from tasks.text import addresses, national, personal, phones, secrets
 from tasks.text.repair import apply
 from tasks.text.spans import Spans
 
@@ -27,11 +28,17 @@ NUMBERS = r"(?:[0-9][ .,()/+-]{0,3}){6}[0-9]"
 HINTS = {
     "key": secrets.KEY_HINT,
     "url": r"://|(?i:www\.)",
-    "email": "@",
     "password": secrets.PASSWORD_HINT,
+    "email": r"@|(?i:[(\[{<] ?at ?[)\]}>])| AT ",
     "iban": r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{2}",
-    "card": r"[0-9]{4}[ .-]?[0-9]{4}",
+    "card": r"[0-9]{4}[ .·-]{0,2}[0-9]{4}|(?:[0-9][ -]){11}",
     "ssn": r"[0-9]{3}[ .-]?[0-9]{2}[ .-]?[0-9]{4}",
+    "id": r"[0-9](?:[ ./-]?[0-9]){7}|[0-9]{6} ?[0-9]?-?[A-Za-z]|[0-9]{2} ?[0-9]{2} ?[0-9]{2} [A-Da-d]|[A-Za-z]{4}[0-9]{4}"
+    r"|[A-Za-z]{6}[0-9]{2}|[A-Z][0-9]{6}"
+    r"|(?i:passport|passeport|pasaporte|passaport|paspoort|paszport|licen[cs]e|ausweis|führerschein|护照|護照|パスポート"
+    r"|여권)[^0-9\n]*[0-9]",
+    "mac": r"[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+    "wallet": r"[1-9A-Za-z]{26}",
     "ip": r"(?:[0-9]{1,3}\.){3}[0-9]|[0-9a-fA-F]:[0-9a-fA-F:]*:|::[0-9a-fA-F]",
     "phone": NUMBERS,
 }
@@ -39,16 +46,23 @@ HINTS = {
 KINDS: dict[str, Finder] = {
     "key": secrets.keys,
     "url": personal.urls,
-    "email": personal.emails,
     "password": secrets.passwords,
+    "email": personal.emails,
     "iban": personal.ibans,
     "card": personal.cards,
     "ssn": personal.social_security_numbers,
-    "ip": personal.ip_addresses,
+    "id": national.ids,
+    "mac": addresses.mac_addresses,
+    "ip": addresses.ip_addresses,
+    "wallet": addresses.wallets,
     "phone": phones.phones,
 }
 FOREIGN = r"[＠：-｝]|[^\x00-\x7f\PN]|[0-9][‐-―−]"  # digits and signs of other scripts, which only `flat` reads
-SUSPECT = "|".join((*HINTS.values(), FOREIGN))
+HINTED = {kind: re.compile(hint) for kind, hint in HINTS.items()}  # for what is left of a text in which something was found
+OTHERS = re.compile("(?![0-9])\\d|[\u2010-\u2015\u2212\u2e3a\u2e3b\u301c\ufe58\ufe63\uff0d\uff01-\uff5e]")  # the same for Python
+# Three patterns for all kinds: in one, RE2 would fall off its fast path.
+WORDY = ("key", "password")
+SUSPECTS = (*(HINTS[kind] for kind in WORDY), "|".join([*(hint for kind, hint in HINTS.items() if kind not in WORDY), FOREIGN]))
 OPEN, CLOSE, BLANK = "\x02", "\x03", "\x02"
 MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
 PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in KINDS)) + r")_([0-9]{1,9})\]"
@@ -59,18 +73,24 @@ def mark_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
     wanted = [kind for kind in KINDS if kind in kinds]
     if not wanted:
         return texts
-    mask = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
+    mask = suspicious(texts)
     few = texts.filter(mask).dictionary_encode()
-    foreign = pc.match_substring_regex(few.dictionary, FOREIGN)
-    likely = [pc.or_(foreign, pc.match_substring_regex(few.dictionary, HINTS[kind])).to_pylist() for kind in wanted]
+    plain = apply(few.dictionary, FOREIGN, flat)
+    likely = [pc.match_substring_regex(plain, HINTS[kind]).to_pylist() for kind in wanted]
     chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in zip(*likely, strict=True))
-    marked = [mark(text, few_kinds) for text, few_kinds in zip(few.dictionary.to_pylist(), chosen, strict=True)]
+    rows = zip(few.dictionary.to_pylist(), plain.to_pylist(), chosen, strict=True)
+    marked = [mark(text, flattened, few_kinds) for text, flattened, few_kinds in rows]
     return pc.replace_with_mask(texts, mask, pa.array(marked, texts.type).take(few.indices))
 
 
-def mark(text: str, kinds: Collection[str]) -> str:
-    """One text with marks."""
-    found = find(text, kinds)
+def suspicious(texts: pa.Array) -> pa.Array:
+    """Which texts may hold a value of any kind."""
+    return pc.fill_null(functools.reduce(pc.or_, [pc.match_substring_regex(texts, pattern) for pattern in SUSPECTS]), False)
+
+
+def mark(text: str, plain: str, kinds: Collection[str]) -> str:
+    """One text with marks, by what is found in its flat form."""
+    found = find(plain, kinds)
     parts, at = [], 0
     for start, end, kind, value in found:
         parts += [text[at:start], f"{OPEN}{kind}\x1f{value}{CLOSE}"]
@@ -78,17 +98,17 @@ def mark(text: str, kinds: Collection[str]) -> str:
     return "".join([*parts, text[at:]]) if found else text
 
 
-def find(text: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
-    """(start, end, kind, value) of all of these kinds, in order of place, without overlap.
+def find(plain: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
+    """(start, end, kind, value) of all of these kinds in a flat text, in order of place, without overlap.
 
     What is found is blanked and the rest searched again, until nothing is left: so a second redaction finds nothing new.
     """
-    plain, before = flat(text), -1
+    before = -1
     found: list[tuple[int, int, str, str]] = []
     while len(found) > before:
         before = len(found)
         for kind, finder in KINDS.items():
-            if kind not in kinds:
+            if kind not in kinds or (found and not HINTED[kind].search(plain)):
                 continue
             # Of two that overlap the earlier, of two that begin together the longer.
             for start, end, value in sorted(finder(plain), key=lambda span: (span[0], -span[1])):
@@ -100,19 +120,14 @@ def find(text: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
 
 def flat(text: str) -> str:
     """The text with digits, dashes and full-width letters of any script as ASCII, each in its place."""
-    return text if text.isascii() else "".join(map(_flat, text))
+    return text if text.isascii() else OTHERS.sub(_flat, text)
 
 
-def _flat(letter: str) -> str:
-    if letter.isascii():
-        return letter
-    category = unicodedata.category(letter)
-    if category == "Nd":
+def _flat(found: re.Match[str]) -> str:
+    letter = found[0]
+    if letter.isdecimal():
         return str(unicodedata.decimal(letter))
-    if category == "Pd" or letter == "−":
-        return "-"
-    folded = unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else letter
-    return folded if len(folded) == 1 else letter
+    return unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else "-"
 
 
 def digests(texts: pa.Array, more: pa.Array, rows: pa.Array, salt: str) -> pa.Array:

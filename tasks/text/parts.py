@@ -1,0 +1,179 @@
+"""What stands in a text and is no part of what was said: reasoning, and the marks by which servers and models divide a conversation.
+
+`take_out(text, answer)` gives the text without them, what kinds were taken out, and whether the answer broke off in its reasoning. Marks
+between back-ticks, and where such marks are what is talked about, stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"
+# RE2: how a text looks in which something may be.
+SUSPECT = (
+    r"<\||<｜|◁|(?i:</?(?:think|thinking|thought|reasoning|reflection|seed:think)|<details|:::|\[/?(?:think|inst|done)\]|<</?sys>>"
+    r"|</?s>|<(?:end|start)_of_turn>|<turn\||<[be]os>"
+    r"|###\s?(?:instruction|human|user|input)|\n(?:human|user) ?:|\Aanalysis.*assistantfinal)"
+)
+NAMES = "think|thinking|thought|reasoning|reflection|seed:think|antthinking|scratchpad|inner_monologue"
+FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
+
+
+class Block:
+    """How reasoning opens and closes with a kind of server or model; whether a template may eat the opening."""
+
+    def __init__(self, sign: str, opening: str, closing: str, *, alone: bool = True) -> None:
+        self.sign, self.alone = sign, alone  # what stands in every text that holds one, in lower case
+        self.opening = re.compile(rf"({CODE})|(?:^[ \t]*|(?<=[.!?:>]) ?|(?<=\n))(?:{opening})", FLAGS)
+        self.closing = re.compile(closing, FLAGS)
+        self.lone = re.compile(rf"({CODE})|(?:(?<=\n)|(?<=[.!?…)]) ?)(?:{closing})(?=\s*\n|[^\s`'\",.;]|\s*\Z)", FLAGS)
+
+
+BLOCKS = (
+    Block("<", rf"<(?:{NAMES})(?:\s[^<>]*)?>", rf"</(?:{NAMES})>"),
+    Block(
+        "<details",
+        r"<details\b[^<>]*\btype=[\"']?(?:reasoning|thinking|tool_calls|code_interpreter)\b[^<>]*>",
+        r"</details>",
+        alone=False,
+    ),
+    Block(":::", r"^:{3,} ?(?:thinking|think|reasoning|thought)\b[^\n]*\n", r"^:{3,}[ \t]*$", alone=False),
+    Block("[", r"\[THINK\]", r"\[/THINK\]"),
+    Block("◁", r"◁think▷", r"◁/think▷"),
+    Block(
+        "<|",
+        r"<\|(?:begin_of_thought|START_THINKING|thinking_start|think_start)\|>",
+        r"<\|(?:end_of_thought|END_THINKING|thinking_end|think_end)\|>",
+    ),
+    Block("<|channel>", r"<\|channel>thought\b", r"<channel\|>", alone=False),
+)
+ANSWER = re.compile(
+    r"\A\s*(?:<answer>|<\|begin_of_solution\|>|<response>)(.*?)(?:</answer>|<\|end_of_solution\|>|</response>)?\s*\Z", FLAGS
+)
+# Harmony: the answer is what stands in the final channel.
+CHANNEL = re.compile(r"<\|channel\|>\s*(?:analysis|commentary|final)", re.IGNORECASE)
+FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>(.*?)(?:<\|(?:return|end|start|call)\|>|\Z)", FLAGS)
+BARE_FINAL = re.compile(r"\Aanalysis(?=[A-Z]).*assistantfinal(?=\S)", re.DOTALL)
+
+ROLES = r"(?:system|user|assistant|model|tool|developer|human|ipython|observation)"
+# After these nothing belongs to the answer; what names a role goes with its role.
+END = (
+    r"<\|(?:im_end|im_sep|eot_id|eom_id|end_of_text|endoftext|end|eos|return|endofprompt|END_OF_TURN_TOKEN|EOT|eot|end_of_turn"
+    r"|end_of_msg|im_start|start_header_id|START_OF_TURN_TOKEN"
+    r"|user|assistant|system|observation)\|>|<｜(?:end▁of▁sentence|User|Assistant|begin▁of▁sentence|EOT)｜>|<(?:end|start)_of_turn>"
+    r"|<turn\|>|<eos>|\[/?INST\]"
+)
+MARK = (
+    rf"<\|(?:im_start|start)\|>{ROLES}?[ \t]*\n?|<\|start_header_id\|>\s*{ROLES}?\s*<\|end_header_id\|>\s*"
+    rf"|<\|START_OF_TURN_TOKEN\|>(?:<\|\w+_TOKEN\|>)?|<start_of_turn>{ROLES}?\n?"
+    r"|<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>|<｜[^｜<>\n]{2,40}｜>|<end_of_turn>|<turn\|>|<[be]os>|\[/?INST\]|<</?SYS>>"
+)
+ENDS = re.compile(rf"({CODE})|(?:{END})", re.DOTALL)
+MARKS = re.compile(rf"({CODE})|(?:{MARK})", re.DOTALL)
+STRIKE = re.compile(r"<s>.*?</s>", FLAGS)
+SENTENCE = re.compile(r"\A\s*<s>|</s>\s*(?:<s>\s*)?\Z")
+DONE = re.compile(r"\s*(?:data: ?)?\[DONE\]\s*\Z")
+# The next turn, which a model went on to write: no dialogue before it, and nothing that announces one.
+LEAKED = re.compile(r"\n\s*(?:###\s?(?:Instruction|Human|User|Input)\s?:|\n(?:Human|User|HUMAN|USER) ?:)")
+SPEAKER = re.compile(r"^\W{0,4}(?:Human|User|Assistant|AI|Bot|Me|You|System|Customer|Agent)\W{0,3}:", re.IGNORECASE | re.MULTILINE)
+TALK = re.compile(
+    r"\b(?:special|control|stop|end|eos|bos|eot|reasoning|thinking)[- ]?(?:of[- ]\w+ )?(?:tokens?|tags?|marks?|markers?)\b|chat"
+    r" ?template|tokeni[sz]er|chatml|\bprompt format|\bthe tags?\b",
+    re.IGNORECASE,
+)
+
+
+class Taken(NamedTuple):
+    """What is left of a text, what was taken out of it, and whether it broke off in its reasoning."""
+
+    text: str
+    kinds: tuple[str, ...]
+    unfinished: bool = False
+
+
+def take_out_all(texts: pa.Array, answers: pa.Array, *, reasoning: bool) -> tuple[pa.Array, pa.Array, Counter[str]]:
+    """Every text without what is no part of it; where an answer broke off in its reasoning; how many texts lost something of each kind."""
+    mask = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
+    rows = zip(texts.filter(mask).to_pylist(), answers.filter(mask).to_pylist(), strict=True)
+    taken = [take_out(text, answer=bool(answer), reasoning=reasoning) for text, answer in rows]
+    left = pc.replace_with_mask(texts, mask, pa.array([one.text for one in taken], texts.type))
+    broken = pc.replace_with_mask(pa.repeat(False, len(texts)), mask, pa.array([one.unfinished for one in taken], pa.bool_()))
+    return left, broken, Counter(kind for one in taken for kind in one.kinds)
+
+
+def take_out(text: str, *, answer: bool, reasoning: bool) -> Taken:
+    """A text without control marks; an answer also without reasoning (if so asked), and without what follows an end mark."""
+    kinds: list[str] = []
+    said, broken = without_reasoning(text) if answer and reasoning else (text, False)
+    if said != text:
+        kinds.append("reasoning")
+    if TALK.search(said):
+        return Taken(said, tuple(kinds), broken)
+    bare = without_marks(said, answer=answer)
+    if bare != said:
+        kinds.append("control marks")
+    whole = _before_leak(bare) if answer else bare
+    if whole != bare:
+        kinds.append("leaked turns")
+    return Taken(whole.strip("\n ") if kinds else text, tuple(kinds), broken)
+
+
+def without_reasoning(text: str) -> tuple[str, bool]:
+    """The answer behind its reasoning; and whether the reasoning was cut off, so that no answer came."""
+    if CHANNEL.search(text):
+        finals = FINAL.findall(text)
+        return ("\n".join(finals).strip(), False) if finals else ("", True)
+    whole = BARE_FINAL.sub("", text)
+    small = text.lower()
+    for block in (block for block in BLOCKS if block.sign in small):
+        whole, broken = _without_blocks(whole, block)
+        if broken:
+            return whole.strip(), not whole.strip()
+        last = [found for found in block.lone.finditer(whole) if found[1] is None] if block.alone else []
+        whole = whole[last[-1].end() :] if last else whole
+    if whole == text:
+        return text, False
+    inner = ANSWER.match(whole)
+    return (inner[1] if inner else whole).strip(), False
+
+
+def _without_blocks(text: str, block: Block) -> tuple[str, bool]:
+    """The text without the blocks of a kind; and whether the last one was never closed."""
+    parts, at, place = [], 0, 0
+    while start := block.opening.search(text, place):
+        place = start.end()
+        if start[1] is not None:
+            continue
+        parts.append(text[at : start.start()])
+        end = block.closing.search(text, start.end())
+        if end is None:
+            return "".join(parts), True
+        at = place = end.end()
+    return "".join([*parts, text[at:]]), False
+
+
+def without_marks(text: str, *, answer: bool) -> str:
+    """The text without control marks; an answer ends at the first end mark behind some words."""
+    if answer:
+        echoed = text.rpartition("[/INST]")[2]
+        text = DONE.sub("", echoed if echoed.strip() and "`" not in text else text)
+        for found in ENDS.finditer(text):
+            if found[1] is None and MARKS.sub("", text[: found.start()]).strip():
+                text = text[: found.start()]
+                break
+    text = MARKS.sub(lambda found: found[1] or "", text)
+    return text if STRIKE.search(text) else SENTENCE.sub("", text)
+
+
+def _before_leak(text: str) -> str:
+    """The answer before the next turn that its model wrote as well."""
+    found = LEAKED.search(text)
+    if found is None:
+        return text
+    before = text[: found.start()]
+    return text if not before.strip() or before.rstrip().endswith(":") or SPEAKER.search(before) or "```" in before else before
