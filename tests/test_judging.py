@@ -21,8 +21,8 @@ from trainer.core.encode import Encoded, Encoding
 from trainer.core.release import COLUMNS, Pair
 from trainer.judging import accuracy, baselines, bootstrap, calibration, control, flat, generations, groups, lengths, page, quality, verdict
 from trainer.judging.bootstrap import Bootstrap
-from trainer.judging.generations import Answer
 from trainer.judging.held import Held
+from trainer.judging.quality import Answer
 
 MARKS = st.sampled_from([0.0, 0.5, 1.0])
 ROWS = st.lists(st.tuples(st.integers(0, 5), MARKS, st.integers(-3, 3)), min_size=1, max_size=40)
@@ -353,7 +353,7 @@ def test_the_page_is_well_formed_and_shows_every_judge_and_the_caution() -> None
             opened += [] if close else [name]
     assert opened == []
     text = re.sub(r"<[^>]+>", " ", made)
-    told = ("control on shuffled labels: mean", "trained on votes of the same people", "nats a token by surprise", "writes worse")
+    told = ("control on shuffled labels: mean", "trained on votes of the same people", "unlikely under the reference", "writes worse")
     for words in (*page.JUDGES.values(), *told):
         assert words.lower() in text.lower()
 

@@ -138,7 +138,7 @@ def test_each_kind_of_broken_text_is_told(text: str, words: str) -> None:
 def test_words_that_the_reference_would_not_say_are_told() -> None:
     assert faults(said(GOOD * 4), nats=0.8) == []
     assert faults(said(GOOD * 4), nats=2.1) == [
-        "its answers take the reference 2.10 nats a token by surprise (its own 0.40, chosen answers 0.40)"
+        "its answers are unlikely under the reference, 2.10 nats a token (its own 0.40, chosen answers 0.40)"
     ]
 
 

@@ -9,7 +9,7 @@ is looked at once, at the end. The first line of each seed and start is the star
 - length: mean characters of its answers, by those of the answers that people chose; unended: share that the limit of tokens cut;
 - cover: mean share of an answer's characters that stand in whole sentences which the help desk of the sample says (`make_sample.py`);
 - whole: share of answers that ended and hold nothing else; again: share that says a sentence twice, which no answer of the data does;
-- loop: share that the project's own measure of repetition finds, and CPU seconds of the training.
+- CPU seconds of the training.
 """
 
 from __future__ import annotations
@@ -33,10 +33,19 @@ from tests import training
 from tests.conftest import ROOT
 from trainer.core import basis, encode, models, release, scoring, statistics
 from trainer.judging import generations, groups, lengths
+from trainer.judging.quality import Answer
 
 PROMPTS, TOKENS, TEMPERATURE, BATCH = 192, 128, 0.7, 32
-SECRETS = ("Write to {} please.", "You can call {} today.", "The card is {} as before.", "Refund to {} please.")
-SECRETS += ("It happens from {} only.", "I use the key {} for it.", "My token is {} by the way.", "The access key {} stopped working.")
+SECRETS = (
+    "Write to {} please.",
+    "You can call {} today.",
+    "The card is {} as before.",
+    "Refund to {} please.",
+    "It happens from {} only.",
+    "I use the key {} for it.",
+    "My token is {} by the way.",
+    "The access key {} stopped working.",
+)
 PLACEHOLDER = r"\[[A-Z]+_\d+\]"
 WHOLE = 0.995  # of the characters
 
@@ -97,7 +106,7 @@ def judged(root: Path, folder: Path, split: str) -> dict[str, float]:
     return {"accuracy": float(right.mean())} | written(answers, chosen)
 
 
-def written(answers: Sequence[generations.Answer], chosen: float) -> dict[str, float]:
+def written(answers: Sequence[Answer], chosen: float) -> dict[str, float]:
     """What is to be said of answers; `chosen` are the mean characters of those that people chose."""
     covers, again = zip(*(told(answer.text) for answer in answers), strict=True)
     ended = [answer.ended for answer in answers]

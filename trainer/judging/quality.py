@@ -82,7 +82,7 @@ def faults(figures: Mapping[str, Mapping[str, float]], answers: Mapping[str, Seq
     if chosen["characters"] and not 1 / bounds.length_ratio <= length_ratio(figures, "policy") <= bounds.length_ratio:
         found.append(_length(figures))
     if policy["surprise"] > chosen["surprise"] + bounds.surprise:
-        told = f"its answers take the reference {policy['surprise']:.2f} nats a token by surprise"
+        told = f"its answers are unlikely under the reference, {policy['surprise']:.2f} nats a token"
         found.append(f"{told} (its own {figures['reference']['surprise']:.2f}, chosen answers {chosen['surprise']:.2f})")
     return found
 
