@@ -1,6 +1,6 @@
 """Measure what a start and DPO on it make of the sample's release: what they prefer, and what they write, by the sample's planted truth.
 
-    python -m tests.benchmarks.writing RELEASE [--seeds 3] [--split validation] [--starts 240:0.004] [--ways 189:0.001:0.1:0.3]
+    PYTHONPATH=data python -m tests.benchmarks.writing RELEASE [--seeds 3] [--split validation] [--starts 240:0.004] [--ways 189:0.001:0.1:0.3]
 
 A start is STEPS:RATE, a way STEPS:RATE:BETA:SFT_WEIGHT; all else is as in `params.yaml`. Settings are chosen by the split validation; test
 is looked at once, at the end. The first line of each seed and start is the start itself. One line a model:
