@@ -1,6 +1,6 @@
 """Measure what a start and DPO on it make of the sample's release: what they prefer, and what they write, by the sample's planted truth.
 
-    PYTHONPATH=data python -m tests.benchmarks.writing RELEASE [--seeds 3] [--split validation] [--starts 240:0.004] [--ways 189:0.001:0.1:0.3]
+    PYTHONPATH=data python -m tests.benchmarks.writing RELEASE [--seeds 3] [--split validation] [--starts 360:0.004] [--ways ...]
 
 A start is STEPS:RATE, a way STEPS:RATE:BETA:SFT_WEIGHT; all else is as in `params.yaml`. Settings are chosen by the split validation; test
 is looked at once, at the end. The first line of each seed and start is the start itself. One line a model:
@@ -170,8 +170,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=7, help="first seed")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
-    parser.add_argument("--starts", nargs="+", default=["240:0.004"], help="STEPS:RATE")
-    parser.add_argument("--ways", nargs="*", default=["189:0.001:0.1:0.3"], help="STEPS:RATE:BETA:SFT_WEIGHT")
+    parser.add_argument("--starts", nargs="+", default=["360:0.004"], help="STEPS:RATE")
+    parser.add_argument("--ways", nargs="*", default=["189:0.001:0.1:0.6"], help="STEPS:RATE:BETA:SFT_WEIGHT")
     asked = parser.parse_args()
     rows: list[Row] = []
     sys.stderr.write(HEAD)
