@@ -67,7 +67,10 @@ def _metrics(stages: Mapping[str, Stage]) -> Iterator[str]:
     for name, stage in stages.items():
         path = files.get(stage.output)
         if path and path.is_file() and (name in OUTCOMES or name == last):
-            yield f"{name + ':':<12}{OUTCOMES.get(name, listed)(json.loads(path.read_text(encoding='utf-8')))}"
+            figures = json.loads(path.read_text(encoding="utf-8"))
+            verdict = path.with_name(VERDICT)
+            figures |= json.loads(verdict.read_text(encoding="utf-8")) if verdict.is_file() else {}
+            yield f"{name + ':':<12}{OUTCOMES.get(name, listed)(figures)}"
 
 
 def listed(figures: Mapping[str, Any]) -> str:
@@ -78,10 +81,10 @@ def listed(figures: Mapping[str, Any]) -> str:
 def held_out(figures: Mapping[str, Any]) -> str:
     """The line about held-out preferences."""
     low, high = figures["test_accuracy_low"], figures["test_accuracy_high"]
-    better = "significantly better" if figures["test_better"] else "not significantly better"
     return (
         f"test accuracy {figures['test_accuracy']:.3f} [{low:.3f}, {high:.3f}] on {figures['test_pairs']} pairs (reference 0.500); "
-        f"likelihood {figures['test_likelihood_policy']:.3f} (reference {figures['test_likelihood_reference']:.3f}): {better}"
+        f"likelihood {figures['test_likelihood_policy']:.3f} (reference {figures['test_likelihood_reference']:.3f}): "
+        f"{figures.get('phrase', 'no verdict')}"
     )
 
 
@@ -93,6 +96,7 @@ def handed_over(figures: Mapping[str, Any]) -> str:
     )
 
 
+VERDICT = "verdict.json"  # what a stage may lay beside its metrics: the outcome in words
 OUTCOMES = {"evaluate": held_out, "compress": handed_over}
 
 

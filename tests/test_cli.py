@@ -20,6 +20,7 @@ from tasks.core.tables import TABLES, Table
 from tests import toys
 from tests.conftest import ROOT
 from tests.toys import pairwright
+from trainer.core import card
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +191,13 @@ def test_outcome_compares_with_the_reference() -> None:
         "test_pairs": 64,
         "test_likelihood_policy": 0.7,
         "test_likelihood_reference": 0.5,
-        "test_better": 1,
+        "phrase": "prefers better, writes worse: 28 % of its answers never end",
     }
     told = report.held_out(figures)
     assert told.startswith("test accuracy 0.812 [0.700, 0.900] on 64 pairs (reference 0.500)")
-    assert told.endswith("significantly better")
+    assert told.endswith("(reference 0.500): prefers better, writes worse: 28 % of its answers never end")
     assert report.listed({"a": 1}) == "a 1"
+    assert report.VERDICT == card.VERDICT
 
 
 def test_what_is_handed_over_stands_beside_what_was_trained() -> None:

@@ -64,6 +64,11 @@ def test_counts_every_held_out_pair_and_writes_flat_metrics(judged: Path) -> Non
         for judge in ("implicit", "reward", *baselines.NAMES):
             assert sum(group[judge]["n"] for group in report[stratum].values()) == COUNTS["test"]
     assert {"control_mean", "baseline_tfidf_accuracy", "controlled_policy_balanced", "reward_ece", "generated_win_rate"} <= set(metrics)
+    assert {"test_better", "writing_faults", "generated_length_ratio_policy", "generated_circling_reference"} <= set(metrics)
+    verdict = json.loads((out / "verdict.json").read_text())
+    assert (metrics["test_better"], metrics["writing_faults"]) == (int(verdict["better"]), len(verdict["faults"]))
+    assert verdict["faults"], "three steps teach nobody to write"
+    assert verdict["sentence"][8:] in (out / "report.html").read_text()
 
 
 def test_the_same_evaluation_gives_the_same_bytes_and_says_what_the_judge_is_worth(
@@ -147,8 +152,24 @@ def test_a_control_is_the_training_of_the_policy_but_for_its_labels(judged: Path
     params = control._trained(made.input("policy") / basis.NAME)
     report = json.loads((judged / "data/evaluation/report.json").read_text())
     assert control._one(made, base, params, reader, reference) == pytest.approx(report["test"]["implicit"]["accuracy"])
-    shuffled = control._one(made, replace(base, seed=base.seed + 1, shuffle_labels=True), params, reader, reference)
+    with control._footing(made, base, params, reader, reference) as (own, reads, before):
+        shuffled = control._one(own, replace(base, seed=base.seed + 1, shuffle_labels=True), params, reads, before)
     assert report["control"]["accuracies"][0] == pytest.approx(shuffled)
+
+
+def test_a_method_with_a_supervised_part_has_a_control_whose_start_saw_shuffled_labels(judged: Path) -> None:
+    made = stage("evaluate", judged)
+    base = basis.read(made.input("policy"), made.input("release"))
+    params = control._trained(made.input("policy") / basis.NAME)
+    reader, reference = Reader({}, 0, 5), np.zeros((2, 0))
+    assert params.dpo.sft_weight > 0
+    with control._footing(made, base, params, reader, reference) as (own, _, before):
+        assert basis.read(own.input("start"), made.input("release")).shuffle_labels
+        assert before.shape == (2, COUNTS["test"])
+    assert not own.input("start").exists()
+    plain = params.model_copy(update={"dpo": params.dpo.model_copy(update={"sft_weight": 0.0})})
+    with control._footing(made, base, plain, reader, reference) as (own, _, before):
+        assert (own, before is reference) == (made, True)
 
 
 def test_a_control_that_was_not_run_says_so_and_why(judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,10 @@ from trainer import evaluate
 from trainer.core import statistics
 from trainer.core.encode import Encoded, Encoding
 from trainer.core.release import COLUMNS, Pair
-from trainer.judging import accuracy, baselines, bootstrap, calibration, control, flat, generations, groups, lengths, page
+from trainer.judging import accuracy, baselines, bootstrap, calibration, control, flat, generations, groups, lengths, page, quality, verdict
 from trainer.judging.bootstrap import Bootstrap
-from trainer.judging.generations import Answer
 from trainer.judging.held import Held
+from trainer.judging.quality import Answer
 
 MARKS = st.sampled_from([0.0, 0.5, 1.0])
 ROWS = st.lists(st.tuples(st.integers(0, 5), MARKS, st.integers(-3, 3)), min_size=1, max_size=40)
@@ -303,7 +303,10 @@ def test_wins_count_ties_one_half_and_answers_are_described() -> None:
     assert told["ties"] == 1
     assert told["p"] == 1.0
     assert told["controlled"]["balanced"]["accuracy"] == pytest.approx((0.5 + 0.25) / 2), "longer: won, lost; shorter: tied, lost"
-    assert told["policy"] == {"reward": 0.75, "characters": 1.75, "tokens": 1.75, "empty": 0.25, "unfinished": 0.25}
+    assert told["reward"] == {"policy": 0.75, "reference": 1.5}
+    figures = quality.described(policy, np.array([1.0, 2.0, 0.0, 4.0]))
+    known = {"characters": 1.75, "tokens": 1.75, "empty": 0.25, "unfinished": 0.25, "surprise": 1.0}
+    assert {name: figures[name] for name in known} == known
 
 
 # The page
@@ -318,6 +321,9 @@ def report(**other: Any) -> dict[str, Any]:
     test, margins = evaluate._split(held, 0.01), held.margins["reward"]
     answers = [Answer([1], "<script>x</script>", True), Answer([1, 2], "fine", False)]
     written = generations.compared(answers, answers[::-1], np.array([[1.0, 2.0], [0.0, 3.0]]), 20, 0)
+    bounds = quality.Bounds(length_ratio=1.5, unended=0.05, repetition=0.05, empty=0.05, surprise=0.5)
+    everyone = {"policy": answers, "reference": answers[::-1], "chosen": answers}
+    written |= generations.written(everyone, {"policy": np.full(2, 9.0), "reference": np.ones(2), "chosen": np.ones(2)}, bounds, 0.01)
     sides = {
         name: {"text": answer.text, "ended": answer.ended, "reward": 0.5}
         for name, answer in zip(("policy", "reference"), answers, strict=True)
@@ -325,7 +331,8 @@ def report(**other: Any) -> dict[str, Any]:
     written |= {"prompts": 2, "groups_too_long": 0, "most_tokens": 8, "temperature": 0.7}
     written["examples"] = [{"prompt": [{"role": "user", "content": "1 < 2?"}], **sides}]
     made = {"test": test, "validation": test, "calibration": calibration.figures(margins, margins, 10)}
-    return made | {"generations": written, "control": control.summary([0.4, 0.6, 0.5])} | other
+    made |= {"generations": written, "control": control.summary([0.4, 0.6, 0.5])} | other
+    return made | {"verdict": verdict.of(made["test"], made["generations"])}
 
 
 def test_the_page_escapes_what_models_and_people_wrote_and_needs_nothing_but_itself() -> None:
@@ -346,7 +353,8 @@ def test_the_page_is_well_formed_and_shows_every_judge_and_the_caution() -> None
             opened += [] if close else [name]
     assert opened == []
     text = re.sub(r"<[^>]+>", " ", made)
-    for words in (*page.JUDGES.values(), "control on shuffled labels: mean", "trained on votes of the same people"):
+    told = ("control on shuffled labels: mean", "trained on votes of the same people", "unlikely under the reference", "writes worse")
+    for words in (*page.JUDGES.values(), *told):
         assert words.lower() in text.lower()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from tests import releases
 from trainer.core import encode, hf, models, release, scoring
 from trainer.core.settings import Schedule
-from trainer.methods import dpo, kto
+from trainer.methods import dpo, kto, shared_prompt
 
 SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
 SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
@@ -102,18 +103,74 @@ def dpo_trainer(folder: Path, rows: Sequence[encode.Encoded], **own: Any) -> Any
 SMOOTHINGS = [(loss, smooth) for loss in dpo.LOSSES for smooth in ((0.0, 0.2) if loss in dpo.SMOOTHED else (0.0,))]
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.3])
 @pytest.mark.parametrize(("loss", "smooth"), SMOOTHINGS)
-def test_the_held_out_loss_of_dpo_is_the_number_of_trl(loss: str, smooth: float, tmp_path: Path) -> None:
+def test_the_held_out_loss_of_dpo_is_the_number_of_trl(loss: str, smooth: float, weight: float, tmp_path: Path) -> None:
     model, tokenizer, _ = made()
     rows = encoded()
-    settings = dpo.Settings(loss, 0.1, smooth, SCHEDULE)
-    trainer = dpo_trainer(tmp_path, rows, loss_type=[loss], beta=0.1, label_smoothing=smooth)
+    settings = dpo.Settings(loss, 0.1, smooth, weight, SCHEDULE)
+    terms = {"loss_type": list(settings.terms), "loss_weights": list(settings.terms.values())}
+    trainer = dpo_trainer(tmp_path, rows, beta=0.1, label_smoothing=smooth, **terms)
     theirs = trainer.evaluate()["eval_loss"]
     reference, lengths = scoring.score(model, rows, tokenizer.pad_token_id, 8), dpo.answer_lengths(rows)
     now = scoring.score(moved(model), rows, tokenizer.pad_token_id, 8)
     ours = float(dpo.losses(settings, now, reference, lengths).mean())
     assert ours == pytest.approx(theirs, rel=1e-5)
     assert ours != pytest.approx(float(dpo.losses(settings, reference, reference, lengths).mean()), rel=1e-3), "the policy has not moved"
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+@pytest.mark.parametrize(("loss", "smooth"), SMOOTHINGS)
+def test_both_answers_in_one_row_have_the_loss_and_the_gradient_of_trl(loss: str, smooth: float, weight: float, tmp_path: Path) -> None:
+    model, tokenizer, _ = made()
+    rows = encoded()
+    rows = [dataclasses.replace(row, prompt=row.prompt[: 3 + 5 * (at % 3)]) for at, row in enumerate(rows)]  # prompts of many lengths
+    settings = dpo.Settings(loss, 0.1, smooth, weight, SCHEDULE)
+    terms = {"loss_type": list(settings.terms), "loss_weights": list(settings.terms.values())}
+    theirs = dpo_trainer(tmp_path, rows, beta=0.1, label_smoothing=smooth, **terms)
+    table = list(theirs.train_dataset)
+    ours = dpo._sharing(settings)(
+        model=moved(model),
+        args=theirs.args,
+        train_dataset=theirs.train_dataset,
+        processing_class=tokenizer,
+        data_collator=dpo._collator(tokenizer.pad_token_id),
+    )
+    for trainer in (theirs, ours):
+        trainer.model.eval()
+        found = trainer.compute_loss(trainer.model, trainer.data_collator(table))
+        found.backward()
+        trainer.told = found.item()
+    assert ours.told == pytest.approx(theirs.told, rel=1e-5)
+    for mine, other in zip(ours.model.parameters(), theirs.model.parameters(), strict=True):
+        assert mine.grad.numpy() == pytest.approx(other.grad.numpy(), rel=1e-3, abs=1e-5)
+
+
+def test_rows_are_shared_only_where_a_model_heeds_the_mask_and_the_positions() -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    model, tokenizer, _ = made()
+    rows = [(row.prompt, row.chosen, row.rejected) for row in encoded()]
+    pad = tokenizer.pad_token_id
+    assert shared_prompt.fits(model, rows, pad)
+    config = model.config
+    size = {name: getattr(config, name) for name in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")}
+    heads = {"num_attention_heads": config.num_attention_heads, "num_key_value_heads": config.num_attention_heads}
+    sliding = MistralForCausalLM(MistralConfig(**size, **heads, sliding_window=8, pad_token_id=pad))
+    assert not shared_prompt.fits(sliding, rows, pad)
+    with _eager(model):
+        assert not shared_prompt.fits(model, rows, pad)
+
+
+@contextlib.contextmanager
+def _eager(model: Any) -> Iterator[None]:
+    """The model with the attention that adds its mask."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
 @pytest.mark.parametrize("loss", [one for one in dpo.LOSSES if one not in dpo.SMOOTHED])

@@ -108,7 +108,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     made = {"start": stage.input("start"), "train": policy}
     (folder / "README.md").write_text(card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
     _publish(stage, result, paces)
-    for line in report.lines(result, paces):
+    for line in (*report.lines(result, paces), *report.advice(card.verdict(stage.input("evaluation")))):
         tell(stage.name, line)
 
 

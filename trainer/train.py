@@ -35,6 +35,7 @@ class Dpo(StageParams):
     loss: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
     beta: float = Field(gt=0)  # how dear it is to move away from the reference
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["auto"]  # share of pairs believed to be the wrong way round
+    sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers beside the preference loss; 0 leaves it out
     schedule: Lessons
 
 
@@ -123,7 +124,7 @@ def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
         tell(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
     held = encode.encode(release.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
     _demand_looks(params, held)
-    settings = dpo.Settings(own.loss, own.beta, smooth, own.schedule)
+    settings = dpo.Settings(own.loss, own.beta, smooth, own.sft_weight, own.schedule)
     return outcome.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, held)
 
 

@@ -1,7 +1,7 @@
 """Answers that are broken: what a model writes by itself to held-out prompts, every model with the same random numbers.
 
-In: a model and prompts as tokens. Out: how many answers are `empty`, go round in a `loop`, have no end (`unended`) or are `not_text`
-(bytes that are no UTF-8). Each answer counts once, under the first that holds; preference figures say nothing of any of this.
+In: a model and prompts as tokens. Out: how many answers are `empty`, go round (`loop`, exactly or nearly), have no end (`unended`) or are
+`not_text` (bytes that are no UTF-8). Each answer counts once, under the first that holds; preference figures say nothing of any of this.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trainer.core.repetition import goes_round
 from trainer.methods import ppo_rollouts
 from trainer.methods.ppo_rollouts import Writing
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 KINDS = ("loop", "unended", "empty", "not_text")
-PERIOD, TIMES, LEAST = 16, 4, 16  # a loop: at most so many tokens, so often in a row at least, and so many tokens together
 BROKEN = "\ufffd"  # what a decoder writes for bytes that are no UTF-8
 
 
@@ -38,22 +38,10 @@ def fault(tokens: Sequence[int], ends: set[int], tokenizer: PreTrainedTokenizerB
     """What is wrong with an answer, if anything."""
     end = next((place for place, token in enumerate(tokens) if token in ends), None)
     text = tokenizer.decode(tokens[:end], skip_special_tokens=True)
-    if loops(tokens[:end]):
+    if goes_round(tokens[:end]):
         return "loop"
     if end is None:
         return "unended"
     if not text.strip():
         return "empty"
     return "not_text" if BROKEN in text else None
-
-
-def loops(tokens: Sequence[int]) -> bool:
-    """Whether the same few tokens stand there again and again, without anything between."""
-    for period in range(1, PERIOD + 1):
-        needed = max(period * TIMES, LEAST) - period  # tokens that equal the one a period before, in a row
-        run = 0
-        for place in range(period, len(tokens)):
-            run = run + 1 if tokens[place] == tokens[place - period] else 0
-            if run >= needed:
-                return True
-    return False

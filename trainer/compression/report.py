@@ -88,3 +88,11 @@ def words(told: Document) -> str:
         return f"no smaller variant is within the budget ({asked}): the original is handed over"
     one, base = told["variants"][name], told["variants"][ORIGINAL]
     return f"picked {name}: {one['bytes'] / base['bytes']:.2f} of the original's bytes, the smallest within the budget ({asked})"
+
+
+def advice(said: Mapping[str, Any]) -> list[str]:
+    """A line where the policy itself writes worse than it should, of which compression makes nothing better."""
+    faults = said.get("faults")
+    return (
+        [f"caution: the policy writes worse than before, so what is handed over is not recommended: {'; '.join(faults)}"] if faults else []
+    )

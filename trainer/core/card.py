@@ -30,11 +30,18 @@ EVALUATED = {
     "baseline_longer_accuracy": ('baseline "the longer wins"', ""),
     "baseline_tfidf_accuracy": ("baseline TF-IDF Bradley-Terry", ""),
     "control_mean": ("control trained on shuffled labels, mean of its seeds (belongs near 0.5)", "control_"),
+    "generated_length_ratio_policy": ("characters of its answers, by those of the answers that people chose", ""),
+    "generated_length_ratio_reference": ("the same before it learned from preferences", ""),
+    "generated_unfinished_policy": ("share of its answers that never end", ""),
+    "generated_circling_policy": ("share of its answers that go round in circles", ""),
+    "generated_again_policy": ("share of its phrases that stood in the same answer before", ""),
+    "generated_again_chosen": ("the same of the answers that people chose", ""),
     "generated_win_rate": (
         "its answers win against those from before, by the reward model, which is no neutral judge",
         "generated_win_rate_",
     ),
 }
+VERDICT = "verdict.json"  # in the output of `evaluate`: the outcome in words
 WIDTH = 120  # of a line of parameters
 Document = Mapping[str, Any]
 
@@ -47,12 +54,20 @@ class Words:
     license: str
 
 
+def verdict(evaluation: Path) -> Document:
+    """What the stage `evaluate` said of the policy: whether it is better, and what it writes worse; nothing where it said nothing."""
+    path = evaluation / VERDICT
+    found: Document = json.loads(path.read_bytes()) if path.is_file() else {}
+    return found
+
+
 def card(words: Words, base: Basis, release: Path, evaluation: Path, made: Mapping[str, Path], told: Document) -> str:
     """The whole card; `made` are the folders of the models on the way, by their stages."""
     listed = manifest.load(release)
     one = told["variants"][told["pick"]]
     parts = [
         f"# {words.title}",
+        *_warning(verdict(evaluation)),
         _origin(base, told),
         "## Use\n\n" + _use(one),
         "## Data\n\n" + _data(base, release, listed),
@@ -98,6 +113,12 @@ def _front(folder: Path) -> dict[str, Any]:
     parts = path.read_text(encoding="utf-8").split(FENCE, 2) if path.is_file() else []
     found = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
     return found if isinstance(found, dict) else {}
+
+
+def _warning(said: Document) -> list[str]:
+    """What stands first where the model writes worse than before."""
+    faults = said.get("faults")
+    return [f"> **Not recommended.** It writes worse than it should: {'; '.join(faults)}."] if faults else []
 
 
 def _origin(base: Basis, told: Document) -> str:
@@ -161,7 +182,9 @@ def _evaluated(folder: Path) -> str:
     figures = json.loads((folder / "metrics.json").read_bytes())
     lines = [f"| {words} | {_figure(figures, name, ends)} |" for name, (words, ends) in EVALUATED.items() if name in figures]
     body = "\n".join(["| test split | |", "|---|---|", *lines])
-    return f"Evaluation of the model before compression, in brackets 95 % intervals:\n\n{body}"
+    sentence = verdict(folder).get("sentence", "")
+    outcome = f" {sentence[0].upper()}{sentence[1:]}." if sentence else ""
+    return f"Evaluation of the model before compression, in brackets 95 % intervals.{outcome}\n\n{body}"
 
 
 def _figure(figures: Document, name: str, ends: str) -> str:

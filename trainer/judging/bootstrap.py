@@ -4,17 +4,19 @@ Pairs of one group are not independent, so groups are drawn whole, with replacem
 Cameron, Gelbach & Miller 2008), and intervals are percentiles. Every figure here is a function of sums over pairs, so a resample is
 one vector of sums: all figures of a split share the same resamples, and thousands of them are one product of matrices.
 
-The drawn groups depend on the seed alone, not on the machine. Fewer than about 30 groups make any bootstrap too narrow: the
-number of groups stands beside every interval, and Wilson's interval, which knows no groups, too.
+The drawn groups depend on the seed alone, not on the machine, and their sums neither (`on_grid`). Fewer than about 30 groups make any
+bootstrap too narrow: the number of groups stands beside every interval, and Wilson's interval, which knows no groups, too.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 BLOCK = 2**22  # numbers held at once
+MANTISSA = 52  # bits of a double
 LEVEL = (2.5, 97.5)
 
 
@@ -34,7 +36,7 @@ class Bootstrap:
     def sums(self, columns: np.ndarray) -> np.ndarray:
         """The sum of each column (pairs x columns) in every resample (resamples x columns)."""
         count = self.count
-        totals = np.stack([np.bincount(self.groups, column, count) for column in columns.T], axis=1)
+        totals = np.stack([on_grid(np.bincount(self.groups, column, count)) for column in columns.T], axis=1)
         found = np.zeros((self.resamples, columns.shape[1]))
         if count:
             generator, block = np.random.default_rng(self.seed), max(1, BLOCK // count)
@@ -44,6 +46,17 @@ class Bootstrap:
                 times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
                 found[start : start + size] = times.astype(np.float64) @ totals
         return found
+
+
+def on_grid(totals: np.ndarray) -> np.ndarray:
+    """The numbers to the nearest point of a grid on which sums of as many of them are exact, in whatever order a machine adds them up.
+
+    Counts and halves lie on the grid as they are.
+    """
+    most = len(totals) * float(np.abs(totals).max(initial=0.0))
+    step = 2.0 ** (math.ceil(math.log2(most)) - MANTISSA) if most else 1.0
+    found: np.ndarray = np.round(totals / step) * step
+    return found
 
 
 def ratio(tops: np.ndarray, bottoms: np.ndarray) -> np.ndarray:

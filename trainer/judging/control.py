@@ -9,11 +9,18 @@ The start has seen the real chosen answers, in its supervised part. The control 
 reward is log p_policy - log p_start: what the start knows stands on both sides and cancels, the accuracy of an untrained policy
 is one half exactly, and only what the preference method learned counts. The likelihood of answers would be no fair measure here:
 it carries over what the start knows, whatever the labels.
+
+Where the method has a supervised part (`train.dpo.sft_weight`), what the start knows cancels no more: answers of which half are rejected
+ones would draw the policy away from a start that has seen none, and the control would be *below* one half for no fault of anyone's. Then
+the control gets a start of its own, made as the policy's was, on shuffled labels too.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +52,39 @@ def run(stage: Stage, base: Basis, reader: Reader, reference: np.ndarray, seeds:
     if not seeds:
         return {"seeds": 0, "why_not": "evaluate.control.seeds is 0"}
     found = []
-    for number in range(1, seeds + 1):
-        found.append(_one(stage, replace(base, seed=base.seed + number, shuffle_labels=True), params, reader, reference))
-        tell(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
+    with _footing(stage, base, params, reader, reference) as (own, reads, before):
+        for number in range(1, seeds + 1):
+            found.append(_one(own, replace(base, seed=base.seed + number, shuffle_labels=True), params, reads, before))
+            tell(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
     return summary(found)
+
+
+@contextmanager
+def _footing(
+    stage: Stage,
+    base: Basis,
+    params: Any,  # noqa: ANN401  (train.Params)
+    reader: Reader,
+    reference: np.ndarray,
+) -> Iterator[tuple[Stage, Reader, np.ndarray]]:
+    """What the controls start from: the policy's own start, or one made on shuffled labels; with how it reads and scores the test split."""
+    from trainer import start
+    from trainer.core import models
+    from trainer.judging.held import Reader
+
+    made = start.Params.model_validate(json.loads((stage.input("start") / NAME).read_bytes())["params"])
+    if not (params.method == "dpo" and params.dpo.sft_weight and made.schedule.epochs):
+        yield stage, reader, reference
+        return
+    with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
+        folder = Path(scratch) / "start"
+        folder.mkdir()
+        watching = made.watching.model_copy(update=UNWATCHED)
+        own = replace(stage, reports=None, checkpoints=None, data=tuple(folder if path.name == "start" else path for path in stage.data))
+        start.work(own, made.model_copy(update={"shuffle_labels": True, "watching": watching}), folder)
+        model, tokenizer = models.load(str(folder))
+        reads = Reader.of(stage.input("release"), tokenizer, base.window, reader.batch)
+        yield own, reads, reads.likelihoods(model)["test"]
 
 
 def _trained(told: Path) -> Any:  # noqa: ANN401  (train.Params, whose module is not to be imported before it is needed)

@@ -7,9 +7,11 @@ from typing import Any
 
 from trainer.judging.accuracy import STRATA
 from trainer.judging.generations import CAVEAT
+from trainer.judging.quality import WRITERS
 
 Report = Mapping[str, Any]
 SPLITS = ("validation", "test")
+WRITTEN = ("characters", "empty", "unfinished", "circling", "again", "not_text", "distinct_2", "distinct_3", "compression", "surprise")
 CONTROLLED = {"implicit": "policy", "reward": "reward", "longer": "longer", "tfidf": "tfidf"}  # the judge: its name in the metrics
 
 
@@ -27,6 +29,7 @@ def metrics(report: Report) -> dict[str, float | int]:
         found[f"controlled_{name}_equal_length"] = test["lengths"][judge]["equal_length"]["accuracy"]
     found |= {f"control_{name}": value for name, value in report["control"].items() if isinstance(value, int | float)}
     found |= _reward(report["calibration"]) | _wins(report["generations"])
+    found |= {"test_better": int(report["verdict"]["better"]), "writing_faults": len(report["verdict"]["faults"])}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -47,7 +50,7 @@ def _split(figures: Report) -> dict[str, float | int | None]:
     return flat | {
         "p_implicit": _short(figures["p_implicit"]),
         "p_likelihood": _short(figures["p_likelihood"]),
-        "better": int(figures["better"]),
+        "prefers_better": int(figures["better"]),
     }
 
 
@@ -63,8 +66,9 @@ def _wins(generations: Report) -> dict[str, float | int | None]:
     wins, controlled = generations["wins"], generations["controlled"]
     flat = {"prompts": generations["prompts"], "win_rate": wins["accuracy"], "win_rate_low": wins["low"], "win_rate_high": wins["high"]}
     flat |= {"win_rate_balanced": controlled["balanced"]["accuracy"], "win_rate_equal_length": controlled["equal_length"]["accuracy"]}
-    for model in ("policy", "reference"):
-        flat |= {f"{name}_{model}": generations[model][name] for name in ("characters", "empty", "unfinished")}
+    for writer in WRITERS:
+        flat |= {f"{name}_{writer}": generations[writer][name] for name in WRITTEN}
+    flat |= {f"length_ratio_{writer}": ratio for writer, ratio in generations["length_ratio"].items()}
     return {f"generated_{name}": value for name, value in flat.items()}
 
 
@@ -89,9 +93,21 @@ def lines(report: Report) -> Iterator[str]:
     yield calibration(report["calibration"])
     yield from wins(report["generations"])
     yield control(report["control"])
-    yield verdict(report["test"])
+    yield from writing(report["generations"])
+    yield report["verdict"]["sentence"]
 
 
+WRITING = {  # a figure of what is written: its head in the table
+    "characters": "characters",
+    "unfinished": "never end",
+    "circling": "go round",
+    "again": "phrases again",
+    "empty": "empty",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "compression": "compression",
+    "surprise": "surprise",
+}
 NAMES = {"reward": "reward model", "longer": "the longer wins", "tfidf": "TF-IDF Bradley-Terry"}
 
 
@@ -125,19 +141,26 @@ def calibration(figures: Report) -> str:
 
 
 def wins(figures: Report) -> Iterator[str]:
-    """The generations in two lines: the count, and what it is worth."""
+    """What the reward model says of the generations, in two lines: the count, and what it is worth."""
     if not figures["prompts"]:
         yield f"generations: none ({figures['why_not']})"
         return
     rate, even = figures["wins"], figures["controlled"]["balanced"]["accuracy"]
-    mine, theirs = figures["policy"], figures["reference"]
     yield (
         f"generations: the reward model prefers the policy's answer for {share(rate['accuracy'])} of {rate['n']} prompts "
-        f"({rate['low']:.3f} to {rate['high']:.3f}); with length evened out {share(even)}; "
-        f"mean characters {mine['characters']:.0f} and {theirs['characters']:.0f}, "
-        f"unfinished {mine['unfinished']:.2f} and {theirs['unfinished']:.2f}, empty {mine['empty']:.2f} and {theirs['empty']:.2f}"
+        f"({rate['low']:.3f} to {rate['high']:.3f}); with length evened out {share(even)}"
     )
     yield f"caution: {CAVEAT}"
+
+
+def writing(figures: Report) -> Iterator[str]:
+    """What was written, a line each for policy, reference and chosen answers; nothing where nothing was."""
+    if not figures["prompts"]:
+        return
+    yield f"{'written, of ' + str(figures['prompts']):<20}" + "".join(f"{head:>{len(head) + 3}}" for head in WRITING.values())
+    for writer in WRITERS:
+        cells = (f"{figures[writer][name]:>{len(head) + 3}{'.0f' if name == 'characters' else '.2f'}}" for name, head in WRITING.items())
+        yield f"{writer:<20}" + "".join(cells)
 
 
 def control(figures: Report) -> str:
@@ -149,12 +172,6 @@ def control(figures: Report) -> str:
         f"control on shuffled labels: mean accuracy {figures['mean']:.3f}{between} over {figures['seeds']} seeds, "
         f"single runs {figures['lowest']:.3f} to {figures['highest']:.3f}"
     )
-
-
-def verdict(test: Report) -> str:
-    """Whether the policy is better, by the tests that decide it."""
-    word = "significantly better than" if test["better"] else "not significantly better than"
-    return f"on test the policy is {word} the reference (p {test['p_implicit']:.2g} implicit, {test['p_likelihood']:.2g} likelihood)"
 
 
 def share(value: float | None) -> str:

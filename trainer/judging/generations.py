@@ -1,15 +1,17 @@
-"""What policy and reference write to the same held-out prompts, and which answer the reward model likes better.
+"""What policy and reference write to the same held-out prompts, how well, and which answer the reward model likes better.
 
 In: one prompt of each of some groups, drawn by the seed; both models sample with the same random numbers. An answer stops at its end
-or after the most tokens, and is scored as it stands. Out: how often the policy's answer gets the higher reward (a tie counts one
-half), with Wilson's interval and that of the bootstrap; the same with length taken out; lengths, empty and unfinished answers.
+or after the most tokens, and is scored as it stands. Out: what can be counted in the answers of both and in those that people chose, and
+the policy's faults (`trainer.judging.quality`); how often the policy's answer gets the higher reward (a tie counts one half), with
+Wilson's interval and that of the bootstrap; the same with length taken out.
 
-The reward model is the judge here, and no neutral one: see `CAVEAT`, which every table of these figures carries.
+The faults have a say in whether the policy is called better; the reward model has none, for it is no neutral judge: see `CAVEAT`, which
+every table of its figures carries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,9 @@ from trainer.core import statistics
 from trainer.core.encode import Encoded
 from trainer.core.release import Messages
 from trainer.core.statistics import rounded
-from trainer.judging import accuracy, lengths
+from trainer.judging import accuracy, lengths, quality
 from trainer.judging.bootstrap import Bootstrap
+from trainer.judging.quality import Answer, Bounds
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,15 +42,7 @@ class Asked:
 
     messages: Messages
     tokens: list[int]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model wrote."""
-
-    tokens: list[int]  # closed as the chat template closes an answer, where it has an end
-    text: str
-    ended: bool
+    chosen: list[int]  # the answer that people chose, up to and with its end
 
 
 def draw(rows: Sequence[Encoded], groups: np.ndarray, room: int, count: int, seed: int) -> tuple[list[Asked], int]:
@@ -57,7 +52,7 @@ def draw(rows: Sequence[Encoded], groups: np.ndarray, room: int, count: int, see
     order = generator.permutation(len(rows))
     _, firsts = np.unique(groups[order[fits[order]]], return_index=True)
     places = order[fits[order]][np.sort(firsts)][:count]
-    asked = [Asked(rows[place].pair.prompt, rows[place].prompt) for place in places]
+    asked = [Asked(rows[place].pair.prompt, rows[place].prompt, rows[place].chosen) for place in places]
     return asked, len(set(groups.tolist())) - len(firsts)
 
 
@@ -90,12 +85,40 @@ def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Seq
     return [found[place] for place in range(len(asked))]
 
 
+def chosen(tokenizer: PreTrainedTokenizerBase, asked: Sequence[Asked], most: int) -> list[Answer]:
+    """The answers that people chose, cut where a model's would be."""
+    from trainer.core import tokenizer as tokenizers
+
+    spare = len(tokenizers.closing(tokenizer)) - 1  # of an end, one token is written and the others are put to it
+    ended = [len(one.chosen) - spare <= most for one in asked]
+    kept = [one.chosen if end else one.chosen[:most] for one, end in zip(asked, ended, strict=True)]
+    texts = [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in kept]
+    return [Answer(*answer) for answer in zip(kept, texts, ended, strict=True)]
+
+
+def surprise(reference: PreTrainedModel, asked: Sequence[Asked], answers: Sequence[Answer], pad: int, batch: int) -> np.ndarray:
+    """-log p of every answer under the reference."""
+    from trainer.core import scoring
+
+    rows = [(one.tokens, answer.tokens) for one, answer in zip(asked, answers, strict=True)]
+    return -scoring.sums(reference, rows, pad, batch)
+
+
 def scored(model: PreTrainedModel, asked: Sequence[Asked], answers: Sequence[Answer], pad: int, batch: int) -> np.ndarray:
     """The reward of every answer."""
     from trainer.core import rewards
 
     rows = [(one.tokens, answer.tokens) for one, answer in zip(asked, answers, strict=True)]
     return rewards.score(model, rows, pad, batch) if rows else np.zeros(0)
+
+
+def written(
+    answers: Mapping[str, Sequence[Answer]], surprises: Mapping[str, np.ndarray], bounds: Bounds, significance: float
+) -> dict[str, Any]:
+    """The figures of every writer (`quality.WRITERS`), the ratios of length, and the policy's faults in words."""
+    figures = {name: quality.described(answers[name], surprises[name]) for name in quality.WRITERS}
+    ratios = {name: rounded(quality.length_ratio(figures, name)) for name in quality.WRITERS[:2]}
+    return figures | {"length_ratio": ratios, "faults": quality.faults(figures, answers, bounds, significance)}
 
 
 def compared(policy: Sequence[Answer], reference: Sequence[Answer], rewards: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
@@ -110,21 +133,5 @@ def compared(policy: Sequence[Answer], reference: Sequence[Answer], rewards: np.
         "ties": int((marks == 0.5).sum()),
         "p": statistics.sign_test(int((marks == 1).sum()), int((marks == 0).sum())),
         "controlled": lengths.controlled(marks, longer, bootstrap),
-        "policy": described(policy, rewards[0]),
-        "reference": described(reference, rewards[1]),
+        "reward": {"policy": rounded(rewards[0].mean()), "reference": rounded(rewards[1].mean())},
     }
-
-
-def described(answers: Sequence[Answer], rewards: np.ndarray) -> dict[str, float]:
-    """Mean reward and length of one model's answers, and the shares that are empty or have no end."""
-    return {
-        "reward": rounded(rewards.mean()) if len(rewards) else 0.0,
-        "characters": _mean([len(answer.text) for answer in answers]),
-        "tokens": _mean([len(answer.tokens) for answer in answers]),
-        "empty": _mean([not answer.text.strip() for answer in answers]),
-        "unfinished": _mean([not answer.ended for answer in answers]),
-    }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return rounded(sum(values) / len(values)) if values else 0.0

@@ -57,10 +57,11 @@ def _head(report: Report) -> str:
         ("generations won", wins and wins["accuracy"]),
     ]
     body = "".join(f"<div class=figure><b>{flat.share(value)}</b><span>{text(name)}</span></div>" for name, value in tiles)
-    words = flat.verdict(test)
+    words = report["verdict"]["sentence"]
     lead = f"{words[0].upper()}{words[1:]}. {test['implicit']['n']:,} test pairs in {test['groups']:,} groups."
     beside = flat.beside(test)
-    said = f"<p class=lead>{text(lead)}</p><p class=lead>{text(beside[0].upper() + beside[1:])}.</p>"
+    mark = " caution" if report["verdict"]["faults"] else ""
+    said = f"<p class='lead{mark}'>{text(lead)}</p><p class=lead>{text(beside[0].upper() + beside[1:])}.</p>"
     return f"<h1>{TITLE}</h1>{said}<div class=figures>{body}</div>"
 
 

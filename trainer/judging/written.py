@@ -1,4 +1,4 @@
-"""The part of the page about generations: how often the policy's answer wins, what that is worth, and some answers to read."""
+"""The part of the page about generations: how well was written, how often the policy's answer wins, and some answers to read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 from tasks.releasing.elements import card, gauge, grid_rows, section, table, text
 from trainer.judging.generations import CAVEAT
 from trainer.judging.plots import EVEN
+from trainer.judging.quality import WRITERS
 
 CHARS = 900  # shown of a message
-TITLE = "Generations, judged by the reward model"
+TITLE = "What policy and reference write"
 Figures = Mapping[str, Any]
 
 
@@ -24,9 +25,10 @@ def section_of(figures: Figures) -> str:
         f"{figures['most_tokens']:,} tokens at temperature {figures['temperature']:g}; {figures['groups_too_long']:,} groups have no "
         "prompt that leaves so much room."
     )
-    body = card("How often the policy's answer gets the higher reward", _rates(figures)) + card("What was written", _models(figures))
+    body = card("Counted, beside the answers that people chose, cut at the same length", _faults(figures) + _writers(figures))
+    body += card("How often the policy's answer gets the higher reward", caution + _rates(figures))
     examples = "".join(_example(one) for one in figures["examples"])
-    return section(TITLE, lead, caution, f"<div class=stack>{body}</div>", f"<h3 class=next>Some answers</h3>{examples}")
+    return section(TITLE, lead, f"<div class=stack>{body}</div>", f"<h3 class=next>Some answers</h3>{examples}")
 
 
 def _rates(figures: Figures) -> str:
@@ -48,10 +50,34 @@ def _rate(name: str, one: Mapping[str, Any], words: str) -> tuple[str, str, str,
     return name, gauge(one["low"], one["accuracy"], one["high"], EVEN, False), told, False
 
 
-def _models(figures: Figures) -> str:
-    keys = ("reward", "characters", "tokens", "empty", "unfinished")
-    rows = [(name, *(f"{figures[name][key]:.2f}" for key in keys)) for name in ("policy", "reference")]
-    return table(("model", "mean reward", "mean characters", "mean tokens", "share empty", "share unfinished"), rows)
+def _faults(figures: Figures) -> str:
+    """What the policy writes clearly worse, or that it does not."""
+    if not figures["faults"]:
+        return "<p class=note>Nothing that can be counted is clearly worse than in the reference's answers and in the chosen ones.</p>"
+    return "".join(f"<p class='note caution'>{text(fault[0].upper() + fault[1:])}.</p>" for fault in figures["faults"])
+
+
+COLUMNS = {
+    "characters": "mean characters",
+    "tokens": "mean tokens",
+    "unfinished": "never end",
+    "circling": "go round",
+    "again": "phrases again",
+    "empty": "empty",
+    "not_text": "no text",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "compression": "compression",
+    "surprise": "nats a token under the reference",
+}
+
+
+def _writers(figures: Figures) -> str:
+    rows = [
+        (name, *(f"{figures[name][key]:.2f}" for key in COLUMNS), f"{figures['reward'][name]:.2f}" if name in figures["reward"] else "–")
+        for name in WRITERS
+    ]
+    return table(("writer", *COLUMNS.values(), "mean reward"), rows)
 
 
 def _example(one: Figures) -> str:

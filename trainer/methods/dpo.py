@@ -6,17 +6,19 @@ trained in place; the mean figures of the last steps.
 TRL would tokenise, drop and cut by itself, without a count, and score the reference again for every repeated row:
 here it gets exactly the tokens that were counted, and the reference's scores as columns. The reference is scored once, before the
 first step, and only on rows that are seen. Held-out loss is computed here, over all pairs at once: TRL's own is a mean of batch means.
+On processors, both answers of a pair share one row where the model allows it (`shared_prompt`): the same loss at half the cost.
 
 Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
-apo_zero (D'Oosterlinck et al. 2024).
+apo_zero (D'Oosterlinck et al. 2024). Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
+DPO only asks that the chosen answer fall less than the rejected one, and a model whose good answers all become unlikely writes broken ones.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,15 +29,20 @@ from trainer.core.outcome import Figures
 from trainer.core.run import Run
 from trainer.core.scoring import Scores, score
 from trainer.core.settings import Schedule
+from trainer.methods import shared_prompt
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import DPOTrainer
+
+    Sides = tuple[Tensor, Tensor]  # a number for each chosen and for each rejected answer
 
 # TRL's `discopop` is left out because it learned the wrong way when measured; the others need settings of their own.
 LOSSES = ("sigmoid", "hinge", "ipo", "robust", "apo_zero")
 SMOOTHED = ("robust",)  # those of them that read label smoothing; TRL lets the others ignore it without a word
+SUPERVISED = "sft"  # TRL's name of the supervised loss of the chosen answers, a mean over the tokens of a batch
 AUTO = "auto"
 FIGURES = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}  # TRL's name: ours
 
@@ -47,7 +54,13 @@ class Settings:
     loss: str
     beta: float
     label_smoothing: float
+    sft_weight: float  # of the supervised loss of the chosen answers; 0 leaves it out
     schedule: Schedule
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """TRL's names of the parts of the loss, with their weights."""
+        return {self.loss: 1.0} | ({SUPERVISED: self.sft_weight} if self.sft_weight else {})
 
 
 def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
@@ -87,7 +100,8 @@ def train(
 
     steps = hf.steps(len(pairs), settings.schedule)
     own = {
-        "loss_type": [settings.loss],
+        "loss_type": list(settings.terms),
+        "loss_weights": list(settings.terms.values()),
         "beta": settings.beta,
         "label_smoothing": settings.label_smoothing,
         "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
@@ -95,9 +109,12 @@ def train(
     }
     arguments = hf.arguments(DPOConfig, settings.schedule, steps, run, **own)
     held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
-    trainer = _trainer_class()(
+    together = shared_prompt.fits(policy, [(row.prompt, row.chosen, row.rejected) for row in pairs], tokenizer.pad_token_id)
+    kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
+    trainer = kind(
         model=policy,
         args=arguments,
+        data_collator=collator,
         train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed),
         processing_class=tokenizer,
     )
@@ -140,36 +157,35 @@ def answer_lengths(pairs: Sequence[Encoded]) -> Scores:
 
 
 def losses(settings: Settings, policy: Scores, reference: Scores, lengths: Scores) -> np.ndarray:
-    """Each pair's loss, as TRL 1.16 computes it; `lengths` are the tokens of both answers."""
-    chosen, rejected = policy.chosen - reference.chosen, policy.rejected - reference.rejected
+    """Each pair's loss; `lengths` are the tokens of both answers."""
+    import torch
+
+    parts = [(torch.from_numpy(scores.chosen), torch.from_numpy(scores.rejected)) for scores in (policy, reference, lengths)]
+    found: np.ndarray = loss_of(settings, parts[0], parts[1], parts[2]).numpy()
+    return found
+
+
+def loss_of(settings: Settings, policy: Sides, reference: Sides, lengths: Sides) -> Tensor:
+    """Each pair's loss, as TRL 1.16 computes it. The supervised part is that of all pairs together, and the same for each."""
+    from torch.nn import functional
+
+    chosen, rejected = (mine - theirs for mine, theirs in zip(policy, reference, strict=True))
     reward, smooth = settings.beta * (chosen - rejected), settings.label_smoothing
-    found: np.ndarray
+    found: Tensor
     match settings.loss:
         case "sigmoid":
-            found = softplus(-reward)
+            found = functional.softplus(-reward)
         case "hinge":
-            found = np.maximum(0.0, 1 - reward)
+            found = functional.relu(1 - reward)
         case "ipo":  # per token, as its authors meant it
-            found = (chosen / lengths.chosen - rejected / lengths.rejected - 1 / (2 * settings.beta)) ** 2
+            found = (chosen / lengths[0] - rejected / lengths[1] - 1 / (2 * settings.beta)) ** 2
         case "robust":
-            found = ((1 - smooth) * softplus(-reward) - smooth * softplus(reward)) / (1 - 2 * smooth)
+            found = ((1 - smooth) * functional.softplus(-reward) - smooth * functional.softplus(reward)) / (1 - 2 * smooth)
         case "apo_zero":
-            found = sigmoid(-settings.beta * chosen) + sigmoid(settings.beta * rejected)
+            found = (-settings.beta * chosen).sigmoid() + (settings.beta * rejected).sigmoid()
         case other:
             raise ValueError(f"no loss {other}")
-    return found
-
-
-def softplus(value: np.ndarray) -> np.ndarray:
-    """log(1 + exp(value)), which is -log sigmoid(-value)."""
-    found: np.ndarray = np.logaddexp(0.0, value)
-    return found
-
-
-def sigmoid(value: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-value)), without overflow."""
-    found: np.ndarray = np.exp(-np.logaddexp(0.0, -value))
-    return found
+    return found - settings.sft_weight * policy[0].sum() / lengths[0].sum() if settings.sft_weight else found
 
 
 def _trainer_class() -> type[DPOTrainer]:
@@ -186,3 +202,35 @@ def _trainer_class() -> type[DPOTrainer]:
             return dataset
 
     return CountedRows
+
+
+def _sharing(settings: Settings) -> type[DPOTrainer]:
+    """The same with both answers of a pair in one row, for rows of `_collator`."""
+
+    class Sharing(_trainer_class()):  # type: ignore[misc]
+        """TRL's loss, without what TRL counts beside it."""
+
+        def _compute_loss(self, model: PreTrainedModel, inputs: dict[str, Tensor], return_outputs: bool) -> Tensor:
+            now = shared_prompt.log_probabilities(model, inputs)
+            before, lengths = ((inputs[f"{name}_chosen"], inputs[f"{name}_rejected"]) for name in ("reference", "length"))
+            chosen, rejected = (self.beta * (mine - theirs).detach() for mine, theirs in zip(now, before, strict=True))
+            for name, value in (("margins", chosen - rejected), ("accuracies", (chosen > rejected).float())):
+                self._metrics["train"][f"rewards/{name}"].append(self.accelerator.gather(value).mean().item())
+            return loss_of(settings, now, before, lengths).mean()
+
+    return Sharing
+
+
+def _collator(pad: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]:
+    """Rows of `_rows` as `shared_prompt` reads them, the reference's scores and the lengths beside."""
+
+    def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        import torch
+
+        found = shared_prompt.tensors([(row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in rows], pad)
+        for side in ("chosen", "rejected"):
+            found[f"reference_{side}"] = torch.tensor([row[f"ref_{side}_logps"] for row in rows])
+            found[f"length_{side}"] = torch.tensor([float(len(row[f"{side}_ids"])) for row in rows])
+        return found
+
+    return collate

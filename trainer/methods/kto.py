@@ -31,7 +31,7 @@ from trainer.core.outcome import Figures
 from trainer.core.run import Run
 from trainer.core.scoring import Row, sums
 from trainer.core.settings import Schedule
-from trainer.methods.dpo import AUTO, sigmoid
+from trainer.methods.dpo import AUTO
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -203,6 +203,12 @@ def losses(weighed: Weighed, moved: np.ndarray, moved_others: np.ndarray, label:
     anchor = max(0.0, float(moved_others.mean())) if weighed.loss in ANCHORED else 0.0
     away = weighed.beta * (moved - anchor)
     found: np.ndarray = np.where(label, weighed.liked * sigmoid(-away), weighed.disliked * sigmoid(away))
+    return found
+
+
+def sigmoid(value: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-value)), without overflow."""
+    found: np.ndarray = np.exp(-np.logaddexp(0.0, -value))
     return found
 
 

@@ -1,0 +1,85 @@
+"""Both answers of a pair in one row, so that their prompt is computed once: the same log-probabilities at about half the cost.
+
+A row is the prompt, the chosen answer, the prompt's last token once more, the rejected answer. A mask hides the answers from each other,
+and positions are counted as if each stood right after the prompt; so either is read as it would be alone, but for the last bits of sums.
+Logits are made from the first answer on only.
+
+Not every model heeds a mask and positions of one's own (sliding windows, state spaces, other kinds of attention do not), so `fits` tries
+it out on a few pairs. In: pairs as token ids. Out: log-probabilities of both answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainer.core import scoring
+from trainer.core.scoring import IGNORED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+Triple = tuple[list[int], list[int], list[int]]  # prompt, chosen, rejected
+BOTH, CHOSEN, REJECTED, PADDING = range(4)  # who reads a column
+TRIED = 4  # pairs
+CLOSE = 1e-3  # nats of a whole answer; where mask or positions are not heeded, it is whole nats
+
+
+def fits(model: PreTrainedModel, pairs: Sequence[Triple], pad: int) -> bool:
+    """Whether this model, where it lies, gives the same log-probabilities for pairs in one row as for answers in rows of their own."""
+    import torch
+
+    if model.device.type != "cpu" or model.config.get_text_config()._attn_implementation != "sdpa":
+        return False
+    tried = sorted(pairs, key=lambda pair: len(pair[0]))[:: max(1, len(pairs) // TRIED)][:TRIED]
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        before = [-scoring.token_losses(model, [(pair[0], pair[side]) for pair in tried], pad).sum(1) for side in (1, 2)]
+        try:
+            now = log_probabilities(model, tensors(tried, pad))
+        except (TypeError, ValueError, RuntimeError):  # a model that takes no positions, or no mask of this shape
+            return False
+        finally:
+            model.train(training)
+    return all(bool(torch.allclose(one, other, rtol=0, atol=CLOSE)) for one, other in zip(before, now, strict=True))
+
+
+def tensors(pairs: Sequence[Triple], pad: int) -> dict[str, Tensor]:
+    """Token ids, positions, labels, who reads each column, padded on the right; and the first column whose logits are needed."""
+    import torch
+
+    rows = [_row(*pair) for pair in pairs]
+    longest = max(len(row[0]) for row in rows)
+    found = {
+        name: torch.tensor([row[at] + [blank] * (longest - len(row[at])) for row in rows])
+        for at, (name, blank) in enumerate({"tokens": pad, "positions": 0, "labels": IGNORED, "readers": PADDING}.items())
+    }
+    return found | {"first": torch.tensor(min(len(pair[0]) for pair in pairs) - 1)}
+
+
+def _row(prompt: list[int], chosen: list[int], rejected: list[int]) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Tokens, positions, labels and readers of one pair."""
+    last, size = prompt[-1], len(prompt)
+    tokens = [*prompt, *chosen, last, *rejected]
+    positions = [*range(size + len(chosen)), *range(size - 1, size + len(rejected))]
+    labels = [*[IGNORED] * size, *chosen, IGNORED, *rejected]
+    readers = [*[BOTH] * (size - 1), *[CHOSEN] * (1 + len(chosen)), *[REJECTED] * (1 + len(rejected))]
+    return tokens, positions, labels, readers
+
+
+def log_probabilities(model: PreTrainedModel, given: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The sums over the chosen and over the rejected answers, one number a pair."""
+    import torch
+
+    readers, columns = given["readers"], torch.arange(given["tokens"].shape[1])
+    before = columns[None, None, :] <= columns[None, :, None]
+    seen = before & ((readers[:, None, :] == BOTH) | (readers[:, None, :] == readers[:, :, None]))
+    kept = columns[int(given["first"]) : -1]
+    asked: dict[str, Any] = {"input_ids": given["tokens"], "attention_mask": seen[:, None], "position_ids": given["positions"]}
+    logits = model(**asked, use_cache=False, logits_to_keep=kept).logits
+    labels, sides = given["labels"][:, kept + 1], readers[:, kept + 1]
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none", ignore_index=IGNORED)
+    lines = losses.reshape(labels.shape)
+    return -(lines * (sides == CHOSEN)).sum(1), -(lines * (sides == REJECTED)).sum(1)
