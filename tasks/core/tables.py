@@ -17,6 +17,8 @@ TEXT = pa.large_string()
 TIME = pa.timestamp("us", tz="UTC")
 MESSAGE = pa.struct([("role", TEXT), ("content", TEXT)])
 MESSAGES = pa.large_list(MESSAGE)
+# A prompt's messages. `tool_calls` as in Turns: null where a message calls no tool; the release holds them as trainers read them.
+PROMPT = pa.large_list(pa.struct([*MESSAGE, ("tool_calls", TEXT)]))
 TEXTS = pa.large_list(TEXT)
 
 # Where a row came from: `file` is the first 16 hex digits of the raw file's sha256 (so a renamed file
@@ -171,7 +173,7 @@ class Candidates(Table):
     KEY = ("prompt_id",)
     COLUMNS = (
         ("prompt_id", TEXT),  # stable hash of the prompt's messages
-        ("prompt", MESSAGES),  # the messages up to the answer; the last one is a user's or a tool's
+        ("prompt", PROMPT),  # the messages up to the answer; the last one is a user's or a tool's
         ("responses", pa.large_list(RESPONSE)),  # sorted by response_id
         ("votes", pa.large_list(VOTE)),  # sorted by feedback_id
         ("conversations", TEXTS),  # conversation ids, sorted
@@ -245,7 +247,7 @@ class Pairs(Table):
     COLUMNS = (
         ("pair_id", TEXT),  # stable hash of (prompt_id, chosen, rejected, recipe)
         ("prompt_id", TEXT),
-        ("prompt", MESSAGES),
+        ("prompt", PROMPT),
         ("chosen", MESSAGES),
         ("rejected", MESSAGES),
         ("recipe", TEXT),
@@ -281,7 +283,7 @@ class Unpaired(Table):
     COLUMNS = (
         ("example_id", TEXT),  # stable hash of (prompt_id, completion)
         ("prompt_id", TEXT),
-        ("prompt", MESSAGES),
+        ("prompt", PROMPT),
         ("completion", MESSAGES),
         ("label", pa.bool_()),  # true: liked
         ("basis", TEXT),  # what says so: "thumbs", "ratings", "thumbs and ratings", or "signals" (thanks, complaints)
@@ -303,7 +305,7 @@ class Prompts(Table):
     KEY = ("prompt_id",)
     COLUMNS = (
         ("prompt_id", TEXT),
-        ("prompt", MESSAGES),
+        ("prompt", PROMPT),
         ("language", TEXT),
         ("topic", TEXT),
         ("source", TEXT),

@@ -8,14 +8,15 @@ before an answer are those that the model will see when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Messages = list[dict[str, str]]
+Messages = list[dict[str, Any]]  # `role` and `content`; where a message calls tools, `tool_calls`
 Sides = tuple[Messages, Messages, Messages]  # prompt, chosen, rejected
 
 SAME_TOKENS = "same_tokens"  # both answers are the same to the model, without any cut
@@ -44,6 +45,20 @@ class Rendered:
     prompt: str
     chosen: str | None
     rejected: str | None
+
+
+def spoken(messages: Sequence[Mapping[str, Any]]) -> Messages:
+    """Messages as chat templates read them: tool calls as objects, and no field that says nothing.
+
+    Calls come as one JSON text with their list, as tables hold them, or as a list of JSON texts, as a release does.
+    """
+    told = []
+    for message in messages:
+        calls = message.get("tool_calls")
+        bare = {name: value for name, value in message.items() if name != "tool_calls"}
+        parsed = json.loads(calls) if isinstance(calls, str) else [json.loads(call) for call in calls or ()]
+        told.append(bare | {"tool_calls": parsed} if parsed else bare)
+    return told
 
 
 def render(tokenizer: PreTrainedTokenizerBase, sides: Sides) -> Rendered:

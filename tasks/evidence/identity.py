@@ -31,11 +31,11 @@ def extend(
     return digest
 
 
-def prompt_id(messages: Iterable[Mapping[str, str]]) -> str:
+def prompt_id(messages: Iterable[Mapping[str, Any]]) -> str:
     """The id of a list of messages without attachments, from which nothing was redacted: 16 hex digits."""
     digest = START
     for message in messages:
-        digest = extend(digest, message["role"], message["content"])
+        digest = extend(digest, message["role"], message["content"], calls=message.get("tool_calls"))
     return str(digest.hexdigest())
 
 

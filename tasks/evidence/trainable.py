@@ -128,7 +128,8 @@ def _words(pairs: pa.Table, asked: Flags, settings: Trainability) -> Iterator[st
     sides = pairs.select(["prompt", "chosen", "rejected"])
     for start in range(0, len(pairs), ROWS_AT_ONCE):
         part = sides.slice(start, ROWS_AT_ONCE).filter(pa.array(asked[start : start + ROWS_AT_ONCE]))
-        yield from judge(list(zip(*(column.to_pylist() for column in part.columns), strict=True)))
+        prompts, *answers = (column.to_pylist() for column in part.columns)
+        yield from judge(list(zip(map(encoding.spoken, prompts), *answers, strict=True)))
 
 
 Judge = Callable[[list[Sides]], list[str | None]]

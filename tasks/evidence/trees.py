@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core import engine
-from tasks.core.tables import MESSAGES, ORIGIN, TEXT, TEXTS
+from tasks.core.tables import ORIGIN, PROMPT, TEXT, TEXTS
 from tasks.evidence import identity, selection, signals
 from tasks.evidence.forest import ASSISTANT, SYSTEM, TOOL, USER, Forest, blank, find_turns, last_users, plant
 from tasks.evidence.lists import Mask, Rows, flat, nest, struct
@@ -27,7 +27,7 @@ PLACE = pa.struct(
     [
         ("prompt_id", TEXT),
         ("turn_id", TEXT),  # the prompt's last message
-        ("prompt", MESSAGES),
+        ("prompt", PROMPT),
         ("users", TEXTS),  # who chatted
         ("language", TEXT),  # these three: of the last user turn
         ("topic", TEXT),
@@ -171,7 +171,8 @@ def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructA
         path.extend(reversed(line))
         ends.append(len(path))
     along, offsets, last = pa.array(path, pa.int64()), pa.array(ends, pa.int64()), pa.array(last_users(forest)[rows])
-    messages = struct(MESSAGES.value_type, forest.turns["role"].take(along), forest.turns["content"].take(along))
+    said = forest.turns.select(["role", "content", "tool_calls"]).take(along)
+    messages = struct(PROMPT.value_type, said["role"], pc.fill_null(said["content"], ""), said["tool_calls"])
     users = pa.LargeListArray.from_arrays(offsets, flat(forest.turns["user_id"].take(along)))
     strata = [forest.turns[name].take(last) for name in ("language", "topic", "source")]
     ids = pa.array([prompt_ids[row] for row in rows.tolist()], TEXT)

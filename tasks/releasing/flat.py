@@ -134,6 +134,8 @@ def _nonempty(messages: pa.ChunkedArray) -> pa.Array:
     lists = messages.combine_chunks()
     text = pc.fill_null(pc.struct_field(pc.list_flatten(lists), "content"), "")
     blank = pc.equal(pc.utf8_trim_whitespace(text), "")
+    if lists.type.value_type.get_field_index("tool_calls") >= 0:  # a message that calls a tool needs no words
+        blank = pc.and_(blank, pc.is_null(pc.struct_field(pc.list_flatten(lists), "tool_calls")))
     blanks = pc.unique(pc.list_parent_indices(lists).filter(blank))
     numbers = pa.array(range(len(lists)), pa.int64())
     return pc.and_(pc.greater(pc.fill_null(pc.list_value_length(lists), 0), 0), pc.invert(pc.is_in(numbers, value_set=blanks)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -37,13 +38,37 @@ CONFIGS = {
 def files(tables: dict[str, pa.Table]) -> dict[str, bytes]:
     """All Parquet files of the release by path."""
     found: dict[str, bytes] = {}
+    calls = any(calls_tools(rows) for rows in tables.values())
     for name, config in CONFIGS.items():
-        rows = tables[config.table]
+        rows = with_calls(tables[config.table], calls)
         for split in SPLITS:
             part = portable(rows.filter(pc.equal(rows["split"], split)).drop_columns(["split"]))
             for number, start in enumerate(range(0, max(len(part), 1), ROWS_PER_FILE)):
                 found[f"{name}/{split}-{number:05d}.parquet"] = parquet(part.slice(start, ROWS_PER_FILE))
     return found
+
+
+def calls_tools(rows: pa.Table) -> bool:
+    """Whether a message of a prompt calls a tool."""
+    return bool(pc.any(pc.is_valid(pc.struct_field(pc.list_flatten(rows["prompt"]), "tool_calls"))).as_py())
+
+
+def with_calls(rows: pa.Table, calls: bool) -> pa.Table:
+    """Prompts whose `tool_calls` are lists of JSON objects, as `datasets` and TRL read them; without the field where no log calls tools."""
+    lists = rows["prompt"].combine_chunks()
+    messages = pc.list_flatten(lists)
+    fields = {name: pc.struct_field(messages, name) for name in ("role", "content")}
+    if calls:
+        fields["tool_calls"] = as_json_lists(pc.struct_field(messages, "tool_calls"))
+    said = pa.StructArray.from_arrays(list(fields.values()), list(fields))
+    offsets = pc.subtract(lists.offsets, lists.offsets[0])
+    return rows.set_column(rows.column_names.index("prompt"), "prompt", pa.LargeListArray.from_arrays(offsets, said))
+
+
+def as_json_lists(calls: pa.Array) -> pa.Array:
+    """Texts that hold a list of tool calls as lists of JSON objects; null where there are none."""
+    lists = [None if text is None else [orjson.dumps(call).decode() for call in orjson.loads(text)] for text in calls.to_pylist()]
+    return pa.array(lists, pa.list_(pa.string())).cast(pa.list_(pa.json_()))
 
 
 def portable(rows: pa.Table) -> pa.Table:
@@ -65,7 +90,7 @@ def parquet(rows: pa.Table) -> bytes:
 def _portable(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(kind):
         return pa.string()
-    if pa.types.is_large_list(kind):
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
         return pa.list_(_portable(kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(field.name, _portable(field.type)) for field in kind])

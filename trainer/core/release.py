@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
+from tasks.evidence import encoding
 
 SPLITS = ("train", "validation", "test")
 
-Messages = list[dict[str, str]]
+Messages = encoding.Messages
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = pq.read_table(file, columns=columns).to_pylist()
     except pa.ArrowInvalid as error:  # what pyarrow raises for a column that is not there, too
         raise UserError(str(file), str(error).splitlines()[0], "the columns " + ", ".join(columns), "make the release again") from error
-    return rows
+    return [row | {"prompt": encoding.spoken(row["prompt"])} for row in rows]
 
 
 def train_pairs(folder: Path, shuffle: bool, seed: int) -> list[Pair]:
