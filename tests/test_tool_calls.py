@@ -1,0 +1,77 @@
+"""Claims about tools that answers call: a prompt keeps the calls, and the release gives them to trainers as templates read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pytest
+
+from tasks.core.tables import Prompts, Unpaired
+from tasks.evidence import encoding
+from tasks.releasing import flat, layout
+from tests.chatlog import ChatLog
+from tests.test_pair import pairs, run
+
+CALLS = [
+    {"function": {"arguments": {"city": "Bergen"}, "name": "rain"}, "id": "c1", "type": "function"},
+    {"function": {"arguments": {"days": [1, 2]}, "name": "wind"}, "id": "c2", "type": "function"},
+]
+
+
+@pytest.fixture
+def rows() -> pa.Table:
+    """One pair whose prompt calls two tools of different arguments, and one whose prompt calls none."""
+    log = ChatLog()
+    log.say("c/u0", "Will it rain?")
+    log.say("c/a1", "", after="u0", tool_calls=json.dumps(CALLS))
+    log.say("c/t2", '{"mm": 12}', after="a1")
+    log.say("d/u0", "Is it windy?")
+    for name, parent in (("c", "t2"), ("d", "u0")):
+        for number, text in enumerate(("Yes, in the evening.", "No idea."), 3):
+            log.say(f"{name}/a{number}", text, after=parent)
+        log.act("choice", name, 1, better="a3", worse="a4")
+    made = run(log)
+    assert len(pairs(made)) == 2
+    return made["pairs"].kept
+
+
+def released(rows: pa.Table, tmp_path: Path) -> list[dict[str, Any]]:
+    """The rows as `datasets` reads them from the release's file."""
+    (tmp_path / "train.parquet").write_bytes(layout.parquet(layout.portable(layout.with_calls(rows, layout.calls_tools(rows)))))
+    found = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache"))
+    return list(found)
+
+
+def test_a_prompt_keeps_the_tools_that_were_called_and_passes_the_gate(rows: pa.Table) -> None:
+    prompts = {row["prompt"][0]["content"]: row["prompt"] for row in rows.to_pylist()}
+    assert [message["role"] for message in prompts["Will it rain?"]] == ["user", "assistant", "tool"]
+    assert json.loads(prompts["Will it rain?"][1]["tool_calls"]) == CALLS
+    tables = {"pairs": rows, "unpaired": Unpaired.schema().empty_table(), "prompts": Prompts.schema().empty_table()}
+    assert flat.flatten(tables)["pairs"]["has_prompt"].to_pylist() == [True, True]
+
+
+def test_datasets_reads_calls_as_objects_whatever_their_arguments(rows: pa.Table, tmp_path: Path) -> None:
+    read = {row["prompt"][0]["content"]: row["prompt"] for row in released(rows, tmp_path)}
+    assert read["Will it rain?"][1]["tool_calls"] == CALLS
+    assert read["Is it windy?"][0]["tool_calls"] is None
+
+
+def test_without_calls_the_release_has_no_such_field(rows: pa.Table, tmp_path: Path) -> None:
+    plain = rows.filter(pa.array([row["prompt"][0]["content"] == "Is it windy?" for row in rows.to_pylist()]))
+    assert [set(message) for row in released(plain, tmp_path) for message in row["prompt"]] == [{"role", "content"}]
+
+
+def test_templates_get_objects_and_no_empty_fields(rows: pa.Table, tmp_path: Path) -> None:
+    for told in ([row["prompt"] for row in rows.to_pylist()], [row["prompt"] for row in stored(rows)]):
+        spoken = {messages[0]["content"]: encoding.spoken(messages) for messages in told}
+        assert spoken["Will it rain?"][1] == {"role": "assistant", "content": "", "tool_calls": CALLS}
+        assert spoken["Is it windy?"] == [{"role": "user", "content": "Is it windy?"}]
+
+
+def stored(rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows as the trainer reads them from a release."""
+    return [dict(row) for row in layout.portable(layout.with_calls(rows, True)).to_pylist()]
