@@ -560,3 +560,11 @@ def test_a_label_beside_messages_is_a_thumb_on_the_last_answer(label: bool) -> N
     assert (act["kind"], act["value"], act["turn_id"]) == ("thumb", 1.0 if label else -1.0, answer["turn_id"])
     for record in ({"messages": [ASKED], "label": label}, {"messages": [ASKED, WELL], "label": "spam"}):
         assert gather("openai", record)[1] == []
+
+
+@pytest.mark.parametrize("key", ["conversation_id", "session_id"])
+def test_a_conversation_whose_id_is_blank_is_read_as_one_without_an_id(key: str) -> None:
+    record = {key: None, "messages": [ASKED, WELL]}
+    assert recognise(record) == "openai"
+    turns, _, _ = gather("openai", record)
+    assert [turn["content"] for turn in turns] == ["Rain?", "Yes."]

@@ -24,6 +24,7 @@ from tasks.formats.facts import ROLES, Act, Conversation, Facts, IdOrPlace, Mess
 from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.loose import Place, Waiting, climb
 from tasks.formats.references import settle
+from tasks.formats.retractions import IMPLIED
 from tasks.formats.trees import BEYOND, depths
 
 ROWS_AT_A_TIME = 20_000
@@ -62,8 +63,10 @@ class Gatherer:
         for conversation, depth in placed:
             self._add_conversation(source, at, position, conversation, depth)
             position += len(conversation.order or conversation.messages)
-        alone = not facts.conversations and len(facts.acts) == 1
-        self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(facts.acts))
+        said = [act for act in facts.acts if act.retracts != IMPLIED]
+        alone = not facts.conversations and len(said) == 1
+        self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(said))
+        self._acts.extend((source, at, -1, act) for act in facts.acts if act.retracts == IMPLIED)
         self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose)
         return notes
 

@@ -50,7 +50,7 @@ STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 def recognise(record: dict[str, Any]) -> bool:
     """True for a conversation with an id, and for feedback that names a conversation and a kind."""
     if "messages" in record:
-        return not record.keys().isdisjoint(IDS)
+        return "id" in record or conversation_of(record, IDS) is not None
     return "kind" in record and not record.keys().isdisjoint(CONVERSATION)
 
 

@@ -12,25 +12,18 @@ from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import judged
 from tasks.formats.facts import Conversation, Facts, chain, content_id
+from tasks.formats.feedback_lines import CONVERSATION, conversation_of
 from tasks.formats.parts import said_of
 from tasks.formats.two import Line, two_answers
 
-FOREIGN = (
-    "id",
-    "conversation_id",
-    "chat_id",
-    "thread_id",
-    "session_id",
-    "conversationId",
-    "chat",
-)  # such a record has an id: it is another format's
+FOREIGN = ("id", "conversationId", "chat")  # a record with one of these is another format's
 
 
 def recognise(record: dict[str, Any]) -> bool:
     """True for a line of messages without an id, and for a preference line."""
     if "preferred_output" in record and "non_preferred_output" in record:
         return isinstance(record.get("input"), dict)
-    return isinstance(record.get("messages"), list) and record.keys().isdisjoint(FOREIGN)
+    return isinstance(record.get("messages"), list) and record.keys().isdisjoint(FOREIGN) and conversation_of(record, CONVERSATION) is None
 
 
 def read(record: dict[str, Any]) -> Facts:
