@@ -6,6 +6,9 @@ stay). Dropped feedback: `deleted_branch` (on a deleted turn, or below one), `tu
 nothing), `before_answer` and `in_the_future` (done at a time when it cannot have been done). The times are compared here, since
 `dedupe` moves feedback to copies of another time. Dropped rows are repaired and redacted like all others.
 
+A model's reasoning, control marks and words of programs for nothing are no part of what was said (`tasks.text.parts`); how many texts
+held such is told. An answer that broke off in its reasoning is `unfinished`.
+
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
 """
