@@ -8,6 +8,9 @@ deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (
 Dropped rows are repaired and redacted like all others. The table of raw files passes with its names redacted: later stages read
 nothing that lies before redaction.
 
+A model's reasoning, control marks and words of programs for nothing are no part of what was said (`tasks.text.parts`); how many texts
+held such is told. An answer that broke off in its reasoning is `unfinished`.
+
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
 """

@@ -41,6 +41,7 @@ KINDS = (
     Id("CL RUT, bare", r"\d{7,8}-[\dkK]", check.chilean, "rut|run"),
     Id("CN resident", r"[1-9]\d{16}[\dXx]", check.both(check.weighted("79A584216379A5842", 11, last="10X98765432"), check.dated(10, 12))),
     Id("CZ, SK birth", r"\d{6}/\d{4}", check.both(check.divided((-1, 1) * 5, 11), check.dated(2, 4, months=50))),
+    Id("CZ, SK birth, bare", r"\d{9,10}", check.varied, "rodné číslo|rodne cislo|rodné č"),
     Id("DE tax", r"[1-9]\d ?\d{3} ?\d{3} ?\d{3}", check.iso_11_10, "steuer|idnr|tin|tax id|identifikationsnummer"),
     Id("DE pension", r"\d{2} ?\d{6} ?[A-Za-z] ?\d{3}", check.both(check.german_pension, check.dated(4, 2))),
     Id("DE identity card", r"[CFGHJKLMNPRTVWXYZ0-9]{9}\d?", check.varied, "personalausweis|ausweis|reisepass"),

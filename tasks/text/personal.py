@@ -79,9 +79,9 @@ def _code(address: str, after: str) -> bool:
     end = domain.rpartition(".")[2]
     if (local == "git" and after == ":") or end.lower() in FILE_ENDS or local.lower() in KEYWORDS:
         return True
-    called = after in "([" and after != "" and len(end) > 3
-    product = len(local) < 3 and ((len(domain) < 5 and after in "([") or end == "T")
-    return called or product or bool(re.search("[a-z][A-Z]", end))
+    called = after in ("(", "[")
+    product = bool(re.fullmatch(r"[A-Za-z]\w?(?:\.T)?", local)) and ((called and len(domain) < 6) or end == "T")
+    return (called and len(end) > 3) or product or bool(re.search("[a-z][A-Z]", end))
 
 
 def urls(text: str) -> Spans:

@@ -21,14 +21,14 @@ INTERNATIONAL = re.compile(r"(?<![A-Za-z0-9_+])\+\(?[1-9](?:(?:[ ./-]|\)[ ./-]?|
 PREFIXED = re.compile(EDGE + ALONE + r"00[1-9]\d{0,2}[ .-](?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}" + TAIL)
 AMERICAN = re.compile(
     EDGE
-    + r"(?:(?:1[ .-])?\(\d{3}\)[ .-]?\d{3}[ .-]?\d{4}|(?:1[ .-])?\d{3}([.-])\d{3}\1\d{4}|"
+    + r"(?:(?:1[ .-])?\(\d{3}\)[ .-]?\d{3}[ .-]?\d{4}|(?:1[ .-])?[2-9]\d{2}([.-])\d{3}\1\d{4}|"
     + ALONE
     + r"(?:1 )?[2-9]\d{2} [2-9]\d{2} \d{4}"
     + LAST
     + ")"
     + TAIL
 )
-TRUNK = re.compile(EDGE + ALONE + r"(?:\(0[1-9]\d{0,3}\)|0[1-9]\d{0,3})(?:[ ./-]\d{2,8}){1,4}" + TAIL)
+TRUNK = re.compile(EDGE + ALONE + r"(?:\(0[1-9]\d{0,3}\)|0[1-9]\d{0,3})(?:(?:[ ./-]| [./-] )\d{2,8}){1,4}" + TAIL)
 CHINESE = re.compile(r"(?<![A-Za-z0-9_.-])1[3-9]\d(?:\d{8}|[ -]\d{4}[ -]\d{4})(?![A-Za-z0-9_-])")
 RUSSIAN = re.compile(
     EDGE + ALONE + r"8[ -]?\(\d{3,4}\)[ -]?\d{2,3}[ -]\d{2}[ -]\d{2}" + TAIL + "|" + EDGE + r"8-\d{3}-\d{3}-\d{2}-\d{2}" + TAIL
@@ -51,13 +51,13 @@ WORDS = (
 )
 SIGNS = "电话|電話|手机|手機|号码|號碼|携帯|番号|전화|핸드폰|휴대폰|번호|هاتف|جوال|موبايل|رقمي|تلفن|फ़ोन|फोन|मोबाइल|নম্বর|โทร|เบอร์"
 CHUNK = re.compile(r"[0-9](?:[ ()./-]{0,3}[0-9]){6,}")  # all of them hold one: only its surroundings are searched
-NUMBER = re.compile(r"(?<![A-Za-z0-9_+(])(?<!\d[.,-])(?:\(\d{1,5}\)|\d)(?:[ ()./-]{0,2}\d){6,13}" + TAIL)
+NUMBER = re.compile(r"(?<![A-Za-z0-9_+(])(?<!\d[.,-])(?:\(\d{1,5}\)|\d)(?:[ ()./-]{0,3}\d){6,13}" + TAIL)
 NAME = re.compile(rf"(?:\b(?:{WORDS})\b|{SIGNS})[^\d\n+()]{{0,32}}(?:\n\s?)?\(?$", re.IGNORECASE)
 NAME_AFTER = re.compile(rf"[ -]{{0,3}}(?:office|fax|mobile|mobil|cell)\b|[ -]{{0,3}}(?:{SIGNS})", re.IGNORECASE)
 BEFORE = 64  # characters before a number in which its name is looked for
 # What stands between the word and the number, or right before it, and makes it another number.
 THINGS = (
-    r"order|account|confirmation|tracking|flight|invoice|ticket|booking|reference|serial|model|\bparts?|product|\bsku|item|isbn|issn"
+    r"order|p/n|account|confirmation|tracking|flight|invoice|ticket|booking|reference|serial|model|\bparts?|product|\bsku|item|isbn|issn"
     r"|doi|case|zip|post ?code|card"
     r"|article|artikel|bestell\w+|rechnung\w*|commande|pedido|factura|заказ\w*|订单|commit|build|version|timestamp|latenc\w+|row"
     r"|matrix|vector|timeout|coordinates?|population"

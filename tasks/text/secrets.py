@@ -28,7 +28,7 @@ SHAPE = re.compile("(?<![A-Za-z0-9_/+-])(?:" + "|".join(f"(?:{pattern})" for _, 
 
 # What is sent in a header of HTTP: the value is all that follows.
 SCHEME = (
-    r"(?:bearer|basic|token|apikey|api-key|key|negotiate|ntlm|splunk)\s+(\S{6,}?)|(?:digest|hmac"
+    r"(?:bearer|basic|token|apikey|api-key|key|negotiate|ntlm|splunk)\s+([^\s<>$\[\]{}()\x02]\S{5,}?)|(?:digest|hmac"
     r"|aws4-hmac-sha256)\s+([^\"'`\n\x02]{6,}?)|(?=\S*\d)([^\s\[\x02]{12,}?)"
 )
 CUSTOM = r"x-(?:[a-z]+-)?(?:api-?key|auth(?:-token)?|token|access-token|csrf-token|secret)|api-?key|ocp-apim-subscription-key"
@@ -63,7 +63,7 @@ SECRET = (
     r"[ _-]?(?:key|token|secret|password)(?:[ _-](?:id|key))?"
 )
 IS = (
-    r"is|was|are|ist|lautet|war|es|era|est|é|è|era|is:|jest|to|je|är|er|on|är|är:|este|adalah|yaitu|là|هي|هو|है|是|为|為|は|는|은"
+    r"is|was|are|c'est|ist|lautet|war|es|era|est|é|è|era|is:|jest|to|je|är|er|on|är|är:|este|adalah|yaitu|là|هي|هو|है|是|为|為|は|는|은"
     r"|ですが|это|היא"
 )
 SET = r"[\"'`*]{0,3}\s*(?:[:=：]|:=|=>)\s*"
@@ -85,7 +85,7 @@ OWN = re.compile(rf"(?:{PASSWORD})\s+{STANDS}(?=[^\s-]*[^\W\d_])(?=[^\s-]*\d){VA
 LOOSE = re.compile(rf"(?:{LOOSE_WORD})s?(?:{SET}|\s+(?:{IS})\s*:?\s*){STANDS}([A-Za-z0-9+/_=.-]{{20,}})", re.IGNORECASE)
 PIN = re.compile(rf"(?:pin|cvv|cvc)(?:[ -]?(?:code|number|nr))?(?:{SET}|\s+(?:{IS})\s+)(\d{{3,6}})(?![\w.,]\w)", re.IGNORECASE)
 LOGIN = re.compile(
-    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}://(?P<name>[^\s:/@\"'<>\[\]\x02]*):(?P<value>[^\s@/\"'<>\[\]\x02][^\s@\"'<>\[\]\x02]*)@(?=[\w.\[-])"
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}://(?P<name>[^\s:/@\"'<>\[\]\x02]*):(?P<value>[^\s@/\"'<>\[\]\x02][^\s/\"'<>\[\]\x02]*)@(?=[\w.\[-])"
 )
 WORD = r"(?:'(?P<{0}1>[^'\n\[\x02]{{3,}})'|\"(?P<{0}2>[^\"\n\[$\x02]{{3,}})\"|(?P<{0}3>[^\s'\"<>\[\]$|;\x02][^\s'\"<>\[\]|;\x02]{{2,}}))"
 COMMANDS = re.compile(
@@ -100,6 +100,7 @@ COMMANDS = re.compile(
             r"(?<![\w-])--?(?:password|passwd|pass|pwd|passphrase|auth-token|api-key|secret|token)(?:=|\s+)(?!-)" + WORD.format("option"),
             r"<\w*(?:password|passwd|pwd|secret|token|api_?key)>(?P<xml>[^\s<>\[\]{}$\x02]{3,})</",
             r"(?<![A-Za-z])(?:password|pwd)=(?P<pair>[^\s;\"'<>\[\]{}()$*\x02]{4,})(?=;)",
+            r"\bcurl\b[^\n|;]*?\s(?:-b|--cookie)[ =][\"']?(?P<sent>[\w.-]+=[^\s\"'\[\]<>$\x02]{6,})",
             r"\bidentified\s+by\s+(?=['\"])" + WORD.format("sql"),
             r"\bmachine\s+\S+\s+login\s+\S+\s+password\s+(?P<netrc>[^\s\[\x02]{3,})",
             r"\b(?:echo|printf)\s+[\"']?(?P<echo>[^\s\"'\[\]$\x02]{4,})[\"']?\s*\|\s*(?:sudo\s+-S|docker\s+login|passwd)",
@@ -109,7 +110,7 @@ COMMANDS = re.compile(
 )
 _COMMANDS = (
     "curl wget http xh mysql mariadb mysqldump sshpass login ldapsearch redis-cli mongo -pass -pwd -auth-token -api-key -secret -token"
-    " pwd= password= identified machine <"
+    " pwd= password= identified machine sudo passwd <"
 )
 COMMAND_WORDS = _COMMANDS.split()
 # What stands in examples where a secret would: nobody's.
@@ -140,7 +141,8 @@ PASSWORD_HINT = (
     rf"(?i:{PASSWORD}|secret|token|key|credential|ключ|schlüssel|chave|clé|\bpin"
     rf"|\bcv[vc])[a-z_]{{0,8}}(?:[\"'`*]{{0,3}}\s*[:=：>][=>]?|(?: \w+){{0,3}}\s(?:{IS})[\s:]|[是为為は는은]"
     rf"|\s)\s*[\"'“”‘’«»„`*]{{0,3}}{SIGN}"
-    r"|://[^ /@\n]*:[^ @\n]+@|(?i:\b(?:curl|wget|xh|https?)\b.* (?:-u|-a|--user|--proxy-user|--auth)|(?:mysql|mariadb).* -p|sshpass"
+    r"|://[^ /@\n]*:[^ @\n]+@|(?i:\b(?:curl|wget|xh|https?)\b.* (?:-u|-a|-b|--cookie|--user|--proxy-user|--auth)|(?:mysql|mariadb).*"
+    r" -p|sshpass"
     r"|identified by|login .*-[pw] |(?:ldapsearch|redis-cli|mongo).* -[pwa] )"
     r"|(?i:--?(?:pass|pwd|auth-token|api-key|secret|token)|(?:password|pwd)=|machine .* login|<\w*(?:password|passwd|pwd|secret|token"
     r"|api_?key)>|(?:echo|printf) .*\| *(?:sudo|docker|passwd))"
@@ -192,7 +194,7 @@ def _called(text: str, place: int, *, mine: bool) -> Spans:
 
 def random(value: str) -> bool:
     """Whether letters and digits alternate as in what a machine made: `x7Kq0Zr2…`, not `learn-tutorial-2024`."""
-    if HEX.fullmatch(value):
+    if HEX.search(value):
         return True
     kinds = ["a" if letter.islower() else "A" if letter.isupper() else "0" if letter.isdigit() else "" for letter in value]
     turns = sum(one != other for one, other in pairwise(kinds) if one and other)
