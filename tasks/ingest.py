@@ -4,18 +4,21 @@ In: every file below `data/raw`, packed or not; the format is recognised record 
 Out: `turns`, `feedback`, `quarantine` (what could not be read, with its place and reason) and `files` (what was found).
 `ledger.json` also counts the records: in = read (kept) + quarantined (dropped).
 
+What is not read is told, a line a file, also what looks like a vote; more of it than `ingest.max_unread` allows stops the run.
 Two files with the same bytes are read once. The same turn or act in several exports stays once (see `tasks.formats.overlap`).
 People's ids are hashed with the salt in $PAIRWRIGHT_SALT. Raw files are only ever opened for reading.
 """
 
 from __future__ import annotations
 
+import csv
 import fnmatch
 import gc
+import io
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +33,23 @@ from tasks.core.params import StageParams
 from tasks.core.tables import Files, Quarantine
 from tasks.formats import FORMATS, jsonl, recognise
 from tasks.formats.columns import Gatherer
+from tasks.formats.limits import MaxUnread, too_much
 from tasks.formats.loose import Place
+from tasks.formats.members import Member, row_of
 from tasks.formats.overlap import settle_acts, settle_turns
+from tasks.formats.votes import VoteWatch
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
+PAGE = "quarantine.csv"  # for people, where the run stops
+MOST_WARNINGS, MOST_NAMED = 20, 8
 
 
 class Params(StageParams):
     """What a person may decide about reading."""
 
     formats: dict[str, str] = Field(description="glob on the path below the raw folder: name of the format to read it as")
+    not_logs: list[str] = Field(description="globs on names of files that hold no chats: they may be unread")
+    max_unread: MaxUnread
 
 
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
@@ -57,12 +67,24 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         reading = Reading(params)
         for file, copies in _distinct(raw.raw_files(source)):
             reading.read_file(file, copies)
-        reading.check_not_empty(source)
+        reading.tell(_formats_before(stage.output))
+        page = stage.reports / PAGE if stage.reports else None
+        reading.hold_to_bounds(source, page)
+        if page:
+            page.unlink(missing_ok=True)  # of an earlier run
         accounts = reading.accounts()
     for account in accounts:
         shell.write_account(account, True, folder)
     shell.write_ledger(accounts, folder, {"records": reading.record_account()})
     shell.say(stage.name, accounts)
+
+
+def _formats_before(output: Path) -> dict[str, str]:
+    """Format by file of the run whose output still stands, for a message only."""
+    if not (output / "files").is_dir():
+        return {}
+    rows = engine.read_table(output / "files").to_arrow().select(["name", "format"]).to_pylist()
+    return {row["name"]: row["format"] for row in rows if row["format"]}
 
 
 def _check(params: Params) -> None:
@@ -89,30 +111,14 @@ def _distinct(files: list[raw.RawFile]) -> list[tuple[raw.RawFile, list[raw.RawF
     return [(group[0], group[1:]) for group in groups.values()]
 
 
-@dataclass
-class _Member:
-    """Counts and faults of one file, or of one member of an archive."""
-
-    file: raw.RawFile
-    name: str
-    formats: Counter[str | None] = field(default_factory=Counter)
-    records: int = 0
-    faults: list[tuple[int, int | None, str | None, str, str]] = field(default_factory=list)  # record, line, format, reason, detail
-    notes: list[tuple[int, int | None, str | None, str, str]] = field(default_factory=list)
-
-    @property
-    def format(self) -> str | None:
-        """The format of its records; `mixed` when there are several, None when no reader knows any."""
-        known = [name for name in self.formats if name]
-        return known[0] if len(known) == 1 else "mixed" if known else None
-
-
 class Reading:
     """One run of the stage: takes files, gives the accounts of its tables."""
 
     def __init__(self, params: Params) -> None:
-        self._forced = params.formats
+        self._params = params
         self._gatherer = Gatherer()
+        self._watch = VoteWatch()
+        self._members: list[Member] = []
         self._quarantine: set[tuple[Any, ...]] = set()
         self._files: list[tuple[Any, ...]] = []
         self._reasons: Counter[str] = Counter()
@@ -123,76 +129,117 @@ class Reading:
         number, formats = 0, set()
         try:
             for inner, stream in raw.members(file.path):
-                member = _Member(file, f"{file.name}/{inner}" if inner else file.name)
+                member = Member(file, f"{file.name}/{inner}" if inner else file.name)
                 number = self._read_member(member, stream, number)
                 formats.add(member.format)
         except raw.BROKEN_PACKING as error:
-            member = _Member(file, file.name)
-            member.faults.append((-1, None, None, "broken_archive", f"cannot be unpacked ({type(error).__name__})"))
+            member = Member(file, file.name)
+            member.whole_fault(None, raw.Fault("broken_archive", f"cannot be unpacked ({type(error).__name__})"))
             self._close(member)
         for copy in copies:
             self._files.append((file.digest, copy.name, copy.size, formats.pop() if len(formats) == 1 else None, 0, 0))
             self._quarantine.add((file.digest, -1, None, None, "same_file", f"the same bytes lie there {len(copies) + 1} times; read once"))
 
-    def _read_member(self, member: _Member, stream: raw.Stream, number: int) -> int:
+    def _read_member(self, member: Member, stream: raw.Stream, number: int) -> int:
         """Read one unpacked file whose records are numbered from `number`; the number after its last."""
-        forced = next((name for glob, name in self._forced.items() if fnmatch.fnmatchcase(member.name, glob)), None)
+        forced = next((name for glob, name in self._params.formats.items() if fnmatch.fnmatchcase(member.name, glob)), None)
         try:
             for batch in raw.batches(stream, number):
                 self._read_batch(member, batch, forced)
                 number += len(batch)
         except raw.Unreadable as error:
-            member.faults.append((-1, None, forced, *error.fault))
+            member.whole_fault(forced, error.fault)
         self._close(member)
         return number
 
-    def _read_batch(self, member: _Member, batch: list[raw.Record], forced: str | None) -> None:
+    def _read_batch(self, member: Member, batch: list[raw.Record], forced: str | None) -> None:
         member.records += len(batch)
         groups: dict[str, list[raw.Record]] = {}
         for record in batch:
             if record.fault:
-                member.faults.append((record.number, record.line, forced, *record.fault))
+                member.fault(record, forced, record.fault)
             elif not isinstance(record.value, dict):
-                member.faults.append((record.number, record.line, forced, "not_an_object", f"a {type(record.value).__name__}"))
+                member.fault(record, forced, raw.Fault("not_an_object", f"a {type(record.value).__name__}"))
             elif (name := forced or recognise(record.value)) is None:
-                member.faults.append((record.number, record.line, None, "unknown_format", "no reader knows such a record"))
+                member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
             else:
                 groups.setdefault(name, []).append(record)
         for name, records in groups.items():
             member.formats[name] += len(records)
+            self._look_for_votes(member, name, records)
             if name == "jsonl":
                 straight, records = jsonl.plain(records)
                 self._gatherer.add_plain(name, member.file.digest, straight)
             for record in records:
                 self._read_record(member, name, record)
 
-    def _read_record(self, member: _Member, name: str, record: raw.Record) -> None:
+    def _look_for_votes(self, member: Member, name: str, records: Iterable[raw.Record]) -> None:
+        """Count what looks like a vote and is not read."""
+        for record in records:
+            for key in self._watch.unread(name, FORMATS[name].read, record.value):
+                member.again("unread_vote", key, record, name)
+
+    def _read_record(self, member: Member, name: str, record: raw.Record) -> None:
         try:
             notes = self._gatherer.add(name, Place(member.file.digest, record.number), FORMATS[name].read(record.value))
         except raw.Unreadable as error:
-            member.faults.append((record.number, record.line, name, *error.fault))
+            member.fault(record, name, error.fault)
         else:
-            member.notes.extend((record.number, record.line, name, *note) for note in notes)
+            for note in notes:
+                member.note(record, name, *note)
 
-    def _close(self, member: _Member) -> None:
-        """Enter one file's counts; a file of which no record is known takes one line of quarantine, not thousands."""
-        lost = [fault for fault in member.faults if fault[0] >= 0]
-        reasons = Counter(fault[3] for fault in lost)
-        if not member.formats and lost:
-            member.faults = [(-1, None, None, "unknown_format", f"no reader knows any of its {member.records} records")]
-            reasons = Counter({"unknown_format": len(lost)})
-        for record, line, name, reason, detail in (*member.faults, *member.notes):
-            self._quarantine.add((member.file.digest, record, line, name, reason, detail))
-        self._reasons.update(reasons)
+    def _close(self, member: Member) -> None:
+        """Enter one file's counts."""
+        self._members.append(member)
+        self._quarantine.update(row_of(member.file, told) for told in member.rows())
+        lost = [fault.reason for fault in member.faults if fault.record >= 0]
+        self._reasons.update(lost if member.formats else [member.first_reason] * len(lost))
         self._records += member.records
-        self._files.append((member.file.digest, member.name, member.file.size, member.format, member.records, len(lost)))
+        self._files.append((member.file.digest, member.name, member.file.size, member.format, member.records, member.lost))
 
-    def check_not_empty(self, folder: Path) -> None:
+    def tell(self, former: dict[str, str]) -> None:
+        """A warning a file on what is not read of it, the first few of many; `former` are formats by file of the run before."""
+        said = [text for member in sorted(self._members, key=lambda one: (-one.unread, one.name)) if (text := member.warning())]
+        for text in said[:MOST_WARNINGS]:
+            warnings.warn(text, stacklevel=2)
+        if len(said) > MOST_WARNINGS:
+            warnings.warn(f"{len(said) - MOST_WARNINGS} more files are not read, or not wholly: see the table `quarantine`", stacklevel=2)
+        foreign = [member.name for member in self._members if not member.records and member.first_fault == "not_a_log"]
+        if foreign:
+            more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
+            warnings.warn(f"no logs, and not read: {', '.join(sorted(foreign)[:MOST_NAMED])}{more}", stacklevel=2)
+        for member in self._members:
+            if member.name in former and not member.formats:
+                warnings.warn(f"{member.name}: the run before read it as {former[member.name]}; today no reader knows it", stacklevel=2)
+
+    def hold_to_bounds(self, source: Path, page: Path | None) -> None:
+        """Stop where too much is unread, or where nothing was read: the quarantine is on the page before that."""
+        error = self._nothing_read(source, page) or too_much(self._members, self._params.max_unread, self._params.not_logs, source, page)
+        if error is None:
+            return
+        if page:
+            shell.write_page(page, self._page())
+        raise error
+
+    def _nothing_read(self, source: Path, page: Path | None) -> UserError | None:
         """A run that read nothing at all is a mistake of the surroundings."""
         if self._records > sum(self._reasons.values()):
-            return
+            return None
+        worst = max(self._members, key=lambda member: (member.unread, member.is_unread, member.name), default=None)
         found = f"{len(self._files)} files, none with a record that can be read" if self._files else "no file"
-        raise UserError(str(folder), found, "logs in one of the formats " + ", ".join(FORMATS), "put your exports there")
+        if worst and worst.faults:
+            found += f" ({worst.name}: {worst.of_all if worst.records else worst.first_reason}; {worst.first_detail}; {worst.seen})"
+        listed = f"; what was found stands in {page}" if worst and page else ""
+        return UserError(str(source), found, "logs in one of the formats " + ", ".join(FORMATS), f"put your exports there{listed}")
+
+    def _page(self) -> str:
+        """The quarantine for people: the names of files instead of their ids."""
+        names = {row[0]: row[1] for row in self._files}
+        page = io.StringIO()
+        writer = csv.writer(page, lineterminator="\n")
+        writer.writerow(("file", *Quarantine.schema().names[1:]))
+        writer.writerows(sorted(([names.get(row[0], row[0]), *row[1:]] for row in self._quarantine), key=str))
+        return page.getvalue()
 
     def record_account(self) -> dict[str, object]:
         """The ledger's line about records: read ones count as kept, quarantined ones as dropped."""
@@ -211,7 +258,7 @@ class Reading:
             "quarantine": engine.from_arrow(_rows(self._quarantine, Quarantine.schema())),
             "files": engine.from_arrow(_rows(self._files, Files.schema())),
         }
-        result = run(tables, Params(formats=self._forced))
+        result = run(tables, self._params)
         tables.clear()
         return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
 

@@ -99,10 +99,11 @@ def listen(stage: str, run: Callable[[], T]) -> T:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        result = run()
-    for warning in heard:
-        print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
-    return result
+        try:
+            return run()
+        finally:  # also what was said before the stage stopped
+            for warning in heard:
+                print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
 
 
 def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
@@ -155,6 +156,12 @@ def write_ledger(accounts: Sequence[Account], folder: Path, more: dict[str, dict
     """The ledger of a stage; `more` are lines about other things than tables."""
     ledger = {account.table: account.entry() for account in accounts} | (more or {})
     (folder / "ledger.json").write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_page(path: Path, text: str) -> None:
+    """A page for people, outside the stage's output, so that it stands there when the stage stops."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def say(stage: str, accounts: Sequence[Account]) -> None:
