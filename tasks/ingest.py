@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.core import engine, raw, shell
+from tasks.core import engine, packing, raw, records, shell
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError, one_of
 from tasks.core.ledger import Account, settle
@@ -36,8 +36,10 @@ from tasks.formats.columns import Gatherer
 from tasks.formats.limits import MaxUnread, too_much
 from tasks.formats.loose import Place
 from tasks.formats.members import Member, row_of
+from tasks.formats.nearest import tellable
 from tasks.formats.overlap import settle_acts, settle_turns
 from tasks.formats.votes import VoteWatch
+from tasks.formats.wrapped import unwrapped
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
 PAGE = "quarantine.csv"  # for people, where the run stops
@@ -50,6 +52,7 @@ class Params(StageParams):
     formats: dict[str, str] = Field(description="glob on the path below the raw folder: name of the format to read it as")
     not_logs: list[str] = Field(description="globs on names of files that hold no chats: they may be unread")
     max_unread: MaxUnread
+    unpack: packing.Unpack
 
 
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
@@ -65,7 +68,9 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     source = stage.input("raw")
     with _no_cycle_search():
         reading = Reading(params)
-        for file, copies in _distinct(raw.raw_files(source)):
+        files, odd = raw.look(source)
+        reading.enter(source, odd)
+        for file, copies in _distinct(files):
             reading.read_file(file, copies)
         reading.tell(_formats_before(stage.output))
         page = stage.reports / PAGE if stage.reports else None
@@ -124,31 +129,52 @@ class Reading:
         self._reasons: Counter[str] = Counter()
         self._records = 0
 
+    def enter(self, source: Path, odd: Iterable[raw.Oddity]) -> None:
+        """Take note of what lies there and is no readable file, or is read through a detour."""
+        for oddity in odd:
+            member = Member(raw.RawFile(source / oddity.name, oddity.name, raw.name_digest(oddity.name), 0), oddity.name)
+            if oddity.read:
+                member.whole_note(oddity.fault)
+            else:
+                member.whole_fault(None, oddity.fault)
+            self._close(member)
+
     def read_file(self, file: raw.RawFile, copies: list[raw.RawFile]) -> None:
         """Read one content; `copies` are the other names under which the same bytes lie there."""
         number, formats = 0, set()
         try:
-            for inner, stream in raw.members(file.path):
+            for inner, stream in packing.members(file.path, file.size, self._params.unpack):
                 member = Member(file, f"{file.name}/{inner}" if inner else file.name)
                 number = self._read_member(member, stream, number)
                 formats.add(member.format)
-        except raw.BROKEN_PACKING as error:
+        except OSError as error:
             member = Member(file, file.name)
-            member.whole_fault(None, raw.Fault("broken_archive", f"cannot be unpacked ({type(error).__name__})"))
+            member.whole_fault(None, raw.Fault("cannot_be_read", f"reading ends early ({error.strerror})"))
             self._close(member)
+        if file.has_changed():
+            member = Member(file, file.name)
+            member.whole_note(raw.Fault("changed", "the file changed while it was read: what was there at first is read; run again"))
+            self._take_note(member)
         for copy in copies:
             self._files.append((file.digest, copy.name, copy.size, formats.pop() if len(formats) == 1 else None, 0, 0))
             self._quarantine.add((file.digest, -1, None, None, "same_file", f"the same bytes lie there {len(copies) + 1} times; read once"))
 
-    def _read_member(self, member: Member, stream: raw.Stream, number: int) -> int:
+    def _read_member(self, member: Member, stream: raw.Stream | raw.Fault, number: int) -> int:
         """Read one unpacked file whose records are numbered from `number`; the number after its last."""
+
+        def tell(reason: str, what: str, number: int, line: int | None) -> None:
+            member.again(reason, what, raw.Record(number, line, None, None))
+
         forced = next((name for glob, name in self._params.formats.items() if fnmatch.fnmatchcase(member.name, glob)), None)
-        try:
-            for batch in raw.batches(stream, number):
-                self._read_batch(member, batch, forced)
-                number += len(batch)
-        except raw.Unreadable as error:
-            member.whole_fault(forced, error.fault)
+        if isinstance(stream, raw.Fault):
+            member.whole_fault(forced, stream)
+        else:
+            try:
+                for batch in records.batches(stream, number, tell):
+                    self._read_batch(member, batch, forced)
+                    number += len(batch)
+            except raw.Unreadable as error:
+                member.whole_fault(forced, error.fault)
         self._close(member)
         return number
 
@@ -156,26 +182,27 @@ class Reading:
         member.records += len(batch)
         groups: dict[str, list[raw.Record]] = {}
         for record in batch:
-            if record.fault:
-                member.fault(record, forced, record.fault)
-            elif not isinstance(record.value, dict):
-                member.fault(record, forced, raw.Fault("not_an_object", f"a {type(record.value).__name__}"))
-            elif (name := forced or recognise(record.value)) is None:
-                member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
-            else:
+            if fault := record.fault or _no_object(record):
+                member.fault(record, forced, fault)
+            elif name := forced or recognise(record.value):
                 groups.setdefault(name, []).append(record)
-        for name, records in groups.items():
-            member.formats[name] += len(records)
-            self._look_for_votes(member, name, records)
+            elif inside := unwrapped(record.value):
+                member.again("wrapped", inside[1] if tellable(inside[1]) else "?", record)
+                groups.setdefault(str(recognise(inside[0])), []).append(record._replace(value=inside[0]))
+            else:
+                member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
+        for name, group in groups.items():
+            member.formats[name] += len(group)
+            self._look_for_votes(member, name, group)
             if name == "jsonl":
-                straight, records = jsonl.plain(records)
+                straight, group = jsonl.plain(group)
                 self._gatherer.add_plain(name, member.file.digest, straight)
-            for record in records:
+            for record in group:
                 self._read_record(member, name, record)
 
-    def _look_for_votes(self, member: Member, name: str, records: Iterable[raw.Record]) -> None:
+    def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record]) -> None:
         """Count what looks like a vote and is not read."""
-        for record in records:
+        for record in group:
             for key in self._watch.unread(name, FORMATS[name].read, record.value):
                 member.again("unread_vote", key, record, name)
 
@@ -190,12 +217,16 @@ class Reading:
 
     def _close(self, member: Member) -> None:
         """Enter one file's counts."""
-        self._members.append(member)
-        self._quarantine.update(row_of(member.file, told) for told in member.rows())
+        self._take_note(member)
         lost = [fault.reason for fault in member.faults if fault.record >= 0]
-        self._reasons.update(lost if member.formats else [member.first_reason] * len(lost))
+        self._reasons.update(lost if member.formats or not lost else [member.first_reason] * len(lost))
         self._records += member.records
         self._files.append((member.file.digest, member.name, member.file.size, member.format, member.records, member.lost))
+
+    def _take_note(self, member: Member) -> None:
+        """Enter what is told of a file."""
+        self._members.append(member)
+        self._quarantine.update(row_of(member.file, told) for told in member.rows())
 
     def tell(self, former: dict[str, str]) -> None:
         """A warning a file on what is not read of it, the first few of many; `former` are formats by file of the run before."""
@@ -261,6 +292,10 @@ class Reading:
         result = run(tables, self._params)
         tables.clear()
         return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
+
+
+def _no_object(record: raw.Record) -> raw.Fault | None:
+    return None if isinstance(record.value, dict) else raw.Fault("not_an_object", f"a {type(record.value).__name__}")
 
 
 def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

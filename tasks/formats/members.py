@@ -65,6 +65,10 @@ class Member:
     keys: Counter[str] = field(default_factory=Counter)  # of its unread records
     often: dict[tuple[str, str], _Often] = field(default_factory=dict)  # by reason and what it is about
 
+    def whole_note(self, fault: Fault) -> None:
+        """Something that users must know of the whole file, which is read all the same."""
+        self.notes.append(Told(WHOLE, None, None, *fault))
+
     @property
     def format(self) -> str | None:
         """The format of its records; `mixed` when there are several, None when no reader knows any."""
@@ -157,8 +161,11 @@ class Member:
             first = next(fault for fault in self.faults if fault.record >= 0 and fault.reason not in LEFT_OUT)
             where = f"line {first.line}" if first.line is not None else f"record {first.record}"
             parts.append(f"{self.of_all} (first {where}: {first.reason}, {first.detail}; {self.seen})")
-        parts.extend(f"{fault.reason}: {fault.detail}" for fault in self.faults if fault.record == WHOLE and fault.reason != "not_a_log")
+        whole = [told for told in (*self.faults, *self.notes) if told.record == WHOLE and told.reason != "not_a_log"]
+        parts.extend(f"{told.reason}: {told.detail}" for told in whole)
         for reason, said in SAID.items():
+            if reason in QUIET:
+                continue
             found = sorted((-often.count, what) for (kind, what), often in self.often.items() if kind == reason)
             parts.extend(said.format(what=what, count=_times(-count)) for count, what in found[:MOST_TOLD])
             if len(found) > MOST_TOLD:
@@ -169,7 +176,14 @@ class Member:
 # How what recurs is told, by reason.
 SAID = {
     "unread_vote": "`{what}` looks like a vote and is not read ({count})",
+    "windows_1252": "no UTF-8, read as Windows-1252 ({count})",
+    "broken_byte": "bytes that are no UTF-8 became U+FFFD ({count})",
+    "text_line": "lines without JSON are not read ({count})",
+    "encoding": "{what}, read as such",
+    "log_prefix": "text before the JSON, as log collectors write it, is left out ({count})",
+    "wrapped": "the record stands inside the key `{what}` of another, as log collectors write it ({count})",
 }
+QUIET = frozenset({"encoding", "log_prefix", "wrapped"})  # they stand in quarantine, but nobody need be warned
 
 
 def _times(count: int) -> str:
