@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -35,9 +35,12 @@ from tasks.formats import FORMATS, jsonl, recognise
 from tasks.formats.columns import Gatherer
 from tasks.formats.limits import MaxUnread, too_much
 from tasks.formats.loose import Place
-from tasks.formats.members import Member, row_of
+from tasks.formats.members import SAID, Member, row_of
 from tasks.formats.nearest import tellable
 from tasks.formats.overlap import settle_acts, settle_turns
+from tasks.formats.roles import learn_roles
+from tasks.formats.times import unread_shapes
+from tasks.formats.vote_words import zeros_as_down
 from tasks.formats.votes import VoteWatch
 from tasks.formats.wrapped import unwrapped
 
@@ -51,6 +54,7 @@ class Params(StageParams):
 
     formats: dict[str, str] = Field(description="glob on the path below the raw folder: name of the format to read it as")
     not_logs: list[str] = Field(description="globs on names of files that hold no chats: they may be unread")
+    roles: dict[Literal["system", "user", "assistant", "tool"], list[str]] = Field(description="names that logs give each role")
     max_unread: MaxUnread
     unpack: packing.Unpack
 
@@ -58,7 +62,9 @@ class Params(StageParams):
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Mark turns and acts that are there more than once; quarantine and files pass as they are."""
     turns = settle_turns(tables["turns"].to_arrow()).drop_columns(["preferred"])
-    acts = settle_acts(tables["feedback"].to_arrow())
+    acts, zeros = zeros_as_down(settle_acts(tables["feedback"].to_arrow()), "jsonl")
+    if zeros:
+        warnings.warn(f"all thumbs are 1 or 0: the {zeros} that are 0 count as down", stacklevel=2)
     return {**tables, "turns": engine.in_parts(turns), "feedback": engine.from_arrow(acts)}
 
 
@@ -121,6 +127,8 @@ class Reading:
 
     def __init__(self, params: Params) -> None:
         self._params = params
+        learn_roles(params.roles)
+        unread_shapes()  # of whoever read before
         self._gatherer = Gatherer()
         self._watch = VoteWatch()
         self._members: list[Member] = []
@@ -182,23 +190,30 @@ class Reading:
         member.records += len(batch)
         groups: dict[str, list[raw.Record]] = {}
         for record in batch:
-            if fault := record.fault or _no_object(record):
-                member.fault(record, forced, fault)
-            elif name := forced or recognise(record.value):
-                groups.setdefault(name, []).append(record)
-            elif inside := unwrapped(record.value):
-                member.again("wrapped", inside[1] if tellable(inside[1]) else "?", record)
-                groups.setdefault(str(recognise(inside[0])), []).append(record._replace(value=inside[0]))
-            else:
-                member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
+            if known := self._recognised(member, record, forced):
+                groups.setdefault(known[0], []).append(known[1])
         for name, group in groups.items():
             member.formats[name] += len(group)
-            self._look_for_votes(member, name, group)
+            if forced is None:
+                self._look_for_votes(member, name, group)
             if name == "jsonl":
                 straight, group = jsonl.plain(group)
                 self._gatherer.add_plain(name, member.file.digest, straight)
             for record in group:
                 self._read_record(member, name, record)
+
+    def _recognised(self, member: Member, record: raw.Record, forced: str | None) -> tuple[str, raw.Record] | None:
+        """The format of a record, and the record, taken out of what a log collector wrapped it in; None, and a fault, where nobody knows it."""
+        if fault := record.fault or _no_object(record):
+            member.fault(record, forced, fault)
+        elif name := forced or recognise(record.value):
+            return name, record
+        elif inside := unwrapped(record.value):
+            member.again("wrapped", inside[1] if tellable(inside[1]) else "?", record)
+            return str(recognise(inside[0])), record._replace(value=inside[0])
+        else:
+            member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
+        return None
 
     def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record]) -> None:
         """Count what looks like a vote and is not read."""
@@ -211,12 +226,21 @@ class Reading:
             notes = self._gatherer.add(name, Place(member.file.digest, record.number), FORMATS[name].read(record.value))
         except raw.Unreadable as error:
             member.fault(record, name, error.fault)
+        except (LookupError, TypeError, AttributeError, ValueError):
+            if FORMATS[name].recognise(record.value):
+                raise  # a fault of the reader's
+            member.fault(record, name, raw.Fault("wrong_format", f"forced to be read as {name}, which it is not"))
         else:
-            for note in notes:
-                member.note(record, name, *note)
+            for reason, detail in notes:
+                if reason in SAID:
+                    member.again(reason, detail if tellable(detail) else "?", record, name)
+                else:
+                    member.note(record, name, reason, detail)
 
     def _close(self, member: Member) -> None:
         """Enter one file's counts."""
+        for shape in unread_shapes():
+            member.again("unread_time", shape, None)
         self._take_note(member)
         lost = [fault.reason for fault in member.faults if fault.record >= 0]
         self._reasons.update(lost if member.formats or not lost else [member.first_reason] * len(lost))

@@ -10,12 +10,21 @@ from hypothesis import settings
 
 from tasks.core import telemetry  # noqa: F401  (before any library that would report its use)
 
+import yaml  # isort: skip
+from tasks.formats.roles import learn_roles  # isort: skip
+
 # A busy machine must not fail a law; examples are the same in every run.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("PAIRWRIGHT_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _roles() -> None:
+    """The names of roles that a run takes from `params.yaml`."""
+    learn_roles(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["ingest"]["roles"])
 
 
 @pytest.fixture(scope="session")

@@ -173,7 +173,7 @@ def test_what_looks_like_a_vote_and_is_not_read_is_told_with_key_and_count(
     result = read(tmp_path, {"a.jsonl": lines(*OLD, *[record | {"title": n} for n, record in enumerate(records * 3)])})
     told = [row for row in result.table("quarantine") if row["reason"] == "unread_vote"]
     assert sorted(re.findall("`(.*?)`", row["detail"])[0] for row in told) == sorted(keys)
-    assert all("3 records" in row["detail"] for row in told)
+    assert all("3 times" in row["detail"] for row in told)
     said = [str(warning.message) for warning in recwarn if "looks like a vote" in str(warning.message)]
     assert len(said) == bool(keys)
     assert all(f"`{key}`" in said[0] for key in keys)

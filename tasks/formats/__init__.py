@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from tasks.formats import arena, chatgpt, hh, jsonl, librechat, oasst, openai, openwebui, sharegpt
+from tasks.formats import arena, chatgpt, hh, jsonl, librechat, oasst, openai, openwebui, preference, sharegpt
 from tasks.formats.facts import Facts
 
 
@@ -37,6 +37,7 @@ FORMATS: dict[str, Format] = {
     "openai": _format(openai),
     "chatgpt": _format(chatgpt),
     "librechat": _format(librechat),
+    "preference": _format(preference),
 }
 
 

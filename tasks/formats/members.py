@@ -176,6 +176,8 @@ class Member:
 # How what recurs is told, by reason.
 SAID = {
     "unread_vote": "`{what}` looks like a vote and is not read ({count})",
+    "unknown_role": "the role `{what}` is unknown, and its messages are left out ({count}): say in ingest.roles whose it is",
+    "unread_time": "times spelled {what} are not read: no such spelling is known, or it may mean two days; they are null",
     "windows_1252": "no UTF-8, read as Windows-1252 ({count})",
     "broken_byte": "bytes that are no UTF-8 became U+FFFD ({count})",
     "text_line": "lines without JSON are not read ({count})",
@@ -187,7 +189,7 @@ QUIET = frozenset({"encoding", "log_prefix", "wrapped"})  # they stand in quaran
 
 
 def _times(count: int) -> str:
-    return f"{count} records" if count != 1 else "1 record"
+    return f"{count} times" if count != 1 else "once"
 
 
 def row_of(file: RawFile, told: Told) -> tuple[Any, ...]:

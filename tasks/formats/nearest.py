@@ -38,6 +38,10 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"conversationId", "messagesTree"}),
         frozenset({"conversationId", "messageId", "isCreatedByUser"}),
     ),
+    "preference": (
+        *(frozenset({prompt, "chosen", "rejected"}) for prompt in ("prompt", "question", "instruction", "query")),
+        frozenset({"prompt", "completion", "label"}),
+    ),
 }
 OTHER_WORDS = {"messages": frozenset({"turns", "dialogue", "dialog", "utterances", "history", "chat_messages", "exchanges", "thread"})}
 LIKENESS = 0.75  # of two spellings

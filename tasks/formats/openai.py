@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import Conversation, Facts, chain, content_id, role_of, text_of
+from tasks.formats.facts import Conversation, Facts, chain, content_id, dictionary, role_of, text_of
 from tasks.formats.two import Line, two_answers
 
 
@@ -21,11 +21,11 @@ def recognise(record: dict[str, Any]) -> bool:
 
 def read(record: dict[str, Any]) -> Facts:
     """One conversation; from a preference line with two answers and the choice between them."""
-    if "preferred_output" in record:
-        prompt = line_of(record["input"].get("messages"))
+    if "preferred_output" in record and "non_preferred_output" in record:
+        prompt = line_of(dictionary(record.get("input")).get("messages"))
         chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
         return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
-    line = line_of(record["messages"])
+    line = line_of(record.get("messages"))
     model = record.get("model")
     return Facts([Conversation(content_id(line), chain(line, model if isinstance(model, str) else None))])
 
