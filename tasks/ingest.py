@@ -11,10 +11,8 @@ People's ids are hashed with the salt in $PAIRWRIGHT_SALT. Raw files are only ev
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import gc
-import io
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -33,12 +31,13 @@ from tasks.core.params import StageParams
 from tasks.core.tables import Files, Quarantine
 from tasks.formats import FORMATS, jsonl, recognise
 from tasks.formats.columns import Gatherer
-from tasks.formats.limits import MaxUnread, too_much
+from tasks.formats.limits import MaxUnread, nothing_read, too_much
 from tasks.formats.loose import Place
 from tasks.formats.members import SAID, Member, row_of
 from tasks.formats.nearest import tellable
 from tasks.formats.overlap import settle_acts, settle_turns
 from tasks.formats.roles import learn_roles
+from tasks.formats.telling import page_of, warn_of
 from tasks.formats.times import unread_shapes
 from tasks.formats.vote_words import zeros_as_down
 from tasks.formats.votes import VoteWatch
@@ -46,7 +45,6 @@ from tasks.formats.wrapped import unwrapped
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
 PAGE = "quarantine.csv"  # for people, where the run stops
-MOST_WARNINGS, MOST_NAMED = 20, 8
 
 
 class Params(StageParams):
@@ -203,7 +201,7 @@ class Reading:
                 self._read_record(member, name, record)
 
     def _recognised(self, member: Member, record: raw.Record, forced: str | None) -> tuple[str, raw.Record] | None:
-        """The format of a record, and the record, taken out of what a log collector wrapped it in; None, and a fault, where nobody knows it."""
+        """A record's format, and the record without what a log collector wrapped it in; None, and a fault, where nobody knows it."""
         if fault := record.fault or _no_object(record):
             member.fault(record, forced, fault)
         elif name := forced or recognise(record.value):
@@ -253,48 +251,20 @@ class Reading:
         self._quarantine.update(row_of(member.file, told) for told in member.rows())
 
     def tell(self, former: dict[str, str]) -> None:
-        """A warning a file on what is not read of it, the first few of many; `former` are formats by file of the run before."""
-        said = [text for member in sorted(self._members, key=lambda one: (-one.unread, one.name)) if (text := member.warning())]
-        for text in said[:MOST_WARNINGS]:
-            warnings.warn(text, stacklevel=2)
-        if len(said) > MOST_WARNINGS:
-            warnings.warn(f"{len(said) - MOST_WARNINGS} more files are not read, or not wholly: see the table `quarantine`", stacklevel=2)
-        foreign = [member.name for member in self._members if not member.records and member.first_fault == "not_a_log"]
-        if foreign:
-            more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
-            warnings.warn(f"no logs, and not read: {', '.join(sorted(foreign)[:MOST_NAMED])}{more}", stacklevel=2)
-        for member in self._members:
-            if member.name in former and not member.formats:
-                warnings.warn(f"{member.name}: the run before read it as {former[member.name]}; today no reader knows it", stacklevel=2)
+        """Warn of what is not read; `former` are formats by file of the run before."""
+        warn_of(self._members, former)
 
     def hold_to_bounds(self, source: Path, page: Path | None) -> None:
         """Stop where too much is unread, or where nothing was read: the quarantine is on the page before that."""
-        error = self._nothing_read(source, page) or too_much(self._members, self._params.max_unread, self._params.not_logs, source, page)
+        if self._records > sum(self._reasons.values()):
+            error = too_much(self._members, self._params.max_unread, self._params.not_logs, source, page)
+        else:
+            error = nothing_read(self._members, FORMATS, source, page)
         if error is None:
             return
         if page:
-            shell.write_page(page, self._page())
+            shell.write_page(page, page_of(self._quarantine, self._files))
         raise error
-
-    def _nothing_read(self, source: Path, page: Path | None) -> UserError | None:
-        """A run that read nothing at all is a mistake of the surroundings."""
-        if self._records > sum(self._reasons.values()):
-            return None
-        worst = max(self._members, key=lambda member: (member.unread, member.is_unread, member.name), default=None)
-        found = f"{len(self._files)} files, none with a record that can be read" if self._files else "no file"
-        if worst and worst.faults:
-            found += f" ({worst.name}: {worst.of_all if worst.records else worst.first_reason}; {worst.first_detail}; {worst.seen})"
-        listed = f"; what was found stands in {page}" if worst and page else ""
-        return UserError(str(source), found, "logs in one of the formats " + ", ".join(FORMATS), f"put your exports there{listed}")
-
-    def _page(self) -> str:
-        """The quarantine for people: the names of files instead of their ids."""
-        names = {row[0]: row[1] for row in self._files}
-        page = io.StringIO()
-        writer = csv.writer(page, lineterminator="\n")
-        writer.writerow(("file", *Quarantine.schema().names[1:]))
-        writer.writerows(sorted(([names.get(row[0], row[0]), *row[1:]] for row in self._quarantine), key=str))
-        return page.getvalue()
 
     def record_account(self) -> dict[str, object]:
         """The ledger's line about records: read ones count as kept, quarantined ones as dropped."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -43,6 +43,16 @@ def too_much(members: Sequence[Member], bounds: MaxUnread, not_logs: Sequence[st
     if _more(lost, len(logs), bounds.files, bounds.at_least):
         return _error(worst, f"at most {bounds.files:.0%} of all {len(logs)} files wholly unread, not {lost}", "files", source, page)
     return None
+
+
+def nothing_read(members: Sequence[Member], formats: Iterable[str], source: Path, page: Path | None) -> UserError:
+    """What is said when not one record could be read: a mistake of the surroundings."""
+    worst = max(members, key=lambda member: (member.unread, member.is_unread, member.name), default=None)
+    found = f"{len(members)} files, none with a record that can be read" if members else "no file"
+    if worst and worst.faults:
+        found += f" ({worst.name}: {worst.of_all if worst.records else worst.first_reason}; {worst.first_detail}; {worst.seen})"
+    listed = f"; what was found stands in {page}" if worst and page else ""
+    return UserError(str(source), found, "logs in one of the formats " + ", ".join(formats), f"put your exports there{listed}")
 
 
 def _fits(name: str, glob: str) -> bool:
