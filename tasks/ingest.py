@@ -192,11 +192,12 @@ class Reading:
                 groups.setdefault(known[0], []).append(known[1])
         for name, group in groups.items():
             member.formats[name] += len(group)
-            if forced is None:
-                self._look_for_votes(member, name, group)
             if name == "jsonl":
                 straight, group = jsonl.plain(group)
                 self._gatherer.add_plain(name, member.file.digest, straight)
+                self._look_for_votes(member, name, straight.records, "messages")
+            if forced is None:
+                self._look_for_votes(member, name, group)
             for record in group:
                 self._read_record(member, name, record)
 
@@ -213,10 +214,10 @@ class Reading:
             member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
         return None
 
-    def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record]) -> None:
-        """Count what looks like a vote and is not read."""
+    def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record], bare: str | None = None) -> None:
+        """Count what looks like a vote and is not read; `bare` names a list whose objects hold nothing else than what is read."""
         for record in group:
-            for key in self._watch.unread(name, FORMATS[name].read, record.value):
+            for key in self._watch.unread(name, FORMATS[name].read, record.value, bare):
                 member.again("unread_vote", key, record, name)
 
     def _read_record(self, member: Member, name: str, record: raw.Record) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,25 +39,27 @@ class VoteWatch:
     """Remembers, for each kind of record, which keys its reader reads."""
 
     def __init__(self) -> None:
-        self._tries: dict[tuple[Any, ...], int] = {}
-        self._read: set[tuple[Any, ...]] = set()
+        self._tries: Counter[tuple[Any, ...]] = Counter()
+        self._read: dict[tuple[Any, ...], set[str]] = {}
 
-    def unread(self, name: str, read: Reader, record: dict[str, Any]) -> list[str]:
-        """Names of the keys that look like votes and that the format's reader does not read; each once."""
-        found = dict.fromkeys(name for name, _, _ in votes_in(record))
+    def unread(self, name: str, read: Reader, record: dict[str, Any], bare: str | None = None) -> list[str]:
+        """Names of the keys that look like votes and that the format's reader does not read; each once. Below `bare` there are none."""
+        found = [key for key, _, _ in votes_in(record, bare)]
         if not found:
             return []
         kind = (name, tuple(record), str(record.get("kind", record.get("type")))[:20])
-        untried = [key for key in found if (*kind, key) not in self._read and self._tries.get((*kind, key), 0) < ENOUGH]
+        known = self._read.setdefault(kind, set())
+        if known.issuperset(found):
+            return []
+        untried = [key for key in dict.fromkeys(found) if key not in known and self._tries[(*kind, key)] < ENOUGH]
         if untried:
-            taken = _taken(read, record)
-            self._read.update((*kind, key) for key in untried if key in taken)
-            self._tries.update({(*kind, key): self._tries.get((*kind, key), 0) + 1 for key in untried})
-        return [key for key in found if (*kind, key) not in self._read]
+            known.update(_taken(read, record).intersection(untried))
+            self._tries.update((*kind, key) for key in untried)
+        return [key for key in dict.fromkeys(found) if key not in known]
 
 
-def votes_in(record: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """All keys with a value that look like a vote: name (with the key above), key and value."""
+def votes_in(record: dict[str, Any], bare: str | None = None) -> Iterator[tuple[str, str, Any]]:
+    """All keys with a value that look like a vote: name (with the key above), key and value; nothing below the key `bare`."""
     waiting: list[tuple[str, dict[Any, Any]]] = [("", record)]
     while waiting:
         above, value = waiting.pop()
@@ -67,7 +70,7 @@ def votes_in(record: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
             kind = type(item)
             if kind is dict and key not in COPIES:
                 waiting.append((key, item))
-            elif kind is list and item and type(item[0]) is dict:
+            elif kind is list and item and type(item[0]) is dict and key != bare:
                 waiting.extend((key, inner) for inner in item if type(inner) is dict)
 
 

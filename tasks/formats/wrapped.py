@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.core.records import parse
+from tasks.core.mending import parse
 from tasks.formats import recognise
 
 DEPTH = 3  # collectors wrap what others have wrapped
