@@ -61,6 +61,10 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Mark turns and acts that are there more than once; quarantine and files pass as they are."""
     turns = settle_turns(tables["turns"].to_arrow()).drop_columns(["preferred"])
     acts, zeros = zeros_as_down(settle_acts(tables["feedback"].to_arrow()), "jsonl")
+    if not len(acts):
+        warnings.warn(
+            "no feedback in any file: prompts can be made, and pairs only where users' next turns say what they think", stacklevel=2
+        )
     if zeros:
         warnings.warn(f"all thumbs are 1 or 0: the {zeros} that are 0 count as down", stacklevel=2)
     return {**tables, "turns": engine.in_parts(turns), "feedback": engine.from_arrow(acts)}
