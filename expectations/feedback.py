@@ -16,13 +16,15 @@ class Bounds(StageParams):
 
     min_rows: int = Field(ge=0)
     max_dropped: float = Field(ge=0, lt=1, description="share of rows that may be dropped before the pipeline stops")
+    may_drop: int = Field(ge=0, description="so many rows may be dropped, whatever their share: small logs do not stop for one row")
     min_with_target: float = Field(ge=0, le=1, description="share of acts whose answers are all among the kept turns")
     earliest_year: int = Field(ge=1)
     latest_year: int = Field(ge=1)
 
 
-def suite(bounds: Bounds) -> Suite:
-    """The rules of feedback under these bounds."""
+def suite(bounds: Bounds, rows_in: int) -> Suite:
+    """The rules of feedback under these bounds, for a table of so many rows."""
+    tolerance = min(1.0, max(bounds.max_dropped, bounds.may_drop / max(rows_in, 1)))
     rows = {
         "no_id": true("has_id"),
         "unknown_kind": among("kind", KINDS),
@@ -44,7 +46,7 @@ def suite(bounds: Bounds) -> Suite:
     table = {
         "too_few": rows_between(bounds.min_rows),
         "copied_key": unique("feedback_id"),
-        "too_many_dropped": true_for("kept", 1 - bounds.max_dropped),
+        "too_many_dropped": true_for("kept", 1 - tolerance),
         "too_few_targets": true_for("targets_kept", bounds.min_with_target),
     }
-    return Suite("feedback", rows, table, tolerance=bounds.max_dropped)
+    return Suite("feedback", rows, table, tolerance=tolerance)

@@ -15,6 +15,7 @@ class Bounds(StageParams):
 
     min_rows: int = Field(ge=0)
     max_dropped: float = Field(ge=0, lt=1, description="share of rows that may be dropped before the pipeline stops")
+    may_drop: int = Field(ge=0, description="so many rows may be dropped, whatever their share: small logs do not stop for one row")
     max_question_chars: int = Field(ge=1)
     min_answer_chars: int = Field(ge=1)
     max_answer_chars: int = Field(ge=1)
@@ -23,8 +24,9 @@ class Bounds(StageParams):
     min_known_language: float = Field(ge=0, le=1, description="share of turns; a warning below")
 
 
-def suite(bounds: Bounds) -> Suite:
-    """The rules of turns under these bounds."""
+def suite(bounds: Bounds, rows_in: int) -> Suite:
+    """The rules of turns under these bounds, for a table of so many rows."""
+    tolerance = min(1.0, max(bounds.max_dropped, bounds.may_drop / max(rows_in, 1)))
     rows = {
         "no_id": true("has_id"),
         "unknown_role": among("role", ROLES),
@@ -40,7 +42,7 @@ def suite(bounds: Bounds) -> Suite:
     table = {
         "too_few": rows_between(bounds.min_rows),
         "copied_key": unique("conversation_id", "turn_id"),
-        "too_many_dropped": true_for("kept", 1 - bounds.max_dropped),
+        "too_many_dropped": true_for("kept", 1 - tolerance),
         "unknown_languages": true_for("has_language", bounds.min_known_language, severity="warning"),
     }
-    return Suite("turns", rows, table, tolerance=bounds.max_dropped)
+    return Suite("turns", rows, table, tolerance=tolerance)

@@ -90,7 +90,12 @@ def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
     """The gate, with every rule of the three suites checked."""
     gate = Gate(STAGE)
     columns = flat.flatten(tables)
-    gate.check(pair_rules.suite(params.min_pairs, params.required_splits), columns["pairs"])
+    splits = params.required_splits if len(columns["pairs"]) else []  # thumbs and prompts can be released without pairs
+    if not len(columns["pairs"]):
+        judged, asked = len(columns["unpaired"]), len(columns["prompts"])
+        made = f"no pairs: {judged} judged answers (for KTO) and {asked} prompts (for PPO) are what can be made"
+        warnings.warn(f"{made}; a pair needs two answers to one prompt of which one was preferred", stacklevel=2)
+    gate.check(pair_rules.suite(params.min_pairs, splits), columns["pairs"])
     gate.check(unpaired_rules.suite(params.min_unpaired), columns["unpaired"])
     gate.check(prompt_rules.suite(params.min_prompts), columns["prompts"])
     return gate

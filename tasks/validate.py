@@ -68,16 +68,16 @@ def judge(tables: Tables, params: Params) -> Judged:
 
 
 def _judge_turns(gate: Gate, turns: DataFrame, bounds: turn_rules.Bounds) -> DataFrame:
-    suite = turn_rules.suite(bounds)
     flat = flat_turns(turns).to_arrow()
+    suite = turn_rules.suite(bounds, len(flat))
     dropped = with_orphans(flat, first_rules(gate.rows(suite, flat), len(flat)))
     gate.check(suite, flat.append_column("kept", pc.is_null(dropped)))
     return _attach(turns, flat, dropped, TURN)
 
 
 def _judge_feedback(gate: Gate, feedback: DataFrame, turns: DataFrame, bounds: feedback_rules.Bounds) -> DataFrame:
-    suite = feedback_rules.suite(bounds)
     flat = flat_feedback(feedback, turns).to_arrow()
+    suite = feedback_rules.suite(bounds, len(flat))
     dropped = first_rules(gate.rows(suite, flat), len(flat))
     gate.check(suite, flat.append_column("kept", pc.is_null(dropped)))
     return _attach(feedback, flat, dropped, ("feedback_id",))

@@ -14,6 +14,9 @@ from tasks.core import salt, telemetry  # noqa: F401  (before any library that w
 # Ids of people are the same in every project that a test makes, whatever its logs.
 os.environ.setdefault(salt.VARIABLE, "salt of the tests")
 
+import yaml  # isort: skip
+from tasks.formats.roles import learn_roles  # isort: skip
+
 # A busy machine must not fail a law; examples are the same in every run.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
@@ -28,6 +31,12 @@ def salt_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(salt, "FOLDER", tmp_path_factory.mktemp("salt") / ".pairwright")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _roles() -> None:
+    """The names of roles that a run takes from `params.yaml`."""
+    learn_roles(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["ingest"]["roles"])
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,12 @@ from tasks.core.errors import UserError
 from tests.browser import browser, missing
 
 TURNS = turns.Bounds(
-    min_rows=1, max_dropped=0.1, max_question_chars=9, min_answer_chars=1, max_answer_chars=9, earliest_year=2000, latest_year=2099,
+    min_rows=1, max_dropped=0.1, may_drop=0, max_question_chars=9, min_answer_chars=1, max_answer_chars=9, earliest_year=2000,
+    latest_year=2099,
     min_known_language=0.5,
 )  # fmt: skip
-FEEDBACK = feedback.Bounds(min_rows=1, max_dropped=0.1, min_with_target=0.5, earliest_year=2000, latest_year=2099)
-SUITES = [turns.suite(TURNS), feedback.suite(FEEDBACK), pairs.suite(1, pairs.SPLITS), unpaired.suite(0), prompts.suite(0)]
+FEEDBACK = feedback.Bounds(min_rows=1, max_dropped=0.1, may_drop=0, min_with_target=0.5, earliest_year=2000, latest_year=2099)
+SUITES = [turns.suite(TURNS, 100), feedback.suite(FEEDBACK, 100), pairs.suite(1, pairs.SPLITS), unpaired.suite(0), prompts.suite(0)]
 
 
 def table(**columns: list[object]) -> pa.Table:

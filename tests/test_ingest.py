@@ -23,9 +23,11 @@ from tasks import ingest
 from tasks.core import catalog, engine
 from tasks.core.errors import UserError
 from tasks.core.ids import person_id, stable_id
+from tasks.core.params import load
 from tasks.core.raw import raw_files
 from tasks.core.tables import TABLES
 from tasks.formats.columns import RAW_FEEDBACK, RAW_TURNS
+from tasks.formats.limits import MaxUnread
 from tests.conftest import ROOT
 from tests.projects import digests, make_project, run_stage
 
@@ -56,16 +58,17 @@ class Result:
         return [row["content"] for row in self.table("turns")]
 
 
-def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = None) -> Result:
+def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = None, **more: Any) -> Result:
     """Run the stage over these files."""
     for name, data in files.items():
         path = root / "raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    stage = dataclasses.replace(catalog.stage("ingest", ROOT), data=(root / "raw",))
+    stage = dataclasses.replace(catalog.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
     out = root / "out"
     out.mkdir()
-    ingest.work(stage, ingest.Params(formats=formats or {}), out)
+    params = load(ROOT / "params.yaml", "ingest", ingest.Params)
+    ingest.work(stage, params.model_copy(update={"formats": formats or {}, **more}), out)
     return Result(out)
 
 
@@ -94,8 +97,8 @@ def test_tables_have_their_schemas_and_the_ledger_adds_up(tmp_path: Path) -> Non
     ("raw", "reason"),
     [
         (b'{"id": "c", "messages": [', "not_json"),
-        (b"\xff\xfe{}", "not_utf8"),
-        (b'{"id": "\xc3\x28"}', "not_utf8"),
+        ('{"id": "Привет"}'.encode("cp1251"), "not_utf8"),
+        ('{"id": "你好"}'.encode("gbk"), "not_utf8"),
         (b"[" * 100_000, "too_deep"),
         (b'{"id": ' + b"9" * 5000 + b"}", "not_json"),
         (b"[1, 2]", "not_an_object"),
@@ -114,7 +117,7 @@ def test_quarantine_never_holds_text_of_the_record(tmp_path: Path) -> None:
     secret = "jane@example.org"
     bad = [b'{"id": "%s' % secret.encode(), b'{"%s"}' % secret.encode(), json.dumps({"conversation_id": "c", "kind": secret}).encode()]
     bad += [json.dumps({"id": "x", "messages": [{"role": secret, "content": secret}]}).encode(), json.dumps({secret: 1}).encode()]
-    result = read(tmp_path, {"a.jsonl": lines(GOOD) + b"\n".join(bad)})
+    result = read(tmp_path, {"a.jsonl": lines(*[GOOD] * 100) + b"\n".join(bad)})
     assert len(result.faults()) == len(bad)
     assert secret not in str(result.table("quarantine"))
 
@@ -378,7 +381,7 @@ def test_what_is_written_is_read_whatever_the_files_and_their_order(chats: Any, 
 def test_run_gives_back_every_table_it_was_given() -> None:
     schemas = {name: TABLES[name].schema() for name in ingest.WRITES} | {"turns": RAW_TURNS, "feedback": RAW_FEEDBACK}
     empty = {name: engine.from_arrow(schema.empty_table()) for name, schema in schemas.items()}
-    result = ingest.run(empty, ingest.Params(formats={}))
+    result = ingest.run(empty, load(ROOT / "params.yaml", "ingest", ingest.Params))
     assert {name: len(frame.to_arrow()) for name, frame in result.items()} == dict.fromkeys(ingest.WRITES, 0)
 
 
@@ -403,7 +406,7 @@ def test_real_exports_are_read(tmp_path: Path, shared_data: Path) -> None:
     (tmp_path / "raw").mkdir()
     for name in ("oasst", "hh_rlhf", "frontend_exports", "fastchat"):
         (tmp_path / "raw" / name).symlink_to(shared_data / name)
-    result = read(tmp_path, {})
+    result = read(tmp_path, {}, max_unread=MaxUnread(records=1, file=1, files=1, at_least=1))
     counts: dict[str, int] = {}
     for row in result.table("feedback"):
         counts[f"{row['source']} {row['kind']}"] = counts.get(f"{row['source']} {row['kind']}", 0) + 1

@@ -13,6 +13,7 @@ A file that looks like a benchmark by its name but cannot be read stops the stag
 
 from __future__ import annotations
 
+import codecs
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.core import raw
+from tasks.core import packing, raw, records
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
 
@@ -86,7 +87,7 @@ def _file_items(file: raw.RawFile, kind: str) -> Iterator[tuple[str, str, str]]:
             yield from ((_item(record, number), SOLUTION, text) for text in solutions(record))
     except raw.Unreadable as error:
         raise _unreadable(file, error.fault.detail) from error
-    except (*raw.BROKEN_PACKING, pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (*packing.BROKEN_PACKING, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise _unreadable(file, f"a broken file ({type(error).__name__})") from error
     if not found:
         raise _unreadable(file, "no record")
@@ -102,19 +103,27 @@ def _records(path: Path, kind: str) -> Iterator[tuple[int, Any]]:
     if kind == ".parquet":
         yield from enumerate((record for batch in pq.ParquetFile(path).iter_batches() for record in batch.to_pylist()), 1)
         return
-    for _, stream in raw.members(path):
+    for _, stream in packing.members(path):
+        if isinstance(stream, raw.Fault):
+            raise raw.Unreadable(*stream)
         yield from _lines(stream) if kind == ".txt" else _documents(stream)
 
 
 def _lines(stream: raw.Stream) -> Iterator[tuple[int, str]]:
     """Lines that are not blank; only a newline ends a line."""
-    data = b"".join(iter(lambda: stream.read(raw.BLOCK), b"")).removeprefix(raw.BOM)
+    data = b"".join(iter(lambda: stream.read(raw.BLOCK), b"")).removeprefix(codecs.BOM_UTF8)
     yield from ((number, line) for number, line in enumerate(data.decode("utf-8").split("\n"), 1) if line.strip())
+
+
+def _refuse(reason: str, what: str, number: int, line: int | None) -> None:
+    """A benchmark is read as it is, or not at all."""
+    if reason in ("text_line", "broken_byte"):
+        raise raw.Unreadable(reason, f"record {number + 1}: no JSON in UTF-8")
 
 
 def _documents(stream: raw.Stream) -> Iterator[tuple[int, Any]]:
     """JSON records; of a document that is one object around a list of objects, the elements of that list."""
-    for batch in raw.batches(stream):
+    for batch in records.batches(stream, tell=_refuse):
         for record in batch:
             if record.fault:
                 raise raw.Unreadable(record.fault.reason, f"record {record.number + 1}: {record.fault.detail}")

@@ -1,37 +1,23 @@
-"""Raw logs as they lie on disk: which files there are, what is inside them, record by record. Nothing here is ever written to.
+"""Raw logs as they lie on disk: which files there are. Nothing here is ever written to.
 
-In: a folder, or one file in it. Out: `RawFile`s (name, digest, size), and the records of each with their place.
+In: a folder. Out: `RawFile`s (name, digest, size), and what lies there and is no readable file. What is inside a file is the business
+of `tasks.core.packing` (archives) and `tasks.core.records` (records).
 
-A file may be packed (gzip, bzip2, xz, zip) and holds either one JSON document (the records are the elements of a top array, or the
-one object) or JSON lines. Both are told from the bytes, never from the name, so that a renamed file reads the same.
-
-Traps met in real logs: U+2028 inside a line (so lines end at a newline byte and nowhere else), byte order marks, lone surrogates
-and NaN as Python's own `json` writes them (mended: U+FFFD, null), a first line cut off by log rotation, a file cut off in the middle.
+Traps met: links that dangle, lead out of the folder, or form circles; pipes, on which reading would wait for ever; files that cannot be
+read; names that are no UTF-8; files that grow while they are read (then what was there at first counts).
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import io
-import itertools
-import json
-import lzma
 import os
-import zipfile
-import zlib
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import orjson
-
 BLOCK = 2 << 20  # bytes read at a time: a batch of records is what one block holds
-LOOK_AHEAD = 20  # lines looked at to tell JSON lines from one document
-BOM = b"\xef\xbb\xbf"
-BROKEN_PACKING = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 
 
 class Stream(Protocol):
@@ -67,157 +53,124 @@ class Unreadable(Exception):  # noqa: N818  (reads as what it says of the record
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file below the raw folder; `digest` is the first 16 hex digits of the sha256 of its bytes on disk."""
+    """A file below the raw folder; `digest` is the first 16 hex digits of the sha256 of its first `size` bytes on disk."""
 
     path: Path
     name: str
     digest: str
     size: int
+    changed_at: int = 0  # nanoseconds, when it was looked at
+
+    def has_changed(self) -> bool:
+        """True when the file is not as it was when it was looked at."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            return True
+        return (now.st_size, now.st_mtime_ns) != (self.size, self.changed_at)
+
+
+class Oddity(NamedTuple):
+    """Something below the raw folder that users must know of; `read` says whether what it leads to is read all the same."""
+
+    name: str
+    fault: Fault
+    read: bool
 
 
 def raw_files(folder: Path) -> list[RawFile]:
     """Every file below the folder, in the order of digests, then names; hidden files and folders are no logs."""
-    found = [RawFile(path, path.relative_to(folder).as_posix(), _digest(path), path.stat().st_size) for path in _walk(folder)]
-    return sorted(found, key=lambda file: (file.digest, file.name))
+    return look(folder)[0]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files below the folder, also behind links to folders, but each real folder once (links may form circles)."""
+def look(folder: Path) -> tuple[list[RawFile], list[Oddity]]:
+    """The files as above, and what is odd, by name."""
+    files, odd = list[RawFile](), list[Oddity]()
+    for path in _walk(folder, odd):
+        name = _printable(path.relative_to(folder))
+        try:
+            files.append(_file(path, name, folder, odd))
+        except Unreadable as error:
+            odd.append(Oddity(name, error.fault, read=False))
+    return sorted(files, key=lambda file: (file.digest, file.name)), sorted(odd)
+
+
+def _walk(folder: Path, odd: list[Oddity]) -> Iterator[Path]:
+    """What lies below the folder and is none, also behind links to folders, but each real folder once (links may form circles)."""
     seen: set[Path] = set()
-    for above, folders, files in os.walk(folder, followlinks=True):
+
+    def missed(error: OSError) -> None:
+        name = _printable(Path(error.filename).relative_to(folder)) if error.filename else "."
+        odd.append(Oddity(name, Fault("cannot_be_read", f"a folder: {error.strerror}"), read=False))
+
+    for above, folders, files in os.walk(folder, followlinks=True, onerror=missed):
         real = Path(above).resolve()
         folders[:] = sorted(name for name in folders if not name.startswith(".") and real not in seen)
-        if real not in seen:
-            yield from (path for name in sorted(files) if not name.startswith(".") and (path := Path(above, name)).is_file())
-        seen.add(real)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-
-
-def members(path: Path) -> Iterator[tuple[str, Stream]]:
-    """What is inside a file, unpacked: itself under the name "", or each member of a zip archive under its own name."""
-    with path.open("rb") as stream:
-        magic = stream.read(6)
-        stream.seek(0)
-        if magic[:4] == b"PK\x03\x04":
-            with zipfile.ZipFile(stream) as archive:
-                for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                    if not entry.is_dir():
-                        with archive.open(entry) as member:
-                            yield entry.filename, member
-        elif magic[:2] == b"\x1f\x8b":
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                yield "", unpacked
-        elif magic[:3] == b"BZh":
-            with bz2.BZ2File(stream) as unpacked:
-                yield "", unpacked
-        elif magic == b"\xfd7zXZ\x00":
-            with lzma.LZMAFile(stream) as unpacked:
-                yield "", unpacked
-        else:
-            yield "", stream
-
-
-def batches(stream: Stream, first: int = 0) -> Iterator[list[Record]]:
-    """The records of one unpacked file in batches, numbered from `first`; raises `Unreadable` when it holds no JSON."""
-    head = _read(stream, BLOCK).removeprefix(BOM)
-    while b"\n" not in head and (more := _read(stream, BLOCK)):  # the first line must be whole to be judged
-        head += more
-    start = head.lstrip()[:1]
-    if not start:
-        raise Unreadable("not_a_log", "nothing but blanks")
-    if start == b"[" or not _has_lines(head):
-        if start not in (b"[", b"{"):
-            raise Unreadable("not_a_log", "no JSON")
-        data = head + _rest(stream)
-        value, fault = parse(data)
-        if fault is None:
-            yield _elements(value, first)
-            return
-        if not _has_lines(data):
-            raise Unreadable(*fault)
-        head, stream = data, io.BytesIO()
-    yield from _lines(head, stream, first)
-
-
-def _read(stream: Stream, size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except BROKEN_PACKING as error:
-        raise Unreadable("broken_archive", f"the packed data ends or breaks early ({type(error).__name__})") from error
-
-
-def _rest(stream: Stream) -> bytes:
-    return b"".join(iter(lambda: _read(stream, BLOCK), b""))
-
-
-def _has_lines(data: bytes) -> bool:
-    """True when one of the first lines is a JSON object of its own."""
-    lines = data.split(b"\n", LOOK_AHEAD)
-    return any(line.lstrip()[:1] == b"{" and isinstance(parse(line)[0], dict) for line in lines[:LOOK_AHEAD])
-
-
-def _elements(value: object, first: int) -> list[Record]:
-    return [Record(first + at, None, item, None) for at, item in enumerate(value if isinstance(value, list) else [value])]
-
-
-def _lines(head: bytes, stream: Stream, first: int) -> Iterator[list[Record]]:
-    """JSON lines, a block at a time; blank lines are no records but count as lines."""
-    number, line, rest = first, 0, b""
-    for block in itertools.chain([head], iter(lambda: _read(stream, BLOCK), b"")):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        batch = _batch(lines, number, line)
-        number, line = number + len(batch), line + len(lines)
-        yield batch
-    yield _batch([rest], number, line)
-
-
-def _batch(lines: list[bytes], number: int, line: int) -> list[Record]:
-    records = []
-    loads = orjson.loads
-    for at, raw in enumerate(lines, line + 1):
-        if not raw or raw.isspace():
+        if real in seen:
             continue
-        try:
-            records.append(Record(number, at, loads(raw), None))
-        except orjson.JSONDecodeError:
-            value, fault = _mended(raw)
-            records.append(Record(number, at, value, fault))
-        number += 1
-    return records
+        seen.add(real)
+        yield from (Path(above, name) for name in sorted(files) if not name.startswith("."))
+        odd.extend(_outward(Path(above, name), folder) for name in folders if _leads_out(Path(above, name), folder))
 
 
-def parse(raw: bytes) -> tuple[Any, Fault | None]:
-    """A JSON text's value, or None and what is wrong with it."""
+def _file(path: Path, name: str, folder: Path, odd: list[Oddity]) -> RawFile:
+    """One file; raises `Unreadable` for what is none, without opening it."""
     try:
-        return orjson.loads(raw), None
-    except orjson.JSONDecodeError:
-        return _mended(raw)
-
-
-def _mended(raw: bytes) -> tuple[Any, Fault | None]:
-    """What strict JSON refuses but Python writes: NaN and infinities become null, lone surrogates U+FFFD."""
+        state = path.stat()
+    except OSError as error:
+        reason = "dangling_link" if path.is_symlink() else "cannot_be_read"
+        raise Unreadable(reason, f"leads to nothing that is there ({error.strerror})") from error
+    if not stat.S_ISREG(state.st_mode):
+        raise Unreadable("not_a_file", "a pipe, socket or device: not opened")
     try:
-        return _clean(json.loads(raw.decode("utf-8"), parse_constant=lambda _: None)), None
-    except UnicodeDecodeError as error:
-        return None, Fault("not_utf8", f"byte {error.start} of the record")
-    except json.JSONDecodeError as error:
-        return None, Fault("not_json", f"{error.msg} at character {error.pos} of {len(raw)}")
-    except RecursionError:
-        return None, Fault("too_deep", "nested deeper than any log")
-    except ValueError:
-        return None, Fault("not_json", "a number of thousands of digits")
+        digest, size, changed_at = _digest(path)
+    except OSError as error:
+        raise Unreadable("cannot_be_read", f"{error.strerror}") from error
+    if _leads_out(path, folder):
+        odd.append(_outward(path, folder))
+    if not name.isprintable() or name != str(path.relative_to(folder)):
+        odd.append(Oddity(name, Fault("odd_name", "the name is no UTF-8 or cannot be printed; read all the same"), read=True))
+    return RawFile(path, name, digest, size, changed_at)
 
 
-def _clean(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return value
+def _digest(path: Path) -> tuple[str, int, int]:
+    """Digest, size and time of change; of a file that grows meanwhile, of what was there at first."""
+    with path.open("rb") as stream:
+        state, digest = os.fstat(stream.fileno()), hashlib.sha256()
+        limited = Limited(stream, state.st_size)
+        while block := limited.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()[:16], state.st_size, state.st_mtime_ns
+
+
+class Limited:
+    """The first bytes of a stream."""
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def read(self, size: int, /) -> bytes:
+        """As `Stream` says."""
+        block = self._stream.read(min(size, self._left))
+        self._left -= len(block)
+        return block
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+
+def _outward(path: Path, folder: Path) -> Oddity:
+    return Oddity(
+        _printable(path.relative_to(folder)), Fault("outward_link", "a link that leads out of the folder; read all the same"), read=True
+    )
+
+
+def _printable(path: Path) -> str:
+    """The path as text that can be written: bytes that are no UTF-8 are spelled out."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def name_digest(name: str) -> str:
+    """An id for what has no bytes to be known by."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

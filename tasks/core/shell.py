@@ -104,7 +104,7 @@ def listen(stage: str, run: Callable[[], T]) -> T:
         warnings.simplefilter("always", UserWarning)
         try:
             return run()
-        finally:
+        finally:  # also what was said before the stage stopped
             for warning in heard:
                 print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
 
@@ -168,6 +168,12 @@ def _pass_ledgers(stage: catalog.Stage, folder: Path) -> None:
         if path.name == LEDGER:
             (folder / makers[path.parent]).mkdir()
             shutil.copyfile(_must_exist(path, stage.name), folder / makers[path.parent] / LEDGER)
+
+
+def write_page(path: Path, text: str) -> None:
+    """A page for people, outside the stage's output, so that it stands there when the stage stops."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def say(stage: str, accounts: Sequence[Account]) -> None:

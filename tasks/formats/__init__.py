@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from tasks.formats import arena, chatgpt, claude, hh, jsonl, librechat, oasst, openai, openwebui, sharegpt
+from tasks.formats import arena, chatgpt, claude, hh, jsonl, librechat, oasst, openai, openwebui, preference, sharegpt
 from tasks.formats.facts import Facts
 
 
@@ -38,6 +38,7 @@ FORMATS: dict[str, Format] = {
     "chatgpt": _format(chatgpt),
     "librechat": _format(librechat),
     "claude": _format(claude),
+    "preference": _format(preference),
 }
 
 

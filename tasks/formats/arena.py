@@ -103,7 +103,7 @@ def _model(record: dict[str, Any], side: int, state: object) -> str | None:
 
 def _released(record: dict[str, Any]) -> Facts:
     winner = record.get("winner")
-    left, right = (_messages(record[side]) for side in ("conversation_a", "conversation_b"))
+    left, right = (_messages(record.get(side)) for side in ("conversation_a", "conversation_b"))
     models = (name_of(record.get("model_a")), name_of(record.get("model_b")))
     native_id, label = name_of(record.get("question_id", record.get("id"))), name_of(winner)
     facts = _shown(two_answers(left, right, WINNERS.get(label or ""), models, native_id, label))

@@ -14,10 +14,10 @@ import orjson
 
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
-from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of, word_of
+from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of
 from tasks.formats.parts import attachments_of
+from tasks.formats.vote_words import thumb_word
 
-RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
 SHOWN = frozenset({"user", "assistant"})
 CHANNELS = frozenset({"final"})
 TYPES = frozenset({"text", "multimodal_text"})
@@ -108,7 +108,7 @@ def _feedback(record: dict[str, Any]) -> Facts:
     label = name_of(record.get("rating"))
     if conversation is None:
         raise Unreadable("no_id", "expected conversation_id")
-    value = None if label is None else RATINGS.get(word_of(label))
+    value = None if label is None else thumb_word(label)
     act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(record.get("user_id")))
     act.text, act.created_at, act.native_id = _comment(record), moment(record.get("create_time")), f"{conversation}/{turn}"
     return Facts(acts=[act])

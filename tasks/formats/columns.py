@@ -18,13 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import person_id, stable_id
+from tasks.core.raw import Unreadable
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
 from tasks.formats.collisions import keep_apart
 from tasks.formats.facts import ROLES, Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
 from tasks.formats.jsonl import Plain, topic_of
 from tasks.formats.loose import Place, Waiting, climb
+from tasks.formats.nearest import named, tellable
 from tasks.formats.references import settle
 from tasks.formats.retractions import IMPLIED
+from tasks.formats.roles import UNKNOWN, bridged
 from tasks.formats.trees import BEYOND, depths
 
 ROWS_AT_A_TIME = 20_000
@@ -56,7 +59,11 @@ class Gatherer:
         notes = list(facts.notes)
         placed = []
         for conversation in facts.conversations:
-            depth, more = depths(conversation.messages)
+            known, strangers = bridged(conversation.messages)
+            notes.extend(("unknown_role", name) for name in strangers)
+            if strangers and not known:
+                raise Unreadable("unknown_role", "no message has a role that is known: " + named(filter(tellable, strangers)))
+            depth, more = depths(known)
             notes.extend(more)
             placed.append((conversation, depth))
         position = 0
@@ -67,7 +74,9 @@ class Gatherer:
         alone = not facts.conversations and len(said) == 1
         self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(said))
         self._acts.extend((source, at, -1, act) for act in facts.acts if act.retracts == IMPLIED)
-        self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose)
+        strangers = [loose.message.role for loose in facts.loose if loose.message.role.startswith(UNKNOWN)]
+        notes.extend(("unknown_role", role.removeprefix(UNKNOWN)) for role in strangers)
+        self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose if not loose.message.role.startswith(UNKNOWN))
         return notes
 
     def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:

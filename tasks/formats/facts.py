@@ -8,39 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from tasks.core.ids import stable_id
 from tasks.core.raw import Unreadable
+from tasks.formats.roles import ROLES, role_of
+from tasks.formats.times import moment
 
-ROLES = frozenset({"system", "user", "assistant", "tool"})
-ALIASES = {
-    "human": "user",
-    "prompter": "user",
-    "customer": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bard": "assistant",
-    "bing": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
-    "developer": "system",
-    "function": "tool",
-    "observation": "tool",
-}
+__all__ = [  # with what readers find here and other modules hold
+    "ROLES", "Act", "Conversation", "Facts", "Loose", "Message", "chain", "content_id", "dictionary", "moment", "name_of", "number_of",
+    "place", "role_of", "text_of", "word_of",
+]  # fmt: skip
 # Types of the parts of a content that hold text: as such, and as what a tool gave back.
 TEXTS = ("text", "output_text", "input_text")
 RESULTS = ("tool_result", "function_call_output")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-# Earlier or later moments are faults of a clock, not of a chat: they become null.
-EARLIEST = (datetime(1990, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
-LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
-# A number of seconds, milli-, micro- or nanoseconds, told by its size: from, factor to microseconds.
-LAST_NUMBER = 1e20
-UNITS = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3), (0.0, 1e6))
 
 
 class IdOrPlace(NamedTuple):
@@ -129,45 +110,6 @@ class Facts:
     notes: list[tuple[str, str]] = field(default_factory=list)
 
 
-def moment(value: object) -> int | None:
-    """A point in time as microseconds since 1970: numbers by size, ISO 8601 text (UTC unless it says otherwise), Mongo's `$date`."""
-    if isinstance(value, dict):
-        value = value.get("$date")
-        value = value.get("$numberLong") if isinstance(value, dict) else value
-    if isinstance(value, str):
-        value = float(value) if len(value) > 8 and value.replace(".", "", 1).isdecimal() else _iso(value)
-        if value is None or isinstance(value, int):
-            return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LAST_NUMBER:  # NaN is in no range
-        return None
-    factor = next(factor for least, factor in UNITS if value >= least)
-    return _possible(round(value * factor))
-
-
-def _iso(text: str) -> int | None:
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=UTC)
-    return _possible((parsed - EPOCH) // MICROSECOND)
-
-
-def _possible(micros: int) -> int | None:
-    return micros if EARLIEST <= micros < LATEST else None
-
-
-def role_of(value: object) -> str:
-    """The house's name of a role; raises for one that is unknown."""
-    if isinstance(value, str):
-        name = value.strip().lower()
-        name = ALIASES.get(name, name)
-        if name in ROLES:
-            return name
-    raise Unreadable("unknown_role", "a role other than " + ", ".join(sorted(ROLES)) + " and their usual aliases")
-
-
 def text_of(content: object) -> str:
     """The text of a message: a string, a list of parts (their texts, joined by newlines), one part, or nothing."""
     if isinstance(content, str):
@@ -216,8 +158,8 @@ def whole(value: object) -> int | None:
 
 
 def word_of(label: str) -> str:
-    """A label as readers compare it: without case, spaces, hyphens and underscores."""
-    return "".join(sign for sign in label.casefold() if sign not in " -_\t")
+    """A label as readers compare it: without case, spaces, hyphens and underscores, and without the tones of hands."""
+    return "".join(sign for sign in label.casefold() if sign not in " -_\t\ufe0f🏻🏼🏽🏾🏿")
 
 
 def number_of(value: object) -> float | None:

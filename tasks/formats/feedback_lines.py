@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, IdOrPlace, moment, name_of, number_of, whole, word_of
+from tasks.formats.vote_words import THUMBS, rating_of
 
 NAMES = ("thumb", "rating", "choice", "ranking", "edit", "correction", "regenerate", "report", "copy", "share", "comment")
 KINDS = {name: name for name in NAMES} | {"thumbs": "thumb"}
 COMPARISONS = frozenset({"choice", "regenerate"})
 ANNOTATORS = frozenset({"person", "model"})
-THUMBS = {"up": 1.0, "down": -1.0, "thumbsup": 1.0, "thumbsdown": -1.0}
 CHOICES = {"better": 1.0, "tie": 0.0, "bothbad": -1.0}
 RETRACTED = ("thumb", "rating")  # kinds that are taken back by a value that is none
 NOTHING = ("", "none", "null", "nan", "neutral")
@@ -108,8 +108,7 @@ def said_of(kind: str, record: dict[str, Any]) -> Said:
     if kind == "rating" and isinstance(scale, list) and scale and all(isinstance(word, str) for word in scale):
         return _in_words(value, scale)
     if kind == "rating":
-        by_default = RATING_SCALE if scale is None and number_of(value) is not None else None
-        return _worded(value, {}, by_default or _ends(scale))
+        return _rating(value, scale)
     return Said(number_of(value), _ends(scale))
 
 
@@ -119,6 +118,16 @@ def _thumb(value: object, scale: object) -> Said:
     if scale is None or (isinstance(value, str) and number_of(value) is None):
         return _worded(value, THUMBS, THUMB_SCALE)
     return _worded(value, {}, _ends(scale))
+
+
+def _rating(value: object, scale: object) -> Said:
+    """A number on the scale, 1 to 5 without one; also in a spelling of its own, if its scale is not another one."""
+    spelled = rating_of(value) if isinstance(value, str) and number_of(value) is None else None
+    if spelled is not None and isinstance(value, str):
+        said = _ends(scale) if scale is not None else spelled[1] or RATING_SCALE
+        return Said(spelled[0] if said and spelled[1] in (None, said) else None, said, value)
+    by_default = RATING_SCALE if scale is None and number_of(value) is not None else None
+    return _worded(value, {}, by_default or _ends(scale))
 
 
 def _worded(value: object, words: dict[str, float], scale: Scale | None) -> Said:

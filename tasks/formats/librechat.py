@@ -11,9 +11,9 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
 from tasks.formats.parts import attachments_of, calls_of
+from tasks.formats.vote_words import thumb_word
 
 ROOT = "00000000-0000-0000-0000-000000000000"
-RATINGS = {"thumbsup": 1.0, "thumbsdown": -1.0}
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -81,7 +81,7 @@ def _thumb(document: dict[str, Any], conversation: str) -> list[Act]:
     label = name_of(feedback.get("rating"))
     if label is None and "feedback" not in document:
         return []
-    turn, value = name_of(document.get("messageId")), None if label is None else RATINGS.get(word_of(label))
+    turn, value = name_of(document.get("messageId")), thumb_word(label or "")
     act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(document.get("user")))
     act.text, act.created_at = name_of(feedback.get("text")), moment(document.get("updatedAt"))
     act.native_id = f"{conversation}/{turn}/feedback"

@@ -11,7 +11,7 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import judged
-from tasks.formats.facts import Conversation, Facts, chain, content_id
+from tasks.formats.facts import Conversation, Facts, chain, content_id, dictionary
 from tasks.formats.feedback_lines import CONVERSATION, conversation_of
 from tasks.formats.parts import said_of
 from tasks.formats.two import Line, two_answers
@@ -28,11 +28,11 @@ def recognise(record: dict[str, Any]) -> bool:
 
 def read(record: dict[str, Any]) -> Facts:
     """One conversation; from a preference line with two answers and the choice between them."""
-    if "preferred_output" in record:
-        prompt = line_of(record["input"].get("messages"))
+    if "preferred_output" in record and "non_preferred_output" in record:
+        prompt = line_of(dictionary(record.get("input")).get("messages"))
         chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
         return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
-    line = line_of(record["messages"])
+    line = line_of(record.get("messages"))
     if (facts := judged(record, line)) is not None:
         return facts
     model = record.get("model")

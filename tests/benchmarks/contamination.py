@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from tasks.contamination.search import Search
 from tasks.contamination.verbatim import METHODS
-from tasks.core import params, raw
+from tasks.core import packing, params, raw, records
 from tasks.core.tables import TEXT
 from tasks.decontaminate import Params
 from tests.conftest import ROOT, SHARED
@@ -77,8 +77,9 @@ def corpus(data: Path) -> list[str]:
     """What users say in 100,000 chats, without copies."""
     said: set[str] = set()
     for path in sorted((data / "corpus_100k").glob("chats*")):
-        for _, stream in raw.members(path):
-            for batch in raw.batches(stream):
+        for _, stream in packing.members(path):
+            assert not isinstance(stream, raw.Fault)
+            for batch in records.batches(stream):
                 said.update(turn["content"] for record in batch for turn in record.value["messages"] if turn["role"] == "user")
     return sorted(said)
 

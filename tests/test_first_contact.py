@@ -1,0 +1,51 @@
+"""First contact: small logs with little or no feedback end with what can be made of them, and say what is missing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.projects import DATA_STAGES, make_project, run_stages
+from tests.test_ingest import chat, lines
+
+WORDS = ["area", "edge", "angle", "slope", "depth", "width", "speed", "force", "power", "energy", "mass", "weight", "charge", "current"]
+WORDS += ["voltage", "heat", "light", "sound", "wave", "tide", "moon"]
+
+
+def chats(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [
+        chat(f"c{at}", f"What is the {WORDS[at % 21]} of a {WORDS[(at * 5 + 1) % 21]}?", f"It is {at * 37}.", user_id=f"u{at}") | more
+        for at in range(count)
+    ]
+
+
+def thumbs(values: list[int]) -> list[dict[str, Any]]:
+    return [
+        {"conversation_id": f"c{at}", "kind": "thumb", "message_index": 1, "value": value, "user_id": f"u{at}"}
+        for at, value in enumerate(values)
+    ]
+
+
+LOGS: dict[str, tuple[list[dict[str, Any]], int, str]] = {  # records, judged answers, what is said
+    "no feedback": (chats(20), 0, r"no feedback in any file"),
+    "thumbs only": ([*chats(12), *thumbs([1, -1] * 6)], 12, r"no pairs: 12 judged answers \(for KTO\) and \d+ prompts"),
+    "likes only": ([*chats(8), *thumbs([1] * 8)], 8, r"no pairs: 8 judged answers"),
+    "one conversation": (chats(1), 0, r"no feedback in any file"),
+}
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_small_logs_end_with_what_can_be_made_of_them(tmp_path: Path, log: str) -> None:
+    records, judged, said = LOGS[log]
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.jsonl").write_bytes(lines(*records))
+    project = make_project(tmp_path / "project", tmp_path / "logs")
+    output = run_stages(project, DATA_STAGES)
+    assert re.search(said, output)
+    assert (project / "data" / "release" / "methods.json").is_file()
+    unpaired = [pq.read_table(path).num_rows for path in (project / "data" / "10_pair" / "unpaired").glob("*.parquet")]
+    assert sum(unpaired) == judged
