@@ -39,7 +39,7 @@ BAD: dict[str, tuple[str, str, Line]] = {
     "a choice of an unknown word": ("validate", "unknown_label", CHOSEN | {"value": "left"}),
     "answers to two questions": ("aggregate", "different_prompts", CHOSEN | {"worse": "later"}),
     "an edit without a text": ("validate", "no_text", ANSWER | {"kind": "edit", "value": None}),
-    "a correction that corrects nothing": ("aggregate", "no_change", ANSWER | {"kind": "correction", "text": "twelve  MINUTES."}),
+    "a correction that corrects nothing": ("aggregate", "no_change", ANSWER | {"kind": "correction", "text": " Twelve minutes.\r\n"}),
     "before the answer": ("clean", "before_answer", ANSWER | {"created_at": "2026-02-27T00:00:00Z"}),
     "in the future": ("clean", "in_the_future", ANSWER | {"created_at": "2028-01-01T00:00:00Z"}),
     "taken back by the same person": ("aggregate", "superseded", ANSWER | {"user_id": "p", "created_at": "2026-03-01T13:00:00Z"}),

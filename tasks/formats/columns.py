@@ -91,7 +91,7 @@ class Gatherer:
         if any(turn != place(index) for index, turn in enumerate(names)):
             self._named.add(name)
         self._note_pieces(name, at, conversation)
-        self._unlike[source, at.file] += not _alternates(conversation.messages)
+        self._unlike[source, at.file] += not _alternates([message for message in conversation.messages if message.turn_id in depth])
         if len(self._rows) >= ROWS_AT_A_TIME:
             self._flush()
 

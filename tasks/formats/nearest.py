@@ -38,6 +38,7 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"conversationId", "messagesTree"}),
         frozenset({"conversationId", "messageId", "isCreatedByUser"}),
     ),
+    "claude": (frozenset({"uuid", "chat_messages"}),),
     "preference": (
         *(frozenset({prompt, "chosen", "rejected"}) for prompt in ("prompt", "question", "instruction", "query")),
         frozenset({"prompt", "completion", "label"}),
