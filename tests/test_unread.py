@@ -185,3 +185,13 @@ def test_keys_that_may_be_personal_are_told_to_nobody(tmp_path: Path, recwarn: p
     said = str(result.table("quarantine")) + "".join(str(warning.message) for warning in recwarn)
     assert "`*.rating`" in said
     assert not re.search("jane|12345678", said)
+
+
+def test_people_in_the_names_of_files_are_not_printed(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    name = "jane.doe@example.org/chat +49 171 2345678.jsonl"
+    with pytest.raises(UserError) as stopped:
+        read(tmp_path, {name: lines(*({"turns": []} for _ in range(30)))})
+    said = f"{stopped.value} {[str(warning.message) for warning in recwarn]}"
+    assert "[EMAIL]" in said
+    assert "jane.doe" not in said
+    assert "2345678" not in said

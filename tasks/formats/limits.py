@@ -50,7 +50,7 @@ def nothing_read(members: Sequence[Member], formats: Iterable[str], source: Path
     worst = max(members, key=lambda member: (member.unread, member.is_unread, member.name), default=None)
     found = f"{len(members)} files, none with a record that can be read" if members else "no file"
     if worst and worst.faults:
-        found += f" ({worst.name}: {worst.of_all if worst.records else worst.first_reason}; {worst.first_detail}; {worst.seen})"
+        found += f" ({worst.shown}: {worst.of_all if worst.records else worst.first_reason}; {worst.first_detail}; {worst.seen})"
     listed = f"; what was found stands in {page}" if worst and page else ""
     return UserError(str(source), found, "logs in one of the formats " + ", ".join(formats), f"put your exports there{listed}")
 
@@ -66,7 +66,7 @@ def _more(part: int, whole: int, bound: float, least: int) -> bool:
 def _error(worst: Member, expected: str, bound: str, source: Path, page: Path | None) -> UserError:
     listed = f"; every one stands in {page}" if page else ""
     return UserError(
-        str(source / worst.name),
+        str(source / worst.shown),
         f"{worst.of_all} ({worst.first_reason}: {worst.first_detail}; {worst.seen})",
         f"{expected} (ingest.max_unread.{bound})",
         f"correct the export, say its format in ingest.formats, name it in ingest.not_logs, or raise the bound in params.yaml{listed}",

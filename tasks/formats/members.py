@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from tasks.core.raw import Fault, RawFile, Record
 from tasks.formats.nearest import keys_of, named, nearest
+from tasks.text import redact
+from tasks.text.names import path
 
 WHOLE = -1  # in the place of a record: the whole file
 # Records that were read, and are left out because of what they say: no fault of the reading.
@@ -68,6 +70,11 @@ class Member:
     def whole_note(self, fault: Fault) -> None:
         """Something that users must know of the whole file, which is read all the same."""
         self.notes.append(Told(WHOLE, None, None, *fault))
+
+    @property
+    def shown(self) -> str:
+        """Its name as it may be printed: people's addresses and numbers in paths are theirs."""
+        return path(self.name, redact.KINDS)
 
     @property
     def format(self) -> str | None:
@@ -170,7 +177,7 @@ class Member:
             parts.extend(said.format(what=what, count=_times(-count)) for count, what in found[:MOST_TOLD])
             if len(found) > MOST_TOLD:
                 parts.append(f"{reason}: and {len(found) - MOST_TOLD} others")
-        return f"{self.name}: " + "; ".join(parts) if parts else None
+        return f"{self.shown}: " + "; ".join(parts) if parts else None
 
 
 # How what recurs is told, by reason.

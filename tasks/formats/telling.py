@@ -13,6 +13,8 @@ from typing import Any
 
 from tasks.core.tables import Quarantine
 from tasks.formats.members import Member
+from tasks.text import redact
+from tasks.text.names import path
 
 MOST_WARNINGS, MOST_NAMED = 20, 8
 
@@ -24,18 +26,18 @@ def warn_of(members: Sequence[Member], former: Mapping[str, str]) -> None:
         warnings.warn(text, stacklevel=2)
     if len(said) > MOST_WARNINGS:
         warnings.warn(f"{len(said) - MOST_WARNINGS} more files are not read, or not wholly: see the table `quarantine`", stacklevel=2)
-    foreign = sorted(member.name for member in members if not member.records and member.first_fault == "not_a_log")
+    foreign = sorted(member.shown for member in members if not member.records and member.first_fault == "not_a_log")
     if foreign:
         more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
         warnings.warn(f"no logs, and not read: {', '.join(foreign[:MOST_NAMED])}{more}", stacklevel=2)
     for member in members:
         if member.name in former and not member.formats:
-            warnings.warn(f"{member.name}: the run before read it as {former[member.name]}; today no reader knows it", stacklevel=2)
+            warnings.warn(f"{member.shown}: the run before read it as {former[member.name]}; today no reader knows it", stacklevel=2)
 
 
 def page_of(quarantine: Iterable[tuple[Any, ...]], files: Iterable[tuple[Any, ...]]) -> str:
     """The quarantine for people, as CSV: the names of files instead of their ids."""
-    names = {row[0]: row[1] for row in files}
+    names = {row[0]: path(row[1], redact.KINDS) for row in files}
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(("file", *Quarantine.schema().names[1:]))
