@@ -36,7 +36,7 @@ def told(file: Path) -> dict[str, Any]:
 
 def test_policy_and_reward_model_judge_held_out_pairs_as_promised(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
-    assert figures["test_accuracy"] >= 0.83
+    assert figures["test_accuracy"] >= 0.85
     assert figures["test_reward_accuracy"] >= 0.80
     assert 0.40 <= figures["test_likelihood_reference"] <= 0.60
     assert figures["test_better"] == 1
@@ -46,9 +46,10 @@ def test_the_policy_writes_like_the_people_of_the_sample(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
     assert 0.8 <= figures["generated_length_ratio_policy"] <= 1.25
     assert figures["generated_unfinished_policy"] <= 0.02
-    assert figures["generated_circling_policy"] == figures["generated_empty_policy"] == figures["writing_faults"] == 0
+    assert figures["generated_circling_policy"] <= 0.02
+    assert figures["generated_empty_policy"] == figures["writing_faults"] == 0
     written = writing.judged(data.parent, data / "models/policy", "test")
-    assert written["cover"] >= 0.93
+    assert written["cover"] >= 0.95
     assert written["again"] <= 0.10
 
 

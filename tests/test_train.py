@@ -61,7 +61,7 @@ def test_the_same_run_on_one_core_gives_the_same_bytes(trained: Path, tmp_path: 
 
 
 def test_before_its_first_step_the_policy_is_the_reference(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(trained, "train", tiny("train"))
+    run(trained, "train", tiny("train", dpo__sft_weight=0.0))
     first = next(line for line in capsys.readouterr().out.splitlines() if "dpo: step 1" in line)
     assert "loss 0.6931" in first, "log 2"
 

@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=7, help="first seed")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--starts", nargs="+", default=["360:0.004"], help="STEPS:RATE")
-    parser.add_argument("--ways", nargs="*", default=["189:0.001:0.1:0.6"], help="STEPS:RATE:BETA:SFT_WEIGHT")
+    parser.add_argument("--ways", nargs="*", default=["189:0.001:0.1:0.3"], help="STEPS:RATE:BETA:SFT_WEIGHT")
     asked = parser.parse_args()
     rows: list[Row] = []
     sys.stderr.write(HEAD)

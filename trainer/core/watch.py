@@ -42,7 +42,8 @@ class Watch:
         self._note(part, step, figures)
         self._advance(part, step, steps)
         if step == 1 or step == steps or step % self.watching.log_every == 0:
-            told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            # + 0.0: nothing is 0, whichever sign the last bit of a sum left
+            told = ", ".join(f"{name} {round(value, 4) + 0.0:.4f}" for name, value in figures.items())
             tail = f" ({pace:.2f} s a step)" if pace is not None and step == steps else ""
             tell(self.stage, f"{part}: step {step} of {steps}: {told}{tail}")
         guard.check(part, step, self.of(part), self.watching)

@@ -11,6 +11,7 @@ On processors, both answers of a pair share one row where the model allows it (`
 Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
 apo_zero (D'Oosterlinck et al. 2024). Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
 DPO only asks that the chosen answer fall less than the rejected one, and a model whose good answers all become unlikely writes broken ones.
+It is TRL's, a mean over the tokens of the rows at once, so with it the result depends a little on `micro_batch` and on how many processes.
 """
 
 from __future__ import annotations
