@@ -53,6 +53,7 @@ class Params(StageParams):
     test: float = Field(ge=0, lt=1)
     popular: int = Field(ge=1)  # what is met more often than this ties nothing: a prompt, a first user turn, an answer
     min_answer_chars: int = Field(ge=1)  # equal answers of at least this length tie their prompts
+    largest_user: float = Field(gt=0, le=1)  # who stands behind a larger share of the prompts, and behind more than `popular`, ties none
     largest_held_out: float = Field(gt=0, le=1)  # share of validation, or test, that one component may make up
     largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
     on_giant: Literal["error", "untie_weakest", "keep"]
@@ -125,7 +126,7 @@ def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars:
 
 def make_plan(facts: pa.Table, params: Params) -> Plan:
     """Ties, components, their splits, and what lies in two splits nevertheless."""
-    tied = ties.tie(facts, near_equal(facts, params), params.popular)
+    tied = ties.tie(facts, near_equal(facts, params), params.popular, params.largest_user)
     labels = settle_giants(dict(tied.edges), len(facts), params)
     names = digests(flat(facts["prompt_id"]))
     split = place(names / 2.0**64, labels, params.shares, params.largest_held_out)
@@ -191,11 +192,16 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> Rows:
 def report_popular(tied: ties.Ties, params: Params) -> None:
     """Say what is too common to tie anything."""
     counts = pc.value_counts(tied.common["kind"]).to_pylist()
-    met = {"first_user_turn": 0, "answer": 0} | {entry["values"]: entry["counts"] for entry in counts}
+    met = {"first_user_turn": 0, "answer": 0, "user": 0} | {entry["values"]: entry["counts"] for entry in counts}
     prompts = int(tied.common_row.sum())
     if met["first_user_turn"] or prompts:
         common = f"{met['first_user_turn']} first user turns and {prompts} prompts"
         warnings.warn(f"{common} are met in more than {params.popular} conversations and do not tie them", stacklevel=2)
+    if met["user"]:
+        who = "an owner, an account that many share, or raters of everything"
+        warnings.warn(
+            f"{met['user']} users stand behind more than {params.largest_user:.0%} of the prompts ({who}) and do not tie them", stacklevel=2
+        )
     if met["answer"]:
         warnings.warn(f"{met['answer']} answers stand under more than {params.popular} prompts and do not tie them", stacklevel=2)
 

@@ -32,7 +32,7 @@ def candidate(text: str, **given: Any) -> dict[str, Any]:
     vote |= {"better": responses[0]["response_id"], "worse": responses[-1]["response_id"], "group": "g", "origin": "file:0:0"}
     row = {
         "prompt_id": prompt_id,
-        "prompt": [{"role": "user", "content": text}],
+        "prompt": [{"role": "user", "content": text, "tool_calls": None}],
         "responses": sorted(responses, key=lambda response: str(response["response_id"])),
         "votes": [vote],
         "conversations": ["c"],

@@ -133,18 +133,23 @@ def test_boilerplate_is_counted_apart() -> None:
         row["prompt"] = messages("Hi", "Hello!", row["prompt"][0]["content"])
         row["chosen"] = [{"role": "assistant", "content": LONG}]
         row["rejected"] = [{"role": "assistant", "content": "No."}]
-    kinds = {"first_user_turn": "hi", "answer": LONG}
+    for row in candidates:
+        row["users"] = [*row["users"], "hub"]
+    kinds = {"first_user_turn": "hi", "answer": LONG, "user": "hub"}
     common = [{"kind": kind, "digest": int(digests(pa.array([said]))[0]), "met": 99, "prompt_id": "p0"} for kind, said in kinds.items()]
     found = certified(candidates, pairs, common)
     assert found["shared"] == dict.fromkeys(KEYS, 0)
     assert {key: entry["shared"] for key, entry in found["boilerplate"].items()} == {
         "first_user_turns": 1,
         "answers": 1,
+        "users": 1,
         "short_answers": 1,
     }
     assert found["boilerplate"]["answers"]["rule"] == f"stands under more than {SPLIT.popular} prompts (split.popular)"
     with pytest.raises(UserError, match="1 first user turns in two splits"):
         certified(candidates, pairs, common[1:])
+    with pytest.raises(UserError, match="1 users in two splits"):
+        certified(candidates, pairs, common[:2])
 
 
 def test_a_prompt_without_a_candidate_is_refused() -> None:

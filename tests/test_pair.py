@@ -115,7 +115,7 @@ def recast(log: ChatLog, recipe: str, **changes: Any) -> dict[str, Account]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_each_recipe_makes_a_pair_of_its_evidence(four: ChatLog, recipe: str) -> None:
     (row,) = recast(four, recipe)["pairs"].kept.to_pylist()
-    assert row["prompt"] == [{"role": "user", "content": "Which?"}]
+    assert row["prompt"] == [{"role": "user", "content": "Which?", "tool_calls": None}]
     assert row["chosen"] == [{"role": "assistant", "content": "A"}]
     assert row["rejected"] == [{"role": "assistant", "content": "B"}]
     assert (row["recipe"], row["chosen_model"], row["rejected_model"]) == (recipe, "mA", "mB")

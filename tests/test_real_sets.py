@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tasks.core.ledger import Account
+from tasks.similar.equality import same_answer
 from tasks.similar.text import fold
 from tests import real_sets
 from tests.chatlog import Row
@@ -102,13 +103,13 @@ def test_task_dialogues_give_pairs_where_one_try_was_right_and_another_wrong(wal
         messages = talks[vote["conversation_id"]]
         context = said([message for message in messages if not message["id"].startswith("try-")])
         tried = next(message["content"] for message in messages if message["id"] == vote["message_id"])
-        judged[context][fold(tried)].add(vote["value"])
+        judged[context][same_answer(tried)].add(vote["value"])
     made = pairs_of(walk("taskmaster"), "thumb_contrast")
     contexts = {said(pair["prompt"]) for pair in made}
     assert len(made) >= 200
     assert len(contexts) >= 200
     for pair in made:
-        chosen, rejected = sides(pair)
+        chosen, rejected = (same_answer(pair[side][-1]["content"]) for side in ("chosen", "rejected"))
         tries = judged[said(pair["prompt"])]
         assert (tries[chosen], tries[rejected]) == ({"up"}, {"down"}), "both were tried in this very context"
 

@@ -118,7 +118,7 @@ BAD_PAIRS: dict[str, dict[str, Any]] = {
     "prompt_in_two_splits": {"prompt": said("user", "QUESTION  1? <b>&")},
     "no_answer": {"chosen": said("assistant", " \n")},
     "not_an_answer": {"rejected": said("user", "Bad 0.")},
-    "equal_sides": {"rejected": said("assistant", "good  ANSWER 0.")},
+    "equal_sides": {"rejected": said("assistant", "Good answer 0. \n")},
     "margin": {"margin": 0.0},
     "confidence": {"confidence": 0.5},
     "weight": {"weight": 0.0},

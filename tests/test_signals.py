@@ -276,7 +276,7 @@ def test_last_answer_is_better_than_all_before_it() -> None:
         (("Two hours.", "That's wrong."), "no_better_answer"),
         (("I apologize for the confusion. Twelve minutes.",), "refers_back"),
         (("As I said, an hour.", "ok"), "refers_back"),
-        (("an  hour.",), "same_answer"),
+        (("An hour. ",), "same_answer"),
     ],
 )
 def test_repeat_without_a_better_answer_is_dropped_with_the_reason(rest: tuple[str, ...], reason: str) -> None:

@@ -27,6 +27,7 @@ DEFAULTS: Row = {
     "test": 0.2,
     "popular": 3,
     "min_answer_chars": 40,
+    "largest_user": 1.0,
     "largest_held_out": 1.0,
     "largest_component": 0.5,
     "on_giant": "untie_weakest",
@@ -44,7 +45,7 @@ def text(number: int) -> str:
 def prompt(number: int, *said: str, **more: Any) -> Row:
     """A candidate that asks `said`, in a conversation of its own unless told otherwise."""
     turns = [
-        {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content}
+        {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content, "tool_calls": None}
         for place, content in enumerate(said or (text(number),))
     ]
     row: Row = dict.fromkeys(Candidates.names()) | {"prompt_id": stable_id("p", str(number)), "prompt": turns, "weight": 1.0}
@@ -201,6 +202,15 @@ def test_giant_component_is_named_and_untied() -> None:
     assert len(hub) == 1, "where the user belongs"
     assert len(placed) < 60
     assert said[1].startswith(f"users, conversations or answers lay in two splits: {60 - len(placed)} rows dropped")
+    for number in range(40, 60, 2):
+        assert len({placed[stable_id("p", str(one))]["split"] for one in (number, number + 1)}) == 1, "other users stay whole"
+
+
+def test_who_stands_behind_a_large_share_is_named_and_ties_nothing() -> None:
+    placed, said = run(GIANT, largest_user=0.5)
+    assert len(placed) == len(GIANT), "nothing is lost"
+    assert {placed[stable_id("p", str(number))]["split"] for number in range(40)} == {"train", "validation", "test"}
+    assert [line[:57] for line in said] == ["1 users stand behind more than 50% of the prompts (an own"]
     for number in range(40, 60, 2):
         assert len({placed[stable_id("p", str(one))]["split"] for one in (number, number + 1)}) == 1, "other users stay whole"
 

@@ -229,12 +229,12 @@ class Agreement(Table):
 
 
 class Common(Table):
-    """One row a text that is met too often to tie the prompts where it stands."""
+    """One row a text, or a user, met too often to tie the prompts where it stands."""
 
     KEY = ("kind", "digest")
     COLUMNS = (
-        ("kind", TEXT),  # "first_user_turn" or "answer"
-        ("digest", pa.uint64()),  # of the text, as `tasks.similar.digests` makes it
+        ("kind", TEXT),  # "first_user_turn", "answer" or "user"
+        ("digest", pa.uint64()),  # of the text, or of the user's hash, as `tasks.similar.digests` makes it
         ("met", pa.int64()),  # in so many conversations, or under so many prompts
         ("prompt_id", TEXT),  # one of the prompts where it stands: the first by id
     )

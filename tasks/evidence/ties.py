@@ -70,11 +70,14 @@ class Ties:
     keyed: Mapping[str, Keyed]  # users, conversations, answers and openings that may not lie in two splits
     edges: Mapping[str, Edges]
     common_row: Mask  # prompts met in more than `popular` conversations
-    common: pa.Table  # first user turns and answers that tie nothing, as the table `common`
+    common: pa.Table  # first user turns, answers and users that tie nothing, as the table `common`
 
 
-def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
+def tie(facts: pa.Table, near: Edges, popular: int, most_of_one: float) -> Ties:
     """The ties of all rows. `facts` is sorted by prompt_id.
+
+    An id behind more than `most_of_one` of the prompts (and more than `popular`) is no person among many whose ways a split could keep
+    together: the owner of all chats, an account that all share, a rater of everything. It ties nothing.
 
     What is met more than `popular` times says nothing of where a conversation comes from ("hi"): a prompt in more conversations
     ties by its text alone, a first user turn that opens more, and an answer under more prompts, tie nothing.
@@ -83,9 +86,16 @@ def tie(facts: pa.Table, near: Edges, popular: int) -> Ties:
     common_row = lengths(conversations) > popular
     opening, answer = keyed(facts["opening"]), keyed(facts["answers"])
     opens, stands = openings_met(facts), np.bincount(answer.codes)
-    common = [common_of("first_user_turn", opening, opens, popular, facts), common_of("answer", answer, stands, popular, facts)]
+    user = keyed(facts["users"])
+    behind, bound = np.bincount(user.codes), max(popular, most_of_one * len(facts))
+    common = [
+        common_of("first_user_turn", opening, opens, popular, facts),
+        common_of("answer", answer, stands, popular, facts),
+        common_of("user", Keyed(user.codes, user.rows, pa.array(digests(user.names), pa.uint64())), behind, bound, facts),
+    ]
+    user = user.where(behind[user.codes] <= bound)
     opening, answer = (values.where(met[values.codes] <= popular) for values, met in ((opening, opens), (answer, stands)))
-    keys = {"user": keyed(facts["users"]), "answer": answer, "opening": opening, "conversation": keyed(conversations)}
+    keys = {"user": user, "answer": answer, "opening": opening, "conversation": keyed(conversations)}
     edges = {
         "user": chain(keys["user"].where(~common_row[keys["user"].rows])),
         "answer": chain(answer),
@@ -109,9 +119,9 @@ def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
     return Keyed(codes, rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
 
 
-def common_of(kind: str, values: Keyed, met: Rows, popular: int, facts: pa.Table) -> pa.Table:
-    """The values met more than `popular` times, as rows of the table `common`."""
-    codes = np.flatnonzero(met > popular)
+def common_of(kind: str, values: Keyed, met: Rows, bound: float, facts: pa.Table) -> pa.Table:
+    """The values met more than `bound` times, as rows of the table `common`."""
+    codes = np.flatnonzero(met > bound)
     first = np.full(len(values.names), len(facts))
     np.minimum.at(first, values.codes, values.rows)
     columns = {

@@ -35,6 +35,7 @@ COMPLETIONS = {"pairs": ("chosen", "rejected"), "unpaired": ("completion",), "pr
 BOILERPLATE = {
     "first_user_turns": "opens more than {popular} conversations (split.popular)",
     "answers": "stands under more than {popular} prompts (split.popular)",
+    "users": "stands behind more than {largest_user:.0%} of the prompts (split.largest_user)",
     "short_answers": "has fewer than {min_answer_chars} characters (split.min_answer_chars)",
 }
 
@@ -58,15 +59,18 @@ def certify(tables: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
     answers = answers_of(tables)
     short = pc.less(answers["chars"], proof.split.min_answer_chars)
     long, common_answers = parted(answers.filter(pc.invert(short)), proof.common, "answer")
+    sources = of_sources(rows, proof.candidates)
+    users, common_users = parted(sources["users"], proof.common, "user")
     found = {
         "prompts": places(rows, pa.array(digests(prompts))),
-        **of_sources(rows, proof.candidates),
+        **sources,
+        "users": users,
         "first_user_turns": openings,
         "answers": long,
     }
     crossing = {key: in_two_splits(values) for key, values in found.items()}
     stop_at(crossing, found)
-    loose = {"first_user_turns": common_openings, "answers": common_answers, "short_answers": answers.filter(short)}
+    loose = {"first_user_turns": common_openings, "answers": common_answers, "users": common_users, "short_answers": answers.filter(short)}
     rules = {key: rule.format(**proof.split.model_dump()) for key, rule in BOILERPLATE.items()}
     return {
         "rows": counted(rows),
@@ -104,7 +108,7 @@ def of_sources(rows: pa.Table, candidates: pa.Table) -> dict[str, pa.Table]:
     found = {"prompt_clusters": places(rows, flat(known["cluster_id"]))}
     for key, column in (("users", "users"), ("conversations", "conversations")):
         lists = flat(known[column])
-        found[key] = places(rows, pc.list_flatten(lists), owners(lists))
+        found[key] = places(rows, pa.array(digests(pc.list_flatten(lists)), pa.uint64()), owners(lists))
     # a variant and its parent are one value, the parent's id, wherever either lies
     made = pc.is_valid(known["augmented_from"])
     parents = known["augmented_from"].filter(made)
