@@ -260,7 +260,8 @@ class Reading:
 
     def tell(self, former: dict[str, str]) -> None:
         """Warn of what is not read; `former` are formats by file of the run before."""
-        warn_of(self._members, former)
+        if self._records > sum(self._reasons.values()):  # else the error says it all
+            warn_of(self._members, former)
 
     def hold_to_bounds(self, source: Path, page: Path | None) -> None:
         """Stop where too much is unread, or where nothing was read: the quarantine is on the page before that."""

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from tasks.core.ledger import Account
-from tasks.similar.equality import same_answer
+from tasks.similar.equality import same_answer, same_question
 from tasks.similar.text import fold
 from tests import real_sets
 from tests.chatlog import Row
 from tests.real_sets import Line
 
 Path_ = dict[str, dict[str, Account]]
+EXPORTS = {"frontend_exports": ("librechat", "openwebui")}  # other folders there hold what no reader knows
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,8 @@ def walk(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             if name in real_sets.SETS:
                 real_sets.write(real_sets.SETS[name](shared_data), raw / "lines.jsonl")
             else:
-                (raw / name).symlink_to(shared_data / name)
+                for part in EXPORTS.get(name, ("",)):
+                    (raw / f"{name}{part}").symlink_to(shared_data / name / part)
             done[name] = real_sets.run_path(raw, root / "out")
         return done[name]
 
@@ -51,7 +53,7 @@ def pairs_of(path: Path_, recipe: str | None = None) -> list[Row]:
 
 def said(messages: list[Any]) -> str:
     """A conversation's text, as answers and prompts are told apart."""
-    return "\n".join(f"{message['role']}: {fold(message['content'])}" for message in messages)
+    return "\n".join(f"{message['role']}: {same_question(message['content'])}" for message in messages)
 
 
 def sides(pair: Row) -> tuple[str, str]:

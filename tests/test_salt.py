@@ -26,10 +26,11 @@ MADE = "made a secret salt"
 
 
 def logs(root: Path, user: str = "jane", name: str = "own.jsonl") -> None:
-    """One conversation that is not the sample's."""
+    """One conversation that is not the sample's, and a thumb on it."""
     record = {"id": "c", "user_id": user, "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    thumb = {"conversation_id": "c", "kind": "thumb", "value": 1, "message_index": 1, "user_id": user}
     (root / "data" / "raw").mkdir(parents=True, exist_ok=True)
-    (root / "data" / "raw" / name).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    (root / "data" / "raw" / name).write_text(f"{json.dumps(record)}\n{json.dumps(thumb)}\n", encoding="utf-8")
 
 
 def ingest(root: Path, given: str = "") -> subprocess.CompletedProcess[str]:

@@ -153,7 +153,6 @@ def test_feedback_of_every_kind_can_stay() -> None:
     ("turns", "acts", "rule"),
     [
         ([], GOOD_ACTS, "too_few"),
-        (GOOD_TURNS, [], "too_few"),
         ([*GOOD_TURNS, turn("a", "q", 1, "assistant")], GOOD_ACTS, "copied_key"),
         (GOOD_TURNS, [*GOOD_ACTS, act("x0")], "copied_key"),
         ([*GOOD_TURNS, *(turn(f"y{n}", role="robot") for n in range(60))], GOOD_ACTS, "unknown_role"),
@@ -164,10 +163,16 @@ def test_feedback_of_every_kind_can_stay() -> None:
         ),
         (GOOD_TURNS, [*GOOD_ACTS, *(act(f"y{n}", turn_id="nowhere") for n in range(240))], "too_few_targets"),
     ],
-    ids=["no_turns", "no_feedback", "turn_twice", "act_twice", "many_bad", "many_orphans", "many_lost_targets"],
+    ids=["no_turns", "turn_twice", "act_twice", "many_bad", "many_orphans", "many_lost_targets"],
 )
 def test_broken_table_rule_stops(turns: list[dict[str, Any]], acts: list[dict[str, Any]], rule: str) -> None:
     assert rule in [outcome.rule for outcome in judge(tables(turns, acts), STAGE_PARAMS).gate.broken]
+
+
+def test_a_log_without_feedback_goes_on_unless_some_is_asked_for() -> None:
+    asked = STAGE_PARAMS.model_copy(update={"feedback": STAGE_PARAMS.feedback.model_copy(update={"min_rows": 1})})
+    for settings, broken in ((STAGE_PARAMS, []), (asked, ["too_few"])):
+        assert [outcome.rule for outcome in judge(tables(GOOD_TURNS, []), settings).gate.broken] == broken
 
 
 def test_missing_column_stops_before_anything_reads_it() -> None:
