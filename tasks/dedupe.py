@@ -6,7 +6,8 @@ answer (`tasks.similar.chats`). Two answers to one prompt, which stand in one co
 of copies one conversation stays: the one with most copies, then the one with most feedback, then the earliest, then the one with the
 smallest id. What is no copy of the one that stays stays too, however many copies lie between them (`tasks.similar.merging`).
 
-A conversation that was exported before it ended, all of whose messages are the beginning of another's, goes in favour of that one, too.
+A conversation that was exported before it ended, all of whose messages are the beginning of another's, of the same person or from the same
+moment on, goes in favour of that one, too.
 
 The turns of the others are dropped as `exact_copy` (equal text), `near_copy` or `earlier_copy`, with `copy_of` (the conversation that
 stays) and `similarity` (their exact Jaccard similarity to it).
@@ -39,6 +40,7 @@ from tasks.similar.snapshots import beginnings
 from tasks.similar.text import Hashes, Places, digests, folded, mixed
 from tasks.similar.wording import OneLetter
 
+NEVER = np.iinfo(np.int64).max  # in place of the time of a message that has none
 WRITES = ("turns", "feedback")
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 # Two rows that agree in all of these, after the merge, are one act told twice.
@@ -98,9 +100,10 @@ def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
     names = rows["conversation_id"].combine_chunks()
     heads = np.flatnonzero(np.concatenate([[True], pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)])[: len(names)])
     talk = np.repeat(np.arange(len(heads)), np.diff(np.append(heads, len(names))))
-    created = pc.fill_null(rows["created_at"].cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
+    created = pc.fill_null(rows["created_at"].cast(pa.int64()), NEVER).to_numpy()
     earliest = np.minimum.reduceat(created, heads) if len(heads) else created
-    begins = beginnings(hashes_of(rows), talk, rows["position"].to_numpy().astype(np.int64), heads, people_of(rows, talk, len(heads)))
+    marks = people_of(rows, talk, len(heads)), np.where(earliest == NEVER, 0, earliest).astype(np.uint64)
+    begins = beginnings(hashes_of(rows), talk, rows["position"].to_numpy().astype(np.int64), heads, marks)
     return Conversations(names.take(pa.array(heads)), gather_chats(rows, talk, len(heads), common), earliest, begins)
 
 

@@ -314,6 +314,16 @@ def test_an_earlier_state_of_a_chat_goes_and_its_votes_count_once() -> None:
     assert set(rows(result["feedback"].kept, "conversation_id", "turn_id")) == {("late", "a1")}
 
 
+def test_a_chat_that_only_begins_like_another_is_no_earlier_state() -> None:
+    log = ChatLog()
+    log.chat("whole", LONG, ANSWER, "and then", "walk to the gate", "how far", "a mile", user_id="p", created_at=1)
+    for name, more in (("c1", {}), ("c2", {"user_id": "q"}), ("c3", {"user_id": "p", "created_at": 9})):
+        log.chat(name, LONG, ANSWER, **more)
+    tables = log.tables()
+    turns = accounts("dedupe", dedupe.run(tables, PARAMS.model_copy(update={"threshold": 0.95})), tables)["turns"]
+    assert "earlier_copy" not in turns.reasons, "unknown people, another person, another time"
+
+
 def test_a_greeting_that_many_begin_with_is_no_earlier_state() -> None:
     log = ChatLog()
     for number in range(7):

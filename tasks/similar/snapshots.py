@@ -6,19 +6,22 @@ branches are looked at; a chat with branches that grew is found by its ids when 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from tasks.similar.text import Hashes, Places, mixed
 
-NOBODY = 0  # in place of a person that is not known
+UNKNOWN = 0  # in place of a mark that the log does not give
 
 
-def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, people: Hashes) -> tuple[Places, Places]:
+def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, marks: tuple[Hashes, Hashes]) -> tuple[Places, Places]:
     """The conversations that are the beginning of another, ascending, and the longest other one (of equally long ones the first).
 
     `said` is a hash of each turn (role, text and what the text does not show), `talk` its conversation's number, `heads` the first turn of
-    each conversation, and `people` a hash of who chats in each, NOBODY where that is not known: two people have two chats.
+    each conversation. Of the `marks` of each conversation (a hash of who chats, its first moment; UNKNOWN where the log does not say) two
+    states of one chat have at least one in common, and none that differs.
     """
     place, sizes = np.arange(len(said)) - heads[talk], np.diff(np.append(heads, len(said)))
     way, straight = ways(said, place), np.bincount(talk[position != place], minlength=len(heads)) == 0
@@ -28,7 +31,7 @@ def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, peop
     found = []
     for at in np.flatnonzero(stop - start > 1).tolist():
         here, others = talk[last[at]], talk[order[start[at] : stop[at]]]
-        fits = straight[others] & (sizes[others] > sizes[here]) & _may_be_one(people[others], people[here])
+        fits = straight[others] & (sizes[others] > sizes[here]) & _of_one_chat([(mark[others], mark[here]) for mark in marks])
         if fits.any():
             longest = others[fits][np.lexsort((others[fits], -sizes[others[fits]]))[0]]
             found.append((int(here), int(longest)))
@@ -46,5 +49,9 @@ def ways(said: Hashes, place: Places) -> Hashes:
     return way
 
 
-def _may_be_one(people: Hashes, person: np.uint64) -> npt.NDArray[np.bool_]:
-    return np.asarray((people == person) | (people == NOBODY) | (person == NOBODY))
+def _of_one_chat(marks: Sequence[tuple[Hashes, np.uint64]]) -> npt.NDArray[np.bool_]:
+    """Whether each of several conversations has a mark of this one, and none that differs."""
+    known = [(theirs != UNKNOWN) & (ours != UNKNOWN) for theirs, ours in marks]
+    equal = [there & (theirs == ours) for there, (theirs, ours) in zip(known, marks, strict=True)]
+    differs = [there & ~same for there, same in zip(known, equal, strict=True)]
+    return np.asarray(np.logical_or.reduce(equal) & ~np.logical_or.reduce(differs))
