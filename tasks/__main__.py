@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from tasks.core.shell import main
+from tasks.core.shell import leave, main
 
-sys.exit(main("tasks", sys.argv[1:]))
+leave(main("tasks", sys.argv[1:]))

@@ -50,7 +50,7 @@ def run_stages(root: Path, stages: list[str], **environment: str) -> str:
     output = []
     for stage in stages:
         done = run_stage(root, stage, **environment)
-        assert done.returncode == 0, f"{stage}: {done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{stage} exited with {done.returncode}: {done.stdout}\n{done.stderr}"
         output.append(done.stdout + done.stderr)
     return "".join(output)
 

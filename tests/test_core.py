@@ -240,3 +240,14 @@ def test_daft_frames_keep_their_rows_through_arrow() -> None:
     frame = daft.from_arrow(prompts(3))
     assert engine.to_arrow(frame, Prompts.schema()).equals(prompts(3))
     assert params.StageParams.model_config["extra"] == "forbid"
+
+
+@pytest.mark.parametrize("package", ["tasks", "trainer"])
+def test_a_stage_that_has_done_its_work_is_not_ended_by_a_fault_of_taking_python_down(tmp_path: Path, package: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGSEGV))\n")
+    variables = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-m", package, "no such stage"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: python -m {package}: found no such stage")

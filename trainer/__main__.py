@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from tasks.core.shell import leave
 from trainer.core.launch import main
 
-sys.exit(main(sys.argv[1:]))
+leave(main(sys.argv[1:]))
