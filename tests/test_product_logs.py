@@ -82,7 +82,7 @@ FOLDED = [  # what is asked, an answer, and another that a careless comparison t
 
 def judged(name: str, question: str, seed: int) -> list[Line]:
     """A question with one answer of its own, liked or not."""
-    return [asked(name, question, prose(f"answer {name}", 40)), thumb(name, 1 if seed % 2 else -1)]
+    return [asked(name, question, prose(f"answer {name}", 12)), thumb(name, 1 if seed % 2 else -1)]
 
 
 def pictures() -> list[Line]:
@@ -239,14 +239,6 @@ def test_what_a_person_says_last_counts_and_what_is_taken_back_does_not(tmp_path
     lines += [thumb("taken-back", None, "a0", created_at=when(2)), thumb("taken-back", 0, "a1", created_at=when(2))]
     found = {prompt: chosen for prompt, chosen, _ in pairs(walk(tmp_path, lines), "")}
     assert found == {prose("switched", 10): prose("switched 1", 20), prose("kept", 10): prose("kept 0", 20)}
-
-
-def test_one_chat_exported_at_two_moments_votes_once(tmp_path: Path) -> None:
-    turns = [{"id": f"m{at}", "role": "user" if at % 2 == 0 else "assistant", "content": prose(f"turn {at}", 14)} for at in range(10)]
-    early, late = ({"id": name, "user_id": "u", "messages": turns[:count]} for name, count in (("early", 4), ("late", 10)))
-    lines = [early, late, thumb("early", 1, "m1", user="u"), thumb("late", 1, "m1", user="u"), thumb("late", -1, "m9", user="u")]
-    votes = walk(tmp_path, lines)["pair"]["votes"]
-    assert votes.kept.num_rows + votes.dropped.num_rows == 2
 
 
 def test_whole_numbers_as_ids_are_ids_and_no_places(tmp_path: Path) -> None:
