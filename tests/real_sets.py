@@ -91,7 +91,99 @@ def topical_chat(folder: Path) -> list[Line]:
     return lines
 
 
-SETS: dict[str, Callable[[Path], list[Line]]] = {"pandalm": pandalm, "taskmaster": taskmaster, "topical_chat": topical_chat}
+def arena_hard(folder: Path) -> list[Line]:
+    """Answers of nine models to hard questions, each with the mark of a judging model, 1 to 10 or none."""
+    lines: dict[str, Line] = {}
+    votes: list[Line] = []
+    for number, row in enumerate(row for path in sorted(judgments(folder)) for row in _json_lines(path)):
+        question = row["user_prompt"].removeprefix("[Question]\n").partition("\n\n[The Start of Reference Answer]")[0]
+        answer = row["user_prompt"].partition("[The Start of Assistant's Answer]")[2].rpartition("[The End of Assistant's Answer]")[0]
+        turn, name = f"{row['model']}-{number}", row["question_id"]
+        chat = lines.setdefault(name, {"id": name, "messages": [{"id": "q", "role": "user", "content": question}]})
+        chat["messages"].append({"id": turn, "parent_id": "q", "role": "assistant", "content": answer.strip(), "model": row["model"]})
+        vote = {"id": f"arena-{number}", "conversation_id": name, "kind": "rating", "message_id": turn, "value": row["score"]}
+        votes.append(vote | {"scale": [1, 10], "user_id": "judge", "annotator_kind": "model"})
+    return [*lines.values(), *votes]
+
+
+def judgments(folder: Path) -> list[Path]:
+    """The files of marks of `arena_hard`."""
+    return sorted((folder / "arena_hard" / "history").rglob("*.jsonl.gz"))
+
+
+def fastchat(folder: Path) -> list[Line]:
+    """Answers of seven models to the Vicuna questions, and the marks, 1 to 10, that judging models gave to two of them at a time."""
+    table = folder / "fastchat" / "history" / "fastchat" / "eval" / "table"
+    lines: list[Line] = []
+    answers = [row for path in sorted((table / "answer").glob("*.jsonl")) for row in _json_lines(path)]
+    for question in _json_lines(table / "question.jsonl"):
+        name = str(question["question_id"])
+        own = [row for row in answers if str(row["question_id"]) == name]
+        said = [
+            {"id": row["answer_id"], "parent_id": "q", "role": "assistant", "content": row["text"], "model": row["model_id"]} for row in own
+        ]
+        lines.append({"id": name, "messages": [{"id": "q", "role": "user", "content": question["text"]}, *said]})
+    for path in reviews(folder):
+        for at, row in enumerate(_json_lines(path)):
+            for side, value in zip(("answer1_id", "answer2_id"), row["score"], strict=True):
+                vote = {"id": f"{path.stem}-{at}-{side}", "conversation_id": str(row["question_id"]), "kind": "rating", "value": value}
+                judge = {"user_id": f"{path.parent.name}-{row['reviewer_id']}", "annotator_kind": "model"}
+                lines.append(vote | judge | {"message_id": row[side], "scale": [1, 10]})
+    return lines
+
+
+def reviews(folder: Path) -> list[Path]:
+    """The files of marks of `fastchat`."""
+    return sorted((folder / "fastchat" / "history" / "fastchat" / "eval" / "table" / "review").rglob("*.jsonl"))
+
+
+SETS: dict[str, Callable[[Path], list[Line]]] = {
+    "pandalm": pandalm,
+    "taskmaster": taskmaster,
+    "topical_chat": topical_chat,
+    "arena_hard": arena_hard,
+    "fastchat": fastchat,
+}
+
+
+def _ranked(node: Line) -> int:
+    """Thumbs and ranks in a tree of Open Assistant, on whatever message."""
+    thumbs = sum(count for name, count in (node.get("emojis") or {}).items() if name in ("+1", "-1"))
+    return int(thumbs) + (node.get("rank") is not None) + sum(map(_ranked, node.get("replies") or []))
+
+
+def _voted(node: Any) -> set[tuple[str, str]]:
+    """Thumbs in an export of a front end: `feedback` of LibreChat, `data` and `annotation` of Open WebUI, each with a `rating`.
+
+    Open WebUI writes its messages twice, as a tree and as a list.
+    """
+    if isinstance(node, list):
+        return set().union(*map(_voted, node))
+    if not isinstance(node, dict):
+        return set()
+    own = {
+        (key, str(node.get("id")))
+        for key in ("feedback", "data", "annotation")
+        if isinstance(node.get(key), dict) and "rating" in node[key]
+    }
+    return own.union(*map(_voted, node.values()))
+
+
+RAW_ACTS: dict[str, Callable[[Path], int]] = {  # what people (and judging models) said, counted in the files as they are
+    "pandalm": lambda folder: 3 * len(_json(folder / "pandalm" / "data" / "testset-v1.json")),
+    "taskmaster": lambda folder: sum(len(_json(path)) for path in (folder / "taskmaster").glob("TM-*/reward/*")),
+    "topical_chat": lambda folder: sum(
+        len(chat["content"]) for path in (folder / "topical_chat" / "conversations").glob("*.json.gz") for chat in _json(path).values()
+    ),
+    "arena_hard": lambda folder: sum(len(_json_lines(path)) for path in judgments(folder)),
+    "fastchat": lambda folder: 2 * sum(len(_json_lines(path)) for path in reviews(folder)),
+    "oasst": lambda folder: sum(_ranked(row["prompt"]) for row in _json_lines(folder / "oasst" / "en_100_tree.first60.jsonl")),
+    "hh_rlhf": lambda folder: sum(len(_json_lines(path)) for path in (folder / "hh_rlhf").rglob("*.jsonl.gz")),
+    "tulu_human_eval": lambda folder: len(_json_lines(next((folder / "tulu_human_eval").rglob("preference_sample.jsonl")))),
+    "frontend_exports": lambda folder: sum(
+        len(_voted(_json(path))) for part in ("librechat", "openwebui") for path in (folder / "frontend_exports" / part).glob("*.json")
+    ),
+}
 
 
 def write(lines: list[Line], path: Path) -> None:
@@ -104,6 +196,13 @@ def _json(path: Path) -> Any:
     """A JSON file, packed or not."""
     data = path.read_bytes()
     return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+
+
+def _json_lines(path: Path) -> list[Line]:
+    """A file of JSON lines, packed or not."""
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 STAGES: dict[str, ModuleType] = {
@@ -120,6 +219,7 @@ def run_path(raw: Path, out: Path) -> dict[str, dict[str, Account]]:
     gone = {name: pq.read_table(folder) for name in now if (folder := out / "dropped" / name).exists()}
     empty = pa.table({"dropped": pa.nulls(0, TEXT)})
     found = {"ingest": {name: _account(name, rows.to_arrow(), gone.get(name, empty)) for name, rows in now.items()}}
+    found["ingest"]["quarantine"] = _account("quarantine", engine.read_table(out / "quarantine").to_arrow(), empty)
     for stage, module in list(STAGES.items())[1:]:
         taken = {name: rows for name, rows in now.items() if name in {path.name for path in catalog.stage(stage, ROOT).data}}
         with warnings.catch_warnings():

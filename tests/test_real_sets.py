@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,11 @@ from tests.chatlog import Row
 from tests.real_sets import Line
 
 Path_ = dict[str, dict[str, Account]]
-EXPORTS = {"frontend_exports": ("librechat", "openwebui")}  # other folders there hold what no reader knows
+EXPORTS = {
+    "frontend_exports": ("librechat", "openwebui"),
+    "oasst": ("en_100_tree.first60.jsonl",),
+}  # beside them stands what has no reader or no votes
+GIVEN = ("thumb", "rating", "choice", "ranking")  # what people did, not what is read out of their next message
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +66,34 @@ def sides(pair: Row) -> tuple[str, str]:
     return fold(pair["chosen"][-1]["content"]), fold(pair["rejected"][-1]["content"])
 
 
-@pytest.mark.parametrize("name", [*real_sets.SETS, "oasst", "hh_rlhf"])
-def test_every_act_of_a_real_set_is_a_vote_or_dropped_with_a_reason(walk: Callable[[str], Path_], name: str) -> None:
+UNREAD = ("empty_answer", "prompts_differ", "same_answer")  # reasons for which a record with one choice is none
+
+
+def fates(path: Path_) -> Counter[str]:
+    """What became of the acts that people did: by where and why they were left, and `vote` where they are behind a pair or an example."""
+    found: Counter[str] = Counter()
+    for row in path["ingest"]["quarantine"].kept.to_pylist():
+        acts = re.match(r"(\d+) emojis and ranks on messages of users", row["detail"] or "")
+        found[f"ingest {row['reason']}"] += int(acts[1]) if acts else row["reason"] in UNREAD
+    for stage in ("ingest", "clean", "dedupe", "validate", "aggregate"):
+        found.update(f"{stage} {row['dropped']}" for row in path[stage]["feedback"].dropped.to_pylist() if row["kind"] in GIVEN)
+    crossed = path["split"]["votes"].dropped.to_pylist()
+    left = [*crossed, *path["pair"]["votes"].dropped.to_pylist()]
+    found.update(f"pair {row['dropped']}" for row in left if row["kind"] in GIVEN)
+    found["vote"] = sum(kind in GIVEN for kind in path["pair"]["votes"].kept["kind"].to_pylist())
+    return +found
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "arena_hard")) for name in real_sets.RAW_ACTS])
+def test_every_act_in_the_files_of_a_real_set_is_a_vote_or_left_with_a_reason(
+    walk: Callable[[str], Path_], shared_data: Path, name: str
+) -> None:
     path = walk(name)
-    read = path["ingest"]["feedback"]
-    lost = sum(len(path[stage]["feedback"].dropped) for stage in ("ingest", "clean", "dedupe", "validate", "aggregate"))
-    votes = [vote for row in path["aggregate"]["candidates"].kept["votes"].to_pylist() for vote in row]
-    given = [vote for vote in votes if vote["kind"] in ("thumb", "rating", "choice", "ranking")]
-    assert read.made == lost + len(given)
-    assert all(left != right for left, right in map(sides, pairs_of(path)))
+    told = fates(path)
+    assert sum(told.values()) == real_sets.RAW_ACTS[name](shared_data), told
+    assert told["vote"] + told["pair judge"] > 0, "judging models make no pairs unless asked"
+    answers = [tuple(same_answer(row[side][-1]["content"]) for side in ("chosen", "rejected")) for row in pairs_of(path)]
+    assert all(chosen != rejected for chosen, rejected in answers)
 
 
 def test_three_annotators_choices_become_the_preference_of_their_majority(walk: Callable[[str], Path_], shared_data: Path) -> None:
