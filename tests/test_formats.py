@@ -320,6 +320,33 @@ def test_the_answer_on_the_active_path_is_the_one_that_was_kept() -> None:
     assert [act for act in said if act["kind"] == "regenerate"] == []
 
 
+def node(parent: str | None, role: str, text: str) -> dict[str, Any]:
+    return {"parent": parent, "message": {"author": {"role": role}, "content": {"content_type": "text", "parts": [text]}}}
+
+
+@pytest.mark.parametrize(
+    ("current", "kept"),
+    [("a2", [("a2", "a1"), ("a2", "a3")]), ("q2", [("a1", "a2"), ("a1", "a3")]), ("q", []), (None, []), ("gone", [])],
+)
+def test_of_chatgpts_answers_side_by_side_the_one_that_was_shown_last_was_kept(current: str | None, kept: list[tuple[str, str]]) -> None:
+    mapping = {"q": node(None, "user", "Rain?"), **{f"a{at}": node("q", "assistant", f"Yes, {at}.") for at in (1, 2, 3)}}
+    mapping |= {"q2": node("a1", "user", "And snow?"), "t": node("q2", "tool", "called"), "b": node("t", "assistant", "No.")}
+    _, said, _ = gather("chatgpt", {"id": "c", "mapping": mapping, "current_node": current})
+    assert [(act["better"], act["worse"]) for act in said] == kept
+
+
+@pytest.mark.parametrize(("below", "kept"), [(["a2"], [("a2", "a1")]), ([], []), (["a1", "a2"], [])])
+def test_of_librechats_answers_side_by_side_the_only_one_below_which_the_chat_went_on_was_kept(
+    below: list[str], kept: list[tuple[str, str]]
+) -> None:
+    def said(turn: str, parent: str | None, user: bool) -> dict[str, Any]:
+        return {"messageId": turn, "parentMessageId": parent, "isCreatedByUser": user, "text": f"text of {turn}", "user": "u1"}
+
+    messages = [said("q", None, True), said("a1", "q", False), said("a2", "q", False), *(said(f"on {turn}", turn, True) for turn in below)]
+    _, acts, _ = gather("librechat", {"conversationId": "c", "messages": messages})
+    assert [(act["better"], act["worse"]) for act in acts] == kept
+
+
 def test_a_battle_with_two_histories_keeps_its_turns_but_gives_no_choice() -> None:
     longer = [{"role": role, "content": text} for role, text in (("user", "1"), ("assistant", "x"), ("user", "2"), ("assistant", "y"))]
     other = [longer[0], {"role": "assistant", "content": "z"}, *longer[2:]]

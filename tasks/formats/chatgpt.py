@@ -2,7 +2,7 @@
 
 Only what was shown is kept: messages of user and assistant to everybody, not hidden, with text. Nodes between (tools, searches,
 hidden system messages) are bridged: a message's parent is the nearest kept one above it. An answer that came in several nodes is one, and a
-thumb on any of them is a thumb on it.
+thumb on any of them is a thumb on it. Of answers to one question, that on the way to `current_node` is the one that was kept.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of
 from tasks.formats.parts import attachments_of
+from tasks.formats.rolled import rolled_in
 from tasks.formats.vote_words import thumb_word
 
 SHOWN = frozenset({"user", "assistant"})
@@ -43,7 +44,18 @@ def read(record: dict[str, Any]) -> Facts:
     if not messages:
         raise Unreadable("no_messages", "no message was shown to the user")
     ended = {turn for turn, node in nodes.items() if dictionary(node.get("message")).get("end_turn") is True}
-    return Facts([in_one_piece(Conversation(name, messages, created_at=moment(record.get("create_time"))), ended)])
+    whole = in_one_piece(Conversation(name, messages, created_at=moment(record.get("create_time"))), ended)
+    return Facts([whole], rolled_in(whole, _shown_last(record, nodes), None, moment(record.get("update_time"))))
+
+
+def _shown_last(record: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> set[str]:
+    """The nodes from the one that was shown last up to the beginning."""
+    path: set[str] = set()
+    at = name_of(record.get("current_node"))
+    while at in nodes and at not in path:
+        path.add(at)
+        at = name_of(nodes[at].get("parent"))
+    return path
 
 
 def _shown(node: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 There is no role field: `isCreatedByUser` tells. A thumb stands on the message (`feedback`) and has no time of its own.
 Messages that failed, are unfinished or temporary keep their place with a status, so that answers below them keep their parents.
+Nothing tells which of several answers was shown last; where the chat went on below one of them alone, that one was kept.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
 from tasks.formats.parts import attachments_of, calls_of
+from tasks.formats.rolled import rolled_in
 from tasks.formats.vote_words import thumb_word
 
 ROOT = "00000000-0000-0000-0000-000000000000"
@@ -37,7 +39,11 @@ def read(record: dict[str, Any]) -> Facts:
     model = name_of(dictionary(record.get("options")).get("model"))
     messages = [_message(document, model) for document in documents]
     owner = next(filter(None, (name_of(document.get("user")) for document in documents)), None)
-    facts = Facts([Conversation(name, messages, owner)])
+    whole = Conversation(name, messages, owner)
+    continued = {message.parent_id for message in messages if message.parent_id}
+    facts = Facts(
+        [whole], rolled_in(whole, continued, owner, max(filter(None, (message.created_at for message in messages)), default=None))
+    )
     for document in documents:
         facts.acts.extend(_thumb(document, name))
     return facts

@@ -23,6 +23,7 @@ import orjson
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, number_of, role_of, text_of
 from tasks.formats.parts import CALLS, attachments_of, written
+from tasks.formats.rolled import rolled_again
 
 DETAILS = re.compile(r"<details\b[^>]*\btype=\"(?:reasoning|tool_calls|code_interpreter)\"[^>]*>.*?</details>\s*", re.DOTALL)
 FOLDED_CALL = re.compile(r"<details\b(?=[^>]*\btype=\"tool_calls\")([^>]*)>")
@@ -240,18 +241,7 @@ def _regenerated(chat: str, nodes: Nodes, active: set[str], who: str | None, whe
         if node.get("role") == "assistant" and not node.get("error") and node.get("done") is not False and _text(node):
             slot = node["modelIdx"] if node.get("modelIdx") is not None else name_of(node.get("model"))
             places.setdefault((name_of(node.get("parentId")), str(slot)), []).append(turn)
-    acts = []
-    for (parent, _), turns in places.items():
-        kept = [turn for turn in turns if turn in active]
-        if parent is None or len(kept) != 1:
-            continue
-        for other in turns:
-            if other != kept[0]:  # one id for the two, whoever is kept: a later export corrects an earlier one
-                both = "/".join(sorted((kept[0], other)))
-                fact = Act(chat, "regenerate", better=kept[0], worse=other, annotator=who, created_at=when)
-                fact.native_id = f"{chat}/{both}/regenerate"
-                acts.append(fact)
-    return acts
+    return rolled_again(chat, (turns for (parent, _), turns in places.items() if parent is not None), active, who, when)
 
 
 def _feedback(row: dict[str, Any]) -> Facts:
