@@ -237,7 +237,9 @@ def test_what_a_person_says_last_counts_and_what_is_taken_back_does_not(tmp_path
         lines += [thumb(name, 1, "a0", created_at=when(1)), thumb(name, -1, "a1", created_at=when(1))]
     lines += [thumb("switched", -1, "a0", created_at=when(2)), thumb("switched", 1, "a1", created_at=when(2))]
     lines += [thumb("taken-back", None, "a0", created_at=when(2)), thumb("taken-back", 0, "a1", created_at=when(2))]
-    found = {prompt: chosen for prompt, chosen, _ in pairs(walk(tmp_path, lines), "")}
+    walked = walk(tmp_path, lines)
+    assert sorted(row["created_at"].hour for row in walked["pair"]["votes"].kept.to_pylist()) == [1, 1, 2, 2], "a vote knows its time"
+    found = {prompt: chosen for prompt, chosen, _ in pairs(walked, "")}
     assert found == {prose("switched", 10): prose("switched 1", 20), prose("kept", 10): prose("kept 0", 20)}
 
 

@@ -57,6 +57,7 @@ VOTE = pa.struct(
         ("reliability", pa.float64()),  # in (0, 1): how often this annotator's acts of this kind are right; null: not estimated
         ("group", TEXT),  # the act that a ranking belongs to; else the feedback_id
         ("conversation", TEXT),  # id of the conversation in which the act was done
+        ("created_at", TIME),  # null when the log does not say
         ("origin", TEXT),  # "file:record:position"
     ]
 )
@@ -352,6 +353,7 @@ class Votes(Table):
         ("annotator", TEXT),
         ("annotator_kind", TEXT),
         ("reliability", pa.float64()),
+        ("created_at", TIME),
         ("split", TEXT),
         ("origin", TEXT),
         ("pairs", TEXTS),  # ids of the pairs that it stands behind, sorted; variants' pairs are not named

@@ -53,6 +53,7 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
         "reliability",
         coalesce(col("group"), one_persons_ranking, col("feedback_id")).alias("group"),
         col("conversation_id").alias("conversation"),
+        "created_at",
         origin_text().alias("origin"),
     )
 
