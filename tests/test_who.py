@@ -81,13 +81,17 @@ def test_places_count_messages_of_unknown_roles_too(tmp_path: Path) -> None:
             "openai",
             {"messages": [{"role": "visitor", "content": "Hi"}, {"role": "narrator", "content": "x"}, {"role": "bot", "content": "Yo"}]},
         ),
-        ("oasst", {"message_id": "m", "message_tree_id": "t", "text": "x", "role": "narrator"}),
     ],
 )
 def test_every_reader_takes_the_table_and_drops_strangers(name: str, record: dict[str, Any]) -> None:
     turns, _, notes = gather(name, record)
-    assert [(turn["role"], turn["content"]) for turn in turns] == ([("user", "Hi"), ("assistant", "Yo")] if name != "oasst" else [])
+    assert [(turn["role"], turn["content"]) for turn in turns] == [("user", "Hi"), ("assistant", "Yo")]
     assert notes == ["unknown_role"]
+
+
+def test_a_record_that_is_one_message_of_an_unknown_role_is_not_read() -> None:
+    with pytest.raises(Unreadable, match=r"unknown_role.*narrator"):
+        gather("oasst", {"message_id": "m", "message_tree_id": "t", "text": "x", "role": "narrator"})
 
 
 SPELLINGS = [

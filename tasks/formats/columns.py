@@ -66,6 +66,9 @@ class Gatherer:
             depth, more = depths(known)
             notes.extend(more)
             placed.append((conversation, depth))
+        alien = [loose.message.role.removeprefix(UNKNOWN) for loose in facts.loose if loose.message.role.startswith(UNKNOWN)]
+        if alien and len(alien) == len(facts.loose) and not placed:
+            raise Unreadable("unknown_role", "the message has no role that is known: " + named(filter(tellable, alien)))
         position = 0
         for conversation, depth in placed:
             self._add_conversation(source, at, position, conversation, depth)
@@ -74,8 +77,7 @@ class Gatherer:
         alone = not facts.conversations and len(said) == 1
         self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(said))
         self._acts.extend((source, at, -1, act) for act in facts.acts if act.retracts == IMPLIED)
-        strangers = [loose.message.role for loose in facts.loose if loose.message.role.startswith(UNKNOWN)]
-        notes.extend(("unknown_role", role.removeprefix(UNKNOWN)) for role in strangers)
+        notes.extend(("unknown_role", role) for role in alien)
         self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose if not loose.message.role.startswith(UNKNOWN))
         return notes
 
