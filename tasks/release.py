@@ -105,7 +105,7 @@ def render(sources: Sources, told: Facts, params: Params, provenance: dict[str, 
     """All files of the release by path; the manifest, which lists the others, is the last."""
     files = layout.files(sources.tables)
     about = card.About(params.title, params.license)
-    files["README.md"] = card.card(about, told, files, sources.tables).encode("utf-8")
+    files["README.md"] = card.card(about, told, files).encode("utf-8")
     files["report.html"] = report.page(params.title, told).encode("utf-8", "replace")
     files["metrics.json"] = manifest.dumps(metrics(told))
     files[certificate.NAME] = manifest.dumps(sources.certificate)

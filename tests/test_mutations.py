@@ -77,7 +77,7 @@ def lines(count: int, seed: int) -> Iterator[str]:
     for at in range(count):
         record = damaged(draw.choice(RECORDS), draw)
         if isinstance(record, dict) and draw.random() < 0.95:
-            own = {key: f"{record[key]}-{seed}-{at}" for key in IDS & record.keys() if isinstance(record[key], str)}
+            own: dict[str, Any] = {key: f"{record[key]}-{seed}-{at}" for key in IDS & record.keys() if isinstance(record[key], str)}
             record |= own or {"serial": at}
         yield json.dumps(record, ensure_ascii=draw.random() < 0.5)
 

@@ -170,10 +170,23 @@ def test_a_prompt_of_one_table_may_not_lie_in_another_split_of_another_table() -
 # The files.
 
 
-def test_datasets_loads_all_configs_with_the_columns_the_card_says(made: Path, load: Callable[[Path, str], Any]) -> None:
+CALLS = '[{"function": {"arguments": {"city": "Bergen"}, "name": "rain"}, "id": "c1", "type": "function"}]'
+CALLING = [
+    {"role": "user", "content": "Will it rain?"},
+    {"role": "assistant", "content": "", "tool_calls": CALLS},
+    {"role": "tool", "content": "12 mm"},
+]
+
+
+@pytest.mark.parametrize("calls", [False, True])
+def test_datasets_loads_all_configs_with_the_columns_the_card_says(calls: bool, tmp_path: Path, load: Callable[[Path, str], Any]) -> None:
+    rows = [pair(number, SPLITS[number % 3]) for number in range(12)]
+    rows[0] |= {"prompt": CALLING} if calls else {}
+    made = write(rendered(made_tables(rows)), tmp_path / "release")
     told = yaml.safe_load((made / "README.md").read_text().split("---")[1])
     for info in told["dataset_info"]:
         found = load(made, info["config_name"])
+        assert set(found["train"][0]["prompt"][0]) == {"role", "content", *["tool_calls"] * calls}
         assert {split: len(found[split]) for split in found} == {split["name"]: split["num_examples"] for split in info["splits"]}
         assert list(found["train"].features) == [feature["name"] for feature in info["features"]]
         assert found["train"].features._to_yaml_list() == info["features"]

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from expectations.pairs import SPLITS
 from tasks.releasing.facts import BY, Facts
-from tasks.releasing.layout import CONFIGS, portable
+from tasks.releasing.layout import CONFIGS
 from tasks.releasing.meanings import COLUMNS
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -32,10 +33,11 @@ class About:
     license: str
 
 
-def card(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mapping[str, pa.Table]) -> str:
-    """The whole card."""
-    head = yaml.safe_dump(_head(about, facts, files, tables), sort_keys=False, allow_unicode=True, width=140)
-    columns = {name: portable(tables[config.table].slice(0, 0)).drop_columns(["split"]).column_names for name, config in CONFIGS.items()}
+def card(about: About, facts: Facts, files: Mapping[str, bytes]) -> str:
+    """The whole card; what it says of columns is read in the files that stand beside it."""
+    schemas = {name: pq.read_schema(pa.BufferReader(files[f"{name}/{SPLITS[0]}-00000.parquet"])) for name in CONFIGS}
+    head = yaml.safe_dump(_head(about, facts, files, schemas), sort_keys=False, allow_unicode=True, width=140)
+    columns = {name: schema.names for name, schema in schemas.items()}
     return f"---\n{head}---\n\n" + "\n\n".join(_body(about, facts, columns)) + "\n"
 
 
@@ -50,7 +52,7 @@ def features(schema: pa.Schema) -> list[dict[str, Any]]:
     return [{"name": field.name, **_feature(field.type)} for field in schema]
 
 
-def _head(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+def _head(about: About, facts: Facts, files: Mapping[str, bytes], schemas: Mapping[str, pa.Schema]) -> dict[str, Any]:
     pairs = sum(facts.rows["preference"].values())
     languages = [name for name in facts.by["language"] if name not in ("", "und")]
     return {
@@ -61,7 +63,7 @@ def _head(about: About, facts: Facts, files: Mapping[str, bytes], tables: Mappin
         "size_categories": [next((name for top, name in SIZES if pairs < top), "n>10M")],
         "tags": ["preference", "human-feedback", "dpo", "kto", "trl"],
         "configs": [_config(name, splits) for name, splits in filled(facts).items()],
-        "dataset_info": [_info(name, splits, facts, files, tables[CONFIGS[name].table]) for name, splits in filled(facts).items()],
+        "dataset_info": [_info(name, splits, facts, files, schemas[name]) for name, splits in filled(facts).items()],
     }
 
 
@@ -70,10 +72,9 @@ def _config(name: str, splits: list[str]) -> dict[str, Any]:
     return {"config_name": name, **({"default": True} if name == MAIN else {}), "data_files": paths}
 
 
-def _info(name: str, splits: list[str], facts: Facts, files: Mapping[str, bytes], rows: pa.Table) -> dict[str, Any]:
+def _info(name: str, splits: list[str], facts: Facts, files: Mapping[str, bytes], schema: pa.Schema) -> dict[str, Any]:
     sizes = {split: sum(len(data) for path, data in files.items() if path.startswith(f"{name}/{split}-")) for split in splits}
     entries = [{"name": split, "num_bytes": size, "num_examples": facts.rows[name][split]} for split, size in sizes.items()]
-    schema = portable(rows.slice(0, 0)).drop_columns(["split"]).schema
     total = sum(sizes.values())
     return {"config_name": name, "features": features(schema), "splits": entries, "download_size": total, "dataset_size": total}
 
@@ -86,7 +87,7 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 
 def _dtype(kind: pa.DataType) -> str:
-    return {"double": "float64"}.get(str(kind), str(kind))
+    return {"double": "float64", "extension<arrow.json>": "json"}.get(str(kind), str(kind))
 
 
 def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[str]:
