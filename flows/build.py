@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows.walk import conclude, walk
-from flows.workspace import dataset_stages, training_stages
+from flows.workspace import dataset_stages, nothing_to_learn, training_stages
 
 from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
 from prefect.client.schemas.objects import State
@@ -20,12 +20,15 @@ from prefect.client.schemas.objects import State
 def build(train: bool = True, force: bool = False) -> State[Any]:
     """Make the dataset from the raw logs, stage by stage, and train on it when it changed. Only stages whose inputs changed run.
 
+    A dataset without a pair to train on is a result like any other: the run says so and ends well.
+
     Args:
         train: Train after the dataset is made, if it passed its gate and changed.
         force: Run every stage even if nothing changed.
     """
     outcomes = walk(dataset_stages(), "Unchanged", force=force)
     passed = all(outcome.state in ("Completed", "Unchanged") for outcome in outcomes)
-    if train and passed:
+    unfit = nothing_to_learn() if train and passed else None
+    if train and passed and not unfit:
         outcomes += walk(training_stages(), "Skipped", force=force)
-    return conclude(outcomes)
+    return conclude(outcomes, unfit)

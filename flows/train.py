@@ -29,7 +29,8 @@ def train(force: bool = False) -> State[Any]:
         demand_release()
     except UserError as error:
         return Failed(message=str(error))
-    return conclude(walk(training_stages(), "Skipped", force=force))
+    unfit = workspace.nothing_to_learn()
+    return conclude([] if unfit else walk(training_stages(), "Skipped", force=force), unfit)
 
 
 def demand_release() -> None:

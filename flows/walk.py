@@ -96,8 +96,8 @@ def run_stage(name: str, idle: str, force: bool) -> State[Any]:
             return Failed(message=str(error))
 
 
-def conclude(outcomes: Iterable[Outcome]) -> State[list[dict[str, Any]]]:
-    """The flow's final state and its table of stages, as an artifact of the run."""
+def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[dict[str, Any]]]:
+    """The flow's final state, whose message ends with the note, and its table of stages, as an artifact of the run."""
     outcomes = list(outcomes)
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
     told = [asdict(outcome) for outcome in outcomes]
@@ -106,7 +106,8 @@ def conclude(outcomes: Iterable[Outcome]) -> State[list[dict[str, Any]]]:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))
     ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
-    return Completed(message=f"Ran {', '.join(ran)}" if ran else "Nothing had changed", data=told)
+    message = f"Ran {', '.join(ran)}" if ran else "Nothing had changed"
+    return Completed(message=f"{message}; {note}" if note else message, data=told)
 
 
 def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ on the repository; what DVC does not wait for, another command at work on the sa
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -32,6 +33,7 @@ HINTS = (
     "Use `dvc push`",
 )
 BUSY = "is busy, it is being blocked by"
+FIGURES = "metrics.json"  # of a release, flat
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 TAIL = 200  # lines in which the reason of a failure is looked for
@@ -114,6 +116,18 @@ def dataset_stages() -> list[str]:
 def training_stages() -> list[str]:
     """Names of the stages that train and judge, in order."""
     return [name for name, stage in catalog.stages().items() if stage.module.startswith(TRAINER)]
+
+
+def nothing_to_learn() -> str | None:
+    """Why the release as it lies there is not trained on: it has no pair to train on. None where it has."""
+    read = (path for name in training_stages() for path in catalog.stage(name).data)
+    release = next((path for path in read if (path / FIGURES).is_file()), None)
+    if release is None:
+        return None
+    has = json.loads((release / FIGURES).read_bytes())
+    if has["pairs_train"]:
+        return None
+    return f"not trained: no pair to train on in {release} ({has['unpaired']:.0f} judged answers, {has['prompts']:.0f} prompts)"
 
 
 @contextmanager

@@ -199,6 +199,17 @@ def test_flow_stops_at_the_stage_that_fails_and_says_its_line_without_a_tracebac
     assert not (toy / toys.TRAIN).exists()
 
 
+def test_a_release_without_a_pair_to_train_on_is_no_failure(toy: Path, prefect_server: str) -> None:
+    toys.set_param(toy, "second", "pairs", 0)
+    state, tasks = walk(toy)
+    assert tasks == {"first": "Completed", "second": "Completed"}
+    assert state.is_completed()
+    assert state.message == ("Ran first, second; not trained: no pair to train on in data/02_second (12 judged answers, 20 prompts)")
+    toys.set_param(toy, "second", "pairs", 1)
+    _, tasks = walk(toy)
+    assert tasks == {"first": "Unchanged", "second": "Completed", "train": "Completed"}
+
+
 def test_training_alone_refuses_a_release_that_is_not_what_its_stage_let_pass(toy: Path) -> None:
     from flows.train import demand_release
 
