@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT
@@ -88,14 +90,19 @@ def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple
 
 def _homes(name: str, records: dict[Place, tuple[set[str], int]]) -> dict[Place, str]:
     """The name of each record's conversation; nothing where all records tell the same one."""
-    groups: list[tuple[set[str], int, list[Place]]] = []
-    for at, (texts, earliest) in sorted(records.items()):
-        alike = [group for group in groups if group[0] & texts]
-        groups = [group for group in groups if not group[0] & texts]
-        together = (set[str]().union(texts, *(group[0] for group in alike)), min(earliest, *(group[1] for group in alike), 1 << 62))
-        groups.append((*together, [at, *(place for group in alike for place in group[2])]))
-    if len(groups) < 2:
+    told = sorted(records.items())
+    first: dict[str, int] = {}  # of each question: the record that has it first
+    ties = np.array([(number, first.setdefault(text, number)) for number, (_, (texts, _)) in enumerate(told) for text in texts])
+    count, labels = connected_components(
+        coo_array((np.ones(len(ties)), (ties[:, 0], ties[:, 1])), shape=(len(told), len(told))), directed=False
+    )
+    if count < 2:
         return {}
-    groups.sort(key=lambda group: (group[1], min(group[0])))
-    suffixes = ["", *(f"~{min(texts)[:8]}" for texts, _, _ in groups[1:])]
-    return {at: name + suffix for suffix, group in zip(suffixes, groups, strict=True) for at in group[2]}
+    texts, earliest, places = [set[str]() for _ in range(count)], [1 << 62] * count, [list[Place]() for _ in range(count)]
+    for label, (at, (questions, moment)) in zip(labels.tolist(), told, strict=True):
+        texts[label] |= questions
+        earliest[label] = min(earliest[label], moment)
+        places[label].append(at)
+    order = sorted(range(count), key=lambda label: (earliest[label], min(texts[label])))
+    suffixes = ["", *(f"~{min(texts[label])[:8]}" for label in order[1:])]
+    return {at: name + suffix for suffix, label in zip(suffixes, order, strict=True) for at in places[label]}

@@ -48,6 +48,7 @@ class Known:
     joined: Mapping[str, Mapping[str | int, str]]  # the whole answers, by piece
     homes: Homes
     listings: Mapping[str, Listing]
+    told_in: Mapping[tuple[str, str | None], set[str]]  # the names of conversations with one id, by the id and a file, or all of them
 
 
 def settle(
@@ -62,8 +63,14 @@ def settle(
         for entry in acts
         if (name := f"{entry[0]}:{entry[3].conversation}") in homes or _is_special(name, entry[3], named, pieces)
     ]
-    wanted = {home for name, _ in special for home in ({*homes[name].values()} if name in homes else {name, _plain(name)})}
-    known = Known(named, pieces, homes, _listings(turns, wanted))
+    asked = {name for name, _ in special}
+    wanted = {home for name in asked for home in (homes[name].values() if name in homes else (name, _plain(name)))}
+    told_in: dict[tuple[str, str | None], set[str]] = {}
+    for name, records in homes.items():
+        for at, home in records.items():
+            told_in.setdefault((name, at.file), set()).add(home)
+            told_in.setdefault((name, None), set()).add(home)
+    known = Known(named, pieces, homes, _listings(turns, wanted), told_in)
     notes: list[Note] = []
     for name, (source, at, _, act) in special:
         fault = _settle(name, at, act, known)
@@ -110,8 +117,7 @@ def _settle(name: str, at: Place, act: Act, known: Known) -> tuple[str, str] | N
         home = _plain(name) if name not in known.listings and _plain(name) in known.listings else name
         act.conversation = home.partition(":")[2]
         return _refer(act, home, known)
-    homes_here = {home for place, home in homes.items() if place.file == at.file}
-    candidates = {homes[at]} if at in homes else homes_here or set(homes.values())
+    candidates = {homes[at]} if at in homes else known.told_in.get((name, at.file), known.told_in[name, None])
     if len(candidates) > 1:
         candidates = {home for home in candidates if _holds(act, home, known)} or candidates
     if len(candidates) > 1:

@@ -7,6 +7,7 @@ what is missing (`implied`) goes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -42,29 +43,60 @@ def _about(acts: pa.Table) -> pa.ChunkedArray:
 
 def _taken(rows: list[Row]) -> set[int]:
     """The places of votes that were taken back, and of what took them back."""
-    backs: dict[str, list[int]] = {}
+    groups: dict[tuple[str, str], tuple[list[int], list[int]]] = {}  # of one key and kind: votes, and retractions
     for at, row in enumerate(rows):
-        for key in {row["feedback_id"], row["about"]} if row["retracts"] else ():
-            if key is not None:
-                backs.setdefault(key, []).append(at)
+        for key in {row["feedback_id"], row["about"]} - {None}:
+            groups.setdefault((key, row["kind"]), ([], []))[row["retracts"] is not None].append(at)
     gone: set[int] = set()
-    for at, row in enumerate(rows):
-        if row["retracts"]:
-            continue
-        met = {*backs.get(row["feedback_id"], []), *backs.get(row["about"] or "", [])}
-        later = [back for back in met if rows[back]["kind"] == row["kind"] and _follows(rows[back], row)]
-        gone.update([at, *later] if later else [])
+    for votes, backs in groups.values():
+        if votes and backs:
+            last, first = Moments([rows[at] for at in backs], 1), Moments([rows[at] for at in votes], -1)
+            gone.update(at for at in votes if last.follow(rows[at]))
+            gone.update(at for at in backs if first.precede(rows[at]))
     return gone
 
 
-def _follows(back: Row, vote: Row) -> bool:
-    """Whether the retraction came after the vote. If nobody knows, one that the log tells did: no vote is safer."""
-    when, voted = known_at(back), known_at(vote)
-    if when is not None and voted is not None:
-        return when >= voted
-    if back["origin"]["file"] == vote["origin"]["file"]:
-        return bool(back["origin"]["record"] > vote["origin"]["record"])
-    return bool(back["retracts"] == TOLD)
+class Moments:
+    """The latest (sign 1) or earliest (-1) of some retractions or votes, so that many of one key are compared at the cost of one.
+
+    A retraction came after a vote if both have times that say so; else, in one file, if its record stands further below. If nobody knows,
+    one that the log tells did: no vote is safer.
+    """
+
+    def __init__(self, rows: Sequence[Row], sign: int) -> None:
+        self._sign = sign
+        self._time: float | None = None
+        # by whether only rows without a time are asked: the outermost record of each file, and the files of what the log tells itself
+        self._records: dict[bool, dict[str, int]] = {True: {}, False: {}}
+        self._told: dict[bool, set[str]] = {True: set(), False: set()}
+        for row in rows:
+            when, file, record = known_at(row), row["origin"]["file"], row["origin"]["record"]
+            if when is not None:
+                self._time = when if self._time is None else max(sign * when, sign * self._time) * sign
+            for untimed in (True, False) if when is None else (False,):
+                self._records[untimed][file] = sign * max(sign * record, sign * self._records[untimed].get(file, record))
+                if row["retracts"] in (None, TOLD):
+                    self._told[untimed].add(file)
+
+    def follow(self, vote: Row) -> bool:
+        """Whether one of these retractions came after the vote."""
+        when, file, record = known_at(vote), vote["origin"]["file"], vote["origin"]["record"]
+        if when is not None and self._time is not None and self._time >= when:
+            return True
+        untimed = when is not None
+        return self._records[untimed].get(file, record) > record or self._elsewhere(untimed, file)
+
+    def precede(self, back: Row) -> bool:
+        """Whether the retraction came after one of these votes."""
+        when, file, record = known_at(back), back["origin"]["file"], back["origin"]["record"]
+        if when is not None and self._time is not None and self._time <= when:
+            return True
+        untimed = when is not None
+        return self._records[untimed].get(file, record) < record or (back["retracts"] == TOLD and self._elsewhere(untimed, file))
+
+    def _elsewhere(self, untimed: bool, file: str) -> bool:
+        told = self._told[untimed]
+        return len(told) > (file in told)
 
 
 def known_at(row: Row) -> float | None:
