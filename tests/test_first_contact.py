@@ -11,6 +11,7 @@ import pytest
 
 from tests.projects import DATA_STAGES, make_project, run_stages
 from tests.test_ingest import chat, lines
+from tests.test_product_logs import asked, choice
 
 WORDS = ["area", "edge", "angle", "slope", "depth", "width", "speed", "force", "power", "energy", "mass", "weight", "charge", "current"]
 WORDS += ["voltage", "heat", "light", "sound", "wave", "tide", "moon"]
@@ -30,15 +31,26 @@ def thumbs(values: list[int]) -> list[dict[str, Any]]:
     ]
 
 
+def compared(questions: list[str], user: str) -> list[dict[str, Any]]:
+    """A chat a question, with two answers of which its user (`user` with the number in it) chose one."""
+    told = [(f"c{at}", question, user.format(at)) for at, question in enumerate(questions)]
+    chats = [asked(name, question, f"That is {name} and more.", f"Nobody knows {name}.", user=who) for name, question, who in told]
+    return [*chats, *(choice(name, "a0", "a1", user=who) for name, _, who in told)]
+
+
 LOGS: dict[str, tuple[list[dict[str, Any]], int, str]] = {  # records, judged answers, what is said
     "no feedback": (chats(20), 0, r"no feedback in any file"),
     "thumbs only": ([*chats(12), *thumbs([1, -1] * 6)], 12, r"no pairs: 12 judged answers \(for KTO\) and \d+ prompts"),
     "likes only": ([*chats(8), *thumbs([1] * 8)], 8, r"no pairs: 8 judged answers"),
     "one conversation": (chats(1), 0, r"no feedback in any file"),
+    "twelve votes": (compared([chat["messages"][0]["content"] for chat in chats(12)], "u{}"), 0, r"release: pairs: 12 in"),
+    "one person": (compared([chat["messages"][0]["content"] for chat in chats(20)], "u"), 0, r"release: pairs: 20 in"),
+    "one prompt": (compared(["What is the area of a sphere?"] * 6, "u{}"), 0, r"release: pairs: [1-6] in"),
 }
+MORE = ("likes only", "one conversation", "twelve votes", "one prompt")  # of which the others tell most
 
 
-@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("log", [pytest.param(log, marks=[pytest.mark.slow] * (log in MORE)) for log in LOGS])
 def test_small_logs_end_with_what_can_be_made_of_them(tmp_path: Path, log: str) -> None:
     records, judged, said = LOGS[log]
     (tmp_path / "logs").mkdir()
