@@ -5,8 +5,9 @@ rows lie in none. What was placed once is placed: a new row that is tied to two 
 
 - A new row that is tied to what has a place follows it: by its text first (the same, or nearly), then by its first user turn, its
   conversation, a long answer, a user.
-- New rows that are tied to each other stay together as far as that goes. What holds them to a held-out row from afar is given up where
-  more than `largest_held_out` of its split would come along: they train, and what then crosses is taken out (`tasks.evidence.apart`).
+- New rows that are tied to each other stay together as far as that goes. Where they are tied to several splits, or to a held-out one that
+  would get more than `largest_held_out` of its rows that way, only texts and conversations hold them to what is held out, and not too many:
+  the others train, and what then crosses is taken out (`tasks.evidence.apart`).
 - New rows without such ties draw, as in a first release.
 - A new row that says nearly the same as rows of two splits lies in neither.
 """
@@ -23,6 +24,7 @@ from tasks.evidence.lists import Mask, Rows
 from tasks.evidence.placing import SPLITS, Floats, most_in_one, place
 from tasks.evidence.ties import Edges, Keyed, Said, Ties, components
 
+WEAK = ("answer", "user")  # whose ties take no row out of train that is not itself tied to what is held out, where there is a choice
 ORDER = ("look", "near", "opening", "conversation", "answer", "user")  # strongest first: what is dropped whole where it crosses leads
 TRAIN = 0
 
@@ -55,12 +57,12 @@ def follow(tied: Ties, inner: Mapping[str, Edges], known: Known, draws: Floats, 
     new = known.rows == UNKNOWN
     if not new.any():
         return np.where(neither, TRAIN, side), neither
-    ordered = [inner[key] for key in ORDER]
+    ordered = {key: inner[key] for key in ORDER}
     led = leaders(tied, known, side, new)
     side = spread(np.where(new, led, side), new, ordered, most_in_one(rules.shares, rules.largest, len(side)))
     free = np.flatnonzero(new & (side == UNKNOWN))
     there = np.bincount(side[side != UNKNOWN], minlength=len(SPLITS))
-    side[free] = place(draws[free], components(len(side), *ordered)[free], rules.shares, rules.largest, there)
+    side[free] = place(draws[free], components(len(side), *ordered.values())[free], rules.shares, rules.largest, there)
     if known.anything:
         neither = neither | bridges(tied.said, side, new, neither)
     return np.where(side == UNKNOWN, TRAIN, side), neither
@@ -106,13 +108,13 @@ def value_sides(values: Keyed, marks: Rows, side: Rows) -> Rows:
     return np.where((marks >= 0) & (marks < len(SPLITS)), marks, most)
 
 
-def spread(side: Rows, new: Mask, inner: list[Edges], most: Floats) -> Rows:
+def spread(side: Rows, new: Mask, inner: Mapping[str, Edges], most: Floats) -> Rows:
     """The splits with those of the new rows that are tied to rows which follow something: over the strongest ties first.
 
     A held-out split takes at most `most` rows of one component that way; what is left over of a component that follows trains.
     """
     side = side.copy()
-    labels = components(len(side), *inner)
+    labels = components(len(side), *inner.values())
     width = len(SPLITS)
     follows = new & (side != UNKNOWN)
     sides = np.bincount(labels[follows] * width + side[follows], minlength=len(side) * width).reshape(-1, width) > 0
@@ -128,7 +130,7 @@ def spread(side: Rows, new: Mask, inner: list[Edges], most: Floats) -> Rows:
     return side
 
 
-def grow(side: Rows, rows: Mask, inner: list[Edges], labels: Rows, most: Floats) -> None:
+def grow(side: Rows, rows: Mask, inner: Mapping[str, Edges], labels: Rows, most: Floats) -> None:
     """`spread` in components that are tied to several splits, or too large for the one: tie by tie, each row once joined stays."""
     root = {int(row): int(row) for row in np.flatnonzero(rows)}
     of = {row: int(side[row]) for row in root}
@@ -141,7 +143,7 @@ def grow(side: Rows, rows: Mask, inner: list[Edges], labels: Rows, most: Floats)
             row = root[row]
         return row
 
-    for left, right in ends(inner, rows):
+    for left, right, weak in ends(inner, rows):
         one, other = sorted((find(left), find(right)))
         if one == other or (of[one] != UNKNOWN and of[other] != UNKNOWN and of[one] != of[other]):
             continue
@@ -149,7 +151,7 @@ def grow(side: Rows, rows: Mask, inner: list[Edges], labels: Rows, most: Floats)
         if split > TRAIN:
             joining = sum(size[part] for part in (one, other) if of[part] == UNKNOWN)
             place_in = (int(labels[one]), split)
-            if taken.get(place_in, 0) + joining > most[split]:
+            if joining and (weak or taken.get(place_in, 0) + joining > most[split]):
                 continue
             taken[place_in] = taken.get(place_in, 0) + joining
         root[other] = one
@@ -159,12 +161,13 @@ def grow(side: Rows, rows: Mask, inner: list[Edges], labels: Rows, most: Floats)
         side[row] = TRAIN if found == UNKNOWN else found
 
 
-def ends(inner: list[Edges], rows: Mask) -> Iterator[tuple[int, int]]:
-    """The ties among the rows, the strongest keys first, and of a key first those that few rows share."""
-    for edges in inner:
+def ends(inner: Mapping[str, Edges], rows: Mask) -> Iterator[tuple[int, int, bool]]:
+    """The ties among the rows and whether they are weak, the strongest keys first, and of a key first those that few rows share."""
+    for key, edges in inner.items():
         own = between(edges, rows)
         order = np.lexsort((own.right, own.left, own.shared_by))
-        yield from zip(own.left[order].tolist(), own.right[order].tolist(), strict=True)
+        for left, right in zip(own.left[order].tolist(), own.right[order].tolist(), strict=True):
+            yield left, right, key in WEAK
 
 
 def bridges(said: Said, side: Rows, new: Mask, neither: Mask) -> Mask:

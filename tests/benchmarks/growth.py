@@ -1,10 +1,10 @@
-"""Grow a log day by day and build it at once: what moves between train and held out, what leaks, and how far the shares are from those asked.
+"""Grow a log day by day and build it at once: what moves between train and held out, what leaks, and which shares come out.
 
     python -m tests.benchmarks.growth [--days 10] [--logs sample real]
 
-The sample's log is cut by the numbers of its conversations; the real one is what lies in `oasst` and `hh_rlhf` among the real inputs, the first
-lines first. All stages up to `split` run in one workspace, a day after the other, and once more in a fresh one on the last day. Leaks are
-sought apart from the pipeline: over letters and figures alone, with the edit distance, among all couples.
+The sample's log is cut by the numbers of its conversations; the real one is what lies in `oasst` and `hh_rlhf` among the real inputs, the
+first lines first. All stages up to `split` run in one workspace, a day after the other, and once more in a fresh one on the last day. Leaks
+are sought apart from the pipeline: over letters and figures alone, with the edit distance, among all couples.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ def told(releases: Releases, name: str) -> list[str]:
     lines = [f"{name}: {total:,} rows ({shares}), {dropped} dropped as crossing"]
     if len(releases) > 1:
         daily = [sum(row["split"] == "test" for row in rows) / max(1, len(rows)) for rows in releases]
+        between = moved(releases, held=True)
         lines.append("  share of test, by day: " + " ".join(f"{share:.3f}" for share in daily))
-        lines.append(f"  rows that moved between train and held out: {moved(releases)}; between validation and test: {moved(releases, held=True)}")
+        lines.append(f"  rows that moved between train and held out: {moved(releases)}; between validation and test: {between}")
     return [*lines, *(f"  {what} in train and held out: {count}" for what, count in leaks(releases).items())]
 
 
@@ -148,7 +149,9 @@ def real(raw: Path, share: float) -> None:
             (raw / f"{folder}.jsonl").write_bytes(b"\n".join(lines[: max(1, round(share * len(lines)))]) + b"\n")
 
 
-LOGS: dict[str, Callable[[Path, float], None]] = {"sample": sample} | ({"real": real} if (SHARED / "data" / "oasst").is_dir() else {})
+LOGS: dict[str, Callable[[Path, float], None]] = {"sample": sample}
+if (SHARED / "data" / "oasst").is_dir():
+    LOGS["real"] = real
 
 
 if __name__ == "__main__":

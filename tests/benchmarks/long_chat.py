@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.long_chat [--answers 800 1600 3200]
 
-The table itself grows with the square of the answers (3,200 answers are ten million messages), so the seconds of reading and writing it stand
-beside those of the stage's own work: what is compared, tied and placed.
+The table itself grows with the square of the answers (3,200 answers are ten million messages), so the seconds of reading it stand beside
+those of the stage's own work: what is compared, tied and placed.
 """
 
 from __future__ import annotations
