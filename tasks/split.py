@@ -47,6 +47,7 @@ from tasks.evidence.ties import Edges, Keyed, Said
 from tasks.similar import Near, digests
 
 STAGE = "split"
+FEW = 30  # rows of which shares say little
 WRITES = ("candidates", "common", "places")
 BINDING = ("user", "answer", "opening", "conversation")  # keys whose values the assignment remembers, beside prompts
 SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
@@ -170,8 +171,10 @@ def make_plan(facts: pa.Table, params: Params, former: Assignment) -> Plan:
     cluster = clusters(tied, neither)
     whole, home = belongings(tied, known, split, neither, Keyed(cluster, np.arange(len(facts)), prompts))
     touched = np.logical_or.reduce([whole, *(values.touched for values in home.values())])
-    marks = np.where(neither, NEITHER, split)
-    grown = grow(former.with_marks("prompt", prompts, marks), tied, home)
+    marks = np.where(neither, NEITHER, split).tolist()
+    homes = [(key, tied.keyed[key].names, home[key].of_value.tolist()) for key in BINDING]
+    everywhere = [(key, names, [ANYWHERE] * len(names)) for key, names in tied.anywhere.items()]
+    grown = former.grown(("prompt", prompts, marks), *homes, *everywhere)
     order = np.argsort(names)
     if len(names) > 1 and (np.diff(names[order]) == 0).any():
         raise AssertionError("two prompt ids have one digest")
@@ -206,15 +209,6 @@ def belongings(tied: ties.Ties, known: Known, split: Rows, neither: Mask, cluste
     for key in ("user", "answer", "conversation"):
         home[key] = apart.homes(tied.keyed[key], split, tied.common_row, ~whole, known.values[key])
     return whole, home
-
-
-def grow(former: Assignment, tied: ties.Ties, home: Mapping[str, Home]) -> Assignment:
-    """The assignment with what this release places for the first time."""
-    for key in BINDING:
-        former = former.with_marks(key, tied.keyed[key].names, home[key].of_value.tolist())
-    for key, names in tied.anywhere.items():
-        former = former.with_marks(key, names, [ANYWHERE] * len(names))
-    return former
 
 
 def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
@@ -257,7 +251,7 @@ def report_shares(split: Rows, params: Params) -> None:
     """Say which splits are far from the shares that were asked for."""
     shares = np.bincount(split, minlength=len(SPLITS)) / max(1, len(split))
     found = list(zip(SPLITS, shares.tolist(), params.shares, strict=True))
-    if len(split) and any(abs(share - asked) > params.far_from_asked for _, share, asked in found):
+    if len(split) >= FEW and any(abs(share - asked) > params.far_from_asked for _, share, asked in found):
         told = ", ".join(f"{name} has {share:.1%} of the rows ({asked:.0%} asked)" for name, share, asked in found)
         warnings.warn(f"{told}: large groups of tied prompts train whole, and what earlier releases placed stays", stacklevel=2)
 

@@ -13,6 +13,7 @@ import daft
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
@@ -26,6 +27,7 @@ from tasks.core.tables import Candidates
 from tasks.evidence import following, placing
 from tasks.evidence.ties import Edges
 from tests.chatlog import Row, accounts
+from tests.conftest import ROOT
 from tests.test_apart import logs, places, too_common
 from tests.test_split import DEFAULTS, MANY, prompt, text
 
@@ -201,7 +203,8 @@ def test_a_crowd_that_is_tied_to_one_held_out_row_does_not_come_along() -> None:
 
 @pytest.mark.parametrize("share", [0.4, 0.6, 0.75])
 def test_a_large_component_trains_whole_and_costs_no_vote(share: float) -> None:
-    shipped = {"train": 0.8, "validation": 0.1, "test": 0.1, "largest_component": 0.8, "largest_held_out": 0.25, "far_from_asked": 0.05}
+    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["split"]
+    shipped = {name: document[name] for name in ("train", "validation", "test", "largest_component", "largest_held_out")}
     size = int(200 * share)
     rows = [prompt(number, users=[f"p{number // 2}", f"p{number // 2 + number % 2}"]) for number in range(size)]
     rows += [prompt(number) for number in range(1000, 1200 - size)]
@@ -267,7 +270,7 @@ def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(m
 
 
 def test_the_file_says_the_same_when_it_is_read_and_written(tmp_path: Path) -> None:
-    known = Assignment(b"key").with_marks("prompt", pa.array(["a", "b", "c"]), [0, 1, 2]).with_marks("user", pa.array(["x"]), [4])
+    known = Assignment(b"key").grown(("prompt", pa.array(["a", "b", "c"]), [0, 1, 2]), ("user", pa.array(["x"]), [4]))
     assignment.save(tmp_path, known)
     path = assignment.place(tmp_path, salt.current())
     assert assignment.parse(path) == dict(known.marks)
@@ -280,8 +283,8 @@ def test_the_file_says_the_same_when_it_is_read_and_written(tmp_path: Path) -> N
 
 
 def test_a_mark_never_changes_but_to_what_ties_nothing() -> None:
-    known = Assignment().with_marks("user", pa.array(["a", "b"]), [0, 2])
-    known = known.with_marks("user", pa.array(["a", "b", "c"]), [1, assignment.ANYWHERE, assignment.UNKNOWN])
+    known = Assignment().grown(("user", pa.array(["a", "b"]), [0, 2]))
+    known = known.grown(("user", pa.array(["a", "b", "c"]), [1, assignment.ANYWHERE, assignment.UNKNOWN]))
     assert known.of("user", pa.array(["a", "b", "c"])).tolist() == [0, assignment.ANYWHERE, assignment.UNKNOWN]
     assert known.of("prompt", pa.array(["a"])).tolist() == [assignment.UNKNOWN]
 
@@ -309,7 +312,7 @@ def test_a_union_of_two_histories_is_read_where_they_agree(tmp_path: Path) -> No
 
 
 def test_another_salt_has_its_own_file_and_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Assignment().with_marks("prompt", pa.array(["a"]), [0])
+    known = Assignment().grown(("prompt", pa.array(["a"]), [0]))
     assignment.save(tmp_path, known)
     monkeypatch.setenv(salt.VARIABLE, "another")
     with pytest.warns(UserWarning, match="every row draws its split anew"):

@@ -50,14 +50,15 @@ class Assignment:
             return np.full(len(names), UNKNOWN)
         return np.fromiter((self.marks.get(self.digest(kind, name), UNKNOWN) for name in names.to_pylist()), np.int64, len(names))
 
-    def with_marks(self, kind: str, names: pa.Array, marks: Iterable[int]) -> Assignment:
-        """The same with marks for these values as well; what has a mark keeps it, unless the new one is ANYWHERE."""
-        grown = dict(self.marks)
-        for name, mark in zip(names.to_pylist(), marks, strict=True):
-            at = self.digest(kind, name)
-            if mark == ANYWHERE or (mark != UNKNOWN and at not in grown):
-                grown[at] = int(mark)
-        return Assignment(self.key, grown)
+    def grown(self, *more: tuple[str, pa.Array, Iterable[int]]) -> Assignment:
+        """The same with marks for these values (by kind) as well; what has a mark keeps it, unless the new one is ANYWHERE."""
+        marks = dict(self.marks)
+        for kind, names, added in more:
+            for name, mark in zip(names.to_pylist(), added, strict=True):
+                at = self.digest(kind, name)
+                if mark == ANYWHERE or (mark != UNKNOWN and at not in marks):
+                    marks[at] = mark
+        return Assignment(self.key, marks)
 
 
 def load(folder: Path) -> Assignment:
