@@ -32,7 +32,7 @@ from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
 from tasks.probing import probe
-from tasks.releasing import card, certificate, facts, flat, layout, report
+from tasks.releasing import card, certificate, characters, facts, flat, layout, meaning, report
 from tasks.releasing.bias import Band
 from tasks.releasing.facts import Asked, Facts, Sources
 from tasks.releasing.methods import Needs
@@ -59,6 +59,8 @@ class Params(StageParams):
     methods: Needs
     probe: probe.Settings  # what a judge of words learns from the pairs
     search: Near  # how the certificate seeks prompts of two splits that are alike
+    characters: characters.Search  # and how it seeks them by letters
+    meaning: meaning.Search  # and by embeddings
 
 
 def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
@@ -169,7 +171,9 @@ def _read(stage: catalog.Stage, name: str) -> pa.Table:
 def _proof(stage: catalog.Stage, params: Params) -> certificate.Proof:
     """What the certificate holds the released rows against."""
     candidates = engine.read_table(stage.input("candidates")).select(*certificate.SOURCES).to_arrow()
-    return certificate.Proof(candidates, _read(stage, "common"), load(shell.PARAMS, "split", split.Params), params.search)
+    rules = load(shell.PARAMS, "split", split.Params)
+    searches = (params.search, params.characters, params.meaning)
+    return certificate.Proof(candidates, _read(stage, "common"), _read(stage, "places"), rules, *searches)
 
 
 def _ledgers(stage: catalog.Stage) -> dict[str, Any]:

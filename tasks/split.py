@@ -1,9 +1,11 @@
-"""Stage `split`: train, validation and test, so that nothing crosses.
+"""Stage `split`: train, validation and test, so that nothing crosses, and what was placed once stays where it is.
 
-In: candidates. Out: candidates with `cluster_id` and `split`; `common`, the texts that are met too often to tie prompts; and, as
-dropped rows, the `votes` that were taken out. Prompts are tied when they read the same or are near-equal in what the user says (signs
+In: candidates, and the assignment of earlier releases (`tasks.core.assignment`), to which the stage adds what is new. Out: candidates with
+`cluster_id` and `split`; `common`, the texts that are met too often to tie prompts; `places`, what the assignment says of each prompt; and,
+as dropped rows, the `votes` that were taken out. Prompts are tied when they read the same or are near-equal in what the user says (signs
 and words such as "please" aside), open with the same user turn, come from one conversation or one user, or share a long answer. What is
-tied, directly or over others, is one component and goes to one split (`tasks.evidence.placing` says which, and what new data can move).
+tied, directly or over others, is one component and goes to one split (`tasks.evidence.placing`); what earlier releases know stays, and what
+is tied to it follows (`tasks.evidence.following`).
 
 - A component with more than `largest_held_out` of the rows of its split goes to train.
 - Where there are as many components as splits, none stays empty.
@@ -11,6 +13,7 @@ tied, directly or over others, is one component and goes to one split (`tasks.ev
   `keep` goes on, `untie_weakest` gives up, inside that component alone, the ties over users (of the users met most often first),
   then over answers, first user turns, near-equality and conversations, until it is small enough.
 - What lies in two splits after that is taken out of all but one (`tasks.evidence.apart`), with the reason `crosses_split`.
+- Shares that are more than `far_from_asked` from those asked for are a warning.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import daft
@@ -28,19 +32,24 @@ import pyarrow.compute as pc
 from daft import col, lit
 from pydantic import Field, model_validator
 
-from tasks.core import engine
+from tasks.core import assignment, catalog, engine, shell
+from tasks.core.assignment import ANYWHERE, MARKS, NEITHER, Assignment
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
-from tasks.core.tables import TEXT, TEXTS, Candidates, Votes
-from tasks.evidence import apart, ties
+from tasks.core.tables import TEXT, TEXTS, Candidates, Places, Votes
+from tasks.evidence import apart, following, ties
 from tasks.evidence.apart import Home
+from tasks.evidence.following import Known, Rules
 from tasks.evidence.lists import Mask, Rows, flat, owners
-from tasks.evidence.placing import SPLITS, place
-from tasks.evidence.ties import Edges, Keyed
-from tasks.similar import Near, digests, near_pairs
+from tasks.evidence.placing import SPLITS
+from tasks.evidence.ties import Edges, Keyed, Said
+from tasks.similar import Near, digests
 
-WRITES = ("candidates", "common")
+STAGE = "split"
+FEW = 30  # rows of which shares say little
+WRITES = ("candidates", "common", "places")
+BINDING = ("user", "answer", "opening", "conversation")  # keys whose values the assignment remembers, beside prompts
 SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
 PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
 
@@ -55,6 +64,8 @@ class Params(StageParams):
     min_answer_chars: int = Field(ge=1)  # equal answers of at least this length tie their prompts
     largest_user: float = Field(gt=0, le=1)  # who stands behind a larger share of the prompts, and behind more than `popular`, ties none
     largest_held_out: float = Field(gt=0, le=1)  # share of validation, or test, that one component may make up
+    far_from_asked: float = Field(gt=0, le=1)  # by how much of the rows a split may miss its share before a warning says so
+    compared_turns: int = Field(ge=1)  # of a user in one prompt, from the first: what comes later makes no two prompts differ
     largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
     on_giant: Literal["error", "untie_weakest", "keep"]
     fillers: list[str]  # words that change nothing of a question; nor do the signs at the ends of its words
@@ -83,40 +94,60 @@ class Plan:
     touched: Mask  # these, and rows from which something is taken
     home: Mapping[str, Home]
     common: pa.Table  # what is too common to tie anything
+    places: pa.Table  # what the assignment says of each prompt
+    assignment: Assignment  # that of earlier releases, and what is new
 
     def rows(self, prompt_ids: pa.Array) -> Rows:
         """Where these prompts stand in the plan."""
         return np.searchsorted(self.names, digests(prompt_ids))
 
 
+def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
+    """Split what `aggregate` gathered; what is placed for the first time is in the assignment before the stage's output is whole.
+
+    Killed between the two, the stage runs again, finds all in the assignment and places it the same way.
+    """
+    source, remembered = stage.input("candidates"), stage.input("splits")
+    plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment.load(remembered))
+    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
+    assignment.save(remembered, plan.assignment)
+    shell.say(STAGE, accounts)
+
+
 def run(tables: Tables, params: Params) -> Tables:
-    """Candidates with their split, and the votes that were taken out."""
+    """The tables of a first release."""
+    return settle(tables, params, Assignment())[1]
+
+
+def settle(tables: Tables, params: Params, former: Assignment) -> tuple[Plan, Tables]:
+    """The plan, and candidates with their split and the votes that were taken out."""
     candidates = tables["candidates"]
-    facts = known_facts(candidates, params.min_answer_chars)
-    plan = make_plan(facts, params)
+    plan = make_plan(known_facts(candidates, params), params, former)
     placed = with_places(candidates, plan)
-    more = {"common": engine.from_arrow(plan.common), "votes": engine.from_arrow(Votes.schema().empty_table())}
+    made = {"common": plan.common, "places": plan.places, "votes": Votes.schema().empty_table()}
+    more = {name: engine.from_arrow(rows) for name, rows in made.items()}
     if not plan.touched.any():
-        return {"candidates": placed.select(*Candidates.names()), **more}
+        return plan, {"candidates": placed.select(*Candidates.names()), **more}
     columns = [col(name) for name in Candidates.names()]
     rows = engine.sort(engine.to_arrow(placed.where(col("touched")).select(*columns), Candidates.schema()), Candidates.KEY)
     at = plan.rows(flat(rows["prompt_id"]))
     stripped = apart.strip(rows, plan.split[at], plan.whole[at], plan.home)
     report_stripped(stripped)
     rest = placed.where(~col("touched")).select(*columns, lit(None).cast(daft.DataType.string()).alias("dropped"))
-    return {"candidates": rest.concat(daft.from_arrow(stripped.candidates)), **more, "votes": daft.from_arrow(stripped.votes)}
+    left = rest.concat(daft.from_arrow(stripped.candidates))
+    return plan, {"candidates": left, **more, "votes": daft.from_arrow(stripped.votes)}
 
 
-def known_facts(candidates: daft.DataFrame, min_answer_chars: int) -> pa.Table:
+def known_facts(candidates: daft.DataFrame, params: Params) -> pa.Table:
     """What ties go by, sorted by prompt."""
-    said = what_is_said(col("prompt"), col("responses"), min_answer_chars).unnest()
+    said = what_is_said(col("prompt"), col("responses"), params.min_answer_chars, params.compared_turns).unnest()
     return engine.sort(engine.to_arrow(candidates.select("prompt_id", said, "conversations", "users"), ties.FACTS), ("prompt_id",))
 
 
 @engine.batch(SAID)
-def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int) -> pa.Array:
+def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int, turns: int) -> pa.Array:
     """What the user says in a prompt, the digest of its first turn, and those of the long answers."""
-    asked, opening = ties.first_user_turns(prompts.to_arrow())
+    asked, opening = ties.first_user_turns(prompts.to_arrow(), turns)
     lists = responses.to_arrow()
     contents = pc.struct_field(pc.list_flatten(lists), "content")
     answers = ties.long_answers(owners(lists), len(lists), contents, min_answer_chars)
@@ -124,33 +155,60 @@ def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars:
     return pa.StructArray.from_arrays(columns, fields=list(SAID))
 
 
-def make_plan(facts: pa.Table, params: Params) -> Plan:
+def make_plan(facts: pa.Table, params: Params, former: Assignment) -> Plan:
     """Ties, components, their splits, and what lies in two splits nevertheless."""
-    tied = ties.tie(facts, near_equal(facts, params), params.popular, params.largest_user)
-    labels = settle_giants(dict(tied.edges), len(facts), params)
-    names = digests(flat(facts["prompt_id"]))
-    split = place(names / 2.0**64, labels, params.shares, params.largest_held_out)
+    prompts = flat(facts["prompt_id"])
+    said = Said.of(ties.loosened(flat(facts["asked"]), params.fillers), params.near)
+    limits = ties.Limits(params.popular, params.largest_user)
+    tied = ties.tie(facts, said, limits, lambda kind, names: former.of(kind, names) == ANYWHERE)
     report_popular(tied, params)
-    cluster = ties.components(len(facts), tied.edges["near"], tied.edges["look"])
-    rows = np.arange(len(facts))
-    whole = np.zeros(len(facts), bool)
-    for values in (tied.keyed["opening"], Keyed(cluster, rows, flat(facts["prompt_id"]))):
-        whole |= apart.homes(values, split, tied.common_row, ~whole).touched
-    home = {key: apart.homes(tied.keyed[key], split, tied.common_row, ~whole) for key in ("user", "answer", "conversation")}
+    known = Known(former.of("prompt", prompts), {key: former.of(key, tied.keyed[key].names) for key in BINDING})
+    inner = settle_giants(tied.edges(known.rows == assignment.UNKNOWN), len(facts), params)
+    names = digests(prompts)
+    rules = Rules(params.shares, params.largest_held_out)
+    split, neither = following.follow(tied, inner, known, names / 2.0**64, rules)
+    report_shares(split[~neither], params)
+    cluster = clusters(tied, neither)
+    whole, home = belongings(tied, known, split, neither, Keyed(cluster, np.arange(len(facts)), prompts))
     touched = np.logical_or.reduce([whole, *(values.touched for values in home.values())])
+    marks = np.where(neither, NEITHER, split).tolist()
+    homes = [(key, tied.keyed[key].names, home[key].of_value.tolist()) for key in BINDING]
+    everywhere = [(key, names, [ANYWHERE] * len(names)) for key, names in tied.anywhere.items()]
+    grown = former.grown(("prompt", prompts, marks), *homes, *everywhere)
     order = np.argsort(names)
     if len(names) > 1 and (np.diff(names[order]) == 0).any():
         raise AssertionError("two prompt ids have one digest")
-    clusters = flat(facts["prompt_id"]).take(pa.array(cluster[order]))
-    return Plan(names[order], clusters, split[order], whole[order], touched[order], home, tied.common)
+    places = pa.table({"prompt_id": prompts, "place": pa.array(MARKS, TEXT).take(pa.array(grown.of("prompt", prompts)))}, Places.schema())
+    return Plan(
+        names=names[order],
+        clusters=prompts.take(pa.array(cluster[order])),
+        split=split[order],
+        whole=whole[order],
+        touched=touched[order],
+        home=home,
+        common=tied.common,
+        places=places,
+        assignment=grown,
+    )
 
 
-def near_equal(facts: pa.Table, params: Params) -> Edges:
-    """Ties between prompts in which users say nearly the same."""
-    rows = pa.array(np.arange(len(facts)))
-    pairs = near_pairs(rows, ties.loosened(flat(facts["asked"]), params.fillers), params.near)
-    left, right = (pairs[name].to_numpy() for name in ("left", "right"))
-    return Edges(left, right, np.full(len(left), 2))
+def clusters(tied: ties.Ties, neither: Mask) -> Rows:
+    """A label for each row: the first row of those that say nearly the same, those that lie in no split aside."""
+    looks = tied.keyed["look"]
+    chained = ties.chain(looks.where(~neither[looks.rows]))
+    return ties.components(len(neither), tied.said.edges(~neither), chained)
+
+
+def belongings(tied: ties.Ties, known: Known, split: Rows, neither: Mask, cluster: Keyed) -> tuple[Mask, dict[str, Home]]:
+    """Which rows go whole, and where the values of each key belong: what is remembered stays."""
+    home: dict[str, Home] = {}
+    whole = neither.copy()
+    home["opening"] = apart.homes(tied.keyed["opening"], split, tied.common_row, ~whole, known.values["opening"])
+    whole |= home["opening"].touched
+    whole |= apart.homes(cluster, split, tied.common_row, ~whole).touched
+    for key in ("user", "answer", "conversation"):
+        home[key] = apart.homes(tied.keyed[key], split, tied.common_row, ~whole, known.values[key])
+    return whole, home
 
 
 def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
@@ -167,8 +225,8 @@ def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
     return others.with_column("place", look_up(col("prompt_id"))).select(*others.column_names, col("place").unnest())
 
 
-def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> Rows:
-    """Labels of components among which is no giant, as far as `on_giant` says."""
+def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> dict[str, Edges]:
+    """The ties that are left when no component is a giant, as far as `on_giant` says."""
     limit = params.largest_component * rows
     labels = ties.components(rows, *edges.values())
     for key in ties.KEYS:
@@ -186,7 +244,16 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> Rows:
         edges, given_up = ties.untie(edges, key, rows, limit)
         labels = ties.components(rows, *edges.values())
         warnings.warn(f"{found}; {given_up} of them given up, those of the commonest first", stacklevel=2)
-    return labels
+    return edges
+
+
+def report_shares(split: Rows, params: Params) -> None:
+    """Say which splits are far from the shares that were asked for."""
+    shares = np.bincount(split, minlength=len(SPLITS)) / max(1, len(split))
+    found = list(zip(SPLITS, shares.tolist(), params.shares, strict=True))
+    if len(split) >= FEW and any(abs(share - asked) > params.far_from_asked for _, share, asked in found):
+        told = ", ".join(f"{name} has {share:.1%} of the rows ({asked:.0%} asked)" for name, share, asked in found)
+        warnings.warn(f"{told}: large groups of tied prompts train whole, and what earlier releases placed stays", stacklevel=2)
 
 
 def report_popular(tied: ties.Ties, params: Params) -> None:

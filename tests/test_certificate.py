@@ -15,8 +15,8 @@ from hypothesis import strategies as some
 from tasks import release, split
 from tasks.core.errors import UserError
 from tasks.core.params import load
-from tasks.core.tables import Candidates, Common, Pairs, Prompts, Unpaired
-from tasks.releasing import certificate, likeness
+from tasks.core.tables import Candidates, Common, Pairs, Places, Prompts, Unpaired
+from tasks.releasing import certificate, characters, likeness, meaning
 from tasks.similar import Near, digests
 from tasks.similar.minhash import signatures
 from tasks.similar.pairs import jaccard
@@ -26,7 +26,8 @@ from tests.test_split import text
 
 Row = dict[str, Any]
 SPLIT = load(ROOT / "params.yaml", "split", split.Params)
-SEARCH = load(ROOT / "params.yaml", "release", release.Params).search
+RELEASE = load(ROOT / "params.yaml", "release", release.Params)
+SEARCH = RELEASE.search
 SPLITS = ("train", "validation", "test")
 KEYS = ("prompts", "prompt_clusters", "users", "conversations", "first_user_turns", "answers", "augmentation_parents")
 LONG = "This answer is longer than what models say to anybody. " * 5
@@ -48,12 +49,16 @@ def made(count: int = 9) -> tuple[list[Row], list[Row]]:
     return candidates, pairs
 
 
-def certified(candidates: list[Row], pairs: list[Row], common: Sequence[Row] = (), unpaired: Sequence[Row] = ()) -> Row:
-    """The certificate of these rows."""
+def certified(
+    candidates: list[Row], pairs: list[Row], common: Sequence[Row] = (), unpaired: Sequence[Row] = (), places: Sequence[Row] = ()
+) -> Row:
+    """The certificate of these rows; `places` are those of earlier releases."""
     rows = {"pairs": (Pairs, pairs), "unpaired": (Unpaired, list(unpaired)), "prompts": (Prompts, [])}
     tables = {name: pa.Table.from_pylist(entries, schema=table.schema()) for name, (table, entries) in rows.items()}
     sources = pa.Table.from_pylist(candidates, schema=Candidates.schema()).select(certificate.SOURCES)
-    proof = certificate.Proof(sources, pa.Table.from_pylist(list(common), schema=Common.schema()), SPLIT, SEARCH)
+    met = pa.Table.from_pylist(list(common), schema=Common.schema())
+    known = pa.Table.from_pylist(list(places), schema=Places.schema())
+    proof = certificate.Proof(sources, met, known, SPLIT, SEARCH, RELEASE.characters, RELEASE.meaning)
     return certificate.certify(tables, proof)
 
 
@@ -198,3 +203,92 @@ def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str]
 def test_stated_recall_is_the_formula() -> None:
     search = SEARCH.model_copy(update={"bands": 10, "rows": 2})
     assert likeness.recall_at(0.5, search) == pytest.approx(1 - 0.75**10)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("Please, how long do moths live???", True),
+        ("how long do MOTHS live - thanks", True),
+        ("How long dó moths live", True),
+        ("how long do moths liv in the wild", False),
+        ("what do badgers eat all winter", False),
+    ],
+)
+def test_the_search_by_letters_sees_what_signs_accents_and_courtesies_hide(other: str, same: bool) -> None:
+    candidates, pairs = made(30)
+    pairs[3]["prompt"], pairs[4]["prompt"] = messages("How long do moths live?"), messages(other)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        found = certified(candidates, pairs)["characters"]
+    assert found["same"] == same
+    assert [str(one.message) for one in heard if "letters" in str(one.message)] == (
+        ["1 held-out prompts have the letters of a training prompt: pair4 in pairs, pair3 in pairs"] if same else []
+    )
+
+
+def test_the_search_by_letters_counts_near_copies_that_words_part() -> None:
+    candidates, pairs = made(30)
+    pairs[3]["prompt"] = messages("My router Kestrel-4711 loses the wireless connection every evening since the latest update")
+    pairs[4]["prompt"] = messages("My routers Kestrel4711 loses the wireles connections every evenings since thelatest update")
+    found = certified(candidates, pairs)
+    assert found["highest_similarity"] is None or found["highest_similarity"]["similarity"] < 0.3, "word n-grams see nothing"
+    near = found["characters"]["highest_similarity"]
+    assert (near["held_out"]["id"], near["train"]["id"]) == ("pair4", "pair3")
+    assert near["similarity"] > 0.45
+    assert found["not_seen"][0].startswith("the same question in other words")
+
+
+@settings(max_examples=25, deadline=None)
+@given(some.lists(some.tuples(some.text("abcdeé ?", max_size=12), some.booleans()), min_size=2, max_size=40))
+def test_the_search_by_letters_finds_the_most_alike_couple(rows: list[tuple[str, bool]]) -> None:
+    search = RELEASE.characters.model_copy(update={"gram": 2, "bands": 200, "rows": 1, "largest_bucket": 1000})
+    table = pa.table({name: [f"{place}"] * len(rows) for place, name in enumerate(("table", "id"))})
+    table = table.append_column("split", pa.array(["train" if side else "test" for _, side in rows]))
+    found = characters.sought(table, pa.array([[said] for said, _ in rows], pa.large_list(pa.large_string())), (), search)
+    texts = [characters.bare(said, ()) for said, _ in rows]
+    held, train = ({text for text, (_, side) in zip(texts, rows, strict=True) if text and side == wanted} for wanted in (False, True))
+    exact = max((characters.similarity(one, other, 2) for one in held for other in train), default=0.0)
+    told = found["highest_similarity"]["similarity"] if found["highest_similarity"] else 0.0
+    assert told == pytest.approx(exact, abs=1e-4) or exact < 0.1
+    assert found["same"] == len(held & train)
+
+
+def test_a_prompt_that_lies_elsewhere_than_before_stops_the_release() -> None:
+    candidates, pairs = made()
+    here = [{"prompt_id": f"p{number}", "place": SPLITS[number % 3]} for number in range(9)]
+    assert certified(candidates, pairs, places=here)["moved"] == {"checked": 9, "moved": 0}
+    assert certified(candidates, pairs, places=here[:4])["moved"] == {"checked": 4, "moved": 0}
+    here[4]["place"] = "train"
+    with pytest.raises(
+        UserError, match=r"found 1 prompts that lie elsewhere than in an earlier release, one of them p4 \(now validation\)"
+    ):
+        certified(candidates, pairs, places=here)
+
+
+def test_embeddings_are_asked_only_where_a_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Toy:
+        """A model that knows one word."""
+
+        def __init__(self, model: str, parameter: str) -> None:
+            assert (model, parameter) == ("toy", "release.meaning.model")
+
+        def of(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+            return np.array([[1.0, 0.0] if "car" in text or "automobile" in text else [0.0, 1.0] for text in texts], np.float32)
+
+    candidates, pairs = made(6)
+    assert certified(candidates, pairs)["meaning"] is None
+    monkeypatch.setattr(meaning, "Embeddings", Toy)
+    rows = pa.table({"table": ["pairs"] * 4, "id": list("abcd"), "split": ["train", "test", "train", "test"]})
+    said = pa.array([["my car"], ["the automobile"], ["nothing"], ["my car again"]], pa.large_list(pa.large_string()))
+    found = meaning.sought(rows, said, meaning.Search(model="toy", threshold=0.9))
+    assert found == {
+        "model": "toy",
+        "threshold": 0.9,
+        "held_out_at_least_threshold": 2,
+        "highest_similarity": {
+            "similarity": 1.0,
+            "held_out": {"table": "pairs", "split": "test", "id": "b"},
+            "train": {"table": "pairs", "split": "train", "id": "a"},
+        },
+    }

@@ -37,6 +37,9 @@ CERTIFICATE = {
     "boilerplate": {"answers": {"shared": 3, "rule": "stands under more than 20 prompts"}},
     "highest_similarity": {"similarity": 0.41, "held_out": {"id": "e1"}, "train": {"id": "e2"}},
     "search": {"recall_at": {"0.30": 0.9976}, "compared": 1234},
+    "characters": {"held_out_at_least_threshold": 7, "threshold": 0.8, "same": 0},
+    "moved": {"checked": 4321, "moved": 0},
+    "not_seen": ["the same question in other words"],
 }
 SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
@@ -318,6 +321,9 @@ def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
         "&lt;m1&gt;",
         "similarity 0.41",
         "99.76 % of",
+        "7 held-out prompts are like a training prompt in at least 80% of their n-grams of letters",
+        "4,321 prompts were held against their place in earlier releases: 0 moved",
+        "the same question in other words",
         "more than 20 prompts",
         "Models, as preferred",
         "Not enough for any",

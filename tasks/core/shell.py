@@ -213,7 +213,9 @@ def count_rows(folder: Path) -> int:
 
 def _must_exist(path: Path, stage: str) -> Path:
     if not path.exists():
-        raise UserError(str(path), "nothing there", f"the input of stage {stage}", "run `dvc repro`, which makes what is missing")
+        made = any(known.output == path or known.output in path.parents for known in catalog.stages().values())
+        remedy = "run `dvc repro`, which makes what is missing" if made else f"put it there, or `git checkout -- {path}`"
+        raise UserError(str(path), "nothing there", f"the input of stage {stage}", remedy)
     return path
 
 

@@ -241,6 +241,16 @@ class Common(Table):
     )
 
 
+class Places(Table):
+    """One row a prompt: where it lies since it was first released, as the assignment of `split` tells it."""
+
+    KEY = ("prompt_id",)
+    COLUMNS = (
+        ("prompt_id", TEXT),
+        ("place", TEXT),  # train, validation, test; or neither: what it is tied to lies in two splits
+    )
+
+
 class Pairs(Table):
     """One row a preference: the answer people preferred, and one that they liked less."""
 
@@ -368,6 +378,7 @@ TABLES: dict[str, type[Table]] = {
     "files": Files,
     "candidates": Candidates,
     "common": Common,
+    "places": Places,
     "annotators": Annotators,
     "agreement": Agreement,
     "pairs": Pairs,

@@ -1,8 +1,9 @@
 """What lies in two splits all the same, and what is taken out so that nothing does.
 
-Ties are given up inside giants, and prompts that many meet ("hi") do not tie the people who say them. So each user, conversation,
-long answer, first user turn and cluster gets one home: the split in which most of its rows lie (prompts that many meet count only
-where there are no others; a draw is settled by a hash). In the rows of another split, what belongs elsewhere is stripped:
+Ties are given up inside giants, prompts that many meet ("hi") do not tie the people who say them, and new rows may tie what an earlier
+release had parted. So each user, conversation, long answer, first user turn and cluster has one home: that of the earlier release, else the
+split in which most of its rows lie (prompts that many meet count only where there are no others; a draw is settled by a hash). In the rows
+of another split, what belongs elsewhere is stripped:
 
 - a row whose first user turn or cluster belongs elsewhere goes whole;
 - of any other row go the conversations that belong elsewhere or in which somebody chatted who does, the answers that only they gave,
@@ -34,11 +35,12 @@ REASON = "crosses_split"
 
 @dataclass(frozen=True)
 class Home:
-    """The values of one key that lie in several splits, and where each belongs (index into SPLITS)."""
+    """The values of one key that are met outside the split where they belong, and where that is (index into SPLITS)."""
 
     names: pa.Array
     homes: Rows
     touched: Mask  # rows that hold a value which belongs elsewhere
+    of_value: Rows  # where each value of the key belongs, by code; -1 for those of no row that is counted
 
     def elsewhere(self, values: pa.Array, split: Rows) -> Mask:
         """Which of the values, each in a row of the given split, belong to another one."""
@@ -46,26 +48,27 @@ class Home:
         return np.asarray((at >= 0) & (np.append(self.homes, -1)[at] != split))
 
 
-def homes(values: Keyed, split: Rows, common_row: Mask, counted: Mask) -> Home:
-    """Where each value belongs that lies in more than one split, over the rows that are counted."""
+def homes(values: Keyed, split: Rows, common_row: Mask, counted: Mask, known: Rows | None = None) -> Home:
+    """Where each value belongs, over the rows that are counted; `known` is where it belongs since an earlier release, by code, or -1."""
     values = values.where(counted[values.rows])
     width, place = len(SPLITS), values.codes * len(SPLITS) + split[values.rows]
     rows = np.bincount(place, minlength=len(values.names) * width).reshape(-1, width)
-    crossing = np.flatnonzero((rows > 0).sum(axis=1) > 1)
     plain = np.bincount(place, weights=~common_row[values.rows], minlength=rows.size).reshape(-1, width)
-    order = plain[crossing] * (len(split) + 1.0) + rows[crossing]
+    met = rows.any(axis=1)
+    order = plain * (len(split) + 1.0) + rows
+    of_value = np.where(met, order.argmax(axis=1), -1) if len(order) else np.empty(0, np.int64)
     best = order.max(axis=1, initial=0)
-    home = order.argmax(axis=1) if len(order) else np.empty(0, np.int64)
-    names = values.names.take(pa.array(crossing))
-    for at in np.flatnonzero((order == best[:, None]).sum(axis=1) > 1).tolist():
+    for at in np.flatnonzero(met & ((order == best[:, None]).sum(axis=1) > 1)).tolist():
         level = np.flatnonzero(order[at] == best[at])
-        home[at] = level[int(stable_id("home", str(names[at].as_py())), 16) % len(level)]
-    of_value = np.full(len(values.names), -1)
-    of_value[crossing] = home
+        of_value[at] = level[int(stable_id("home", str(values.names[at].as_py())), 16) % len(level)]
+    if known is not None:
+        of_value = np.where(met & (known >= 0) & (known < width), known, of_value)
     there = of_value[values.codes]
+    away = there != split[values.rows]
     touched = np.zeros(len(split), bool)
-    touched[values.rows[(there >= 0) & (there != split[values.rows])]] = True
-    return Home(names, home, touched)
+    touched[values.rows[away]] = True
+    crossing = np.unique(values.codes[away])
+    return Home(values.names.take(pa.array(crossing)), of_value[crossing], touched, of_value)
 
 
 class Talks:

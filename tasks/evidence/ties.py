@@ -1,13 +1,13 @@
 """What ties prompts together, so that a split may not part them.
 
-In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: edges by key, and labels of connected components.
-Nodes are rows, edges are two arrays of row numbers; every function works on whole arrays.
+In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: the values that tie rows, edges by key, and labels of
+connected components. Nodes are rows, edges are two arrays of row numbers; every function works on whole arrays.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,16 @@ import pyarrow.compute as pc
 
 from tasks.core.tables import TEXT, TEXTS, Common
 from tasks.evidence.lists import Mask, Rows, flat, lengths, owners
+from tasks.similar import Near, digests
 from tasks.similar import components as connected
-from tasks.similar import digests
-from tasks.similar.text import mixed
+from tasks.similar.pairs import near_rows
+from tasks.similar.text import folded, mixed
 
 DIGESTS = pa.large_list(pa.uint64())
 FACTS = pa.schema(
     [
         ("prompt_id", TEXT),
-        ("asked", TEXTS),  # what the user says, turn by turn
+        ("asked", TEXTS),  # what the user says, turn by turn, up to `compared_turns`
         ("look", pa.uint64()),  # digest of all messages: equal where prompts read the same
         ("opening", pa.uint64()),  # digest of the first user turn; null without one
         ("conversations", TEXTS),
@@ -64,47 +65,89 @@ class Keyed:
 
 
 @dataclass(frozen=True)
-class Ties:
-    """What binds rows, by key; the edges that it makes; and what is too common to bind anything."""
+class Said:
+    """Which prompts ask the same or nearly the same: a group a row, equal where the texts are, and the groups that are near-equal."""
 
-    keyed: Mapping[str, Keyed]  # users, conversations, answers and openings that may not lie in two splits
-    edges: Mapping[str, Edges]
+    group: Rows
+    left: Rows
+    right: Rows
+
+    @classmethod
+    def of(cls, texts: pa.Array, near: Near) -> Said:
+        """Compare the texts, one a row: only one of a group is compared with others."""
+        found = near_rows(folded(texts), near)
+        group = np.unique(found.whole, return_inverse=True)[1]
+        left, right = group[found.left], group[found.right]
+        return cls(group, left[left != right], right[left != right])
+
+    def edges(self, rows: Mask) -> Edges:
+        """Ties among these rows: of a group each to the first, and the first ones of groups that are near-equal."""
+        at = np.flatnonzero(rows)
+        first = np.full(int(self.group.max(initial=-1)) + 1, -1)
+        first[self.group[at[::-1]]] = at[::-1]
+        copies = at[first[self.group[at]] != at]
+        both = (first[self.left] >= 0) & (first[self.right] >= 0)
+        left = np.concatenate([first[self.group[copies]], first[self.left[both]]])
+        right = np.concatenate([copies, first[self.right[both]]])
+        return Edges(left, right, np.full(len(left), 2))
+
+
+@dataclass(frozen=True)
+class Ties:
+    """What binds rows, by key, and what is too common to bind anything."""
+
+    keyed: Mapping[str, Keyed]  # users, conversations, answers and openings that may not lie in two splits; and looks
+    said: Said
     common_row: Mask  # prompts met in more than `popular` conversations
     common: pa.Table  # first user turns, answers and users that tie nothing, as the table `common`
+    anywhere: Mapping[str, pa.Array]  # the same by key, as the values themselves
+
+    @property
+    def binding(self) -> dict[str, Keyed]:
+        """The values without those places where they tie nothing: a prompt that many meet ties no users and no conversations."""
+        plain = {key: self.keyed[key].where(~self.common_row[self.keyed[key].rows]) for key in ("user", "conversation")}
+        return {**self.keyed, **plain}
+
+    def edges(self, rows: Mask) -> dict[str, Edges]:
+        """Ties among these rows, by key."""
+        chains = {key: chain(values.where(rows[values.rows])) for key, values in self.binding.items()}
+        return {**chains, "near": self.said.edges(rows)}
 
 
-def tie(facts: pa.Table, near: Edges, popular: int, most_of_one: float) -> Ties:
+@dataclass(frozen=True)
+class Limits:
+    """From where on something is too common to tie anything."""
+
+    popular: int  # a prompt or a first user turn in conversations, an answer under prompts
+    largest_user: float  # share of the prompts behind which somebody stands
+
+
+Anywhere = Callable[[str, pa.Array], Mask]  # which values of a key tied nothing in an earlier release
+
+
+def tie(facts: pa.Table, said: Said, limits: Limits, anywhere: Anywhere) -> Ties:
     """The ties of all rows. `facts` is sorted by prompt_id.
 
-    An id behind more than `most_of_one` of the prompts (and more than `popular`) is no person among many whose ways a split could keep
+    An id behind more than `largest_user` of the prompts (and more than `popular`) is no person among many whose ways a split could keep
     together: the owner of all chats, an account that all share, a rater of everything. It ties nothing.
 
     What is met more than `popular` times says nothing of where a conversation comes from ("hi"): a prompt in more conversations
     ties by its text alone, a first user turn that opens more, and an answer under more prompts, tie nothing.
+
+    What was too common once remains so: it lies in several splits since.
     """
     conversations = flat(facts["conversations"])
-    common_row = lengths(conversations) > popular
-    opening, answer = keyed(facts["opening"]), keyed(facts["answers"])
-    opens, stands = openings_met(facts), np.bincount(answer.codes)
-    user = keyed(facts["users"])
-    behind, bound = np.bincount(user.codes), max(popular, most_of_one * len(facts))
-    common = [
-        common_of("first_user_turn", opening, opens, popular, facts),
-        common_of("answer", answer, stands, popular, facts),
-        common_of("user", Keyed(user.codes, user.rows, pa.array(digests(user.names), pa.uint64())), behind, bound, facts),
-    ]
-    user = user.where(behind[user.codes] <= bound)
-    opening, answer = (values.where(met[values.codes] <= popular) for values, met in ((opening, opens), (answer, stands)))
-    keys = {"user": user, "answer": answer, "opening": opening, "conversation": keyed(conversations)}
-    edges = {
-        "user": chain(keys["user"].where(~common_row[keys["user"].rows])),
-        "answer": chain(answer),
-        "opening": chain(opening),
-        "near": near,
-        "look": chain(keyed(facts["look"])),
-        "conversation": chain(keys["conversation"].where(~common_row[keys["conversation"].rows])),
-    }
-    return Ties(keys, edges, common_row, pa.concat_tables(common))
+    common_row = lengths(conversations) > limits.popular
+    keys = {"user": keyed(facts["users"]), "answer": keyed(facts["answers"]), "opening": keyed(facts["opening"])}
+    met = {key: np.bincount(values.codes, minlength=len(values.names)) for key, values in keys.items()} | {"opening": openings_met(facts)}
+    bounds = dict.fromkeys(keys, float(limits.popular)) | {"user": max(limits.popular, limits.largest_user * len(facts))}
+    too_common = {key: (met[key] > bounds[key]) | anywhere(key, values.names) for key, values in keys.items()}
+    kinds = {"opening": "first_user_turn", "answer": "answer", "user": "user"}
+    common = [common_of(kinds[key], keys[key], met[key], too_common[key], facts) for key in kinds]
+    everywhere = {key: values.names.filter(pa.array(too_common[key])) for key, values in keys.items()}
+    keys = {key: values.where(~too_common[key][values.codes]) for key, values in keys.items()}
+    keys |= {"look": keyed(facts["look"]), "conversation": keyed(conversations)}
+    return Ties(keys, said, common_row, pa.concat_tables(common), everywhere)
 
 
 def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
@@ -119,14 +162,15 @@ def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
     return Keyed(codes, rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
 
 
-def common_of(kind: str, values: Keyed, met: Rows, bound: float, facts: pa.Table) -> pa.Table:
-    """The values met more than `bound` times, as rows of the table `common`."""
-    codes = np.flatnonzero(met > bound)
+def common_of(kind: str, values: Keyed, met: Rows, too_common: Mask, facts: pa.Table) -> pa.Table:
+    """The values that are too common, as rows of the table `common`."""
+    codes = np.flatnonzero(too_common)
     first = np.full(len(values.names), len(facts))
     np.minimum.at(first, values.codes, values.rows)
+    names = values.names.take(pa.array(codes))
     columns = {
         "kind": pa.array([kind] * len(codes), TEXT),
-        "digest": values.names.take(pa.array(codes)).cast(pa.uint64()),
+        "digest": names.cast(pa.uint64()) if pa.types.is_uint64(names.type) else pa.array(digests(names), pa.uint64()),
         "met": pa.array(met[codes], pa.int64()),
         "prompt_id": facts["prompt_id"].take(pa.array(first[codes])),
     }
@@ -191,8 +235,8 @@ def looks(prompts: pa.Array) -> pa.Array:
     return pa.array(found, pa.uint64())
 
 
-def first_user_turns(prompts: pa.Array) -> tuple[pa.LargeListArray, pa.Array]:
-    """What the user says in each prompt, as a list of texts, and the digest of its first turn (null without one).
+def first_user_turns(prompts: pa.Array, most: int | None = None) -> tuple[pa.LargeListArray, pa.Array]:
+    """What the user says in each prompt, as a list of (at most so many) texts, and the digest of its first turn (null without one).
 
     System turns are left out: one long system prompt would make all the prompts of a service near-equal.
     """
@@ -202,6 +246,10 @@ def first_user_turns(prompts: pa.Array) -> tuple[pa.LargeListArray, pa.Array]:
     counts = np.bincount(owner[by_user.to_numpy(zero_copy_only=False)], minlength=len(prompts))
     starts = np.concatenate([[0], np.cumsum(counts)])
     first = contents.take(pa.array(starts[:-1], mask=counts == 0))
+    if most is not None and counts.max(initial=0) > most:
+        contents = contents.filter(pa.array(np.arange(len(contents)) - np.repeat(starts[:-1], counts) < most))
+        counts = np.minimum(counts, most)
+        starts = np.concatenate([[0], np.cumsum(counts)])
     spoken = pa.LargeListArray.from_arrays(pa.array(starts, pa.int64()), contents)
     return spoken, pa.array(digests(first), pa.uint64(), mask=counts == 0)
 

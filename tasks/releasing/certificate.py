@@ -1,17 +1,23 @@
 """The proof, made over the released rows themselves, that nothing lies in two splits: `split_certificate.json`.
 
-In: the Arrow tables pairs, unpaired and prompts; the candidates they were made from (which know the people) and the table `common`
-of texts that are too common to tie prompts. Out: a document with
+In: the Arrow tables pairs, unpaired and prompts; the candidates they were made from (which know the people), the table `common` of texts
+that are too common to tie prompts, and the table `places`, which says where prompts lie since earlier releases. Out: a document with
 
 - `shared`: for each key the number of values that lie in two splits, and in `checked` the number of values looked at. All are 0: a
   value that is in two splits stops the release with its name and two rows;
 - `boilerplate`: the first user turns and answers that may be in two splits, counted apart, with the rule that lets them;
 - `highest_similarity`: the two prompts, one held out and one for training, that are most alike, found by search and not assumed;
-- `search`: how they were sought, what share of couples such a search finds, and how many were compared.
+- `search`: how they were sought, what share of couples such a search finds, and how many were compared;
+- `characters`: the same by a second search, which shares nothing with what the split goes by (`tasks.releasing.characters`);
+- `meaning`: the same by embeddings, where a model is named (`tasks.releasing.meaning`);
+- `moved`: how many released prompts were held against the place that they have since an earlier release, and how many lie elsewhere: 0, or
+  the release stops;
+- `not_seen`: what no search can see, and what only embeddings see.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +30,7 @@ from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
 from tasks.evidence import ties
 from tasks.evidence.lists import Rows, flat, owners
-from tasks.releasing import likeness
+from tasks.releasing import characters, likeness, meaning
 from tasks.releasing.flat import words
 from tasks.similar import Near, digests
 from tasks.split import Params as Split
@@ -35,9 +41,17 @@ COMPLETIONS = {"pairs": ("chosen", "rejected"), "unpaired": ("completion",), "pr
 BOILERPLATE = {
     "first_user_turns": "opens more than {popular} conversations (split.popular)",
     "answers": "stands under more than {popular} prompts (split.popular)",
-    "users": "stands behind more than {largest_user:.0%} of the prompts (split.largest_user)",
+    "users": "stands behind more than {largest_user:.0%} of the prompts (split.largest_user), or did in an earlier release",
     "short_answers": "has fewer than {min_answer_chars} characters (split.min_answer_chars)",
 }
+NOT_SEEN = (
+    "the same question in other words or in another language, but as far as a model of embeddings is named and sees it (release.meaning)",
+    "the same question about other things, which only its names and figures tell apart, where their share of it is large enough",
+    "what pictures and files show, and what was redacted",
+    "couples less alike than the stated similarities, and of those above them the share that the stated recall leaves",
+    "people who chat under several ids, and conversations that a log tells under several ids in other words",
+    "prompts of earlier releases whose text, conversation and people are all gone from the log",
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,11 @@ class Proof:
 
     candidates: pa.Table  # SOURCES of all candidates that pairs were made from
     common: pa.Table  # the table `common`
+    places: pa.Table  # the table `places`
     split: Split  # the rules of the split
     search: Near  # how couples that are alike are sought
+    characters: characters.Search  # and how by letters
+    meaning: meaning.Search  # and by embeddings, where a model is named
 
 
 def certify(tables: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
@@ -78,7 +95,36 @@ def certify(tables: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
         "checked": {key: pc.count_distinct(values["value"]).as_py() for key, values in found.items()},
         "boilerplate": {key: {"shared": len(in_two_splits(values)), "rule": rules[key]} for key, values in loose.items()},
         **likeness.sought(rows, said, proof.search, proof.split.near.threshold),
+        "characters": by_characters(rows, said, proof),
+        "meaning": meaning.sought(rows, said, proof.meaning),
+        "moved": moved(rows, proof),
+        "not_seen": list(NOT_SEEN),
     }
+
+
+def by_characters(rows: pa.Table, said: pa.LargeListArray, proof: Proof) -> dict[str, Any]:
+    """What the search by characters found; a warning where prompts of two sides are the same but for signs, accents and fillers."""
+    found = characters.sought(rows, said, proof.split.fillers, proof.characters)
+    if found["same"]:
+        one, other = (found["highest_similarity"][side] for side in ("held_out", "train"))
+        told = f"{found['same']} held-out prompts have the letters of a training prompt"
+        warnings.warn(f"{told}: {one['id']} in {one['table']}, {other['id']} in {other['table']}", stacklevel=3)
+    return found
+
+
+def moved(rows: pa.Table, proof: Proof) -> dict[str, int]:
+    """How many prompts that people wrote were held against their places, and how many lie elsewhere; a UserError where one does."""
+    at = pc.index_in(flat(proof.candidates["prompt_id"]), value_set=flat(proof.places["prompt_id"]))
+    places = flat(proof.places["place"]).take(at)
+    own = pc.is_in(flat(proof.candidates["prompt_id"]), value_set=flat(rows["prompt_id"]))
+    checked = pc.and_(own, pc.is_valid(at))
+    away = pc.fill_null(pc.and_(checked, pc.not_equal(places, flat(proof.candidates["split"]))), False)
+    lost = proof.candidates.filter(away)
+    if len(lost):
+        row = lost.slice(0, 1).to_pylist()[0]
+        what = f"{len(lost)} prompts that lie elsewhere than in an earlier release, one of them {row['prompt_id']} (now {row['split']})"
+        raise UserError(f"release: {NAME}", what, "none", "run `dvc repro --force split`, then `dvc repro`")
+    return {"checked": pc.sum(checked).as_py() or 0, "moved": len(lost)}
 
 
 def gathered(tables: Mapping[str, pa.Table]) -> pa.Table:

@@ -102,7 +102,18 @@ def _closest(facts: Facts) -> str:
         told = "No held-out prompt shares anything that the search sees with a training prompt"
     else:
         told = f"The most alike prompts, held out and for training, have similarity {nearest['similarity']:.2f} (1: the same words)"
-    return f"<p class=note>{text(told)}. The search finds {text(found)}; it compared {search['compared']:,} couples.</p>"
+    compared = f"The search finds {text(found)}; it compared {search['compared']:,} couples."
+    return f"<p class=note>{text(told)}. {compared}</p>{_by_letters(facts)}"
+
+
+def _by_letters(facts: Facts) -> str:
+    """What the second search found, what moved since earlier releases, and what no search sees."""
+    letters, moved = facts.certificate["characters"], facts.certificate["moved"]
+    alike = f"{letters['held_out_at_least_threshold']:,} held-out prompts are like a training prompt in at least "
+    alike += f"{letters['threshold']:.0%} of their n-grams of letters, {letters['same']:,} in all of them"
+    still = f"{moved['checked']:,} prompts were held against their place in earlier releases: {moved['moved']:,} moved"
+    unseen = elements.table(("not seen",), [(line,) for line in facts.certificate["not_seen"]])
+    return f"<p class=note>{text(alike)}. {text(still)}.</p><details><summary>What no search sees</summary>{unseen}</details>"
 
 
 def _boilerplate(facts: Facts) -> str:

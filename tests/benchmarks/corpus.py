@@ -88,7 +88,8 @@ class Corpus:
 
 def scratch_project(root: Path) -> None:
     """A project without data and without benchmarks: the path and the parameters."""
-    (root / "data" / "benchmarks").mkdir(parents=True)
+    for name in ("benchmarks", "splits"):
+        (root / "data" / name).mkdir(parents=True)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, root / name)
 
