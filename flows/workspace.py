@@ -119,15 +119,18 @@ def training_stages() -> list[str]:
 
 
 def nothing_to_learn() -> str | None:
-    """Why the release as it lies there is not trained on: it has no pair to train on. None where it has."""
+    """Why the release as it lies there is not trained on: it has no pairs to train on, or none to judge by. None where it has."""
     read = (path for name in training_stages() for path in catalog.stage(name).data)
     release = next((path for path in read if (path / FIGURES).is_file()), None)
     if release is None:
         return None
     has = json.loads((release / FIGURES).read_bytes())
-    if has["pairs_train"]:
+    empty = [split for split in ("train", "validation", "test") if not has[f"pairs_{split}"]]
+    if not empty:
         return None
-    return f"not trained: no pair to train on in {release} ({has['unpaired']:.0f} judged answers, {has['prompts']:.0f} prompts)"
+    return (
+        f"not trained: no pairs for {' and '.join(empty)} in {release} ({has['unpaired']:.0f} judged answers, {has['prompts']:.0f} prompts)"
+    )
 
 
 @contextmanager

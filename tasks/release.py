@@ -52,6 +52,7 @@ class Params(StageParams):
     min_unpaired: int = Field(ge=0)
     min_prompts: int = Field(ge=0)
     required_splits: list[Literal["train", "validation", "test"]]  # in which there must be pairs
+    required_from: int = Field(ge=1)  # pairs from which on there must be; with fewer, what hangs together may fill one split
     title: str = Field(min_length=1)
     license: str = Field(min_length=1)
     examples: int = Field(ge=0)
@@ -92,8 +93,13 @@ def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
     """The gate, with every rule of the three suites checked."""
     gate = Gate(STAGE)
     columns = flat.flatten(tables)
-    splits = params.required_splits if len(columns["pairs"]) else []  # thumbs and prompts can be released without pairs
-    if not len(columns["pairs"]):
+    count = len(columns["pairs"])
+    splits = params.required_splits if count >= params.required_from else []  # thumbs and prompts can be released without pairs
+    empty = [split for split in params.required_splits if split not in set(columns["pairs"]["split"].to_pylist())]
+    if 0 < count < params.required_from and empty:
+        few = f"pairs that hang together ({count}) leave none for {' and '.join(empty)}"
+        warnings.warn(f"{few}: no model is trained and judged on them before there are other prompts and people", stacklevel=2)
+    if not count:
         judged, asked = len(columns["unpaired"]), len(columns["prompts"])
         made = f"no pairs: {judged} judged answers (for KTO) and {asked} prompts (for PPO) are what can be made"
         warnings.warn(f"{made}; a pair needs two answers to one prompt of which one was preferred", stacklevel=2)

@@ -43,9 +43,13 @@ LOGS: dict[str, tuple[list[dict[str, Any]], int, str]] = {  # records, judged an
     "thumbs only": ([*chats(12), *thumbs([1, -1] * 6)], 12, r"no pairs: 12 judged answers \(for KTO\) and \d+ prompts"),
     "likes only": ([*chats(8), *thumbs([1] * 8)], 8, r"no pairs: 8 judged answers"),
     "one conversation": (chats(1), 0, r"no feedback in any file"),
-    "twelve votes": (compared([chat["messages"][0]["content"] for chat in chats(12)], "u{}"), 0, r"release: pairs: 12 in"),
-    "one person": (compared([chat["messages"][0]["content"] for chat in chats(20)], "u"), 0, r"release: pairs: 20 in"),
-    "one prompt": (compared(["What is the area of a sphere?"] * 6, "u{}"), 0, r"release: pairs: [1-6] in"),
+    "twelve votes": (compared([chat["messages"][0]["content"] for chat in chats(12)], "u{}"), 0, r"pair: pairs: .* = 12 kept"),
+    "one person": (compared([chat["messages"][0]["content"] for chat in chats(20)], "u"), 0, r"pair: pairs: .* = 20 kept"),
+    "one prompt": (
+        compared(["What is the area of a sphere?"] * 6, "u{}"),
+        0,
+        r"pairs that hang together \(\d\) leave none for validation and test",
+    ),
 }
 MORE = ("likes only", "one conversation", "twelve votes", "one prompt")  # of which the others tell most
 

@@ -199,13 +199,14 @@ def test_flow_stops_at_the_stage_that_fails_and_says_its_line_without_a_tracebac
     assert not (toy / toys.TRAIN).exists()
 
 
-def test_a_release_without_a_pair_to_train_on_is_no_failure(toy: Path, prefect_server: str) -> None:
-    toys.set_param(toy, "second", "pairs", 0)
+def test_a_release_without_pairs_to_train_on_and_to_judge_by_is_no_failure(toy: Path, prefect_server: str) -> None:
+    toys.set_param(toy, "second", "pairs", {"pairs_train": 5, "pairs_validation": 0, "pairs_test": 0})
     state, tasks = walk(toy)
     assert tasks == {"first": "Completed", "second": "Completed"}
     assert state.is_completed()
-    assert state.message == ("Ran first, second; not trained: no pair to train on in data/02_second (12 judged answers, 20 prompts)")
-    toys.set_param(toy, "second", "pairs", 1)
+    told = "not trained: no pairs for validation and test in data/02_second (12 judged answers, 20 prompts)"
+    assert state.message == f"Ran first, second; {told}"
+    toys.set_param(toy, "second", "pairs", {"pairs_train": 5, "pairs_validation": 1, "pairs_test": 1})
     _, tasks = walk(toy)
     assert tasks == {"first": "Unchanged", "second": "Completed", "train": "Completed"}
 

@@ -33,7 +33,7 @@ if params["fate"] != "forget":
     (output / "text.txt").write_text(f"{name} {params}")
     (output / "ledger.json").write_text(json.dumps({"turns": {"in": 1234, "made": 0, "kept": 1200, "dropped": 34, "reasons": {}}}))
     if "pairs" in params:
-        (output / "metrics.json").write_text(json.dumps({"pairs_train": params["pairs"], "unpaired": 12, "prompts": 20}))
+        (output / "metrics.json").write_text(json.dumps({**params["pairs"], "unpaired": 12, "prompts": 20}))
 print(f"{name}: ends", flush=True)
 '''
 FIRST, SECOND, TRAIN = "data/01_first", "data/02_second", "data/models"
