@@ -399,6 +399,29 @@ def test_no_more_pairs_a_prompt_than_the_cap_and_the_strongest_stay(four: ChatLo
     assert result["pairs"].reasons["over_cap"] == 4
 
 
+def test_of_a_ranking_the_cap_keeps_the_answers_farthest_apart_and_says_what_it_took(four: ChatLog) -> None:
+    for number, place in enumerate((2, 0, 3, 1), 1):  # B, D, A, C
+        four.act("ranking", f"c/a{number}", place, group="g")
+    with pytest.warns(UserWarning, match=r"over_cap: 3 of 6 pairs .*1 prompts .*3 pairs \(pair.max_pairs_per_prompt\)"):
+        result = run(four, max_pairs_per_prompt=3)
+    assert [row[1:] for row in pairs(result)] == [("B", "A"), ("B", "C"), ("D", "C")]
+
+
+def test_where_two_people_rank_otherwise_the_places_between_are_those_that_both_leave(four: ChatLog) -> None:
+    for group, places in (("g", (0, 1, 2, 3)), ("h", (0, 3, 1, 2))):  # A-B: 1 and 3, A-C: 2 and 1, A-D: 3 and 2
+        for number, place in enumerate(places, 1):
+            four.act("ranking", f"c/a{number}", place, group=group, annotator=group)
+    with pytest.warns(UserWarning, match="over_cap"):
+        assert [row[1:] for row in pairs(run(four, max_pairs_per_prompt=1))] == [("A", "D")]
+
+
+def test_what_the_cap_of_one_persons_pairs_takes_is_said(four: ChatLog) -> None:
+    for number in range(4):
+        four.act("ranking", f"c/a{number + 1}", number, group="g", annotator="p")
+    with pytest.warns(UserWarning, match=r"over_user_cap: 5 of 6 pairs .*1 people .*\(pair.max_pairs_per_user\)"):
+        assert [row[1:] for row in pairs(run(four, max_pairs_per_user=1))] == [("A", "D")]
+
+
 def test_variant_gives_the_parents_pairs_under_its_own_prompt(four: ChatLog) -> None:
     four.act("choice", "c", 1, better="a1", worse="a2")
     variant = {"prompt_id": "v" * 16, "prompt": [{"role": "user", "content": "Which one?"}], "augmenter": "synonym"}

@@ -10,14 +10,16 @@
     over_cap         the prompt has enough stronger pairs
 
 Stronger is: people's votes before those of judging models, then the earlier recipe of RECIPES, then the higher confidence, then the
-larger margin; what is still equal stands in the order of its ids. Prompts that read the same are one here, and so are their equal answers:
-what is preferred under one of them is held against what is preferred under the other.
+larger margin, then the more places of a ranking between the two answers; what is still equal stands in the order of its ids. Prompts that
+read the same are one here, and so are their equal answers: what is preferred under one of them is held against what is preferred under the
+other. What the caps take is told in a warning.
 
 Works on row numbers alone, as whole arrays.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -59,6 +61,7 @@ class Proposals:
     rejected: Rows
     margin: Floats
     log_odds: Floats
+    apart: Floats
     votes_for: Rows
     votes_against: Rows
     votes_tied: Rows
@@ -81,7 +84,7 @@ class Proposals:
 
     def ranked(self) -> Rows:
         """The place of each row among all, the strongest first."""
-        strength = (self.item, self.rejected, self.chosen, -self.margin, -self.confidence, self.recipe, self.models)
+        strength = (self.item, self.rejected, self.chosen, -self.apart, -self.margin, -self.confidence, self.recipe, self.models)
         rank = np.empty(len(self.item), np.int64)
         rank[np.lexsort(strength)] = np.arange(len(rank))
         return rank
@@ -118,7 +121,11 @@ def gathered(parts: list[tuple[int, bool, Findings]]) -> Proposals:
     )
 
 
-EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "distance": np.float64, "reason": np.int8}
+CAPS = {
+    "over_user_cap": ("max_pairs_per_user", "people whose votes alone stand behind more than"),
+    "over_cap": ("max_pairs_per_prompt", "prompts with more than"),
+}
+EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "apart": np.float64, "distance": np.float64, "reason": np.int8}
 
 
 def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, caps: Caps) -> None:
@@ -138,13 +145,19 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
     rows = proposals.live(rank)
     proposals.refuse(rows[cycles.closing(good[rows], bad[rows])], "cycle")
 
-    person = sole_person(evidence, proposals)
-    rows = proposals.live(rank, person)
-    place = np.arange(len(rows)) - starts(rows, person)
-    proposals.refuse(rows[(place >= caps.per_user) & (person[rows] >= 0)], "over_user_cap")
-    home = evidence.home[proposals.chosen]
-    rows = proposals.live(rank, home)
-    proposals.refuse(rows[np.arange(len(rows)) - starts(rows, home) >= caps.per_prompt], "over_cap")
+    cap(proposals, rank, sole_person(evidence, proposals), caps.per_user, "over_user_cap")
+    cap(proposals, rank, evidence.home[proposals.chosen], caps.per_prompt, "over_cap")
+
+
+def cap(proposals: Proposals, rank: Rows, owner: Rows, most: int, reason: str) -> None:
+    """Refuse what each owner (-1: none) has beyond the `most` strongest, and tell it."""
+    rows = proposals.live(rank, owner)
+    over = rows[(np.arange(len(rows)) - starts(rows, owner) >= most) & (owner[rows] >= 0)]
+    proposals.refuse(over, reason)
+    if len(over):
+        owners, (name, what) = len(np.unique(owner[over])), CAPS[reason]
+        told = f"{reason}: {len(over):,} of {len(rows):,} pairs dropped, the least sure of {owners:,} {what} {most:,} pairs"
+        warnings.warn(f"{told} (pair.{name})", stacklevel=3)
 
 
 def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -> None:
