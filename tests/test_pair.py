@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import daft
@@ -35,6 +36,7 @@ DEFAULTS: Row = {
     "judges": {"use": False},
     "confidence": {"min": 0.5, "margin": "evidence", "weight": False},
     "nearly_equal": 0.98,
+    "identity": {"action": "drop", "recipes": ["choice"], "names": ["Claude"], "lead_ins": {"en": ["i am"]}, "fillers": {"en": []}},
     "max_pairs_per_prompt": 10,
     "max_pairs_per_user": 100,
     "matching": {"use": False, "feature": "characters", "by": [], "splits": ["train"], "tolerance": 0.0},
@@ -278,6 +280,33 @@ def test_nearly_equal_answers_are_no_pair_unless_a_person_edited_one_into_the_ot
     assert len(pairs(run(edited, nearly_equal=0.96))) == 1
     edited.act("edit", "c/a1", text="abcdefghijklmnopqrXX")
     assert [row[0] for row in pairs(run(edited, nearly_equal=0.8))] == ["edit"]
+
+
+@pytest.fixture
+def unblind() -> ChatLog:
+    """A question with two answers, of which one says which model it is, and a choice between them."""
+    log = ChatLog()
+    log.say("c/u0", "Who are you, and can you help me?")
+    log.say("c/a1", "I am Claude, and I can.", after="u0")
+    log.say("c/a2", "Sure, what is it about?", after="u0")
+    log.act("choice", "c", 1, better="a1", worse="a2")
+    return log
+
+
+@pytest.mark.parametrize(("action", "count"), [("drop", 0), ("warn", 1), ("ignore", 1)])
+def test_a_choice_in_which_an_answer_says_which_model_it_is_was_not_blind(unblind: ChatLog, action: str, count: int) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        result = run(unblind, identity={"action": action})
+    assert len(pairs(result)) == count
+    assert result["pairs"].reasons == result["votes"].reasons == ({} if count else {"identity_told": 1})
+    assert sum("identity_told: 1 of 1 comparisons" in str(one.message) for one in heard) == (action != "ignore")
+
+
+def test_thumbs_and_edits_of_an_answer_that_says_which_model_it_is_are_as_good_as_others(unblind: ChatLog) -> None:
+    unblind.act("thumb", "c/a1", 1)
+    unblind.act("thumb", "c/a2", -1)
+    assert [row[0] for row in pairs(run(unblind))] == ["thumb_contrast"]
 
 
 def test_no_more_pairs_that_rest_on_one_person_than_the_cap(four: ChatLog) -> None:

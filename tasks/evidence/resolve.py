@@ -2,6 +2,7 @@
 
     unreliable, tie, below_margin, too_small_edit, rewritten   from the recipe
     nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
+    identity_told    one of the two answers says which model it is: who chose did not judge blind (`tasks.evidence.unblinded`)
     low_confidence   the evidence does not say it clearly enough
     contradicted     a stronger proposal prefers the other answer
     repeated         a stronger proposal is the same pair
@@ -30,11 +31,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from tasks.core.params import StageParams
+from tasks.evidence import unblinded
 from tasks.evidence.lists import Column, Floats, Mask, Rows
 from tasks.evidence.pairing import cycles, likeness
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import CODE, Findings, confidence
 from tasks.evidence.recipes import RECIPES
+from tasks.evidence.unblinded import Identity
 
 
 class Confidence(StageParams):
@@ -128,9 +131,10 @@ CAPS = {
 EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "apart": np.float64, "distance": np.float64, "reason": np.int8}
 
 
-def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, caps: Caps) -> None:
+def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, identity: Identity, caps: Caps) -> None:
     """Give every proposal that cannot be a pair its reason."""
     refuse_copies(evidence, proposals, similarity)
+    refuse_unblinded(evidence, proposals, identity)
     proposals.refuse(proposals.confidence < limits.min, "low_confidence")
     rank = proposals.ranked()
     good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
@@ -166,6 +170,24 @@ def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -
     rows = np.flatnonzero((proposals.reason == 0) & ~by_distance[proposals.recipe])
     left, right = (evidence.answers["content"].take(pa.array(side[rows])) for side in (proposals.chosen, proposals.rejected))
     proposals.refuse(rows[likeness.alike(left, right, similarity)], "nearly_equal")
+
+
+def refuse_unblinded(evidence: Evidence, proposals: Proposals, settings: Identity) -> None:
+    """Refuse, or only count, people's comparisons in which an answer says which model it is."""
+    if settings.action == "ignore":
+        return
+    blind = np.array([name in settings.recipes for name in RECIPES])
+    rows = np.flatnonzero((proposals.reason == 0) & blind[proposals.recipe])
+    sides = proposals.chosen[rows], proposals.rejected[rows]
+    answers = np.unique(np.concatenate(sides))
+    telling = answers[unblinded.named(evidence.answers["content"].take(pa.array(answers)).combine_chunks(), settings)]
+    over = rows[np.isin(sides[0], telling) | np.isin(sides[1], telling)]
+    if settings.action == "drop":
+        proposals.refuse(over, "identity_told")
+    if len(over):
+        done = "dropped" if settings.action == "drop" else "kept"
+        told = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
+        warnings.warn(f"{told} (pair.identity)", stacklevel=3)
 
 
 def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:

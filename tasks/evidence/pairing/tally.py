@@ -21,7 +21,7 @@ MICRO = 1_000_000
 DIGITS = 9  # figures are rounded to so many: processors differ in the last bits of exp and log
 # Why a proposal is no pair. 0: it is one.
 REASONS = (
-    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "equal_text", "low_confidence",
+    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "identity_told", "equal_text", "low_confidence",
     "contradicted", "repeated", "cycle", "over_user_cap", "over_cap",
 )  # fmt: skip
 CODE = {reason: code for code, reason in enumerate(REASONS)}
