@@ -34,7 +34,7 @@ from tasks.core.engine import Tables
 from tasks.core.tables import TEXT, Turns, put
 from tasks.similar.align import PARTS, align, named
 from tasks.similar.chats import ANSWER, QUESTION, Chats, SameChat
-from tasks.similar.merging import Limits, Merging
+from tasks.similar.merging import Limits, Merging, Standing
 from tasks.similar.pairs import jaccard, near_rows
 from tasks.similar.snapshots import beginnings
 from tasks.similar.text import Hashes, Places, digests, folded, measured, mixed
@@ -180,7 +180,7 @@ def find_copies(conversations: Conversations, told: pa.Table, params: Params) ->
     kept = equal.copy()
     kept[~equal] = chats.one_chat(left[~equal], right[~equal], params.same_chat)
     left, right = left[kept], right[kept]
-    found = Merging(chats, pairs.whole, params).stars(left, right, (conversations.created, -_votes(conversations.ids, told)))
+    found = Merging(chats, pairs.whole, params).stars(left, right, Standing(_votes(conversations.ids, told), conversations.created))
     last = np.arange(len(conversations.ids))
     last[found.copy] = found.stays
     copy, stays = np.concatenate([found.copy, early]), np.concatenate([found.stays, last[later]])

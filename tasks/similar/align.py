@@ -95,7 +95,7 @@ class _Alignment:
         for _, group in groupby(path.tolist(), key=lambda row: (self.talk[row], self.parent[row])):
             self._match(list(group), left, inner)
         self._prove(wanted)
-        return pa.Table.from_pylist([self._target(row) for row in sorted(wanted | set(self.over))], TARGETS)
+        return self._targets(sorted(wanted | set(self.over)))
 
     def plain(self, rows: Places) -> dict[Row, Row]:
         """The easy ones, which are most: in two conversations without branches, turns in one place up to which all are equal.
@@ -227,19 +227,23 @@ class _Alignment:
         """The turns right under a turn."""
         return [int(child) for child in self.children[self.bounds[row] : self.bounds[row + 1]]]
 
-    def _target(self, row: Row) -> dict[str, object]:
-        """One line of TARGETS."""
-        became = self.equal[row]
-        anchor = self.over.get(became, ROOT)
-        return {
-            "conversation_id": self.ids[self.talk[row]],
-            "turn_id": self._turn(row),
-            "to_conversation": self.ids[self.stays[self.talk[row]]],
-            "to_turn": self._id(became),
-            "moves": became == row,
-            "to_parent": None if anchor == ROOT else self._id(anchor),
-            "to_position": self._depth(became),
+    def _targets(self, rows: list[Row]) -> pa.Table:
+        """The lines of TARGETS; only those of turns that move along, which are few, are made one by one."""
+        became = [self.equal[row] for row in rows]
+        moving = [place for place, row in enumerate(became) if row in self.over]
+        at, to = pa.array(rows, pa.int64()), pa.array(became, pa.int64())
+        mask = pa.array(np.isin(np.arange(len(rows)), moving))
+        anchors = [self.over[became[place]] for place in moving]
+        columns = {
+            "conversation_id": self.turns["conversation_id"].take(at),
+            "turn_id": self.turns["turn_id"].take(at),
+            "to_conversation": pa.array(self.ids, TEXT).take(pa.array(self.stays[self.talk[rows]])),
+            "to_turn": _filled(self.turns["turn_id"].take(to), mask, [self._id(became[place]) for place in moving]),
+            "moves": pa.array(np.array(became, np.int64) == np.array(rows, np.int64)),
+            "to_parent": _filled(pa.nulls(len(rows), TEXT), mask, [None if row == ROOT else self._id(row) for row in anchors]),
+            "to_position": _filled(self.turns["position"].take(to), mask, [self._depth(became[place]) for place in moving]),
         }
+        return pa.table(columns, schema=TARGETS)
 
     def _turn(self, row: Row) -> str:
         return str(self.turns["turn_id"][row])
@@ -259,3 +263,9 @@ def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Places]:
     """The distinct values in the order in which they are met, and each row's place among them; -1 where there is none."""
     coded = column.combine_chunks().dictionary_encode()
     return coded.dictionary, pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
+
+
+def _filled(column: pa.Array | pa.ChunkedArray, mask: pa.Array, values: list[str | None] | list[str] | list[int]) -> pa.Array:
+    """The column with these values where the mask holds."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pc.replace_with_mask(whole, mask, pa.array(values, whole.type))
