@@ -27,13 +27,14 @@ def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, mark
     bends = np.concatenate([[0], np.cumsum(position != place)])
     straight = bends[1:] == bends[heads[talk]]  # whether no branch stands up to this turn
     way, last = ways(said, place), (heads + sizes - 1)[straight[heads + sizes - 1]]
-    order = np.argsort(way, kind="stable")
+    goes_on = np.flatnonzero(straight & (place + 1 < sizes[talk]))  # where a later state may stand: copies that end alike are many
+    order = goes_on[np.argsort(way[goes_on], kind="stable")]
     start, stop = (np.searchsorted(way[order], way[last], side=side) for side in ("left", "right"))
     found = []
-    for at in np.flatnonzero(stop - start > 1).tolist():
+    for at in np.flatnonzero(stop > start).tolist():
         turns = order[start[at] : stop[at]]
         here, others = talk[last[at]], talk[turns]
-        fits = straight[turns] & (sizes[others] > sizes[here]) & _of_one_chat([(mark[others], mark[here]) for mark in marks])
+        fits = (sizes[others] > sizes[here]) & _of_one_chat([(mark[others], mark[here]) for mark in marks])
         if fits.any():
             longest = others[fits][np.lexsort((others[fits], -sizes[others[fits]]))[0]]
             found.append((int(here), int(longest)))
