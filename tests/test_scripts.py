@@ -12,9 +12,7 @@ from tests.benchmarks import scripts
 CHATS = 40
 
 
-@pytest.mark.parametrize(
-    "script", [script for script in scripts.SCRIPTS if script.name in ("chinese", "code")], ids=lambda one: one.name
-)
+@pytest.mark.parametrize("script", [script for script in scripts.SCRIPTS if script.name in ("chinese", "code")], ids=lambda one: one.name)
 def test_planted_copies_go_and_nothing_else(tmp_path: Path, script: scripts.Script) -> None:
     found = scripts.measure(tmp_path / "project", script, seed=1, count=CHATS)
     assert (found.f1, dict(found.stayed), dict(found.went)) == (1.0, {}, {})
