@@ -32,7 +32,7 @@ from pydantic import Field
 from tasks.core import engine, salt
 from tasks.core.ids import person_id
 from tasks.core.params import StageParams
-from tasks.core.tables import TEXT, Feedback, Table, Turns
+from tasks.core.tables import TEXT, Feedback, Table, Turns, put
 from tasks.text import language, parts, redact
 from tasks.text.calls import Calls
 from tasks.text.names import ids, paths
@@ -125,11 +125,6 @@ def spoken(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Tabl
         listed = ", ".join(f"{kind} in {count}" for kind, count in sorted(told.items()) if count)
         warnings.warn(f"taken out of texts: {listed} (clean.reasoning: {params.reasoning})", stacklevel=2)
     return done[0], done[1]
-
-
-def put(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    """The table with another column in the place of this one."""
-    return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
 def plain(tags: pa.ChunkedArray, params: Params) -> pa.Array:

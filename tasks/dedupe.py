@@ -31,13 +31,13 @@ from daft import col
 
 from tasks.core import engine
 from tasks.core.engine import Tables
-from tasks.core.tables import TEXT, Turns
+from tasks.core.tables import TEXT, Turns, put
 from tasks.similar.align import PARTS, align, named
 from tasks.similar.chats import ANSWER, QUESTION, Chats, SameChat
-from tasks.similar.merging import Limits, Merging
+from tasks.similar.merging import Limits, Merging, Standing
 from tasks.similar.pairs import jaccard, near_rows
 from tasks.similar.snapshots import beginnings
-from tasks.similar.text import Hashes, Places, digests, folded, mixed
+from tasks.similar.text import Hashes, Places, digests, folded, measured, mixed
 from tasks.similar.wording import OneLetter
 
 NEVER = np.iinfo(np.int64).max  # in place of the time of a message that has none
@@ -103,15 +103,17 @@ def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
     created = pc.fill_null(rows["created_at"].cast(pa.int64()), NEVER).to_numpy()
     earliest = np.minimum.reduceat(created, heads) if len(heads) else created
     marks = people_of(rows, talk, len(heads)), np.where(earliest == NEVER, 0, earliest).astype(np.uint64)
-    begins = beginnings(hashes_of(rows), talk, rows["position"].to_numpy().astype(np.int64), heads, marks)
-    return Conversations(names.take(pa.array(heads)), gather_chats(rows, talk, len(heads), common), earliest, begins)
+    contents = measured(rows["content"].combine_chunks())
+    begins = beginnings(hashes_of(rows, contents[0]), talk, rows["position"].to_numpy().astype(np.int64), heads, marks)
+    return Conversations(names.take(pa.array(heads)), gather_chats(rows, contents, talk, len(heads), common), earliest, begins)
 
 
-def hashes_of(rows: pa.Table) -> Hashes:
-    """A hash of each turn: who says what, and what the text does not show."""
-    role, content = (digests(rows[name].combine_chunks()) for name in ("role", "content"))
+def hashes_of(rows: pa.Table, contents: Hashes) -> Hashes:
+    """A hash of each turn: who says what (`contents` are the hashes of the texts), and what the text does not show."""
+    roles = rows["role"].combine_chunks().dictionary_encode()
+    role = digests(roles.dictionary)[roles.indices.to_numpy()]
     every = np.arange(len(rows))
-    return mixed(mixed(content) + role) ^ summed(rows["redacted"], every, len(rows), pc.is_valid(rows["redacted"]).to_numpy())
+    return mixed(mixed(contents) + role) ^ summed(rows["redacted"], every, len(rows), pc.is_valid(rows["redacted"]).to_numpy())
 
 
 def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
@@ -122,25 +124,28 @@ def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
     return found
 
 
-def gather_chats(rows: pa.Table, talk: Places, count: int, common: int) -> Chats:
-    """The chats of `count` conversations, whose number is `talk`, row by row."""
+def gather_chats(rows: pa.Table, contents: tuple[Hashes, Places], talk: Places, count: int, common: int) -> Chats:
+    """The chats of `count` conversations, whose number is `talk`, row by row; `contents` are the hashes and words of the texts."""
     system = pc.equal(rows["role"], "system").to_numpy()
     spoken = pa.array(~system)
     texts, at = rows["content"].filter(spoken).combine_chunks(), talk[~system]
+    hashes, words = (column[~system] for column in contents)
     is_answer = pc.equal(rows["role"], "assistant").to_numpy()
     bounds = np.searchsorted(at, np.arange(count + 1))
     return Chats(
         texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
         sides=np.where(is_answer[~system], ANSWER, QUESTION).astype(np.int8),
-        common=is_common(texts, at, is_answer[~system], common),
+        hashes=hashes,
+        words=words,
+        common=is_common(hashes, at, is_answer[~system], common),
         settings=setting_of(rows, talk, count, system),
         redacted=summed(rows["redacted"], talk, count, pc.is_valid(rows["redacted"]).to_numpy() & ~system & ~is_answer),
     )
 
 
-def is_common(texts: pa.Array, talk: Places, answers: npt.NDArray[np.bool_], common: int) -> npt.NDArray[np.bool_]:
-    """Which messages are answers whose text stands in more than `common` conversations."""
-    _, text = np.unique(digests(texts.filter(pa.array(answers))), return_inverse=True)
+def is_common(texts: Hashes, talk: Places, answers: npt.NDArray[np.bool_], common: int) -> npt.NDArray[np.bool_]:
+    """Which messages are answers whose text (told by its hash) stands in more than `common` conversations."""
+    _, text = np.unique(texts[answers], return_inverse=True)
     width = int(talk.max(initial=0)) + 1
     met = np.bincount(np.unique(text * width + talk[answers]) // width)
     found = np.zeros(len(texts), bool)
@@ -175,7 +180,7 @@ def find_copies(conversations: Conversations, told: pa.Table, params: Params) ->
     kept = equal.copy()
     kept[~equal] = chats.one_chat(left[~equal], right[~equal], params.same_chat)
     left, right = left[kept], right[kept]
-    found = Merging(chats, pairs.whole, params).stars(left, right, (conversations.created, -_votes(conversations.ids, told)))
+    found = Merging(chats, pairs.whole, params).stars(left, right, Standing(_votes(conversations.ids, told), conversations.created))
     last = np.arange(len(conversations.ids))
     last[found.copy] = found.stays
     copy, stays = np.concatenate([found.copy, early]), np.concatenate([found.stays, last[later]])
@@ -260,21 +265,17 @@ def settle_feedback(told: pa.Table, copies: pa.Table, targets: pa.Table) -> pa.T
     for name in REFERENCES:
         target = pc.index_in(named(told["conversation_id"], told[name]), value_set=names)
         lost = pc.or_kleene(lost, pc.and_(moved, pc.and_(pc.is_valid(told[name]), pc.is_null(target))))
-        changed = _replaced(changed, name, pc.if_else(pc.is_valid(target), targets["to_turn"].take(target), told[name]))
+        changed = put(changed, name, pc.if_else(pc.is_valid(target), targets["to_turn"].take(target), told[name]))
     lost = pc.fill_null(lost, False)
     stays = pc.if_else(moved, copies["copy_of"].take(copy), told["conversation_id"])
-    changed = _replaced(changed, "conversation_id", stays)
+    changed = put(changed, "conversation_id", stays)
     repeated = pc.and_(_repeated(changed, pc.is_in(stays, value_set=copies["copy_of"])), pc.invert(lost))
     reason = pc.if_else(lost, pa.scalar("no_turn", TEXT), pc.if_else(repeated, pa.scalar("repeated", TEXT), pa.scalar(None, TEXT)))
     # what was lost is written as it was told
     kept = {name: pc.if_else(lost, told[name], changed[name]) for name in ("conversation_id", *REFERENCES)}
     for name, column in kept.items():
-        changed = _replaced(changed, name, column)
+        changed = put(changed, name, column)
     return changed.append_column("dropped", reason)
-
-
-def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
-    return table.set_column(table.column_names.index(name), name, column)
 
 
 def _repeated(feedback: pa.Table, merged: pa.ChunkedArray) -> pa.ChunkedArray:

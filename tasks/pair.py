@@ -30,6 +30,7 @@ from tasks.evidence.pairing import fates, flatten, liked, rows, scales
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Caps, Confidence, propose, resolve
 from tasks.evidence.trainable import Trainability
+from tasks.evidence.unblinded import Identity
 
 WRITES = ("pairs", "unpaired", "prompts", "votes")
 
@@ -54,6 +55,7 @@ class Params(StageParams):
     judges: Judges
     confidence: Confidence
     nearly_equal: float = Field(gt=0, le=1)  # similarity of the letters from which on two answers are no pair
+    identity: Identity
     max_pairs_per_prompt: int = Field(ge=1)
     max_pairs_per_user: int = Field(ge=1)
     matching: Matching
@@ -74,7 +76,7 @@ def run(tables: Tables, params: Params) -> Tables:
     made = rows.variants(candidates, cast)
     proposals = propose(cast, {name: getattr(params, name) for name in RECIPES}, params.judges.use)
     caps = Caps(per_prompt=params.max_pairs_per_prompt, per_user=params.max_pairs_per_user)
-    resolve(cast, proposals, params.confidence, params.nearly_equal, caps)
+    resolve(cast, proposals, params.confidence, params.nearly_equal, params.identity, caps)
     own = rows.written(cast, proposals, params.confidence)
     inherited = rows.inherited(cast, proposals, made, params.confidence, params.nearly_equal)
     pairs = fit_to_train(rows.finished(pa.concat_tables([own, inherited]), candidates), params)

@@ -15,6 +15,7 @@ import yaml
 from tasks.clean import run
 from tasks.core.tables import Feedback, Turns
 from tasks.text.language import identify
+from tasks.text.telling import CLOSE, told
 from tests.test_clean import PARAMS, turn
 
 
@@ -35,6 +36,14 @@ def alone(texts: Sequence[str]) -> list[str]:
         ("请告诉我我的包裹在哪里", "zh"),
         ("どこですか", "ja"),
         ("어디예요?", "ko"),
+        ("Jeg trenger hjelp med fakturaen min, takk", "no"),
+        ("Jeg har brug for hjælp til min faktura, tak", "da"),
+        ("Boleh awak tolong saya dengan kereta ini", "ms"),
+        ("Ek weet nie hoekom hulle dit doen nie", "af"),
+        ("Neviem, ako to mám urobiť, keď som doma", "sk"),
+        ("bhai mujhe batao ye kaise karna hai", "hi"),
+        ("yalla habibi inta fein, ana mish aref", "ar"),
+        ("privet, kak dela, chto ty segodnya delaesh", "ru"),
         ("```python\nfor word in words: return word\n``` 12", "und"),
         ("", "und"),
         ("[EMAIL_1] 12345 https://example.com", "und"),
@@ -42,6 +51,17 @@ def alone(texts: Sequence[str]) -> list[str]:
 )
 def test_languages_are_recognised(text: str, language: str) -> None:
     assert alone([text]) == [language]
+
+
+def test_a_word_that_two_close_languages_share_tells_neither() -> None:
+    for close in CLOSE:
+        assert not close.of_one & close.of_other
+        assert not set(close.letters[0]) & set(close.letters[1])
+
+
+def test_a_sure_guess_is_not_doubted_for_two_foreign_words() -> None:
+    assert told("ok yalla habibi let us go to the beach now", "en", 0.9) == "en"
+    assert told("ok yalla habibi", "en", 0.2) == "ar"
 
 
 def test_a_short_message_takes_the_language_of_its_conversation() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import daft
@@ -35,6 +36,7 @@ DEFAULTS: Row = {
     "judges": {"use": False},
     "confidence": {"min": 0.5, "margin": "evidence", "weight": False},
     "nearly_equal": 0.98,
+    "identity": {"action": "drop", "recipes": ["choice"], "names": ["Claude"], "lead_ins": {"en": ["i am"]}, "fillers": {"en": []}},
     "max_pairs_per_prompt": 10,
     "max_pairs_per_user": 100,
     "matching": {"use": False, "feature": "characters", "by": [], "splits": ["train"], "tolerance": 0.0},
@@ -280,6 +282,33 @@ def test_nearly_equal_answers_are_no_pair_unless_a_person_edited_one_into_the_ot
     assert [row[0] for row in pairs(run(edited, nearly_equal=0.8))] == ["edit"]
 
 
+@pytest.fixture
+def unblind() -> ChatLog:
+    """A question with two answers, of which one says which model it is, and a choice between them."""
+    log = ChatLog()
+    log.say("c/u0", "Who are you, and can you help me?")
+    log.say("c/a1", "I am Claude, and I can.", after="u0")
+    log.say("c/a2", "Sure, what is it about?", after="u0")
+    log.act("choice", "c", 1, better="a1", worse="a2")
+    return log
+
+
+@pytest.mark.parametrize(("action", "count"), [("drop", 0), ("warn", 1), ("ignore", 1)])
+def test_a_choice_in_which_an_answer_says_which_model_it_is_was_not_blind(unblind: ChatLog, action: str, count: int) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        result = run(unblind, identity={"action": action})
+    assert len(pairs(result)) == count
+    assert result["pairs"].reasons == result["votes"].reasons == ({} if count else {"identity_told": 1})
+    assert sum("identity_told: 1 of 1 comparisons" in str(one.message) for one in heard) == (action != "ignore")
+
+
+def test_thumbs_and_edits_of_an_answer_that_says_which_model_it_is_are_as_good_as_others(unblind: ChatLog) -> None:
+    unblind.act("thumb", "c/a1", 1)
+    unblind.act("thumb", "c/a2", -1)
+    assert [row[0] for row in pairs(run(unblind))] == ["thumb_contrast"]
+
+
 def test_no_more_pairs_that_rest_on_one_person_than_the_cap(four: ChatLog) -> None:
     four.act("choice", "c", 1, better="a1", worse="a2", annotator="p")
     four.act("regenerate", "c", better="a1", worse="a3", annotator="p")
@@ -397,6 +426,29 @@ def test_no_more_pairs_a_prompt_than_the_cap_and_the_strongest_stay(four: ChatLo
     result = run(four, max_pairs_per_prompt=2)
     assert pairs(result) == [("choice", "C", "D"), ("rating_margin", "A", "D")]
     assert result["pairs"].reasons["over_cap"] == 4
+
+
+def test_of_a_ranking_the_cap_keeps_the_answers_farthest_apart_and_says_what_it_took(four: ChatLog) -> None:
+    for number, place in enumerate((2, 0, 3, 1), 1):  # B, D, A, C
+        four.act("ranking", f"c/a{number}", place, group="g")
+    with pytest.warns(UserWarning, match=r"over_cap: 3 of 6 pairs .*1 prompts .*3 pairs \(pair.max_pairs_per_prompt\)"):
+        result = run(four, max_pairs_per_prompt=3)
+    assert [row[1:] for row in pairs(result)] == [("B", "A"), ("B", "C"), ("D", "C")]
+
+
+def test_where_two_people_rank_otherwise_the_places_between_are_those_that_both_leave(four: ChatLog) -> None:
+    for group, places in (("g", (0, 1, 2, 3)), ("h", (0, 3, 1, 2))):  # A-B: 1 and 3, A-C: 2 and 1, A-D: 3 and 2
+        for number, place in enumerate(places, 1):
+            four.act("ranking", f"c/a{number}", place, group=group, annotator=group)
+    with pytest.warns(UserWarning, match="over_cap"):
+        assert [row[1:] for row in pairs(run(four, max_pairs_per_prompt=1))] == [("A", "D")]
+
+
+def test_what_the_cap_of_one_persons_pairs_takes_is_said(four: ChatLog) -> None:
+    for number in range(4):
+        four.act("ranking", f"c/a{number + 1}", number, group="g", annotator="p")
+    with pytest.warns(UserWarning, match=r"over_user_cap: 5 of 6 pairs .*1 people .*\(pair.max_pairs_per_user\)"):
+        assert [row[1:] for row in pairs(run(four, max_pairs_per_user=1))] == [("A", "D")]
 
 
 def test_variant_gives_the_parents_pairs_under_its_own_prompt(four: ChatLog) -> None:

@@ -80,6 +80,17 @@ def kind_of(message: str, answer: str = "The answer.") -> str | None:
         ("不对", "complaint"),
         ("答非所问！", "complaint"),
         ("你错了，是1969年", "complaint"),
+        ("But this answer is not correct", "complaint"),
+        ("it is far older though", "complaint"),
+        ("That's not a haiku!", "complaint"),
+        ("Seems like you are inventing this", "complaint"),
+        ("The hero has to be a woman of seventy", "complaint"),
+        ("There are only two columns in it", "complaint"),
+        ("you're making this up", "complaint"),
+        ("Try again, with fewer words", "complaint"),
+        ("Das ist kein Gedicht", "complaint"),
+        ("Tu as oublié la dernière ligne", "complaint"),
+        ("你漏了最后一行", "complaint"),
     ],
 )
 def test_short_messages_that_begin_with_a_phrase_count(message: str, kind: str) -> None:
@@ -121,6 +132,12 @@ def test_short_messages_that_begin_with_a_phrase_count(message: str, kind: str) 
         "Não, obrigado",
         "No grazie",
         "That's not wrong",
+        "That's not bad at all",
+        "And how old is it?",
+        "Now the same for pasta.",
+        "We are five, and one of us is a vegetarian.",
+        "What else has to go in?",
+        "The next one, please.",
         "Is that wrong?",
         "wrong turn, the movie",
         "Why is that wrong?",
@@ -143,7 +160,10 @@ def test_messages_that_only_look_alike_do_not_count(message: str) -> None:
     assert kind_of(message) is None
 
 
-@pytest.mark.parametrize(("message", "reply"), [("Great", None), ("wrong", None), ("sehr gut", None), ("Great, thanks", "thanks")])
+@pytest.mark.parametrize(
+    ("message", "reply"),
+    [("Great", None), ("wrong", None), ("sehr gut", None), ("The book has to be red", None), ("Great, thanks", "thanks")],
+)
 def test_a_phrase_alone_may_answer_what_the_answer_asked(message: str, reply: str | None) -> None:
     assert kind_of(message, 'How was it, "the book"?') == reply
     assert kind_of(message) is not None
@@ -301,7 +321,23 @@ def test_switches_choose_the_kinds() -> None:
 def test_shipped_phrases_match_their_own_kind() -> None:
     for name, settings in (("thanks", SETTINGS.thanks), ("complaint", SETTINGS.complaint)):
         for phrases in settings.phrases.values():
-            assert {phrase: kind_of(phrase.removesuffix(" *")) for phrase in phrases} == dict.fromkeys(phrases, name)
+            said = [phrase.removesuffix(" *").replace(" * ", " one two ") for phrase in phrases]
+            kinds, _ = signals.opinions(plain(pa.array(said, TEXT)), pa.array(["The answer."] * len(said), TEXT), SETTINGS)
+            assert dict(zip(phrases, kinds.tolist(), strict=True)) == dict.fromkeys(phrases, name)
+
+
+def test_words_left_open_in_a_phrase_are_one_to_four() -> None:
+    said = {"The is wrong": None, "The sum is wrong here": "complaint", "The sum of the two is wrong": "complaint"}
+    said |= {"The sum of the two figures is wrong": None, "The sum is wrongly told": None}
+    assert {message: kind_of(message) for message in said} == said
+    assert votes(chat_of("The sum is wrong."))[0][1] == "the * is wrong", "the phrase, not what the person said"
+
+
+def chat_of(message: str) -> ChatLog:
+    """A chat in which a person says this of an answer."""
+    log = ChatLog()
+    log.chat("c", "How long do I boil rice?", "Twelve minutes.", message)
+    return log
 
 
 def test_votes_of_judging_models_are_not_counted_with_peoples() -> None:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.core.errors import UserError, one_of
+from tasks.core.params import parse
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def stages(root: Path = Path()) -> dict[str, Stage]:
 def _stages(path: Path) -> dict[str, Stage]:
     if not path.is_file():
         raise UserError(str(path), "no such file", "the path of the data", "run the command in the project's folder")
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = parse(path.read_text(encoding="utf-8"))
     return {name: _stage(name, entry) for name, entry in document["stages"].items()}
 
 

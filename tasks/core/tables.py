@@ -371,6 +371,11 @@ class Votes(Table):
     )
 
 
+def put(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The table with another column in the place of this one."""
+    return rows.set_column(rows.schema.get_field_index(name), name, values)
+
+
 TABLES: dict[str, type[Table]] = {
     "turns": Turns,
     "feedback": Feedback,

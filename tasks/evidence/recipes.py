@@ -73,6 +73,7 @@ def comparison(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
         evidence.worse[votes],
         sign,
         weights(evidence, votes, settings.reliability),
+        np.zeros(len(votes), np.int64),
         (np.arange(len(votes)), votes),
     )
     return net(acts)
@@ -111,7 +112,7 @@ def ranking(evidence: Evidence, votes: Rows, settings: Ranking) -> Findings:
     weight = np.minimum(*(weights(evidence, votes[side], settings.reliability) for side in (one, other)))
     act = np.arange(len(one))
     behind = np.concatenate([act, act]), votes[np.concatenate([one, other])]
-    return net(Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, behind))
+    return net(Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, gap, behind))
 
 
 def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows:

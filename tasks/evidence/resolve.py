@@ -2,6 +2,7 @@
 
     unreliable, tie, below_margin, too_small_edit, rewritten   from the recipe
     nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
+    identity_told    one of the two answers says which model it is: who chose did not judge blind (`tasks.evidence.unblinded`)
     low_confidence   the evidence does not say it clearly enough
     contradicted     a stronger proposal prefers the other answer
     repeated         a stronger proposal is the same pair
@@ -10,14 +11,16 @@
     over_cap         the prompt has enough stronger pairs
 
 Stronger is: people's votes before those of judging models, then the earlier recipe of RECIPES, then the higher confidence, then the
-larger margin; what is still equal stands in the order of its ids. Prompts that read the same are one here, and so are their equal answers:
-what is preferred under one of them is held against what is preferred under the other.
+larger margin, then the more places of a ranking between the two answers; what is still equal stands in the order of its ids. Prompts that
+read the same are one here, and so are their equal answers: what is preferred under one of them is held against what is preferred under the
+other. What the caps take is told in a warning.
 
 Works on row numbers alone, as whole arrays.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -28,11 +31,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from tasks.core.params import StageParams
+from tasks.evidence import unblinded
 from tasks.evidence.lists import Column, Floats, Mask, Rows
 from tasks.evidence.pairing import cycles, likeness
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import CODE, Findings, confidence
 from tasks.evidence.recipes import RECIPES
+from tasks.evidence.unblinded import Identity
 
 
 class Confidence(StageParams):
@@ -59,6 +64,7 @@ class Proposals:
     rejected: Rows
     margin: Floats
     log_odds: Floats
+    apart: Floats
     votes_for: Rows
     votes_against: Rows
     votes_tied: Rows
@@ -81,7 +87,7 @@ class Proposals:
 
     def ranked(self) -> Rows:
         """The place of each row among all, the strongest first."""
-        strength = (self.item, self.rejected, self.chosen, -self.margin, -self.confidence, self.recipe, self.models)
+        strength = (self.item, self.rejected, self.chosen, -self.apart, -self.margin, -self.confidence, self.recipe, self.models)
         rank = np.empty(len(self.item), np.int64)
         rank[np.lexsort(strength)] = np.arange(len(rank))
         return rank
@@ -118,12 +124,17 @@ def gathered(parts: list[tuple[int, bool, Findings]]) -> Proposals:
     )
 
 
-EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "distance": np.float64, "reason": np.int8}
+CAPS = {
+    "over_user_cap": ("max_pairs_per_user", "people whose votes alone stand behind more than"),
+    "over_cap": ("max_pairs_per_prompt", "prompts with more than"),
+}
+EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "apart": np.float64, "distance": np.float64, "reason": np.int8}
 
 
-def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, caps: Caps) -> None:
+def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, identity: Identity, caps: Caps) -> None:
     """Give every proposal that cannot be a pair its reason."""
     refuse_copies(evidence, proposals, similarity)
+    refuse_unblinded(evidence, proposals, identity)
     proposals.refuse(proposals.confidence < limits.min, "low_confidence")
     rank = proposals.ranked()
     good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
@@ -138,13 +149,19 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
     rows = proposals.live(rank)
     proposals.refuse(rows[cycles.closing(good[rows], bad[rows])], "cycle")
 
-    person = sole_person(evidence, proposals)
-    rows = proposals.live(rank, person)
-    place = np.arange(len(rows)) - starts(rows, person)
-    proposals.refuse(rows[(place >= caps.per_user) & (person[rows] >= 0)], "over_user_cap")
-    home = evidence.home[proposals.chosen]
-    rows = proposals.live(rank, home)
-    proposals.refuse(rows[np.arange(len(rows)) - starts(rows, home) >= caps.per_prompt], "over_cap")
+    cap(proposals, rank, sole_person(evidence, proposals), caps.per_user, "over_user_cap")
+    cap(proposals, rank, evidence.home[proposals.chosen], caps.per_prompt, "over_cap")
+
+
+def cap(proposals: Proposals, rank: Rows, owner: Rows, most: int, reason: str) -> None:
+    """Refuse what each owner (-1: none) has beyond the `most` strongest, and tell it."""
+    rows = proposals.live(rank, owner)
+    over = rows[(np.arange(len(rows)) - starts(rows, owner) >= most) & (owner[rows] >= 0)]
+    proposals.refuse(over, reason)
+    if len(over):
+        owners, (name, what) = len(np.unique(owner[over])), CAPS[reason]
+        told = f"{reason}: {len(over):,} of {len(rows):,} pairs dropped, the least sure of {owners:,} {what} {most:,} pairs"
+        warnings.warn(f"{told} (pair.{name})", stacklevel=3)
 
 
 def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -> None:
@@ -153,6 +170,24 @@ def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -
     rows = np.flatnonzero((proposals.reason == 0) & ~by_distance[proposals.recipe])
     left, right = (evidence.answers["content"].take(pa.array(side[rows])) for side in (proposals.chosen, proposals.rejected))
     proposals.refuse(rows[likeness.alike(left, right, similarity)], "nearly_equal")
+
+
+def refuse_unblinded(evidence: Evidence, proposals: Proposals, settings: Identity) -> None:
+    """Refuse, or only count, people's comparisons in which an answer says which model it is."""
+    if settings.action == "ignore":
+        return
+    blind = np.array([name in settings.recipes for name in RECIPES])
+    rows = np.flatnonzero((proposals.reason == 0) & blind[proposals.recipe])
+    sides = proposals.chosen[rows], proposals.rejected[rows]
+    answers = np.unique(np.concatenate(sides))
+    telling = answers[unblinded.named(evidence.answers["content"].take(pa.array(answers)).combine_chunks(), settings)]
+    over = rows[np.isin(sides[0], telling) | np.isin(sides[1], telling)]
+    if settings.action == "drop":
+        proposals.refuse(over, "identity_told")
+    if len(over):
+        done = "dropped" if settings.action == "drop" else "kept"
+        told = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
+        warnings.warn(f"{told} (pair.identity)", stacklevel=3)
 
 
 def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:

@@ -18,12 +18,11 @@ from collections import defaultdict
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import stable_id
-from tasks.core.tables import TEXT
+from tasks.core.tables import TEXT, put
 from tasks.similar.equality import same_answer, same_message
 from tasks.similar.text import Places
 from tasks.similar.wording import OneLetter
@@ -56,11 +55,6 @@ def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, one_letter
     return _Alignment(turns.combine_chunks(), copy_of, one_letter).targets(judged)
 
 
-def put(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
-    """The table with another column in the place of this one."""
-    return rows.set_column(rows.column_names.index(name), name, values)
-
-
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
@@ -72,6 +66,8 @@ class _Alignment:
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
         self.parent: Places = pc.fill_null(parents, ROOT).to_numpy().astype(np.int64)
         self.role: Places = _codes(turns["role"])[1]
+        self.spelt: Places = _codes(turns["content"])[1]  # equal where contents are the same to the letter
+        self.written = self._written()
         ids, self.talk = _codes(turns["conversation_id"])  # conversations by their place among the ids
         self.ids: list[str] = ids.to_pylist()
         self.heads = np.searchsorted(self.talk, np.arange(len(ids) + 1))  # rows are sorted: where each conversation starts
@@ -98,9 +94,8 @@ class _Alignment:
         inner = set(self.parent[path].tolist())  # with wanted turns after them
         for _, group in groupby(path.tolist(), key=lambda row: (self.talk[row], self.parent[row])):
             self._match(list(group), left, inner)
-        for row in wanted:
-            self._prove(row)
-        return pa.Table.from_pylist([self._target(row) for row in sorted(wanted | set(self.over))], TARGETS)
+        self._prove(wanted)
+        return self._targets(sorted(wanted | set(self.over)))
 
     def plain(self, rows: Places) -> dict[Row, Row]:
         """The easy ones, which are most: in two conversations without branches, turns in one place up to which all are equal.
@@ -113,20 +108,17 @@ class _Alignment:
         stays = self.stays[self.talk]
         usable = (stays != KEPT) & straight[self.talk] & straight[stays] & (place < np.diff(self.heads)[stays])
         other = np.where(usable, self.heads[stays] + place, 0)
-        faults = np.cumsum(~usable | ~self._written_alike(every, other))
+        faults = np.cumsum(~usable | (self.written != self.written[other]))
         before = np.concatenate([[0], faults])[self.heads[self.talk]]
         rows = rows[faults[rows] == before[rows]]
         return dict(zip(rows.tolist(), other[rows].tolist(), strict=True))
 
-    def _written_alike(self, rows: Places, others: Places) -> npt.NDArray[np.bool_]:
-        """Whether each two turns are the same to the letter."""
-        same: npt.NDArray[np.bool_] = self.role[rows] == self.role[others]
-        for name in PARTS:
-            column = self.turns[name]
-            here, there = column.take(pa.array(rows)), column.take(pa.array(others))
-            alike = pc.or_(pc.fill_null(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there)))
-            same &= alike.to_numpy()
-        return same
+    def _written(self) -> Places:
+        """A number a turn, equal where two are the same to the letter."""
+        found = self.role
+        for codes in (self.spelt, *(_codes(self.turns[name])[1] for name in PARTS[1:])):
+            _, found = np.unique(found * (int(codes.max(initial=-1)) + 2) + codes + 1, return_inverse=True)
+        return found
 
     def _under(self, talk: int, anchor: Row) -> list[Row]:
         """The turns under one of a conversation that stays, or its roots; then those that have moved there."""
@@ -170,14 +162,19 @@ class _Alignment:
 
     def _pair(self, row: Row, free: list[Row]) -> bool:
         """Pair a turn with an equal free one, if there is one; of several with one that is the same to the letter."""
-        equal = [other for other in free if self.role[other] == self.role[row] and self._key(other) == self._key(row)]
+        equal = [other for other in free if self._same(row, other)]
         if not equal:
             return False
-        content = self.content[row].as_py()
-        best = next((other for other in equal if self.content[other].as_py() == content), equal[0])
+        best = next((other for other in equal if self.spelt[other] == self.spelt[row]), equal[0])
         free.remove(best)
         self.equal[row] = self.stand[row] = best
         return True
+
+    def _same(self, row: Row, other: Row) -> bool:
+        """Whether two turns are equal; most are so to the letter."""
+        if self.written[row] == self.written[other]:
+            return True
+        return bool(self.role[row] == self.role[other]) and self._key(row) == self._key(other)
 
     def _key(self, row: Row) -> str:
         """Text that is equal where turns of one role are."""
@@ -200,33 +197,53 @@ class _Alignment:
         same = all(one[name] == two[name] for name in PARTS[1:])
         return bool(same and self.one_letter.holds(one["content"], two["content"], answers))
 
-    def _prove(self, row: Row) -> None:
-        """Hold the way from the root down to a judged turn against the way down to what it has become: they must be equal."""
-        here, there = row, self.equal[row]
-        while here != ROOT and there != ROOT:
-            if here != there and self._key(here) != self._key(there) and self.misspelt.get(here) != there:
-                raise AssertionError(f"dedupe: {self.names[row]} would come under another question")
-            here, there = int(self.parent[here]), self.over[there] if there in self.over else int(self.parent[there])
-        if here != there:
-            raise AssertionError(f"dedupe: {self.names[row]} would come to another depth")
+    def _prove(self, wanted: set[Row]) -> None:
+        """Hold the ways from the root down to judged turns against the ways down to what they have become: they must be equal.
+
+        The texts themselves are held together here, not the numbers by which turns were matched.
+        """
+        here = np.array(sorted(wanted), np.int64)
+        there = np.array([self.equal[row] for row in here.tolist()], np.int64)
+        while len(here):
+            for row, other in self._differing(here, there):
+                if self._key(row) != self._key(other) and self.misspelt.get(row) != other:
+                    raise AssertionError(f"dedupe: {self.names[row]} would come under another question")
+            above = np.array([self.over.get(row, int(self.parent[row])) for row in there.tolist()], np.int64)
+            ends = (self.parent[here] == ROOT) != (above == ROOT)
+            if ends.any():
+                raise AssertionError(f"dedupe: {self.names[int(here[ends][0])]} would come to another depth")
+            here, there = self.parent[here][above != ROOT], above[above != ROOT]
+
+    def _differing(self, rows: Places, others: Places) -> list[tuple[Row, Row]]:
+        """Of each two turns those that are not the same to the letter, once each."""
+        same = np.ones(len(rows), bool)
+        for name in ("role", *PARTS):
+            here, there = (self.turns[name].take(pa.array(side)) for side in (rows, others))
+            alike = pc.or_(pc.fill_null(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there)))
+            same &= alike.to_numpy()
+        return sorted(set(zip(rows[~same].tolist(), others[~same].tolist(), strict=True)))
 
     def _children(self, row: Row) -> list[Row]:
         """The turns right under a turn."""
         return [int(child) for child in self.children[self.bounds[row] : self.bounds[row + 1]]]
 
-    def _target(self, row: Row) -> dict[str, object]:
-        """One line of TARGETS."""
-        became = self.equal[row]
-        anchor = self.over.get(became, ROOT)
-        return {
-            "conversation_id": self.ids[self.talk[row]],
-            "turn_id": self._turn(row),
-            "to_conversation": self.ids[self.stays[self.talk[row]]],
-            "to_turn": self._id(became),
-            "moves": became == row,
-            "to_parent": None if anchor == ROOT else self._id(anchor),
-            "to_position": self._depth(became),
+    def _targets(self, rows: list[Row]) -> pa.Table:
+        """The lines of TARGETS; only those of turns that move along, which are few, are made one by one."""
+        became = [self.equal[row] for row in rows]
+        moving = [place for place, row in enumerate(became) if row in self.over]
+        at, to = pa.array(rows, pa.int64()), pa.array(became, pa.int64())
+        mask = pa.array(np.isin(np.arange(len(rows)), moving))
+        anchors = [self.over[became[place]] for place in moving]
+        columns = {
+            "conversation_id": self.turns["conversation_id"].take(at),
+            "turn_id": self.turns["turn_id"].take(at),
+            "to_conversation": pa.array(self.ids, TEXT).take(pa.array(self.stays[self.talk[rows]])),
+            "to_turn": _filled(self.turns["turn_id"].take(to), mask, [self._id(became[place]) for place in moving]),
+            "moves": pa.array(np.array(became, np.int64) == np.array(rows, np.int64)),
+            "to_parent": _filled(pa.nulls(len(rows), TEXT), mask, [None if row == ROOT else self._id(row) for row in anchors]),
+            "to_position": _filled(self.turns["position"].take(to), mask, [self._depth(became[place]) for place in moving]),
         }
+        return pa.table(columns, schema=TARGETS)
 
     def _turn(self, row: Row) -> str:
         return str(self.turns["turn_id"][row])
@@ -243,6 +260,12 @@ class _Alignment:
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Places]:
-    """The distinct values in the order in which they are met, and each row's place among them."""
+    """The distinct values in the order in which they are met, and each row's place among them; -1 where there is none."""
     coded = column.combine_chunks().dictionary_encode()
-    return coded.dictionary, coded.indices.to_numpy().astype(np.int64)
+    return coded.dictionary, pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
+
+
+def _filled(column: pa.Array | pa.ChunkedArray, mask: pa.Array, values: list[str | None] | list[str] | list[int]) -> pa.Array:
+    """The column with these values where the mask holds."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pc.replace_with_mask(whole, mask, pa.array(values, whole.type))

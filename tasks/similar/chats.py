@@ -6,13 +6,14 @@ although one asked for a translation into French and the other into German. What
 - the setting (system turns, attachments) must be the same;
 - what differs in the questions, and in the answers, may be single words, never most of a message;
 - enough of the answers must be the same, in texts that are not met all over the log: a bot's "Yes", or its greeting, proves nothing.
-  Where there is less, only chats with equal questions are one, and with equal values where something was redacted.
+  Where there is less, only chats with equal questions are one;
+- chats with equal questions are one only if the values are equal, too, where something was redacted: two links are two questions.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,14 +45,11 @@ class SameChat(StageParams):
 class Said(NamedTuple):
     """One message."""
 
+    place: int  # among all messages
     side: int
-    text: str
+    text: int  # a hash, equal where texts are
+    words: int
     common: bool
-
-    @property
-    def words(self) -> int:
-        """How many words it has; its text is folded, so one blank stands between two."""
-        return self.text.count(" ") + 1 if self.text else 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,9 @@ class Chats:
     """One element a conversation."""
 
     texts: pa.LargeListArray  # lists of `folded` messages, without system turns
-    sides: npt.NDArray[np.int8]  # of each message of all lists: QUESTION or ANSWER
+    hashes: Hashes  # of each message of all lists: equal where the texts are
+    words: Places  # of each message: how many
+    sides: npt.NDArray[np.int8]  # of each message: QUESTION or ANSWER
     common: npt.NDArray[np.bool_]  # of each message: whether it is an answer and its text is common
     settings: Hashes  # equal where system turns and attachments are
     redacted: Hashes  # equal where the values are that were redacted from questions
@@ -74,26 +74,58 @@ class Chats:
         same: npt.NDArray[np.bool_] = self.settings[left] == self.settings[right]
         alike = self.redacted[left] == self.redacted[right]
         for at in np.flatnonzero(same).tolist():
-            same[at] = one_chat(self._said(int(left[at])), self._said(int(right[at])), bool(alike[at]), limits)
+            one, other = self._said(int(left[at])), self._said(int(right[at]))
+            questions, answers = (
+                self._compared(*([said for said in chat if said.side == side] for chat in (one, other))) for side in (0, 1)
+            )
+            same[at] = one_chat(questions, answers, bool(alike[at]), limits)
         return same
 
     def telling(self, row: int) -> int:
         """How many words of a conversation's answers stand in texts that are not common."""
         return sum(said.words for said in self._said(row) if said.side == ANSWER and not said.common)
 
+    @functools.cached_property
+    def _bounds(self) -> Places:
+        """Where each conversation's messages begin."""
+        return np.asarray(self.texts.offsets.to_numpy())
+
     def _said(self, row: int) -> list[Said]:
         """What was said in a conversation."""
-        start, stop = (self.texts.offsets[place].as_py() for place in (row, row + 1))
-        texts = [fold(text) for text in self.texts.values.slice(start, stop - start).to_pylist()]
-        return list(map(Said, self.sides[start:stop].tolist(), texts, self.common[start:stop].tolist()))
+        start, stop = self._bounds[row : row + 2].tolist()
+        columns = (column[start:stop].tolist() for column in (self.sides, self.hashes, self.words, self.common))
+        return list(map(Said, range(start, stop), *columns))
+
+    def _compared(self, one: list[Said], other: list[Said]) -> _Comparison:
+        """One side of two chats, held against each other."""
+        if [said.text for said in one] == [said.text for said in other]:  # so it is with most sides
+            words = sum(said.words for said in one)
+            return _Comparison(True, words, words, sum(said.words for said in one if not said.common), ())
+        same = Counter(said.text for said in one) & Counter(said.text for said in other)
+        (equal, here), (_, there) = (_split(side, same) for side in (one, other))
+        couples = [
+            (a, max(a.words, b.words), LCSseq.similarity(self._words_of(a), self._words_of(b))) for a, b in zip(here, there, strict=False)
+        ]
+        return _Comparison(
+            equal=not here and not there,
+            total=max(sum(said.words for said in side) for side in (one, other)),
+            shared=sum(said.words for said in equal) + sum(words for _, _, words in couples),
+            telling=sum(said.words for said in equal if not said.common) + sum(words for said, _, words in couples if not said.common),
+            couples=tuple((longer, words) for _, longer, words in couples),
+        )
+
+    def _words_of(self, said: Said) -> list[str]:
+        """The words of a message."""
+        return fold(self.texts.values[said.place].as_py()).split()
 
 
-def one_chat(one: Sequence[Said], other: Sequence[Said], same_values: bool, limits: SameChat) -> bool:
+def one_chat(questions: _Comparison, answers: _Comparison, same_values: bool, limits: SameChat) -> bool:
     """Whether two conversations of one setting are one chat; `same_values`: the same was redacted from their questions."""
-    questions, answers = (_Comparison.of(*([said for said in chat if said.side == side] for chat in (one, other))) for side in (0, 1))
     if not (questions.alike(limits) and answers.alike(limits)):
         return False
-    return (questions.equal and same_values) or answers.telling >= limits.min_answer_words
+    if questions.equal:  # what tells them apart is what the texts do not show, or nothing
+        return same_values
+    return answers.telling >= limits.min_answer_words
 
 
 @dataclass(frozen=True)
@@ -106,26 +138,13 @@ class _Comparison:
     telling: int  # of these, in texts that are not common
     couples: tuple[tuple[int, int], ...]  # of messages that differ: words of the longer one, and words that are the same
 
-    @classmethod
-    def of(cls, one: list[Said], other: list[Said]) -> _Comparison:
-        same = Counter(said.text for said in one) & Counter(said.text for said in other)
-        (equal, here), (_, there) = (_split(side, same) for side in (one, other))
-        matched = [(a, max(a.words, b.words), LCSseq.similarity(a.text.split(), b.text.split())) for a, b in zip(here, there, strict=False)]
-        return cls(
-            equal=not here and not there,
-            total=max(sum(said.words for said in side) for side in (one, other)),
-            shared=sum(said.words for said in equal) + sum(words for _, _, words in matched),
-            telling=sum(said.words for said in equal if not said.common) + sum(words for said, _, words in matched if not said.common),
-            couples=tuple((longer, words) for _, longer, words in matched),
-        )
-
     def alike(self, limits: SameChat) -> bool:
         """Whether single words differ, and no message as a whole."""
         whole = all(longer < SHORT or words >= limits.min_message_words * longer for longer, words in self.couples)
         return whole and self.shared >= limits.min_words * self.total
 
 
-def _split(side: list[Said], same: Counter[str]) -> tuple[list[Said], list[Said]]:
+def _split(side: list[Said], same: Counter[int]) -> tuple[list[Said], list[Said]]:
     """The messages that have an equal one in the other chat, and the rest."""
     left, equal, rest = same.copy(), list[Said](), list[Said]()
     for said in side:

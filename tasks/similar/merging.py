@@ -35,6 +35,19 @@ class Stars:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """One element a conversation: by what, after the number of its copies, it is chosen to stay."""
+
+    votes: Places  # acts of feedback about it: the most
+    created: Places  # its first moment: the earliest
+
+    def order(self, rows: Places, copies: Places, group: Places) -> Places:
+        """The rows by group, in each the one that stays first: most copies, most votes, earliest, smallest row."""
+        most_copies, most_votes = -copies[rows], -self.votes[rows]
+        return rows[np.lexsort((rows, self.created[rows], most_votes, most_copies, group[rows]))]
+
+
+@dataclass(frozen=True)
 class Merging:
     """The conversations, a hash of each, and when two are copies."""
 
@@ -42,16 +55,15 @@ class Merging:
     whole: Hashes
     limits: Limits
 
-    def stars(self, left: Places, right: Places, preference: tuple[Places, ...]) -> Stars:
-        """Stars over pairs of copies; of a group stays the one with most copies, then by `preference` (the last key first, low values)."""
+    def stars(self, left: Places, right: Places, standing: Standing) -> Stars:
+        """Stars over pairs of copies; of a group stays the one with most copies, then by its `standing`."""
         count = len(self.whole)
         label, degree = components(count, left, right), self._degrees(left, right)
         known = np.unique(np.minimum(left, right) * count + np.maximum(left, right))
         pending = np.flatnonzero(np.bincount(label, minlength=count)[label] > 1)
         found: list[tuple[Places, Places, Values]] = [(pending[:0], pending[:0], np.empty(0))]
         while len(pending):
-            keys = (pending, *(key[pending] for key in preference), -degree[pending], label[pending])
-            order = pending[np.lexsort(keys)]
+            order = standing.order(pending, degree, label)
             leads = np.concatenate([[True], label[order][1:] != label[order][:-1]])
             stays = np.zeros(count, np.int64)
             stays[label[order[leads]]] = order[leads]

@@ -1,7 +1,7 @@
 """Conversations that were exported before they ended: all of one is, message by message, the beginning of another.
 
-In: the turns of all conversations in key order, as numbers. Out: each earlier state with the longest later one. Only conversations without
-branches are looked at; a chat with branches that grew is found by its ids when it is read.
+In: the turns of all conversations in key order, as numbers. Out: each earlier state with the longest later one. The earlier state has no
+branches, and the later one none up to where that ended; a chat with branches that grew is found by its ids when it is read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, mark
     states of one chat have at least one in common, and none that differs.
     """
     place, sizes = np.arange(len(said)) - heads[talk], np.diff(np.append(heads, len(said)))
-    way, straight = ways(said, place), np.bincount(talk[position != place], minlength=len(heads)) == 0
-    last = (heads + sizes - 1)[straight]
-    order = np.argsort(way, kind="stable")
+    bends = np.concatenate([[0], np.cumsum(position != place)])
+    straight = bends[1:] == bends[heads[talk]]  # whether no branch stands up to this turn
+    way, last = ways(said, place), (heads + sizes - 1)[straight[heads + sizes - 1]]
+    goes_on = np.flatnonzero(straight & (place + 1 < sizes[talk]))  # where a later state may stand: copies that end alike are many
+    order = goes_on[np.argsort(way[goes_on], kind="stable")]
     start, stop = (np.searchsorted(way[order], way[last], side=side) for side in ("left", "right"))
     found = []
-    for at in np.flatnonzero(stop - start > 1).tolist():
-        here, others = talk[last[at]], talk[order[start[at] : stop[at]]]
-        fits = straight[others] & (sizes[others] > sizes[here]) & _of_one_chat([(mark[others], mark[here]) for mark in marks])
+    for at in np.flatnonzero(stop > start).tolist():
+        turns = order[start[at] : stop[at]]
+        here, others = talk[last[at]], talk[turns]
+        fits = (sizes[others] > sizes[here]) & _of_one_chat([(mark[others], mark[here]) for mark in marks])
         if fits.any():
             longest = others[fits][np.lexsort((others[fits], -sizes[others[fits]]))[0]]
             found.append((int(here), int(longest)))

@@ -92,10 +92,16 @@ def blocks(texts: pa.Array, words: int) -> Iterator[Block]:
 
 def digests(texts: pa.Array) -> Hashes:
     """One 64-bit hash a text: equal where `normalise` makes the texts equal."""
-    found = np.empty(len(texts), np.uint64)
-    for start, data, edges, ends in _pieces(folded(texts)):
-        found[start : start + len(ends) - 1] = _wholes(data, edges, ends)[2]
-    return found
+    return measured(folded(texts))[0]
+
+
+def measured(texts: pa.Array) -> tuple[Hashes, Places]:
+    """The `digests` of `folded` texts, and how many words each has."""
+    hashes, words = np.empty(len(texts), np.uint64), np.empty(len(texts), np.int64)
+    for start, data, edges, ends in _pieces(texts):
+        _, first, whole = _wholes(data, edges, ends)
+        hashes[start : start + len(whole)], words[start : start + len(whole)] = whole, np.diff(first)
+    return hashes, words
 
 
 def _pieces(texts: pa.Array) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:

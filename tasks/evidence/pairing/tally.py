@@ -21,7 +21,7 @@ MICRO = 1_000_000
 DIGITS = 9  # figures are rounded to so many: processors differ in the last bits of exp and log
 # Why a proposal is no pair. 0: it is one.
 REASONS = (
-    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "equal_text", "low_confidence",
+    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "identity_told", "equal_text", "low_confidence",
     "contradicted", "repeated", "cycle", "over_user_cap", "over_cap",
 )  # fmt: skip
 CODE = {reason: code for code, reason in enumerate(REASONS)}
@@ -36,6 +36,7 @@ class Findings:
     rejected: Rows
     margin: Floats  # in (0, 1]
     log_odds: Floats  # that the chosen answer is the better one
+    apart: Floats  # places between the two, on average of the acts about them; 0 where acts give no places
     votes_for: Rows
     votes_against: Rows
     votes_tied: Rows
@@ -56,6 +57,7 @@ class Acts:
     second: Rows
     sign: Rows  # 1: the first one is better, -1: the second one, 0: neither
     weight: Rows
+    apart: Rows  # places between the two, at least 0
     behind: tuple[Rows, Rows]  # act and vote
 
 
@@ -88,12 +90,14 @@ def net(acts: Acts) -> Findings:
     forward = won > lost  # the first answer leads
     lead, everything = np.abs(won - lost), won + lost + level
     act, vote = acts.behind
+    places = np.abs(total(item, np.where(sign >= 0, acts.apart, -acts.apart), count))
     found = Findings(
         item=np.arange(count),
         chosen=np.where(forward, low, high),
         rejected=np.where(forward, high, low),
         margin=np.round(lead / np.maximum(everything, 1), DIGITS),
         log_odds=lead / MICRO,
+        apart=np.round(places / np.maximum(ups + downs + ties, 1), DIGITS),
         votes_for=np.where(forward, ups, downs),
         votes_against=np.where(forward, downs, ups),
         votes_tied=ties,
