@@ -108,13 +108,14 @@ def rated(pair: Row, cast: list[Row], good: str, bad: str, candidates: Candidate
 
 
 def thumbed(pair: Row, cast: list[Row], good: str, bad: str, candidates: Candidates) -> float:
-    """Log odds by thumbs: the chosen answer is liked and the other is not."""
-    leads = []
+    """Log odds by thumbs: the chosen answer is liked and the other is not; n and m thumbs are 2nm / (n + m) comparisons."""
+    leads, counts = [], []
     for text in (good, bad):
         about = [vote for vote in cast if vote["response_id"] == text]
         leads.append(math.fsum(vote["value"] * candidates.weight(vote, pair["recipe"]) for vote in about))
+        counts.append(len(about))
     assert leads[0] > 0 > leads[1]
-    return leads[0] - leads[1]
+    return (leads[0] * counts[1] - leads[1] * counts[0]) / sum(counts)
 
 
 COUNT = {"ranking": ranked, "rating_margin": rated, "thumb_contrast": thumbed}
