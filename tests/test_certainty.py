@@ -54,7 +54,7 @@ def of_people(count: int, person: list[int], side: list[int], couple: list[int])
     """Choices."""
     zeros = np.zeros(count, np.int64)
     return Opinions(
-        np.array(couple), np.array(couple), zeros + CHOICE, np.array(side), np.ones(count), np.array(person), zeros, zeros * 0.0
+        np.array(couple), np.array(couple), zeros + CHOICE, np.array(side), np.ones(count), np.array(person), zeros, np.zeros(count)
     )
 
 
@@ -199,7 +199,7 @@ def data_of(world: World) -> tuple[Data, int]:
     zeros = np.zeros(len(order), np.int64)
     told = Opinions(
         log.item[order], log.item[order], zeros + CHOICE, np.where(log.first, 1, -1)[order], np.ones(len(order)), log.person[order],
-        np.where(log.shown, 1, -1)[order], zeros * 0.0,
+        np.where(log.shown, 1, -1)[order], np.zeros(len(order)),
     )  # fmt: skip
     noise = np.random.default_rng(5).normal(size=len(log.margin))
     return Data.of(told, np.round((np.sign(log.margin) + noise) / 2, 2)), int(log.person.max()) + 1

@@ -122,7 +122,7 @@ def sample(told: Read, most: int) -> Mask:
 
 def learnt(told: Read, taken: Mask, judged: words.Judge, ways: Floats, most: int) -> response.Model:
     """The model, fitted to the sample."""
-    alone = told.alone.take(np.isin(told.alone.couple, words.spaced(np.unique(told.alone.couple), most)))
+    alone = told.alone.take(np.isin(told.alone.couple, words.spaced(np.unique(told.alone.couple), most // 3)))
     people = int(max(told.opinions.person.max(initial=0), told.alone.person.max(initial=0))) + 1
     margins = np.where(np.isnan(judged.margins), 0.0, judged.margins) * judged.counts
     data = response.Data.of(told.opinions.take(taken[told.opinions.couple]), margins, alone)

@@ -11,7 +11,7 @@ opposite), shown to the place on the screen, and lean to how lenient strangers a
 model, without the mixture GLAD's (Whitehill et al. 2009); of two people with one ability each it is Bradley and Terry's.
 
 The sums over t and z run over a grid of POINTS * 2 places. The parameters are the most likely ones under priors (`Prior`), by L-BFGS and
-then Newton's steps, whose error is far below the grid of GRID on which they are used: machines that sum in another order find the same.
+then Newton's steps, whose error is far below the grids on which they are used: machines that sum in another order find the same.
 Thumbs about one answer only are opinions of an item of its own: spread as one answer's worth is, less clear by half a stranger.
 """
 
@@ -26,8 +26,9 @@ from tasks.evidence.lists import Floats, Mask, Rows
 from tasks.evidence.pairing.opinions import SAME, WAYS, Opinions
 
 GRID = 1e-3  # of parameters
+GRID_OF_ABILITY = 0.05  # coarser: there are many people
 DIGITS = 4  # of confidences
-POINTS, REACH = 21, 3.0  # of z
+POINTS, REACH = 15, 2.8  # of z
 Z = np.linspace(-REACH, REACH, POINTS)
 LOG_Z = -Z * Z / 2 - np.log(np.exp(-Z * Z / 2).sum())
 STEP = Z[1] - Z[0]
@@ -36,12 +37,13 @@ ALONE = 0.8  # a thumb about one answer, beside two strangers' thumbs about two
 ABILITIES = np.array([-1.5, -1.0, -0.5, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5])
 SPREAD_OF_ABILITY, RANDOM = 0.4, 0.05  # of people around 1; share of those of any ability, as likely as each other
 FEWEST = 8  # opinions on shared couples that tell a person's ability
-ROUNDS = 4  # of abilities and parameters in turn
+ROUNDS = 2  # of abilities and parameters in turn
 COMMON = ("delta", "sigma", "epsilon", "b", "g", "c", "s")  # parameters that belong to no way: log, log, logit, plain, plain, log, log
 CENTRE = np.array([np.log(1.15), np.log(0.8), np.log(0.05 / 0.95), 0.0, 0.0, np.log(0.5), np.log(0.5)])
 WIDTH = np.array([0.4, 0.5, 0.7, 0.5, 0.5, 0.7, 0.7])
 WIDTH_OF_WAY = 0.3
 NODES = 5  # of the words' margins where they are not known
+SHIFT, STEPS, FARTHEST, SETTLED = 1e-5, 12, 0.5, 1e-10  # of the steps after L-BFGS
 CHUNK = 20_000  # couples worked on at once
 
 
@@ -144,8 +146,13 @@ def told(model: Model, data: Data) -> tuple[Floats, Floats, Floats, Floats]:
 
 def posterior(model: Model, data: Data) -> tuple[Floats, Floats]:
     """Of each item the probability of each place, and the log likelihood of its opinions."""
+    return weighed(model, data, told(model, data)[2])
+
+
+def weighed(model: Model, data: Data, says: Floats) -> tuple[Floats, Floats]:
+    """The same, `says` being the probability of each opinion at each place."""
     _, weight = model.places(data.words)
-    score = weight + by_item(data, data.opinions.weight[:, None] * np.log(told(model, data)[2]), len(weight))
+    score = weight + by_item(data, data.opinions.weight[:, None] * np.log(says), len(weight))
     most = score.max(axis=1, keepdims=True)
     mass = np.exp(score - most)
     total = mass.sum(axis=1, keepdims=True)
@@ -160,8 +167,8 @@ def by_item(data: Data, rows: Floats, items: int) -> Floats:
 def loss(model: Model, data: Data, centre: Floats, width: Floats) -> tuple[float, Floats]:
     """Minus the log posterior of the parameters, and its gradient, with respect to COMMON then WAYS."""
     opinions = data.opinions
-    place, likelihood = posterior(model, data)
     d, logistic, says, power = told(model, data)
+    place, likelihood = weighed(model, data, says)
     delta, sigma, epsilon, _, _, c, s = model.values()
     held = place[data.item] * opinions.weight[:, None] / says
     slope = held * (1 - epsilon) * logistic * (1 - logistic) * opinions.side[:, None]  # with respect to the log odds of an opinion
@@ -219,20 +226,24 @@ def used(data: Data, words: bool) -> Mask:
 
 
 def minimum(of: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
-    """Where the function is least: L-BFGS, then Newton's steps with a Hessian of differences of its gradient."""
+    """Where the function is least: L-BFGS, then steps by one Hessian (differences of the gradient) until they are nothing.
+
+    L-BFGS alone stops somewhere near the minimum, and where depends on the last bits; the steps end at one place within about 1e-10.
+    """
     from scipy.optimize import minimize
 
-    found = np.asarray(minimize(of, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-10, "gtol": 1e-4}).x)
-    for _ in range(4):
-        slope = of(found)[1]
-        shift = 1e-4
-        hessian = np.array([(of(found + shift * one)[1] - of(found - shift * one)[1]) / (2 * shift) for one in np.eye(len(found))])
-        step = np.linalg.solve((hessian + hessian.T) / 2, slope)
-        if not np.isfinite(step).all() or np.abs(step).max() > 0.5:
+    found = np.asarray(minimize(of, start, jac=True, method="L-BFGS-B", options={"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}).x)
+    slope = of(found)[1]
+    hessian = np.array([(of(found + SHIFT * one)[1] - slope) / SHIFT for one in np.eye(len(found))])
+    hessian = (hessian + hessian.T) / 2
+    for _ in range(STEPS):
+        step = np.linalg.solve(hessian, slope)
+        if not np.isfinite(step).all() or np.abs(step).max() > FARTHEST:
             break
         found = found - step
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < SETTLED:
             break
+        slope = of(found)[1]
     return found
 
 
@@ -270,7 +281,7 @@ def abilities(model: Model, data: Data, people: int) -> Floats:
     score = likely + np.log(prior)
     score -= score.max(axis=1, keepdims=True)
     mass = np.exp(score)
-    found[np.flatnonzero(enough)] = np.round((mass @ ABILITIES) / mass.sum(axis=1) / GRID) * GRID
+    found[np.flatnonzero(enough)] = np.round((mass @ ABILITIES) / mass.sum(axis=1) / GRID_OF_ABILITY) * GRID_OF_ABILITY
     return found
 
 

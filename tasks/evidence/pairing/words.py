@@ -23,8 +23,8 @@ from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.numbers import numbers
 from tasks.probing.tfidf import TOKEN
 
-FEATURES = 2048
-CHARACTERS = 1500  # of an answer that are read
+FEATURES = 1024
+CHARACTERS = 1000  # of an answer that are read
 STRENGTH = 2.0  # of the ridge
 FOLDS = 5
 STEPS = 20  # of the margins' grid, in a deviation
