@@ -100,7 +100,7 @@ EXAMPLES: dict[str, list[Row]] = {
     "retry": [{"kind": "regenerate", "place": "c", "better": "a1", "worse": "a2"}],  # see `recast`
 }
 # Of one act the confidence is its reliability; of one person's two thumbs a little more than of two strangers', whose strictness differs.
-CONFIDENCE = {"choice": 0.75, "ranking": 0.75, "edit": 0.9, "correction": 0.9, "regeneration": 0.65, "retry": 0.6, "thumb_contrast": 0.7921}
+CONFIDENCE = {"choice": 0.75, "ranking": 0.75, "edit": 0.9, "correction": 0.9, "regeneration": 0.65, "retry": 0.6, "thumb_contrast": 0.7922}
 # Means 0.75 and 0.25 of one rating each: the normal distribution at 0.5 / (0.25 * sqrt(2)).
 CONFIDENCE["rating_margin"] = 0.921350396
 MARGIN = {"rating_margin": 0.5}

@@ -37,7 +37,7 @@ ALONE = 0.8  # a thumb about one answer, beside two strangers' thumbs about two
 ABILITIES = np.array([-1.5, -1.0, -0.5, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5])
 SPREAD_OF_ABILITY, RANDOM = 0.4, 0.05  # of people around 1; share of those of any ability, as likely as each other
 FEWEST = 8  # opinions on shared couples that tell a person's ability
-ROUNDS = 2  # of abilities and parameters in turn
+ROUNDS, SWEEPS = 2, 2  # of abilities and parameters in turn
 COMMON = ("delta", "sigma", "epsilon", "b", "g", "c", "s")  # parameters that belong to no way: log, log, logit, plain, plain, log, log
 CENTRE = np.array([np.log(1.15), np.log(0.8), np.log(0.05 / 0.95), 0.0, 0.0, np.log(0.5), np.log(0.5)])
 WIDTH = np.array([0.4, 0.5, 0.7, 0.5, 0.5, 0.7, 0.7])
@@ -209,7 +209,8 @@ def fit(data: Data, ways: Floats, *, words: bool, people: int) -> Model:
 
         values[free] = minimum(of, values[free])
         model = parted(model, np.round(values / GRID) * GRID)
-        model = replace(model, ability=abilities(model, data, people))
+        for _ in range(SWEEPS):
+            model = replace(model, ability=abilities(model, data, people))
     return model
 
 
