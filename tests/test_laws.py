@@ -228,7 +228,7 @@ def test_real_choices_become_pairs_and_share_no_first_turn_across_splits(shared_
     log = hh_log(shared_data / "hh_rlhf" / "harmless-base" / "test.jsonl.gz")
     tables = build(log, popular=20)
     assert len(log.feedback) == 1752
-    assert len(tables["pairs"].kept) >= 1700
+    assert len(tables["pairs"].kept) >= 1600, "but those that the words of all others speak against"
     every_act_is_used_or_dropped(log, tables)
     no_tie_and_no_inversion(tables)
     no_prompt_in_two_splits(tables)

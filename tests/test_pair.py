@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.evidence.recipes import RECIPES
 from tasks.evidence.trainable import FINDINGS
 from tests.chatlog import AGGREGATE, ChatLog, Row, accounts, dropped, frame, kept
 
+CALIBRATION: Row = {"use": True, "words": True, "worth": 20.0, "min_shared": 20, "precision": 0.03, "max_items": 6000, "max_judged": 20000}
 DEFAULTS: Row = {
     "edit": {"use": True, "reliability": 0.9, "min_distance": 0.0, "max_distance": 1.0},
     "correction": {"use": True, "reliability": 0.9, "min_distance": 0.0, "max_distance": 1.0},
@@ -24,6 +26,7 @@ DEFAULTS: Row = {
     "ranking": {"use": True, "reliability": 0.75, "which": "all", "rank": 2},
     "rating_margin": {
         "use": True,
+        "reliability": 0.75,
         "min_margin": 0.25,
         "min_ratings": 1,
         "spread": 0.25,
@@ -35,6 +38,7 @@ DEFAULTS: Row = {
     "retry": {"use": True, "reliability": 0.6},
     "judges": {"use": False},
     "confidence": {"min": 0.5, "margin": "evidence", "weight": False},
+    "calibration": CALIBRATION,
     "nearly_equal": 0.98,
     "identity": {"action": "drop", "recipes": ["choice"], "names": ["Claude"], "lead_ins": {"en": ["i am"]}, "fillers": {"en": []}},
     "max_pairs_per_prompt": 10,
@@ -97,8 +101,8 @@ EXAMPLES: dict[str, list[Row]] = {
     "regeneration": [{"kind": "regenerate", "place": "c", "better": "a1", "worse": "a2"}],
     "retry": [{"kind": "regenerate", "place": "c", "better": "a1", "worse": "a2"}],  # see `recast`
 }
-# Of one act the confidence is its reliability; of two thumbs their odds are multiplied: 3 * 3 to 1.
-CONFIDENCE = {"choice": 0.75, "ranking": 0.75, "edit": 0.9, "correction": 0.9, "regeneration": 0.65, "retry": 0.6, "thumb_contrast": 0.9}
+# Of one act the confidence is its reliability; of one person's two thumbs a little more than of two strangers', whose strictness differs.
+CONFIDENCE = {"choice": 0.75, "ranking": 0.75, "edit": 0.9, "correction": 0.9, "regeneration": 0.65, "retry": 0.6, "thumb_contrast": 0.7922}
 # Means 0.75 and 0.25 of one rating each: the normal distribution at 0.5 / (0.25 * sqrt(2)).
 CONFIDENCE["rating_margin"] = 0.921350396
 MARGIN = {"rating_margin": 0.5}
@@ -215,7 +219,8 @@ def test_thumbs_weigh_what_their_givers_are_worth(four: ChatLog) -> None:
     for value, number in ((1, 1), (1, 1), (-1, 1), (-1, 2)):
         four.act("thumb", f"c/a{number}", value)
     (row,) = weighed(four, 0.6, 0.6, 0.55, 0.8)["pairs"].kept.to_pylist()
-    assert row["confidence"] == pytest.approx(1.5 * 1.5 * 4 / (1.5 * 1.5 * 4 + 0.55 / 0.45))
+    liked, disliked = math.log(1.5 * 1.5 * 0.45 / 0.55) / 3, math.log(4)
+    assert row["confidence"] == pytest.approx(1 / (1 + math.exp(-(liked + disliked) * 3 / 4))), "3 thumbs and 1: 2 * 3 / 4 opinions"
     assert (row["votes_for"], row["votes_against"]) == (3, 1)
     assert pairs(weighed(four, 0.6, 0.6, 0.9, 0.8)) == [], "the one thumb down outweighs two thumbs up"
 

@@ -266,6 +266,7 @@ class Pairs(Table):
         ("annotators", TEXT),  # who judged: "people" or "models"
         ("margin", pa.float64()),  # how much better, > 0: on the recipe's scale, or as log odds; null where there is none
         ("confidence", pa.float64()),  # in (0.5, 1]: the probability that the preference is right
+        ("confidence_basis", TEXT),  # "assumed", or estimated: from "overlap" of votes, or from it and "words"
         ("evidence", pa.int32()),  # number of acts behind the preference: for, against and tied
         ("votes_for", pa.int32()),
         ("votes_against", pa.int32()),
@@ -284,6 +285,21 @@ class Pairs(Table):
         ("conversations", TEXTS),
         ("votes", TEXTS),  # feedback ids of the acts behind it, sorted
         ("origins", TEXTS),
+    )
+
+
+class Calibration(Table):
+    """One row a recipe: how often one of its acts is right, and how that is known."""
+
+    KEY = ("recipe",)
+    COLUMNS = (
+        ("recipe", TEXT),
+        ("pairs", pa.int64()),  # that stay, without variants
+        ("shared", pa.float64()),  # second opinions: of n people who judge one thing, n - 1
+        ("agreement", pa.float64()),  # share of them that agrees; null where nothing is shared
+        ("reliability", pa.float64()),  # how often one act is right, as it counts
+        ("basis", TEXT),  # as Pairs.confidence_basis
+        ("missing", pa.int64()),  # second opinions until agreement alone tells the reliability as exactly as `pair.calibration` asks
     )
 
 
@@ -387,6 +403,7 @@ TABLES: dict[str, type[Table]] = {
     "annotators": Annotators,
     "agreement": Agreement,
     "pairs": Pairs,
+    "calibration": Calibration,
     "unpaired": Unpaired,
     "prompts": Prompts,
     "selection": Selection,

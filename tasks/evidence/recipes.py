@@ -130,7 +130,7 @@ RECIPES: dict[str, Recipe] = {
     "choice": Recipe(3, "choice", comparison),
     "ranking": Recipe(3, "ranking", ranking),
     "rating_margin": Recipe(3, "rating", scales.rating_margin),
-    "thumb_contrast": Recipe(3, "thumb", scales.thumb_contrast),
+    "thumb_contrast": Recipe(4, "thumb", scales.thumb_contrast),
     "regeneration": Recipe(3, "regenerate", comparison),
     "retry": Recipe(2, "retry", comparison),
 }

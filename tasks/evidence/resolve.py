@@ -3,7 +3,7 @@
     unreliable, tie, below_margin, too_small_edit, rewritten   from the recipe
     nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
     identity_told    one of the two answers says which model it is: who chose did not judge blind (`tasks.evidence.unblinded`)
-    low_confidence   the evidence does not say it clearly enough
+    low_confidence   the evidence does not say it clearly enough, or says that it is rather the other way round
     contradicted     a stronger proposal prefers the other answer
     repeated         a stronger proposal is the same pair
     cycle            with stronger pairs it would close a circle: A over B, B over C, C over A
@@ -73,6 +73,7 @@ class Proposals:
     recipe: Rows  # place in RECIPES
     models: Mask  # whether judging models said so
     confidence: Floats
+    basis: Rows  # what the confidence rests on: codes of `pairing.certainty.BASES`
     behind: tuple[Rows, Rows]  # item and vote
 
     def refuse(self, rows: Column, reason: str) -> None:
@@ -119,6 +120,7 @@ def gathered(parts: list[tuple[int, bool, Findings]]) -> Proposals:
         recipe=np.repeat([place for place, _, _ in parts], sizes).astype(np.int64),
         models=np.repeat([models for _, models, _ in parts], sizes).astype(bool),
         confidence=confidence(joined["log_odds"]),
+        basis=np.zeros(sum(sizes), np.int64),
         behind=(np.concatenate([none, *behind]), np.concatenate([none, *(found.behind[1] for _, _, found in parts)])),
         **joined,
     )
@@ -135,7 +137,7 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
     """Give every proposal that cannot be a pair its reason."""
     refuse_copies(evidence, proposals, similarity)
     refuse_unblinded(evidence, proposals, identity)
-    proposals.refuse(proposals.confidence < limits.min, "low_confidence")
+    proposals.refuse((proposals.confidence < limits.min) | (proposals.confidence <= 0.5), "low_confidence")
     rank = proposals.ranked()
     good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
     low, high = np.minimum(good, bad), np.maximum(good, bad)

@@ -139,7 +139,18 @@ def _training(facts: Facts) -> list[str]:
         parts.append(
             f"By their confidence, {100 * choice.label_noise:.1f} % of the pairs are the wrong way round: DPO's `label_smoothing`."
         )
+    if facts.people.calibration:
+        told = ", ".join(f"{row['recipe']} {row['reliability']:.2f} ({_known(row)})" for row in facts.people.calibration)
+        parts.append(f"One act of feedback is right so often: {told}.")
     return parts
+
+
+def _known(row: Mapping[str, Any]) -> str:
+    """How an act's reliability is known, in words."""
+    if row["basis"] == "assumed":
+        return f"assumed; {row['missing']:,} more second opinions would tell"
+    shared = f"{row['shared']:,.0f} second opinions" if row["shared"] else ""
+    return "estimated from " + " and ".join(part for part in (shared, "words" if row["basis"] == "words" else "") if part)
 
 
 def _probed(facts: Facts) -> list[str]:

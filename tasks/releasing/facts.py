@@ -46,7 +46,7 @@ class Sources:
     """Everything that a release is made of."""
 
     tables: dict[str, pa.Table]  # pairs, unpaired and prompts, which are released
-    about: Mapping[str, pa.Table]  # votes, selection, agreement and annotators, which are told of
+    about: Mapping[str, pa.Table]  # votes, selection, agreement, annotators and calibration, which are told of
     raw: pa.Table
     ledgers: Ledgers
     certificate: Mapping[str, Any]  # as `tasks.releasing.certificate` makes it

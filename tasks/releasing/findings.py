@@ -24,7 +24,7 @@ DISAGREEING = {
     "tie": "the votes for both answers weigh the same",
     "contradicted": "stronger evidence says the opposite",
     "cycle": "A over B, B over C, C over A",
-    "low_confidence": "too few votes, or too divided ones",
+    "low_confidence": "too few votes, too divided ones, or all else speaks against them",
     "unreliable": "nobody behind it is better than chance",
 }
 
@@ -98,6 +98,7 @@ def people(facts: Facts) -> str:
     parts = [
         f"<div class=grid>{_selection(facts.people.selection)}</div>" if facts.people.selection else "",
         _agreement(facts.people.agreement, facts.people.annotators),
+        _calibration(facts.people.calibration),
         f"<div class=grid>{_models(facts.people.models)}{_contradictions(facts)}</div>",
     ]
     lead = "Feedback comes from some people about some answers. Where the bars differ much, pairs speak for a part of those who chat."
@@ -155,6 +156,26 @@ def _agreement(rows: list[dict[str, Any]], annotators: list[dict[str, Any]]) -> 
         "reliability: how often one act is right, and the middle half of the people."
     )
     return card("How far people agree", elements.table(heads, lines) + f"<p class=note>{note}</p>")
+
+
+def _calibration(rows: list[dict[str, Any]]) -> str:
+    """How often one act of each recipe is right, and whether that is estimated or assumed."""
+    if not rows:
+        return ""
+    heads = ("recipe", "pairs", "second opinions", "same", "one act is right", "known from", "second opinions missing")
+    lines = [
+        (
+            row["recipe"], row["pairs"], f"{row['shared']:,.0f}", _figure(row["agreement"]), _figure(row["reliability"]), row["basis"],
+            f"{row['missing']:,}" if row["missing"] else "none",
+        )
+        for row in rows
+    ]  # fmt: skip
+    note = (
+        "assumed: single votes do not say how often they are right, and too few answers are judged by two people; overlap: estimated from "
+        "those that are; words: estimated with a judge of words that learnt from other pairs. Missing: how many second opinions on answers "
+        "that were judged already would tell the figure by agreement alone."
+    )
+    return card("How sure a pair is", elements.table(heads, lines) + f"<p class=note>{note}</p>")
 
 
 def _figure(value: float | None) -> str:

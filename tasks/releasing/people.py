@@ -1,6 +1,6 @@
 """Who stands behind the release: who gives feedback against who chats, how far they agree, and which models they prefer.
 
-In: the tables selection, agreement and annotators where the path has them, and the released pairs. Out: `People`, plain rows.
+In: the tables selection, agreement, annotators and calibration where the path has them, and the released pairs. Out: `People`, plain rows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class People:
 
     selection: dict[str, list[Row]]  # dimension -> rows of the table in their order of telling, each with its shares
     agreement: list[Row]  # rows of the table
+    calibration: list[Row]  # rows of the table
     annotators: list[Row]  # by kind of act and annotator: how many, spammers, and the quartiles of reliability
     models: list[Row]  # as `rank_models` gives them
 
@@ -35,6 +36,7 @@ def gather(about: Mapping[str, pa.Table], pairs: pa.Table) -> People:
     return People(
         selection=_selection(about["selection"].to_pylist()) if "selection" in about else {},
         agreement=about["agreement"].to_pylist() if "agreement" in about else [],
+        calibration=about["calibration"].to_pylist() if "calibration" in about else [],
         annotators=_annotators(about["annotators"]) if "annotators" in about else [],
         models=rank_models(written),
     )

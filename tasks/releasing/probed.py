@@ -26,7 +26,8 @@ def probe(probed: Probed | None) -> str:
         return ""
     lead = (
         "A judge that knows words, not sense (TF-IDF, Bradley-Terry), learned from some of the pairs and was asked about others that share "
-        "neither prompt nor conversation with them. It is a floor: a model may learn more. It cannot tell whether people were right."
+        "neither prompt nor conversation with them. It is a floor: a model may learn more. It cannot tell whether people were right. Where "
+        "confidences rest on words, pairs of the train split that words speak against are gone already, and the figure is higher for it."
     )
     parts = [
         f"<div class=card><h3>Right about pairs it was not taught</h3>{_judges(probed)}</div>",

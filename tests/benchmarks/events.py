@@ -67,6 +67,7 @@ class Log:
             "user_id": names("u", conversation // CONVERSATIONS_PER_USER),
             "created_at": moments(conversation * 60_000_000 + place * 1_000_000),
             "status": repeat("", len(place)),
+            "redacted": pa.nulls(len(place), TEXT),
             "language": pa.array(["en", "en", "en", "de", "es"], TEXT).take(pa.array(conversation % 5)),
             "topic": pa.array(["", "code", "travel"], TEXT).take(pa.array(conversation % 3)),
             "source": repeat("jsonl", len(place)),

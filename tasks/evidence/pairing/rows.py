@@ -19,7 +19,7 @@ from tasks.core import engine
 from tasks.core.ids import stable_id
 from tasks.core.tables import MESSAGE, RESPONSE, TEXT, Pairs
 from tasks.evidence.lists import Rows, flat, nest
-from tasks.evidence.pairing import likeness
+from tasks.evidence.pairing import certainty, likeness
 from tasks.evidence.pairing.fates import rows_behind
 from tasks.evidence.pairing.flatten import ANSWER, Evidence, spread_out
 from tasks.evidence.pairing.liked import BASES, FATES, Liked
@@ -110,6 +110,7 @@ def laid_out(
         "annotators": annotators,
         "margin": np.maximum(margin[rows], 10.0**-DIGITS),
         "confidence": proposals.confidence[rows],
+        "confidence_basis": pa.array(certainty.BASES, TEXT).take(pa.array(proposals.basis[rows])),
         "distance": pa.array(proposals.distance[rows], from_pandas=True),
         **{name: getattr(proposals, name)[rows].astype(np.int32) for name in ("votes_for", "votes_against", "votes_tied")},
         "dropped": dropped,

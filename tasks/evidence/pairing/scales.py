@@ -24,6 +24,7 @@ class RatingMargin(StageParams):
     """When two mean ratings (0..1) are apart enough, and how much a rating is believed."""
 
     use: bool
+    reliability: float = Field(gt=0.5, lt=1)  # how often the answer with the higher rating is the better one, until that is estimated
     min_margin: float = Field(gt=0, le=1)
     min_ratings: int = Field(ge=1)  # of each answer
     spread: float = Field(gt=0, le=1)  # standard deviation of ratings of one answer that is assumed
@@ -138,13 +139,17 @@ def sides(evidence: Evidence, behind: tuple[Rows, Rows], good: Rows, bad: Rows, 
 
 
 def thumb_contrast(evidence: Evidence, votes: Rows, settings: ThumbContrast) -> Findings:
-    """An answer with more weight of thumbs up than down against one with more down than up."""
+    """An answer with more weight of thumbs up than down against one with more down than up.
+
+    A thumb up and a thumb down are one comparison of two answers, not two votes: n and m thumbs are 2nm / (n + m), the harmonic mean.
+    """
     said, count = by_answer(evidence, votes), len(evidence.home)
     up, weight = evidence.value(said.vote) > 0, weights(evidence, said.vote, settings.reliability)
     ups, downs = total(said.answer, up, count), total(said.answer, ~up, count)
     lead = total(said.answer, np.where(up, weight, -weight), count)
     everything = np.maximum(total(said.answer, weight, count), 1)
-    enough = ups + downs >= settings.min_votes
+    said_of = ups + downs
+    enough = said_of >= settings.min_votes
     liked, not_liked = (
         strongest(evidence, np.flatnonzero(enough & mask), np.abs(lead), settings.compared) for mask in (lead > 0, lead < 0)
     )
@@ -155,7 +160,9 @@ def thumb_contrast(evidence: Evidence, votes: Rows, settings: ThumbContrast) -> 
         chosen=chosen,
         rejected=rejected,
         margin=np.round((lead[chosen] / everything[chosen] - lead[rejected] / everything[rejected]) / 2, DIGITS),
-        log_odds=(lead[chosen] - lead[rejected]) / MICRO,
+        log_odds=np.round(
+            (lead[chosen] * said_of[rejected] - lead[rejected] * said_of[chosen]) / (said_of[chosen] + said_of[rejected]) / MICRO, DIGITS
+        ),
         apart=np.zeros(len(item)),
         votes_for=ups[chosen] + downs[rejected],
         votes_against=downs[chosen] + ups[rejected],
