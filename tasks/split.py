@@ -159,7 +159,7 @@ def make_plan(facts: pa.Table, params: Params, former: Assignment) -> Plan:
     """Ties, components, their splits, and what lies in two splits nevertheless."""
     prompts = flat(facts["prompt_id"])
     said = Said.of(ties.loosened(flat(facts["asked"]), params.fillers), params.near)
-    limits = ties.Limits(params.popular, params.largest_user)
+    limits = ties.Limits(params.popular, params.largest_user, params.largest_component)
     tied = ties.tie(facts, said, limits, lambda kind, names: former.of(kind, names) == ANYWHERE)
     report_popular(tied, params)
     known = Known(former.of("prompt", prompts), {key: former.of(key, tied.keyed[key].names) for key in BINDING})

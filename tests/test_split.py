@@ -217,6 +217,13 @@ def test_who_stands_behind_a_large_share_is_named_and_ties_nothing() -> None:
         assert len({placed[stable_id("p", str(one))]["split"] for one in (number, number + 1)}) == 1, "other users stay whole"
 
 
+@pytest.mark.parametrize("count", [20, 10])
+def test_one_persons_small_log_loses_nothing_and_lies_in_several_splits(count: int) -> None:
+    placed, _ = run([prompt(number, users=["me"]) for number in range(count)], largest_user=0.2, largest_component=0.8)
+    assert len(placed) == count
+    assert len({row["split"] for row in placed.values()}) > 1
+
+
 def test_only_common_values_are_untied_where_that_is_enough() -> None:
     rows = [prompt(number, users=["hub", f"p{number // 2}"]) for number in range(60)]
     placed, said = run(rows)

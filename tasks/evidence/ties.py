@@ -114,12 +114,22 @@ class Ties:
         return {**chains, "near": self.said.edges(rows)}
 
 
+ALONE = 5  # prompts of one person, in a log of hardly any other
+
+
 @dataclass(frozen=True)
 class Limits:
     """From where on something is too common to tie anything."""
 
     popular: int  # a prompt or a first user turn in conversations, an answer under prompts
     largest_user: float  # share of the prompts behind which somebody stands
+    largest_component: float  # share of the prompts that may lie in one split
+
+    def of_user(self, prompts: int) -> float:
+        """The number of prompts from which on who stands behind more ties nothing; all where `largest_user` is 1."""
+        if self.largest_user >= 1:
+            return float(prompts)
+        return min(max(self.popular, self.largest_user * prompts), max(ALONE, self.largest_component * prompts))
 
 
 Anywhere = Callable[[str, pa.Array], Mask]  # which values of a key tied nothing in an earlier release
@@ -129,7 +139,8 @@ def tie(facts: pa.Table, said: Said, limits: Limits, anywhere: Anywhere) -> Ties
     """The ties of all rows. `facts` is sorted by prompt_id.
 
     An id behind more than `largest_user` of the prompts (and more than `popular`) is no person among many whose ways a split could keep
-    together: the owner of all chats, an account that all share, a rater of everything. It ties nothing.
+    together: the owner of all chats, an account that all share, a rater of everything. It ties nothing. Nor does, in a small log, one
+    behind more prompts than may lie in one split (and more than ALONE).
 
     What is met more than `popular` times says nothing of where a conversation comes from ("hi"): a prompt in more conversations
     ties by its text alone, a first user turn that opens more, and an answer under more prompts, tie nothing.
@@ -140,7 +151,7 @@ def tie(facts: pa.Table, said: Said, limits: Limits, anywhere: Anywhere) -> Ties
     common_row = lengths(conversations) > limits.popular
     keys = {"user": keyed(facts["users"]), "answer": keyed(facts["answers"]), "opening": keyed(facts["opening"])}
     met = {key: np.bincount(values.codes, minlength=len(values.names)) for key, values in keys.items()} | {"opening": openings_met(facts)}
-    bounds = dict.fromkeys(keys, float(limits.popular)) | {"user": max(limits.popular, limits.largest_user * len(facts))}
+    bounds = dict.fromkeys(keys, float(limits.popular)) | {"user": limits.of_user(len(facts))}
     too_common = {key: (met[key] > bounds[key]) | anywhere(key, values.names) for key, values in keys.items()}
     kinds = {"opening": "first_user_turn", "answer": "answer", "user": "user"}
     common = [common_of(kinds[key], keys[key], met[key], too_common[key], facts) for key in kinds]
