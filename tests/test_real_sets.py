@@ -203,7 +203,7 @@ def first_turn(line: Row) -> str:
 
 def test_no_first_user_turn_of_hh_crosses_the_split_where_rows_at_random_leak(walk: Callable[[str], Path_]) -> None:
     made = pairs_of(walk("hh_rlhf"), "choice")
-    assert len(made) >= 1_700
+    assert len(made) >= 1_600, "some, which all else speaks against, are low_confidence"
     splits: dict[str, set[str]] = defaultdict(set)
     for pair in made:
         splits[first_turn(pair)].add(pair["split"])
