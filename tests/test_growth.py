@@ -96,7 +96,7 @@ def until(rows: list[Row], talks: set[str]) -> list[Row]:
 
 
 @settings(
-    max_examples=40, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=15, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(logs(), some.lists(some.floats(0, 1), min_size=1, max_size=3), some.sampled_from(["untie_weakest", "keep"]), some.integers(1, 8))
 def test_whatever_grows_nothing_moves_and_nothing_crosses(rows: list[Row], parts: list[float], on_giant: str, popular: int) -> None:

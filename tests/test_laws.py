@@ -101,7 +101,7 @@ def panels(draw: st.DrawFn) -> ChatLog:
     return log
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(panels(), st.integers(0, 2**16), st.booleans())
 def test_laws_of_pairs(log: ChatLog, shuffle: int, judges: bool) -> None:
     made = []
