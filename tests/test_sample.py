@@ -42,8 +42,9 @@ def held_out(figures: dict[str, Any], name: str) -> float:
 
 def test_policy_and_reward_model_judge_held_out_pairs_as_promised(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
-    assert held_out(figures, "accuracy") >= 0.80
-    assert held_out(figures, "reward_accuracy") >= 0.80
+    for name in ("accuracy", "reward_accuracy"):
+        assert held_out(figures, name) >= 0.82
+        assert figures[f"test_{name}"] >= 0.78
     assert 0.40 <= figures["test_likelihood_reference"] <= 0.60
     assert figures["test_better"] == 1
 
