@@ -134,7 +134,7 @@ def test_at_a_keyboard_answers_stream_and_both_keys_end_the_chat_cleanly(folder:
             os.killpg(talk.pid, signal.SIGINT)  # the terminal is not the session's own, so the key itself is only a letter
         else:
             os.write(keyboard, key)
-        assert talk.wait(60) == 0
+        assert talk.wait(180) == 0
         assert b"Traceback" not in seen
         os.close(keyboard)
 
@@ -158,7 +158,7 @@ def test_ctrl_c_ends_an_answer_but_not_the_chat(folder: Path, tmp_path: Path) ->
     talk.send_signal(signal.SIGINT)
     talk.stdin.write("/quit\n")
     talk.stdin.flush()
-    assert talk.wait(60) == 0
+    assert talk.wait(180) == 0
 
 
 def until(keyboard: int, mark: bytes, seconds: float = 120) -> bytes:
