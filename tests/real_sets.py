@@ -95,7 +95,7 @@ def arena_hard(folder: Path) -> list[Line]:
     """Answers of nine models to hard questions, each with the mark of a judging model, 1 to 10 or none."""
     lines: dict[str, Line] = {}
     votes: list[Line] = []
-    for number, row in enumerate(row for path in sorted(judgments(folder)) for row in _json_lines(path)):
+    for number, row in enumerate(row for path in judgments(folder) for row in _json_lines(path)):
         question = row["user_prompt"].removeprefix("[Question]\n").partition("\n\n[The Start of Reference Answer]")[0]
         answer = row["user_prompt"].partition("[The Start of Assistant's Answer]")[2].rpartition("[The End of Assistant's Answer]")[0]
         turn, name = f"{row['model']}-{number}", row["question_id"]
@@ -194,15 +194,17 @@ def write(lines: list[Line], path: Path) -> None:
 
 def _json(path: Path) -> Any:
     """A JSON file, packed or not."""
-    data = path.read_bytes()
-    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    return json.loads(_unpacked(path))
 
 
 def _json_lines(path: Path) -> list[Line]:
     """A file of JSON lines, packed or not."""
+    return [json.loads(line) for line in _unpacked(path).split(b"\n") if line.strip()]
+
+
+def _unpacked(path: Path) -> bytes:
     data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
+    return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
 STAGES: dict[str, ModuleType] = {

@@ -24,7 +24,7 @@ from tests.benchmarks.calibration import World
 from tests.candidates_made import frame
 from tests.chatlog import ChatLog, Row, accounts
 from tests.simulated import calibration_error
-from tests.test_pair import DEFAULTS
+from tests.test_pair import DEFAULTS, lettered
 
 CHOICE = NAMES.index("choice")
 PARAMS = calibration.settings("pair")
@@ -83,11 +83,7 @@ def test_of_n_people_one_opinion_is_the_first_and_each_of_them_counts_once() -> 
 
 @pytest.fixture
 def two() -> ChatLog:
-    log = ChatLog()
-    log.say("c/u0", "Which?")
-    for number, letter in enumerate("AB", 1):
-        log.say(f"c/a{number}", letter, after="u0", model=f"m{letter}")
-    return log
+    return lettered("AB")
 
 
 @pytest.mark.parametrize(("people", "confidence"), [(("p", "q"), 0.75), (("p", "p"), 0.7922)])

@@ -223,7 +223,8 @@ def test_shares_far_from_those_asked_are_a_warning_and_near_ones_are_not() -> No
         split.settle(tables, wide, Assignment())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        split.settle(tables, wide.model_copy(update={"far_from_asked": 0.5}), Assignment())
+        _, result = split.settle(tables, wide.model_copy(update={"far_from_asked": 0.5}), Assignment())
+    assert result["candidates"].count_rows() == len(rows)
 
 
 def test_shares_come_near_those_asked_when_a_log_grows_day_by_day() -> None:

@@ -81,14 +81,18 @@ def only(recipe: str, **settings: Any) -> Row:
     return {name: DEFAULTS[name] | {"use": name == recipe} | (settings if name == recipe else {}) for name in RECIPES}
 
 
-@pytest.fixture
-def four() -> ChatLog:
-    """One question with the answers A, B, C and D (turns a1 to a4)."""
+def lettered(answers: str) -> ChatLog:
+    """One question with these letters as its answers (turns a1, a2, ...)."""
     log = ChatLog()
     log.say("c/u0", "Which?")
-    for number, letter in enumerate("ABCD", 1):
+    for number, letter in enumerate(answers, 1):
         log.say(f"c/a{number}", letter, after="u0", model=f"m{letter}")
     return log
+
+
+@pytest.fixture
+def four() -> ChatLog:
+    return lettered("ABCD")
 
 
 EXAMPLES: dict[str, list[Row]] = {
