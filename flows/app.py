@@ -13,13 +13,14 @@ from tasks.core import telemetry  # noqa: F401  (before prefect: switches its us
 from prefect.server.api.server import create_app  # isort: skip
 from prefect.settings import get_current_settings
 
-from flows import access, guard
+from flows import access, guard, retry
 
 
 def create() -> guard.Application:
     """The application."""
     rules = access.rules(os.environ, password=bool(get_current_settings().server.api.auth_string))
-    return guard.guarded(_with_proof(create_app(final=True), access.password()), rules)
+    prefect = retry.retried(create_app(final=True))
+    return guard.guarded(_with_proof(prefect, access.password()), rules)
 
 
 def _with_proof(prefect: guard.Application, secret: str) -> guard.Application:
