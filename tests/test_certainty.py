@@ -243,6 +243,11 @@ def test_who_says_the_opposite_is_found_out_and_so_is_who_answers_at_random() ->
     assert np.abs(ability[(agrees > 0.4) & (agrees < 0.6)]).mean() < 0.5
 
 
+def test_people_who_are_all_alike_are_not_told_apart_by_the_luck_of_their_votes() -> None:
+    data, people = data_of(World(items=1000, votes=5, people=60, right=0.85, overlap=0.0, judge=False, difficulty=False, seed=4))
+    assert response.fit(data, PRIOR, words=False, people=people).ability.std() < 0.05
+
+
 def test_the_place_on_the_screen_is_told_from_quality() -> None:
     data, people = data_of(World(items=3000, overlap=0.1, position=0.8, seed=7))
     assert response.fit(data, PRIOR, words=True, people=people).values()[3] == pytest.approx(0.8, abs=0.3)

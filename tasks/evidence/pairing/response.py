@@ -35,13 +35,15 @@ STEP = Z[1] - Z[0]
 CLEARER = 1.3  # one person's two thumbs, beside two strangers': how strict the person is cancels out
 ALONE = 0.8  # a thumb about one answer, beside two strangers' thumbs about two
 ABILITIES = np.array([-1.5, -1.0, -0.5, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5])
-SPREAD_OF_ABILITY, RANDOM = 0.4, 0.05  # of people around 1; share of those of any ability, as likely as each other
+SPREADS = (0.4, 0.2, 0.1, 0.05)  # of people around 1
+STRANGE = (0.05, 0.01, 0.1, 0.2)  # share of those of any ability, as likely as each other
 FEWEST = 8  # opinions on shared couples that tell a person's ability
 ROUNDS, SWEEPS = 2, 2  # of abilities and parameters in turn
 COMMON = ("delta", "sigma", "epsilon", "b", "g", "c", "s")  # parameters that belong to no way: log, log, logit, plain, plain, log, log
 CENTRE = np.array([np.log(1.15), np.log(0.8), np.log(0.05 / 0.95), 0.0, 0.0, np.log(0.5), np.log(0.5)])
 WIDTH = np.array([0.4, 0.5, 0.7, 0.5, 0.5, 0.7, 0.7])
 WIDTH_OF_WAY = 0.3
+WIDTH_OF_SIGMA, SEVERAL, ENOUGH = 1.0, 3, 100  # where so many couples have so many opinions: these tell hard couples from bad votes
 NODES = 5  # of the words' margins where they are not known
 SHIFT, STEPS, FARTHEST, SETTLED = 1e-5, 12, 0.5, 1e-10  # of the steps after L-BFGS
 CHUNK = 20_000  # couples worked on at once
@@ -196,6 +198,8 @@ def fit(data: Data, ways: Floats, *, words: bool, people: int) -> Model:
     """The most likely parameters, on their grid; `ways` are the priors' log kappa."""
     centre = np.concatenate([CENTRE, ways])
     width = np.concatenate([WIDTH, np.full(len(WAYS), WIDTH_OF_WAY)])
+    if np.count_nonzero(np.bincount(data.item) >= SEVERAL) >= ENOUGH:
+        width[COMMON.index("sigma")] = WIDTH_OF_SIGMA
     free = np.flatnonzero(used(data, words))
     model = Model(CENTRE, ways, words, np.ones(people))
     values = centre.copy()
@@ -278,17 +282,23 @@ def abilities(model: Model, data: Data, people: int) -> Floats:
         mass = np.exp(rest)
         heard = np.log((mass * np.exp(says)).sum(axis=1) / mass.sum(axis=1))
         likely[:, column] = np.bincount(who, heard, len(likely))
-    prior = (1 - RANDOM) * normal(ABILITIES) + RANDOM / len(ABILITIES)
-    score = likely + np.log(prior)
+    score = likely + np.log(spread_of(likely))
     score -= score.max(axis=1, keepdims=True)
     mass = np.exp(score)
     found[np.flatnonzero(enough)] = np.round((mass @ ABILITIES) / mass.sum(axis=1) / GRID_OF_ABILITY) * GRID_OF_ABILITY
     return found
 
 
-def normal(values: Floats) -> Floats:
+def spread_of(likely: Floats) -> Floats:
+    """The probability of each of ABILITIES: that under which these people are likeliest, by empirical Bayes over SPREADS and STRANGE."""
+    priors = [(1 - strange) * normal(ABILITIES, spread) + strange / len(ABILITIES) for spread in SPREADS for strange in STRANGE]
+    mass = np.exp(likely - likely.max(axis=1, keepdims=True))
+    return max(priors, key=lambda prior: round(float(np.log(mass @ prior).sum()), DIGITS))
+
+
+def normal(values: Floats, spread: float) -> Floats:
     """Weights of a normal distribution around 1, with sum 1."""
-    mass = np.exp(-(((values - 1) / SPREAD_OF_ABILITY) ** 2) / 2)
+    mass = np.exp(-(((values - 1) / spread) ** 2) / 2)
     return np.asarray(mass / mass.sum())
 
 
