@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
+from tasks.text.services import SERVICES
 from tasks.text.spans import Spans, lower
 from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
 
@@ -45,6 +46,13 @@ SESSION = re.compile(
     re.IGNORECASE,
 )
 CREDENTIAL = re.compile(r"\b(?:bearer|basic)\s+(?=[^\s]*\d)([A-Za-z0-9._~+/-]{16,}=*)", re.IGNORECASE)
+SERVICE_WORDS = _either(" ".join(words for words, _ in SERVICES.values()))
+# The service, what its setting is called besides, and the value; which shape it must have is its line's matter.
+SERVICE = re.compile(
+    rf"({SERVICE_WORDS})[\w. -]{{0,30}}[\"'`]{{0,3}}\s{{0,3}}(?::=|=>|[:=])\s{{0,3}}[\"'`]{{0,3}}([\w+/=:-]{{14,90}})(?![\w+/=-])",
+    re.IGNORECASE,
+)
+OF_SERVICE = {word: re.compile(body) for words, body in SERVICES.values() for word in words.split()}
 SENT = {"authorization x- api subscription-key": HEADER, "cookie": COOKIE, "sess connect.sid": SESSION, "bearer basic": CREDENTIAL}
 
 # The words for it in the larger languages, and what may stand between them and it.
@@ -135,6 +143,7 @@ KEY_HINT = (
     r"|(?i:(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{16}|(?:authorization|cookie|x-[a-z-]*(?:key|auth|token|secret)|api-?key"
     r"|subscription-key)[\"']?\s*[:=]"
     r"|(?:sess(?:ion)?_?id|connect\.sid|_session)=)"
+    rf"|(?i:{SERVICE_WORDS})[^\n:=]*[:=][> ]?\s?[\"'`]?[A-Za-z0-9+/_-]{{8}}"
 )
 SIGN = r"[^\s\"'“”`,;<>\[\]()\x02]*[0-9!@#$%^&*+]"  # what proves a value
 PASSWORD_HINT = (
@@ -155,6 +164,9 @@ def keys(text: str) -> Spans:
         yield from ((*found.span(), found[0]) for found in pattern.finditer(text) if not WORDED.fullmatch(found[0]))
     yield from ((*found.span(), found[0]) for found in GUESS.finditer(text) if random(found[found.lastindex or 0]))
     small = lower(text)
+    for found in SERVICE.finditer(text):
+        if OF_SERVICE[found[1].lower()].fullmatch(found[2]) and random(found[2]):
+            yield found.start(2), found.end(2), found[2]
     for words, pattern in SENT.items():
         if any(word in small for word in words.split()):
             yield from _named(found for found in pattern.finditer(text) if pattern is not CREDENTIAL or random(found[1]))
