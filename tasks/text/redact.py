@@ -27,7 +27,7 @@ Finder = Callable[[str], Spans]
 # How a text looks in which a kind may be: RE2 patterns, by which most rows never reach Python.
 NUMBERS = r"(?:[0-9][ .,()/+-]{0,3}){6}[0-9]"
 HINTS = {
-    "key": secrets.KEY_HINT,
+    "key": f"{secrets.KEY_HINT}|{secrets.SERVICE_HINT}",
     "url": r"://|(?i:www\.)",
     "password": secrets.PASSWORD_HINT,
     "email": r"@|(?i:[(\[{<] ?at ?[)\]}>])| AT ",
@@ -61,9 +61,14 @@ KINDS: dict[str, Finder] = {
 FOREIGN = r"[＠：-｝]|[^\x00-\x7f\PN]|[0-9][‐-―−]"  # digits and signs of other scripts, which only `flat` reads
 HINTED = {kind: re.compile(hint) for kind, hint in HINTS.items()}  # for what is left of a text in which something was found
 OTHERS = re.compile("(?![0-9])\\d|[\u2010-\u2015\u2212\u2e3a\u2e3b\u301c\ufe58\ufe63\uff0d\uff01-\uff5e]")  # the same for Python
-# Three patterns for all kinds: in one, RE2 would fall off its fast path.
+# Four patterns for all kinds: in one, RE2 would fall off its fast path.
 WORDY = ("key", "password")
-SUSPECTS = (*(HINTS[kind] for kind in WORDY), "|".join([*(hint for kind, hint in HINTS.items() if kind not in WORDY), FOREIGN]))
+SUSPECTS = (
+    secrets.KEY_HINT,
+    secrets.SERVICE_HINT,
+    secrets.PASSWORD_HINT,
+    "|".join([*(hint for kind, hint in HINTS.items() if kind not in WORDY), FOREIGN]),
+)
 OPEN, CLOSE, BLANK = "\x02", "\x03", "\x02"
 HIDDEN = "*"  # what a recogniser sees in the place of a value
 MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
