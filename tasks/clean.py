@@ -5,6 +5,7 @@ answer), `unfinished` (the answer was cut off), `needs_media` (it holds nothing 
 is left of it, and it calls no tool), `orphaned` (it stands below a dropped one; siblings stay). Dropped feedback: `deleted_branch` (on a
 deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to nothing), `before_answer` and `in_the_future`
 (done at a time when it cannot have been done). The times are compared here, since `dedupe` moves feedback to copies of another time.
+Names of people and places go only where `clean.names` gives a model (`tasks.text.recognise`); a model's own name stays then too.
 Dropped rows are repaired and redacted like all others. The table of raw files passes with its names redacted: later stages read
 nothing that lies before redaction.
 
@@ -33,7 +34,7 @@ from tasks.core import engine, salt
 from tasks.core.ids import person_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns, put
-from tasks.text import language, parts, redact
+from tasks.text import language, parts, recognise, redact
 from tasks.text.calls import Calls
 from tasks.text.names import ids, paths
 from tasks.text.repair import repair_all
@@ -43,6 +44,7 @@ KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id
 BATCH = 65_536
 DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)
+IDENTIFIER = r"\A[a-z_][A-Za-z0-9_.:-]*\z"
 # Columns that name a conversation or a turn, of either table; one with personal data in it is hashed.
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "shown_first", "group", "feedback_id")
@@ -52,6 +54,7 @@ class Params(StageParams):
     """Parameters of `clean`."""
 
     redact: list[KindName]  # kinds of values that give way to placeholders
+    names: recognise.Names  # names of people, places and postal addresses
     reasoning: Literal["drop", "keep"]  # what becomes of a model's reasoning that stands in its answer
     empty_texts: list[str]  # what programs write where no text was; a message that is nothing else is empty
     error_banners: list[str]  # how the texts begin that stand where an answer failed; case and leading signs do not matter
@@ -88,7 +91,7 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
 def named(frame: daft.DataFrame, params: Params) -> daft.DataFrame:
     """The table of raw files, whose names may be people's, without those."""
     rows = frame.to_arrow()
-    return engine.from_arrow(put(rows, "name", paths(rows["name"].combine_chunks(), params.redact)))
+    return engine.from_arrow(put(rows, "name", paths(rows["name"].combine_chunks(), params.redact, recognise.load(params.names))))
 
 
 def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:
@@ -96,14 +99,15 @@ def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], 
 
     @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
     def mark(texts: daft.Series) -> pa.Array:
-        return redact.mark_all(repair_all(texts.to_arrow().cast(TEXT)), params.redact)
+        return redact.mark_all(repair_all(texts.to_arrow().cast(TEXT)), params.redact, recognise.load(params.names))
 
+    recogniser = recognise.load(params.names)  # here too, so that what is missing is told before a row is read
     text, *tags = columns
     rows = engine.to_arrow(frame.with_column(text, mark(col(text))), table.schema())
     for name in tags:
-        rows = put(rows, name, plain(rows[name], params))
+        rows = put(rows, name, plain(rows[name], params, None if name == "model" else recogniser))  # many models bear a person's name
     for name in NAMES:
-        rows = put(rows, name, ids(rows[name].combine_chunks(), params.redact, _hashed)) if name in rows.column_names else rows
+        rows = put(rows, name, ids(rows[name].combine_chunks(), params.redact, _hashed, recogniser)) if name in rows.column_names else rows
     return engine.sort(rows, table.KEY).combine_chunks()
 
 
@@ -127,10 +131,10 @@ def spoken(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Tabl
     return done[0], done[1]
 
 
-def plain(tags: pa.ChunkedArray, params: Params) -> pa.Array:
+def plain(tags: pa.ChunkedArray, params: Params, recogniser: recognise.Recogniser | None) -> pa.Array:
     """Tags and names of models, repaired and redacted; few different ones stand in many rows."""
     encoded = tags.combine_chunks().dictionary_encode()
-    return redact.plain_all(repair_all(encoded.dictionary), params.redact).take(encoded.indices)
+    return redact.plain_all(repair_all(encoded.dictionary), params.redact, recogniser).take(encoded.indices)
 
 
 def _hashed(name: str) -> str:
@@ -144,7 +148,7 @@ def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Ta
     calls = Calls(turns["tool_calls"].combine_chunks())
     parts = [
         (names, turns["content"].combine_chunks()),
-        (names.take(calls.rows), redact.mark_all(calls.texts, params.redact)),
+        (names.take(calls.rows), called_marked(calls.texts, params)),
         (feedback["conversation_id"].combine_chunks(), feedback["text"].combine_chunks()),
     ]
     for conversations, texts in parts:
@@ -154,6 +158,13 @@ def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Ta
     contents, called, comments = (books.number(conversations, texts) for conversations, texts in parts)
     turns = put(put(turns, "content", contents), "tool_calls", calls.put(called))
     return turns, put(feedback, "text", comments)
+
+
+def called_marked(texts: pa.Array, params: Params) -> pa.Array:
+    """The texts of calls with marks; what is written like a name of a program is nobody's."""
+    recogniser = recognise.load(params.names)
+    words = texts if recogniser is None else pc.if_else(pc.match_substring_regex(texts, IDENTIFIER), pa.scalar(None, TEXT), texts)
+    return pc.coalesce(redact.mark_all(words, params.redact, recogniser), redact.mark_all(texts, params.redact))
 
 
 def languages(turns: pa.Table, params: Params) -> pa.Array:

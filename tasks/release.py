@@ -32,7 +32,7 @@ from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
 from tasks.probing import probe
-from tasks.releasing import card, certificate, characters, facts, flat, layout, meaning, report
+from tasks.releasing import card, certificate, characters, facts, flat, layout, meaning, redaction, report
 from tasks.releasing.bias import Band
 from tasks.releasing.facts import Asked, Facts, Sources
 from tasks.releasing.methods import Needs
@@ -112,9 +112,9 @@ def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
 def render(sources: Sources, told: Facts, params: Params, provenance: dict[str, Any]) -> dict[str, bytes]:
     """All files of the release by path; the manifest, which lists the others, is the last."""
     files = layout.files(sources.tables)
-    about = card.About(params.title, params.license)
+    about = card.About(params.title, params.license, redaction.told(provenance["redacted"]))
     files["README.md"] = card.card(about, told, files).encode("utf-8")
-    files["report.html"] = report.page(params.title, told).encode("utf-8", "replace")
+    files["report.html"] = report.page(params.title, about.redacted, told).encode("utf-8", "replace")
     files["metrics.json"] = manifest.dumps(metrics(told))
     files[certificate.NAME] = manifest.dumps(sources.certificate)
     files["bias.json"] = manifest.dumps(told.bias.document())
@@ -193,9 +193,10 @@ def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
 
 
 def _provenance(stage: catalog.Stage) -> dict[str, Any]:
-    """Digest of the parameters of every stage up to this one, the libraries that shape the rows, and which salt hashed people's ids."""
+    """Digest of every stage's parameters up to this one, what was redacted, libraries that shape the rows, which salt hashed people."""
     sections = yaml.safe_load(shell.PARAMS.read_text(encoding="utf-8"))
     names = [name for name in catalog.stages() if name in sections]
     behind = names[: names.index(stage.name) + 1]
     digests = {name: manifest.digest(manifest.dumps(sections[name])) for name in behind}
-    return {"params": digests, "salt": salt.told(), "versions": {name: version(name) for name in LIBRARIES}}
+    redacted = redaction.about(sections["clean"])
+    return {"params": digests, "redacted": redacted, "salt": salt.told(), "versions": {name: version(name) for name in LIBRARIES}}

@@ -15,7 +15,8 @@ LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ
 ALPHABETS = {
     "x": "0123456789abcdef", "X": "0123456789ABCDEF", "a": LOWER + DIGITS, "A": UPPER + DIGITS, "n": LOWER + UPPER + DIGITS,
     "w": LOWER + UPPER + DIGITS + "-_",
-    "l": LOWER + UPPER, "d": DIGITS, "b": UPPER + "234567", "q": "02346789acdefghjklmnpqrstuvwxyz",
+    "l": LOWER + UPPER, "d": DIGITS, "b": UPPER + "234567", "q": "02346789acdefghjklmnpqrstuvwxyz", "e": LOWER + "234567",
+    "s": "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
 }  # fmt: skip
 # Country and what stands behind the check digits of an IBAN.
 IBANS = (
@@ -53,6 +54,8 @@ def values() -> Iterator[tuple[str, str]]:
     chance = random.Random(11)
     for (pieces,) in lines("keys"):
         yield "key", f"It is ‹{made(chance, pieces)}› as I said."
+    for service, pieces in lines("services"):
+        yield "key", f'{service} = "‹{made(chance, pieces)}›"'
     for (row,) in lines("passwords"):
         word = chance.choice(["Tr0ub4dor", "hunter2x", "S3cretRoot", "Wint3r!sC0ming", "P4ss-w0rd"]) + str(chance.randrange(10, 99))
         yield "password", row.format(p=word, b=made(chance, "n40"), h=made(chance, "x40"))

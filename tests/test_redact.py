@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from tasks.text.check_digits import luhn
 from tasks.text.personal import ibans
 from tasks.text.redact import KINDS, Books, find, flat, mark_all
+from tasks.text.services import SERVICES
+from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
 from tests import redaction_made
+from tests.benchmarks import redaction_values
 from tests.conftest import SHARED
 
 PERSONAL = {
@@ -222,6 +225,33 @@ def test_what_only_looks_like_a_value_of_any_form_stays(kind: str) -> None:
 
 def test_the_made_up_tables_are_as_long_as_they_are_said_to_be() -> None:
     assert (len(list(redaction_made.values())) >= 350, len(list(redaction_made.lookalikes())) >= 350) == (True, True)
+
+
+def test_every_issuer_of_keys_and_every_service_has_a_made_up_key() -> None:
+    told = [re.split("[‹›]", row)[:2] for kind, row in redaction_made.values() if kind == "key"]
+    issued = [
+        issuer for issuer, (words, _) in (PREFIXED | GUESSED).items() if not any(key.startswith(tuple(words.split())) for _, key in told)
+    ]
+    named = [
+        service
+        for service, (words, _) in SERVICES.items()
+        if not any(before.lower().startswith(tuple(words.split())) for before, _ in told)
+    ]
+    assert (issued, named) == ([], [])
+    assert len(PREFIXED | GUESSED | SHAPED | BLOCKS) + len(SERVICES) >= 220
+
+
+@pytest.mark.parametrize(
+    "text", ["datadog: agent-installation-guide-2024", "mattermost: thequickbrownfoxjumpsoverx", "$2b$12$ is how bcrypt begins"]
+)
+def test_a_service_alone_makes_no_key(text: str) -> None:
+    assert not find(text, KINDS)
+
+
+def test_drawn_values_are_found_and_drawn_lookalikes_stay() -> None:
+    missed = [row for _, row in redaction_values.values() if uncovered(row)]
+    false = [row for _, row in redaction_values.lookalikes() if find(flat(row), KINDS)]
+    assert (len(missed) <= 0.05 * 350, len(false) <= 0.02 * 350) == (True, True), (missed, false)
 
 
 MARKED = {"CREDIT_CARD", "PHONE_NUMBER", "EMAIL_ADDRESS", "DOMAIN_NAME", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "US_DRIVER_LICENSE"}

@@ -25,12 +25,14 @@ from tasks.core import catalog, engine, ids, manifest, params, shell
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
 from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
-from tasks.releasing import card, facts, flat, layout, meanings
+from tasks.releasing import card, facts, flat, layout, meanings, redaction
 from tasks.releasing.facts import Asked, Sources
+from tasks.text import redact
 
 ROOT = Path(__file__).parent.parent
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
-PROVENANCE = {"params": {"release": "0"}, "versions": {"daft": "0"}}
+REDACTED: dict[str, Any] = {"kinds": ["email", "key"], "names": None}
+PROVENANCE = {"params": {"release": "0"}, "redacted": REDACTED, "versions": {"daft": "0"}}
 LEDGERS = {"ingest": {"turns": {"in": 0, "made": 9, "kept": 8, "dropped": 1, "reasons": {"repeated": 1}}}}
 CERTIFICATE = {
     "shared": {"prompts": 0, "first_user_turns": 0},
@@ -111,6 +113,33 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str
 
     datasets.disable_progress_bars()
     return lambda folder, config: datasets.load_dataset(str(folder), config, cache_dir=str(tmp_path / "cache"))
+
+
+def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
+    told = redaction.told(REDACTED)
+    assert told.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
+    assert told.endswith("Placeholders stand for keys and e-mail addresses.")
+    card_text, page = ((made / name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
+    assert told in card_text[: card_text.index("| config |")]
+    assert told in page[: page.index("<h2>")]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "model", "stays", "gone"),
+    [
+        (list(redaction.KINDS), "", "names of people, places, postal addresses, birthdays and whatever", "stand for keys, passwords"),
+        (["url"], "m", "names of people, places and addresses that its model missed, birthdays, keys", "found them and links."),
+        ([], "", "birthdays, keys", "Nothing was replaced"),
+    ],
+)
+def test_what_redaction_left_follows_the_parameters(kinds: list[str], model: str, stays: str, gone: str) -> None:
+    about = redaction.about({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
+    assert stays in redaction.told(about)
+    assert gone in redaction.told(about)
+
+
+def test_every_kind_that_can_be_redacted_has_words() -> None:
+    assert set(redaction.KINDS) == set(redact.KINDS)
 
 
 # The gate: one row of pairs changed, and the rule that must break.

@@ -31,6 +31,7 @@ class About:
 
     title: str
     license: str
+    redacted: str  # what redaction took and what it left
 
 
 def card(about: About, facts: Facts, files: Mapping[str, bytes]) -> str:
@@ -95,6 +96,7 @@ def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[
         f"# {quoted(about.title)}",
         "Preferences of people who used a chatbot, made from its logs and their feedback by Pairwright. Each config is one shape of "
         "training data; all message columns are lists of `role` and `content`, as TRL reads them.",
+        about.redacted,
         _table(("config", "for", "columns to train on", *SPLITS), _config_rows(facts)),
         '```python\nfrom datasets import load_dataset\n\npairs = load_dataset("data/release", "preference")\n```',
         "## What is in it",
@@ -113,7 +115,7 @@ def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[
         "## Limits",
         _bias(facts),
         "Thumbs, ratings and choices are what some users did, not what all users want; `confidence` and `evidence` say how little or much "
-        "stands behind a pair. Redaction finds patterns, so names and unusual identifiers may remain: do not publish without a look.",
+        "stands behind a pair. Redaction misses some of what it looks for: do not publish without a look.",
         "`manifest.json` lists every file's digest, the raw files behind the ids in `origins`, and the parameters' digest.",
     ]
 

@@ -22,10 +22,10 @@ STRATA = 24
 SHOWN = ("records", "turns", "feedback", "candidates", "pairs", "unpaired", "prompts")
 
 
-def page(title: str, facts: Facts) -> str:
-    """The whole report."""
+def page(title: str, redacted: str, facts: Facts) -> str:
+    """The whole report; `redacted` says what redaction took and what it left."""
     parts = [
-        _head(title, facts),
+        _head(title, redacted, facts),
         _path(facts),
         _leaks(facts),
         _counts(facts),
@@ -44,13 +44,13 @@ def page(title: str, facts: Facts) -> str:
     )
 
 
-def _head(title: str, facts: Facts) -> str:
+def _head(title: str, redacted: str, facts: Facts) -> str:
     pairs = facts.rows["preference"]
     figures = [("preference pairs", sum(pairs.values())), *((split, pairs[split]) for split in SPLITS)]
     figures += [("unpaired examples", sum(facts.rows["unpaired"].values())), ("prompts", sum(facts.rows["prompts"].values()))]
     tiles = "".join(f"<div class=figure><b>{count:,}</b><span>{text(name)}</span></div>" for name, count in figures)
     lead = "What went in, what came out and why, and what the pairs look like."
-    return f"<h1>{text(title)}</h1><p class=lead>{lead}</p><div class=figures>{tiles}</div>"
+    return f"<h1>{text(title)}</h1><p class=lead>{lead}</p><p class=note>{text(redacted)}</p><div class=figures>{tiles}</div>"
 
 
 def _path(facts: Facts) -> str:
@@ -160,7 +160,7 @@ def _shapes(facts: Facts) -> str:
 
 def _examples(facts: Facts) -> str:
     body = "".join(_example(row) for row in facts.examples)
-    return section("Some pairs", "The first of each recipe by id; personal data is replaced by placeholders.", body)
+    return section("Some pairs", "The first of each recipe by id.", body)
 
 
 def _example(row: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ WALLET = re.compile(
     r"|stake1)[02-9ac-hj-np-z]{50,}"
     r"|(?:cosmos1|osmo1|terra1|inj1)[02-9ac-hj-np-z]{38}|[48][1-9A-HJ-NP-Za-km-z]{94}|(?:EQ|UQ)[A-Za-z0-9_-]{46}"
     r"|r[1-9A-HJ-NP-Za-km-z]{24,34}"
-    r"|[13LMDTXmn2][1-9A-HJ-NP-Za-km-z]{25,34}|t[13][1-9A-HJ-NP-Za-km-z]{33})(?![A-Za-z0-9])"
+    r"|[13LMDTXmn2][1-9A-HJ-NP-Za-km-z]{25,34}|t[13][1-9A-HJ-NP-Za-km-z]{33}|[5KLc9][1-9A-HJ-NP-Za-km-z]{50,51})(?![A-Za-z0-9])"
 )
 BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
@@ -106,7 +106,7 @@ def wallets(text: str) -> Spans:
 
 def _sound(address: str) -> bool:
     """Whether the address is one: base58 has a check sum in its last four bytes, the others show by their beginning."""
-    if address[0] in "13LMDTXmn2" or re.match("t[13]", address):
+    if address[0] in "13LMDTXmn259Kc" or re.match("t[13]", address):
         return base58_checked(address, BITCOIN)
     if address[0] == "r":
         return base58_checked(address, RIPPLE)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.text import redact
+from tasks.text.recognise import Recogniser
 from tasks.text.repair import apply
 
 ANY = r"(?s:.)"
@@ -27,20 +28,28 @@ MACHINE = (
 JOINT = re.compile(r"_|(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])")  # in paths, what a blank is in texts
 
 
-def paths(names: pa.Array, kinds: Collection[str]) -> pa.Array:
-    """Every path without the values of these kinds; nulls stay."""
-    return apply(names, ANY, lambda name: path(name, kinds))
+def paths(names: pa.Array, kinds: Collection[str], recogniser: Recogniser | None = None) -> pa.Array:
+    """Every path without the values of these kinds, and without names and places where a recogniser is given; nulls stay."""
+    return apply(names, ANY, lambda name: path(name, kinds, recogniser))
 
 
-def path(name: str, kinds: Collection[str]) -> str:
+def path(name: str, kinds: Collection[str], recogniser: Recogniser | None = None) -> str:
     """One path without the values of these kinds."""
     plain = unquote(name, errors="replace")
     for text in (name, plain) if plain != name else (name,):
         for view in dict.fromkeys((text, JOINT.sub(" ", text))):
             likely = [kind for kind, hint in redact.HINTED.items() if kind in kinds and (hint.search(view) or not view.isascii())]
             if likely and (found := redact.find(redact.flat(view), likely)):
-                return path(_replaced(text, found), kinds)
-    return name
+                return path(_replaced(text, found), kinds, recogniser)
+    return _unnamed(plain, recogniser) if recogniser else name
+
+
+def _unnamed(name: str, recogniser: Recogniser) -> str:
+    """The path without names and places, which are read part by part, with every joint as a blank."""
+    parts = re.split("(/)", name)
+    views = [re.sub(r"[-_+.](?=[^\W_])", " ", part) for part in parts]
+    found = [redact.with_names(view, [], recogniser) for view in views]
+    return "".join(_replaced(part, spans) for part, spans in zip(parts, found, strict=True))
 
 
 def _replaced(text: str, found: list[tuple[int, int, str, str]]) -> str:
@@ -51,10 +60,11 @@ def _replaced(text: str, found: list[tuple[int, int, str, str]]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def ids(names: pa.Array, kinds: Collection[str], hashed: Callable[[str], str]) -> pa.Array:
+def ids(names: pa.Array, kinds: Collection[str], hashed: Callable[[str], str], recogniser: Recogniser | None = None) -> pa.Array:
     """Every id as it is, or hashed where it holds a value of these kinds: everywhere alike, so that references still meet."""
-    mask = pc.and_not(redact.suspicious(names), pc.match_substring_regex(names, MACHINE))
+    likely = pc.match_substring_regex(names, r"\pL{2}") if recogniser else redact.suspicious(names)
+    mask = pc.and_not(likely, pc.match_substring_regex(names, MACHINE))
     mask = pc.fill_null(mask, False)
     few = names.filter(mask).dictionary_encode()
-    changed = [hashed(name) if path(name, kinds) != name else name for name in few.dictionary.to_pylist()]
+    changed = [hashed(name) if path(name, kinds, recogniser) != name else name for name in few.dictionary.to_pylist()]
     return pc.replace_with_mask(names, mask, pa.array(changed, names.type).take(few.indices))

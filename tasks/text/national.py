@@ -62,7 +62,7 @@ KINDS = (
     Id("HR OIB", r"\d{11}", check.iso_11_10, "oib"),
     Id("IE PPS", r"\d{7}[A-W][A-IW]?", check.irish),
     Id("IL identity", r"\d{9}", check.luhn, "teudat|zehut|israeli id|תעודת זהות|ת.ז"),
-    Id("IN Aadhaar", r"(?<!\d{4} )[2-9]\d{3} \d{4} \d{4}(?! \d{4})|[2-9]\d{3}-\d{4}-\d{4}", check.verhoeff),
+    Id("IN Aadhaar", r"(?<!\d{4} )[2-9]\d{3} \d{4} \d{4}(?! \d{3})|[2-9]\d{3}-\d{4}-\d{4}", check.verhoeff),
     Id("IN Aadhaar, bare", r"[2-9]\d{11}", check.verhoeff, "aadhaar|aadhar|आधार|uidai"),
     Id("IN PAN", r"[A-Z]{3}[PCHFATBLJG][A-Z]\d{4}[A-Z]", check.varied),
     Id("ID NIK", r"\d{16}", check.dated(8, 6, days=40), "nik|ktp|nomor induk"),
@@ -135,7 +135,7 @@ BEHIND = re.compile(r"[^\d\n]{0,32}?" + START)
 # What makes a number without a name of its own something else.
 OTHER = re.compile(
     r"(?:order|invoice|tracking|ticket|part|serial|sku|model|item|product|article|case|isbn|commit|build|version|bestell|artikel"
-    r"|timestamp|hash)\w*[^\d\n]{0,16}$",
+    r"|timestamp|hash|snowflake|\bean|\bupc|\bgtin)\w*[^\d\n]{0,16}$",
     re.IGNORECASE,
 )
 

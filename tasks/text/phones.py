@@ -42,7 +42,7 @@ WORDS = (
     r" (?:number|no\.?|nr\.?|digits)"
     r"|telefon\w*|handy(?:nummer)?|mobil\w*|anrufen|erreich\w+|ruf(?:e|en|t)?|rückruf|(?:meine|deine|ihre|unsere) nummer|bel me|bellen"
     r"|gsm"
-    r"|tel[eé]fono|m[oó]vil|celular|cel|llam\w+|(?:mi|su|tu) n[uú]mero|t[eé]l[eé]phone|portable|appel\w+|joindre|(?:mon|son|votre)"
+    r"|tel[eé]fono|m[oó]vil|celular|cel|ll[aá]m\w+|(?:mi|su|tu) n[uú]mero|t[eé]l[eé]phone|portable|appel\w+|joindre|(?:mon|son|votre)"
     r" num[eé]ro"
     r"|telemóvel|telefone|zap|ligue|ligar?|(?:meu|seu) número|cellulare|cell|chiam\w+|(?:mio|suo) numero|zadzwo\w+|dzwo\w+"
     r"|kom[oó]rk\w*|(?:mój|moj) numer|zavol\w+|hív\w+"

@@ -12,13 +12,14 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
+from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.ids import keyed_digest
-from tasks.text import addresses, national, personal, phones, secrets
+from tasks.text import addresses, national, personal, phones, recognise, secrets
 from tasks.text.repair import apply
 from tasks.text.spans import Spans
 
@@ -26,7 +27,7 @@ Finder = Callable[[str], Spans]
 # How a text looks in which a kind may be: RE2 patterns, by which most rows never reach Python.
 NUMBERS = r"(?:[0-9][ .,()/+-]{0,3}){6}[0-9]"
 HINTS = {
-    "key": secrets.KEY_HINT,
+    "key": f"{secrets.KEY_HINT}|{secrets.SERVICE_HINT}",
     "url": r"://|(?i:www\.)",
     "password": secrets.PASSWORD_HINT,
     "email": r"@|(?i:[(\[{<] ?at ?[)\]}>])| AT ",
@@ -60,26 +61,33 @@ KINDS: dict[str, Finder] = {
 FOREIGN = r"[＠：-｝]|[^\x00-\x7f\PN]|[0-9][‐-―−]"  # digits and signs of other scripts, which only `flat` reads
 HINTED = {kind: re.compile(hint) for kind, hint in HINTS.items()}  # for what is left of a text in which something was found
 OTHERS = re.compile("(?![0-9])\\d|[\u2010-\u2015\u2212\u2e3a\u2e3b\u301c\ufe58\ufe63\uff0d\uff01-\uff5e]")  # the same for Python
-# Three patterns for all kinds: in one, RE2 would fall off its fast path.
+# Four patterns for all kinds: in one, RE2 would fall off its fast path.
 WORDY = ("key", "password")
-SUSPECTS = (*(HINTS[kind] for kind in WORDY), "|".join([*(hint for kind, hint in HINTS.items() if kind not in WORDY), FOREIGN]))
+SUSPECTS = (
+    secrets.KEY_HINT,
+    secrets.SERVICE_HINT,
+    secrets.PASSWORD_HINT,
+    "|".join([*(hint for kind, hint in HINTS.items() if kind not in WORDY), FOREIGN]),
+)
 OPEN, CLOSE, BLANK = "\x02", "\x03", "\x02"
+HIDDEN = "*"  # what a recogniser sees in the place of a value
 MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
-PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in KINDS)) + r")_([0-9]{1,9})\]"
+PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in (*KINDS, *recognise.KINDS))) + r")_([0-9]{1,9})\]"
 
 
-def mark_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
-    """Every text with marks where values of these kinds stood; nulls stay."""
+def mark_all(texts: pa.Array, kinds: Collection[str], recogniser: recognise.Recogniser | None = None) -> pa.Array:
+    """Every text with marks where values of these kinds stood, and names and places where a recogniser is given; nulls stay."""
     wanted = [kind for kind in KINDS if kind in kinds]
-    if not wanted:
+    if not wanted and recogniser is None:
         return texts
-    mask = suspicious(texts)
+    mask = suspicious(texts) if recogniser is None else pc.fill_null(pc.match_substring_regex(texts, r"\pL|[0-9]{4}"), False)
     few = texts.filter(mask).dictionary_encode()
     plain = apply(few.dictionary, FOREIGN, flat)
     likely = [pc.match_substring_regex(plain, HINTS[kind]).to_pylist() for kind in wanted]
-    chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in zip(*likely, strict=True))
+    told = zip(*likely, strict=True) if wanted else repeat((), len(plain))
+    chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in told)
     rows = zip(few.dictionary.to_pylist(), plain.to_pylist(), chosen, strict=True)
-    marked = [mark(text, flattened, few_kinds) for text, flattened, few_kinds in rows]
+    marked = [mark(text, flattened, few_kinds, recogniser) for text, flattened, few_kinds in rows]
     return pc.replace_with_mask(texts, mask, pa.array(marked, texts.type).take(few.indices))
 
 
@@ -88,9 +96,11 @@ def suspicious(texts: pa.Array) -> pa.Array:
     return pc.fill_null(functools.reduce(pc.or_, [pc.match_substring_regex(texts, pattern) for pattern in SUSPECTS]), False)
 
 
-def mark(text: str, plain: str, kinds: Collection[str]) -> str:
+def mark(text: str, plain: str, kinds: Collection[str], recogniser: recognise.Recogniser | None = None) -> str:
     """One text with marks, by what is found in its flat form."""
     found = find(plain, kinds)
+    if recogniser is not None:
+        found = with_names(plain, found, recogniser)
     parts, at = [], 0
     for start, end, kind, value in found:
         parts += [text[at:start], f"{OPEN}{kind}\x1f{value}{CLOSE}"]
@@ -116,6 +126,14 @@ def find(plain: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
                     found.append((start, end, kind, value))
                     plain = plain[:start] + BLANK * (end - start) + plain[end:]
     return sorted(found)
+
+
+def with_names(plain: str, found: list[tuple[int, int, str, str]], recogniser: recognise.Recogniser) -> list[tuple[int, int, str, str]]:
+    """What was found, and the names and places in what is left of the text; placeholders that are in it already are none."""
+    taken = [(start, end) for start, end, _, _ in found] + [told.span() for told in re.finditer(PLACEHOLDER, plain)]
+    for start, end in taken:
+        plain = plain[:start] + HIDDEN * (end - start) + plain[end:]
+    return sorted(found + [span for span in recogniser.find(plain) if HIDDEN not in plain[span[0] : span[1]]])
 
 
 def flat(text: str) -> str:
@@ -178,6 +196,6 @@ class Books:
         return self._known[key]
 
 
-def plain_all(texts: pa.Array, kinds: Collection[str]) -> pa.Array:
+def plain_all(texts: pa.Array, kinds: Collection[str], recogniser: recognise.Recogniser | None = None) -> pa.Array:
     """Texts outside any conversation (tags, names): placeholders without a number."""
-    return apply(mark_all(texts, kinds), OPEN, lambda text: MARK.sub(lambda found: f"[{found[1].upper()}]", text))
+    return apply(mark_all(texts, kinds, recogniser), OPEN, lambda text: MARK.sub(lambda found: f"[{found[1].upper()}]", text))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
+from tasks.text.services import SERVICES
 from tasks.text.spans import Spans, lower
 from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
 
@@ -20,10 +21,30 @@ def _either(words: str) -> str:
     return "(?:" + "|".join(map(re.escape, sorted(words.split(), key=len, reverse=True))) + ")"
 
 
-PREFIXES = _either(" ".join(words for words, _ in (PREFIXED | GUESSED).values()))
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern of the beginnings of words, letter by letter, up to the shortest word: quicker than one word after the other."""
+    heads: dict[str, list[str]] = {}
+    for word in words:
+        heads.setdefault(word[:1], []).append(word[1:])
+    if "" in heads:
+        return ""
+    return "(?:" + "|".join(re.escape(head) + _any_of(tails) for head, tails in sorted(heads.items())) + ")"
+
+
+def _bodies(shapes: dict[str, tuple[str, str]]) -> dict[str, list[re.Pattern[str]]]:
+    """What may follow each prefix."""
+    found: dict[str, list[re.Pattern[str]]] = {}
+    for words, body in shapes.values():
+        for word in words.split():
+            found.setdefault(word, []).append(re.compile(body))
+    return found
+
+
+OWN_PREFIXES, GUESSED_PREFIXES = _bodies(PREFIXED), _bodies(GUESSED)
+PREFIXES = _any_of([*OWN_PREFIXES, *GUESSED_PREFIXES])
+PREFIX = re.compile(EDGE + PREFIXES)
+LENGTHS = sorted({len(prefix) for prefix in (*OWN_PREFIXES, *GUESSED_PREFIXES)}, reverse=True)
 BLOCK = re.compile("|".join(f"(?:{pattern})" for _, pattern in BLOCKS.values()), re.DOTALL)
-KEY = re.compile(EDGE + "(?:" + "|".join(_either(words) + body for words, body in PREFIXED.values()) + ")")
-GUESS = re.compile(EDGE + "(?:" + "|".join(f"{_either(words)}({body})" for words, body in GUESSED.values()) + ")")
 SHAPE = re.compile("(?<![A-Za-z0-9_/+-])(?:" + "|".join(f"(?:{pattern})" for _, pattern in SHAPED.values()) + ")")
 
 # What is sent in a header of HTTP: the value is all that follows.
@@ -45,6 +66,10 @@ SESSION = re.compile(
     re.IGNORECASE,
 )
 CREDENTIAL = re.compile(r"\b(?:bearer|basic)\s+(?=[^\s]*\d)([A-Za-z0-9._~+/-]{16,}=*)", re.IGNORECASE)
+SERVICE_WORDS = _either(" ".join(words for words, _ in SERVICES.values()))
+# What a service's setting is called besides, and the value; which shape this must have is the service's own matter.
+SERVICE = re.compile(r"[\w. -]{0,30}[\"'`]{0,3}\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'`]{0,3}([\w+/=:-]{14,90})(?![\w+/=-])")
+OF_SERVICE = {word: re.compile(body) for words, body in SERVICES.values() for word in words.split()}
 SENT = {"authorization x- api subscription-key": HEADER, "cookie": COOKIE, "sess connect.sid": SESSION, "bearer basic": CREDENTIAL}
 
 # The words for it in the larger languages, and what may stand between them and it.
@@ -136,6 +161,7 @@ KEY_HINT = (
     r"|subscription-key)[\"']?\s*[:=]"
     r"|(?:sess(?:ion)?_?id|connect\.sid|_session)=)"
 )
+SERVICE_HINT = rf"(?i:{SERVICE_WORDS})[\w. -]*[\"'`]?[:= >]+[\"'`]?[A-Za-z0-9+/_-]{{8}}"
 SIGN = r"[^\s\"'“”`,;<>\[\]()\x02]*[0-9!@#$%^&*+]"  # what proves a value
 PASSWORD_HINT = (
     rf"(?i:{PASSWORD}|secret|token|key|credential|ключ|schlüssel|chave|clé|\bpin"
@@ -151,13 +177,33 @@ PASSWORD_HINT = (
 
 def keys(text: str) -> Spans:
     """Keys and tokens that show by their own form, or that stand in a header."""
-    for pattern in (BLOCK, KEY, SHAPE):
+    for pattern in (BLOCK, SHAPE):
         yield from ((*found.span(), found[0]) for found in pattern.finditer(text) if not WORDED.fullmatch(found[0]))
-    yield from ((*found.span(), found[0]) for found in GUESS.finditer(text) if random(found[found.lastindex or 0]))
+    for begun in PREFIX.finditer(text):
+        yield from _prefixed(text, begun.start())
     small = lower(text)
+    for word, body in OF_SERVICE.items():  # one after the other, since that is quicker than to look for any
+        place = small.find(word)
+        while place >= 0:
+            found = SERVICE.match(text, place + len(word))
+            if found and body.fullmatch(found[1]) and random(found[1]):
+                yield found.start(1), found.end(1), found[1]
+            place = small.find(word, place + 1)
     for words, pattern in SENT.items():
         if any(word in small for word in words.split()):
             yield from _named(found for found in pattern.finditer(text) if pattern is not CREDENTIAL or random(found[1]))
+
+
+def _prefixed(text: str, place: int) -> Spans:
+    """The keys that begin here, by any prefix."""
+    for length in LENGTHS:
+        prefix = text[place : place + length]
+        for body in OWN_PREFIXES.get(prefix, ()):
+            if (found := body.match(text, place + length)) and not WORDED.fullmatch(whole := text[place : found.end()]):
+                yield place, found.end(), whole
+        for body in GUESSED_PREFIXES.get(prefix, ()):
+            if (found := body.match(text, place + length)) and random(found[0]):
+                yield place, found.end(), text[place : found.end()]
 
 
 def passwords(text: str) -> Spans:
