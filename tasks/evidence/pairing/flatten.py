@@ -26,7 +26,7 @@ from tasks.evidence.lists import Floats, Rows, flat
 from tasks.evidence.pairing.numbers import find, numbers
 from tasks.evidence.pairing.sources import Sources, trace
 from tasks.similar import digests
-from tasks.similar.equality import same_answer
+from tasks.similar.equality import same_answer, same_message
 
 PROMPT = ("prompt_id", "cluster_id", "split")
 ANSWER = ("response_id", "content", "model")
@@ -95,7 +95,7 @@ def twins(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: R
 
 
 def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
-    """A number for each prompt, equal where prompts read the same up to case and spacing; -1 where no other reads so."""
+    """A number for each prompt, equal where prompts read the same (`tasks.similar.equality`); -1 where no other reads so."""
     rough = numbers(engine.sort(written.select("prompt_id", roughly(col("prompt")).alias("look")).to_arrow(), ("prompt_id",))["look"])
     likely = np.flatnonzero((np.bincount(rough, minlength=1) > 1)[rough])
     look = np.full(len(prompts), -1)
@@ -107,8 +107,9 @@ def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
     return look
 
 
-def _shown(message: Mapping[str, str]) -> str:
-    return " ".join(f"{message['role']}: {message['content']}".lower().split())
+def _shown(message: Mapping[str, str | None]) -> str:
+    """A message as the release shows it: without what was redacted or attached, but with the calls of tools."""
+    return same_message(message["role"] or "", message["content"], calls=message["tool_calls"])
 
 
 @engine.batch(TEXT)
