@@ -46,6 +46,7 @@ class Evidence:
     worse: Rows
     twin: Rows  # of each answer: equal where answers, and their prompts, read the same
     person: Rows  # of each vote: number of its annotator
+    chatters: tuple[Rows, Rows]  # who chatted: row of the prompt, and a number for the person, once a conversation
     sources: Sources
 
     def cast(self, kind: str, *, models: bool) -> Rows:
@@ -65,14 +66,17 @@ def read(candidates: daft.DataFrame) -> Evidence:
     rows = engine.sort(written.select(*PROMPT, "responses", "votes", "parts").to_arrow(), ("prompt_id",))
     home, answers = spread_out(rows["responses"], RESPONSE, (*ANSWER, "turns"))
     place, votes = spread_out(rows["votes"], VOTE, tuple(VOTE.names))
-    asked, parts = spread_out(rows["parts"], PART, ("conversation", "origin"))
+    asked, parts = spread_out(rows["parts"], PART, ("conversation", "origin", "user"))
     sources = trace(answers["turns"], home, parts, asked, votes)
+    chatting = pc.is_valid(parts["user"]).to_numpy()
+    chatters = asked[chatting], numbers(parts["user"].filter(pa.array(chatting)))
     prompts, answers = rows.select(list(PROMPT)), answers.select(list(ANSWER))
     del rows
     about, better, worse = (find(votes[name], answers["response_id"]) for name in ("response_id", "better", "worse"))
     annotators = flat(votes["annotator"]).dictionary_encode().indices
     person = pc.fill_null(annotators, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Evidence(prompts, answers, votes, home, place, about, better, worse, twins(written, prompts, answers, home), person, sources)
+    twin = twins(written, prompts, answers, home)
+    return Evidence(prompts, answers, votes, home, place, about, better, worse, twin, person, chatters, sources)
 
 
 def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
