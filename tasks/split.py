@@ -233,7 +233,7 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> dict[st
     untie = params.on_giant == "untie_weakest"
     firm = {key for key, values in edges.items() if untie and loses_all(values, key, limit)}
     giant, size = ties.largest(ties.components(rows, *(edges[key] for key in firm))) if firm else (0, 0)
-    if size > limit:
+    if size > max(limit, 1):
         told = f"one component with {size} of {rows} rows, tied by {' and '.join(key for key in ties.KEYS if key in firm)}, is kept"
         warnings.warn(f"{told}: parted, it would lose all that then lies elsewhere (split.near says what is near)", stacklevel=2)
         return edges

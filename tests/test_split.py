@@ -238,6 +238,7 @@ def test_a_log_of_one_template_loses_nothing() -> None:
     assert len(placed) == 30
     assert {row["split"] for row in placed.values()} == {"train"}
     assert [line[:68] for line in said] == ["one component with 30 of 30 rows, tied by near, is kept: parted, it "]
+    assert run([prompt(1)])[1] == []
 
 
 def test_one_long_conversation_loses_nothing() -> None:
