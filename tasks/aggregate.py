@@ -44,7 +44,8 @@ def run(tables: Tables, params: Params) -> Tables:
     turns, feedback = tables["turns"], tables["feedback"]
     read = read_trees(turns, feedback, params)
     given = acts.judge(feedback, unfold(read, "judged")).with_column("made", lit(False))
-    judged = acts.latest(given.concat(signals.as_acts(unfold(read, "signals"), given))).collect()
+    told = acts.latest(given.concat(signals.as_acts(unfold(read, "signals"), given))).collect()
+    judged = acts.turned(told).collect()
     direction.warn(judged, params.direction)
     tell_of_media(unfold(read, "fates"), judged)
     weighed, found = consensus.weigh(judged, params.consensus)

@@ -149,8 +149,8 @@ def warned(told: Facts) -> Iterator[str]:
     """A line where the judge of words may as well have guessed."""
     if told.probed and told.probed.nothing():
         yield (
-            f"probe: words tell the chosen answer in {told.probed.accuracy} of held-out pairs: no surer than chance; look at the votes "
-            "before you train"
+            f"probe: words tell the chosen answer in {told.probed.accuracy} of pairs they did not learn from: no surer than chance; "
+            "look at the votes before you train"
         )
 
 
@@ -161,6 +161,7 @@ def _probe_metrics(told: Facts) -> dict[str, float]:
     found, first = told.probed, told.probed.curve.more[0]
     figures = {"probe_accuracy": found.accuracy.share, "probe_accuracy_low": found.accuracy.low, "probe_accuracy_high": found.accuracy.high}
     figures |= {"probe_longer": found.longer.share, "probe_suspects": found.suspects.count, "probe_planted_auc": found.planted.auc}
+    figures |= {} if found.untouched is None else {"probe_untouched": found.untouched.share}
     return figures | ({} if first.pairs is None else {"probe_pairs_for_one_point": first.pairs})
 
 

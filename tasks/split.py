@@ -11,7 +11,8 @@ is tied to it follows (`tasks.evidence.following`).
 - Where there are as many components as splits, none stays empty.
 - A component above `largest_component` is reported with the key that ties it, and `on_giant` says what happens: `error` stops,
   `keep` goes on, `untie_weakest` gives up, inside that component alone, the ties over users (of the users met most often first),
-  then over answers, first user turns, near-equality and conversations, until it is small enough.
+  then over answers, first user turns and conversations, until it is small enough. What costs every row that then lies elsewhere is not
+  given up: near-equality, and a first user turn or a conversation that is itself a giant. Such a component is kept, and told.
 - What lies in two splits after that is taken out of all but one (`tasks.evidence.apart`), with the reason `crosses_split`.
 - Shares that are more than `far_from_asked` from those asked for are a warning.
 """
@@ -229,10 +230,17 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> dict[st
     """The ties that are left when no component is a giant, as far as `on_giant` says."""
     limit = params.largest_component * rows
     labels = ties.components(rows, *edges.values())
+    untie = params.on_giant == "untie_weakest"
+    firm = {key for key, values in edges.items() if untie and loses_all(values, key, limit)}
+    giant, size = ties.largest(ties.components(rows, *(edges[key] for key in firm))) if firm else (0, 0)
+    if size > max(limit, 1):
+        told = f"one component with {size} of {rows} rows, tied by {' and '.join(key for key in ties.KEYS if key in firm)}, is kept"
+        warnings.warn(f"{told}: parted, it would lose all that then lies elsewhere (split.near says what is near)", stacklevel=2)
+        return edges
     for key in ties.KEYS:
         giant, size = ties.largest(labels)
         inside = int((labels[edges[key].left] == giant).sum())
-        if size <= limit or not inside:
+        if size <= limit or not inside or key in firm:
             continue
         found = f"one component with {size} of {rows} rows, tied by {key} ({inside} ties)"
         expected = f"at most {params.largest_component:.0%} of the rows (split.largest_component)"
@@ -245,6 +253,14 @@ def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> dict[st
         labels = ties.components(rows, *edges.values())
         warnings.warn(f"{found}; {given_up} of them given up, those of the commonest first", stacklevel=2)
     return edges
+
+
+def loses_all(values: Edges, key: str, limit: float) -> bool:
+    """Whether giving up ties of this key costs every row that then lies elsewhere: such a row goes whole, as a near-equal one does.
+
+    So it is with a first user turn, or a conversation, that alone is in more rows than a component may have.
+    """
+    return key == "near" or (key in ("opening", "conversation") and bool(values.shared_by.max(initial=0) > limit))
 
 
 def report_shares(split: Rows, params: Params) -> None:

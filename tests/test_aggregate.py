@@ -263,6 +263,19 @@ def test_later_act_of_the_same_person_supersedes_the_earlier(two_answers: ChatLo
     assert reasons(two_answers) == {first: "superseded"}
 
 
+def test_later_thumb_against_a_rating_of_the_same_person_supersedes_it(two_answers: ChatLog) -> None:
+    rating = two_answers.act("rating", "c/a1", 5, annotator="p", minute=1)
+    two_answers.act("thumb", "c/a1", -1, annotator="p", minute=5)
+    thumb = two_answers.act("thumb", "c/a2", -1, annotator="p", minute=1)
+    two_answers.act("rating", "c/a2", 5, annotator="p", minute=5)
+    two_answers.act("rating", "c/a1", 4, annotator="q", minute=0)
+    two_answers.act("thumb", "c/a1", -1, annotator="r", minute=9)
+    for number in (3, 4):  # neither against it, nor known to be later
+        two_answers.act("rating", f"c/a{number - 2}", number, annotator="s", minute=1)
+        two_answers.act("thumb", f"c/a{number - 2}", 1, annotator="s", minute=2 if number == 3 else 0)
+    assert reasons(two_answers) == {rating: "superseded", thumb: "superseded"}
+
+
 def test_later_choice_between_the_same_two_supersedes_whichever_way_round(two_answers: ChatLog) -> None:
     two_answers.act("choice", "c", 1, better="a1", worse="a2", annotator="p", minute=9, feedback_id="f1")
     two_answers.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3, feedback_id="f2")
@@ -358,6 +371,18 @@ def test_a_panel_is_none_of_the_people_behind_a_prompt(judges: int, users: list[
     assert [row["users"] for row in candidates(log)] == [users]
 
 
+@pytest.mark.parametrize(("others", "users"), [(5, ["rater", "u0"]), (6, ["u0"])])
+def test_who_rates_many_chats_of_others_is_no_user_of_theirs_and_stays_one_of_their_own(others: int, users: list[str]) -> None:
+    log = ChatLog()
+    for number in range(others):
+        log.chat(f"c{number}", f"hello there {number}", "good day", user_id=f"u{number}")
+        log.act("thumb", f"c{number}/a1", 1, annotator="rater")
+    log.chat("own", "my own question", "good day", user_id="rater")
+    log.act("thumb", "own/a1", 1, annotator="rater")
+    found = {row["conversations"][0]: row["users"] for row in candidates(log)}
+    assert (found["c0"], found["own"]) == (users, ["rater"])
+
+
 def test_a_judging_model_is_none_of_the_people_behind_a_prompt() -> None:
     log = ChatLog()
     log.chat("c", "hello there", "good day", user_id="u")
@@ -373,6 +398,7 @@ def test_a_judging_model_is_none_of_the_people_behind_a_prompt() -> None:
         ("How do I pay?", "how do I pay?", True),
         ("\uff28\uff4f\uff57 do I pay?", "How do I pay?", True),
         ("Is it on?\r\nYes", "Is it on?\nYes", True),
+        ("\u200fIs it on?\u202c", "Is it on?", True),
         ("What is IT?", "what is it?", False),
         ("Solve 5\u00b2 + 10", "Solve 52 + 10", False),
         ("What is new in the US?", "What is new in the us?", False),

@@ -179,6 +179,28 @@ def test_words_are_never_judged_by_those_that_learnt_from_their_own_cluster() ->
     assert found.margins[cluster != "one"].any()
 
 
+def test_words_are_never_judged_by_those_that_learnt_from_the_same_persons_chats() -> None:
+    rows = rows_of(World(items=400, judge=False, seed=1))
+    for number, row in enumerate(rows):
+        row["parts"] = [{"conversation": row["prompt_id"], "user": "one" if number < 40 else f"p{number // 2}", "origin": None}]
+        for answer in row["responses"] if number < 40 else ():
+            answer["content"] = "zebra" if answer["response_id"] == row["votes"][0]["better"] else "giraffe"
+    evidence = flatten.read(frame(rows))
+    low = np.arange(len(evidence.home))
+    mine = np.isin(evidence.prompts["prompt_id"].to_pylist(), [row["prompt_id"] for row in rows[:40]])[evidence.home]
+    fold = words.folds(evidence, low)
+    assert len(set(fold[mine].tolist())) == 1
+    assert len(set(fold.tolist())) == words.FOLDS
+
+
+def test_people_who_chat_everywhere_leave_folds() -> None:
+    rank, person = np.tile(np.arange(100), 2), np.repeat([0, 1], 100)
+    assert words.together(100, rank, person).tolist() == list(range(100)), "each of all chats"
+    chain = np.repeat(np.arange(99), 2), np.repeat(np.arange(99), 2)
+    linked = words.together(100, chain[0] + np.tile([0, 1], 99), chain[1])
+    assert np.bincount(linked).max() <= 100 // words.FOLDS, "each ties two, and so all"
+
+
 # --- the same everywhere ------------------------------------------------------------------------------------------------
 
 

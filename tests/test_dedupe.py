@@ -181,6 +181,24 @@ def test_chats_of_one_system_prompt_or_template_are_no_copies() -> None:
     assert not len(settled(log)["turns"].dropped)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "copies"),
+    [
+        (" who pays?", " how long?", 0),
+        ("\nand which of the trains is it today?", "\nand which of the trains is it never today?", 0),
+        (" at 5", " at 6", 0),
+        ("", " thanks", 1),
+        (" please tell me which train it is", " please tell me what train it is", 1),
+    ],
+)
+def test_short_questions_about_one_long_page_are_two_though_the_answer_is_one(one: str, other: str, copies: int) -> None:
+    log = ChatLog()
+    page = ". ".join(f"{LONG} {number}" for number in range(4)) + "."
+    for name, question in (("one", one), ("two", other)):
+        log.chat(name, page + question, ANSWER)
+    assert len(dropped(settled(log)["turns"])) == copies
+
+
 def test_answers_that_many_give_do_not_make_one_chat_of_two_questions() -> None:
     log = ChatLog()
     for number in range(8):

@@ -533,6 +533,23 @@ def test_one_id_in_two_files_that_begin_otherwise_is_two_conversations_each_with
     assert [reason for _, _, reason in result.faults()] == ["another_conversation"]
 
 
+@pytest.mark.parametrize(("users", "count"), [(("alice", "bob"), 2), (("", ""), 2), (("alice", "alice"), 1)])
+def test_one_counted_id_under_which_two_chats_begin_with_hello_is_two_conversations(
+    tmp_path: Path, users: tuple[str, str], count: int
+) -> None:
+    said = [
+        chat("1", "hello", "Hello!", f"My {what}?", answer) for what, answer in (("egg", "Six minutes."), ("printer", "Throw it away."))
+    ]
+    files = {f"{at}.jsonl": lines(log | {"user_id": user or None}, LIKED | {"message_index": 3, "value": 2 * at - 1})
+             for at, (log, user) in enumerate(zip(said, users, strict=True))}  # fmt: skip
+    result = read(tmp_path, files)
+    turns = {(row["conversation_id"], row["turn_id"]): row["content"] for row in result.table("turns")}
+    assert len({name for name, _ in turns}) == count
+    if count == 2:
+        told = {turns[act["conversation_id"], act["turn_id"]]: act["value"] for act in result.table("feedback")}
+        assert told == {"Six minutes.": -1.0, "Throw it away.": 1.0}
+
+
 def test_a_vote_in_a_third_file_goes_where_only_one_has_such_a_message_or_is_refused(tmp_path: Path) -> None:
     votes = [LIKED, LIKED | {"message_index": 3, "id": "f2"}]
     result = read(tmp_path, {"a.jsonl": lines(EGG), "b.jsonl": lines(PRINTER), "c.jsonl": lines(*votes)})

@@ -76,6 +76,45 @@ def pairs(result: dict[str, Account]) -> list[tuple[str, str, str]]:
     return sorted((row["recipe"], row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in result["pairs"].kept.to_pylist())
 
 
+@pytest.mark.parametrize(
+    ("thumbs", "kept"),
+    [
+        ([], 1),
+        ([("a1", -1, "p")], 0),
+        ([("a1", -1, "p"), ("a2", -1, "p")], 1),
+        ([("a1", -1, "p"), ("a2", 1, "p")], 0),
+        ([("a1", -1, "q")], 1),  # somebody else's word
+        ([("a1", -1, None)], 0),  # whom the log does not name is the person of the chat
+    ],
+)
+def test_an_answer_kept_and_disliked_by_the_same_person_is_not_preferred(
+    four: ChatLog, thumbs: list[tuple[str, int, str | None]], kept: int
+) -> None:
+    four.act("regenerate", "c", better="a1", worse="a2", annotator="p", minute=9)
+    for turn, value, who in thumbs:
+        four.act("thumb", f"c/{turn}", value, annotator=who, minute=1)
+    result = run(four, **only("regeneration"))
+    assert (len(pairs(result)), result["pairs"].reasons) == (kept, {} if kept else {"disliked": 1})
+    assert result["votes"].dropped.num_rows == 0 or "disliked" in result["votes"].reasons or kept
+
+
+@pytest.mark.parametrize(("minute", "better", "reason"), [(1, "B", "superseded"), (5, "A", "superseded"), (None, "B", "contradicted")])
+def test_of_two_things_one_person_says_of_two_answers_the_later_holds(four: ChatLog, minute: int | None, better: str, reason: str) -> None:
+    four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
+    for turn, value in (("a1", 1), ("a2", -1)):
+        four.act("thumb", f"c/{turn}", value, annotator="p", minute=minute)
+    result = run(four)
+    assert [chosen for _, chosen, _ in pairs(result)] == [better]
+    assert result["pairs"].reasons == {reason: 1}
+
+
+def test_what_another_person_says_later_overtakes_nothing(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
+    for turn, value in (("a1", 1), ("a2", -1)):
+        four.act("thumb", f"c/{turn}", value, annotator="q", minute=5)
+    assert [chosen for _, chosen, _ in pairs(run(four))] == ["B"]
+
+
 def only(recipe: str, **settings: Any) -> Row:
     """Parameters with one recipe in use."""
     return {name: DEFAULTS[name] | {"use": name == recipe} | (settings if name == recipe else {}) for name in RECIPES}

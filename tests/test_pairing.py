@@ -65,6 +65,36 @@ def test_opposite_choices_under_a_template_stay_as_they_are() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is 5 mW in watts", "What is 5 MW in watts"),
+        ("What is $x in bash", "What is $X in bash"),
+        ("What does it print?\nif x:\n    y\nz", "What does it print?\nif x:\n    y\n    z"),
+    ],
+)
+def test_questions_that_differ_in_case_or_layout_contradict_nothing(one: str, other: str) -> None:
+    log = ChatLog()
+    for number, question in enumerate((one, other), 1):
+        log.say(f"c{number}/u0", question)
+        for answer in (1, 2):
+            log.say(f"c{number}/a{answer}", "AB"[answer - 1], after="u0")
+        choose(log, f"c{number}", f"a{number}", f"a{3 - number}")
+    assert pairs(result_of(log)) == [("choice", "A", "B"), ("choice", "B", "A")]
+
+
+def test_one_question_after_two_calls_of_a_tool_contradicts_nothing() -> None:
+    log = ChatLog()
+    for number, city in enumerate(("Rome", "Oslo"), 1):
+        log.say(f"c{number}/u0", "What is the weather?")
+        log.say(f"c{number}/b1", "", role="assistant", after="u0", tool_calls=f'[{{"function":{{"arguments":"{city}"}}}}]')
+        log.say(f"c{number}/t2", "18 degrees", after="b1")
+        for answer in (1, 2):
+            log.say(f"c{number}/a{answer}", "AB"[answer - 1], after="t2")
+        choose(log, f"c{number}", f"a{number}", f"a{3 - number}")
+    assert pairs(result_of(log)) == [("choice", "A", "B"), ("choice", "B", "A")]
+
+
 @pytest.fixture
 def links() -> ChatLog:
     """Two questions, p and q, that read the same and are about two pages, with the answers A and B each."""

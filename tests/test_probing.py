@@ -126,6 +126,17 @@ def test_the_probe_is_ahead_of_length_where_words_decide(clean: Probed) -> None:
     assert (clean.pairs, clean.probed, clean.by["recipe"]["choice"].pairs) == (300, 300, 300)
 
 
+def test_what_words_never_dropped_has_a_figure_of_its_own(clean: Probed) -> None:
+    held = [row for row in PLANTED if row["split"] != "train"]
+    assert clean.untouched is not None
+    assert (clean.untouched.pairs, len(held)) == (60, 60)
+    assert str(clean.untouched) in clean.line()
+    half = probed([*turned(held, 0.5)[0], *(row for row in PLANTED if row["split"] == "train")])
+    assert half.untouched is not None
+    assert half.untouched.share < 0.7 < half.accuracy.share
+    assert probed([row | {"split": "train"} for row in PLANTED]).untouched is None
+
+
 def test_accuracy_falls_as_labels_are_turned_and_ends_at_chance(clean: Probed) -> None:
     noisy = probed(turned(PLANTED, 0.25)[0]).accuracy.share
     assert clean.accuracy.share > noisy + 0.1

@@ -232,6 +232,21 @@ def test_only_common_values_are_untied_where_that_is_enough() -> None:
         assert len({stable_id("p", str(one)) in placed for one in (number, number + 1)}) == 1, "a pair stays, or goes, together"
 
 
+def test_a_log_of_one_template_loses_nothing() -> None:
+    template = text(1) + text(2) + text(3)
+    placed, said = run([prompt(number, f"{template} {number}", users=[f"p{number // 3}"]) for number in range(30)])
+    assert len(placed) == 30
+    assert {row["split"] for row in placed.values()} == {"train"}
+    assert [line[:68] for line in said] == ["one component with 30 of 30 rows, tied by near, is kept: parted, it "]
+    assert run([prompt(1)])[1] == []
+
+
+def test_one_long_conversation_loses_nothing() -> None:
+    placed, _ = run([prompt(number, conversations=["c"], users=["p"]) for number in range(30)])
+    assert {row["split"] for row in placed.values()} == {"train"}
+    assert len(placed) == 30
+
+
 def test_giant_that_is_kept_goes_to_one_split() -> None:
     placed, said = run(GIANT, on_giant="keep")
     assert {placed[stable_id("p", str(number))]["split"] for number in range(40)} == {"train"}

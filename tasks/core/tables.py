@@ -178,7 +178,7 @@ class Candidates(Table):
         ("responses", pa.large_list(RESPONSE)),  # sorted by response_id
         ("votes", pa.large_list(VOTE)),  # sorted by feedback_id
         ("conversations", TEXTS),  # conversation ids, sorted
-        ("users", TEXTS),  # hashes of the people who chatted, or judged without being of a panel (gather.PANEL), sorted
+        ("users", TEXTS),  # hashes of the people who chatted, or judged and are of no panel and no raters (gather.PANEL, OTHERS), sorted
         ("parts", pa.large_list(PART)),  # who chatted and which records hold the answers, by conversation; sorted
         ("language", TEXT),
         ("topic", TEXT),

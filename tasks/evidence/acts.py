@@ -19,7 +19,8 @@ the first of these reasons that holds:
     different_prompts  the two answers compared do not answer the same prompt
     no_change        an edit that changes case and spacing at most
     same_answer      the two answers compared are one, or one person ranked one answer twice at once
-    superseded       the same person said something later about the same answer with the same kind of act
+    superseded       the same person said something later about the same answer with the same kind of act, or, by thumb and rating, the
+                     opposite
 """
 
 from __future__ import annotations
@@ -191,6 +192,32 @@ def latest(acts: daft.DataFrame) -> daft.DataFrame:
     anonymous = (joined["kind"] == "ranking") & joined["annotator"].is_null()
     reason = daft.functions.when(gone & anonymous, "same_answer").when(gone, "superseded").otherwise(joined["fault"])
     return joined.with_column("fault", reason).exclude("about", "stamp", "last")
+
+
+def turned(acts: daft.DataFrame) -> daft.DataFrame:
+    """Acts with `fault` also where a person's thumb and rating of one answer say opposite things: the later of the two holds."""
+    sided = acts.with_column("side", side(*(col(name) for name in SIDE)))
+    said = sided.where(col("side") != 0).select("annotator", "response_id", "kind", "side", "created_at")
+    both = said.groupby("annotator", "response_id").agg(
+        col("side").min().alias("low"), col("side").max().alias("high"), col("created_at").max().alias("last")
+    )
+    split = both.where(col("low") < col("high")).select("annotator", "response_id", "last")
+    joined = sided.join(split, on=["annotator", "response_id"], how="left")
+    gone = (joined["side"] != 0) & joined["last"].not_null() & (joined["created_at"] < joined["last"])
+    reason = daft.functions.when(gone.fill_null(False), "superseded").otherwise(joined["fault"])
+    return joined.with_column("fault", reason).exclude("side", "last")
+
+
+SIDE = ("fault", "kind", "annotator", "annotator_kind", "grade")
+
+
+@engine.batch(pa.int8())
+def side(*columns: daft.Series) -> pa.Array:
+    """1 for a thumb up or a rating above the middle that counts, of a person who is known; -1 for the opposite; else 0."""
+    fault, kind, person, by, grade = [column.to_arrow() for column in columns]
+    value = numbers(grade) - np.where(mask(pc.equal(kind, "rating")), 0.5, 0.0)
+    counts = mask(pc.is_in(kind, pa.array(["thumb", "rating"], TEXT))) & mask(pc.is_null(fault)) & mask(pc.is_valid(person))
+    return pa.array(np.where(counts & mask(pc.not_equal(by, "model")), np.sign(value), 0).astype(np.int8), pa.int8())
 
 
 ABOUT = ("feedback_id", "fault", "kind", "annotator", "group", "response_id", "better_id", "worse_id")

@@ -31,6 +31,7 @@ from tasks.evidence.ties import Keyed
 from tasks.similar import digests
 
 REASON = "crosses_split"
+NOBODY = pa.nulls(0, TEXT)
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def strip(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str, Home]) ->
     ballots = nest(voted[staying], len(rows), vote.filter(pa.array(staying)))
     parts = nest(talks.owner[part_stays], len(rows), talks.parts.filter(pa.array(part_stays)))
     changed = {"responses": answers.left(ballots), "votes": ballots, "parts": parts, "evidence": gather.strongest(ballots)}
-    changed |= gather.sources(parts, ballots)
-    changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel is no user
+    changed |= gather.sources(parts, ballots, NOBODY)
+    changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel, and a rater, is no user
     left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
     both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), REASON)])

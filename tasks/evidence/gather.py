@@ -5,6 +5,8 @@ Lists come out of a group-by in no certain order, so the last step sorts every o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import daft
 import numpy as np
 import pyarrow as pa
@@ -21,6 +23,7 @@ from tasks.evidence.lists import Mask, distinct, most_frequent, nest, owners, so
 EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
 BY_PERSON = col("annotator_kind") != "model"
 PANEL = 3  # so many people who judge one conversation are a panel: a chat has one user, and perhaps somebody who looks after it
+OTHERS = 5  # conversations of others; who judges more of them is a rater, whoever else judges these: they tie nothing, a rater's own do
 
 
 def origin_text() -> Expression:
@@ -128,7 +131,7 @@ def candidates(places: daft.DataFrame, answers: daft.DataFrame, acts: daft.DataF
     rows = prompts(places)
     for part in (responses(answers, rewrites_of(acts), votes), ballots, records):
         rows = rows.join(part, on="prompt_id", how="left")
-    told = tidy(*(col(name) for name in TOLD)).unnest()
+    told = tidying(raters(places, votes))(*(col(name) for name in TOLD)).unnest()
     null = lit(None).cast(DataType.string())
     later = {"cluster_id": lit(""), "split": lit(""), "augmented_from": null, "augmenter": null, "weight": lit(1.0)}
     return rows.select("prompt_id", "prompt", told).with_columns(later).select(*Candidates.names())
@@ -139,23 +142,45 @@ MADE = {"responses", "votes", "conversations", "users", "parts", "language", "to
 TIDY = pa.schema([field for field in Candidates.schema() if field.name in MADE])
 
 
-@engine.batch(pa.struct(list(TIDY)))
-def tidy(*columns: daft.Series) -> pa.Array:
-    """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
-    given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}
-    votes = sorted_structs(given["votes"], "feedback_id", VOTE)
-    parts = parts_of(given["talks"], given["records"])
-    made: dict[str, pa.Array] = {
-        "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
-        "votes": votes,
-        "parts": parts,
-        **sources(parts, votes),
-        "evidence": strongest(votes),
-        "topic": pc.fill_null(most_frequent(given["topic"]), ""),
-        "language": pc.fill_null(most_frequent(given["language"]), "und"),
-        "source": most_frequent(given["source"]),
-    }
-    return struct(pa.struct(list(TIDY)), *(made[name] for name in TIDY.names))
+def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array:
+    """People who judge conversations in which others are known to chat, and not they, in more than OTHERS of them."""
+    chats = places.select("conversation_id", col("users").alias("person")).explode("person").where(col("person").not_null())
+    here = chats.distinct().to_arrow()
+    judging = votes.where(BY_PERSON & col("annotator").not_null()).select(
+        col("conversation").alias("conversation_id"), col("annotator").alias("person")
+    )
+    acts = judging.distinct().to_arrow()
+    own, given = (pc.binary_join_element_wise(rows["conversation_id"], rows["person"], BAR) for rows in (here, acts))
+    others = pc.and_(pc.is_in(acts["conversation_id"], here["conversation_id"]), pc.invert(pc.is_in(given, own)))
+    counts = pc.value_counts(acts["person"].filter(others))
+    return counts.field("values").filter(pc.greater(counts.field("counts"), OTHERS)).cast(TEXT)
+
+
+BAR = pa.scalar("\x1f", TEXT)
+
+
+def tidying(raters: pa.Array) -> Callable[..., Expression]:
+    """What makes TIDY of TOLD."""
+
+    @engine.batch(pa.struct(list(TIDY)))
+    def tidy(*columns: daft.Series) -> pa.Array:
+        """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
+        given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}
+        votes = sorted_structs(given["votes"], "feedback_id", VOTE)
+        parts = parts_of(given["talks"], given["records"])
+        made: dict[str, pa.Array] = {
+            "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
+            "votes": votes,
+            "parts": parts,
+            **sources(parts, votes, raters),
+            "evidence": strongest(votes),
+            "topic": pc.fill_null(most_frequent(given["topic"]), ""),
+            "language": pc.fill_null(most_frequent(given["language"]), "und"),
+            "source": most_frequent(given["source"]),
+        }
+        return struct(pa.struct(list(TIDY)), *(made[name] for name in TIDY.names))
+
+    return tidy
 
 
 def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
@@ -179,10 +204,11 @@ def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
     return nest(table["owner"].to_numpy(), len(talks), struct(PART, *(table[name] for name in PART.names)))
 
 
-def sources(parts: pa.LargeListArray, votes: pa.LargeListArray) -> dict[str, pa.Array]:
-    """Conversations, users and origins of each prompt, from its parts and its votes."""
+def sources(parts: pa.LargeListArray, votes: pa.LargeListArray, raters: pa.Array) -> dict[str, pa.Array]:
+    """Conversations, users and origins of each prompt, from its parts and its votes; where they judge only, `raters` are no users."""
     part, vote, rows = parts.values, votes.values, len(parts)
-    voter = pc.if_else(pa.array(by_outsiders(votes)), pa.scalar(None, TEXT), pc.struct_field(vote, "annotator"))
+    outside = pc.or_(pa.array(by_outsiders(votes)), pc.is_in(pc.struct_field(vote, "annotator"), value_set=raters))
+    voter = pc.if_else(outside, pa.scalar(None, TEXT), pc.struct_field(vote, "annotator"))
     owner = np.concatenate([owners(parts), owners(votes)])
     return {
         "conversations": distinct(owners(parts), rows, pc.struct_field(part, "conversation")),

@@ -18,10 +18,10 @@ from pydantic import Field, model_validator
 
 from tasks.core.params import StageParams
 from tasks.evidence.lists import Rows
-from tasks.evidence.pairing import likeness, scales
+from tasks.evidence.pairing import last_words, likeness, scales
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.numbers import reach
-from tasks.evidence.pairing.tally import Acts, Findings, net, weights
+from tasks.evidence.pairing.tally import CODE, Acts, Findings, both, net, weights
 
 
 class Switch(StageParams):
@@ -79,6 +79,21 @@ def comparison(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
     return net(acts)
 
 
+def regeneration(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
+    """Answers that were kept, over those discarded, but not where who asked again disliked the kept one, and more than the other.
+
+    That an answer was kept is read out of a log; a thumb, or a rating, is what its user says. Such acts are `disliked`.
+    """
+    kept, other = (last_words.own(evidence, votes, answers[votes]) for answers in (evidence.better, evidence.worse))
+    against = (kept < 0) & (kept < other)
+    found = comparison(evidence, votes[~against], settings)
+    if not against.any():
+        return found
+    refused = comparison(evidence, votes[against], settings)
+    refused.reason[:] = CODE["disliked"]
+    return both(found, refused)
+
+
 def rewriting(evidence: Evidence, votes: Rows, settings: Rewriting) -> Findings:
     """Acts by which a person gave a better text for an answer, neither nearly the same nor another one altogether."""
     found = comparison(evidence, votes, settings)
@@ -131,6 +146,6 @@ RECIPES: dict[str, Recipe] = {
     "ranking": Recipe(3, "ranking", ranking),
     "rating_margin": Recipe(3, "rating", scales.rating_margin),
     "thumb_contrast": Recipe(4, "thumb", scales.thumb_contrast),
-    "regeneration": Recipe(3, "regenerate", comparison),
+    "regeneration": Recipe(4, "regenerate", regeneration),
     "retry": Recipe(2, "retry", comparison),
 }

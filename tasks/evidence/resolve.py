@@ -4,6 +4,8 @@
     nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
     identity_told    one of the two answers says which model it is: who chose did not judge blind (`tasks.evidence.unblinded`)
     low_confidence   the evidence does not say it clearly enough, or says that it is rather the other way round
+    disliked         from the recipe: who kept the answer called it worse than the other
+    superseded       it rests on the word of one person, who said the opposite later, by an act of another kind
     contradicted     a stronger proposal prefers the other answer
     repeated         a stronger proposal is the same pair
     cycle            with stronger pairs it would close a circle: A over B, B over C, C over A
@@ -33,7 +35,7 @@ from pydantic import Field
 from tasks.core.params import StageParams
 from tasks.evidence import unblinded
 from tasks.evidence.lists import Column, Floats, Mask, Rows
-from tasks.evidence.pairing import cycles, likeness
+from tasks.evidence.pairing import cycles, last_words, likeness
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import CODE, Findings, confidence
 from tasks.evidence.recipes import RECIPES
@@ -141,6 +143,7 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
     rank = proposals.ranked()
     good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
     low, high = np.minimum(good, bad), np.maximum(good, bad)
+    refuse_overtaken(evidence, proposals, low, high, good)
 
     rows = proposals.live(rank, high, low)
     leader = first_of(rows, low, high)
@@ -190,6 +193,16 @@ def refuse_unblinded(evidence: Evidence, proposals: Proposals, settings: Identit
         done = "dropped" if settings.action == "drop" else "kept"
         told = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
         warnings.warn(f"{told} (pair.identity)", stacklevel=3)
+
+
+def refuse_overtaken(evidence: Evidence, proposals: Proposals, low: Rows, high: Rows, good: Rows) -> None:
+    """Refuse what one person alone said of two answers where that person said the opposite later; only acts done on purpose overtake."""
+    on_purpose = ~np.isin(proposals.recipe, [list(RECIPES).index(name) for name in ("regeneration", "retry")])
+    person, said = sole_person(evidence, proposals), last_words.latest(evidence, proposals.behind)[proposals.item]
+    known = np.flatnonzero((proposals.reason == 0) & on_purpose & (person >= 0) & (said != last_words.UNKNOWN))
+    rows = known[np.lexsort((-said[known], person[known], high[known], low[known]))]
+    last = first_of(rows, low, high, person)
+    proposals.refuse(rows[(good[rows] != good[last]) & (said[rows] < said[last])], "superseded")
 
 
 def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:

@@ -2,11 +2,14 @@
 
 In: all turns as the readers gave them. Out: the turns, in which conversations that begin otherwise have names of their own, and for these
 ids which record tells which. Records that share a first question of a user, or an id of one that nobody counts up to, tell one
-conversation, however much they differ below. The one with the earliest question keeps the name, so that a later file
-changes nothing.
+conversation, however much they differ below; but under an id that exporters count up to, not where a later question of somebody else, or
+of nobody known, stands there in other words: many chats begin with "hello". The one with the earliest question keeps the name, so that a
+later file changes nothing.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -62,17 +65,59 @@ def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
     files = pc.fill_null(pc.binary_join(rows["attachments"], JOIN), "")
     table = pa.table({"name": rows["conversation_id"], "text": pc.binary_join_element_wise(texts, files, JOIN)})
     counts = table.group_by(["name", "text"]).aggregate([]).group_by("name").aggregate([([], "count_all")])
-    unlike = counts.filter(pc.greater(counts["count_all"], 1))["name"]
-    mask = pc.is_in(table["name"], unlike)
+    later = _later(turns)
+    unlike = [*counts.filter(pc.greater(counts["count_all"], 1))["name"].to_pylist(), *later]
+    mask = pc.is_in(table["name"], pa.array(unlike, TEXT))
+    talks: dict[tuple[str, str], list[_Talk]] = {}
     found: dict[str, dict[Place, tuple[set[str], int]]] = {}
     told = zip(table.filter(mask).to_pylist(), rows.select(["turn_id", "origin", "created_at"]).filter(mask).to_pylist(), strict=True)
-    for said, row in told:
+    for said, row in sorted(told, key=lambda one: (one[1]["origin"]["file"], one[1]["origin"]["record"])):
         at = Place(row["origin"]["file"], row["origin"]["record"])
         when = int(row["created_at"].timestamp()) if row["created_at"] is not None else 1 << 62
         texts_here, earliest = found.setdefault(said["name"], {}).get(at, (set[str](), 1 << 62))
-        signs = {stable_id(said["text"]), *([row["turn_id"]] if len(row["turn_id"]) >= SURE else [])}
+        talk = _joined(talks.setdefault((said["name"], said["text"]), []), later.get(said["name"], {}).get(at))
+        signs = {stable_id(said["text"], *talk), *([row["turn_id"]] if len(row["turn_id"]) >= SURE else [])}
         found[said["name"]][at] = (texts_here | signs, min(earliest, when))
     return found
+
+
+@dataclass
+class _Talk:
+    """What records that tell one conversation say of it."""
+
+    user: str  # "": nobody says
+    said: dict[str, str]  # digests of the questions, by the ids of their turns
+
+
+def _later(turns: pa.Table) -> dict[str, dict[Place, _Talk]]:
+    """By record, what users ask under ids that exporters count up to, of the conversations of which one turn asks two things."""
+    native = pc.replace_substring_regex(turns["conversation_id"], r"^[^:]*:", "")
+    by_user = pc.and_(pc.equal(turns["role"], "user"), pc.less(turns["position"], BEYOND))
+    counted = pc.and_(pc.less(pc.utf8_length(native), SURE), pc.less(pc.utf8_length(turns["turn_id"]), SURE))
+    rows = turns.filter(pc.and_(by_user, counted)).select(["conversation_id", "turn_id", "content", "user_id", "origin"])
+    told = rows.group_by(["conversation_id", "turn_id", "content"]).aggregate([])
+    counts = told.group_by(["conversation_id", "turn_id"]).aggregate([([], "count_all")])
+    unlike = pc.unique(counts.filter(pc.greater(counts["count_all"], 1))["conversation_id"])
+    found: dict[str, dict[Place, _Talk]] = {}
+    for row in rows.filter(pc.is_in(rows["conversation_id"], unlike)).to_pylist():
+        at = Place(row["origin"]["file"], row["origin"]["record"])
+        talk = found.setdefault(row["conversation_id"], {}).setdefault(at, _Talk("", {}))
+        talk.user = talk.user or row["user_id"] or ""
+        talk.said[row["turn_id"]] = stable_id(" ".join((row["content"] or "").split()))
+    return found
+
+
+def _joined(talks: list[_Talk], talk: _Talk | None) -> list[str]:
+    """What tells the talk from others that begin alike; it joins the first one of the same person, or not contradicted."""
+    if talk is None:
+        return []
+    for number, other in enumerate(talks):
+        same = talk.user == other.user != ""
+        if same or all(other.said.get(turn, text) == text for turn, text in talk.said.items()):
+            other.user, other.said = other.user or talk.user, talk.said | other.said
+            return [str(number)] if number else []
+    talks.append(talk)
+    return [str(len(talks) - 1)] if len(talks) > 1 else []
 
 
 def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

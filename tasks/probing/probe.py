@@ -60,6 +60,7 @@ class Probed:
     probed: int  # of these, those that were looked at
     groups: int
     accuracy: Accuracy
+    untouched: Accuracy | None  # of pairs of validation and test alone: words had no say in which of those stay
     longer: Accuracy  # of "the longer answer wins"
     ahead: tuple[float, float, float]  # accuracy less that of "the longer answer wins", with its interval
     by: dict[str, dict[str, Accuracy]]
@@ -74,8 +75,10 @@ class Probed:
     def line(self) -> str:
         """The findings in one line."""
         of = "" if self.probed == self.pairs else f" (on {self.probed:,} of {self.pairs:,} pairs, drawn by their ids)"
+        untouched = "" if self.untouched is None else f", in {self.untouched} of validation's and test's"
         return (
-            f"probe: words tell the chosen answer in {self.accuracy} of held-out pairs{of}, length alone in {self.longer.share:.3f}; "
+            f"probe: words tell the chosen answer in {self.accuracy} of pairs they did not learn from{of}{untouched}, "
+            f"length alone in {self.longer.share:.3f}; "
             f"{self.suspects.count:,} labels suspected (of labels turned on purpose, AUC {self.planted.auc:.2f}); {self.curve.verdict}"
         )
 
@@ -127,6 +130,7 @@ def gather(pairs: pa.Table, settings: Settings) -> Probed | None:
         probed=len(taken),
         groups=len(names),
         accuracy=draws.accuracy(judged),
+        untouched=draws.by(pc.equal(taken["split"], "train").cast(pa.large_string()), judged).get("false"),
         longer=draws.accuracy(longer),
         ahead=draws.difference(judged - longer),
         by={by: draws.by(taken[by], judged) for by in BY},

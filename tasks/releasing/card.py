@@ -160,9 +160,10 @@ def _probed(facts: Facts) -> list[str]:
     if facts.probed is None:
         return []
     found = facts.probed
+    untouched = "" if found.untouched is None else f" ({found.untouched} of those of validation and test, where words drop nothing)"
     return [
         "A judge of words (TF-IDF, Bradley-Terry), cross-validated over groups that share no prompt or conversation, is right about "
-        f"{found.accuracy} of the pairs it was not taught; the longer answer about {found.longer}. "
+        f"{found.accuracy} of the pairs it was not taught{untouched}; the longer answer about {found.longer}. "
         f"It suspects {found.suspects.count:,} labels (`probe.json`). As for size: {found.curve.verdict}."
     ]
 

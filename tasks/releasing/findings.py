@@ -23,6 +23,8 @@ DIMENSIONS = {"model": "models", "topic": "topics", "language": "languages", "so
 DISAGREEING = {
     "tie": "the votes for both answers weigh the same",
     "contradicted": "stronger evidence says the opposite",
+    "superseded": "the same person said the opposite later",
+    "disliked": "who kept the answer called it worse than the other",
     "cycle": "A over B, B over C, C over A",
     "low_confidence": "too few votes, too divided ones, or all else speaks against them",
     "unreliable": "nobody behind it is better than chance",

@@ -27,7 +27,8 @@ def probe(probed: Probed | None) -> str:
     lead = (
         "A judge that knows words, not sense (TF-IDF, Bradley-Terry), learned from some of the pairs and was asked about others that share "
         "neither prompt nor conversation with them. It is a floor: a model may learn more. It cannot tell whether people were right. Where "
-        "confidences rest on words, pairs of the train split that words speak against are gone already, and the figure is higher for it."
+        "confidences rest on words, pairs of the train split that words speak against are gone already, and the figure is higher for it: "
+        "that of validation and test, where words drop nothing, is the honest one."
     )
     parts = [
         f"<div class=card><h3>Right about pairs it was not taught</h3>{_judges(probed)}</div>",
@@ -45,7 +46,8 @@ def _judges(probed: Probed) -> str:
         f"Ahead of the longer answer by {100 * probed.ahead[0]:.1f} points [{100 * low:.1f}, {100 * high:.1f}]. {of}, in "
         f"{probed.groups:,} groups. The mark is chance."
     )
-    rows = {"words": probed.accuracy, "longer answer": probed.longer}
+    untouched = {"words, validation and test": probed.untouched} if probed.untouched else {}
+    rows = {"words": probed.accuracy, **untouched, "longer answer": probed.longer}
     return _lanes(rows, probed.nothing()) + f"<p class=note>{text(note)}</p>"
 
 

@@ -4,7 +4,8 @@ Text alone does not tell. Two chats of one product share its system prompt, its 
 although one asked for a translation into French and the other into German. What tells them apart is what else was said:
 
 - the setting (system turns, attachments) must be the same;
-- what differs in the questions, and in the answers, may be single words, never most of a message;
+- what differs in the questions, and in the answers, may be single words, never most of a message; nor, in a long question, most of the
+  sentences that differ (a short question about a pasted page is asked in one of them), nor a figure, a negation or a name;
 - enough of the answers must be the same, in texts that are not met all over the log: a bot's "Yes", or its greeting, proves nothing.
   Where there is less, only chats with equal questions are one;
 - chats with equal questions are one only if the values are equal, too, where something was redacted: two links are two questions.
@@ -13,6 +14,7 @@ although one asked for a translation into French and the other into German. What
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,9 +27,13 @@ from rapidfuzz.distance import LCSseq
 
 from tasks.core.params import StageParams
 from tasks.similar.text import Hashes, Places, fold, mixed
+from tasks.similar.wording import says_another_thing
 
 QUESTION, ANSWER = 0, 1  # sides of a chat: what people (and tools) said, what the model said
 SHORT = 5  # words of a message in which any share may differ
+LONG = 50  # words of a question from which on it is held together sentence by sentence
+# Ends of lines and of sentences; a Chinese or Japanese sentence needs no blank behind it
+SENTENCE = re.compile(r"\n+|(?<=[.?!:])\s+|(?<=[\u3002?!])(?=[^\x00-\x7f])")
 
 
 class SameChat(StageParams):
@@ -106,17 +112,23 @@ class Chats:
         couples = [
             (a, max(a.words, b.words), LCSseq.similarity(self._words_of(a), self._words_of(b))) for a, b in zip(here, there, strict=False)
         ]
+        asked = [(a, b) for a, b in zip(here, there, strict=False) if a.side == QUESTION and min(a.words, b.words) >= LONG]
         return _Comparison(
             equal=not here and not there,
             total=max(sum(said.words for said in side) for side in (one, other)),
             shared=sum(said.words for said in equal) + sum(words for _, _, words in couples),
             telling=sum(said.words for said in equal if not said.common) + sum(words for said, _, words in couples if not said.common),
             couples=tuple((longer, words) for _, longer, words in couples),
+            another=any(asks_another_thing(self._text_of(a), self._text_of(b)) for a, b in asked),
         )
 
     def _words_of(self, said: Said) -> list[str]:
         """The words of a message."""
-        return fold(self.texts.values[said.place].as_py()).split()
+        return fold(self._text_of(said)).split()
+
+    def _text_of(self, said: Said) -> str:
+        """The text of a message."""
+        return str(self.texts.values[said.place].as_py())
 
 
 def one_chat(questions: _Comparison, answers: _Comparison, same_values: bool, limits: SameChat) -> bool:
@@ -137,11 +149,23 @@ class _Comparison:
     shared: int  # words that are the same
     telling: int  # of these, in texts that are not common
     couples: tuple[tuple[int, int], ...]  # of messages that differ: words of the longer one, and words that are the same
+    another: bool = False  # whether a long question asks another thing
 
     def alike(self, limits: SameChat) -> bool:
         """Whether single words differ, and no message as a whole."""
         whole = all(longer < SHORT or words >= limits.min_message_words * longer for longer, words in self.couples)
-        return whole and self.shared >= limits.min_words * self.total
+        return whole and not self.another and self.shared >= limits.min_words * self.total
+
+
+def asks_another_thing(one: str, other: str) -> bool:
+    """Whether two long questions differ in most words of the sentences that differ, or in a figure, a negation or a name.
+
+    A single word more (thanks) is nothing.
+    """
+    left, right = (Counter(fold(sentence) for sentence in SENTENCE.split(text) if sentence.strip()) for text in (one, other))
+    here, there = (" ".join((mine - theirs).elements()).split() for mine, theirs in ((left, right), (right, left)))
+    longer, shorter = max(len(here), len(there)), min(len(here), len(there))
+    return (longer > (shorter == 0) and 2 * LCSseq.similarity(here, there) <= longer) or says_another_thing(one, other)
 
 
 def _split(side: list[Said], same: Counter[int]) -> tuple[list[Said], list[Said]]:

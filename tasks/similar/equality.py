@@ -21,7 +21,7 @@ import orjson
 
 PLACEHOLDER = re.compile(r"\[([A-Z]+)_[0-9]{1,9}\]")  # of redaction; which value it stands for, no reader sees
 DIFFERING = re.compile(r"\s\n|[\r\x0b\x0c]|^\s|\s$")
-UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphens, and spaces without width
+UNSEEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # without width, or of direction
 ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 # Full-width letters, ligatures and foreign blanks are spellings; superscripts, fractions and figures in circles are not.

@@ -26,7 +26,7 @@ from tasks.evidence.lists import Floats, Rows, flat
 from tasks.evidence.pairing.numbers import find, numbers
 from tasks.evidence.pairing.sources import Sources, trace
 from tasks.similar import digests
-from tasks.similar.equality import same_answer
+from tasks.similar.equality import same_answer, same_message
 
 PROMPT = ("prompt_id", "cluster_id", "split")
 ANSWER = ("response_id", "content", "model")
@@ -46,6 +46,7 @@ class Evidence:
     worse: Rows
     twin: Rows  # of each answer: equal where answers, and their prompts, read the same
     person: Rows  # of each vote: number of its annotator
+    chatters: tuple[Rows, Rows]  # who chatted: row of the prompt, and a number for the person, once a conversation
     sources: Sources
 
     def cast(self, kind: str, *, models: bool) -> Rows:
@@ -65,14 +66,17 @@ def read(candidates: daft.DataFrame) -> Evidence:
     rows = engine.sort(written.select(*PROMPT, "responses", "votes", "parts").to_arrow(), ("prompt_id",))
     home, answers = spread_out(rows["responses"], RESPONSE, (*ANSWER, "turns"))
     place, votes = spread_out(rows["votes"], VOTE, tuple(VOTE.names))
-    asked, parts = spread_out(rows["parts"], PART, ("conversation", "origin"))
+    asked, parts = spread_out(rows["parts"], PART, ("conversation", "origin", "user"))
     sources = trace(answers["turns"], home, parts, asked, votes)
+    chatting = pc.is_valid(parts["user"]).to_numpy()
+    chatters = asked[chatting], numbers(parts["user"].filter(pa.array(chatting)))
     prompts, answers = rows.select(list(PROMPT)), answers.select(list(ANSWER))
     del rows
     about, better, worse = (find(votes[name], answers["response_id"]) for name in ("response_id", "better", "worse"))
     annotators = flat(votes["annotator"]).dictionary_encode().indices
     person = pc.fill_null(annotators, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Evidence(prompts, answers, votes, home, place, about, better, worse, twins(written, prompts, answers, home), person, sources)
+    twin = twins(written, prompts, answers, home)
+    return Evidence(prompts, answers, votes, home, place, about, better, worse, twin, person, chatters, sources)
 
 
 def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
@@ -95,7 +99,7 @@ def twins(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: R
 
 
 def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
-    """A number for each prompt, equal where prompts read the same up to case and spacing; -1 where no other reads so."""
+    """A number for each prompt, equal where prompts read the same (`tasks.similar.equality`); -1 where no other reads so."""
     rough = numbers(engine.sort(written.select("prompt_id", roughly(col("prompt")).alias("look")).to_arrow(), ("prompt_id",))["look"])
     likely = np.flatnonzero((np.bincount(rough, minlength=1) > 1)[rough])
     look = np.full(len(prompts), -1)
@@ -107,8 +111,9 @@ def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
     return look
 
 
-def _shown(message: Mapping[str, str]) -> str:
-    return " ".join(f"{message['role']}: {message['content']}".lower().split())
+def _shown(message: Mapping[str, str | None]) -> str:
+    """A message as the release shows it: without what was redacted or attached, but with the calls of tools."""
+    return same_message(message["role"] or "", message["content"], calls=message["tool_calls"])
 
 
 @engine.batch(TEXT)

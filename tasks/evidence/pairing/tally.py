@@ -8,7 +8,7 @@ right when mistakes are independent. Else it is a `tie`, or `unreliable` when no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ DIGITS = 9  # figures are rounded to so many: processors differ in the last bits
 # Why a proposal is no pair. 0: it is one.
 REASONS = (
     "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "identity_told", "equal_text", "low_confidence",
-    "contradicted", "repeated", "cycle", "over_user_cap", "over_cap",
+    "contradicted", "repeated", "cycle", "over_user_cap", "over_cap", "disliked", "superseded",
 )  # fmt: skip
 CODE = {reason: code for code, reason in enumerate(REASONS)}
 
@@ -47,6 +47,15 @@ class Findings:
     def refuse(self, rows: Mask, reason: str) -> None:
         """Give the reason to those of the rows that have none."""
         self.reason[rows & (self.reason == 0)] = CODE[reason]
+
+
+def both(one: Findings, other: Findings) -> Findings:
+    """The findings one below the other."""
+    start = int(one.item.max(initial=-1)) + 1
+    columns = {field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)]) for field in fields(Findings)[:-1]}
+    columns["item"][len(one.item) :] += start
+    behind = np.concatenate([one.behind[0], other.behind[0] + start]), np.concatenate([one.behind[1], other.behind[1]])
+    return Findings(**columns, behind=behind)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 In: the evidence and couples. Out: for each couple that is judged a margin, above 0 where the lower answer's words are those of preferred
 answers, in deviations and on a grid; NaN for the others; and how often it agrees with the people whom it did not learn from.
 
-It learns from the train split alone, from at most `most` couples, by folds of clusters of near-equal prompts; couples of other
+It learns from the train split alone, from at most `most` couples, by folds of near-equal prompts and of who chats; couples of other
 splits are judged by all folds' couples. The judge is a ridge regression of who was preferred on the difference of the two answers' words
 (TF-IDF of the FEATURES terms that stand in most texts): solved in one step, so that there is no last iteration to differ by.
 """
@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from tasks.core.ids import stable_id
 from tasks.evidence.lists import Floats, Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
-from tasks.evidence.pairing.numbers import numbers
+from tasks.evidence.pairing.numbers import distinct, numbers
 from tasks.probing.tfidf import TOKEN
+from tasks.similar import components
 
 FEATURES = 1024
 CHARACTERS = 1000  # of an answer that are read
@@ -117,11 +118,35 @@ def spaced(rows: Rows, most: int) -> Rows:
 
 
 def folds(evidence: Evidence, low: Rows) -> Rows:
-    """The fold of each couple: near-equal prompts share one."""
+    """The fold of each couple: near-equal prompts share one, and so do the prompts of one who chats."""
     cluster = pc.coalesce(evidence.prompts["cluster_id"], evidence.prompts["prompt_id"])
-    names = pc.unique(cluster).to_pylist()
-    fold = np.array([int(stable_id("fold", name)[:8], 16) % FOLDS for name in names])
-    return np.asarray(fold[numbers(cluster)][evidence.home[low]])
+    names = pc.unique(cluster)
+    order = pc.sort_indices(names).to_numpy()
+    rank = np.argsort(order)[numbers(cluster)]  # of each prompt: the place of its cluster among the sorted ones
+    row, person = evidence.chatters
+    first = names.take(pa.array(order)).take(pa.array(together(len(names), rank[row], person))).to_pylist()
+    fold = np.array([int(stable_id("fold", name)[:8], 16) % FOLDS for name in first], np.int64)
+    return np.asarray(fold[rank][evidence.home[low]])
+
+
+def together(count: int, cluster: Rows, person: Rows) -> Rows:
+    """For each of `count` clusters the first of those that people who chat in several tie to it; `cluster` and `person`: who chats where.
+
+    Who chats in more than a fold's share ties none; nor do those who chat in most, until no group is larger than that.
+    """
+    width = int(person.max(initial=-1)) + 1
+    key = distinct(person + width * cluster)
+    cluster, person = key // max(width, 1), key % max(width, 1)
+    order = np.lexsort((cluster, person))
+    cluster, person = cluster[order], person[order]
+    many, most = np.bincount(person, minlength=1)[person], count // FOLDS
+    while most > 1:
+        tied = (person[1:] == person[:-1]) & (many[1:] <= most)
+        label = components(count, cluster[:-1][tied], cluster[1:][tied])
+        if np.bincount(label, minlength=1).max() <= max(count // FOLDS, 1):
+            return label
+        most //= 2
+    return np.arange(count)
 
 
 def features(evidence: Evidence, low: Rows, high: Rows, taught: Rows) -> Matrix | None:
