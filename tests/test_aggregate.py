@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import aggregate
@@ -408,6 +410,24 @@ def test_which_answers_are_equal(one: str, other: str, same: bool) -> None:
 def test_folding_twice_is_folding_once(text: str) -> None:
     for fold in (same_question, same_answer):
         assert fold(fold(text)) == fold(text)
+
+
+PIECES = ["Word", "word", "IT", "I", *"A_ \n\t\r\x0b\x0c.?`", " \n", "? ", ". ", "\u0130", "\ufb01", "\u200b"]
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=6).map("".join))
+def test_ascii_and_first_words_take_a_short_way_that_changes_nothing(text: str) -> None:
+    lines = re.sub(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]", "\n", text).replace("\u200b", "")
+    ended = re.sub(r"[^\S\n]+$", "", unicodedata.normalize("NFC", lines), flags=re.MULTILINE).strip("\n")
+    assert same_answer(text) == (ended if "\n" in ended else ended.strip())
+    plain = same_answer(text.replace("\ufb01", "fi"))
+    if not re.search(r"[\n\t`]", plain):
+        sentences = re.finditer(r"(?:^|(?<=[.!?] ))[^\W\d_]+", line := " ".join(plain.split()))
+        for word in [found for found in sentences if found[0][1:].islower() or len(found[0]) == 1][::-1]:
+            line = line[: word.start()] + word[0].lower() + line[word.end() :]
+        plain = line
+    assert same_question(text) == plain
 
 
 @pytest.mark.parametrize(("media", "prompts"), [("drop", 0), ("keep", 2)])
