@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from random import Random
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import aggregate
 from tasks.core.ledger import Account
-from tasks.evidence import identity
+from tasks.core.tables import TEXT, TEXTS
+from tasks.evidence import identity, lists
 from tasks.evidence.acts import KINDS
 from tasks.similar.equality import same_answer, same_question
 from tests.chatlog import AGGREGATE, ChatLog, accounts, dropped
@@ -428,6 +432,20 @@ def test_ascii_and_first_words_take_a_short_way_that_changes_nothing(text: str) 
             line = line[: word.start()] + word[0].lower() + line[word.end() :]
         plain = line
     assert same_question(text) == plain
+
+
+ROWS = st.lists(st.none() | st.lists(st.none() | st.sampled_from(["", "a", "b", "\u00e4"]), max_size=5), max_size=4)
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_lists_handled_whole_are_as_if_handled_one_by_one(rows: list[list[str | None] | None], chance: Random) -> None:
+    texts = [[word for word in row or () if word is not None] for row in rows]
+    column = pa.array(rows, TEXTS)
+    assert lists.most_frequent(column).to_pylist() == [min(row, key=lambda word: (-row.count(word), word), default=None) for row in texts]
+    loose = [(owner, word) for owner, row in enumerate(rows) for word in row or ()]
+    chance.shuffle(loose)
+    owner, words = np.array([owner for owner, _ in loose], np.int64), pa.array([word for _, word in loose], TEXT)
+    assert lists.distinct(owner, len(rows), words).to_pylist() == [sorted(set(row)) for row in texts]
 
 
 @pytest.mark.parametrize(("media", "prompts"), [("drop", 0), ("keep", 2)])
