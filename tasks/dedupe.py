@@ -145,11 +145,13 @@ def gather_chats(rows: pa.Table, contents: tuple[Hashes, Places], talk: Places, 
 
 def is_common(texts: Hashes, talk: Places, answers: npt.NDArray[np.bool_], common: int) -> npt.NDArray[np.bool_]:
     """Which messages are answers whose text (told by its hash) stands in more than `common` conversations."""
-    _, text = np.unique(texts[answers], return_inverse=True)
-    width = int(talk.max(initial=0)) + 1
-    met = np.bincount(np.unique(text * width + talk[answers]) // width)
+    ordered = np.sort(texts[answers])
+    often = np.unique(ordered[common:][ordered[common:] == ordered[:-common]])  # met more often than `common`: few, and only these count
+    rows = np.flatnonzero(answers & np.isin(texts, often))
+    text, width = np.searchsorted(often, texts[rows]), int(talk.max(initial=0)) + 1
+    met = np.bincount(np.unique(text * width + talk[rows]) // width)
     found = np.zeros(len(texts), bool)
-    found[answers] = met[text] > common
+    found[rows] = met[text] > common
     return found
 
 

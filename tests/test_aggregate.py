@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
+from random import Random
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import aggregate
 from tasks.core.ledger import Account
-from tasks.evidence import identity
+from tasks.core.tables import TEXT, TEXTS
+from tasks.evidence import identity, lists
 from tasks.evidence.acts import KINDS
 from tasks.similar.equality import same_answer, same_question
 from tests.chatlog import AGGREGATE, ChatLog, accounts, dropped
@@ -434,6 +440,38 @@ def test_which_answers_are_equal(one: str, other: str, same: bool) -> None:
 def test_folding_twice_is_folding_once(text: str) -> None:
     for fold in (same_question, same_answer):
         assert fold(fold(text)) == fold(text)
+
+
+PIECES = ["Word", "word", "IT", "I", *"A_ \n\t\r\x0b\x0c.?`", " \n", "? ", ". ", "\u0130", "\ufb01", "\u200b"]
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=6).map("".join))
+def test_ascii_and_first_words_take_a_short_way_that_changes_nothing(text: str) -> None:
+    lines = re.sub(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]", "\n", text).replace("\u200b", "")
+    ended = re.sub(r"[^\S\n]+$", "", unicodedata.normalize("NFC", lines), flags=re.MULTILINE).strip("\n")
+    assert same_answer(text) == (ended if "\n" in ended else ended.strip())
+    plain = same_answer(text.replace("\ufb01", "fi"))
+    if not re.search(r"[\n\t`]", plain):
+        sentences = re.finditer(r"(?:^|(?<=[.!?] ))[^\W\d_]+", line := " ".join(plain.split()))
+        for word in [found for found in sentences if found[0][1:].islower() or len(found[0]) == 1][::-1]:
+            line = line[: word.start()] + word[0].lower() + line[word.end() :]
+        plain = line
+    assert same_question(text) == plain
+
+
+ROWS = st.lists(st.none() | st.lists(st.none() | st.sampled_from(["", "a", "b", "\u00e4"]), max_size=5), max_size=4)
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_lists_handled_whole_are_as_if_handled_one_by_one(rows: list[list[str | None] | None], chance: Random) -> None:
+    texts = [[word for word in row or () if word is not None] for row in rows]
+    column = pa.array(rows, TEXTS)
+    assert lists.most_frequent(column).to_pylist() == [min(row, key=lambda word: (-row.count(word), word), default=None) for row in texts]
+    loose = [(owner, word) for owner, row in enumerate(rows) for word in row or ()]
+    chance.shuffle(loose)
+    owner, words = np.array([owner for owner, _ in loose], np.int64), pa.array([word for _, word in loose], TEXT)
+    assert lists.distinct(owner, len(rows), words).to_pylist() == [sorted(set(row)) for row in texts]
 
 
 @pytest.mark.parametrize(("media", "prompts"), [("drop", 0), ("keep", 2)])

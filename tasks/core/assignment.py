@@ -14,9 +14,8 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +41,27 @@ class Assignment:
 
     def digest(self, kind: str, name: object) -> str:
         """Twelve hex digits for a value of some kind ("prompt", "user", ...)."""
-        return hashlib.blake2b(f"{kind}\x1d{name}".encode("utf-8", "surrogatepass"), key=self.key, digest_size=6).hexdigest()
+        return next(self.digests(kind, [name]))
+
+    def digests(self, kind: str, names: Iterable[object]) -> Iterator[str]:
+        """The `digest` of each value; what all begin with, and the key, are hashed once."""
+        start = hashlib.blake2b(f"{kind}\x1d".encode("utf-8", "surrogatepass"), key=self.key, digest_size=6)
+        for name in names:
+            digest = start.copy()
+            digest.update(str(name).encode("utf-8", "surrogatepass"))
+            yield digest.hexdigest()
 
     def of(self, kind: str, names: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The mark of each value, UNKNOWN for those that no earlier release had."""
         if not self.marks:
             return np.full(len(names), UNKNOWN)
-        return np.fromiter((self.marks.get(self.digest(kind, name), UNKNOWN) for name in names.to_pylist()), np.int64, len(names))
+        return np.fromiter((self.marks.get(at, UNKNOWN) for at in self.digests(kind, names.to_pylist())), np.int64, len(names))
 
     def grown(self, *more: tuple[str, pa.Array, Iterable[int]]) -> Assignment:
         """The same with marks for these values (by kind) as well; what has a mark keeps it, unless the new one is ANYWHERE."""
         marks = dict(self.marks)
         for kind, names, added in more:
-            for name, mark in zip(names.to_pylist(), added, strict=True):
-                at = self.digest(kind, name)
+            for at, mark in zip(self.digests(kind, names.to_pylist()), added, strict=True):
                 if mark == ANYWHERE or (mark != UNKNOWN and at not in marks):
                     marks[at] = mark
         return Assignment(self.key, marks)
@@ -102,10 +108,12 @@ def parse(path: Path) -> dict[str, int]:
 
 def render(assignment: Assignment) -> str:
     """The text of the file: the same for the same marks."""
-    ordered = sorted((mark, at) for at, mark in assignment.marks.items())
+    entries: list[list[str]] = [[] for _ in MARKS]
+    for at, mark in assignment.marks.items():
+        entries[mark].append(at)
     parts = [HEAD]
-    for mark, entries in groupby(ordered, key=lambda entry: entry[0]):
-        parts += [f"{MARKS[mark]}:", *(at for _, at in entries)]
+    for name, own in zip(MARKS, entries, strict=True):
+        parts += [f"{name}:", *sorted(own)] if own else []
     return "\n".join(parts) + "\n"
 
 

@@ -17,7 +17,7 @@ from daft.functions import coalesce, concat_ws, to_struct, when
 from tasks.core import engine
 from tasks.core.tables import JUDGE, NO_EVIDENCE, PART, RESPONSE, SIGNAL, TEXT, VOTE, Candidates
 from tasks.evidence.acts import KINDS, REWRITES, VALUED
-from tasks.evidence.lists import Mask, distinct, most_frequent, nest, owners, sorted_structs, struct
+from tasks.evidence.lists import Mask, distinct, flat, most_frequent, nest, owners, sorted_places, sorted_structs, starts, struct
 
 # What names a prompt's evidence, the strongest first: the kind of a person's act, or that there is only what is weaker than all of these.
 EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
@@ -199,8 +199,8 @@ def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
     fields = {name: pc.struct_field(held, name) for name in ("conversation", "origin")}
     holding = pa.table({"owner": owners(records), "user": pa.nulls(len(held), TEXT), **fields}).select(chatting.column_names)
     table = pa.concat_tables([chatting.filter(pc.is_valid(chatting["user"])), holding])
-    table = table.group_by(table.column_names, use_threads=False).aggregate([])
-    table = table.sort_by([(name, "ascending") for name in table.column_names])
+    table = table.take(sorted_places(*table.columns)).combine_chunks()
+    table = table.filter(pa.array(starts(*(flat(column) for column in table.columns))))
     return nest(table["owner"].to_numpy(), len(talks), struct(PART, *(table[name] for name in PART.names)))
 
 

@@ -62,6 +62,7 @@ class _Alignment:
         files = pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT))
         self.turns, self.copy_of, self.one_letter = put(turns, "attachments", files), copy_of, one_letter
         self.content: pa.ChunkedArray = turns["content"]
+        self.position: Places = turns["position"].to_numpy()
         self.names = named(turns["conversation_id"], turns["turn_id"])
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
         self.parent: Places = pc.fill_null(parents, ROOT).to_numpy().astype(np.int64)
@@ -81,6 +82,7 @@ class _Alignment:
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
         self.misspelt: dict[Row, Row] = {}  # questions, and those that they are but for a letter
         self.keys: dict[Row, str] = {}
+        self.moved: dict[Row, tuple[str, int]] = {}  # id and position after the merge of turns that move along
 
     def targets(self, judged: pa.Array) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
@@ -231,6 +233,7 @@ class _Alignment:
         """The lines of TARGETS; only those of turns that move along, which are few, are made one by one."""
         became = [self.equal[row] for row in rows]
         moving = [place for place, row in enumerate(became) if row in self.over]
+        self._move()
         at, to = pa.array(rows, pa.int64()), pa.array(became, pa.int64())
         mask = pa.array(np.isin(np.arange(len(rows)), moving))
         anchors = [self.over[became[place]] for place in moving]
@@ -241,21 +244,24 @@ class _Alignment:
             "to_turn": _filled(self.turns["turn_id"].take(to), mask, [self._id(became[place]) for place in moving]),
             "moves": pa.array(np.array(became, np.int64) == np.array(rows, np.int64)),
             "to_parent": _filled(pa.nulls(len(rows), TEXT), mask, [None if row == ROOT else self._id(row) for row in anchors]),
-            "to_position": _filled(self.turns["position"].take(to), mask, [self._depth(became[place]) for place in moving]),
+            "to_position": _filled(self.turns["position"].take(to), mask, [self.moved[became[place]][1] for place in moving]),
         }
         return pa.table(columns, schema=TARGETS)
 
-    def _turn(self, row: Row) -> str:
-        return str(self.turns["turn_id"][row])
+    def _move(self) -> None:
+        """Give the turns that move along their id, which is unique where they come to, and their position."""
+        rows = sorted(self.over)
+        named = zip(rows, self.turns["turn_id"].take(pa.array(rows, pa.int64())).to_pylist(), strict=True)
+        self.moved = {row: (stable_id(self.ids[self.talk[row]], turn), self._depth(row)) for row, turn in named}
 
     def _id(self, row: Row) -> str:
-        """The id of a turn after the merge; a turn that moves along gets one that is unique there."""
-        return stable_id(self.ids[self.talk[row]], self._turn(row)) if row in self.over else self._turn(row)
+        """The id of a turn after the merge."""
+        return self.moved[row][0] if row in self.moved else str(self.turns["turn_id"][row])
 
     def _depth(self, row: Row) -> int:
         """The position of a turn after the merge."""
         if row not in self.over:
-            return int(self.turns["position"][row].as_py())
+            return int(self.position[row])
         return 0 if self.over[row] == ROOT else self._depth(self.over[row]) + 1
 
 

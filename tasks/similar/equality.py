@@ -20,38 +20,49 @@ from collections.abc import Sequence
 import orjson
 
 PLACEHOLDER = re.compile(r"\[([A-Z]+)_[0-9]{1,9}\]")  # of redaction; which value it stands for, no reader sees
-DIFFERING = re.compile(r"\s\n|[\r\x0b\x0c]|^\s|\s$")
+BEFORE_END = re.compile(r"\s\n")
 UNSEEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # without width, or of direction
 ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 # Full-width letters, ligatures and foreign blanks are spellings; superscripts, fractions and figures in circles are not.
 SPELLINGS = re.compile(r"[\uff01-\uff5e\ufb00-\ufb06\u00a0\u2000-\u200a\u202f\u205f\u3000]")
-LAYOUT = re.compile(r"[\n\t`]")  # lines, tables and code: every letter may mean something
-OPENING = re.compile(r"(?:^|(?<=[.!?] ))[^\W\d_]+")  # the first word of a sentence
+WORD = re.compile(r"[^\W\d_]+")
+OPENING = re.compile(r"[.!?] [^\W\d_]+")  # the first word of a sentence that is not the first
 PART, ITEM = "\x1e", "\x1f"  # stand between the parts of a message: no repaired text holds them
 
 
 def same_answer(text: str) -> str:
     """The text as it is compared with other answers; folding twice is folding once."""
     text = PLACEHOLDER.sub(r"[\1]", text) if "_" in text else text
-    if text.isascii() and not DIFFERING.search(text):
+    if _is_folded(text):
         return text
     plain = unicodedata.normalize("NFC", UNSEEN.sub("", LINE_ENDS.sub("\n", text)))
     lines = ENDS.sub("", plain).strip("\n")
     return lines if "\n" in lines else lines.strip()
 
 
+def _is_folded(text: str) -> bool:
+    """Whether a text is ASCII without any of the signs and blanks that `same_answer` folds; patterns would cost ten times that."""
+    if not text.isascii() or text != text.strip() or "\r" in text or "\x0b" in text or "\x0c" in text:
+        return False
+    return "\n" not in text or not BEFORE_END.search(text)
+
+
 def same_question(text: str) -> str:
     """The text of a prompt's message as it is compared with other prompts' messages; folding twice is folding once."""
-    plain = same_answer(SPELLINGS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
-    if LAYOUT.search(plain):
+    spelt = text if text.isascii() else SPELLINGS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    plain = same_answer(spelt)
+    if "\n" in plain or "\t" in plain or "`" in plain:  # lines, tables and code: every letter may mean something
         return plain
-    return OPENING.sub(_uncapitalised, " ".join(plain.split()))
+    line = " ".join(plain.split())
+    first = WORD.match(line)
+    opened = _uncapitalised(first[0]) + line[first.end() :] if first else line
+    return OPENING.sub(lambda found: found[0][:2] + _uncapitalised(found[0][2:]), opened)
 
 
-def _uncapitalised(word: re.Match[str]) -> str:
+def _uncapitalised(word: str) -> str:
     """The word without its capital; an acronym and a name such as iPhone stay."""
-    return word[0].lower() if word[0][1:].islower() or len(word[0]) == 1 else word[0]
+    return word.lower() if len(word) == 1 or word[1:].islower() else word
 
 
 def same_calls(calls: str) -> str:
