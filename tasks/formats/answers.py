@@ -62,6 +62,8 @@ def _line(turn: str, above: dict[str, str | None]) -> list[str]:
 def _put_before(message: Message, piece: Message) -> None:
     if piece.content not in ("", message.content):
         message.content = f"{piece.content}\n\n{message.content}" if message.content else piece.content
+    if piece.reasoning not in (None, message.reasoning):
+        message.reasoning = f"{piece.reasoning}\n\n{message.reasoning}" if message.reasoning else piece.reasoning
     message.attachments = tuple(dict.fromkeys((*piece.attachments, *message.attachments)))
     message.model = message.model or piece.model
     message.parent_id = piece.parent_id

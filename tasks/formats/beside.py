@@ -11,7 +11,7 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Act, Conversation, Facts, Said, chain, content_id, role_of, text_of
-from tasks.formats.parts import attachments_of, called, said_of
+from tasks.formats.parts import attachments_of, called, reasoning_of, said_of, tools_of
 from tasks.formats.two import Line, two_answers
 
 KEYS = frozenset({"chosen", "rejected", "rejected_response"})  # a `label` may mean anything where it is not all that a record has besides
@@ -19,17 +19,18 @@ KEYS = frozenset({"chosen", "rejected", "rejected_response"})  # a `label` may m
 
 def judged(record: dict[str, Any], line: Line, native_id: str | None = None) -> Facts | None:
     """The preference beside the messages."""
+    tools = tools_of(record)
     if record.get("chosen") is not None and record.get("rejected") is not None:
         chosen, rejected = (_side(record[key], line) for key in ("chosen", "rejected"))
-        return two_answers(chosen, rejected, "a", (None, None), native_id)
+        return two_answers(chosen, rejected, "a", (None, None), native_id, tools=tools)
     answered = bool(line) and line[-1].role == "assistant"
     if answered and record.get("rejected_response") is not None:
-        return two_answers(line, _side(record["rejected_response"], line[:-1]), "a", (None, None), native_id)
+        return two_answers(line, _side(record["rejected_response"], line[:-1]), "a", (None, None), native_id, tools=tools)
     if answered and isinstance(label := record.get("label"), bool):
-        name = native_id or content_id(line)
+        name = native_id or content_id(line, tools=tools)
         act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
         model = record.get("model")
-        return Facts([in_one_piece(Conversation(name, chain(line, model if isinstance(model, str) else None)))], [act])
+        return Facts([in_one_piece(Conversation(name, chain(line, model if isinstance(model, str) else None), tools=tools))], [act])
     return None
 
 
@@ -51,4 +52,5 @@ def _said(message: object) -> Said:
 def from_value(turn: dict[str, Any]) -> Said:
     """A turn in ShareGPT's shape."""
     who, value = turn.get("from"), turn.get("value")
-    return called(who, value) or Said(role_of(who), text_of(value), attachments=attachments_of(value))
+    said = called(who, value) or Said(role_of(who), text_of(value), attachments=attachments_of(value))
+    return said._replace(reasoning=reasoning_of({**turn, "content": value})) if said.role == "assistant" and len(turn) > 2 else said

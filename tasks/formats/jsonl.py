@@ -3,7 +3,8 @@
 Conversation: `id`, `messages` of `role`, `content` and perhaps `id`, `parent_id`, `model`, `created_at`, `status`; perhaps
 `user_id`, `topic`, `model`, `created_at`. A message without `parent_id` follows the one before it; regenerated
 answers name the same parent. `content` is a text or a list of parts (texts, pictures, files, calls of tools); a message may also have
-`tool_calls` as in OpenAI's chat format, then it needs no text, and `files`.
+`tool_calls` as in OpenAI's chat format, then it needs no text, and `files`; one of a tool `tool_call_id` and `name`; an answer
+`reasoning_content`. `tools` beside the messages are the tools that were offered, in OpenAI's shape.
 
 The conversation's id may also stand under `conversation_id`, `chat_id`, `thread_id` or `session_id`. Messages of an assistant that
 follow each other are one answer.
@@ -38,12 +39,13 @@ from typing import Any
 from tasks.core.raw import Record, Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import KEYS, judged
-from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place
+from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, put_beside
 from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
-from tasks.formats.parts import said_of
+from tasks.formats.parts import OFFERED, said_of, tools_of
 
 # Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
 IDS = ("conversation_id", "id", "chat_id", "thread_id", "session_id")
+SPECIAL = KEYS | {*OFFERED}  # keys of records that are more than their messages
 STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
 
@@ -114,7 +116,7 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
     """Id, roles and texts; None for whatever is not bare."""
     try:
         messages, name = value["messages"], value["conversation_id" if "conversation_id" in value else "id"]
-        if not messages or type(name) is not str or not name or not KEYS.isdisjoint(value):
+        if not messages or type(name) is not str or not name or not SPECIAL.isdisjoint(value):
             return None
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
         # Two keys each, and both lookups succeeded: then there is nothing else in any message.
@@ -134,7 +136,9 @@ def _conversation(record: dict[str, Any]) -> Conversation:
     model, messages = name_of(record.get("model")), list[Message]()
     for index, native in enumerate(natives):
         messages.append(_message(native, index, messages[-1].turn_id if messages else None, model))
-    return in_one_piece(Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at"))))
+    whole = Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at")))
+    whole.tools = tools_of(record)
+    return in_one_piece(whole)
 
 
 def topic_of(record: dict[str, Any]) -> str:
@@ -144,12 +148,12 @@ def topic_of(record: dict[str, Any]) -> str:
 
 def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
     said = said_of(native)
-    if "content" not in native and not (said.tool_calls or said.attachments):
+    if "content" not in native and not (said.tool_calls or said.attachments or said.reasoning):
         raise Unreadable("no_content", f"message {index} has no content")
     status = name_of(native.get("status")) or ""
     if status not in STATUSES:
         status = "unfinished"
-    return Message(
+    message = Message(
         turn_id=name_of(native.get("id")) or place(index),
         parent_id=name_of(native["parent_id"]) if "parent_id" in native else before,
         role=said.role,
@@ -157,6 +161,6 @@ def _message(native: dict[str, Any], index: int, before: str | None, model: str 
         model=(name_of(native.get("model")) or model) if said.role == "assistant" else None,
         created_at=moment(native.get("created_at")),
         status=status,
-        tool_calls=said.tool_calls,
-        attachments=said.attachments,
     )
+    put_beside(message, said)
+    return message

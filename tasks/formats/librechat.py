@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
-from tasks.formats.parts import attachments_of, calls_of
+from tasks.formats.parts import attachments_of, calls_of, reasoning_of
 from tasks.formats.rolled import rolled_in
 from tasks.formats.vote_words import thumb_word
 
@@ -78,6 +78,7 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
         status,
         name_of(document.get("user")),
         tool_calls=None if text or role == "user" else calls_of(document),  # beside a text they are how it came about
+        reasoning=None if role == "user" else reasoning_of(document),
         attachments=attachments_of(document.get("content"), document.get("files"), document.get("attachments")),
     )
 

@@ -13,7 +13,7 @@ from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import judged
 from tasks.formats.facts import Conversation, Facts, chain, content_id, dictionary
 from tasks.formats.feedback_lines import CONVERSATION, conversation_of
-from tasks.formats.parts import said_of
+from tasks.formats.parts import said_of, tools_of
 from tasks.formats.two import Line, two_answers
 
 FOREIGN = ("id", "conversationId", "chat")  # a record with one of these is another format's
@@ -31,12 +31,13 @@ def read(record: dict[str, Any]) -> Facts:
     if "preferred_output" in record and "non_preferred_output" in record:
         prompt = line_of(dictionary(record.get("input")).get("messages"))
         chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
-        return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
+        return two_answers(prompt + chosen, prompt + rejected, "a", (None, None), tools=tools_of(record.get("input"), record))
     line = line_of(record.get("messages"))
     if (facts := judged(record, line)) is not None:
         return facts
-    model = record.get("model")
-    return Facts([in_one_piece(Conversation(content_id(line), chain(line, model if isinstance(model, str) else None)))])
+    model, tools = record.get("model"), tools_of(record)
+    messages = chain(line, model if isinstance(model, str) else None)
+    return Facts([in_one_piece(Conversation(content_id(line, tools=tools), messages, tools=tools))])
 
 
 def line_of(messages: object) -> Line:

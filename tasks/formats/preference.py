@@ -12,7 +12,7 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats import hh
 from tasks.formats.facts import Act, Conversation, Facts, Said, chain, content_id, name_of, number_of
-from tasks.formats.parts import said_of
+from tasks.formats.parts import said_of, tools_of
 from tasks.formats.two import Line, two_answers
 
 PROMPTS = ("prompt", "question", "instruction", "query")
@@ -42,7 +42,7 @@ def read(record: dict[str, Any]) -> Facts:
     if not chosen[-1][1].strip() or not rejected[-1][1].strip():
         raise Unreadable("empty_answer", "the last answer of one side is empty")
     models = (name_of(record.get("chosen_model")), name_of(record.get("rejected_model")))
-    return two_answers(chosen, rejected, _winner(record), models)
+    return two_answers(chosen, rejected, _winner(record), models, tools=tools_of(record))
 
 
 def _winner(record: dict[str, Any]) -> str:
@@ -56,9 +56,10 @@ def _winner(record: dict[str, Any]) -> str:
 
 def _labelled(prompt: Line, record: dict[str, Any]) -> Facts:
     line = _whole(prompt, record["completion"])
-    name, label = content_id(line), bool(record.get("label"))
+    tools, label = tools_of(record), bool(record.get("label"))
+    name = content_id(line, tools=tools)
     act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
-    return Facts([Conversation(name, chain(line, name_of(record.get("model"))))], [act])
+    return Facts([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
 
 
 def _prompt(record: dict[str, Any]) -> Line:

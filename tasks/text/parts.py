@@ -1,11 +1,13 @@
 """What stands in a text and is no part of what was said: reasoning, and the marks by which servers and models divide a conversation.
 
 `take_out(text, answer)` gives the text without them, what kinds were taken out, and whether the answer broke off in its reasoning. Marks
-between back-ticks, and where such marks are what is talked about, stay.
+between back-ticks, and where such marks are what is talked about, stay. Reasoning that is to be kept comes before the answer in one form,
+`<think>`, whatever form it had: the one that chat templates of reasoning models (Qwen3, DeepSeek R1, GLM) take apart, and trainers see.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from typing import NamedTuple
@@ -58,7 +60,14 @@ ANSWER = re.compile(
 # Harmony: the answer is what stands in the final channel.
 CHANNEL = re.compile(r"<\|channel\|>\s*(?:analysis|commentary|final)", re.IGNORECASE)
 FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>(.*?)(?:<\|(?:return|end|start|call)\|>|\Z)", FLAGS)
-BARE_FINAL = re.compile(r"\Aanalysis(?=[A-Z]).*assistantfinal(?=\S)", re.DOTALL)
+UNSEEN = re.compile(
+    r"<\|channel\|>\s*(?:analysis|commentary)\b(?![^<]*\bto=)[^<]*<\|message\|>(.*?)(?=<\|(?:return|end|start|call|channel)\|>|\Z)", FLAGS
+)
+BARE_FINAL = re.compile(r"\Aanalysis(?=[A-Z])(.*)assistantfinal(?=\S)", re.DOTALL)
+FOLDED = re.compile(r"\A\s*<summary>.*?</summary>", FLAGS)  # what front ends write above folded reasoning
+WORK = ("tool_calls", "code_interpreter")  # kinds of folded blocks that are no reasoning
+THINK = "<think>\n{}\n</think>\n\n"
+ONLY_THOUGHT = r"\A<think>\n(?s:.*)\n</think>\s*\z"  # RE2: a text that is reasoning, and no answer
 
 ROLES = r"(?:system|user|assistant|model|tool|developer|human|ipython|observation)"
 # After these nothing belongs to the answer; what names a role goes with its role.
@@ -107,7 +116,18 @@ def take_out_all(texts: pa.Array, answers: pa.Array, *, reasoning: bool) -> tupl
 
 
 def take_out(text: str, *, answer: bool, reasoning: bool) -> Taken:
-    """A text without control marks; an answer also without reasoning (if so asked), and without what follows an end mark."""
+    """A text without control marks; an answer also without what follows an end mark, and without its reasoning, or with it in one form."""
+    if not answer or reasoning:
+        return _bare(text, answer=answer)
+    said, thought, broken = parted(text)
+    left = _bare(said, answer=True, reasoning=False)
+    if not thought:
+        return Taken(text if said == text and not left.kinds else left.text, left.kinds, broken)
+    return Taken((THINK.format(without_marks(thought, answer=False)) + left.text).rstrip(), left.kinds, broken)
+
+
+def _bare(text: str, *, answer: bool, reasoning: bool = True) -> Taken:
+    """A text without control marks, and without reasoning if so asked."""
     kinds: list[str] = []
     said, broken = without_reasoning(text) if answer and reasoning else (text, False)
     if said != text:
@@ -125,25 +145,44 @@ def take_out(text: str, *, answer: bool, reasoning: bool) -> Taken:
 
 def without_reasoning(text: str) -> tuple[str, bool]:
     """The answer behind its reasoning; and whether the reasoning was cut off, so that no answer came."""
+    answer, _, broken = parted(text)
+    return answer, broken
+
+
+def parted(text: str) -> tuple[str, str, bool]:
+    """The answer, the reasoning before it, and whether that was cut off, so that no answer came."""
+    thoughts: list[str] = []
+    answer, broken = _parted(text, thoughts)
+    return answer, "\n\n".join(filter(None, map(str.strip, thoughts))), broken
+
+
+def _parted(text: str, thoughts: list[str]) -> tuple[str, bool]:
+    """Answer and whether it is missing; what was thought is put to `thoughts`."""
     if CHANNEL.search(text):
         finals = FINAL.findall(text)
+        thoughts += UNSEEN.findall(text)
         return ("\n".join(finals).strip(), False) if finals else ("", True)
-    whole = BARE_FINAL.sub("", text)
+    whole = text
+    if bare := BARE_FINAL.match(text):
+        thoughts.append(bare[1])
+        whole = text[bare.end() :]
     small = text.lower()
     for block in (block for block in BLOCKS if block.sign in small):
-        whole, broken = _without_blocks(whole, block)
+        whole, broken = _without_blocks(whole, block, thoughts)
         if broken:
             return whole.strip(), not whole.strip()
         last = [found for found in block.lone.finditer(whole) if found[1] is None] if block.alone else []
-        whole = whole[last[-1].end() :] if last else whole
+        if last:
+            thoughts.append(whole[: last[-1].start()])
+            whole = whole[last[-1].end() :]
     if whole == text:
         return text, False
     inner = ANSWER.match(whole)
     return (inner[1] if inner else whole).strip(), False
 
 
-def _without_blocks(text: str, block: Block) -> tuple[str, bool]:
-    """The text without the blocks of a kind; and whether the last one was never closed."""
+def _without_blocks(text: str, block: Block, thoughts: list[str]) -> tuple[str, bool]:
+    """The text without the blocks of a kind, which are put to `thoughts`; and whether the last one was never closed."""
     parts, at, place = [], 0, 0
     while start := block.opening.search(text, place):
         place = start.end()
@@ -151,10 +190,20 @@ def _without_blocks(text: str, block: Block) -> tuple[str, bool]:
             continue
         parts.append(text[at : start.start()])
         end = block.closing.search(text, start.end())
+        if not any(work in start[0] for work in WORK):
+            thoughts.append(unfolded(text[start.end() : end.start() if end else len(text)]))
         if end is None:
             return "".join(parts), True
         at = place = end.end()
     return "".join([*parts, text[at:]]), False
+
+
+def unfolded(block: str) -> str:
+    """Reasoning as it was before a front end folded it: without a heading, quotation marks and entities."""
+    if not (heading := FOLDED.match(block)):
+        return block
+    lines = html.unescape(block[heading.end() :]).strip().split("\n")
+    return "\n".join(re.sub(r"^> ?", "", line) for line in lines)
 
 
 def without_marks(text: str, *, answer: bool) -> str:
