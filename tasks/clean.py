@@ -36,6 +36,7 @@ from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns, put
 from tasks.text import language, parts, redact
 from tasks.text.calls import Calls, Tools
+from tasks.text.failures import are_failures
 from tasks.text.names import ids, paths
 from tasks.text.repair import repair_all
 
@@ -213,9 +214,10 @@ def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
     """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
-    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_messages)}{signs}\z")
+    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}(?:error: )?{any_of(params.error_messages)}{signs}\z")
     explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(params.explaining)}\b")
     short = pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)
+    begins = pc.or_(begins, are_failures(texts, params.max_banner_chars))
     return pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
 
 

@@ -42,10 +42,11 @@ from tasks.formats.beside import KEYS, judged
 from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, put_beside
 from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
 from tasks.formats.parts import OFFERED, said_of, tools_of
+from tasks.formats.replies import REPLIES, put_behind, replies
 
 # Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
 IDS = ("conversation_id", "id", "chat_id", "thread_id", "session_id")
-SPECIAL = KEYS | {*OFFERED}  # keys of records that are more than their messages
+SPECIAL = KEYS | {*OFFERED, *REPLIES}  # keys of records that are more than their messages
 STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
 
@@ -138,6 +139,7 @@ def _conversation(record: dict[str, Any]) -> Conversation:
         messages.append(_message(native, index, messages[-1].turn_id if messages else None, model))
     whole = Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at")))
     whole.tools = tools_of(record)
+    put_behind(whole, replies(record, natives), model)
     return in_one_piece(whole)
 
 

@@ -18,11 +18,17 @@ import pyarrow.compute as pc
 CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"
 # RE2: how a text looks in which something may be.
 SUSPECT = (
-    r"<\||<｜|◁|(?i:</?(?:think|thinking|thought|reasoning|reflection|seed:think)|<details|:::|\[/?(?:think|inst|done)\]|<</?sys>>"
-    r"|</?s>|<(?:end|start)_of_turn>|<turn\||<[be]os>"
-    r"|###\s?(?:instruction|human|user|input)|\n(?:human|user) ?:|\Aanalysis.*assistantfinal)"
+    r"<\||<｜|◁|(?i:(?:<|&lt;)/?(?:think|thought|reasoning|reflection|seed:think|inner_|internal_|chain_of|cot>|scratchpad|antthink)"
+    r"|\[(?:begin|end)_th|<details|:::|\[/?(?:think|inst|done|eos)\]|<</?sys>>|</?s>|<(?:end|start)_of_turn>|<turn\||<[be]os>|<[se]op>"
+    r"|\[gmask\]|\[\||<extra_id_[01]>(?:user|assistant|system|\s*\z)|<reserved_|<unused"
+    r"|###\s?(?:instruction|human|user|input)|\n(?:human|user) ?:|\Aassistant ?[:\n]|\A(?:```|~~~) ?(?:think|thought|reason)"
+    r"|\Aanalysis.*assistantfinal|<\|[a-z_]{2,16}\|?\z)"
 )
-NAMES = "think|thinking|thought|reasoning|reflection|seed:think|antthinking|scratchpad|inner_monologue"
+NAMES = (
+    "think|thinking|thoughts?|reasoning|reflection|seed:think|antthinking|scratchpad|cot|chain_of_thought"
+    "|(?:inner|internal)_(?:monologue|thoughts?|reasoning|thinking)"
+)
+SUMMARIES = "thoughts?|thinking|thought (?:for|process)|thought about|reasoning|chain of thought|internal reasoning"
 FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
 
 
@@ -44,8 +50,16 @@ BLOCKS = (
         r"</details>",
         alone=False,
     ),
+    Block(
+        "<details",
+        rf"<details\b[^<>]*>(?=\s*<summary>\s*(?:<\w+>)?[^\w<]*(?:{SUMMARIES})\b[^<]{{0,40}}(?:</\w+>)?\s*</summary>)",
+        r"</details>",
+        alone=False,
+    ),
+    Block("&lt;", rf"&lt;(?:{NAMES})&gt;", rf"&lt;/(?:{NAMES})&gt;"),
+    Block("<unused", r"<unused94>(?:thought\n)?", r"<unused95>"),
     Block(":::", r"^:{3,} ?(?:thinking|think|reasoning|thought)\b[^\n]*\n", r"^:{3,}[ \t]*$", alone=False),
-    Block("[", r"\[THINK\]", r"\[/THINK\]"),
+    Block("[", r"\[(?:BEGIN_(?:OF_)?)?TH(?:INK|OUGHT)\]", r"\[(?:/THINK|END_(?:OF_)?TH(?:INK|OUGHT))\]"),
     Block("◁", r"◁think▷", r"◁/think▷"),
     Block(
         "<|",
@@ -75,20 +89,30 @@ END = (
     r"<\|(?:im_end|im_sep|eot_id|eom_id|end_of_text|endoftext|end|eos|return|endofprompt|END_OF_TURN_TOKEN|EOT|eot|end_of_turn"
     r"|end_of_msg|im_start|start_header_id|START_OF_TURN_TOKEN"
     r"|user|assistant|system|observation)\|>|<｜(?:end▁of▁sentence|User|Assistant|begin▁of▁sentence|EOT)｜>|<(?:end|start)_of_turn>"
-    r"|<turn\|>|<eos>|\[/?INST\]"
+    r"|<turn\|>|<eos>|<eop>|\[/?INST\]|\[\|(?:endofturn|user|system)\|\]|<extra_id_[01]>(?:User|Assistant|System|\s*\Z)|<reserved_\d+>"
 )
 MARK = (
     rf"<\|(?:im_start|start)\|>{ROLES}?[ \t]*\n?|<\|start_header_id\|>\s*{ROLES}?\s*<\|end_header_id\|>\s*"
     rf"|<\|START_OF_TURN_TOKEN\|>(?:<\|\w+_TOKEN\|>)?|<start_of_turn>{ROLES}?\n?"
     r"|<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>|<｜[^｜<>\n]{2,40}｜>|<end_of_turn>|<turn\|>|<[be]os>|\[/?INST\]|<</?SYS>>"
+    r"|\[gMASK\]|<[se]op>|\[\|(?:endofturn|user|system|assistant)\|\]|<extra_id_[01]>(?:(?:User|Assistant|System)\n?|\s*\Z)|<reserved_\d+>"
 )
 ENDS = re.compile(rf"({CODE})|(?:{END})", re.DOTALL)
 MARKS = re.compile(rf"({CODE})|(?:{MARK})", re.DOTALL)
 STRIKE = re.compile(r"<s>.*?</s>", FLAGS)
 SENTENCE = re.compile(r"\A\s*<s>|</s>\s*(?:<s>\s*)?\Z")
-DONE = re.compile(r"\s*(?:data: ?)?\[DONE\]\s*\Z")
+DONE = re.compile(
+    r"\s*(?:data: ?)?\[(?:DONE|EOS)\]\s*\Z|(?<!`)<\|(?:im_(?:end|start)|eot_id|endoftext|end_of_text|eot|end)\|?\Z"
+)  # the last one torn
+OPENED = re.compile(r"\A\s*<s>((?:(?!</?s>).)*)</s>\s*\Z", FLAGS)  # a text as a whole: its beginning and end, and no crossing out
+FENCE = re.compile(r"\A\s*(```|~~~) ?(?:think(?:ing)?|thoughts?|reasoning)\n(.*?)\n\1[ \t]*(?:\n|\Z)", FLAGS)
+# Whose turn it is, as a template without its marks leaves it before an answer.
+WHOSE = re.compile(r"\A\s*(?:assistant\n\n+|assistant: ?(?=\S))", re.IGNORECASE)
 # The next turn, which a model went on to write: no dialogue before it, and nothing that announces one.
-LEAKED = re.compile(r"\n\s*(?:###\s?(?:Instruction|Human|User|Input)\s?:|\n(?:Human|User|HUMAN|USER) ?:)")
+LEAKED = re.compile(
+    r"\n\s*(?:###\s?(?:Instruction|Human|User|Input)\s?:|\n(?:Human|User|HUMAN|USER) ?:"
+    r"|(?:Human|User) ?: ?[^\n]*\n+(?:Assistant|AI|Bot) ?:)"
+)
 SPEAKER = re.compile(r"^\W{0,4}(?:Human|User|Assistant|AI|Bot|Me|You|System|Customer|Agent)\W{0,3}:", re.IGNORECASE | re.MULTILINE)
 TALK = re.compile(
     r"\b(?:special|control|stop|end|eos|bos|eot|reasoning|thinking)[- ]?(?:of[- ]\w+ )?(?:tokens?|tags?|marks?|markers?)\b|chat"
@@ -166,6 +190,9 @@ def _parted(text: str, thoughts: list[str]) -> tuple[str, bool]:
     if bare := BARE_FINAL.match(text):
         thoughts.append(bare[1])
         whole = text[bare.end() :]
+    if fenced := FENCE.match(whole):
+        thoughts.append(fenced[2])
+        whole = whole[fenced.end() :]
     small = text.lower()
     for block in (block for block in BLOCKS if block.sign in small):
         whole, broken = _without_blocks(whole, block, thoughts)
@@ -211,6 +238,9 @@ def without_marks(text: str, *, answer: bool) -> str:
     if answer:
         echoed = text.rpartition("[/INST]")[2]
         text = DONE.sub("", echoed if echoed.strip() and "`" not in text else text)
+        whole = OPENED.sub(r"\1", text)
+        left = WHOSE.sub("", whole)
+        text = whole if SPEAKER.search(left) else left
         for found in ENDS.finditer(text):
             if found[1] is None and MARKS.sub("", text[: found.start()]).strip():
                 text = text[: found.start()]
