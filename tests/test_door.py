@@ -10,7 +10,7 @@ import pytest
 
 from tasks.core.records import batches
 from tasks.core.tables import TEXT
-from tasks.formats import recognise
+from tasks.formats import recognise, wrapped
 from tasks.text import parts
 from tasks.text.failures import are_failures
 from tests.test_formats import gather
@@ -180,3 +180,96 @@ def test_an_answer_beside_its_messages_is_not_lost(name: str, record: Row, answe
     assert [row["content"] for row in turns if row["role"] == "assistant"] == answers
     assert {(row["parent_id"], row["model"]) for row in turns if row["role"] == "assistant"} == {("0000", "m")}
     assert [row["content"] for row in turns if row["role"] == "user"] == [ASKED["content"]]
+
+
+@pytest.mark.parametrize(
+    ("record", "winner"),
+    [
+        ({"prompt": "Q", "response_j": GOOD, "response_k": BAD}, GOOD),
+        ({"question": "Q", "chosen_response": GOOD, "rejected_response": BAD}, GOOD),
+        ({"instruction": "Q", "preferred": GOOD, "dispreferred": BAD}, GOOD),
+        ({"prompt": "Q", "response_0": BAD, "response_1": GOOD, "better_response_id": 1}, GOOD),
+        ({"prompt": "Q", "response_0": GOOD, "response_1": BAD, "better_response_id": 0.0}, GOOD),
+        ({"instruction": "Q", "input": "", "output_1": GOOD, "output_2": BAD, "preference": 1}, GOOD),
+        ({"prompt": "Q", "response_a": BAD, "response_b": GOOD, "winner": "B"}, GOOD),
+        ({"prompt": "Q", "response_a": BAD, "response_b": GOOD, "preference": "response_b"}, GOOD),
+        ({"prompt": "Q", "response_a": GOOD, "response_b": BAD, "winner": "tie"}, None),
+        ({"context": [ASKED], "response1": GOOD, "response2": BAD, "overall_preference": -2}, GOOD),
+        ({"context": [ASKED], "response1": BAD, "response2": GOOD, "overall_preference": 3}, GOOD),
+        ({"context": [ASKED], "response1": GOOD, "response2": BAD, "overall_preference": 0}, None),
+        ({"history": "Q", "human_ref_A": GOOD, "human_ref_B": BAD, "labels": 1, "score_A": 9}, GOOD),
+        ({"history": "Q", "human_ref_A": BAD, "human_ref_B": GOOD, "labels": 0}, GOOD),
+        ({"prompt": "\n\nHuman: Q\n\nAssistant:", "chosen": " " + GOOD, "rejected": " " + BAD}, " " + GOOD),
+    ],
+)
+def test_preference_lines_are_read_by_other_names_of_their_sides(record: Row, winner: str | None) -> None:
+    assert recognise(record) == "preference"
+    turns, (act,), notes = gather("preference", record)
+    said = {row["turn_id"]: row["content"] for row in turns}
+    assert (act["value"], said[act["better"]] if winner else None) == (1.0 if winner else 0.0, winner)
+    assert ([row["content"] for row in turns if row["role"] == "user"], notes) == ([ASKED["content"] if "context" in record else "Q"], [])
+
+
+def test_a_verdict_that_names_no_side_decides_nothing_and_two_answers_without_one_are_no_preference() -> None:
+    _, (act,), _ = gather("preference", {"prompt": "Q", "response_a": GOOD, "response_b": BAD, "label": "1"})
+    assert (act["value"], act["label"]) == (None, "1")
+    assert recognise({"prompt": "Q", "response_a": GOOD, "response_b": BAD}) is None
+
+
+def test_transcripts_that_lost_their_blank_lines_are_transcripts() -> None:
+    sides = {side: f"Human: Q\nAssistant: {text}" for side, text in (("chosen", GOOD), ("rejected", BAD))}
+    assert recognise(sides) == "hh"
+    turns, (act,), _ = gather("hh", sides)
+    assert [row["content"] for row in turns] == ["Q", GOOD, BAD]
+    assert act["better"] == turns[1]["turn_id"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"type": "human", "content": ASKED["content"]}, {"type": "ai", "content": GOOD}],
+        [{"type": "human", "data": {"content": ASKED["content"]}}, {"type": "ai", "data": {"content": GOOD, "type": "ai"}}],
+        [
+            {"lc": 1, "type": "constructor", "id": ["langchain", "schema", name], "kwargs": {"content": text}}
+            for name, text in (("HumanMessage", ASKED["content"]), ("AIMessage", GOOD))
+        ],
+        [{"sender": "customer", "text": ASKED["content"]}, {"sender": "agent", "text": GOOD}],
+        [{"author": "user", "message": ASKED["content"]}, {"author": "bot", "message": GOOD}],
+    ],
+)
+def test_messages_are_read_by_other_names_of_role_and_content(messages: list[Row]) -> None:
+    turns, _, _ = gather("jsonl", {"id": "c", "messages": messages})
+    assert [(row["role"], row["content"]) for row in turns] == [("user", ASKED["content"]), ("assistant", GOOD)]
+
+
+@pytest.mark.parametrize("key", ["conversationId", "chatId", "threadId", "sessionId"])
+def test_conversations_and_acts_meet_under_ids_in_camel_case(key: str) -> None:
+    chat, thumb = {key: "x", "messages": [ASKED, SAID]}, {key: "x", "kind": "thumb", "message_index": 1, "value": 1}
+    assert (recognise(chat), recognise(thumb)) == ("jsonl", "jsonl")
+    _, (act,), notes = gather("jsonl", chat, thumb)
+    assert (act["conversation_id"], act["turn_id"], notes) == ("jsonl:x", "0001", [])
+
+
+CHATS = [{"id": name, "messages": [ASKED, SAID]} for name in ("c1", "c2")]
+
+
+@pytest.mark.parametrize(
+    ("page", "key"),
+    [
+        ({"object": "list", "data": CHATS, "has_more": False}, "data"),
+        ({"hits": {"total": 2, "hits": [{"_id": "1", "_source": CHATS[0]}]}}, "hits.hits"),
+        ({"c1": CHATS[0], "c2": CHATS[1]}, "*"),
+        ({"data": [1, 2], "other": [{"a": 1}]}, None),
+        ({"id": "x", "turns": [ASKED, SAID]}, None),  # messages by another name are told, not guessed
+    ],
+)
+def test_the_records_of_an_apis_page_are_records(page: Row, key: str | None) -> None:
+    found = wrapped.listed(page)
+    assert (found and found[1]) == key
+
+
+def test_messages_that_went_through_a_table_are_messages() -> None:
+    record = {"id": "c", "messages": json.dumps([ASKED, SAID]), "note": "[1]"}
+    assert wrapped.untabled(record) == record | {"messages": [ASKED, SAID]}
+    for text in ("[not] a list", json.dumps([{"a": 1}]), "[]"):
+        assert wrapped.untabled({"prompt": text}) == {"prompt": text}

@@ -41,11 +41,12 @@ from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import KEYS, judged
 from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, put_beside
 from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
+from tasks.formats.librechat import is_librechat
 from tasks.formats.parts import OFFERED, said_of, tools_of
 from tasks.formats.replies import REPLIES, put_behind, replies
 
 # Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
-IDS = ("conversation_id", "id", "chat_id", "thread_id", "session_id")
+IDS = ("conversation_id", "id", *CONVERSATION[1:])
 SPECIAL = KEYS | {*OFFERED, *REPLIES}  # keys of records that are more than their messages
 STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
@@ -53,6 +54,8 @@ STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 def recognise(record: dict[str, Any]) -> bool:
     """True for a conversation with an id, and for feedback that names a conversation and a kind."""
     if "messages" in record:
+        if "conversationId" in record and is_librechat(record):
+            return False
         return "id" in record or conversation_of(record, IDS) is not None
     return "kind" in record and not record.keys().isdisjoint(CONVERSATION)
 
@@ -150,7 +153,7 @@ def topic_of(record: dict[str, Any]) -> str:
 
 def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
     said = said_of(native)
-    if "content" not in native and not (said.tool_calls or said.attachments or said.reasoning):
+    if "content" not in native and not (said.content or said.tool_calls or said.attachments or said.reasoning):
         raise Unreadable("no_content", f"message {index} has no content")
     status = name_of(native.get("status")) or ""
     if status not in STATUSES:

@@ -22,7 +22,15 @@ def recognise(record: dict[str, Any]) -> bool:
     """True for an export, and for one document of the messages collection."""
     if "conversationId" not in record:
         return False
+    if "messagesTree" not in record and "messages" in record and not is_librechat(record):
+        return False
     return bool(record.keys() & {"messages", "messagesTree"}) or ("messageId" in record and "isCreatedByUser" in record)
+
+
+def is_librechat(record: dict[str, Any]) -> bool:
+    """Whether the messages are LibreChat's, which have no role, and not anybody's under an id of the same name."""
+    told = record.get("messages")
+    return not (isinstance(told, list) and told and isinstance(told[0], dict) and "role" in told[0])
 
 
 def read(record: dict[str, Any]) -> Facts:

@@ -14,7 +14,7 @@ import orjson
 
 from tasks.core.ids import stable_id
 from tasks.core.raw import Unreadable
-from tasks.formats.facts import RESULTS, Said, dictionary, name_of, role_of, text_of
+from tasks.formats.facts import RESULTS, ROLES, Said, dictionary, name_of, role_of, text_of
 
 CALLERS = ("function_call", "tool_call")  # roles
 CALLS = ("tool_use", "tool_call", "function_call", "server_tool_use", "mcp_call")
@@ -31,12 +31,14 @@ THOUGHTS = ("thinking", "reasoning", "think", "thought", "reasoning.text", "reas
 THOUGHT_KEYS = ("thinking", "think", "reasoning", "text", "summary", "content", "value")  # of such a part, what holds the text
 UNSEEN_CHANNELS = ("analysis", "commentary")  # of harmony: what is in them was not for the user
 ANSWERED = ("tool_call_id", "tool_use_id", "call_id", "toolCallId")
+SPEAKERS, SAYINGS = ("type", "sender", "author", "speaker", "from"), ("content", "text", "value", "message", "body", "utterance")
 OFFERED = ("tools", "functions")
 INSIDE = ("file", "image_url", "video_url", "source", "input_audio", "image_file", "image", "document")
 
 
 def said_of(native: dict[str, Any]) -> Said:
     """What a message of `role` and `content` says; one that holds nothing but a tool's results is the tool's, whatever its role."""
+    native = native if "role" in native else respelled(native)
     content, who = native.get("content"), native.get("role")
     if (call := called(who, content)) is not None:
         return call
@@ -50,6 +52,17 @@ def said_of(native: dict[str, Any]) -> Said:
     if role == "tool":
         return told._replace(tool_call_id=answered(native, results), tool_name=name_of(native.get("name")))
     return with_reasoning(told, native) if role == "assistant" and len(native) + len(parts) > 2 else told
+
+
+def respelled(native: dict[str, Any]) -> dict[str, Any]:
+    """A message without `role` in the spellings of LangChain (`type`, or `id` with `kwargs`) and of help desks (`sender`, `text`)."""
+    inner: dict[str, Any] = next((native[key] for key in ("kwargs", "data") if isinstance(native.get(key), dict)), {})
+    named = native.get("id")
+    names = [native.get(key) for key in SPEAKERS] + [named[-1] if isinstance(named, list) and named else None, inner.get("type")]
+    who = next((name for name in names if isinstance(name, str) and role_of(name) in ROLES), next(filter(None, names[:-2]), None))
+    told = {**native, **inner}
+    said = next((told[key] for key in SAYINGS if isinstance(told.get(key), str | list)), None)
+    return told | {"role": who} | ({} if said is None else {"content": said})
 
 
 def answered(native: dict[str, Any], results: list[dict[str, Any]]) -> str | None:

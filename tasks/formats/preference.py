@@ -2,7 +2,8 @@
 
 The prompt is text or a list of messages under `prompt`, `question`, `instruction` (with `input`) or `query`, with `system` before it; or
 both sides are whole conversations. Equal scores (`score_chosen`, `score_rejected`) are a tie; scores that say the opposite, no preference.
-TRL's lines for KTO too: `prompt`, `completion`, and `label`, true or false, which is a thumb.
+The sides may have other names, or be two answers with a verdict beside them (see `tasks.formats.spellings`); a prompt that is a transcript
+of `Human:` and `Assistant:` is read as one. TRL's lines for KTO too: `prompt`, `completion`, and `label`, true or false, which is a thumb.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from tasks.core.raw import Unreadable
 from tasks.formats import hh
 from tasks.formats.facts import Act, Conversation, Facts, Said, chain, content_id, name_of, number_of
 from tasks.formats.parts import said_of, tools_of
+from tasks.formats.spellings import judged
 from tasks.formats.two import Line, two_answers
 
-PROMPTS = ("prompt", "question", "instruction", "query")
+PROMPTS = ("prompt", "question", "instruction", "query", "context", "history")
 SIDES = ("chosen", "rejected")
 OTHERS = frozenset({"messages", "conversations", "items"})  # formats with a conversation of their own beside the sides
 
@@ -26,6 +28,8 @@ def recognise(record: dict[str, Any]) -> bool:
         return False
     if "completion" in record and isinstance(record.get("label"), bool):
         return "prompt" in record
+    if record.keys() & {*PROMPTS} and judged(record) is not None:
+        return True
     if not all(isinstance(record.get(side), str | list | dict) for side in SIDES) or hh.recognise(record):
         return False
     return bool(record.keys() & {*PROMPTS}) or all(isinstance(record[side], list) for side in SIDES)
@@ -36,12 +40,16 @@ def read(record: dict[str, Any]) -> Facts:
     prompt = _prompt(record)
     if "completion" in record:
         return _labelled(prompt, record)
-    chosen, rejected = (_whole(prompt, record.get(side)) for side in SIDES)
+    told = None if all(side in record for side in SIDES) else judged(record)
+    sides = told.sides if told else (record.get(side) for side in SIDES)
+    chosen, rejected = (_whole(prompt, side) for side in sides)
     if chosen == rejected:
         raise Unreadable("identical_pair", "chosen and rejected are the same")
     if not chosen[-1][1].strip() or not rejected[-1][1].strip():
         raise Unreadable("empty_answer", "the last answer of one side is empty")
     models = (name_of(record.get("chosen_model")), name_of(record.get("rejected_model")))
+    if told is not None:
+        return two_answers(chosen, rejected, told.winner, models, label=told.label, tools=tools_of(record))
     return two_answers(chosen, rejected, _winner(record), models, tools=tools_of(record))
 
 
@@ -69,6 +77,8 @@ def _prompt(record: dict[str, Any]) -> Line:
     said = next((record[key] for key in PROMPTS if record.get(key)), None)
     if not isinstance(said, str):
         return before + (_messages(said) if said else [])
+    if hh.begins(said):
+        return before + hh.line_of(said, open_end=True)
     beside = record.get("input")
     return [*before, Said("user", f"{said}\n\n{beside}" if isinstance(beside, str) and beside.strip() else said)]
 
