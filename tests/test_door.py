@@ -10,7 +10,8 @@ import pytest
 
 from tasks.core.records import batches
 from tasks.core.tables import TEXT
-from tasks.formats import recognise, wrapped
+from tasks.formats import FORMATS, recognise, wrapped
+from tasks.formats.votes import VoteWatch
 from tasks.text import parts
 from tasks.text.failures import are_failures
 from tests.test_formats import gather
@@ -273,3 +274,120 @@ def test_messages_that_went_through_a_table_are_messages() -> None:
     assert wrapped.untabled(record) == record | {"messages": [ASKED, SAID]}
     for text in ("[not] a list", json.dumps([{"a": 1}]), "[]"):
         assert wrapped.untabled({"prompt": text}) == {"prompt": text}
+
+
+THOUGHT = "First the map."
+FOLDED = f'<details type="reasoning" done="true"><summary>Thought for 1 second</summary>\n&gt; {THOUGHT}\n</details>\n{GOOD}'
+WEBUI_ASKED: Row = ASKED | {"parentId": None}
+
+
+def webui(**answer: Any) -> Row:
+    """An export of one question and an answer."""
+    nodes = {"q": WEBUI_ASKED, "a": {"role": "assistant", "parentId": "q"} | answer}
+    return {"id": "c", "chat": {"history": {"messages": nodes}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("jsonl", {"id": "c", "messages": [ASKED, SAID | {"reasoning_content": THOUGHT}]}),
+        ("openai", {"messages": [ASKED, SAID | {"reasoning": THOUGHT}]}),
+        ("openai", {"messages": [ASKED, SAID | {"reasoning_details": [{"type": "reasoning.text", "text": THOUGHT}]}]}),
+        ("openai", {"messages": [ASKED, SAID | {"content": [{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": GOOD}]}]}),
+        (
+            "openai",
+            {"messages": [ASKED, SAID | {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}, GOOD]}]},
+        ),
+        ("openai", {"messages": [ASKED, {"role": "assistant", "channel": "analysis", "content": THOUGHT}, SAID | {"channel": "final"}]}),
+        (
+            "sharegpt",
+            {"conversations": [{"from": "human", "value": ASKED["content"]}, {"from": "gpt", "value": GOOD, "thinking": THOUGHT}]},
+        ),
+        ("preference", {"prompt": [ASKED], "completion": [SAID | {"reasoning_content": THOUGHT}], "label": True}),
+        ("openwebui", webui(content=FOLDED)),
+        ("openwebui", webui(content=GOOD, output=[{"type": "reasoning", "summary": [{"type": "summary_text", "text": THOUGHT}]}])),
+        (
+            "librechat",
+            {
+                "conversationId": "c",
+                "messages": [
+                    {"messageId": "q", "isCreatedByUser": True, "text": ASKED["content"]},
+                    {
+                        "messageId": "a",
+                        "parentMessageId": "q",
+                        "isCreatedByUser": False,
+                        "content": [{"type": "think", "think": THOUGHT}, {"type": "text", "text": GOOD}],
+                    },
+                ],
+            },
+        ),
+        (
+            "claude",
+            {
+                "uuid": "c",
+                "chat_messages": [
+                    {"uuid": "q", "sender": "human", "text": ASKED["content"]},
+                    {
+                        "uuid": "a",
+                        "sender": "assistant",
+                        "content": [{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": GOOD}],
+                    },
+                ],
+            },
+        ),
+        (
+            "chatgpt",
+            {
+                "conversation_id": "c",
+                "mapping": {
+                    "q": {
+                        "parent": None,
+                        "message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": [ASKED["content"]]}},
+                    },
+                    "t": {
+                        "parent": "q",
+                        "message": {
+                            "author": {"role": "assistant"},
+                            "content": {"content_type": "thoughts", "thoughts": [{"summary": "Maps", "content": THOUGHT}]},
+                        },
+                    },
+                    "a": {
+                        "parent": "t",
+                        "message": {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": [GOOD]}},
+                    },
+                },
+            },
+        ),
+    ],
+)
+def test_reasoning_that_a_log_keeps_apart_is_kept_apart_from_the_answer(name: str, record: Row) -> None:
+    assert recognise(record) == name
+    turns, _, _ = gather(name, record)
+    assert [(row["role"], row["content"], row["reasoning"]) for row in turns] == [
+        ("user", ASKED["content"], None),
+        ("assistant", GOOD, THOUGHT),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("vote", "said"),
+    [
+        ({"feedback": "thumbs_up"}, ("thumb", 1.0, None)),
+        ({"vote": -1}, ("thumb", -1.0, None)),
+        ({"liked": False}, ("thumb", -1.0, None)),
+        ({"reaction": "👎"}, ("thumb", -1.0, None)),
+        ({"feedback": {"type": "thumbs_down", "comment": "wrong"}}, ("thumb", -1.0, "wrong")),
+        ({"feedback": {"score": 1}}, ("thumb", 1.0, None)),
+        ({"rating": "4/5"}, ("rating", 4.0, None)),
+        ({"rating": 1}, None),  # of five, or a thumb
+        ({"feedback": 0}, None),
+        ({"feedback": {"score": 0.4}}, None),
+        ({"feedback": "see below"}, None),
+    ],
+)
+@pytest.mark.parametrize("name", ["jsonl", "openai"])
+def test_a_vote_on_its_message_is_read_where_it_leaves_no_doubt_and_told_where_not(name: str, vote: Row, said: Any) -> None:
+    record = ({"id": "c"} if name == "jsonl" else {}) | {"messages": [ASKED, SAID | vote]}
+    turns, acts, _ = gather(name, record)
+    assert [(act["kind"], act["value"], act["text"], act["turn_id"]) for act in acts] == ([(*said, turns[1]["turn_id"])] if said else [])
+    assert bool(VoteWatch().unread(name, FORMATS[name].read, record)) == (said is None)

@@ -41,6 +41,7 @@ from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import KEYS, judged
 from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, put_beside
 from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
+from tasks.formats.inline import votes_on
 from tasks.formats.librechat import is_librechat
 from tasks.formats.parts import OFFERED, said_of, tools_of
 from tasks.formats.replies import REPLIES, put_behind, replies
@@ -63,8 +64,15 @@ def recognise(record: dict[str, Any]) -> bool:
 def read(record: dict[str, Any]) -> Facts:
     """One conversation or one act."""
     if "messages" in record:
-        return _judged(record) or Facts([_conversation(record)])
+        return _judged(record) or _with_votes(record)
     return Facts(acts=[act_of(record)])
+
+
+def _with_votes(record: dict[str, Any]) -> Facts:
+    """One conversation, and the votes on its messages."""
+    conversation, natives = _conversation(record), record["messages"]
+    names = [name_of(native.get("id")) or place(index) for index, native in enumerate(natives)]
+    return Facts([conversation], list(votes_on(natives, names, conversation.native_id, conversation.user)))
 
 
 def _judged(record: dict[str, Any]) -> Facts | None:

@@ -14,6 +14,7 @@ from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import judged
 from tasks.formats.facts import Conversation, Facts, chain, content_id, dictionary, moment, name_of
 from tasks.formats.feedback_lines import CONVERSATION, conversation_of
+from tasks.formats.inline import votes_on
 from tasks.formats.parts import said_of, tools_of
 from tasks.formats.replies import Exchange, exchange, put_behind, replies
 from tasks.formats.two import Line, two_answers
@@ -46,7 +47,7 @@ def read(record: dict[str, Any]) -> Facts:
     answers = replies(record, record["messages"])
     whole = Conversation(content_id(line, answers, tools=tools) if answers else content_id(line, tools=tools), messages, tools=tools)
     put_behind(whole, answers, model if isinstance(model, str) else None)
-    return Facts([in_one_piece(whole)])
+    return Facts([in_one_piece(whole)], list(votes_on(record["messages"], range(len(line)), whole.native_id, None)))
 
 
 def _exchanged(told: Exchange, record: dict[str, Any]) -> Facts:
