@@ -28,6 +28,7 @@ from tasks.core import engine, packing, raw, records, salt, shell
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError, one_of
 from tasks.core.ledger import Account, settle
+from tasks.core.mending import parse
 from tasks.core.params import StageParams
 from tasks.core.tables import Files, Quarantine
 from tasks.formats import FORMATS, jsonl, recognise
@@ -226,6 +227,8 @@ class Reading:
 
     def _recognised(self, member: Member, record: raw.Record, forced: str | None) -> tuple[str, raw.Record] | None:
         """A record's format, and the record without what a log collector wrapped it in; None, and a fault, where nobody knows it."""
+        if isinstance(record.value, str) and record.value.lstrip()[:1] == "{":  # a text that holds a record
+            record = record._replace(value=parse(record.value.encode("utf-8", "replace"))[0])
         if fault := record.fault or _no_object(record):
             member.fault(record, forced, fault)
             return None

@@ -391,3 +391,39 @@ def test_a_vote_on_its_message_is_read_where_it_leaves_no_doubt_and_told_where_n
     turns, acts, _ = gather(name, record)
     assert [(act["kind"], act["value"], act["text"], act["turn_id"]) for act in acts] == ([(*said, turns[1]["turn_id"])] if said else [])
     assert bool(VoteWatch().unread(name, FORMATS[name].read, record)) == (said is None)
+
+
+@pytest.mark.parametrize(("key", "at"), [("responses", "chosen"), ("candidates", "preferred_index"), ("answers", "selected")])
+@pytest.mark.parametrize("name", ["jsonl", "openai"])
+def test_the_place_of_the_chosen_answer_in_a_list_beside_the_messages_is_a_choice(name: str, key: str, at: str) -> None:
+    record = ({"id": "c"} if name == "jsonl" else {}) | {"messages": [ASKED], key: [BAD, SAID, "I do not know."], at: 1}
+    turns, acts, _ = gather(name, record)
+    said = {row["turn_id"]: row["content"] for row in turns}
+    assert sorted((said[act["better"]], said[act["worse"]]) for act in acts) == [(GOOD, "I do not know."), (GOOD, BAD)]
+    outside = record | {at: 7}
+    assert VoteWatch().unread(name, FORMATS[name].read, outside) == [at]
+
+
+@pytest.mark.parametrize(("label", "value"), [("true", 1.0), (0, -1.0), (1.0, 1.0), ("False", -1.0)])
+def test_a_label_that_went_through_a_table_is_a_thumb(label: object, value: float) -> None:
+    record = {"prompt": "Q", "completion": GOOD, "label": label}
+    assert recognise(record) == "preference"
+    assert gather("preference", record)[1][0]["value"] == value
+    assert recognise(record | {"label": "spam"}) is None
+
+
+def test_a_vote_on_what_led_to_a_tool_is_a_vote_on_the_answer_also_where_the_call_is_not_told() -> None:
+    messages = [
+        ASKED | {"id": "q"},
+        {"id": "a", "role": "assistant", "content": "Let me look."},
+        {"id": "t", "role": "tool", "content": "x"},
+    ]
+    thumb = {"conversation_id": "c", "kind": "thumb", "message_id": "a", "value": 1}
+    _, (act,), _ = gather("jsonl", {"id": "c", "messages": [*messages, SAID | {"id": "b"}]}, thumb)
+    assert act["turn_id"] == "b"
+
+
+def test_marks_of_files_that_were_joined_and_texts_that_hold_a_record_cost_nothing() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert records(mark + b'{"a": 1}\n' + mark + b'{"a": 2}\n') == [{"a": 1}, {"a": 2}]
+    assert records(b'"{\\"a\\": 1}"\n"{\\"a\\": 2}"\n') == ['{"a": 1}', '{"a": 2}']

@@ -27,6 +27,7 @@ ELEMENTS = 10_000  # of a document in a batch
 LONGEST_PREFIX = 400  # bytes that a log collector puts before the JSON
 OBJECT = re.compile(rb"\{\s*\"")
 WORD = re.compile(rb"\w\w\w")
+MARK = b"\xef\xbb\xbf"
 BRACKETS = frozenset({b"", b"[", b"]", b",", b"],", b"[]"})
 AROUND = b" \t\r\n\x1e\x00"  # the last but one stands before each record of a JSON text sequence; zeros fill what was never written
 MAGIC = (  # files that people put among their logs: told by name, so that they know what to do
@@ -137,6 +138,7 @@ class _Reading:
 
     def _odd_line(self, raw: bytes, number: int, line: int) -> list[Record]:
         """The records of a line that is not strict JSON; none of a blank one, of a bracket, or of a text without JSON."""
+        raw = raw.removeprefix(MARK).strip(AROUND)  # files that somebody joined have a mark at each beginning
         if raw in BRACKETS:
             return []
         value, fault = self._value(raw, number, line)
@@ -195,10 +197,15 @@ def _whole(raw: bytes, number: int, line: int) -> list[Record]:
 def _is_lines(head: bytes) -> bool:
     """True when one of the first lines, from its first byte on, is a JSON object of its own, perhaps behind what a log collector wrote."""
     for line in head.split(b"\n", LOOK_AHEAD)[:LOOK_AHEAD]:
-        starts = [0] if line[:1] in (b"{", b"\x1e") else _objects(line) if line[:1].strip() else []
-        if any(isinstance(mended(line.strip(AROUND)[start:])[0], dict) for start in starts):
+        starts = [0] if line[:1] in (b"{", b"\x1e") or line[:2] == b'"{' else _objects(line) if line[:1].strip() else []
+        if any(_is_record(mended(line.strip(AROUND)[start:])[0]) for start in starts):
             return True
     return False
+
+
+def _is_record(value: object) -> bool:
+    """Whether a line's value is an object, or a text that holds one."""
+    return isinstance(value, dict) or (isinstance(value, str) and value.lstrip()[:1] == "{")
 
 
 def _objects(line: bytes) -> list[int]:

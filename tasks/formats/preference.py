@@ -26,8 +26,8 @@ def recognise(record: dict[str, Any]) -> bool:
     """True for two sides with a prompt or as whole conversations, and for a completion with a label."""
     if record.keys() & OTHERS:
         return False
-    if "completion" in record and isinstance(record.get("label"), bool):
-        return "prompt" in record
+    if "completion" in record and "prompt" in record and _label(record.get("label")) is not None:
+        return True
     if record.keys() & {*PROMPTS} and judged(record) is not None:
         return True
     if not all(isinstance(record.get(side), str | list | dict) for side in SIDES) or hh.recognise(record):
@@ -53,6 +53,12 @@ def read(record: dict[str, Any]) -> Facts:
     return two_answers(chosen, rejected, _winner(record), models, tools=tools_of(record))
 
 
+def _label(value: object) -> bool | None:
+    """A truth value, also one that went through a table: 1 and 0, or a word."""
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return value if isinstance(value, bool) else words.get(str(value).strip().lower().removesuffix(".0"))
+
+
 def _winner(record: dict[str, Any]) -> str:
     better, worse = (number_of(record.get(f"score_{side}", record.get(f"{side}_score"))) for side in SIDES)
     if better is None or worse is None or better > worse:
@@ -64,7 +70,7 @@ def _winner(record: dict[str, Any]) -> str:
 
 def _labelled(prompt: Line, record: dict[str, Any]) -> Facts:
     line = _whole(prompt, record["completion"])
-    tools, label = tools_of(record), bool(record.get("label"))
+    tools, label = tools_of(record), bool(_label(record.get("label")))
     name = content_id(line, tools=tools)
     act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
     return Facts([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
