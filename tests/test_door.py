@@ -393,7 +393,7 @@ def test_a_vote_on_its_message_is_read_where_it_leaves_no_doubt_and_told_where_n
     assert bool(VoteWatch().unread(name, FORMATS[name].read, record)) == (said is None)
 
 
-@pytest.mark.parametrize(("key", "at"), [("responses", "chosen"), ("candidates", "preferred_index"), ("answers", "selected")])
+@pytest.mark.parametrize(("key", "at"), [("responses", "chosen"), ("candidates", "preferred_index"), ("answers", "preferred")])
 @pytest.mark.parametrize("name", ["jsonl", "openai"])
 def test_the_place_of_the_chosen_answer_in_a_list_beside_the_messages_is_a_choice(name: str, key: str, at: str) -> None:
     record = ({"id": "c"} if name == "jsonl" else {}) | {"messages": [ASKED], key: [BAD, SAID, "I do not know."], at: 1}

@@ -152,7 +152,7 @@ UNREAD: list[tuple[list[dict[str, Any]], list[str]]] = [  # records that are rea
     ([GOOD | {"feedback": {"score": 1}}], ["feedback", "feedback.score"]),
     ([chat("c", "Hi", "Hello", scores=[{"value": 1}], user_id="u")], ["scores"]),
     (
-        [{"id": "c", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello", "thumbs": "up"}]}],
+        [{"id": "c", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello", "thumbs": 0.5}]}],
         ["messages.thumbs"],
     ),
     ([GOOD | {"content": {"answer": "A"}}], ["content.answer"]),

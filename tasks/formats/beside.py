@@ -16,9 +16,8 @@ from tasks.formats.two import Line, two_answers
 
 SEVERAL = ("responses", "candidates", "answers", "completions")
 PLACES = ("chosen", "chosen_index", "preferred_index", "selected_index", "best_index", "preferred", "selected", "best", "choice")
-KEYS = frozenset(
-    {"chosen", "rejected", "rejected_response", *SEVERAL}
-)  # a `label` may mean anything where it is not all that a record has besides
+# A `label` may mean anything where it is not all that a record has besides.
+KEYS = frozenset({"chosen", "rejected", "rejected_response", *SEVERAL})
 
 
 def judged(record: dict[str, Any], line: Line, native_id: str | None = None) -> Facts | None:
@@ -44,13 +43,9 @@ def _of_several(record: dict[str, Any], line: Line, native_id: str | None, tools
     """A list of answers beside messages that end with a question, and the place of the one that was chosen."""
     key = next((key for key in SEVERAL if isinstance(dict.get(record, key), list) and len(dict.get(record, key) or ()) > 1), None)
     at = next((name for name in PLACES if name in record and type(dict.get(record, name)) is int), None)
-    if (
-        key is None
-        or at is None
-        or not line
-        or line[-1].role not in ("user", "tool")
-        or not 0 <= dict.get(record, at, -1) < len(record[key])
-    ):
+    if key is None or at is None or not line or line[-1].role not in ("user", "tool"):
+        return None
+    if not 0 <= dict.get(record, at, -1) < len(record[key]):
         return None
     answers = [_side(value, [])[-1] for value in record[key]]
     name, parent = native_id or content_id(line, answers, tools=tools), place(len(line) - 1)
