@@ -192,7 +192,7 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     """Why a turn is dropped for its own sake; null for those that stay. A system's, a tool's or a calling message needs no text."""
     content, status = turns["content"], turns["status"]
     answer, question = pc.equal(turns["role"], "assistant"), pc.equal(turns["role"], "user")
-    failed = pc.or_(pc.equal(status, "error"), is_banner(content, params))
+    failed = pc.or_(pc.equal(status, "error"), is_banner(content, params, answer))
     cut = pc.or_(pc.equal(status, "unfinished"), ends_with(content, params.cursors))
     wordless = pc.equal(pc.fill_null(content, ""), "")
     if params.reasoning == "keep":
@@ -210,14 +210,14 @@ def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
     return pc.case_when(pa.StructArray.from_arrays(cases, list(reasons)), *(pa.scalar(reason, TEXT) for reason in reasons))
 
 
-def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
+def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
     whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}(?:error: )?{any_of(params.error_messages)}{signs}\z")
     explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(params.explaining)}\b")
     short = pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)
-    begins = pc.or_(begins, are_failures(texts, params.max_banner_chars))
+    begins = pc.or_(begins, are_failures(texts, params.max_banner_chars, _whole(answers)))
     return pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
 
 

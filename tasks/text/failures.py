@@ -7,6 +7,7 @@ are meant; answers that explain an error are told apart by their words (`clean.e
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -48,9 +49,14 @@ SUSPECT = (  # RE2: words of which every failure has one
 WHOLE = rf"(?is)\A{SIGNS}(?:(?:error|exception|failed)\s*[:!]\s*)?(?:{'|'.join(PATTERNS)})\s*\z"
 
 
-def are_failures(texts: pa.ChunkedArray, max_chars: int) -> pa.Array:
-    """Mask of the texts that are failures by their shape; null where the text is."""
+def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, asked: pa.Array | None = None) -> pa.Array:
+    """Mask of the texts, of those `asked` about, that are failures by their shape."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    likely = pc.fill_null(pc.and_(pc.less_equal(pc.utf8_length(whole), max_chars), pc.match_substring_regex(whole, SUSPECT)), False)
-    found = pc.match_substring_regex(whole.filter(likely), WHOLE)
-    return pc.replace_with_mask(pa.repeat(False, len(whole)), likely, found)
+    short = pc.fill_null(pc.less_equal(pc.binary_length(whole), 4 * max_chars), False)
+    places = pc.indices_nonzero(short if asked is None else pc.and_(short, asked))
+    few = whole.take(places)
+    likely = pc.and_(pc.match_substring_regex(few, SUSPECT), pc.less_equal(pc.utf8_length(few), max_chars))
+    found = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
+    mask = np.zeros(len(whole), bool)
+    mask[found.to_numpy()] = True
+    return pa.array(mask)
