@@ -10,7 +10,8 @@ Dropped rows are repaired and redacted like all others. The table of raw files p
 nothing that lies before redaction.
 
 A model's reasoning, control marks and words of programs for nothing are no part of what was said (`tasks.text.parts`); how many texts
-held such is told. An answer that broke off in its reasoning is `unfinished`.
+held such is told. An answer that broke off in its reasoning is `unfinished`. With `clean.reasoning: keep` an answer's reasoning stands
+before it as `<think>`, whether the log has it in the text, in whatever form, or apart.
 
 Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
 a conversation and run over sorted Arrow columns.
@@ -35,7 +36,8 @@ from tasks.core.ids import person_id
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns, put
 from tasks.text import language, parts, recognise, redact
-from tasks.text.calls import Calls
+from tasks.text.calls import Calls, Tools
+from tasks.text.failures import are_failures
 from tasks.text.names import ids, paths
 from tasks.text.repair import repair_all
 
@@ -47,7 +49,7 @@ SEPARATOR = pa.scalar("\x1f", TEXT)
 IDENTIFIER = r"\A[a-z_][A-Za-z0-9_.:-]*\z"
 # Columns that name a conversation or a turn, of either table; one with personal data in it is hashed.
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
-NAMES = ("conversation_id", "turn_id", "parent_id", "better", "worse", "shown_first", "group", "feedback_id")
+NAMES = ("conversation_id", "turn_id", "parent_id", "tool_call_id", "better", "worse", "shown_first", "group", "feedback_id")
 
 
 class Params(StageParams):
@@ -71,7 +73,7 @@ class Params(StageParams):
 
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
-    turns = marked(tables["turns"], Turns, ("content", "topic", "model"), params)
+    turns = marked(with_reasoning(tables["turns"], params), Turns, ("content", "topic", "model", "tool_name"), params)
     feedback = marked(tables["feedback"], Feedback, ("text", "label"), params)
     turns, feedback = spoken(turns, feedback, params)
     turns, feedback = numbered(turns, feedback, params)
@@ -111,9 +113,28 @@ def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], 
     return engine.sort(rows, table.KEY).combine_chunks()
 
 
+def with_reasoning(turns: daft.DataFrame, params: Params) -> daft.DataFrame:
+    """The turns, their reasoning before the answers in their texts where it is to be kept."""
+    if params.reasoning == "drop":
+        return turns
+
+    @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
+    def join(contents: daft.Series, reasoning: daft.Series) -> pa.Array:
+        texts, thoughts = (column.to_arrow().cast(TEXT) for column in (contents, reasoning))
+        apart = pc.and_(pc.is_valid(thoughts), pc.invert(pc.fill_null(pc.match_substring(texts, "<think>"), False)))
+        before, behind = (pa.scalar(part, TEXT) for part in parts.THINK.split("{}"))
+        joined = pc.binary_join_element_wise(before, thoughts, behind, pc.fill_null(texts, ""), pa.scalar("", TEXT))
+        return pc.if_else(apart, joined, texts)
+
+    return turns.with_column("content", join(col("content"), col("reasoning")))
+
+
 def spoken(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
     """Both tables with what was said only: no reasoning, no control marks, no words of programs for nothing; told by kinds."""
     told: Counter[str] = Counter()
+    if params.reasoning == "drop":
+        told["reasoning"] += len(turns) - turns["reasoning"].null_count
+    turns = put(turns, "reasoning", pa.nulls(len(turns), TEXT))
     done = []
     rewritten = pc.is_in(feedback["kind"], pa.array(["edit", "correction"], TEXT))
     for rows, name, answers in ((turns, "content", pc.equal(turns["role"], "assistant")), (feedback, "text", rewritten)):
@@ -145,18 +166,20 @@ def _hashed(name: str) -> str:
 def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
     """Both tables with placeholders for marks; first come a conversation's turns, then the tools they call, then what was said of them."""
     books, names = redact.Books(), turns["conversation_id"].combine_chunks()
-    calls = Calls(turns["tool_calls"].combine_chunks())
+    calls, tools = Calls(turns["tool_calls"].combine_chunks()), Tools(turns["tools"].combine_chunks())
     parts = [
         (names, turns["content"].combine_chunks()),
-        (names.take(calls.rows), called_marked(calls.texts, params)),
+        *((names.take(texts.rows), called_marked(texts.texts, params)) for texts in (calls, tools)),
         (feedback["conversation_id"].combine_chunks(), feedback["text"].combine_chunks()),
     ]
     for conversations, texts in parts:
         books.reserve(conversations, texts)
-    values = redact.digests(parts[0][1], parts[1][1], calls.rows, salt.current())
+    beside, rows = (pa.concat_arrays(columns) for columns in ((parts[1][1], parts[2][1]), (calls.rows, tools.rows)))
+    values = redact.digests(parts[0][1], beside, rows, salt.current())
     turns = put(turns, "redacted", pc.coalesce(values, turns["redacted"].combine_chunks()))
-    contents, called, comments = (books.number(conversations, texts) for conversations, texts in parts)
-    turns = put(put(turns, "content", contents), "tool_calls", calls.put(called))
+    contents, called, offered, comments = (books.number(conversations, texts) for conversations, texts in parts)
+    turns = put(put(turns, "content", contents), "tool_calls", calls.put(called, ids(calls.ids, params.redact, _hashed)))
+    turns = put(turns, "tools", tools.put(offered))
     return turns, put(feedback, "text", comments)
 
 
@@ -180,9 +203,12 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     """Why a turn is dropped for its own sake; null for those that stay. A system's, a tool's or a calling message needs no text."""
     content, status = turns["content"], turns["status"]
     answer, question = pc.equal(turns["role"], "assistant"), pc.equal(turns["role"], "user")
-    failed = pc.or_(pc.equal(status, "error"), is_banner(content, params))
+    failed = pc.or_(pc.equal(status, "error"), is_banner(content, params, answer))
     cut = pc.or_(pc.equal(status, "unfinished"), ends_with(content, params.cursors))
-    silent = pc.and_(pc.equal(pc.fill_null(content, ""), ""), pc.is_null(turns["tool_calls"]))
+    wordless = pc.equal(pc.fill_null(content, ""), "")
+    if params.reasoning == "keep":
+        wordless = pc.or_(wordless, pc.fill_null(pc.match_substring_regex(content, parts.ONLY_THOUGHT), False))
+    silent = pc.and_(wordless, pc.is_null(turns["tool_calls"]))
     empty = pc.and_(silent, pc.or_(answer, question))
     unseen = pc.and_(empty, pc.greater(pc.fill_null(pc.list_value_length(turns["attachments"]), 0), 0))
     gone, failed, cut = pc.equal(status, DELETED), pc.and_(answer, failed), pc.and_(answer, cut)
@@ -195,13 +221,14 @@ def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
     return pc.case_when(pa.StructArray.from_arrays(cases, list(reasons)), *(pa.scalar(reason, TEXT) for reason in reasons))
 
 
-def is_banner(texts: pa.ChunkedArray, params: Params) -> pa.ChunkedArray:
+def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
-    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_messages)}{signs}\z")
+    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}(?:error: )?{any_of(params.error_messages)}{signs}\z")
     explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(params.explaining)}\b")
     short = pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)
+    begins = pc.or_(begins, are_failures(texts, params.max_banner_chars, _whole(answers)))
     return pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
 
 

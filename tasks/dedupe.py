@@ -86,7 +86,7 @@ class Conversations:
     begins: tuple[Places, Places]  # conversations that are the beginning of another, and that one
 
 
-SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted", "attachments", "tool_calls", "user_id")
+SAID = ("conversation_id", "position", "turn_id", "created_at", "role", "redacted", "attachments", "tool_calls", "tools", "user_id")
 
 
 def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
@@ -113,7 +113,9 @@ def hashes_of(rows: pa.Table, contents: Hashes) -> Hashes:
     roles = rows["role"].combine_chunks().dictionary_encode()
     role = digests(roles.dictionary)[roles.indices.to_numpy()]
     every = np.arange(len(rows))
-    return mixed(mixed(contents) + role) ^ summed(rows["redacted"], every, len(rows), pc.is_valid(rows["redacted"]).to_numpy())
+    unseen = (summed(rows[name], every, len(rows), pc.is_valid(rows[name]).to_numpy()) for name in ("redacted", "tools"))
+    values, tools = unseen
+    return mixed(mixed(contents) + role) ^ values ^ mixed(tools)
 
 
 def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
@@ -156,12 +158,12 @@ def is_common(texts: Hashes, talk: Places, answers: npt.NDArray[np.bool_], commo
 
 
 def setting_of(rows: pa.Table, talk: Places, count: int, system: npt.NDArray[np.bool_]) -> Hashes:
-    """A hash a conversation of its system turns, its attachments and its tool calls."""
+    """A hash a conversation of its system turns, its attachments, its tool calls and the tools that were offered."""
     files, calls = pc.binary_join(rows["attachments"], pa.scalar(" ", TEXT)), rows["tool_calls"]
     shown = summed(rows["content"], talk, count, system)
-    return (
-        shown ^ summed(files, talk, count, pc.is_valid(files).to_numpy()) ^ mixed(summed(calls, talk, count, pc.is_valid(calls).to_numpy()))
-    )
+    called = mixed(summed(calls, talk, count, pc.is_valid(calls).to_numpy()))
+    offered = mixed(mixed(summed(rows["tools"], talk, count, pc.is_valid(rows["tools"]).to_numpy())))
+    return shown ^ summed(files, talk, count, pc.is_valid(files).to_numpy()) ^ called ^ offered
 
 
 def summed(column: pa.ChunkedArray, talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:

@@ -28,6 +28,7 @@ from tasks.core import engine, packing, raw, records, salt, shell
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError, one_of
 from tasks.core.ledger import Account, settle
+from tasks.core.mending import parse
 from tasks.core.params import StageParams
 from tasks.core.tables import Files, Quarantine
 from tasks.formats import FORMATS, jsonl, recognise
@@ -42,9 +43,10 @@ from tasks.formats.telling import page_of, warn_of
 from tasks.formats.times import unread_shapes
 from tasks.formats.vote_words import zeros_as_down
 from tasks.formats.votes import VoteWatch
-from tasks.formats.wrapped import unwrapped
+from tasks.formats.wrapped import listed, untabled, unwrapped
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
+MOST_PAGES = 200  # records in a batch; where there are more, they are too small to be pages of records
 PAGE = "quarantine.csv"  # for people, where the run stops
 
 
@@ -183,13 +185,28 @@ class Reading:
             member.whole_fault(forced, stream)
         else:
             try:
-                for batch in records.batches(stream, number, tell):
+                for told in records.batches(stream, number, tell):
+                    batch = told if forced else self._opened(member, told, number)
                     self._read_batch(member, batch, forced)
                     number += len(batch)
             except raw.Unreadable as error:
                 member.whole_fault(forced, error.fault)
         self._close(member)
         return number
+
+    def _opened(self, member: Member, batch: list[raw.Record], first: int) -> list[raw.Record]:
+        """The batch with the records of each list in the place of what it stands in, numbered anew from `first`."""
+        found: list[raw.Record] = []
+        for record in batch if len(batch) <= MOST_PAGES else ():
+            value = record.value
+            page = listed(value) if isinstance(value, dict) and not recognise(value) and unwrapped(value) is None else None
+            if page:
+                member.again("wrapped", page[1] if tellable(page[1]) else "?", record)
+            found += [record] if page is None else [record._replace(value=item) for item in page[0]]
+        found = found or batch
+        if len(found) == len(batch) and (not batch or batch[0].number == first):
+            return batch
+        return [record._replace(number=first + at) for at, record in enumerate(found)]
 
     def _read_batch(self, member: Member, batch: list[raw.Record], forced: str | None) -> None:
         member.records += len(batch)
@@ -210,15 +227,19 @@ class Reading:
 
     def _recognised(self, member: Member, record: raw.Record, forced: str | None) -> tuple[str, raw.Record] | None:
         """A record's format, and the record without what a log collector wrapped it in; None, and a fault, where nobody knows it."""
+        if isinstance(record.value, str) and record.value.lstrip()[:1] == "{":  # a text that holds a record
+            record = record._replace(value=parse(record.value.encode("utf-8", "replace"))[0])
         if fault := record.fault or _no_object(record):
             member.fault(record, forced, fault)
-        elif name := forced or recognise(record.value):
+            return None
+        if (whole := untabled(record.value)) is not record.value:
+            record = record._replace(value=whole)
+        if name := forced or recognise(record.value):
             return name, record
-        elif inside := unwrapped(record.value):
+        if inside := unwrapped(record.value):
             member.again("wrapped", inside[1] if tellable(inside[1]) else "?", record)
             return str(recognise(inside[0])), record._replace(value=inside[0])
-        else:
-            member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
+        member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
         return None
 
     def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record], bare: str | None = None) -> None:

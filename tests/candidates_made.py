@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tasks.core.ids import stable_id
 from tasks.core.tables import VOTE, Candidates
+from tests.chatlog import UNTOLD
 
 
 def candidate(text: str, **given: Any) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def candidate(text: str, **given: Any) -> dict[str, Any]:
     vote |= {"better": responses[0]["response_id"], "worse": responses[-1]["response_id"], "group": "g", "origin": "file:0:0"}
     row = {
         "prompt_id": prompt_id,
-        "prompt": [{"role": "user", "content": text, "tool_calls": None}],
+        "prompt": [{"role": "user", "content": text, **UNTOLD}],
         "responses": sorted(responses, key=lambda response: str(response["response_id"])),
         "votes": [vote],
         "conversations": ["c"],

@@ -20,7 +20,7 @@ from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence import identity, lists
 from tasks.evidence.acts import KINDS
 from tasks.similar.equality import same_answer, same_question
-from tests.chatlog import AGGREGATE, ChatLog, accounts, dropped
+from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
 
 
 def run(log: ChatLog, unjudged: str = "none", shuffle: int | None = None) -> dict[str, Account]:
@@ -75,7 +75,7 @@ def test_answer_after_a_tool_has_the_tool_in_its_prompt() -> None:
     log.say("c/a3", "It is sunny.", after="t2")
     log.act("thumb", "c/a3", 1)
     (row,) = candidates(log)
-    assert row["prompt"][-1] == {"role": "tool", "content": "sunny", "tool_calls": None}
+    assert row["prompt"][-1] == {"role": "tool", "content": "sunny", **UNTOLD}
 
 
 def test_equal_prompts_and_equal_answers_of_several_conversations_are_one() -> None:

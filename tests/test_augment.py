@@ -23,6 +23,7 @@ from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
 from tests.candidates_made import candidate, frame
+from tests.chatlog import UNTOLD
 from tests.conftest import ROOT
 
 PARAMS = params.load(ROOT / "params.yaml", "augment", augment.Params)
@@ -147,10 +148,10 @@ def test_a_variant_knows_its_parent_and_keeps_its_answers_votes_and_place() -> N
 
 def test_only_the_last_message_of_the_user_is_reworded() -> None:
     messages = [
-        {"role": "user", "content": "what is the best way to learn?", "tool_calls": None},
-        {"role": "assistant", "content": "it depends on what you want to learn", "tool_calls": None},
-        {"role": "user", "content": "i want to learn to cook at home", "tool_calls": None},
-        {"role": "tool", "content": "a cook book lies on the kitchen table", "tool_calls": None},
+        {"role": "user", "content": "what is the best way to learn?", **UNTOLD},
+        {"role": "assistant", "content": "it depends on what you want to learn", **UNTOLD},
+        {"role": "user", "content": "i want to learn to cook at home", **UNTOLD},
+        {"role": "tool", "content": "a cook book lies on the kitchen table", **UNTOLD},
     ]
     (row,) = made(outcome([candidate("x", prompt=messages)], with_only("swap")))
     assert [old == new for old, new in zip(messages, row["prompt"], strict=True)] == [True, True, False, True]

@@ -12,6 +12,7 @@ import lzma
 import os
 import re
 import resource
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -28,6 +29,7 @@ from tasks import ingest
 from tasks.core import packing, raw, records
 from tasks.core.packing import Unpack
 from tasks.core.params import load
+from tasks.core.raw import Fault
 from tests.conftest import ROOT
 from tests.test_ingest import GOOD, Result, chat, lines, read
 
@@ -202,15 +204,41 @@ def test_archives_in_archives_are_read_member_by_member(tmp_path: Path, kind: st
     assert [row["name"] for row in result.table("files")] == names
 
 
-def test_a_member_that_is_broken_or_closed_costs_itself_only_and_is_named(tmp_path: Path) -> None:
+def test_a_member_that_is_broken_or_closed_costs_itself_only_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "py7zr", None)  # as where it is not installed
     files = {"a.gz": gzip.compress(lines(*MANY))[:-300], "b.7z": b"7z\xbc\xaf\x27\x1c...", "c.jsonl": lines(GOOD), "d.pq": b"PAR1...."}
     result = read(tmp_path, {"x.zip": zip_of(files)})
     assert "Hi" in questions(result)
     assert sorted(row["name"] for row in result.table("files")) == [f"x.zip/{name}" for name in files]
     told = {row["reason"]: row["detail"] for row in result.table("quarantine")}
     assert "gzip" in told["broken_archive"]
-    assert "7z" in told["unread_archive"]
+    assert "pip install py7zr" in told["unread_archive"]
     assert "Parquet" in told["not_a_log"]
+
+
+def seven(files: dict[str, bytes], **options: Any) -> bytes:
+    """A 7z archive of these files."""
+    library = pytest.importorskip("py7zr", reason="py7zr, which reads 7z archives, is not installed")
+    packed = io.BytesIO()
+    with library.SevenZipFile(packed, "w", **options) as archive:
+        for name, data in files.items():
+            archive.writef(io.BytesIO(data), name)
+    return packed.getvalue()
+
+
+def test_members_of_a_7z_are_read_also_inside_others_and_their_bounds_hold(tmp_path: Path) -> None:
+    inner = seven({"b/chats.jsonl.gz": gzip.compress(lines(GOOD)), "a.jsonl": lines(*MANY), ".hidden": b"x"})
+    result = read(tmp_path / "1", {"x.7z": inner, "y.zip": zip_of({"in.7z": seven({"c.jsonl": lines(GOOD)})})})
+    assert sorted(row["name"] for row in result.table("files")) == ["x.7z/a.jsonl", "x.7z/b/chats.jsonl.gz", "y.zip/in.7z/c.jsonl"]
+    for data, reason in (
+        (seven({"a.jsonl": lines(GOOD), "z.jsonl": b"\n" * 3_000_000}), "bomb"),
+        (inner[: len(inner) // 2], "broken_archive"),
+        (seven({"a.jsonl": lines(GOOD)}, password="secret"), "encrypted"),
+    ):
+        file = tmp_path / f"{reason}.7z"
+        file.write_bytes(data)
+        found = [fault for _, fault in packing.members(file, bounds=bound(free_bytes=1_000_000, max_ratio=10)) if isinstance(fault, Fault)]
+        assert [fault.reason for fault in found] == [reason]
 
 
 def bound(**changed: int) -> Unpack:

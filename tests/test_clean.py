@@ -477,12 +477,43 @@ def test_control_marks_that_a_user_injects_go_and_what_is_taken_out_is_told() ->
     assert (turns["q"]["content"], turns["a"]["content"]) == ("Hi \nObey me.", "I will not.")
 
 
-def test_reasoning_stays_where_it_is_asked_for() -> None:
-    rows = [turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", "<think>Hm.</think>\nYes.")]
+HARMONY = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>"
+FOLDED = '<details type="reasoning" done="true">\n<summary>Thought for 1 second</summary>\n&gt; Hm.\n</details>\nYes.'
+
+
+@pytest.mark.filterwarnings("ignore:taken out of texts")
+@pytest.mark.parametrize(
+    ("content", "apart"),
+    [
+        ("<think>Hm.</think>\nYes.", None),
+        ("Hm.\n</think>\n\nYes.<|im_end|>", None),  # a template that writes the opening itself
+        ("[THINK]Hm.[/THINK]Yes.", None),
+        ("◁think▷Hm.◁/think▷Yes.", None),
+        (":::thinking\nHm.\n:::\n\nYes.", None),
+        (FOLDED, None),
+        (HARMONY, None),
+        ("analysisHm.assistantfinalYes.", None),
+        ("Yes.", "Hm."),
+        ("<think>\nHm.\n</think>\n\nYes.", "Hm."),
+    ],
+)
+def test_reasoning_stays_in_the_one_form_that_templates_know_where_it_is_asked_for(content: str, apart: str | None) -> None:
+    rows = [turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", content, reasoning=apart)]
     frames = {"turns": daft.from_arrow(pa.Table.from_pylist(rows, schema=Turns.schema()))}
     frames["feedback"] = daft.from_arrow(Feedback.schema().empty_table())
     result = clean.run(frames, PARAMS.model_copy(update={"reasoning": "keep"}))
-    assert sorted(row["content"] for row in result["turns"].to_pylist()) == ["<think>Hm.</think>\nYes.", "Why?"]
+    assert sorted(row["content"] for row in result["turns"].to_pylist()) == ["<think>\nHm.\n</think>\n\nYes.", "Why?"]
+
+
+@pytest.mark.filterwarnings("ignore:taken out of texts")
+@pytest.mark.parametrize("content", ["<think>\nHm.\n</think>\n\n", "<think>Hm, so", ""])
+def test_reasoning_without_an_answer_is_no_answer_also_where_it_is_kept(content: str) -> None:
+    rows = [turn("q", None, 0, "user", "Why?"), turn("a", "q", 1, "assistant", content, reasoning="Hm.")]
+    frames = {"turns": daft.from_arrow(pa.Table.from_pylist(rows, schema=Turns.schema()))}
+    frames["feedback"] = daft.from_arrow(Feedback.schema().empty_table())
+    result = clean.run(frames, PARAMS.model_copy(update={"reasoning": "keep"}))["turns"].to_pylist()
+    assert {row["dropped"] for row in result if row["role"] == "assistant"} <= {"empty", "unfinished"}
+    assert all(row["reasoning"] is None for row in result)
 
 
 @pytest.mark.filterwarnings("ignore:taken out of texts")

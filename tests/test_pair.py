@@ -16,7 +16,7 @@ from tasks.core.tables import Candidates
 from tasks.evidence import identity
 from tasks.evidence.recipes import RECIPES
 from tasks.evidence.trainable import FINDINGS
-from tests.chatlog import AGGREGATE, ChatLog, Row, accounts, dropped, frame, kept
+from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, Row, accounts, dropped, frame, kept
 
 CALIBRATION: Row = {"use": True, "words": True, "worth": 20.0, "min_shared": 20, "precision": 0.03, "max_items": 6000, "max_judged": 20000}
 DEFAULTS: Row = {
@@ -164,7 +164,7 @@ def recast(log: ChatLog, recipe: str, **changes: Any) -> dict[str, Account]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_each_recipe_makes_a_pair_of_its_evidence(four: ChatLog, recipe: str) -> None:
     (row,) = recast(four, recipe)["pairs"].kept.to_pylist()
-    assert row["prompt"] == [{"role": "user", "content": "Which?", "tool_calls": None}]
+    assert row["prompt"] == [{"role": "user", "content": "Which?", **UNTOLD}]
     assert row["chosen"] == [{"role": "assistant", "content": "A"}]
     assert row["rejected"] == [{"role": "assistant", "content": "B"}]
     assert (row["recipe"], row["chosen_model"], row["rejected_model"]) == (recipe, "mA", "mB")

@@ -19,7 +19,7 @@ from tasks.core.ledger import Account
 from tasks.core.params import load
 from tasks.core.tables import Candidates
 from tasks.evidence import placing
-from tests.chatlog import Row, accounts
+from tests.chatlog import UNTOLD, Row, accounts
 
 DEFAULTS: Row = {
     "train": 0.6,
@@ -47,7 +47,7 @@ def text(number: int) -> str:
 def prompt(number: int, *said: str, **more: Any) -> Row:
     """A candidate that asks `said`, in a conversation of its own unless told otherwise."""
     turns = [
-        {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content, "tool_calls": None}
+        {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content, **UNTOLD}
         for place, content in enumerate(said or (text(number),))
     ]
     row: Row = dict.fromkeys(Candidates.names()) | {"prompt_id": stable_id("p", str(number)), "prompt": turns, "weight": 1.0}

@@ -41,7 +41,7 @@ def rows() -> pa.Table:
 
 def released(rows: pa.Table, tmp_path: Path) -> list[dict[str, Any]]:
     """The rows as `datasets` reads them from the release's file."""
-    (tmp_path / "train.parquet").write_bytes(layout.parquet(layout.portable(layout.with_calls(rows, layout.calls_tools(rows)))))
+    (tmp_path / "train.parquet").write_bytes(layout.parquet(layout.portable(layout.spread(rows, layout.held({"pairs": rows})))))
     found = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache"))
     return list(found)
 
@@ -74,4 +74,4 @@ def test_templates_get_objects_and_no_empty_fields(rows: pa.Table, tmp_path: Pat
 
 def stored(rows: pa.Table) -> list[dict[str, Any]]:
     """The rows as the trainer reads them from a release."""
-    return [dict(row) for row in layout.portable(layout.with_calls(rows, True)).to_pylist()]
+    return [dict(row) for row in layout.portable(layout.spread(rows, {"tool_calls"})).to_pylist()]

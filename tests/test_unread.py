@@ -40,9 +40,9 @@ def test_a_file_whose_exporter_renamed_a_field_stops_the_run_and_is_named_with_a
     assert [(row["file"], row["reason"]) for row in page] == [("new.jsonl", "unknown_format")]
 
 
-@pytest.mark.parametrize(("inside", "seen"), [("speaker", "messages[].speaker"), ("text", "messages[].text")])
+@pytest.mark.parametrize(("inside", "seen"), [("spoken_by", "messages[].spoken_by"), ("text", "messages[].text")])
 def test_a_field_renamed_inside_the_messages_is_seen_too(tmp_path: Path, inside: str, seen: str) -> None:
-    renames = {"speaker": "role", "text": "content"}
+    renames = {"spoken_by": "role", "text": "content"}
     damaged = [
         record
         | {"messages": [{inside if key == renames[inside] else key: text for key, text in said.items()} for said in record["messages"]]}
@@ -152,7 +152,7 @@ UNREAD: list[tuple[list[dict[str, Any]], list[str]]] = [  # records that are rea
     ([GOOD | {"feedback": {"score": 1}}], ["feedback", "feedback.score"]),
     ([chat("c", "Hi", "Hello", scores=[{"value": 1}], user_id="u")], ["scores"]),
     (
-        [{"id": "c", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello", "thumbs": "up"}]}],
+        [{"id": "c", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello", "thumbs": 0.5}]}],
         ["messages.thumbs"],
     ),
     ([GOOD | {"content": {"answer": "A"}}], ["content.answer"]),

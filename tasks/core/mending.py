@@ -17,7 +17,7 @@ from tasks.core.raw import Fault, Record, Unreadable
 
 MOST_BROKEN = 1000  # broken records in a row after which the rest of a document is given up
 COMMAS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTALL)
-BETWEEN = re.compile(r"[\s,\[\]\x1e]*")  # what may stand between two records of a document
+BETWEEN = re.compile(r"[\s,\[\]\x1e\ufeff]*")  # what may stand between two records of a document
 FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.){0,100}")\s*:')
 
 

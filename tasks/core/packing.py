@@ -1,7 +1,8 @@
 """What is inside a raw file: itself, or the members of an archive, unpacked as they are read.
 
 In: a file. Out: (name, stream of bytes) of each member, or what is wrong with it. Archives in archives are opened member by member;
-gzip, bzip2, xz, zstd, zip and tar are told from the bytes, never from the name. Nothing is written but a nested zip, to a temporary file.
+gzip, bzip2, xz, zstd, zip, tar and 7z are told from the bytes, never from the name. Nothing is written but a nested zip and what is in a
+7z, to temporary files.
 
 Of packed data that ends or breaks early all that could be unpacked is given before the stream raises `Unreadable`. What unpacks to
 more than `Unpack` allows is a bomb, and is left there.
@@ -17,6 +18,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -24,6 +26,7 @@ from typing import IO, Any, cast
 import zstandard
 from pydantic import Field
 
+from tasks.core import seven
 from tasks.core.params import StageParams
 from tasks.core.raw import Fault, Limited, Stream, Unreadable
 
@@ -43,7 +46,8 @@ BROKEN_PACKING = (
     NotImplementedError,
 )
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-UNOPENED = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR", b"\x04\x22\x4d\x18": "LZ4"}
+SEVEN = {b"7z\xbc\xaf\x27\x1c": "7z"}
+UNOPENED = {b"Rar!\x1a\x07": "RAR", b"\x04\x22\x4d\x18": "LZ4"}
 
 
 class Unpack(StageParams):
@@ -102,6 +106,8 @@ def _inside(
         yield name, Fault("too_deep", f"archives in archives, more than {depth} deep")
     elif kind == "zip":
         yield from _members(name, kind, _zip_members(stream, opening, file), opening, depth)
+    elif kind == "7z":
+        yield from _members(name, kind, _seven_members(stream, opening, file), opening, depth)
     elif kind == "tar":
         yield from _members(name, kind, _tar_members(stream, opening), opening, depth)
     else:
@@ -112,7 +118,7 @@ def _kind(head: bytes) -> str | None:
     """The packing that the first bytes tell; None when it is none."""
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "zip"
-    for magic, kind in (PACKED | UNOPENED).items():
+    for magic, kind in (PACKED | SEVEN | UNOPENED).items():
         if head.startswith(magic):
             return kind
     try:
@@ -152,25 +158,40 @@ def _joined(above: str, inner: str) -> str:
     return f"{above}/{name}" if above else name
 
 
-def _zip_members(stream: Peeked, opening: _Opening, file: IO[bytes] | None) -> Iterator[tuple[str, Stream | Fault]]:
+@contextmanager
+def _seekable(stream: Peeked, file: IO[bytes] | None) -> Iterator[IO[bytes]]:
+    """The bytes of a stream, to be read in any order: the file that they are, or a temporary one."""
+    if file is not None:
+        yield file
+        return
     with tempfile.SpooledTemporaryFile(max_size=SPOOLED) as spool:
-        if file is None:
-            while block := stream.read(MOST):
-                spool.write(block)
-        with zipfile.ZipFile(file or cast("IO[bytes]", spool)) as archive:
-            for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                if entry.is_dir():
-                    continue
-                if entry.flag_bits & 1:
-                    yield entry.filename, Fault("encrypted", "a member with a password: unpack it first")
-                    continue
-                try:
-                    member = archive.open(entry)
-                except BROKEN_PACKING:
-                    yield entry.filename, _broken("zip").fault
-                    continue
-                with member:
-                    yield entry.filename, _Counted(member.read, opening, streamed=False)
+        while block := stream.read(MOST):
+            spool.write(block)
+        spool.seek(0)
+        yield cast("IO[bytes]", spool)
+
+
+def _seven_members(stream: Peeked, opening: _Opening, file: IO[bytes] | None) -> Iterator[tuple[str, Stream | Fault]]:
+    with _seekable(stream, file) as packed:
+        packed.seek(0)
+        yield from seven.members(packed, opening.spend)
+
+
+def _zip_members(stream: Peeked, opening: _Opening, file: IO[bytes] | None) -> Iterator[tuple[str, Stream | Fault]]:
+    with _seekable(stream, file) as packed, zipfile.ZipFile(packed) as archive:
+        for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
+            if entry.is_dir():
+                continue
+            if entry.flag_bits & 1:
+                yield entry.filename, Fault("encrypted", "a member with a password: unpack it first")
+                continue
+            try:
+                member = archive.open(entry)
+            except BROKEN_PACKING:
+                yield entry.filename, _broken("zip").fault
+                continue
+            with member:
+                yield entry.filename, _Counted(member.read, opening, streamed=False)
 
 
 def _tar_members(stream: Peeked, opening: _Opening) -> Iterator[tuple[str, Stream | Fault]]:

@@ -27,8 +27,9 @@ ELEMENTS = 10_000  # of a document in a batch
 LONGEST_PREFIX = 400  # bytes that a log collector puts before the JSON
 OBJECT = re.compile(rb"\{\s*\"")
 WORD = re.compile(rb"\w\w\w")
+MARK = b"\xef\xbb\xbf"
 BRACKETS = frozenset({b"", b"[", b"]", b",", b"],", b"[]"})
-AROUND = b" \t\r\n\x1e"  # the last one stands before each record of a JSON text sequence
+AROUND = b" \t\r\n\x1e\x00"  # the last but one stands before each record of a JSON text sequence; zeros fill what was never written
 MAGIC = (  # files that people put among their logs: told by name, so that they know what to do
     (b"PAR1", "a Parquet file: write it as JSON lines"),
     (b"ARROW1", "an Arrow file: write it as JSON lines"),
@@ -137,16 +138,14 @@ class _Reading:
 
     def _odd_line(self, raw: bytes, number: int, line: int) -> list[Record]:
         """The records of a line that is not strict JSON; none of a blank one, of a bracket, or of a text without JSON."""
+        raw = raw.removeprefix(MARK).strip(AROUND)  # files that somebody joined have a mark at each beginning
         if raw in BRACKETS:
             return []
         value, fault = self._value(raw, number, line)
         if fault is None:
             return [Record(number, line, value, None)]
-        for start in _objects(raw):
-            inner, without = self._value(raw[start:], number, line)
-            if without is None and isinstance(inner, dict):
-                self._tell("log_prefix", "", number, line)
-                return [Record(number, line, inner, None)]
+        if found := _whole(raw, number, line) or self._behind_prefix(raw, number, line):
+            return found
         if fault.reason == "not_json":
             several = list(scan(encodings.text_of_bytes(raw)[0], number, line))
             if any(record.fault is None for record in several):
@@ -155,6 +154,15 @@ class _Reading:
                 self._tell("text_line", "", number, line)
                 return []
         return [Record(number, line, None, fault)]
+
+    def _behind_prefix(self, raw: bytes, number: int, line: int) -> list[Record]:
+        """The object behind what a log collector wrote before it; none where there is none."""
+        for start in _objects(raw):
+            inner, fault = self._value(raw[start:], number, line)
+            if fault is None and isinstance(inner, dict):
+                self._tell("log_prefix", "", number, line)
+                return [Record(number, line, inner, None)]
+        return []
 
     def _value(self, raw: bytes, number: int, line: int | None) -> tuple[Any, Fault | None]:
         """A record's value, mended where that does no harm; or what is wrong with it."""
@@ -177,13 +185,27 @@ class _Reading:
         yield records
 
 
+def _whole(raw: bytes, number: int, line: int) -> list[Record]:
+    """The records of a line that is whole objects one after another, and nothing else (ends of lines may be a mere CR); or none."""
+    try:
+        found = list(scan(encodings.text_of_bytes(raw)[0], number, line)) if raw[:1] == b"{" else []
+    except Unreadable:
+        return []
+    return found if all(record.fault is None and isinstance(record.value, dict) for record in found) else []
+
+
 def _is_lines(head: bytes) -> bool:
     """True when one of the first lines, from its first byte on, is a JSON object of its own, perhaps behind what a log collector wrote."""
     for line in head.split(b"\n", LOOK_AHEAD)[:LOOK_AHEAD]:
-        starts = [0] if line[:1] in (b"{", b"\x1e") else _objects(line) if line[:1].strip() else []
-        if any(isinstance(mended(line.strip(AROUND)[start:])[0], dict) for start in starts):
+        starts = [0] if line[:1] in (b"{", b"\x1e") or line[:2] == b'"{' else _objects(line) if line[:1].strip() else []
+        if any(_is_record(mended(line.strip(AROUND)[start:])[0]) for start in starts):
             return True
     return False
+
+
+def _is_record(value: object) -> bool:
+    """Whether a line's value is an object, or a text that holds one."""
+    return isinstance(value, dict) or (isinstance(value, str) and value.lstrip()[:1] == "{")
 
 
 def _objects(line: bytes) -> list[int]:

@@ -17,8 +17,9 @@ TEXT = pa.large_string()
 TIME = pa.timestamp("us", tz="UTC")
 MESSAGE = pa.struct([("role", TEXT), ("content", TEXT)])
 MESSAGES = pa.large_list(MESSAGE)
-# A prompt's messages. `tool_calls` as in Turns: null where a message calls no tool; the release holds them as trainers read them.
-PROMPT = pa.large_list(pa.struct([*MESSAGE, ("tool_calls", TEXT)]))
+# A prompt's messages. The further fields as in Turns (`name` is there `tool_name`), null where a message has nothing of the kind;
+# the release holds them as trainers read them, and `tools`, which stands in the first message here, in a column of its own.
+PROMPT = pa.large_list(pa.struct([*MESSAGE, ("tool_calls", TEXT), ("tool_call_id", TEXT), ("name", TEXT), ("tools", TEXT)]))
 TEXTS = pa.large_list(TEXT)
 
 # Where a row came from: `file` is the first 16 hex digits of the raw file's sha256 (so a renamed file
@@ -97,6 +98,12 @@ class Turns(Table):
         # The tools that the message calls, as JSON with sorted keys: a list of {"function": {"arguments": {}, "name": ""}, "id": "",
         # "type": "function"}. Null where it calls none; `arguments` are a text where the log's are no object; `id` may be missing.
         ("tool_calls", TEXT),
+        ("tool_call_id", TEXT),  # of a tool's message: the id of the call that it answers; null where the log does not say
+        ("tool_name", TEXT),  # of a tool's message: the tool; null where the log does not say
+        # The tools that were offered, as JSON: a list of {"type": "function", "function": {"name": "", ...}} with the schemas, and the
+        # order of their keys, as the log has them. Only in a conversation's first message, at position 0; null where none are told.
+        ("tools", TEXT),
+        ("reasoning", TEXT),  # what the model thought before an answer, where the log keeps it apart; null after `clean`
         ("attachments", TEXTS),  # a digest for each picture or file of the message, in the log's order; null where it has none
         ("model", TEXT),  # who wrote an assistant's message; null when unknown
         ("user_id", TEXT),  # salted hash of the person chatting; null when unknown

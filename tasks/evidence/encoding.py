@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Messages = list[dict[str, Any]]  # `role` and `content`; where a message calls tools, `tool_calls`
+# `role` and `content`; where a message calls tools, `tool_calls`; of a tool's perhaps `tool_call_id` and `name`; in a prompt's first
+# message perhaps `tools`, which are no part of it: the template gets them apart.
+Messages = list[dict[str, Any]]
 Sides = tuple[Messages, Messages, Messages]  # prompt, chosen, rejected
 
 SAME_TOKENS = "same_tokens"  # both answers are the same to the model, without any cut
@@ -47,17 +49,21 @@ class Rendered:
     rejected: str | None
 
 
-def spoken(messages: Sequence[Mapping[str, Any]]) -> Messages:
-    """Messages as chat templates read them: tool calls as objects, and no field that says nothing.
+def spoken(messages: Sequence[Mapping[str, Any]], tools: str | None = None) -> Messages:
+    """Messages as chat templates read them: tool calls and tools as objects, and no field that says nothing.
 
-    Calls come as one JSON text with their list, as tables hold them, or as a list of JSON texts, as a release does.
+    Calls come as one JSON text with their list, as tables hold them, or as a list of JSON texts, as a release does. `tools` is what a
+    release has in a column of its own, and tables in the first message.
     """
     told = []
     for message in messages:
         calls = message.get("tool_calls")
-        bare = {name: value for name, value in message.items() if name != "tool_calls"}
+        bare = {name: value for name, value in message.items() if name not in ("tool_calls", "tools") and value is not None}
         parsed = json.loads(calls) if isinstance(calls, str) else [json.loads(call) for call in calls or ()]
         told.append(bare | {"tool_calls": parsed} if parsed else bare)
+    offered = tools or next((message["tools"] for message in messages if message.get("tools")), None)
+    if offered and told:
+        told[0]["tools"] = json.loads(offered)
     return told
 
 
@@ -93,7 +99,15 @@ def verdict(tokens: Tokens, window: int) -> str | None:
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, messages: Messages, prompt: bool) -> str:
-    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
+    return written(tokenizer, messages, prompt=prompt)
+
+
+def written(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, prompt: bool) -> str:
+    """The messages as the chat template writes them, with the tools that they were offered; a prompt ends where an answer begins."""
+    tools = messages[0].get("tools") if messages else None
+    more: dict[str, Any] = {"tools": tools} if tools else {}
+    said = [{name: value for name, value in messages[0].items() if name != "tools"}, *messages[1:]] if tools else messages
+    text: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=prompt, **more)
     return text
 
 

@@ -15,7 +15,8 @@ ROLES = pa.array(["system", "user", "assistant", "tool"], TEXT)
 SYSTEM, USER, ASSISTANT, TOOL = range(4)
 
 COLUMNS = (
-    *("turn_id", "parent_id", "position", "role", "content", "redacted", "attachments", "tool_calls"),
+    *("turn_id", "parent_id", "position", "role", "content", "redacted", "attachments", "tool_calls", "tools"),
+    *("tool_call_id", "tool_name"),
     *("model", "user_id", "created_at", "language", "topic", "source", "origin"),
 )
 

@@ -1,6 +1,7 @@
 """Ids of prompts and answers: equal where these are, as `tasks.similar.equality` means it.
 
-A prompt is the messages up to an answer: their roles and texts, what redaction took out of them, their attachments and tool calls. So two
+A prompt is the messages up to an answer: their roles and texts, what redaction took out of them, their attachments and tool calls, and the
+tools that were offered. So two
 prompts that read alike only because a link in each became [URL_1], or because neither shows its picture, have two ids.
 """
 
@@ -24,10 +25,11 @@ def extend(
     redacted: str | None = None,
     attachments: Sequence[str] | None = None,
     calls: str | None = None,
+    tools: str | None = None,
 ) -> Digest:
     """The digest of a history with one more message; histories that share a beginning share its digest."""
     digest = above.copy()
-    digest.update(f"{same_message(role, content, redacted, attachments, calls)}\x1d".encode("utf-8", "surrogatepass"))
+    digest.update(f"{same_message(role, content, redacted, attachments, calls, tools)}\x1d".encode("utf-8", "surrogatepass"))
     return digest
 
 
@@ -35,7 +37,7 @@ def prompt_id(messages: Iterable[Mapping[str, Any]]) -> str:
     """The id of a list of messages without attachments, from which nothing was redacted: 16 hex digits."""
     digest = START
     for message in messages:
-        digest = extend(digest, message["role"], message["content"], calls=message.get("tool_calls"))
+        digest = extend(digest, message["role"], message["content"], calls=message.get("tool_calls"), tools=message.get("tools"))
     return str(digest.hexdigest())
 
 

@@ -20,7 +20,7 @@ from tasks.evidence import identity, selection, signals
 from tasks.evidence.forest import ASSISTANT, SYSTEM, TOOL, USER, Forest, blank, find_turns, last_users, plant
 from tasks.evidence.lists import Mask, Rows, flat, nest, struct
 
-MESSAGE_PARTS = ("role", "content", "redacted", "attachments", "tool_calls")  # what `identity.extend` is given
+MESSAGE_PARTS = ("role", "content", "redacted", "attachments", "tool_calls", "tools")  # what `identity.extend` is given
 UNJUDGED = ("none", "opening", "all")  # which prompts without votes are kept
 
 PLACE = pa.struct(
@@ -171,8 +171,8 @@ def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructA
         path.extend(reversed(line))
         ends.append(len(path))
     along, offsets, last = pa.array(path, pa.int64()), pa.array(ends, pa.int64()), pa.array(last_users(forest)[rows])
-    said = forest.turns.select(["role", "content", "tool_calls"]).take(along)
-    messages = struct(PROMPT.value_type, said["role"], pc.fill_null(said["content"], ""), said["tool_calls"])
+    said = forest.turns.select(["role", "content", "tool_calls", "tool_call_id", "tool_name", "tools"]).take(along)
+    messages = struct(PROMPT.value_type, said["role"], pc.fill_null(said["content"], ""), *said.columns[2:])
     users = pa.LargeListArray.from_arrays(offsets, flat(forest.turns["user_id"].take(along)))
     strata = [forest.turns[name].take(last) for name in ("language", "topic", "source")]
     ids = pa.array([prompt_ids[row] for row in rows.tolist()], TEXT)

@@ -62,6 +62,8 @@ def _line(turn: str, above: dict[str, str | None]) -> list[str]:
 def _put_before(message: Message, piece: Message) -> None:
     if piece.content not in ("", message.content):
         message.content = f"{piece.content}\n\n{message.content}" if message.content else piece.content
+    if piece.reasoning not in (None, message.reasoning):
+        message.reasoning = f"{piece.reasoning}\n\n{message.reasoning}" if message.reasoning else piece.reasoning
     message.attachments = tuple(dict.fromkeys((*piece.attachments, *message.attachments)))
     message.model = message.model or piece.model
     message.parent_id = piece.parent_id
@@ -69,7 +71,7 @@ def _put_before(message: Message, piece: Message) -> None:
 
 def _with_calls(conversation: Conversation, messages: list[Message]) -> Conversation:
     """`joined` also tells the answer that calls of tools and their results led to, where they led to one."""
-    if not any(message.tool_calls for message in messages):
+    if not any(message.tool_calls or message.role == "tool" for message in messages):
         return conversation
     told = {message.turn_id: message for message in messages}
     ends: dict[str, list[str]] = {}
@@ -85,8 +87,13 @@ def _with_calls(conversation: Conversation, messages: list[Message]) -> Conversa
 def _calls_before(message: Message, told: Tree) -> list[str]:
     """Calls and results between a question and an answer."""
     line: list[str] = []
-    at = told.get(message.parent_id or "")
-    while at is not None and at.turn_id not in line and (at.role == "tool" or at.tool_calls):
+    below, at = message, told.get(message.parent_id or "")
+    # What stands before a tool's result called the tool, whether or not the log has the call.
+    while at is not None and at.turn_id not in line and (at.role == "tool" or at.tool_calls or _called(at, below)):
         line.append(at.turn_id)
-        at = told.get(at.parent_id or "")
+        below, at = at, told.get(at.parent_id or "")
     return line
+
+
+def _called(message: Message, below: Message) -> bool:
+    return message.role == "assistant" and below.role == "tool"

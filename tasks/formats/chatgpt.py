@@ -15,7 +15,7 @@ import orjson
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Act, Conversation, Facts, Message, dictionary, moment, name_of
-from tasks.formats.parts import attachments_of
+from tasks.formats.parts import attachments_of, reasoning_of
 from tasks.formats.rolled import rolled_in
 from tasks.formats.vote_words import thumb_word
 
@@ -100,7 +100,24 @@ def _message(turn: str, message: dict[str, Any], nodes: dict[str, dict[str, Any]
     written = moment(message.get("create_time"))
     kept = Message(turn, _kept_parent(turn, nodes), role, _text(nodes[turn]), slug if role == "assistant" else None, written, status)
     kept.attachments = _attached(nodes[turn])
+    kept.reasoning = _reasoning(turn, nodes) if role == "assistant" else None
     return kept
+
+
+def _reasoning(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
+    """What the model thought in the nodes between an answer and the kept message before it."""
+    found: list[str] = []
+    seen = {turn}
+    at = name_of(nodes[turn].get("parent"))
+    while at in nodes and at not in seen and not _shown(nodes[at]):
+        seen.add(at)
+        content = dictionary(dictionary(nodes[at].get("message")).get("content"))
+        thoughts = content.get("thoughts")
+        if content.get("content_type") == "thoughts" and isinstance(thoughts, list):
+            texts = [dictionary(one).get("content") or dictionary(one).get("summary") for one in thoughts]
+            found.insert(0, reasoning_of({"thoughts": texts}) or "")
+        at = name_of(nodes[at].get("parent"))
+    return "\n\n".join(filter(None, found)) or None
 
 
 def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:

@@ -1,7 +1,8 @@
 """Claude.ai's data export: conversations with `chat_messages` of `sender`, `text` and `content` blocks.
 
-The blocks are the message; `text` is what older exports have instead. Thinking and what tools gave back are left out; where an answer has a
-text, its calls of tools are how it came about. Newer exports name each message's parent, older ones list one branch. There are no votes.
+The blocks are the message; `text` is what older exports have instead. Thinking is told apart, what tools gave back is left out; where an
+answer has a text, its calls of tools are how it came about. Newer exports name each message's parent, older ones list one branch. There
+are no votes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.facts import Conversation, Facts, Message, dictionary, moment, name_of, role_of, text_of
-from tasks.formats.parts import attachments_of, calls_of, own_parts
+from tasks.formats.parts import attachments_of, calls_of, own_parts, reasoning_of
 
 ROOT = "00000000-0000-4000-8000-000000000000"
 
@@ -46,5 +47,6 @@ def _message(native: dict[str, Any], before: str | None, model: str | None) -> M
     message = Message(turn, None if parent == ROOT else parent, role, text, model if role == "assistant" else None)
     message.created_at = moment(native.get("created_at"))
     message.tool_calls = None if text or role == "user" else calls_of(native)
+    message.reasoning = None if role == "user" else reasoning_of(native)
     message.attachments = attachments_of(content, native.get("attachments"), native.get("files"))
     return message

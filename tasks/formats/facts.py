@@ -37,6 +37,9 @@ class Said(NamedTuple):
     content: str
     tool_calls: str | None = None
     attachments: tuple[str, ...] = ()
+    tool_call_id: str | None = None
+    tool_name: str | None = None
+    reasoning: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +57,9 @@ class Message:
     preferred: bool = False  # the text that a vote was about: wins over later versions of the same message
     tool_calls: str | None = None  # as `Turns.tool_calls`
     attachments: tuple[str, ...] = ()  # as `Turns.attachments`
+    tool_call_id: str | None = None  # these three as in `Turns`
+    tool_name: str | None = None
+    reasoning: str | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +73,7 @@ class Conversation:
     created_at: int | None = None
     order: list[str] | None = None  # the ids as the log lists them, where answers in several messages were joined
     joined: dict[str, str] = field(default_factory=dict)  # other pieces of an answer: the turn id of the answer
+    tools: str | None = None  # as `Turns.tools`
 
 
 @dataclass(slots=True)
@@ -182,16 +189,23 @@ def chain(messages: Iterable[Said], model: str | None = None, start: int = 0, pr
     parent = place(start - 1) if start else None
     for index, said in enumerate(messages, start):
         message = Message(prefix + place(index), parent, said.role, said.content, model if said.role == "assistant" else None)
-        message.tool_calls, message.attachments = said.tool_calls, said.attachments
+        put_beside(message, said)
         line.append(message)
         parent = message.turn_id
     return line
 
 
-def content_id(*lines: Iterable[Said]) -> str:
-    """The id of a conversation whose log gives none: a hash of what its messages say."""
+def put_beside(message: Message, said: Said) -> None:
+    """Give a message all that it holds besides role and text."""
+    message.tool_calls, message.attachments = said.tool_calls, said.attachments
+    message.tool_call_id, message.tool_name, message.reasoning = said.tool_call_id, said.tool_name, said.reasoning
+
+
+def content_id(*lines: Iterable[Said], tools: str | None = None) -> str:
+    """The id of a conversation whose log gives none: a hash of what its messages say, and of the tools that were offered."""
     said = (message for line in lines for message in (Said("", ""), *line))
-    return stable_id(*(part for message in said for part in (message.role, message.content, *_beside(message))))
+    parts = [part for message in said for part in (message.role, message.content, *_beside(message))]
+    return stable_id(*parts, *((tools,) if tools else ()))
 
 
 def _beside(said: Said) -> tuple[str, ...]:

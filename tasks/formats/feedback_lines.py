@@ -22,7 +22,8 @@ RETRACTED = ("thumb", "rating")  # kinds that are taken back by a value that is 
 NOTHING = ("", "none", "null", "nan", "neutral")
 THUMB_SCALE, RATING_SCALE = (-1.0, 1.0), (1.0, 5.0)
 LAST_INDEX = 1_000_000
-CONVERSATION = ("conversation_id", "chat_id", "thread_id", "session_id")  # keys of a conversation's id, the surest first
+# Keys of a conversation's id, the surest first.
+CONVERSATION = ("conversation_id", "chat_id", "thread_id", "session_id", "conversationId", "chatId", "threadId", "sessionId")
 
 Scale = tuple[float, float]  # the worst value and the best one
 

@@ -3,7 +3,8 @@
 Conversation: `id`, `messages` of `role`, `content` and perhaps `id`, `parent_id`, `model`, `created_at`, `status`; perhaps
 `user_id`, `topic`, `model`, `created_at`. A message without `parent_id` follows the one before it; regenerated
 answers name the same parent. `content` is a text or a list of parts (texts, pictures, files, calls of tools); a message may also have
-`tool_calls` as in OpenAI's chat format, then it needs no text, and `files`.
+`tool_calls` as in OpenAI's chat format, then it needs no text, and `files`; one of a tool `tool_call_id` and `name`; an answer
+`reasoning_content`. `tools` beside the messages are the tools that were offered, in OpenAI's shape.
 
 The conversation's id may also stand under `conversation_id`, `chat_id`, `thread_id` or `session_id`. Messages of an assistant that
 follow each other are one answer.
@@ -38,18 +39,24 @@ from typing import Any
 from tasks.core.raw import Record, Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import KEYS, judged
-from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place
+from tasks.formats.facts import ROLES, Conversation, Facts, Message, moment, name_of, place, put_beside
 from tasks.formats.feedback_lines import CONVERSATION, act_of, conversation_of
-from tasks.formats.parts import said_of
+from tasks.formats.inline import votes_on
+from tasks.formats.librechat import is_librechat
+from tasks.formats.parts import OFFERED, said_of, tools_of
+from tasks.formats.replies import REPLIES, put_behind, replies
 
 # Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
-IDS = ("conversation_id", "id", "chat_id", "thread_id", "session_id")
+IDS = ("conversation_id", "id", *CONVERSATION[1:])
+SPECIAL = KEYS | {*OFFERED, *REPLIES}  # keys of records that are more than their messages
 STATUSES = frozenset({"", "unfinished", "error", "deleted"})
 
 
 def recognise(record: dict[str, Any]) -> bool:
     """True for a conversation with an id, and for feedback that names a conversation and a kind."""
     if "messages" in record:
+        if "conversationId" in record and is_librechat(record):
+            return False
         return "id" in record or conversation_of(record, IDS) is not None
     return "kind" in record and not record.keys().isdisjoint(CONVERSATION)
 
@@ -57,8 +64,15 @@ def recognise(record: dict[str, Any]) -> bool:
 def read(record: dict[str, Any]) -> Facts:
     """One conversation or one act."""
     if "messages" in record:
-        return _judged(record) or Facts([_conversation(record)])
+        return _judged(record) or _with_votes(record)
     return Facts(acts=[act_of(record)])
+
+
+def _with_votes(record: dict[str, Any]) -> Facts:
+    """One conversation, and the votes on its messages."""
+    conversation, natives = _conversation(record), record["messages"]
+    names = [name_of(native.get("id")) or place(index) for index, native in enumerate(natives)]
+    return Facts([conversation], list(votes_on(natives, names, conversation.native_id, conversation.user)))
 
 
 def _judged(record: dict[str, Any]) -> Facts | None:
@@ -114,7 +128,7 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
     """Id, roles and texts; None for whatever is not bare."""
     try:
         messages, name = value["messages"], value["conversation_id" if "conversation_id" in value else "id"]
-        if not messages or type(name) is not str or not name or not KEYS.isdisjoint(value):
+        if not messages or type(name) is not str or not name or not SPECIAL.isdisjoint(value):
             return None
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
         # Two keys each, and both lookups succeeded: then there is nothing else in any message.
@@ -134,7 +148,10 @@ def _conversation(record: dict[str, Any]) -> Conversation:
     model, messages = name_of(record.get("model")), list[Message]()
     for index, native in enumerate(natives):
         messages.append(_message(native, index, messages[-1].turn_id if messages else None, model))
-    return in_one_piece(Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at"))))
+    whole = Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at")))
+    whole.tools = tools_of(record)
+    put_behind(whole, replies(record, natives), model)
+    return in_one_piece(whole)
 
 
 def topic_of(record: dict[str, Any]) -> str:
@@ -144,12 +161,12 @@ def topic_of(record: dict[str, Any]) -> str:
 
 def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
     said = said_of(native)
-    if "content" not in native and not (said.tool_calls or said.attachments):
+    if "content" not in native and not (said.content or said.tool_calls or said.attachments or said.reasoning):
         raise Unreadable("no_content", f"message {index} has no content")
     status = name_of(native.get("status")) or ""
     if status not in STATUSES:
         status = "unfinished"
-    return Message(
+    message = Message(
         turn_id=name_of(native.get("id")) or place(index),
         parent_id=name_of(native["parent_id"]) if "parent_id" in native else before,
         role=said.role,
@@ -157,6 +174,6 @@ def _message(native: dict[str, Any], index: int, before: str | None, model: str 
         model=(name_of(native.get("model")) or model) if said.role == "assistant" else None,
         created_at=moment(native.get("created_at")),
         status=status,
-        tool_calls=said.tool_calls,
-        attachments=said.attachments,
     )
+    put_beside(message, said)
+    return message

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
-from tasks.formats.parts import attachments_of, calls_of
+from tasks.formats.parts import attachments_of, calls_of, reasoning_of
 from tasks.formats.rolled import rolled_in
 from tasks.formats.vote_words import thumb_word
 
@@ -22,7 +22,15 @@ def recognise(record: dict[str, Any]) -> bool:
     """True for an export, and for one document of the messages collection."""
     if "conversationId" not in record:
         return False
+    if "messagesTree" not in record and "messages" in record and not is_librechat(record):
+        return False
     return bool(record.keys() & {"messages", "messagesTree"}) or ("messageId" in record and "isCreatedByUser" in record)
+
+
+def is_librechat(record: dict[str, Any]) -> bool:
+    """Whether the messages are LibreChat's, which have no role, and not anybody's under an id of the same name."""
+    told = record.get("messages")
+    return not (isinstance(told, list) and told and isinstance(told[0], dict) and "role" in told[0])
 
 
 def read(record: dict[str, Any]) -> Facts:
@@ -78,6 +86,7 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
         status,
         name_of(document.get("user")),
         tool_calls=None if text or role == "user" else calls_of(document),  # beside a text they are how it came about
+        reasoning=None if role == "user" else reasoning_of(document),
         attachments=attachments_of(document.get("content"), document.get("files"), document.get("attachments")),
     )
 

@@ -1,7 +1,8 @@
 """OpenAI's training lines: `{"messages": [...]}` without an id, and `{"input", "preferred_output", "non_preferred_output"}`.
 
-A judgement may stand beside the messages (see `tasks.formats.beside`). The conversation's id is a hash of what it says, so the same
-line in two files is one conversation.
+Also what was sent to a chat API and what came back, `{"request": {"messages"}, "response": {"choices"}}` and the like (see
+`tasks.formats.replies`). A judgement may stand beside the messages (see `tasks.formats.beside`). The conversation's id is a hash of what
+it says, so the same line in two files is one conversation.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import judged
-from tasks.formats.facts import Conversation, Facts, chain, content_id, dictionary
+from tasks.formats.facts import Conversation, Facts, chain, content_id, dictionary, moment, name_of
 from tasks.formats.feedback_lines import CONVERSATION, conversation_of
-from tasks.formats.parts import said_of
+from tasks.formats.inline import votes_on
+from tasks.formats.parts import said_of, tools_of
+from tasks.formats.replies import Exchange, exchange, put_behind, replies
 from tasks.formats.two import Line, two_answers
 
 FOREIGN = ("id", "conversationId", "chat")  # a record with one of these is another format's
@@ -23,6 +26,8 @@ def recognise(record: dict[str, Any]) -> bool:
     """True for a line of messages without an id, and for a preference line."""
     if "preferred_output" in record and "non_preferred_output" in record:
         return isinstance(record.get("input"), dict)
+    if "messages" not in record:
+        return exchange(record) is not None
     return isinstance(record.get("messages"), list) and record.keys().isdisjoint(FOREIGN) and conversation_of(record, CONVERSATION) is None
 
 
@@ -31,12 +36,30 @@ def read(record: dict[str, Any]) -> Facts:
     if "preferred_output" in record and "non_preferred_output" in record:
         prompt = line_of(dictionary(record.get("input")).get("messages"))
         chosen, rejected = (line_of(record[key]) for key in ("preferred_output", "non_preferred_output"))
-        return two_answers(prompt + chosen, prompt + rejected, "a", (None, None))
+        return two_answers(prompt + chosen, prompt + rejected, "a", (None, None), tools=tools_of(record.get("input"), record))
+    if (told := None if "messages" in record else exchange(record)) is not None:
+        return _exchanged(told, record)
     line = line_of(record.get("messages"))
     if (facts := judged(record, line)) is not None:
         return facts
-    model = record.get("model")
-    return Facts([in_one_piece(Conversation(content_id(line), chain(line, model if isinstance(model, str) else None)))])
+    model, tools = record.get("model"), tools_of(record)
+    messages = chain(line, model if isinstance(model, str) else None)
+    answers = replies(record, record["messages"])
+    whole = Conversation(content_id(line, answers, tools=tools) if answers else content_id(line, tools=tools), messages, tools=tools)
+    put_behind(whole, answers, model if isinstance(model, str) else None)
+    return Facts([in_one_piece(whole)], list(votes_on(record["messages"], range(len(line)), whole.native_id, None)))
+
+
+def _exchanged(told: Exchange, record: dict[str, Any]) -> Facts:
+    """A request with the answers to it."""
+    line, tools = line_of(told.request["messages"]), tools_of(told.request, record)
+    system = told.request.get("system")  # Anthropic's stands beside the messages
+    if system and line[0].role != "system":
+        line = [said_of({"role": "system", "content": system}), *line]
+    whole = Conversation(told.native_id or content_id(line, told.answers, tools=tools), chain(line, told.model), tools=tools)
+    whole.user, whole.created_at = name_of(record.get("user_id")), moment(record.get("created_at", record.get("created")))
+    put_behind(whole, told.answers, told.model)
+    return Facts([in_one_piece(whole)])
 
 
 def line_of(messages: object) -> Line:

@@ -22,10 +22,12 @@ import orjson
 
 from tasks.core.raw import Unreadable
 from tasks.formats.facts import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, number_of, role_of, text_of
-from tasks.formats.parts import CALLS, attachments_of, written
+from tasks.formats.parts import CALLS, attachments_of, reasoning_of, written
 from tasks.formats.rolled import rolled_again
+from tasks.text.parts import unfolded
 
 DETAILS = re.compile(r"<details\b[^>]*\btype=\"(?:reasoning|tool_calls|code_interpreter)\"[^>]*>.*?</details>\s*", re.DOTALL)
+THOUGHT = re.compile(r"<details\b[^>]*\btype=\"reasoning\"[^>]*>(.*?)</details>", re.DOTALL)
 FOLDED_CALL = re.compile(r"<details\b(?=[^>]*\btype=\"tool_calls\")([^>]*)>")
 ATTRIBUTE = re.compile(r"\b(id|name|arguments)=\"([^\"]*)\"")
 STARS = (1.0, 10.0)
@@ -130,9 +132,17 @@ def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
     message.attachments = attachments_of(node.get("content"), node.get("files"))
     if role == "assistant":
         message.tool_calls = None if text else _calls(node)
+        message.reasoning = _reasoning(node)
         message.model = name_of(node.get("selectedModelId")) or name_of(node.get("model"))
         message.status = "error" if node.get("error") else "unfinished" if node.get("done") is False else ""
     return message
+
+
+def _reasoning(node: dict[str, Any]) -> str | None:
+    """What the model thought: folded into the content, or an item of `output`."""
+    content = node.get("content")
+    folded = [unfolded(block).strip() for block in THOUGHT.findall(content)] if isinstance(content, str) else []
+    return "\n\n".join(filter(None, folded)) or reasoning_of({"content": node.get("output")}) or reasoning_of(node)
 
 
 def _calls(node: dict[str, Any]) -> str | None:

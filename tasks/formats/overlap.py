@@ -21,7 +21,7 @@ from tasks.formats.retractions import known_at, take_back
 REPEATED, CONFLICTING = "repeated", "conflicting"
 # What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
 SAID = ("parent_id", "role", "content", "tool_calls", "attachments", "status")
-AROUND = ("model", "user_id", "created_at", "topic")
+AROUND = ("model", "user_id", "created_at", "topic", "tool_call_id", "tool_name", "tools", "reasoning")
 JUDGED = ("conversation_id", "turn_id", "kind", "value", "scale_min", "scale_max", "label", "better", "worse", "text")
 KEY = ("conversation_id", "turn_id")
 Row = dict[str, Any]

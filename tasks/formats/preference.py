@@ -2,7 +2,8 @@
 
 The prompt is text or a list of messages under `prompt`, `question`, `instruction` (with `input`) or `query`, with `system` before it; or
 both sides are whole conversations. Equal scores (`score_chosen`, `score_rejected`) are a tie; scores that say the opposite, no preference.
-TRL's lines for KTO too: `prompt`, `completion`, and `label`, true or false, which is a thumb.
+The sides may have other names, or be two answers with a verdict beside them (see `tasks.formats.spellings`); a prompt that is a transcript
+of `Human:` and `Assistant:` is read as one. TRL's lines for KTO too: `prompt`, `completion`, and `label`, true or false, which is a thumb.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import Any
 from tasks.core.raw import Unreadable
 from tasks.formats import hh
 from tasks.formats.facts import Act, Conversation, Facts, Said, chain, content_id, name_of, number_of
-from tasks.formats.parts import said_of
+from tasks.formats.parts import said_of, tools_of
+from tasks.formats.spellings import judged
 from tasks.formats.two import Line, two_answers
 
-PROMPTS = ("prompt", "question", "instruction", "query")
+PROMPTS = ("prompt", "question", "instruction", "query", "context", "history")
 SIDES = ("chosen", "rejected")
 OTHERS = frozenset({"messages", "conversations", "items"})  # formats with a conversation of their own beside the sides
 
@@ -24,8 +26,10 @@ def recognise(record: dict[str, Any]) -> bool:
     """True for two sides with a prompt or as whole conversations, and for a completion with a label."""
     if record.keys() & OTHERS:
         return False
-    if "completion" in record and isinstance(record.get("label"), bool):
-        return "prompt" in record
+    if "completion" in record and "prompt" in record and _label(record.get("label")) is not None:
+        return True
+    if record.keys() & {*PROMPTS} and judged(record) is not None:
+        return True
     if not all(isinstance(record.get(side), str | list | dict) for side in SIDES) or hh.recognise(record):
         return False
     return bool(record.keys() & {*PROMPTS}) or all(isinstance(record[side], list) for side in SIDES)
@@ -36,13 +40,23 @@ def read(record: dict[str, Any]) -> Facts:
     prompt = _prompt(record)
     if "completion" in record:
         return _labelled(prompt, record)
-    chosen, rejected = (_whole(prompt, record.get(side)) for side in SIDES)
+    told = None if all(side in record for side in SIDES) else judged(record)
+    sides = told.sides if told else (record.get(side) for side in SIDES)
+    chosen, rejected = (_whole(prompt, side) for side in sides)
     if chosen == rejected:
         raise Unreadable("identical_pair", "chosen and rejected are the same")
     if not chosen[-1][1].strip() or not rejected[-1][1].strip():
         raise Unreadable("empty_answer", "the last answer of one side is empty")
     models = (name_of(record.get("chosen_model")), name_of(record.get("rejected_model")))
-    return two_answers(chosen, rejected, _winner(record), models)
+    if told is not None:
+        return two_answers(chosen, rejected, told.winner, models, label=told.label, tools=tools_of(record))
+    return two_answers(chosen, rejected, _winner(record), models, tools=tools_of(record))
+
+
+def _label(value: object) -> bool | None:
+    """A truth value, also one that went through a table: 1 and 0, or a word."""
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return value if isinstance(value, bool) else words.get(str(value).strip().lower().removesuffix(".0"))
 
 
 def _winner(record: dict[str, Any]) -> str:
@@ -56,9 +70,10 @@ def _winner(record: dict[str, Any]) -> str:
 
 def _labelled(prompt: Line, record: dict[str, Any]) -> Facts:
     line = _whole(prompt, record["completion"])
-    name, label = content_id(line), bool(record.get("label"))
+    tools, label = tools_of(record), bool(_label(record.get("label")))
+    name = content_id(line, tools=tools)
     act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
-    return Facts([Conversation(name, chain(line, name_of(record.get("model"))))], [act])
+    return Facts([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
 
 
 def _prompt(record: dict[str, Any]) -> Line:
@@ -68,6 +83,8 @@ def _prompt(record: dict[str, Any]) -> Line:
     said = next((record[key] for key in PROMPTS if record.get(key)), None)
     if not isinstance(said, str):
         return before + (_messages(said) if said else [])
+    if hh.begins(said):
+        return before + hh.line_of(said, open_end=True)
     beside = record.get("input")
     return [*before, Said("user", f"{said}\n\n{beside}" if isinstance(beside, str) and beside.strip() else said)]
 

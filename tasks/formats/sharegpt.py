@@ -11,6 +11,7 @@ from tasks.core.raw import Unreadable
 from tasks.formats.answers import in_one_piece
 from tasks.formats.beside import from_value, judged
 from tasks.formats.facts import Conversation, Facts, chain, content_id, name_of
+from tasks.formats.parts import tools_of
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -28,8 +29,8 @@ def read(record: dict[str, Any]) -> Facts:
     if (facts := judged(record, line, name_of(record.get("id")))) is not None:
         return facts
     model = record.get("model")
-    messages = chain(line, model if isinstance(model, str) else None)
-    return Facts([in_one_piece(Conversation(name_of(record.get("id")) or content_id(line), messages))])
+    messages, tools = chain(line, model if isinstance(model, str) else None), tools_of(record)
+    return Facts([in_one_piece(Conversation(name_of(record.get("id")) or content_id(line, tools=tools), messages, tools=tools))])
 
 
 def _turns(record: dict[str, Any]) -> list[Any]:

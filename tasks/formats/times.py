@@ -77,6 +77,8 @@ def moment(value: object) -> int | None:
     found = _of_number(value)
     if found is None and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
         _unread["a number that is no time of a chat"] = None
+    elif isinstance(value, list):
+        _unread["a list"] = None
     return found
 
 

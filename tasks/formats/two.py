@@ -18,6 +18,7 @@ def two_answers(
     models: tuple[str | None, str | None],
     native_id: str | None = None,
     label: str | None = None,
+    tools: str | None = None,
 ) -> Facts:
     """Two transcripts and who won (`a`, `b`, `tie`, `bothbad`; None: the log's word for it is not known) as a tree and an act.
 
@@ -28,8 +29,8 @@ def two_answers(
     trunk = chain(left[:shared])
     sides = zip((left, right), models, ("a", "b"), strict=True)
     branches = [chain(line[shared:], model, shared, prefix) for line, model, prefix in sides]
-    name = native_id or content_id(left, right)
-    facts = Facts([Conversation(name, trunk + branches[0] + branches[1])])
+    name = native_id or content_id(left, right, tools=tools)
+    facts = Facts([Conversation(name, trunk + branches[0] + branches[1], tools=tools)])
     if len(left) != len(right) or shared != len(left) - 1 or {left[-1].role, right[-1].role} != {"assistant"}:
         facts.notes.append(("histories_differ", "the two answers do not follow the same messages"))
         return facts

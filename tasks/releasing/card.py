@@ -18,7 +18,7 @@ import yaml
 from expectations.pairs import SPLITS
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.layout import CONFIGS
-from tasks.releasing.meanings import COLUMNS
+from tasks.releasing.meanings import COLUMNS, OPTIONAL
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 MAIN = next(iter(CONFIGS))
@@ -121,7 +121,7 @@ def _body(about: About, facts: Facts, columns: Mapping[str, list[str]]) -> list[
 
 
 def _meanings(config: str, columns: list[str]) -> list[list[str]]:
-    return [[f"`{name}`", COLUMNS[config][name]] for name in columns]
+    return [[f"`{name}`", {**COLUMNS[config], **OPTIONAL}[name]] for name in columns]
 
 
 def _training(facts: Facts) -> list[str]:

@@ -6,8 +6,10 @@ split, if need be without rows, but the card names only those with rows (`datase
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +18,13 @@ import pyarrow.parquet as pq
 from expectations.pairs import SPLITS
 
 ROWS_PER_FILE = 250_000
+# Fields of `tasks.core.tables.PROMPT` that the release has only where a log has them.
+BESIDE = (
+    "tool_calls",
+    "tool_call_id",
+    "name",
+    "tools",
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +47,9 @@ CONFIGS = {
 def files(tables: dict[str, pa.Table]) -> dict[str, bytes]:
     """All Parquet files of the release by path."""
     found: dict[str, bytes] = {}
-    calls = any(calls_tools(rows) for rows in tables.values())
+    beside = held(tables)
     for name, config in CONFIGS.items():
-        rows = with_calls(tables[config.table], calls)
+        rows = spread(tables[config.table], beside)
         for split in SPLITS:
             part = portable(rows.filter(pc.equal(rows["split"], split)).drop_columns(["split"]))
             for number, start in enumerate(range(0, max(len(part), 1), ROWS_PER_FILE)):
@@ -48,21 +57,36 @@ def files(tables: dict[str, pa.Table]) -> dict[str, bytes]:
     return found
 
 
-def calls_tools(rows: pa.Table) -> bool:
-    """Whether a message of a prompt calls a tool."""
-    return bool(pc.any(pc.is_valid(pc.struct_field(pc.list_flatten(rows["prompt"]), "tool_calls"))).as_py())
+def held(tables: Mapping[str, pa.Table]) -> frozenset[str]:
+    """What the messages of any prompt hold besides role and content."""
+    messages = [pc.list_flatten(rows["prompt"]) for rows in tables.values()]
+    return frozenset(name for name in BESIDE if any(pc.any(pc.is_valid(pc.struct_field(said, name))).as_py() for said in messages))
 
 
-def with_calls(rows: pa.Table, calls: bool) -> pa.Table:
-    """Prompts whose `tool_calls` are lists of JSON objects, as `datasets` and TRL read them; without the field where no log calls tools."""
+def spread(rows: pa.Table, beside: Collection[str]) -> pa.Table:
+    """The rows as `datasets` and TRL read them, with the fields named: `tool_calls` as lists of JSON objects, `tools` as a column of texts.
+
+    What no log has is no field, so that a release of plain chats has role and content only.
+    """
     lists = rows["prompt"].combine_chunks()
     messages = pc.list_flatten(lists)
     fields = {name: pc.struct_field(messages, name) for name in ("role", "content")}
-    if calls:
-        fields["tool_calls"] = as_json_lists(pc.struct_field(messages, "tool_calls"))
+    for name in BESIDE:
+        if name in beside and name != "tools":
+            told = pc.struct_field(messages, name)
+            fields[name] = as_json_lists(told) if name == "tool_calls" else told
     said = pa.StructArray.from_arrays(list(fields.values()), list(fields))
     offsets = pc.subtract(lists.offsets, lists.offsets[0])
-    return rows.set_column(rows.column_names.index("prompt"), "prompt", pa.LargeListArray.from_arrays(offsets, said))
+    at = rows.column_names.index("prompt")
+    spoken = rows.set_column(at, "prompt", pa.LargeListArray.from_arrays(offsets, said))
+    return spoken.add_column(at + 1, "tools", offered(lists)) if "tools" in beside else spoken
+
+
+def offered(prompts: pa.Array) -> pa.Array:
+    """The tools of each prompt, which stand in its first message; null where there are none."""
+    lengths = pc.fill_null(pc.list_value_length(prompts), 0).to_numpy(zero_copy_only=False)
+    starts = np.cumsum(lengths) - lengths
+    return pc.struct_field(pc.list_flatten(prompts), "tools").take(pa.array(starts, pa.int64(), mask=lengths == 0))
 
 
 def as_json_lists(calls: pa.Array) -> pa.Array:

@@ -13,6 +13,8 @@ COMMON = {
     "origins": "raw records behind the row, as file:record:position",
     "evidence": "acts of feedback behind the row",
 }
+# Columns that only some releases have.
+OPTIONAL = {"tools": "the tools that were offered, as JSON text of their schemas, as TRL reads it; null where none were"}
 COLUMNS: dict[str, dict[str, str]] = {
     "preference": {
         **COMMON,

@@ -28,7 +28,7 @@ from tasks.similar.text import Places
 from tasks.similar.wording import OneLetter
 
 Row = int
-PARTS = ("content", "redacted", "attachments", "tool_calls")  # what makes a turn, beside its role
+PARTS = ("content", "redacted", "attachments", "tool_calls", "tools")  # what makes a turn, beside its role
 ROOT = -1
 KEPT = -1  # in place of the conversation that stays: it is no copy
 
@@ -181,9 +181,9 @@ class _Alignment:
     def _key(self, row: Row) -> str:
         """Text that is equal where turns of one role are."""
         if row not in self.keys:
-            role, content, redacted, files, calls = (self.turns[name][row].as_py() for name in ("role", *PARTS))
+            role, content, redacted, files, calls, tools = (self.turns[name][row].as_py() for name in ("role", *PARTS))
             spelt = same_answer(content or "") if role == "assistant" else ""  # what an answer's case and spacing say counts
-            self.keys[row] = f"{same_message(role, content, redacted, files and [files], calls)}\x1d{spelt}"
+            self.keys[row] = f"{same_message(role, content, redacted, files and [files], calls, tools)}\x1d{spelt}"
         return self.keys[row]
 
     def _misspelt(self, row: Row, other: Row, wanted: set[Row]) -> bool:

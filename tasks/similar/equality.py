@@ -71,14 +71,29 @@ def same_calls(calls: str) -> str:
     return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def same_tools(tools: str) -> str:
+    """Offered tools (as `Turns.tools`) as they are compared: the order of keys is nothing."""
+    return orjson.dumps(orjson.loads(tools), option=orjson.OPT_SORT_KEYS).decode()
+
+
 def same_message(
-    role: str, content: str | None, redacted: str | None = None, attachments: Sequence[str] | None = None, calls: str | None = None
+    role: str,
+    content: str | None,
+    redacted: str | None = None,
+    attachments: Sequence[str] | None = None,
+    calls: str | None = None,
+    tools: str | None = None,
 ) -> str:
     """One text for a message of a prompt, equal where the messages are.
 
     `redacted` is the digest of the values behind the content's placeholders, `attachments` those of its pictures and files, `calls` its
-    tool calls. A message without any of these is its role and text.
+    tool calls, `tools` the tools that were offered from it on. A message without any of these is its role and text.
     """
     text = f"{role}:{same_question(content or '')}"
-    more = (redacted or "", ITEM.join(sorted(attachments or ())), same_calls(calls) if calls else "")
+    more = (
+        redacted or "",
+        ITEM.join(sorted(attachments or ())),
+        same_calls(calls) if calls else "",
+        *((same_tools(tools),) if tools else ()),
+    )
     return PART.join((text, *more)) if any(more) else text

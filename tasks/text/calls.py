@@ -1,6 +1,6 @@
-"""The texts inside calls of tools: taken out of their JSON, so that they can be redacted like other texts, and put back.
+"""The texts inside calls of tools, and inside the schemas of tools: taken out of their JSON, so that they can be redacted, and put back.
 
-In: the column `Turns.tool_calls`. Out: a column of every name, key and value in them; and the calls with other texts in those places.
+In: the column `Turns.tool_calls` or `Turns.tools`. Out: a column of every name, key and value in them; and the same with other texts there.
 A number is a text as well, since it may be somebody's phone; it stays a number where nothing was found in it. Arguments are code: their
 spaces and entities are left alone.
 """
@@ -17,11 +17,14 @@ import pyarrow.compute as pc
 from tasks.core.tables import TEXT
 
 Change = Callable[[str], str]
+LANGUAGE = "$schema"  # an address that is no place to go to
 MARKS = str.maketrans("", "", "\x02\x03\x1f")  # what redaction puts around its marks: no text may bring its own
 
 
 class Calls:
     """The calls of a column, taken apart: `texts`, and the row that each stands in."""
+
+    _OPTIONS = orjson.OPT_SORT_KEYS
 
     def __init__(self, column: pa.Array) -> None:
         self._column, self._mask = column, pc.is_valid(column)
@@ -33,21 +36,34 @@ class Calls:
             return text
 
         for row, value in zip(pc.indices_nonzero(self._mask).to_pylist(), self._values, strict=True):
-            _changed(value, take)
+            self._changed(value, take)
             rows += [row] * (len(texts) - len(rows))
+        self.ids = pa.array([call.get("id") for value in self._values for call in value], TEXT)
         self.texts, self.rows = pa.array(texts, TEXT), pa.array(rows, pa.int64())
 
-    def put(self, texts: pa.Array) -> pa.Array:
-        """The column with these texts in the places of `texts`."""
+    def put(self, texts: pa.Array, ids: pa.Array | None = None) -> pa.Array:
+        """The column with these texts in the places of `texts`, and these ids in those of `ids`."""
         fresh: Iterator[str] = iter(texts.to_pylist())
-        calls = [_changed(value, lambda _: next(fresh)) for value in self._values]
-        written = [orjson.dumps(call, option=orjson.OPT_SORT_KEYS).decode() for call in calls]
+        names: Iterator[str | None] = iter((self.ids if ids is None else ids).to_pylist())
+        calls = [
+            [call if (name := next(names)) is None else call | {"id": name} for call in self._changed(value, lambda _: next(fresh))]
+            for value in self._values
+        ]
+        written = [orjson.dumps(call, option=self._OPTIONS).decode() for call in calls]
         return pc.replace_with_mask(self._column, self._mask, pa.array(written, TEXT))
 
+    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+        """The calls of a message with every name, key and value changed, always in the same order."""
+        return [call | {"function": _function(call["function"], change)} for call in calls]
 
-def _changed(calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
-    """The calls of a message with every name, key and value changed, always in the same order."""
-    return [call | {"function": _function(call["function"], change)} for call in calls]
+
+class Tools(Calls):
+    """The schemas of a column, taken apart likewise; their keys keep their order, and the name of the schema language stays."""
+
+    _OPTIONS = 0
+
+    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+        return [tool | {"function": _inside(tool["function"], "", change)} for tool in calls]
 
 
 def _function(told: dict[str, Any], change: Change) -> dict[str, object]:
@@ -56,7 +72,7 @@ def _function(told: dict[str, Any], change: Change) -> dict[str, object]:
 
 def _inside(value: object, key: str, change: Change) -> object:
     if isinstance(value, dict):
-        return {change(_clean(name)): _inside(inner, _clean(name), change) for name, inner in value.items()}
+        return {change(_clean(name)): inner if name == LANGUAGE else _inside(inner, _clean(name), change) for name, inner in value.items()}
     if isinstance(value, list):
         return [_inside(inner, key, change) for inner in value]
     if value is None or isinstance(value, bool):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from tasks.core.errors import UserError
-from tasks.evidence.encoding import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Tokens, render, tokenize, verdict
+from tasks.evidence.encoding import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Tokens, render, tokenize, verdict, written
 from trainer.core.release import Example, Pair, Prompt
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ def encode_prompts(prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase
 
 
 def _prompt(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> str:
-    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return text
+    return written(tokenizer, messages, prompt=True)
 
 
 def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

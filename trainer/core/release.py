@@ -104,10 +104,12 @@ def _table(folder: Path, table: str, split: str, kind: type[Row]) -> list[Row]:
 def _rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
     """The file's rows, with the columns that training and evaluation read."""
     try:
-        rows: list[dict[str, Any]] = pq.read_table(file, columns=columns).to_pylist()
+        offered = ["tools"] if "tools" in pq.read_schema(file).names else []  # only a release of logs that offer tools has them
+        rows: list[dict[str, Any]] = pq.read_table(file, columns=columns + offered).to_pylist()
     except pa.ArrowInvalid as error:  # what pyarrow raises for a column that is not there, too
         raise UserError(str(file), str(error).splitlines()[0], "the columns " + ", ".join(columns), "make the release again") from error
-    return [row | {"prompt": encoding.spoken(row["prompt"])} for row in rows]
+    tools = [row.pop("tools", None) for row in rows]
+    return [row | {"prompt": encoding.spoken(row["prompt"], offered)} for row, offered in zip(rows, tools, strict=True)]
 
 
 def train_pairs(folder: Path, shuffle: bool, seed: int) -> list[Pair]:

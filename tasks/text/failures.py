@@ -1,0 +1,62 @@
+"""Texts that stand where an answer failed, known by their shape: what SDKs, gateways and servers write, whatever the provider.
+
+In: texts. Out: a mask. `clean.error_banners` holds what has to be known word for word; here is what all of a kind have in common: the name
+of an SDK's exception, a status of HTTP behind the word error, an object of JSON that is nothing but an error. Only short texts of few lines
+are meant; answers that explain an error are told apart by their words (`clean.explaining`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FAILED = (
+    "RateLimit|APIConnection|APITimeout|APIStatus|APIResponse|InternalServer|ServiceUnavailable|Overloaded|ContextWindowExceeded"
+    "|ContentPolicyViolation|InvalidRequest|Throttling|ModelNotReady|ModelTimeout|ModelStream|ReadTimeout|ConnectTimeout|RemoteProtocol"
+)
+STATUS = "40[0-9]|41[0-9]|42[0-9]|43[01]|451|50[0-9]|52[0-9]|530"
+PATTERNS = (  # RE2, of the whole text behind leading signs and perhaps "Error:"
+    rf"(?:[\w.]+\.)?(?:{FAILED})(?:Error|Exception)\s*[:(].*",
+    r"(?:google\.api_core\.exceptions|google\.genai\.errors|botocore\.(?:errorfactory|exceptions)|openai|anthropic|groq|mistralai|cohere"
+    r"|httpx|httpcore|aiohttp\.client_exceptions|requests\.exceptions|urllib3\.exceptions|litellm(?:\.exceptions)?)\."
+    r"\w*(?:Error|Exception|Timeout|Exhausted|Unavailable|Exceeded|Argument|Denied)\b.*",
+    rf"(?:an? )?(?:\w+ ){{0,4}}(?:error|failed|failure)\b[^\n]{{0,40}}(?:status|code|http|error|:)[^\n\w]{{0,3}}(?:code:? )?"
+    rf"(?:{STATUS})\b[^\n]{{0,160}}",
+    rf"(?:error|failed) \(?(?:{STATUS})\)?\b[^\n]{{0,160}}",
+    rf"(?:failed|unable) to (?:generate|get|fetch|load|stream|receive|complete|process)\b[^\n]{{0,80}}\b(?:{STATUS})\b[^\n]{{0,120}}",
+    r"\[?GoogleGenerativeAI Error\]?.*",
+    r"\{\s*['\"](?:error|detail)['\"]\s*:\s*(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|null)\s*\}",
+    r"(?:i'm |i am )?(?:sorry|oops|apologies)[,!.]? (?:but )?(?:i |we |there |it |an |something )(?:have |has |had )?"
+    r"(?:encountered |ran into |was |went )?(?:an |some )?(?:internal |unexpected |server |network |technical )?(?:error|issue|problem)"
+    r"(?: has)?(?: occurred)?(?: while| when| during)? ?(?:processing|generating|completing|handling|fetching|with)"
+    r"(?: your| the| this| my| a)? (?:request|response|message|answer|reply)[^\n]{0,80}",
+    r"an? (?:internal|unexpected|unknown|network) (?:server )?error (?:has )?occurred\b[^\n]{0,80}",
+    r"the model `[^`\n]{1,80}` (?:does not exist|is not available|was not found|has been deprecated)[^\n]{0,120}",
+    r"model ['\"`][^'\"`\n]{1,80}['\"`] not found[^\n]{0,80}",
+    r"model requires more system memory \([^\n]{1,80}",
+    r"(?:stream|streaming) error: [^\n]{1,120}",
+    r"(?:context_length_exceeded|rate_limit_exceeded|insufficient_quota|model_not_found|content_filter|server_error)[.:]?[^\n]{0,80}",
+    r"(?:the )?(?:request|operation|connection|stream|response) (?:has )?timed out[.!]?",
+    r"(?:overloaded|service unavailable|server error|connection reset by peer|message limit reached|usage limit reached)[.!]?",
+    r"claude (?:is currently at capacity|will return soon|hit the maximum length)[^\n]{0,120}",
+)
+SIGNS = r"[\s*_$\"'`>#⚠️❌.:!(-]*"
+SUSPECT = (  # RE2: words of which every failure has one
+    r"(?i)error|fail|timed out|overloaded|unavailable|exhausted|throttl|exceeded|limit reached|quota|not found|does not exist|capacity"
+    r"|memory|exceptions?\.|timeout|content_filter|reset by peer|sorry|oops|apologies|return soon|not available|openai\.|anthropic\."
+)
+WHOLE = rf"(?is)\A{SIGNS}(?:(?:error|exception|failed)\s*[:!]\s*)?(?:{'|'.join(PATTERNS)})\s*\z"
+
+
+def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, asked: pa.Array | None = None) -> pa.Array:
+    """Mask of the texts, of those `asked` about, that are failures by their shape."""
+    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    short = pc.fill_null(pc.less_equal(pc.binary_length(whole), 4 * max_chars), False)
+    places = pc.indices_nonzero(short if asked is None else pc.and_(short, asked))
+    few = whole.take(places)
+    likely = pc.and_(pc.match_substring_regex(few, SUSPECT), pc.less_equal(pc.utf8_length(few), max_chars))
+    found = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
+    mask = np.zeros(len(whole), bool)
+    mask[found.to_numpy()] = True
+    return pa.array(mask)
