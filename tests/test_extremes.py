@@ -61,7 +61,7 @@ def test_answers_that_are_the_same_are_no_pair() -> None:
 
 
 def test_of_two_prompts_of_a_megabyte_that_differ_in_a_word_one_goes() -> None:
-    words = [f"w{number}" for number in range(150_000)]
+    words = ["".join(chr(ord("a") + int(digit)) for digit in str(number)) for number in range(150_000)]
     log = ChatLog()
     log.chat("one", " ".join(words), "a long text about nothing in particular, it seems")
     log.chat("two", " ".join([*words[:-1], "other"]), "a long text about nothing in particular, it seems")

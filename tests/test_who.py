@@ -154,6 +154,7 @@ def test_a_time_is_read_in_every_usual_spelling(value: Any) -> None:
         ("2026-02-31", "9999-99-99"),
         ("last Tuesday", "a a"),
         (46053, "a number that is no time of a chat"),
+        ([2026, 1, 31], "a list"),
     ],
 )
 def test_a_time_that_may_be_another_is_told_and_null(tmp_path: Path, value: Any, shape: str) -> None:

@@ -77,7 +77,7 @@ def moment(value: object) -> int | None:
     found = _of_number(value)
     if found is None and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
         _unread["a number that is no time of a chat"] = None
-    elif isinstance(value, list):
+    elif isinstance(value, list) and value:
         _unread["a list"] = None
     return found
 
