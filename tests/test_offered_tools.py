@@ -112,6 +112,7 @@ def weather_log(count: int) -> list[Line]:
     return lines
 
 
+@pytest.mark.slow
 def test_prompts_that_were_offered_other_tools_are_other_prompts(tmp_path: Path) -> None:
     write(weather_log(8), tmp_path / "raw" / "log.jsonl")
     walked = run_path(tmp_path / "raw", tmp_path / "out")
@@ -140,6 +141,7 @@ def rows() -> pa.Table:
     return made["pairs"].kept
 
 
+@pytest.mark.slow
 def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_does_the_trainer(rows: pa.Table, tmp_path: Path) -> None:
     import trl
     from tokenizers import Tokenizer, models
