@@ -189,6 +189,7 @@ def test_chats_of_one_system_prompt_or_template_are_no_copies() -> None:
         (" at 5", " at 6", 0),
         ("", " thanks", 1),
         (" please tell me which train it is", " please tell me what train it is", 1),
+        (" please tell me which train it is", " please tell me 2891 train it is", 1),
     ],
 )
 def test_short_questions_about_one_long_page_are_two_though_the_answer_is_one(one: str, other: str, copies: int) -> None:

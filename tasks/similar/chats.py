@@ -5,7 +5,8 @@ although one asked for a translation into French and the other into German. What
 
 - the setting (system turns, attachments) must be the same;
 - what differs in the questions, and in the answers, may be single words, never most of a message; nor, in a long question, most of the
-  sentences that differ (a short question about a pasted page is asked in one of them), nor a figure, a negation or a name;
+  sentences that differ (a short question about a pasted page is asked in one of them), nor a figure or a name that stands for another,
+  nor a negation;
 - enough of the answers must be the same, in texts that are not met all over the log: a bot's "Yes", or its greeting, proves nothing.
   Where there is less, only chats with equal questions are one;
 - chats with equal questions are one only if the values are equal, too, where something was redacted: two links are two questions.
@@ -27,7 +28,7 @@ from rapidfuzz.distance import LCSseq
 
 from tasks.core.params import StageParams
 from tasks.similar.text import Hashes, Places, fold, mixed
-from tasks.similar.wording import says_another_thing
+from tasks.similar.wording import puts_another
 
 QUESTION, ANSWER = 0, 1  # sides of a chat: what people (and tools) said, what the model said
 SHORT = 5  # words of a message in which any share may differ
@@ -158,14 +159,14 @@ class _Comparison:
 
 
 def asks_another_thing(one: str, other: str) -> bool:
-    """Whether two long questions differ in most words of the sentences that differ, or in a figure, a negation or a name.
+    """Whether two long questions differ in most words of the sentences that differ, or put another figure, negation or name.
 
     A single word more (thanks) is nothing.
     """
     left, right = (Counter(fold(sentence) for sentence in SENTENCE.split(text) if sentence.strip()) for text in (one, other))
     here, there = (" ".join((mine - theirs).elements()).split() for mine, theirs in ((left, right), (right, left)))
     longer, shorter = max(len(here), len(there)), min(len(here), len(there))
-    return (longer > (shorter == 0) and 2 * LCSseq.similarity(here, there) <= longer) or says_another_thing(one, other)
+    return (longer > (shorter == 0) and 2 * LCSseq.similarity(here, there) <= longer) or puts_another(one, other)
 
 
 def _split(side: list[Said], same: Counter[int]) -> tuple[list[Said], list[Said]]:

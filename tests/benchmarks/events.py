@@ -168,8 +168,9 @@ def origins(file: str, record: Rows, position: Rows) -> pa.Array:
 
 
 def in_schema(columns: dict[str, pa.Array], kind: type[Table]) -> pa.Table:
-    """The columns as a table of this kind."""
-    return pa.table({name: columns[name] for name in kind.names()}, schema=kind.schema())
+    """The columns as a table of this kind; those that are not there are null."""
+    rows = len(next(iter(columns.values())))
+    return pa.table([columns.get(field.name, pa.nulls(rows, field.type)) for field in kind.schema()], schema=kind.schema())
 
 
 def project(events: int, root: Path) -> None:
