@@ -42,9 +42,9 @@ def held_out(figures: dict[str, Any], name: str) -> float:
 
 def test_policy_and_reward_model_judge_held_out_pairs_as_promised(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
-    for name in ("accuracy", "reward_accuracy"):
-        assert held_out(figures, name) >= 0.82
-        assert figures[f"test_{name}"] >= 0.78
+    for name in ("accuracy", "reward_accuracy"):  # one standard error and a half below what stands in the README
+        assert held_out(figures, name) >= 0.80
+        assert figures[f"test_{name}"] >= 0.76
     assert 0.40 <= figures["test_likelihood_reference"] <= 0.60
     assert figures["test_better"] == 1
 
