@@ -23,6 +23,7 @@ test: install ## Lint, types and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 slow: install ## Tests that take minutes: a real server, a browser, killed stages

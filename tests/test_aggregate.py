@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tasks.aggregate import prompt_ids
 from tasks.aggregate import stage as aggregate
-from tasks.aggregate.votes import KINDS
 from tasks.common import arrays
+from tasks.common.feedback_kinds import KINDS
 from tasks.common.text_identity import same_answer, same_question
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT, TEXTS

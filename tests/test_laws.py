@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.aggregate import stage as aggregate
-from tasks.aggregate.votes import KINDS
+from tasks.common.feedback_kinds import KINDS
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.pair import stage as pair

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.common.lengths import length
 from tasks.core import ids
 from tasks.core.tables import Pairs
 from tasks.pair import length_matching
@@ -51,7 +52,7 @@ def kept(pairs: pa.Table, settings: Matching = SETTINGS) -> pa.Table:
 
 
 def ahead(pairs: pa.Table) -> np.ndarray[Any, Any]:
-    chosen, rejected = (length_matching.length(pairs[side]) for side in ("chosen", "rejected"))
+    chosen, rejected = (length(pairs[side]) for side in ("chosen", "rejected"))
     return chosen - rejected
 
 
@@ -114,7 +115,7 @@ def test_strata_are_matched_each_in_itself() -> None:
 
 def test_words_are_counted_where_asked() -> None:
     row = releases.row("Question", "one two three", "a-single-very-long-word", "train")
-    assert length_matching.length(table([row])["chosen"], "words").tolist() == [3]
+    assert length(table([row])["chosen"], "words").tolist() == [3]
     assert len(kept(table([row]), SETTINGS.model_copy(update={"feature": "words"}))) == 0
 
 

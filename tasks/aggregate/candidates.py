@@ -8,21 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import daft
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from daft import DataType, Expression, col, lit
 from daft.functions import coalesce, concat_ws, to_struct, when
 
-from tasks.aggregate.votes import KINDS, REWRITES, VALUED
-from tasks.common.arrays import Mask, distinct, flat, most_frequent, nest, owners, sorted_places, sorted_structs, starts, struct
+from tasks.common.arrays import distinct, flat, most_frequent, nest, owners, sorted_places, sorted_structs, starts, struct
+from tasks.common.candidate_sums import BY_PERSON, sources, strongest, tallies
+from tasks.common.feedback_kinds import REWRITES, VALUED
 from tasks.core import engine
-from tasks.core.tables import JUDGE, NO_EVIDENCE, PART, RESPONSE, SIGNAL, TEXT, VOTE, Candidates
+from tasks.core.tables import PART, RESPONSE, TEXT, VOTE, Candidates
 
-# What names a prompt's evidence, the strongest first: the kind of a person's act, or that there is only what is weaker than all of these.
-EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
-BY_PERSON = col("annotator_kind") != "model"
-PANEL = 3  # so many people who judge one conversation are a panel: a chat has one user, and perhaps somebody who looks after it
 OTHERS = 5  # conversations of others; who judges more of them is a rater, whoever else judges these: they tie nothing, a rater's own do
 
 
@@ -92,22 +88,6 @@ def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.Dat
     number = {name: coalesce(col(name), lit(0)).cast(DataType.int32()) for name in ("ups", "downs", "ratings")}
     whole = counted.with_columns(number)
     return whole.groupby("prompt_id").agg(to_struct(*(col(name) for name in RESPONSE.names)).list_agg().alias("responses"))
-
-
-def tallies(votes: daft.DataFrame) -> daft.DataFrame:
-    """People's thumbs and ratings of each answer; those of judging models stay in the votes alone."""
-    is_thumb, is_rating = col("kind") == "thumb", col("kind") == "rating"
-    judged = votes.where((is_thumb | is_rating) & BY_PERSON).select(
-        "response_id",
-        (is_thumb & (col("value") > 0)).cast(DataType.int64()).alias("ups"),
-        (is_thumb & (col("value") < 0)).cast(DataType.int64()).alias("downs"),
-        is_rating.cast(DataType.int64()).alias("ratings"),
-        # sums of floats depend on their order; whole millionths do not
-        when(is_rating, (col("value") * 1_000_000).round(0).cast(DataType.int64())).otherwise(lit(0)).alias("millionths"),
-    )
-    summed = judged.groupby("response_id").agg(*(col(name).sum() for name in ("ups", "downs", "ratings", "millionths")))
-    score = when(col("ratings") > 0, col("millionths") / col("ratings") / 1_000_000.0).otherwise(lit(None))
-    return summed.select("response_id", "ups", "downs", "ratings", score.alias("score"))
 
 
 def prompts(places: daft.DataFrame) -> daft.DataFrame:
@@ -204,33 +184,6 @@ def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
     return nest(table["owner"].to_numpy(), len(talks), struct(PART, *(table[name] for name in PART.names)))
 
 
-def sources(parts: pa.LargeListArray, votes: pa.LargeListArray, raters: pa.Array) -> dict[str, pa.Array]:
-    """Conversations, users and origins of each prompt, from its parts and its votes; where they judge only, `raters` are no users."""
-    part, vote, rows = parts.values, votes.values, len(parts)
-    outside = pc.or_(pa.array(by_outsiders(votes)), pc.is_in(pc.struct_field(vote, "annotator"), value_set=raters))
-    voter = pc.if_else(outside, pa.scalar(None, TEXT), pc.struct_field(vote, "annotator"))
-    owner = np.concatenate([owners(parts), owners(votes)])
-    return {
-        "conversations": distinct(owners(parts), rows, pc.struct_field(part, "conversation")),
-        "users": distinct(owner, rows, pa.concat_arrays([pc.struct_field(part, "user"), voter])),
-        "origins": distinct(owner, rows, pa.concat_arrays([pc.struct_field(part, "origin"), pc.struct_field(vote, "origin")])),
-    }
-
-
-def by_outsiders(votes: pa.LargeListArray) -> Mask:
-    """Votes by judging models, or by a panel: such judges see conversations of all people, and tie nothing."""
-    vote = votes.values
-    person = pc.equal(pc.struct_field(vote, "annotator_kind"), "person").to_numpy(zero_copy_only=False)
-    talk, judge = (
-        pc.fill_null(pc.struct_field(vote, name).dictionary_encode().indices, -1).to_numpy().astype(np.int64) + 1
-        for name in ("conversation", "annotator")
-    )
-    talk = np.unique(owners(votes) * (int(talk.max(initial=0)) + 1) + talk, return_inverse=True)[1]
-    width = int(judge.max(initial=0)) + 1
-    judges = np.unique((talk * width + judge)[person & (judge > 0)]) // width
-    return np.asarray(~person | (np.bincount(judges, minlength=int(talk.max(initial=0)) + 1)[talk] >= PANEL))
-
-
 def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
     """Responses with their own list of turns sorted, nulls gone (an edit has no turn)."""
     values = lists.values
@@ -238,14 +191,3 @@ def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
     tidied = distinct(owners(turns), len(values), pc.list_flatten(turns))
     fields = [tidied if field.name == "turns" else pc.struct_field(values, field.name) for field in RESPONSE]
     return pa.LargeListArray.from_arrays(lists.offsets, struct(RESPONSE, *fields))
-
-
-def strongest(votes: pa.LargeListArray) -> pa.Array:
-    """The first of EVIDENCE among each list's votes; JUDGE where only models voted, NO_EVIDENCE where nobody did."""
-    order = pa.array([*EVIDENCE.values(), JUDGE, NO_EVIDENCE], TEXT)
-    kinds = pc.index_in(pc.struct_field(votes.values, "kind"), pa.array(list(EVIDENCE), TEXT))
-    by_model = pc.equal(pc.struct_field(votes.values, "annotator_kind"), "model")
-    place = pc.if_else(by_model, pa.scalar(len(EVIDENCE), pa.int32()), kinds)
-    best = np.full(len(votes), len(order) - 1)
-    np.minimum.at(best, owners(votes), place.to_numpy(zero_copy_only=False))
-    return order.take(pa.array(best))

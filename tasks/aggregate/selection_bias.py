@@ -19,8 +19,8 @@ from daft.functions import when
 from pydantic import Field
 
 from tasks.aggregate.conversation_tree import Forest, last_users
-from tasks.aggregate.votes import REWRITES
 from tasks.common.arrays import Mask, Rows, struct
+from tasks.common.feedback_kinds import REWRITES
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Selection
 

@@ -35,21 +35,10 @@ from daft import col
 
 from tasks.aggregate import prompt_ids
 from tasks.common.arrays import Column, Mask, flat, struct
+from tasks.common.feedback_kinds import COMPARE, JUDGE, KINDS, REWRITE, REWRITES, VALUED
 from tasks.core import engine
 from tasks.core.tables import TEXT
 
-JUDGE, COMPARE, REWRITE = "judge", "compare", "rewrite"  # names an answer; names two; names one and gives the other
-KINDS = {  # strongest first
-    "correction": REWRITE,
-    "edit": REWRITE,
-    "choice": COMPARE,
-    "ranking": JUDGE,
-    "rating": JUDGE,
-    "thumb": JUDGE,
-    "regenerate": COMPARE,
-}
-VALUED = ("choice", "ranking", "rating", "thumb")  # kinds that need a value; what the value of another kind says is not known
-REWRITES = tuple(name for name, way in KINDS.items() if way == REWRITE)
 SILENT = ("comment", "copy", "report", "share")  # a report is about harm or law as often as about quality: not mixed with thumbs
 SLOTS = ("turn_id", "better", "worse")  # columns that name turns
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.lengths import length
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 
@@ -57,16 +58,6 @@ def in_play(pairs: pa.Table) -> Flags:
     """Which pairs have no reason to be dropped yet."""
     free: Flags = pc.is_null(pairs["dropped"]).to_numpy() if "dropped" in pairs.column_names else np.ones(len(pairs), bool)
     return free
-
-
-def length(messages: pa.ChunkedArray, feature: str = "characters") -> Numbers:
-    """Characters or words of each list of messages, all its messages together."""
-    content = pc.struct_field(pc.list_flatten(messages), "content")
-    sizes = pc.utf8_length(content) if feature == "characters" else pc.count_substring_regex(content, r"\S+")
-    total: Numbers = np.bincount(pc.list_parent_indices(messages).to_numpy(), weights=sizes.to_numpy(), minlength=len(messages)).astype(
-        np.int64
-    )
-    return total
 
 
 def _surplus(pairs: pa.Table, chosen: Numbers, rejected: Numbers, settings: Matching) -> Flags:

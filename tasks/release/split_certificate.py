@@ -29,11 +29,11 @@ import pyarrow.compute as pc
 from tasks.common import links
 from tasks.common.arrays import Rows, flat, owners
 from tasks.common.similarity import Near, digests
+from tasks.common.split_rules import SplitRules
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
 from tasks.release import character_search, embedding_search, nearest_prompts
 from tasks.release.gate_columns import words
-from tasks.split.stage import Params as Split
 
 NAME = "split_certificate.json"
 SOURCES = ("prompt_id", "augmented_from", "users", "conversations", "cluster_id", "split")  # the columns of candidates that are read
@@ -61,7 +61,7 @@ class Proof:
     candidates: pa.Table  # SOURCES of all candidates that pairs were made from
     common: pa.Table  # the table `common`
     places: pa.Table  # the table `places`
-    split: Split  # the rules of the split
+    split: SplitRules  # the rules of the split
     search: Near  # how couples that are alike are sought
     characters: character_search.Search  # and how by letters
     meaning: embedding_search.Search  # and by embeddings, where a model is named

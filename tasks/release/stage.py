@@ -28,6 +28,7 @@ from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks.common import salt
 from tasks.common.similarity import Near
+from tasks.common.split_rules import SplitRules
 from tasks.common.training_methods import Needs
 from tasks.core import engine, manifest, pipeline, shell
 from tasks.core.ledger import settle
@@ -39,7 +40,6 @@ from tasks.release.analysis.bias import Band
 from tasks.release.probe import probe
 from tasks.release.report import page
 from tasks.release.summary import Asked, Facts, Sources
-from tasks.split import stage as split
 
 STAGE = "release"
 RELEASED = ("pairs", "unpaired", "prompts")
@@ -181,7 +181,7 @@ def _read(stage: pipeline.Stage, name: str) -> pa.Table:
 def _proof(stage: pipeline.Stage, params: Params) -> split_certificate.Proof:
     """What the certificate holds the released rows against."""
     candidates = engine.read_table(stage.input("candidates")).select(*split_certificate.SOURCES).to_arrow()
-    rules = load(shell.PARAMS, "split", split.Params)
+    rules = load(shell.PARAMS, "split", SplitRules)
     searches = (params.search, params.characters, params.meaning)
     return split_certificate.Proof(candidates, _read(stage, "common"), _read(stage, "places"), rules, *searches)
 

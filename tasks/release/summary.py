@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from expectations.pairs import SPLITS
 from tasks.common import training_methods
+from tasks.common.lengths import length
 from tasks.common.training_methods import Choice, Needs
 from tasks.core.params import StageParams
-from tasks.pair.length_matching import length
 from tasks.release.analysis import bias, people
 from tasks.release.analysis.bias import Band, Bias
 from tasks.release.analysis.people import People

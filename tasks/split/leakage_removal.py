@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.aggregate import candidates as gather
-from tasks.aggregate.votes import REWRITES
+from tasks.common import candidate_sums
 from tasks.common.arrays import Mask, Rows, flat, nest, owners, struct
+from tasks.common.feedback_kinds import REWRITES
 from tasks.common.links import Keyed
 from tasks.common.similarity import digests
 from tasks.core.ids import stable_id
@@ -124,8 +124,8 @@ def strip(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str, Home]) ->
     gone = whole | ~np.isin(np.arange(len(rows)), talks.owner[part_stays]) | ~np.isin(np.arange(len(rows)), answers.owner[answers.stays])
     ballots = nest(voted[staying], len(rows), vote.filter(pa.array(staying)))
     parts = nest(talks.owner[part_stays], len(rows), talks.parts.filter(pa.array(part_stays)))
-    changed = {"responses": answers.left(ballots), "votes": ballots, "parts": parts, "evidence": gather.strongest(ballots)}
-    changed |= gather.sources(parts, ballots, NOBODY)
+    changed = {"responses": answers.left(ballots), "votes": ballots, "parts": parts, "evidence": candidate_sums.strongest(ballots)}
+    changed |= candidate_sums.sources(parts, ballots, NOBODY)
     changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel, and a rater, is no user
     left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
@@ -210,4 +210,4 @@ class Answers:
 def counted(ballots: pa.LargeListArray) -> pa.Table:
     """Thumbs and ratings of each answer, as `aggregate` counts them."""
     votes = pa.Table.from_struct_array(ballots.values)
-    return gather.tallies(daft.from_arrow(votes)).to_arrow()
+    return candidate_sums.tallies(daft.from_arrow(votes)).to_arrow()

@@ -24,7 +24,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import daft
 import numpy as np
@@ -32,16 +31,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col, lit
-from pydantic import Field, model_validator
 
 from tasks.common import links
 from tasks.common.arrays import Mask, Rows, flat, owners
 from tasks.common.links import Edges, Keyed, Said
-from tasks.common.similarity import Near, digests
+from tasks.common.similarity import digests
+from tasks.common.split_rules import SplitRules
 from tasks.core import engine, pipeline, shell
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
-from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, TEXTS, Candidates, Places, Votes
 from tasks.split import assignment_table, earlier_releases, leakage_removal
 from tasks.split.assignment import SPLITS
@@ -57,33 +55,7 @@ SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64
 PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
 
 
-class Params(StageParams):
-    """Parameters of `split`."""
-
-    train: float = Field(gt=0, le=1)  # shares of the rows; their sum is 1
-    validation: float = Field(ge=0, lt=1)
-    test: float = Field(ge=0, lt=1)
-    popular: int = Field(ge=1)  # what is met more often than this ties nothing: a prompt, a first user turn, an answer
-    min_answer_chars: int = Field(ge=1)  # equal answers of at least this length tie their prompts
-    largest_user: float = Field(gt=0, le=1)  # who stands behind a larger share of the prompts, and behind more than `popular`, ties none
-    largest_held_out: float = Field(gt=0, le=1)  # share of validation, or test, that one component may make up
-    far_from_asked: float = Field(gt=0, le=1)  # by how much of the rows a split may miss its share before a warning says so
-    compared_turns: int = Field(ge=1)  # of a user in one prompt, from the first: what comes later makes no two prompts differ
-    largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
-    on_giant: Literal["error", "untie_weakest", "keep"]
-    fillers: list[str]  # words that change nothing of a question; nor do the signs at the ends of its words
-    near: Near  # when two prompts are near-equal, without these
-
-    @model_validator(mode="after")
-    def _whole(self) -> Params:
-        if abs(self.train + self.validation + self.test - 1) > 1e-9:
-            raise ValueError("train, validation and test must sum to 1")
-        return self
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """Shares in the order of SPLITS."""
-        return (self.train, self.validation, self.test)
+Params = SplitRules
 
 
 @dataclass(frozen=True)

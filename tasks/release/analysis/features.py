@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.pair.length_matching import length
+from tasks.common.lengths import length
 
 Values = np.ndarray[Any, np.dtype[np.int64]]
 

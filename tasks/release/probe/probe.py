@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common import tfidf_bradley_terry
+from tasks.common.lengths import length
 from tasks.common.tfidf_bradley_terry import Numbers, Rows
 from tasks.core.params import StageParams
-from tasks.pair.length_matching import length
 from tasks.release.probe import folds as groups
 from tasks.release.probe import learning_curve, suspect_labels
 from tasks.release.probe.accuracy import Accuracy, Draws
