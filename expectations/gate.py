@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from expectations import pages
 from expectations.rules import Rule, Suite, percent
+from tasks.common.arrays import Mask, first_reason
 from tasks.core import telemetry  # noqa: F401  (before Great Expectations: switches its usage reports off)
 from tasks.core.errors import UserError
 
@@ -139,11 +140,14 @@ class Gate:
 
 def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array:
     """For each of `length` rows the first rule that it breaks, or null."""
-    names = list(rows)
-    codes = np.full(length, -1, dtype=np.int32)
-    for code, name in reversed(list(enumerate(names))):
-        codes[rows[name]] = code
-    return pa.array(names, pa.large_string()).take(pa.array(codes, mask=codes < 0))
+    return first_reason(*((name, marked(numbers, length)) for name, numbers in rows.items()))
+
+
+def marked(numbers: npt.NDArray[np.int64], length: int) -> Mask:
+    """Row numbers as a mask."""
+    found = np.zeros(length, bool)
+    found[numbers] = True
+    return found
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:

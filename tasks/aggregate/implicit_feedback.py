@@ -26,7 +26,7 @@ from daft import col, lit
 from pydantic import Field
 
 from tasks.aggregate.conversation_tree import USER, Forest
-from tasks.common.arrays import Column, Mask, Rows, absent, struct
+from tasks.common.arrays import Column, Mask, Rows, absent, first_reason, mask, struct
 from tasks.common.phrases import UNSPACED, ByLanguage, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
@@ -189,17 +189,16 @@ def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_
         for rows in (signals.about, signals.better)
     )
     same = np.array([first is not None and first == second for first, second in zip(judged, better, strict=True)], bool)
-    fault = np.select(
-        [~retry, signals.better == -1, signals.better == -2, same], ["", "no_better_answer", "refers_back", "same_answer"], ""
-    )
-    clear = fault == ""
+    asked = {"no_better_answer": signals.better == -1, "refers_back": signals.better == -2, "same_answer": same}
+    fault = first_reason(*((reason, retry & holds) for reason, holds in asked.items()))
+    clear = mask(pc.is_null(fault))
     grade = np.array([GRADES.get(name, 1.0) for name in signals.kind.tolist()])
 
-    def where(mask: Mask, values: list[str | None]) -> pa.Array:
-        return pa.array([value if holds else None for holds, value in zip(mask.tolist(), values, strict=True)], TEXT)
+    def where(held: Mask, values: list[str | None]) -> pa.Array:
+        return pa.array([value if holds else None for holds, value in zip(held.tolist(), values, strict=True)], TEXT)
 
-    def turn(mask: Mask, rows: Rows) -> pa.Array:
-        return turn_ids.take(pa.array(rows, mask=~mask))
+    def turn(held: Mask, rows: Rows) -> pa.Array:
+        return turn_ids.take(pa.array(rows, mask=~held))
 
     columns = {
         "feedback_id": pa.array(ids, TEXT),
@@ -213,7 +212,7 @@ def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_
         "value": pa.array(grade, mask=retry),
         "created_at": spoken["created_at"],
         "origin": spoken["origin"],
-        "fault": pa.array([name or None for name in fault.tolist()], TEXT),
+        "fault": fault,
         "prompt_id": where(clear, [prompt_ids.get(row) for row in signals.prompt.tolist()]),
         "response_id": where(clear & ~retry, judged),
         "better_id": where(clear & retry, better),

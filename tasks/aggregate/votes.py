@@ -34,7 +34,7 @@ import pyarrow.compute as pc
 from daft import col
 
 from tasks.aggregate import prompt_ids
-from tasks.common.arrays import Column, Mask, flat, struct
+from tasks.common.arrays import Column, Mask, first_reason, flat, mask, struct
 from tasks.common.feedback_kinds import COMPARE, JUDGE, KINDS, REWRITE, REWRITES, VALUED
 from tasks.core import engine
 from tasks.core.tables import TEXT
@@ -104,7 +104,7 @@ def decide(*columns: daft.Series) -> pa.Array:
     better = better.where(typed, written(base, text, typed))
     grade = grades(kind, *(numbers(column) for column in (value, worst, best)))
     same_answer = mask(pc.equal(better.response, base.response))
-    fault = first_fault(
+    fault = first_reason(
         ("not_used", mask(pc.is_in(kind, pa.array(SILENT, TEXT)))),
         ("unknown_kind", ~(way[JUDGE] | way[COMPARE] | rewrite)),
         *unsaid(kind, numbers(value), mask(pc.is_valid(label)), numbers(best) - numbers(worst)),
@@ -134,14 +134,6 @@ def written(base: Named, text: pa.Array, typed: Mask) -> Named:
     return Named(nothing, fault, base.prompt, response)
 
 
-def first_fault(*reasons: tuple[str, Mask]) -> pa.Array:
-    """For each act the first reason that holds, or null."""
-    fault = np.full(len(reasons[0][1]), -1)
-    for number, (_, holds) in enumerate(reasons):
-        fault[holds & (fault < 0)] = number
-    return pa.array([reason for reason, _ in reasons], TEXT).take(pa.array(fault, mask=fault < 0))
-
-
 def unsaid(kind: pa.Array, value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
     """Why an act's value cannot be read at all: what is missing is not put in. `reach` is the best value less the worst."""
     needed, missing = mask(pc.is_in(kind, pa.array(VALUED, TEXT))), np.isnan(value)
@@ -160,11 +152,6 @@ def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column
     choice = np.where(np.isin(value, (-1.0, 0.0, 1.0)), value, np.nan)
     found = {"thumb": thumb, "choice": choice, "rating": rating, "ranking": rank}
     return np.asarray(np.select([mask(pc.equal(kind, name)) for name in found], list(found.values()), 1.0))
-
-
-def mask(holds: pa.Array) -> Mask:
-    """Truth values as a mask; null is false."""
-    return np.asarray(pc.fill_null(holds, False).to_numpy(zero_copy_only=False))
 
 
 def numbers(column: pa.Array) -> Column:

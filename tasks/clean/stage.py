@@ -36,6 +36,7 @@ from tasks.clean import language
 from tasks.clean.failures import are_failures
 from tasks.clean.tool_calls import Calls, Tools
 from tasks.common import reasoning_marks, salt
+from tasks.common.arrays import first_reason, mask
 from tasks.common.redaction import name_model, redact
 from tasks.common.redaction.paths import ids, paths
 from tasks.common.text_repair import repair_all
@@ -202,6 +203,10 @@ def languages(turns: pa.Table, params: Params) -> pa.Array:
     return language.identify(turns["content"].combine_chunks(), starts, *levels)
 
 
+def _first(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
+    return first_reason(*((reason, mask(holds)) for reason, holds in reasons.items()))
+
+
 def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     """Why a turn is dropped for its own sake; null for those that stay. A system's, a tool's or a calling message needs no text."""
     content, status = turns["content"], turns["status"]
@@ -215,13 +220,8 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     empty = pc.and_(silent, pc.or_(answer, question))
     unseen = pc.and_(empty, pc.greater(pc.fill_null(pc.list_value_length(turns["attachments"]), 0), 0))
     gone, failed, cut = pc.equal(status, DELETED), pc.and_(answer, failed), pc.and_(answer, cut)
-    return first_reason({DELETED: gone, "error": failed, "unfinished": cut, "needs_media": unseen, "empty": empty})
-
-
-def first_reason(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
-    """For each row the first reason that holds, or null."""
-    cases = [_whole(pc.fill_null(case, False)) for case in reasons.values()]
-    return pc.case_when(pa.StructArray.from_arrays(cases, list(reasons)), *(pa.scalar(reason, TEXT) for reason in reasons))
+    reasons = {DELETED: gone, "error": failed, "unfinished": cut, "needs_media": unseen, "empty": empty}
+    return _first(reasons)
 
 
 def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -269,7 +269,7 @@ def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[s
         masks = [pc.is_in(column, ids) for column in named.values()]
         gone[reason] = pc.or_(pc.or_(masks[0], masks[1]), pc.or_(masks[2], masks[3]))
     rewritten = pc.is_in(feedback["kind"], pa.array(["edit", "correction"], TEXT))
-    return first_reason({**gone, "empty": pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
+    return _first({**gone, "empty": pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
 
 
 def places(rows: pa.Table, name: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Columns of lists, handled whole: sorting, repeats, the most frequent value. No loop over rows."""
+"""Columns handled whole: lists of them, row numbers, the first reason that holds. No loop over rows."""
 
 from __future__ import annotations
 
@@ -103,3 +103,51 @@ def _sorted_texts(owner: Rows, values: pa.Array | pa.ChunkedArray) -> tuple[Rows
     held = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False))
     at = sorted_places(owner[held], texts := texts.take(pa.array(held)))
     return owner[held][at.to_numpy()], texts.take(at)
+
+
+def find(wanted: pa.ChunkedArray | pa.Array, among: pa.ChunkedArray | pa.Array) -> Rows:
+    """The row of each value among others; -1: it is not there."""
+    return np.asarray(flat(pc.fill_null(pc.index_in(wanted, among), -1)).to_numpy()).astype(np.int64)
+
+
+def codes(column: pa.ChunkedArray | pa.Array) -> Rows:
+    """Numbers that are equal where texts are."""
+    return np.asarray(flat(column).dictionary_encode().indices.to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def reach(start: Rows, count: Rows) -> tuple[Rows, Rows]:
+    """Every place of the stretches that begin at `start` and hold `count`: the stretch's number, and the place."""
+    owner = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    return owner, start[owner] + within
+
+
+def stretches(sorted_keys: Rows, wanted: Rows) -> tuple[Rows, Rows]:
+    """Where each wanted key begins among sorted ones, and how often it stands there."""
+    start = np.searchsorted(sorted_keys, wanted, side="left")
+    return start, np.searchsorted(sorted_keys, wanted, side="right") - start
+
+
+def distinct_keys(keys: Rows) -> Rows:
+    """The distinct keys, sorted: several times as fast as `np.unique`, which hashes."""
+    keys = np.sort(keys)
+    return keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
+
+
+def first_holding(*conditions: Mask) -> Rows:
+    """For each row the place of the first condition that holds, or -1."""
+    found = np.full(len(conditions[0]), -1)
+    for place in reversed(range(len(conditions))):
+        found[conditions[place]] = place
+    return found
+
+
+def first_reason(*reasons: tuple[str, Mask]) -> pa.Array:
+    """For each row the first reason that holds, or null."""
+    found = first_holding(*(holds for _, holds in reasons))
+    return pa.array([reason for reason, _ in reasons], pa.large_string()).take(pa.array(found, mask=found < 0))
+
+
+def mask(holds: pa.Array | pa.ChunkedArray) -> Mask:
+    """Truth values as a mask; null is false."""
+    return np.asarray(flat(pc.fill_null(holds, False)).to_numpy(zero_copy_only=False))

@@ -20,8 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tasks.common.arrays import Rows
-from tasks.common.row_numbers import distinct
+from tasks.common.arrays import Rows, distinct_keys
 from tasks.pair.comparisons import NAMES, NOBODY, RECIPE_OF, Opinions, Read
 
 MICRO = 1_000_000
@@ -100,7 +99,7 @@ def agreeing_in(opinions: Opinions) -> tuple[float, float]:
         return 0.0, 0.0
     _, thing = np.unique(opinions.couple, return_inverse=True)
     width = int(opinions.person.max()) + 2
-    keys = distinct(((thing * width) + opinions.person + 1) * 2 + (opinions.side > 0))
+    keys = distinct_keys(((thing * width) + opinions.person + 1) * 2 + (opinions.side > 0))
     of, up = keys // 2 // width, keys % 2
     ups, downs = (np.bincount(of, up == side) for side in (1, 0))
     return count(ups.astype(np.int64), downs.astype(np.int64))

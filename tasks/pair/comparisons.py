@@ -127,7 +127,7 @@ def named(evidence: Evidence, proposals: Proposals, rows: Rows, couple: Rows, pe
 
 def shown_first(evidence: Evidence) -> Rows:
     """Of each vote the answer that was shown first; -1 where it is not known."""
-    from tasks.common.row_numbers import find
+    from tasks.common.arrays import find
 
     return find(evidence.votes["shown_first"], evidence.answers["response_id"])
 
@@ -198,9 +198,9 @@ def micro_sum(place: Rows, value: Column, count: int) -> Floats:
 
 def group_of(evidence: Evidence) -> Rows:
     """The ranking that each vote belongs to, as a number."""
-    from tasks.common.row_numbers import numbers
+    from tasks.common.arrays import codes
 
-    return numbers(evidence.votes["group"])
+    return codes(evidence.votes["group"])
 
 
 def thumbs_alone(evidence: Evidence, people: Rows, lenient: Floats) -> Opinions:

@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
-from tasks.common.arrays import Floats, Rows, flat
-from tasks.common.row_numbers import find, numbers
+from tasks.common.arrays import Floats, Rows, codes, find, flat
 from tasks.common.similarity import digests
 from tasks.common.text_identity import same_answer, same_message
 from tasks.core import engine
@@ -69,7 +68,7 @@ def read(candidates: daft.DataFrame) -> Evidence:
     asked, parts = spread_out(rows["parts"], PART, ("conversation", "origin", "user"))
     sources = trace(answers["turns"], home, parts, asked, votes)
     chatting = pc.is_valid(parts["user"]).to_numpy()
-    chatters = asked[chatting], numbers(parts["user"].filter(pa.array(chatting)))
+    chatters = asked[chatting], codes(parts["user"].filter(pa.array(chatting)))
     prompts, answers = rows.select(list(PROMPT)), answers.select(list(ANSWER))
     del rows
     about, better, worse = (find(votes[name], answers["response_id"]) for name in ("response_id", "better", "worse"))
@@ -92,7 +91,7 @@ def twins(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: R
     look = looks(written, prompts)
     several = np.flatnonzero((look >= 0)[home])
     twin = np.arange(len(home))
-    text = numbers(pa.array(map(same_answer, answers["content"].take(pa.array(several)).to_pylist()), TEXT))
+    text = codes(pa.array(map(same_answer, answers["content"].take(pa.array(several)).to_pylist()), TEXT))
     _, first, back = np.unique(look[home[several]] * (len(several) + 1) + text, return_index=True, return_inverse=True)
     twin[several] = several[first[back]]
     return twin
@@ -100,7 +99,7 @@ def twins(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: R
 
 def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
     """A number for each prompt, equal where prompts read the same (`tasks.common.text_identity`); -1 where no other reads so."""
-    rough = numbers(engine.sort(written.select("prompt_id", roughly(col("prompt")).alias("look")).to_arrow(), ("prompt_id",))["look"])
+    rough = codes(engine.sort(written.select("prompt_id", roughly(col("prompt")).alias("look")).to_arrow(), ("prompt_id",))["look"])
     likely = np.flatnonzero((np.bincount(rough, minlength=1) > 1)[rough])
     look = np.full(len(prompts), -1)
     if len(likely):

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Rows, flat, nest
-from tasks.common.row_numbers import distinct, find, reach, stretches
+from tasks.common.arrays import Rows, distinct_keys, find, flat, nest, reach, stretches
 from tasks.core.tables import TEXT
 
 Edges = tuple[Rows, Rows]
@@ -41,7 +40,7 @@ class Sources:
     def _lists(count: int, names: pa.Array, *edges: Edges) -> pa.Array:
         row, name = (np.concatenate(side) for side in zip(*edges, strict=True))
         width = len(names) + 1
-        key = distinct((row * width + name)[name >= 0])
+        key = distinct_keys((row * width + name)[name >= 0])
         return nest(key // width, count, names.take(pa.array(key % width)))
 
 
@@ -101,5 +100,5 @@ def ordered(*columns: pa.Array | pa.ChunkedArray) -> pa.Array:
 def unique(row: Rows, number: Rows) -> Edges:
     """The edges sorted, each once, without those that lead nowhere."""
     width = int(number.max(initial=0)) + 1
-    key = distinct((row * width + number)[number >= 0])
+    key = distinct_keys((row * width + number)[number >= 0])
     return key // width, key % width

@@ -13,11 +13,10 @@ import numpy as np
 from pydantic import Field
 from scipy.special import log_ndtr
 
-from tasks.common.arrays import Floats, Rows
-from tasks.common.row_numbers import reach, stretches
+from tasks.common.arrays import Floats, Rows, reach, stretches
 from tasks.core.params import StageParams
 from tasks.pair.evidence import Evidence
-from tasks.pair.vote_counts import DIGITS, MICRO, Findings, couples, total, weights
+from tasks.pair.vote_counts import DIGITS, MICRO, Findings, coded, couples, total, weights
 
 
 class RatingMargin(StageParams):
@@ -107,7 +106,7 @@ def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Fi
     z = gap / known.error(good, bad)
     behind = said.behind(low, high)
     agreeing = sides(evidence, behind, good, bad, item, known.mean)
-    found = Findings(
+    return Findings(
         item=item,
         chosen=good,
         rejected=bad,
@@ -118,12 +117,9 @@ def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Fi
         votes_against=agreeing[1],
         votes_tied=agreeing[2],
         distance=np.full(len(item), np.nan),
-        reason=np.zeros(len(item), np.int8),
+        reason=coded(("tie", ahead == 0), ("below_margin", gap < settings.min_margin)),
         behind=behind,
     )
-    found.refuse(ahead == 0, "tie")
-    found.refuse(gap < settings.min_margin, "below_margin")
-    return found
 
 
 def sides(evidence: Evidence, behind: tuple[Rows, Rows], good: Rows, bad: Rows, item: Rows, mean: Floats) -> tuple[Rows, Rows, Rows]:

@@ -10,18 +10,17 @@ A recipe's `reliability` is how often an act of its kind is right, where nobody 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from tasks.common.arrays import Rows
-from tasks.common.row_numbers import reach
+from tasks.common.arrays import Rows, reach
 from tasks.core.params import StageParams
 from tasks.pair import edit_distance, rating_scales, superseded
 from tasks.pair.evidence import Evidence
-from tasks.pair.vote_counts import CODE, Acts, Findings, both, net, weights
+from tasks.pair.vote_counts import Acts, Findings, both, coded, net, weights
 
 
 class Switch(StageParams):
@@ -90,17 +89,15 @@ def regeneration(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
     if not against.any():
         return found
     refused = comparison(evidence, votes[against], settings)
-    refused.reason[:] = CODE["disliked"]
-    return both(found, refused)
+    return both(found, replace(refused, reason=coded(("disliked", np.ones(len(refused.item), bool)))))
 
 
 def rewriting(evidence: Evidence, votes: Rows, settings: Rewriting) -> Findings:
     """Acts by which a person gave a better text for an answer, neither nearly the same nor another one altogether."""
     found = comparison(evidence, votes, settings)
-    found.distance = edit_distance.distances(evidence, found.chosen, found.rejected)
-    found.refuse(found.distance < settings.min_distance, "too_small_edit")
-    found.refuse(found.distance > settings.max_distance, "rewritten")
-    return found
+    distance = edit_distance.distances(evidence, found.chosen, found.rejected)
+    bounds = coded(("too_small_edit", distance < settings.min_distance), ("rewritten", distance > settings.max_distance))
+    return replace(found, distance=distance, reason=np.where(found.reason, found.reason, bounds))
 
 
 def ranking(evidence: Evidence, votes: Rows, settings: Ranking) -> Findings:

@@ -17,18 +17,17 @@ larger margin, then the more places of a ranking between the two answers; what i
 read the same are one here, and so are their equal answers: what is preferred under one of them is held against what is preferred under the
 other. What the caps take is told in a warning.
 
-Works on row numbers alone, as whole arrays.
+Each step names the rows that it refuses among those that no step before it refused. Works on row numbers alone, as whole arrays.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
@@ -38,7 +37,7 @@ from tasks.pair import cycles, edit_distance, self_identification, superseded
 from tasks.pair.evidence import Evidence
 from tasks.pair.recipes import RECIPES
 from tasks.pair.self_identification import Identity
-from tasks.pair.vote_counts import CODE, Findings, confidence
+from tasks.pair.vote_counts import CODE, Codes, Findings, confidence
 
 
 class Confidence(StageParams):
@@ -56,7 +55,7 @@ class Caps(StageParams):
     per_user: int = Field(ge=1)  # of pairs that rest on one person's votes alone
 
 
-@dataclass
+@dataclass(frozen=True)
 class Proposals:
     """One row a proposal, of all recipes."""
 
@@ -70,22 +69,12 @@ class Proposals:
     votes_against: Rows
     votes_tied: Rows
     distance: Floats
-    reason: npt.NDArray[np.int8]  # codes of REASONS
+    reason: Codes  # of REASONS; 0: none yet
     recipe: Rows  # place in RECIPES
     models: Mask  # whether judging models said so
     confidence: Floats
-    basis: Rows  # what the confidence rests on: codes of `pairing.certainty.BASES`
+    basis: Rows  # what the confidence rests on: codes of `tasks.pair.calibration.BASES`
     behind: tuple[Rows, Rows]  # item and vote
-
-    def refuse(self, rows: Column, reason: str) -> None:
-        """Give the reason to rows (numbers, or a mask) that have none."""
-        chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
-        self.reason[chosen[self.reason[chosen] == 0]] = CODE[reason]
-
-    def live(self, *keys: Rows) -> Rows:
-        """Rows without a reason, in the order of the keys, the last key first."""
-        rows = np.flatnonzero(self.reason == 0)
-        return rows[np.lexsort([key[rows] for key in keys])]
 
     def ranked(self) -> Rows:
         """The place of each row among all, the strongest first."""
@@ -134,74 +123,114 @@ CAPS = {
 EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "apart": np.float64, "distance": np.float64, "reason": np.int8}
 
 
-def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, identity: Identity, caps: Caps) -> None:
-    """Give every proposal that cannot be a pair its reason."""
-    refuse_copies(evidence, proposals, similarity)
-    refuse_unblinded(evidence, proposals, identity)
-    proposals.refuse((proposals.confidence < limits.min) | (proposals.confidence <= 0.5), "low_confidence")
-    rank = proposals.ranked()
-    good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
-    low, high = np.minimum(good, bad), np.maximum(good, bad)
-    refuse_overtaken(evidence, proposals, low, high, good)
-
-    rows = proposals.live(rank, high, low)
-    leader = first_of(rows, low, high)
-    proposals.refuse(rows[good[rows] != good[leader]], "contradicted")
-    rows = proposals.live(rank, bad, good)
-    proposals.refuse(rows[rows != first_of(rows, good, bad)], "repeated")
-
-    rows = proposals.live(rank)
-    proposals.refuse(rows[cycles.closing(good[rows], bad[rows])], "cycle")
-
-    cap(proposals, rank, sole_person(evidence, proposals), caps.per_user, "over_user_cap")
-    cap(proposals, rank, evidence.home[proposals.chosen], caps.per_prompt, "over_cap")
-
-
-def cap(proposals: Proposals, rank: Rows, owner: Rows, most: int, reason: str) -> None:
-    """Refuse what each owner (-1: none) has beyond the `most` strongest, and tell it."""
-    rows = proposals.live(rank, owner)
-    over = rows[(np.arange(len(rows)) - starts(rows, owner) >= most) & (owner[rows] >= 0)]
-    proposals.refuse(over, reason)
-    if len(over):
-        owners, (name, what) = len(np.unique(owner[over])), CAPS[reason]
-        told = f"{reason}: {len(over):,} of {len(rows):,} pairs dropped, the least sure of {owners:,} {what} {most:,} pairs"
-        warnings.warn(f"{told} (pair.{name})", stacklevel=3)
+def reasons_against(
+    evidence: Evidence, proposals: Proposals, limits: Confidence, similarity: float, identity: Identity, caps: Caps
+) -> Codes:
+    """The reason of every proposal that cannot be a pair, a code of REASONS; 0 where it becomes one."""
+    held = Contest.of(evidence, proposals)
+    sure = (proposals.confidence >= limits.min) & (proposals.confidence > 0.5)
+    steps: dict[str, Callable[[Rows], Rows]] = {
+        "nearly_equal": lambda rows: copies(evidence, proposals, rows, similarity),
+        "identity_told": lambda rows: unblinded(evidence, proposals, rows, identity),
+        "low_confidence": lambda rows: rows[~sure[rows]],
+        "superseded": lambda rows: overtaken(evidence, proposals, held, rows),
+        "contradicted": held.contradicted,
+        "repeated": held.repeated,
+        "cycle": held.closing_a_cycle,
+        "over_user_cap": lambda rows: held.beyond(rows, held.person, caps.per_user, "over_user_cap"),
+        "over_cap": lambda rows: held.beyond(rows, evidence.home[proposals.chosen], caps.per_prompt, "over_cap"),
+    }
+    reasons = proposals.reason.copy()
+    for reason, refused in steps.items():
+        reasons[refused(np.flatnonzero(reasons == 0))] = CODE[reason]
+    return reasons
 
 
-def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -> None:
-    """Refuse proposals of two answers that are nearly the same; recipes that go by the distance judge that themselves."""
+@dataclass(frozen=True)
+class Contest:
+    """What proposals are held against each other by: how strong each is, and which of two answers it prefers."""
+
+    rank: Rows  # of each proposal, the strongest first
+    good: Rows  # the better answer; equal answers have one number
+    bad: Rows
+    person: Rows  # on whose votes alone it rests, or -1
+
+    @classmethod
+    def of(cls, evidence: Evidence, proposals: Proposals) -> Contest:
+        """The proposals as they stand."""
+        good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
+        return cls(proposals.ranked(), good, bad, sole_person(evidence, proposals))
+
+    @property
+    def couple(self) -> tuple[Rows, Rows]:
+        """The two answers of each proposal, whichever is the better one."""
+        return np.minimum(self.good, self.bad), np.maximum(self.good, self.bad)
+
+    def by_strength(self, rows: Rows, *group: Rows) -> Rows:
+        """The rows group by group, the strongest of each first."""
+        return rows[np.lexsort([key[rows] for key in (self.rank, *reversed(group))])]
+
+    def contradicted(self, rows: Rows) -> Rows:
+        """Which of the rows prefer the other answer than the strongest about the same two."""
+        rows = self.by_strength(rows, *self.couple)
+        return np.asarray(rows[self.good[rows] != self.good[first_of(rows, *self.couple)]])
+
+    def repeated(self, rows: Rows) -> Rows:
+        """Which of the rows say what a stronger one says."""
+        rows = self.by_strength(rows, self.good, self.bad)
+        return np.asarray(rows[rows != first_of(rows, self.good, self.bad)])
+
+    def closing_a_cycle(self, rows: Rows) -> Rows:
+        """Which of the rows close a circle of stronger ones."""
+        rows = self.by_strength(rows)
+        return rows[cycles.closing(self.good[rows], self.bad[rows])]
+
+    def beyond(self, rows: Rows, owner: Rows, most: int, reason: str) -> Rows:
+        """Which of the rows each owner (-1: none) has beyond the `most` strongest; a warning tells them."""
+        rows = self.by_strength(rows, owner)
+        over = rows[(np.arange(len(rows)) - starts(rows, owner) >= most) & (owner[rows] >= 0)]
+        if len(over):
+            owners, (name, what) = len(np.unique(owner[over])), CAPS[reason]
+            told = f"{reason}: {len(over):,} of {len(rows):,} pairs dropped, the least sure of {owners:,} {what} {most:,} pairs"
+            warnings.warn(f"{told} (pair.{name})", stacklevel=4)
+        return over
+
+
+def copies(evidence: Evidence, proposals: Proposals, rows: Rows, similarity: float) -> Rows:
+    """Which of the rows are about two answers that are nearly the same; recipes that go by the distance judge that themselves."""
     by_distance = np.array([recipe.by_distance for recipe in RECIPES.values()])
-    rows = np.flatnonzero((proposals.reason == 0) & ~by_distance[proposals.recipe])
+    rows = rows[~by_distance[proposals.recipe[rows]]]
     left, right = (evidence.answers["content"].take(pa.array(side[rows])) for side in (proposals.chosen, proposals.rejected))
-    proposals.refuse(rows[edit_distance.alike(left, right, similarity)], "nearly_equal")
+    return rows[edit_distance.alike(left, right, similarity)]
 
 
-def refuse_unblinded(evidence: Evidence, proposals: Proposals, settings: Identity) -> None:
-    """Refuse, or only count, people's comparisons in which an answer says which model it is."""
+def unblinded(evidence: Evidence, proposals: Proposals, rows: Rows, settings: Identity) -> Rows:
+    """Which of the rows are people's comparisons in which an answer says which model it is; none where that is only counted."""
+    none = rows[:0]
     if settings.action == "ignore":
-        return
+        return none
     blind = np.array([name in settings.recipes for name in RECIPES])
-    rows = np.flatnonzero((proposals.reason == 0) & blind[proposals.recipe])
+    rows = rows[blind[proposals.recipe[rows]]]
     sides = proposals.chosen[rows], proposals.rejected[rows]
     answers = np.unique(np.concatenate(sides))
     telling = answers[self_identification.named(evidence.answers["content"].take(pa.array(answers)).combine_chunks(), settings)]
     over = rows[np.isin(sides[0], telling) | np.isin(sides[1], telling)]
-    if settings.action == "drop":
-        proposals.refuse(over, "identity_told")
     if len(over):
         done = "dropped" if settings.action == "drop" else "kept"
         told = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
-        warnings.warn(f"{told} (pair.identity)", stacklevel=3)
+        warnings.warn(f"{told} (pair.identity)", stacklevel=4)
+    return over if settings.action == "drop" else none
 
 
-def refuse_overtaken(evidence: Evidence, proposals: Proposals, low: Rows, high: Rows, good: Rows) -> None:
-    """Refuse what one person alone said of two answers where that person said the opposite later; only acts done on purpose overtake."""
-    on_purpose = ~np.isin(proposals.recipe, [list(RECIPES).index(name) for name in ("regeneration", "retry")])
-    person, said = sole_person(evidence, proposals), superseded.latest(evidence, proposals.behind)[proposals.item]
-    known = np.flatnonzero((proposals.reason == 0) & on_purpose & (person >= 0) & (said != superseded.UNKNOWN))
-    rows = known[np.lexsort((-said[known], person[known], high[known], low[known]))]
-    last = first_of(rows, low, high, person)
-    proposals.refuse(rows[(good[rows] != good[last]) & (said[rows] < said[last])], "superseded")
+def overtaken(evidence: Evidence, proposals: Proposals, held: Contest, rows: Rows) -> Rows:
+    """Which of the rows one person alone said of two answers who said the opposite later; only acts done on purpose overtake."""
+    on_purpose = ~np.isin(proposals.recipe[rows], [list(RECIPES).index(name) for name in ("regeneration", "retry")])
+    said = superseded.latest(evidence, proposals.behind)[proposals.item]
+    known = rows[on_purpose & (held.person[rows] >= 0) & (said[rows] != superseded.UNKNOWN)]
+    low, high = held.couple
+    known = known[np.lexsort((-said[known], held.person[known], high[known], low[known]))]
+    last = first_of(known, low, high, held.person)
+    return np.asarray(known[(held.good[known] != held.good[last]) & (said[known] < said[last])])
 
 
 def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:

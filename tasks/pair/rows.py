@@ -15,12 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
-from tasks.common.arrays import Rows, flat, nest
-from tasks.common.row_numbers import find, reach, stretches
+from tasks.common.arrays import Rows, find, flat, nest, reach, stretches
 from tasks.core import engine
 from tasks.core.ids import stable_id
 from tasks.core.tables import MESSAGE, RESPONSE, TEXT, Pairs
-from tasks.pair import confidence, edit_distance
+from tasks.pair import calibration, edit_distance
 from tasks.pair.evidence import ANSWER, Evidence, spread_out
 from tasks.pair.recipes import RECIPES
 from tasks.pair.resolve import Confidence, Proposals
@@ -110,7 +109,7 @@ def laid_out(
         "annotators": annotators,
         "margin": np.maximum(margin[rows], 10.0**-DIGITS),
         "confidence": proposals.confidence[rows],
-        "confidence_basis": pa.array(confidence.BASES, TEXT).take(pa.array(proposals.basis[rows])),
+        "confidence_basis": pa.array(calibration.BASES, TEXT).take(pa.array(proposals.basis[rows])),
         "distance": pa.array(proposals.distance[rows], from_pandas=True),
         **{name: getattr(proposals, name)[rows].astype(np.int32) for name in ("votes_for", "votes_against", "votes_tied")},
         "dropped": dropped,

@@ -12,6 +12,8 @@ pair and no row of unpaired is in the dropped rows of votes, with the reason.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import daft
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,12 +26,12 @@ from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Prompts, Unpaired
-from tasks.pair import confidence as certainty
-from tasks.pair import evidence, length_matching, rating_scales, recipes, rows, unpaired_labels, vote_outcomes
-from tasks.pair import trainability as trainable
+from tasks.pair import calibration, length_matching, rating_scales, recipes, rows, trainability, unpaired_labels, vote_outcomes
+from tasks.pair.calibration import Calibration
+from tasks.pair.evidence import Evidence, read
 from tasks.pair.length_matching import Matching
 from tasks.pair.recipes import RECIPES
-from tasks.pair.resolve import Caps, Confidence, propose, resolve
+from tasks.pair.resolve import Caps, Confidence, Proposals, propose, reasons_against
 from tasks.pair.self_identification import Identity
 from tasks.pair.trainability import Trainability
 
@@ -55,7 +57,7 @@ class Params(StageParams):
     retry: recipes.Switch
     judges: Judges
     confidence: Confidence
-    calibration: certainty.Calibration
+    calibration: Calibration
     nearly_equal: float = Field(gt=0, le=1)  # similarity of the letters from which on two answers are no pair
     identity: Identity
     max_pairs_per_prompt: int = Field(ge=1)
@@ -74,34 +76,43 @@ class Params(StageParams):
 def run(tables: Tables, params: Params) -> Tables:
     """Pairs, unpaired, prompts and votes from candidates."""
     candidates = tables["candidates"]
-    cast = evidence.read(candidates)
-    made = rows.variants(candidates, cast)
-    proposals = propose(cast, {name: getattr(params, name) for name in RECIPES}, params.judges.use)
-    known = certainty.weigh(cast, proposals, {name: getattr(params, name).reliability for name in RECIPES}, params.calibration)
-    certainty.warn(known)
-    caps = Caps(per_prompt=params.max_pairs_per_prompt, per_user=params.max_pairs_per_user)
-    resolve(cast, proposals, params.confidence, params.nearly_equal, params.identity, caps)
-    own = rows.written(cast, proposals, params.confidence)
-    inherited = rows.inherited(cast, proposals, made, params.confidence, params.nearly_equal)
+    evidence = read(candidates)
+    made = rows.variants(candidates, evidence)
+    proposals, known = decided(evidence, params)
+    own = rows.written(evidence, proposals, params.confidence)
+    inherited = rows.inherited(evidence, proposals, made, params.confidence, params.nearly_equal)
     pairs = fit_to_train(rows.finished(pa.concat_tables([own, inherited]), candidates), params)
     reasons = flat(pairs["dropped"]).take(flat(pc.index_in(own["pair_id"], value_set=flat(pairs["pair_id"]))))
-    sided = unpaired_labels.read(cast, params.unpaired)
-    examples = rows.examples(cast, made, sided)
-    told = vote_outcomes.table(cast, proposals, own["pair_id"], reasons, sided, examples["example_id"][: len(sided.answer)], params.in_use)
+    labels = unpaired_labels.read(evidence, params.unpaired)
+    examples = rows.examples(evidence, made, labels)
+    of_labels = examples["example_id"][: len(labels.answer)]
+    votes = vote_outcomes.table(evidence, proposals, own["pair_id"], reasons, labels, of_labels, params.in_use)
     return {
         "pairs": engine.in_parts(pairs),
         "unpaired": with_prompts(examples, candidates),
         "prompts": candidates.where(col("augmented_from").is_null()).select(*Prompts.names()),
-        "votes": engine.in_parts(told),
-        "calibration": daft.from_arrow(certainty.table(known, pairs)),
+        "votes": engine.in_parts(votes),
+        "calibration": daft.from_arrow(calibration.table(known, pairs)),
         "candidates": accounted(candidates, pairs, examples),
     }
+
+
+def decided(evidence: Evidence, params: Params) -> tuple[Proposals, dict[str, calibration.Known]]:
+    """What the recipes propose, each with its confidence and the reason why it is no pair, and what is known of each recipe's acts."""
+    settings = {name: getattr(params, name) for name in RECIPES}
+    proposals = propose(evidence, settings, params.judges.use)
+    assumed = {name: one.reliability for name, one in settings.items()}
+    proposals, known = calibration.weigh(evidence, proposals, assumed, params.calibration)
+    calibration.warn(known)
+    caps = Caps(per_prompt=params.max_pairs_per_prompt, per_user=params.max_pairs_per_user)
+    reasons = reasons_against(evidence, proposals, params.confidence, params.nearly_equal, params.identity, caps)
+    return replace(proposals, reason=reasons), known
 
 
 def fit_to_train(pairs: pa.Table, params: Params) -> pa.Table:
     """The same rows: dropped are also those that a trainer could not use, and then those given up to match lengths."""
     place = pairs.column_names.index("dropped")
-    usable = pairs.set_column(place, "dropped", pc.coalesce(pairs["dropped"], trainable.reasons(pairs, params.trainability)))
+    usable = pairs.set_column(place, "dropped", pc.coalesce(pairs["dropped"], trainability.reasons(pairs, params.trainability)))
     return usable.set_column(place, "dropped", pc.coalesce(usable["dropped"], length_matching.reasons(usable, params.matching)))
 
 

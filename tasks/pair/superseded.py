@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Mask, Rows
-from tasks.common.row_numbers import numbers, stretches
+from tasks.common.arrays import Mask, Rows, codes, stretches
 from tasks.pair.evidence import Evidence
 
 MIDDLE = {"thumb": 0.0, "rating": 0.5}  # values of VOTE above which an answer is liked
@@ -19,7 +18,7 @@ UNKNOWN = np.iinfo(np.int64).min  # in place of the time of a vote that has none
 
 def own(evidence: Evidence, votes: Rows, answers: Rows) -> Rows:
     """What the person of each vote says of an answer, by thumb or rating: above 0 liked, below 0 disliked, 0 both or nothing."""
-    talk = numbers(pc.fill_null(evidence.votes["conversation"], ""))
+    talk = codes(pc.fill_null(evidence.votes["conversation"], ""))
     parts = [(kind, evidence.cast(kind, models=False)) for kind in MIDDLE]
     given = np.concatenate([rows for _, rows in parts])
     liked = np.concatenate([np.sign(evidence.value(rows) - MIDDLE[kind]) for kind, rows in parts]).astype(np.int64)

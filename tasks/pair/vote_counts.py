@@ -13,8 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from tasks.common.arrays import Floats, Mask, Rows
-from tasks.common.row_numbers import distinct
+from tasks.common.arrays import Floats, Mask, Rows, distinct_keys, first_holding
 from tasks.pair.evidence import Evidence
 
 MICRO = 1_000_000
@@ -25,9 +24,16 @@ REASONS = (
     "contradicted", "repeated", "cycle", "over_user_cap", "over_cap", "disliked", "superseded",
 )  # fmt: skip
 CODE = {reason: code for code, reason in enumerate(REASONS)}
+Codes = npt.NDArray[np.int8]
 
 
-@dataclass
+def coded(*reasons: tuple[str, Mask]) -> Codes:
+    """For each row the code of the first reason that holds, 0 where none does."""
+    found = first_holding(*(holds for _, holds in reasons))
+    return np.asarray(np.where(found < 0, 0, np.array([CODE[reason] for reason, _ in reasons])[found]), np.int8)
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a recipe finds: one row a couple of answers to one prompt."""
 
@@ -41,12 +47,8 @@ class Findings:
     votes_against: Rows
     votes_tied: Rows
     distance: Floats  # NaN where it is not an edit
-    reason: npt.NDArray[np.int8]  # codes of REASONS
+    reason: Codes  # of REASONS
     behind: tuple[Rows, Rows]  # item and vote, one row a vote behind an item, each once
-
-    def refuse(self, rows: Mask, reason: str) -> None:
-        """Give the reason to those of the rows that have none."""
-        self.reason[rows & (self.reason == 0)] = CODE[reason]
 
 
 def both(one: Findings, other: Findings) -> Findings:
@@ -100,7 +102,7 @@ def net(acts: Acts) -> Findings:
     lead, everything = np.abs(won - lost), won + lost + level
     act, vote = acts.behind
     places = np.abs(total(item, np.where(sign >= 0, acts.apart, -acts.apart), count))
-    found = Findings(
+    return Findings(
         item=np.arange(count),
         chosen=np.where(forward, low, high),
         rejected=np.where(forward, high, low),
@@ -111,18 +113,15 @@ def net(acts: Acts) -> Findings:
         votes_against=np.where(forward, downs, ups),
         votes_tied=ties,
         distance=np.full(count, np.nan),
-        reason=np.zeros(count, np.int8),
+        reason=coded(("unreliable", everything == 0), ("tie", (won == lost) | (np.maximum(won, lost) <= level))),
         behind=once(item[act], vote),
     )
-    found.refuse(everything == 0, "unreliable")
-    found.refuse((won == lost) | (np.maximum(won, lost) <= level), "tie")
-    return found
 
 
 def once(item: Rows, vote: Rows) -> tuple[Rows, Rows]:
     """Item and vote, sorted, each couple once."""
     width = int(vote.max(initial=0)) + 1
-    key = distinct(item * width + vote)
+    key = distinct_keys(item * width + vote)
     return key // width, key % width
 
 

@@ -18,8 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Rows, nest
-from tasks.common.row_numbers import reach, stretches
+from tasks.common.arrays import Rows, nest, reach, stretches
 from tasks.core.tables import TEXT, VOTE, Votes
 from tasks.pair.evidence import Evidence
 from tasks.pair.recipes import RECIPES

@@ -17,8 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Floats, Mask, Rows
-from tasks.common.row_numbers import distinct, numbers
+from tasks.common.arrays import Floats, Mask, Rows, codes, distinct_keys
 from tasks.common.similarity import components
 from tasks.common.tfidf_bradley_terry import TOKEN
 from tasks.core.ids import stable_id
@@ -122,7 +121,7 @@ def folds(evidence: Evidence, low: Rows) -> Rows:
     cluster = pc.coalesce(evidence.prompts["cluster_id"], evidence.prompts["prompt_id"])
     names = pc.unique(cluster)
     order = pc.sort_indices(names).to_numpy()
-    rank = np.argsort(order)[numbers(cluster)]  # of each prompt: the place of its cluster among the sorted ones
+    rank = np.argsort(order)[codes(cluster)]  # of each prompt: the place of its cluster among the sorted ones
     row, person = evidence.chatters
     first = names.take(pa.array(order)).take(pa.array(together(len(names), rank[row], person))).to_pylist()
     fold = np.array([int(stable_id("fold", name)[:8], 16) % FOLDS for name in first], np.int64)
@@ -135,7 +134,7 @@ def together(count: int, cluster: Rows, person: Rows) -> Rows:
     Who chats in more than a fold's share ties none; nor do those who chat in most, until no group is larger than that.
     """
     width = int(person.max(initial=-1)) + 1
-    key = distinct(person + width * cluster)
+    key = distinct_keys(person + width * cluster)
     cluster, person = key // max(width, 1), key % max(width, 1)
     order = np.lexsort((cluster, person))
     cluster, person = cluster[order], person[order]

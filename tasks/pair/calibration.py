@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -48,10 +48,12 @@ class Calibration(StageParams):
     max_judged: int = Field(ge=0)  # of more couples, words judge none of them, and tell of the acts' reliability only
 
 
-def weigh(evidence: Evidence, proposals: Proposals, assumed: Mapping[str, float], settings: Calibration) -> dict[str, Known]:
-    """Set confidences, log odds and bases; `assumed` is the reliability of each recipe's acts. Returns what is known of each recipe."""
+def weigh(
+    evidence: Evidence, proposals: Proposals, assumed: Mapping[str, float], settings: Calibration
+) -> tuple[Proposals, dict[str, Known]]:
+    """The proposals with confidences, log odds and bases, and what is known of each recipe, whose acts are assumed so reliable."""
     if not settings.use or not len(proposals.item):
-        return {}
+        return proposals, {}
     told = read(evidence, proposals)
     known = act_accuracy.estimate(told, assumed, settings.worth, settings.precision)
     taken = sample(told, settings.max_items)
@@ -64,13 +66,16 @@ def weigh(evidence: Evidence, proposals: Proposals, assumed: Mapping[str, float]
         model = learnt(told, taken, judged, ways, settings.max_items)
         confidence = modelled(told, proposals, model, np.where(in_train(evidence, told.low), judged.margins, np.nan))
         found = believed(known, model, settings.precision)
-    changed = np.flatnonzero((confidence != proposals.confidence) & ~proposals.models)
-    proposals.confidence[changed] = confidence[changed]
-    inside = np.clip(confidence[changed], 10.0**-item_response.DIGITS, 1 - 10.0**-item_response.DIGITS)
-    proposals.log_odds[changed] = np.round(np.log(inside / (1 - inside)), DIGITS)
+    changed = (confidence != proposals.confidence) & ~proposals.models
+    inside = np.clip(confidence, 10.0**-item_response.DIGITS, 1 - 10.0**-item_response.DIGITS)
     code = np.array([found[name].basis if name in found else ASSUMED for name in NAMES])
-    proposals.basis[:] = np.where(proposals.models, ASSUMED, code[proposals.recipe])
-    return found
+    weighed = replace(
+        proposals,
+        confidence=np.where(changed, confidence, proposals.confidence),
+        log_odds=np.where(changed, np.round(np.log(inside / (1 - inside)), DIGITS), proposals.log_odds),
+        basis=np.where(proposals.models, ASSUMED, code[proposals.recipe]),
+    )
+    return weighed, found
 
 
 @dataclass(frozen=True)
