@@ -84,7 +84,7 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
     found = {name: _reasons(status[name]) for name in known if name in status}
-    if (reader := _salted()) and (not names or reader.name in names) and salt.due(reader.data[0]) not in (None, salt.told()):
+    if (reader := _salted()) and (not names or reader.name in names) and salt.due(reader.data[0]) not in (None, salt.current_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
     return {name: found[name] for name in known if name in found}
 

@@ -210,7 +210,7 @@ def test_thanks_and_complaints_are_not_asked_for_agreement(answers: ChatLog) -> 
 
 
 def test_polls_of_no_acts_are_none() -> None:
-    assert list(annotator_labels.polls(ACTS.empty_table())) == []
+    assert list(annotator_labels.all_labels(ACTS.empty_table())) == []
 
 
 def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -> None:
@@ -229,10 +229,10 @@ def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -
             **{name: pa.nulls(2 * many, TEXT) for name in ("better_id", "worse_id")},
         }
     ).select(ACTS.names)
-    (poll,) = annotator_labels.polls(acts)
+    (poll,) = annotator_labels.all_labels(acts)
     assert poll.shared == sum(many - reach for reach in range(1, annotator_labels.REACH + 1))
     assert set(poll.label) == {BETTER}
-    (other,) = annotator_labels.polls(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
+    (other,) = annotator_labels.all_labels(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
     assert all((one == two).all() for one, two in ((poll.item, other.item), (poll.person, other.person), (poll.label, other.label)))
 
 
@@ -281,7 +281,7 @@ def test_three_people_of_pandalm_agree_as_krippendorff_says(shared_data: Path, c
     side = np.where(given["value"] == 0, 0, np.where(given["better"] == "1", 1, 2)).reshape(-1, 3)  # as the annotators saw them
     assert (told["votes"], told["shared_items"], told["annotators"], told["spammers"]) == (2997, 999, 3, 0)
     assert told["alpha"] == pytest.approx(krippendorff.alpha(side.T, level_of_measurement="nominal"), abs=0.01)
-    (poll,) = annotator_labels.polls(acts)
+    (poll,) = annotator_labels.all_labels(acts)
     kappas = {}
     for one, other in ((0, 1), (0, 2), (1, 2)):
         of = np.isin(poll.person, (one, other))

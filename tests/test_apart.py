@@ -164,7 +164,7 @@ def too_common(rows: list[Row], popular: int) -> set[tuple[str, str]]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(logs(), some.sampled_from(["untie_weakest", "keep"]), some.integers(1, 8))
+@given(logs(), some.sampled_from(["drop_weakest_links", "keep"]), some.integers(1, 8))
 def test_whatever_the_log_nothing_crosses_and_votes_add_up(rows: list[Row], on_giant: str, popular: int) -> None:
     result, _ = settled(rows, on_giant=on_giant, popular=popular, largest_component=0.2)
     kept = result["candidates"].kept.to_pylist()

@@ -169,7 +169,7 @@ def test_words_are_never_judged_by_those_that_learnt_from_their_own_cluster() ->
             answer["content"] = "zebra" if answer["response_id"] == row["votes"][0]["better"] else "giraffe"
     evidence = flatten.read(frame(rows))
     proposals = propose(evidence, {name: getattr(PARAMS, name) for name in NAMES}, judges=False)
-    told = comparisons.read(evidence, proposals)
+    told = comparisons.read_comparisons(evidence, proposals)
     side = np.zeros(len(told.low), np.int64)
     side[told.opinions.couple] = told.opinions.side
     everything = np.ones(len(told.low), bool)

@@ -130,14 +130,14 @@ def test_input_order_changes_no_byte() -> None:
 ROUNDS = 20  # enough to go far from the majority; both take the same way
 
 
-def posteriors(acts: pa.Table) -> tuple[annotator_labels.Poll, npt.NDArray[np.float64]]:
+def posteriors(acts: pa.Table) -> tuple[annotator_labels.AnnotatorLabels, npt.NDArray[np.float64]]:
     """Without a prior worth the name."""
-    (poll,) = annotator_labels.polls(acts)
+    (poll,) = annotator_labels.all_labels(acts)
     free = SETTINGS.model_copy(update={"strength": 1e-9, "rounds": ROUNDS})
     return poll, dawid_skene.fit(poll, free).truth
 
 
-def frame(poll: annotator_labels.Poll) -> pd.DataFrame:
+def frame(poll: annotator_labels.AnnotatorLabels) -> pd.DataFrame:
     return pd.DataFrame({"task": poll.item, "worker": poll.person, "label": poll.label})
 
 

@@ -40,7 +40,7 @@ def day(rows: list[Row], former: Assignment, **changes: Any) -> tuple[dict[str, 
     tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        plan, made = split.settle(tables, split.Params.model_validate(DEFAULTS | changes), former)
+        plan, made = split.assign(tables, split.Params.model_validate(DEFAULTS | changes), former)
         return accounts("split", made, tables), plan.assignment
 
 
@@ -99,7 +99,9 @@ def until(rows: list[Row], talks: set[str]) -> list[Row]:
 @settings(
     max_examples=15, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-@given(logs(), some.lists(some.floats(0, 1), min_size=1, max_size=3), some.sampled_from(["untie_weakest", "keep"]), some.integers(1, 8))
+@given(
+    logs(), some.lists(some.floats(0, 1), min_size=1, max_size=3), some.sampled_from(["drop_weakest_links", "keep"]), some.integers(1, 8)
+)
 def test_whatever_grows_nothing_moves_and_nothing_crosses(rows: list[Row], parts: list[float], on_giant: str, popular: int) -> None:
     changes = {"on_giant": on_giant, "popular": popular, "largest_component": 0.3}
     talks = sorted({talk for row in rows for talk in row["conversations"]})
@@ -221,10 +223,10 @@ def test_shares_far_from_those_asked_are_a_warning_and_near_ones_are_not() -> No
     tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
     wide = split.Params.model_validate(DEFAULTS | {"far_from_asked": 0.05, "largest_component": 0.95})
     with pytest.warns(UserWarning, match=r"train has 9\d.\d% of the rows \(60% asked\)"):
-        split.settle(tables, wide, Assignment())
+        split.assign(tables, wide, Assignment())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _, result = split.settle(tables, wide.model_copy(update={"far_from_asked": 0.5}), Assignment())
+        _, result = split.assign(tables, wide.model_copy(update={"far_from_asked": 0.5}), Assignment())
     assert result["candidates"].count_rows() == len(rows)
 
 

@@ -32,7 +32,7 @@ DEFAULTS: Row = {
     "far_from_asked": 1.0,
     "largest_component": 0.5,
     "compared_turns": 32,
-    "on_giant": "untie_weakest",
+    "on_giant": "drop_weakest_links",
     "fillers": ["please", "hi"],
     "near": {"shingle_words": 3, "threshold": 0.7, "bands": 24, "rows": 4, "largest_bucket": 64, "seed": 1},
 }
@@ -154,7 +154,7 @@ def test_popular_first_turn_does_not_glue_conversations() -> None:
     rows.append(prompt(99, "hi", conversations=[f"c{number}" for number in range(60)]))
     placed, said = run(rows)
     assert len({row["split"] for row in placed.values()}) == 3
-    assert "1 first user turns and 1 prompts are met in more than 3 conversations and do not tie them" in said
+    assert "1 first user turns and 1 prompts are met in more than 3 conversations and do not link them" in said
 
 
 def test_shares_are_met_and_no_component_is_larger_than_its_split() -> None:
@@ -199,7 +199,7 @@ GIANT = [prompt(number, users=["hub"]) for number in range(40)] + [prompt(number
 
 def test_giant_component_is_named_and_untied() -> None:
     placed, said = run(GIANT)
-    assert said[0] == "one component with 40 of 60 rows, tied by user (39 ties); 39 of them given up, those of the commonest first"
+    assert said[0] == "one component with 40 of 60 rows, linked by user (39 links); 39 of them given up, those of the commonest first"
     hub = {placed[stable_id("p", str(number))]["split"] for number in range(40) if stable_id("p", str(number)) in placed}
     assert len(hub) == 1, "where the user belongs"
     assert len(placed) < 60
@@ -237,7 +237,7 @@ def test_a_log_of_one_template_loses_nothing() -> None:
     placed, said = run([prompt(number, f"{template} {number}", users=[f"p{number // 3}"]) for number in range(30)])
     assert len(placed) == 30
     assert {row["split"] for row in placed.values()} == {"train"}
-    assert [line[:68] for line in said] == ["one component with 30 of 30 rows, tied by near, is kept: parted, it "]
+    assert [line[:70] for line in said] == ["one component with 30 of 30 rows, linked by near, is kept: parted, it "]
     assert run([prompt(1)])[1] == []
 
 
@@ -250,11 +250,11 @@ def test_one_long_conversation_loses_nothing() -> None:
 def test_giant_that_is_kept_goes_to_one_split() -> None:
     placed, said = run(GIANT, on_giant="keep")
     assert {placed[stable_id("p", str(number))]["split"] for number in range(40)} == {"train"}
-    assert said == ["one component with 40 of 60 rows, tied by user (39 ties); kept"]
+    assert said == ["one component with 40 of 60 rows, linked by user (39 links); kept"]
 
 
 def test_giant_can_be_an_error() -> None:
-    with pytest.raises(UserError, match=r"tied by user .39 ties.*split.largest_component.*untie_weakest or keep"):
+    with pytest.raises(UserError, match=r"linked by user .39 links.*split.largest_component.*drop_weakest_links or keep"):
         run(GIANT, on_giant="error")
 
 
@@ -317,12 +317,12 @@ def test_expected_shares_are_the_wanted_ones_less_a_step_at_most(sizes: list[int
 
 def test_a_test_row_stays_one_when_components_grow_together() -> None:
     draws = np.random.default_rng(3).random(400)
-    apart = assignment.place(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
+    apart = assignment.assign_splits(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
     labels = np.arange(400) // 2 * 2
     first, second = 0.1, 0.2
     assert (apart[draws < first] == 2).all()
     assert (apart[(draws >= first) & (draws < second)] == 1).all()
-    together = assignment.place(draws, labels, (0.8, 0.1, 0.1), 1.0)
+    together = assignment.assign_splits(draws, labels, (0.8, 0.1, 0.1), 1.0)
     assert (together[0::2] == together[1::2]).all()
     lower = assignment.threshold(np.full(200, 2), 0.1, 400)
     assert (together[draws < lower] == 2).all()

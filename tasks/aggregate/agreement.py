@@ -52,9 +52,9 @@ def kappa(item: Rows, person: Rows, label: Rows) -> float | None:
     if len(np.unique(person)) != 2 or len(item) != 2 * (item[-1] + 1) or (person[::2] == person[1::2]).any():
         return None
     labels = int(label.max()) + 1
-    told = np.bincount(label[::2] * labels + label[1::2], minlength=labels * labels).reshape(labels, labels) / (len(item) / 2)
-    chance = float((told.sum(0) * told.sum(1)).sum())
-    return None if chance == 1.0 else float((np.trace(told) - chance) / (1.0 - chance))
+    confusion = np.bincount(label[::2] * labels + label[1::2], minlength=labels * labels).reshape(labels, labels) / (len(item) / 2)
+    chance = float((confusion.sum(0) * confusion.sum(1)).sum())
+    return None if chance == 1.0 else float((np.trace(confusion) - chance) / (1.0 - chance))
 
 
 def _disagreement(item: Rows, label: Rows) -> float:

@@ -14,7 +14,7 @@ from daft import DataType, Expression, col, lit
 from daft.functions import coalesce, concat_ws, to_struct, when
 
 from tasks.common.arrays import distinct, flat, most_frequent, nest, owners, sorted_places, sorted_structs, starts, struct
-from tasks.common.candidate_sums import BY_PERSON, sources, strongest, tallies
+from tasks.common.candidate_sums import BY_PERSON, sources, strongest, vote_sums
 from tasks.common.feedback_kinds import REWRITES, VALUED
 from tasks.core import engine
 from tasks.core.tables import PART, RESPONSE, TEXT, VOTE, Candidates
@@ -73,9 +73,9 @@ def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
 def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.DataFrame) -> daft.DataFrame:
     """One row a prompt: its distinct answers as a list of RESPONSE; equal answers are one, with the first spelling by byte order."""
     turn = concat_ws("/", col("conversation_id"), col("turn_id")).alias("turn")
-    told = answers.select("prompt_id", "response_id", "content", "model", turn, lit("model").alias("written_by"))
+    given_answers = answers.select("prompt_id", "response_id", "content", "model", turn, lit("model").alias("written_by"))
     merged = (
-        told.concat(rewrites)
+        given_answers.concat(rewrites)
         .groupby("prompt_id", "response_id")
         .agg(
             col("content").min(),
@@ -84,7 +84,7 @@ def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.Dat
             col("written_by").min(),  # "model" before "person"
         )
     )
-    counted = merged.join(tallies(votes), on="response_id", how="left")
+    counted = merged.join(vote_sums(votes), on="response_id", how="left")
     number = {name: coalesce(col(name), lit(0)).cast(DataType.int32()) for name in ("ups", "downs", "ratings")}
     whole = counted.with_columns(number)
     return whole.groupby("prompt_id").agg(to_struct(*(col(name) for name in RESPONSE.names)).list_agg().alias("responses"))
@@ -111,10 +111,10 @@ def candidates(places: daft.DataFrame, answers: daft.DataFrame, acts: daft.DataF
     rows = prompts(places)
     for part in (responses(answers, rewrites_of(acts), votes), ballots, records):
         rows = rows.join(part, on="prompt_id", how="left")
-    told = tidying(raters(places, votes))(*(col(name) for name in TOLD)).unnest()
+    given_answers = list_tidier(raters(places, votes))(*(col(name) for name in TOLD)).unnest()
     null = lit(None).cast(DataType.string())
     later = {"cluster_id": lit(""), "split": lit(""), "augmented_from": null, "augmenter": null, "weight": lit(1.0)}
-    return rows.select("prompt_id", "prompt", told).with_columns(later).select(*Candidates.names())
+    return rows.select("prompt_id", "prompt", given_answers).with_columns(later).select(*Candidates.names())
 
 
 TOLD = ("responses", "votes", "talks", "records", "language", "topic", "source")
@@ -139,7 +139,7 @@ def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array:
 BAR = pa.scalar("\x1f", TEXT)
 
 
-def tidying(raters: pa.Array) -> Callable[..., Expression]:
+def list_tidier(raters: pa.Array) -> Callable[..., Expression]:
     """What makes TIDY of TOLD."""
 
     @engine.batch(pa.struct(list(TIDY)))

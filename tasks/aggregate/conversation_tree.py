@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Forest:
+class ConversationTrees:
     """The trees of one batch of conversations, flat: one row a turn, in order of conversation and depth."""
 
     turns: pa.Table
@@ -52,7 +52,7 @@ class Forest:
         return list(np.split(order, cuts)) if len(order) else []
 
 
-def plant(names: pa.Array, columns: list[pa.Array]) -> Forest:
+def build(names: pa.Array, columns: list[pa.Array]) -> ConversationTrees:
     """Flatten the lists, sort the turns, and find each turn's parent."""
     lengths = pc.list_value_length(columns[0]).to_numpy(zero_copy_only=False).astype(np.int64)
     tree = np.repeat(np.arange(len(lengths)), lengths)
@@ -66,7 +66,7 @@ def plant(names: pa.Array, columns: list[pa.Array]) -> Forest:
     parent = np.where(parents == -2, -2, parent)
     parent = np.where((parent >= 0) & (position[np.maximum(parent, 0)] >= position), -2, parent)  # a parent stands above its child
     role = pc.fill_null(pc.index_in(turns["role"], ROLES), -1).to_numpy().astype(np.int64)
-    return Forest(turns, tree, names, parent, position, role)
+    return ConversationTrees(turns, tree, names, parent, position, role)
 
 
 def turn_codes(ids: pa.Array, parents: pa.Array) -> tuple[Rows, Rows]:
@@ -87,20 +87,20 @@ def look_up(keys: Rows, wanted: Rows) -> Rows:
     return np.where(keys[order][place] == wanted, order[place], -2)
 
 
-def find_turns(forest: Forest, tree: Rows, ids: pa.Array) -> Rows:
+def find_turns(forest: ConversationTrees, tree: Rows, ids: pa.Array) -> Rows:
     """Row of each turn id in its conversation, -2 where there is none."""
     codes, wanted = turn_codes(forest.turns["turn_id"].combine_chunks(), ids)
     width = int(codes.max(initial=-1)) + 1
     return np.where(wanted < 0, -2, look_up(forest.tree * width + codes, tree * width + wanted))
 
 
-def blank(forest: Forest) -> Mask:
+def blank(forest: ConversationTrees) -> Mask:
     """Turns without a text."""
     texts = pc.utf8_trim_whitespace(pc.fill_null(forest.turns["content"], ""))
     return np.asarray(pc.equal(texts, "").to_numpy())
 
 
-def last_users(forest: Forest) -> Rows:
+def last_users(forest: ConversationTrees) -> Rows:
     """For each turn the row of the last user turn at or above it; itself where there is none."""
     found = np.where(forest.role == USER, np.arange(len(forest.role)), -1)
     for rows in forest.levels():

@@ -36,7 +36,7 @@ from pydantic import Field
 
 from tasks.aggregate import agreement
 from tasks.aggregate.implicit_feedback import GRADES
-from tasks.common.annotator_labels import ACTS, BETTER, LABELS, NEITHER, NOBODY, WORSE, Poll, polls
+from tasks.common.annotator_labels import ACTS, BETTER, LABELS, NEITHER, NOBODY, WORSE, AnnotatorLabels, all_labels
 from tasks.common.arrays import Column
 from tasks.core.params import StageParams
 from tasks.core.tables import Agreement, Annotators
@@ -66,7 +66,7 @@ class Fit:
     pooled: Floats  # [truth, label]: the same of all
 
 
-def fit(poll: Poll, settings: Consensus) -> Fit:
+def fit(poll: AnnotatorLabels, settings: Consensus) -> Fit:
     """Dawid-Skene for the poll's items that several judged."""
     cell = poll.person * LABELS + poll.label
     truth = count(poll.item, np.eye(LABELS)[poll.label])
@@ -74,8 +74,8 @@ def fit(poll: Poll, settings: Consensus) -> Fit:
     truth = shares(truth)
     before, ties = np.zeros(0), share_of_ties(poll)
     for _ in range(settings.rounds):
-        told = count(cell, truth[poll.item], len(poll.people) * LABELS).reshape(-1, LABELS, LABELS).swapaxes(1, 2)
-        says, pooled = estimate(told, known, poll.compares, settings)
+        counts = count(cell, truth[poll.item], len(poll.people) * LABELS).reshape(-1, LABELS, LABELS).swapaxes(1, 2)
+        says, pooled = estimate(counts, known, poll.compares, settings)
         now = reliability(says, poll.compares, ties)
         if len(before) and np.abs(now - before).max(initial=0.0) < SETTLED:
             break
@@ -89,12 +89,12 @@ def count(place: Column, rows: Floats, size: int = 0) -> Floats:
     return np.stack([np.bincount(place, rows[:, column], size) for column in range(rows.shape[1])], axis=1)
 
 
-def estimate(told: Floats, known: npt.NDArray[np.bool_], mirrored: bool, settings: Consensus) -> tuple[Floats, Floats]:
+def estimate(counts: Floats, known: npt.NDArray[np.bool_], mirrored: bool, settings: Consensus) -> tuple[Floats, Floats]:
     """Each person's probabilities of saying a label given the truth, and everyone's, from what they have said: [person, truth, label]."""
     if mirrored:
-        told = (told + told[:, ::-1, ::-1]) / 2
-    pooled = shares(told.sum(axis=0) + settings.strength * guess(settings.accuracy, known))
-    return shares(told + settings.strength * pooled), pooled
+        counts = (counts + counts[:, ::-1, ::-1]) / 2
+    pooled = shares(counts.sum(axis=0) + settings.strength * guess(settings.accuracy, known))
+    return shares(counts + settings.strength * pooled), pooled
 
 
 def guess(accuracy: float, known: npt.NDArray[np.bool_]) -> Floats:
@@ -110,7 +110,7 @@ def shares(rows: Floats) -> Floats:
     return np.asarray(rows / rows.sum(axis=-1, keepdims=True))
 
 
-def posterior(poll: Poll, cell: Column, says: Floats, truth: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+def posterior(poll: AnnotatorLabels, cell: Column, says: Floats, truth: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     """Probability of each truth of each item, given what was said and how frequent each truth is."""
     frequent = truth.sum(axis=0)
     if poll.compares:
@@ -122,11 +122,11 @@ def posterior(poll: Poll, cell: Column, says: Floats, truth: Floats, known: npt.
     return shares(np.exp(score - score.max(axis=1, keepdims=True)))
 
 
-def share_of_ties(poll: Poll) -> Floats:
+def share_of_ties(poll: AnnotatorLabels) -> Floats:
     """How often each person says "neither"."""
     many = len(poll.people)
-    said = np.bincount(poll.person[poll.label == NEITHER], minlength=many)
-    return np.asarray(said / np.maximum(np.bincount(poll.person, minlength=many), 1))
+    neither = np.bincount(poll.person[poll.label == NEITHER], minlength=many)
+    return np.asarray(neither / np.maximum(np.bincount(poll.person, minlength=many), 1))
 
 
 def reliability(says: Floats, compares: bool, ties: Floats) -> Floats:
@@ -153,19 +153,19 @@ class Found:
 def find(acts: pa.Table, settings: Consensus) -> Found:
     """Both tables, from acts with the columns of ACTS."""
     people, kinds = [Annotators.schema().empty_table()], [Agreement.schema().empty_table()]
-    for poll in polls(acts):
+    for poll in all_labels(acts):
         fitted = fit(poll, settings) if estimable(poll, settings) else None
         people.append(annotators(poll, fitted, settings))
         kinds.append(agreements(poll, fitted, people[-1]))
     return Found(pa.concat_tables(people), pa.concat_tables(kinds))
 
 
-def estimable(poll: Poll, settings: Consensus) -> bool:
+def estimable(poll: AnnotatorLabels, settings: Consensus) -> bool:
     """Whether ballots can tell annotators apart: enough are on shared items, and not all say the same of all of them."""
     return len(poll.item) >= settings.min_ballots and (poll.compares or len(np.unique(poll.label)) > 1)
 
 
-def annotators(poll: Poll, fitted: Fit | None, settings: Consensus) -> pa.Table:
+def annotators(poll: AnnotatorLabels, fitted: Fit | None, settings: Consensus) -> pa.Table:
     """The poll's rows of the table `annotators`."""
     many = len(poll.people)
     shared = np.bincount(poll.person, minlength=many)
@@ -188,7 +188,7 @@ def annotators(poll: Poll, fitted: Fit | None, settings: Consensus) -> pa.Table:
     return pa.table([columns[name] for name in Annotators.names()], Annotators.names()).cast(Annotators.schema())
 
 
-def majority(poll: Poll) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def majority(poll: AnnotatorLabels) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which ballots say what most others on the item say, and which say something else; neither where the others are divided."""
     one = np.eye(LABELS)[poll.label]
     others = count(poll.item, one)[poll.item] - one
@@ -198,7 +198,7 @@ def majority(poll: Poll) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     return clear & agrees, clear & ~agrees
 
 
-def agreements(poll: Poll, fitted: Fit | None, people: pa.Table) -> pa.Table:
+def agreements(poll: AnnotatorLabels, fitted: Fit | None, people: pa.Table) -> pa.Table:
     """The poll's row of the table `agreement`."""
     named = people.filter(pc.not_equal(people["annotator"], NOBODY))
     two = pc.sum(pc.greater(named["shared"], 0)).as_py() == 2 and len(named) == len(people)
@@ -217,8 +217,8 @@ def agreements(poll: Poll, fitted: Fit | None, people: pa.Table) -> pa.Table:
         "reliability": None if fitted is None else float(reliability(fitted.pooled[None], poll.compares, np.zeros(1))[0]),
         "spammers": int(pc.sum(people["spammer"].cast(pa.int64())).as_py()),
     }
-    told = {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}
-    return pa.Table.from_pylist([told], Agreement.schema())
+    counts = {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}
+    return pa.Table.from_pylist([counts], Agreement.schema())
 
 
 def weigh(acts: daft.DataFrame, settings: Consensus) -> tuple[daft.DataFrame, Found]:

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from daft import col, lit
 from pydantic import Field
 
-from tasks.aggregate.conversation_tree import USER, Forest
+from tasks.aggregate.conversation_tree import USER, ConversationTrees
 from tasks.common.arrays import Column, Mask, Rows, absent, first_reason, mask, struct
 from tasks.common.phrases import UNSPACED, ByLanguage, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
 from tasks.core.ids import stable_id
@@ -68,7 +68,7 @@ class Settings(StageParams):
 
 
 @dataclass(frozen=True)
-class Signals:
+class ImplicitFeedback:
     """Signals as rows of the forest; -1 where there is none."""
 
     said: Rows  # the user's turn
@@ -86,32 +86,32 @@ class Signals:
         return pairs[0], pairs[1]
 
 
-def find(forest: Forest, answer: Mask, settings: Settings) -> Signals:
+def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> ImplicitFeedback:
     """The signals of the batch; a turn gives one at most."""
-    said = np.flatnonzero((forest.role == USER) & (forest.parent >= 0) & answer[np.maximum(forest.parent, 0)])
-    about = forest.parent[said]
+    turn = np.flatnonzero((forest.role == USER) & (forest.parent >= 0) & answer[np.maximum(forest.parent, 0)])
+    about = forest.parent[turn]
     contents = pc.fill_null(forest.turns["content"], "")
-    short = pc.less_equal(pc.utf8_length(contents), settings.max_chars).to_numpy()[said]
+    short = pc.less_equal(pc.utf8_length(contents), settings.max_chars).to_numpy()[turn]
     near = (forest.role[forest.parent[about]] == USER) & ("retry" in settings.use)
     size = pc.binary_length(contents).to_numpy()
-    near &= np.abs(size[said] - size[forest.parent[about]]) <= settings.retry.max_filler_chars
-    rows = np.unique(np.concatenate([said[short | near], forest.parent[about[near]]]))  # each text is made plain once
+    near &= np.abs(size[turn] - size[forest.parent[about]]) <= settings.retry.max_filler_chars
+    rows = np.unique(np.concatenate([turn[short | near], forest.parent[about[near]]]))  # each text is made plain once
     words = plain(texts(forest, rows))
 
-    kind, label = np.full(len(said), None, object), np.full(len(said), None, object)
-    here = words.take(pa.array(np.searchsorted(rows, said[short])))
+    kind, label = np.full(len(turn), None, object), np.full(len(turn), None, object)
+    here = words.take(pa.array(np.searchsorted(rows, turn[short])))
     kind[short], label[short] = opinions(here, texts(forest, about[short]), settings)
     near &= absent(kind)
-    now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (said, forest.parent[about]))
+    now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (turn, forest.parent[about]))
     label[near] = repeats(now, then, settings.retry)
     kind[near & ~absent(label)] = "retry"
-    better, prompt = chains(forest, answer, said, kind)
+    better, prompt = chains(forest, answer, turn, kind)
     better[better >= 0] = np.where(back(forest, better[better >= 0], settings.retry), -2, better[better >= 0])
-    heard = ~absent(kind)
-    return Signals(*(column[heard] for column in (said, kind, label, about, better, prompt)))
+    named = ~absent(kind)
+    return ImplicitFeedback(*(column[named] for column in (turn, kind, label, about, better, prompt)))
 
 
-def texts(forest: Forest, rows: Rows) -> pa.Array:
+def texts(forest: ConversationTrees, rows: Rows) -> pa.Array:
     """The rows' contents."""
     return forest.turns["content"].take(pa.array(rows)).combine_chunks()
 
@@ -150,34 +150,36 @@ def without(texts: pa.Array, fillers: ByLanguage) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, " {2,}", " "))
 
 
-def chains(forest: Forest, answer: Mask, said: Rows, kind: Column) -> tuple[Rows, Rows]:
+def chains(forest: ConversationTrees, answer: Mask, turn: Rows, kind: Column) -> tuple[Rows, Rows]:
     """For each turn the answer that ended the repeats well (-1: none), and the prompt where they began."""
     turns, parent = len(forest.role), forest.parent
-    answers, retry = np.flatnonzero(answer), said[kind == "retry"]
+    answers, retry = np.flatnonzero(answer), turn[kind == "retry"]
     only, again = np.full(turns, -1), np.full(turns, -1)
     only[parent[answers]] = answers
     only[np.bincount(parent[answers], minlength=turns) > 1] = -1
     again[parent[retry][::-1]] = retry[::-1]  # the first repeat after each answer
     unhappy, repeated = np.zeros(turns, bool), np.zeros(turns, bool)
-    unhappy[parent[said[kind == "complaint"]]] = True
+    unhappy[parent[turn[kind == "complaint"]]] = True
     repeated[retry] = True
 
-    better = np.where(kind == "retry", only[said], -1)
+    better = np.where(kind == "retry", only[turn], -1)
     while (more := (better >= 0) & ~unhappy[better] & (again[better] >= 0)).any():
         better[more] = only[again[better[more]]]
     better[(better >= 0) & unhappy[better]] = -1
-    prompt = parent[parent[said]]
+    prompt = parent[parent[turn]]
     while (up := (kind == "retry") & repeated[prompt]).any():
         prompt[up] = parent[parent[prompt[up]]]
     return better, prompt
 
 
-def back(forest: Forest, rows: Rows, settings: Retry) -> Mask:
+def back(forest: ConversationTrees, rows: Rows, settings: Retry) -> Mask:
     """Which answers begin by speaking of the one before."""
     return holds(plain(texts(forest, rows)), f"^(?:{one_of(every(settings.refers_back))})")
 
 
-def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]) -> pa.StructArray:
+def acts(
+    forest: ConversationTrees, signals: ImplicitFeedback, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]
+) -> pa.StructArray:
     """The signals as SIGNAL; `response_ids` has the id of each (prompt, answer)."""
     retry, compared = signals.kind == "retry", signals.better >= 0
     turn_ids = forest.turns["turn_id"]
@@ -224,7 +226,7 @@ def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_
 
 def as_acts(signals: daft.DataFrame, given: daft.DataFrame) -> daft.DataFrame:
     """Signals, and their conversation, with the columns of the acts that were given."""
-    said = signals.with_columns({"annotator_kind": lit("person"), "made": lit(True)})
+    turn = signals.with_columns({"annotator_kind": lit("person"), "made": lit(True)})
     kinds = {field.name: field.dtype for field in given.schema()}
-    columns = [col(name) if name in said.column_names else lit(None).cast(kinds[name]).alias(name) for name in given.column_names]
-    return said.select(*columns)
+    columns = [col(name) if name in turn.column_names else lit(None).cast(kinds[name]).alias(name) for name in given.column_names]
+    return turn.select(*columns)

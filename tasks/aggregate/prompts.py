@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tasks.aggregate import implicit_feedback, selection_bias
 from tasks.aggregate import prompt_ids as identity
-from tasks.aggregate.conversation_tree import ASSISTANT, SYSTEM, TOOL, USER, Forest, blank, find_turns, last_users, plant
+from tasks.aggregate.conversation_tree import ASSISTANT, SYSTEM, TOOL, USER, ConversationTrees, blank, build, find_turns, last_users
 from tasks.common.arrays import Mask, Rows, flat, nest, struct
 from tasks.core import engine
 from tasks.core.tables import ORIGIN, PROMPT, TEXT, TEXTS
@@ -37,14 +37,14 @@ PLACE = pa.struct(
 )
 ANSWER = pa.struct([("prompt_id", TEXT), ("response_id", TEXT), ("turn_id", TEXT), ("content", TEXT), ("model", TEXT), ("origin", ORIGIN)])
 JUDGED = pa.struct([("turn_id", TEXT), ("fault", TEXT), ("prompt_id", TEXT), ("response_id", TEXT), ("stratum", pa.int32())])
-FATE = pa.struct([("turn_id", TEXT), ("dropped", TEXT)])
+TURN_STATUS = pa.struct([("turn_id", TEXT), ("dropped", TEXT)])
 LISTS = {
     "places": PLACE,
     "answers": ANSWER,
     "judged": JUDGED,
-    "fates": FATE,
+    "fates": TURN_STATUS,
     "signals": implicit_feedback.SIGNAL,
-    "heard": selection_bias.HEARD,
+    "heard": selection_bias.EXPOSURE,
 }
 READ = pa.struct([(name, pa.large_list(kind)) for name, kind in LISTS.items()])
 
@@ -54,13 +54,13 @@ def reader(unjudged: str, media: str, settings: implicit_feedback.Settings) -> C
 
     @engine.batch(READ)
     def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array:
-        forest = plant(names.to_arrow(), [column.to_arrow() for column in columns])
-        return harvest(forest, judged.to_arrow(), unjudged, media, settings)
+        forest = build(names.to_arrow(), [column.to_arrow() for column in columns])
+        return extract_candidates(forest, judged.to_arrow(), unjudged, media, settings)
 
     return read
 
 
-def cut_off(forest: Forest) -> Mask:
+def cut_off(forest: ConversationTrees) -> Mask:
     """Turns whose way up does not end at a root: one above them is missing."""
     cut: Mask = forest.parent == -2
     for rows in forest.levels():
@@ -69,7 +69,7 @@ def cut_off(forest: Forest) -> Mask:
     return cut
 
 
-def with_media(forest: Forest) -> Mask:
+def with_media(forest: ConversationTrees) -> Mask:
     """Turns at or below a picture or a file, which the release does not hold."""
     files = pc.fill_null(pc.list_value_length(forest.turns["attachments"]), 0).to_numpy() > 0
     for rows in forest.levels():
@@ -78,7 +78,7 @@ def with_media(forest: Forest) -> Mask:
     return np.asarray(files)
 
 
-def answers_of(forest: Forest) -> tuple[Mask, Mask]:
+def answers_of(forest: ConversationTrees) -> tuple[Mask, Mask]:
     """Which turns are answers to a usable prompt, and which of them open their conversation.
 
     A prompt is usable when it goes back to a root, ends with a user or a tool, and has system turns only at its beginning.
@@ -100,7 +100,9 @@ def answers_of(forest: Forest) -> tuple[Mask, Mask]:
     return answer, answer & ~below_answer
 
 
-def harvest(forest: Forest, judged: pa.Array, unjudged: str, media: str, settings: implicit_feedback.Settings) -> pa.Array:
+def extract_candidates(
+    forest: ConversationTrees, judged: pa.Array, unjudged: str, media: str, settings: implicit_feedback.Settings
+) -> pa.Array:
     """What the trees hold, one value of type READ a conversation."""
     answer, opening = answers_of(forest)
     unseen = answer & with_media(forest) if media == "drop" else np.zeros_like(answer)
@@ -116,7 +118,7 @@ def harvest(forest: Forest, judged: pa.Array, unjudged: str, media: str, setting
     in_use = np.zeros_like(answer)
     in_use[forest.parent[chosen]] = in_use[prompts] = True  # prompts, by their last message
     taken = answer & in_use[np.maximum(forest.parent, 0)]  # with a prompt come all its answers
-    under, rows = told(forest, taken, prompts, held)
+    under, rows = counted_places(forest, taken, prompts, held)
     above = forest.ancestors(in_use)
     prompt_ids = name_prompts(forest, above, in_use)
     response_ids = name_answers(forest, under, rows, prompt_ids)
@@ -124,19 +126,19 @@ def harvest(forest: Forest, judged: pa.Array, unjudged: str, media: str, setting
     taken[held] = True
     fates = pc.if_else(pa.array(forest.ancestors(unseen) & ~forest.ancestors(answer)), pa.scalar("needs_media", TEXT), fates.cast(TEXT))
     fates = pc.if_else(pa.array(above | taken), pa.scalar(None, TEXT), fates)
-    stratum, heard_tree, heard = selection_bias.heard(forest, answer, found.about)
+    stratum, heard_tree, heard = selection_bias.exposure(forest, answer, found.about)
     lists = [
         nest(forest.tree[in_use], forest.trees, places(forest, np.flatnonzero(in_use), prompt_ids)),
         nest(forest.tree[rows], forest.trees, answers(forest, under, rows, prompt_ids, response_ids)),
         nest(judged_tree, forest.trees, verdicts(forest, judged_ids, judged_row, (answer, unseen), prompt_ids, response_ids, stratum)),
-        nest(forest.tree, forest.trees, struct(FATE, forest.turns["turn_id"], fates)),
+        nest(forest.tree, forest.trees, struct(TURN_STATUS, forest.turns["turn_id"], fates)),
         nest(forest.tree[found.said], forest.trees, implicit_feedback.acts(forest, found, prompt_ids, response_ids)),
         nest(heard_tree, forest.trees, heard),
     ]
     return pa.StructArray.from_arrays(lists, fields=list(READ))
 
 
-def told(forest: Forest, taken: Mask, prompts: Rows, held: Rows) -> tuple[Rows, Rows]:
+def counted_places(forest: ConversationTrees, taken: Mask, prompts: Rows, held: Rows) -> tuple[Rows, Rows]:
     """(prompt, answer) of the answers taken with their own prompts, and of those that signals put under another's; in order of answer."""
     own, other = np.flatnonzero(taken), forest.parent[held] != prompts
     under, rows = np.concatenate([forest.parent[own], prompts[other]]), np.concatenate([own, held[other]])
@@ -144,7 +146,7 @@ def told(forest: Forest, taken: Mask, prompts: Rows, held: Rows) -> tuple[Rows, 
     return under[order], rows[order]
 
 
-def name_prompts(forest: Forest, above: Mask, in_use: Mask) -> dict[int, str]:
+def name_prompts(forest: ConversationTrees, above: Mask, in_use: Mask) -> dict[int, str]:
     """Ids of the prompts in use, by the row of their last message; each message is hashed once."""
     rows = np.flatnonzero(above)
     messages = zip(*(forest.turns[name].take(pa.array(rows)).to_pylist() for name in MESSAGE_PARTS), strict=True)
@@ -158,14 +160,14 @@ def name_prompts(forest: Forest, above: Mask, in_use: Mask) -> dict[int, str]:
     return ids
 
 
-def name_answers(forest: Forest, prompts: Rows, rows: Rows, prompt_ids: dict[int, str]) -> dict[tuple[int, int], str]:
+def name_answers(forest: ConversationTrees, prompts: Rows, rows: Rows, prompt_ids: dict[int, str]) -> dict[tuple[int, int], str]:
     """Ids of the answers, by the rows of their prompt and their own."""
     contents = forest.turns["content"].take(pa.array(rows)).to_pylist()
     pairs = zip(prompts.tolist(), rows.tolist(), strict=True)
     return {pair: identity.response_id(prompt_ids[pair[0]], content) for pair, content in zip(pairs, contents, strict=True)}
 
 
-def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructArray:
+def places(forest: ConversationTrees, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructArray:
     """The prompts in use as PLACE."""
     up = forest.parent.tolist()
     path: list[int] = []
@@ -190,7 +192,7 @@ def places(forest: Forest, rows: Rows, prompt_ids: dict[int, str]) -> pa.StructA
 
 
 def answers(
-    forest: Forest, under: Rows, rows: Rows, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]
+    forest: ConversationTrees, under: Rows, rows: Rows, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]
 ) -> pa.StructArray:
     """The answers, each under its prompt, as ANSWER."""
     at = forest.turns.take(pa.array(rows))
@@ -200,7 +202,7 @@ def answers(
 
 
 def verdicts(
-    forest: Forest,
+    forest: ConversationTrees,
     ids: pa.Array,
     rows: Rows,
     answers: tuple[Mask, Mask],

@@ -89,12 +89,12 @@ def by_thumbs(thumbs: pa.Table, ratings: pa.Table) -> tuple[int, float]:
     """How many rated answers were also liked or disliked, and the figure over all pairs of one of each."""
     liked = means(thumbs)
     sign, rating = np.sign(liked["mean"].to_numpy()), look_up(ratings, liked["answer"])
-    told = ~np.isnan(rating) & (sign != 0)
-    good, bad = np.sort(rating[told & (sign > 0)]), np.sort(rating[told & (sign < 0)])
+    compared = ~np.isnan(rating) & (sign != 0)
+    good, bad = np.sort(rating[compared & (sign > 0)]), np.sort(rating[compared & (sign < 0)])
     if not len(good) or not len(bad):
         return 0, 0.0
     below, not_above = np.searchsorted(bad, good, "left").sum(), np.searchsorted(bad, good, "right").sum()
-    return int(told.sum()), float(below + not_above) / (len(good) * len(bad)) - 1.0
+    return int(compared.sum()), float(below + not_above) / (len(good) * len(bad)) - 1.0
 
 
 def by_choices(choices: pa.Table, ratings: pa.Table) -> tuple[int, float]:

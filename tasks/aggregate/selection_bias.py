@@ -18,14 +18,14 @@ from daft import DataType, Expression, col, lit
 from daft.functions import when
 from pydantic import Field
 
-from tasks.aggregate.conversation_tree import Forest, last_users
+from tasks.aggregate.conversation_tree import ConversationTrees, last_users
 from tasks.common.arrays import Mask, Rows, struct
 from tasks.common.feedback_kinds import REWRITES
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Selection
 
 STRATA = ("model", "topic", "language", "source", "user")
-HEARD = pa.struct([("stratum", pa.int32()), *((name, TEXT) for name in STRATA), ("answers", pa.int64()), ("signals", pa.int64())])
+EXPOSURE = pa.struct([("stratum", pa.int32()), *((name, TEXT) for name in STRATA), ("answers", pa.int64()), ("signals", pa.int64())])
 COUNTS = ("answers", "judged", "acts", "ups", "downs", "signals")
 
 
@@ -35,7 +35,7 @@ class Settings(StageParams):
     activity: list[Annotated[int, Field(ge=2)]]  # where classes of people begin, by the number of answers that they got, rising
 
 
-def strata(forest: Forest, rows: Rows) -> tuple[Rows, list[pa.Array]]:
+def strata(forest: ConversationTrees, rows: Rows) -> tuple[Rows, list[pa.Array]]:
     """A number for each row, equal where conversation, model and the rest of STRATA are; and those columns."""
     asked = pa.array(last_users(forest)[rows])
     at = pa.array(rows)
@@ -47,7 +47,7 @@ def strata(forest: Forest, rows: Rows) -> tuple[Rows, list[pa.Array]]:
     return number, columns
 
 
-def heard(forest: Forest, answer: Mask, about: Rows) -> tuple[Rows, Rows, pa.StructArray]:
+def exposure(forest: ConversationTrees, answer: Mask, about: Rows) -> tuple[Rows, Rows, pa.StructArray]:
     """For each turn its stratum (-1: no answer); and for each stratum its conversation and HEARD. `about` are the turns with signals."""
     rows = np.flatnonzero(answer)
     number, columns = strata(forest, rows)
@@ -60,7 +60,7 @@ def heard(forest: Forest, answer: Mask, about: Rows) -> tuple[Rows, Rows, pa.Str
     return (
         stratum,
         forest.tree[rows][first.to_numpy()],
-        struct(HEARD, pa.array(np.arange(count)), *facts, pa.array(answers), pa.array(signals)),
+        struct(EXPOSURE, pa.array(np.arange(count)), *facts, pa.array(answers), pa.array(signals)),
     )
 
 

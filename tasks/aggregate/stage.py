@@ -45,8 +45,8 @@ def run(tables: Tables, params: Params) -> Tables:
     turns, feedback = tables["turns"], tables["feedback"]
     read = read_trees(turns, feedback, params)
     given = votes.judge(feedback, unfold(read, "judged")).with_column("made", lit(False))
-    told = votes.latest(given.concat(implicit_feedback.as_acts(unfold(read, "signals"), given))).collect()
-    judged = votes.turned(told).collect()
+    given_acts = votes.latest(given.concat(implicit_feedback.as_acts(unfold(read, "signals"), given))).collect()
+    judged = votes.turned(given_acts).collect()
     scale_direction.warn(judged, params.direction)
     tell_of_media(unfold(read, "fates"), judged)
     weighed, found = dawid_skene.weigh(judged, params.consensus)

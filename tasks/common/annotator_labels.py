@@ -44,7 +44,7 @@ NOBODY = ""  # in place of the people whom the log does not name
 
 
 @dataclass(frozen=True)
-class Poll:
+class AnnotatorLabels:
     """All ballots of one kind of act by one kind of annotator."""
 
     kind: str
@@ -117,15 +117,15 @@ def encode(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
     return np.split(whole, np.cumsum([len(column) for column in columns])[:-1]), texts
 
 
-def polls(table: pa.Table) -> Iterator[Poll]:
+def all_labels(table: pa.Table) -> Iterator[AnnotatorLabels]:
     """One Poll for each kind of act and of annotator that there is, in the order of their names; `table` has the columns of ACTS."""
     acts = Acts.of(table)
     both = acts.kind * len(acts.judges) + acts.judge
     for code in np.unique(both).tolist():
-        yield poll(acts, np.flatnonzero(both == code))
+        yield labels_of(acts, np.flatnonzero(both == code))
 
 
-def poll(acts: Acts, rows: Rows) -> Poll:
+def labels_of(acts: Acts, rows: Rows) -> AnnotatorLabels:
     """The ballots of these rows, which are of one kind and by one kind of annotator."""
     kind, judge = acts.kinds[int(acts.kind[rows[0]])].as_py(), acts.judges[int(acts.judge[rows[0]])].as_py()
     compares = kind in ORDERINGS or bool((acts.better[rows] >= 0).all())
@@ -134,7 +134,7 @@ def poll(acts: Acts, rows: Rows) -> Poll:
     item, person, label = ballots
     graded = ratings(acts, rows) if kind == "rating" else (np.zeros(0, np.int64), np.zeros(0))
     people = acts.people.take(pa.array(who))
-    return Poll(kind, judge, compares, people, votes, items, item, np.searchsorted(who, person), label, *graded)
+    return AnnotatorLabels(kind, judge, compares, people, votes, items, item, np.searchsorted(who, person), label, *graded)
 
 
 def verdicts(acts: Acts, rows: Rows) -> tuple[Rows, Rows, Rows]:

@@ -22,7 +22,7 @@ BY_PERSON = col("annotator_kind") != "model"
 PANEL = 3  # so many people who judge one conversation are a panel: a chat has one user, and perhaps somebody who looks after it
 
 
-def tallies(votes: daft.DataFrame) -> daft.DataFrame:
+def vote_sums(votes: daft.DataFrame) -> daft.DataFrame:
     """People's thumbs and ratings of each answer; those of judging models stay in the votes alone."""
     is_thumb, is_rating = col("kind") == "thumb", col("kind") == "rating"
     judged = votes.where((is_thumb | is_rating) & BY_PERSON).select(

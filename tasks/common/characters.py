@@ -31,7 +31,7 @@ C1 = re.compile("[\x80-\x9f\ufffd]")
 TAGS = re.compile("(\U0001f3f4[\U000e0020-\U000e007f]+)|[\U000e0020-\U000e007f]+")  # flags of regions; hidden text otherwise
 
 
-def settle(text: str) -> str:
+def clean_characters(text: str) -> str:
     """The text in NFC, without damage of encoding and without what cannot be seen."""
     if text.isascii():
         return _seen(text) if INVISIBLE.search(text) else text

@@ -1,6 +1,6 @@
-"""What ties prompts together, so that a split may not part them.
+"""What links prompts together, so that a split may not part them.
 
-In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: the values that tie rows, edges by key, and labels of
+In: one row a prompt with its facts (FACTS) and the pairs of near-equal prompts. Out: the values that link rows, edges by key, and labels of
 connected components. Nodes are rows, edges are two arrays of row numbers; every function works on whole arrays.
 """
 
@@ -33,14 +33,14 @@ FACTS = pa.schema(
         ("answers", DIGESTS),  # digests of the answers that are long enough
     ]
 )
-# Weakest first: the order in which ties are given up when they would hold too much together. That prompts which read the same ("look")
-# stay together is no tie that could be given up.
+# Weakest first: the order in which links are given up when they would hold too much together. That prompts which read the same ("look")
+# stay together is no link that could be given up.
 KEYS = ("user", "answer", "opening", "near", "conversation")
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Ties between rows, each with the number of rows that share its key (2 where there is no key)."""
+    """Links between rows, each with the number of rows that share its key (2 where there is no key)."""
 
     left: Rows
     right: Rows
@@ -65,7 +65,7 @@ class Keyed:
 
 
 @dataclass(frozen=True)
-class Said:
+class UserTexts:
     """Which prompts ask the same or nearly the same: a group a row, equal where the texts are, and the groups that are near-equal."""
 
     group: Rows
@@ -73,7 +73,7 @@ class Said:
     right: Rows
 
     @classmethod
-    def of(cls, texts: pa.Array, near: Near) -> Said:
+    def of(cls, texts: pa.Array, near: Near) -> UserTexts:
         """Compare the texts, one a row: only one of a group is compared with others."""
         found = near_rows(folded(texts), near)
         group = np.unique(found.whole, return_inverse=True)[1]
@@ -81,7 +81,7 @@ class Said:
         return cls(group, left[left != right], right[left != right])
 
     def edges(self, rows: Mask) -> Edges:
-        """Ties among these rows: of a group each to the first, and the first ones of groups that are near-equal."""
+        """Links among these rows: of a group each to the first, and the first ones of groups that are near-equal."""
         at = np.flatnonzero(rows)
         first = np.full(int(self.group.max(initial=-1)) + 1, -1)
         first[self.group[at[::-1]]] = at[::-1]
@@ -93,23 +93,23 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Ties:
+class Links:
     """What binds rows, by key, and what is too common to bind anything."""
 
     keyed: Mapping[str, Keyed]  # users, conversations, answers and openings that may not lie in two splits; and looks
-    said: Said
+    said: UserTexts
     common_row: Mask  # prompts met in more than `popular` conversations
-    common: pa.Table  # first user turns, answers and users that tie nothing, as the table `common`
+    common: pa.Table  # first user turns, answers and users that link nothing, as the table `common`
     anywhere: Mapping[str, pa.Array]  # the same by key, as the values themselves
 
     @property
     def binding(self) -> dict[str, Keyed]:
-        """The values without those places where they tie nothing: a prompt that many meet ties no users and no conversations."""
+        """The values without those places where they link nothing: a prompt that many meet links no users and no conversations."""
         plain = {key: self.keyed[key].where(~self.common_row[self.keyed[key].rows]) for key in ("user", "conversation")}
         return {**self.keyed, **plain}
 
     def edges(self, rows: Mask) -> dict[str, Edges]:
-        """Ties among these rows, by key."""
+        """Links among these rows, by key."""
         chains = {key: chain(values.where(rows[values.rows])) for key, values in self.binding.items()}
         return {**chains, "near": self.said.edges(rows)}
 
@@ -119,31 +119,31 @@ ALONE = 5  # prompts of one person, in a log of hardly any other
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on something is too common to tie anything."""
+    """From where on something is too common to link anything."""
 
     popular: int  # a prompt or a first user turn in conversations, an answer under prompts
     largest_user: float  # share of the prompts behind which somebody stands
     largest_component: float  # share of the prompts that may lie in one split
 
     def of_user(self, prompts: int) -> float:
-        """The number of prompts from which on who stands behind more ties nothing; all where `largest_user` is 1."""
+        """The number of prompts from which on who stands behind more links nothing; all where `largest_user` is 1."""
         if self.largest_user >= 1:
             return float(prompts)
         return min(max(self.popular, self.largest_user * prompts), max(ALONE, self.largest_component * prompts))
 
 
-Anywhere = Callable[[str, pa.Array], Mask]  # which values of a key tied nothing in an earlier release
+Anywhere = Callable[[str, pa.Array], Mask]  # which values of a key linked nothing in an earlier release
 
 
-def tie(facts: pa.Table, said: Said, limits: Limits, anywhere: Anywhere) -> Ties:
-    """The ties of all rows. `facts` is sorted by prompt_id.
+def build_links(facts: pa.Table, texts: UserTexts, limits: Limits, anywhere: Anywhere) -> Links:
+    """The links of all rows. `facts` is sorted by prompt_id.
 
     An id behind more than `largest_user` of the prompts (and more than `popular`) is no person among many whose ways a split could keep
-    together: the owner of all chats, an account that all share, a rater of everything. It ties nothing. Nor does, in a small log, one
+    together: the owner of all chats, an account that all share, a rater of everything. It links nothing. Nor does, in a small log, one
     behind more prompts than may lie in one split (and more than ALONE).
 
     What is met more than `popular` times says nothing of where a conversation comes from ("hi"): a prompt in more conversations
-    ties by its text alone, a first user turn that opens more, and an answer under more prompts, tie nothing.
+    links by its text alone, a first user turn that opens more, and an answer under more prompts, link nothing.
 
     What was too common once remains so: it lies in several splits since.
     """
@@ -158,7 +158,7 @@ def tie(facts: pa.Table, said: Said, limits: Limits, anywhere: Anywhere) -> Ties
     everywhere = {key: values.names.filter(pa.array(too_common[key])) for key, values in keys.items()}
     keys = {key: values.where(~too_common[key][values.codes]) for key, values in keys.items()}
     keys |= {"look": keyed(facts["look"]), "conversation": keyed(conversations)}
-    return Ties(keys, said, common_row, pa.concat_tables(common), everywhere)
+    return Links(keys, texts, common_row, pa.concat_tables(common), everywhere)
 
 
 def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
@@ -199,7 +199,7 @@ def openings_met(facts: pa.Table) -> Rows:
 
 
 def chain(values: Keyed) -> Edges:
-    """Edges that tie all rows of a value: each to the next."""
+    """Edges that link all rows of a value: each to the next."""
     order = np.lexsort((values.rows, values.codes))
     codes, rows = values.codes[order], values.rows[order]
     same = np.flatnonzero(codes[1:] == codes[:-1])
@@ -218,10 +218,10 @@ def largest(labels: Rows) -> tuple[int, int]:
     return int(sizes.argmax()), int(sizes.max())
 
 
-def untie(edges: dict[str, Edges], key: str, count: int, limit: float) -> tuple[dict[str, Edges], int]:
-    """Give up ties of one key inside the largest component until it has at most `limit` rows; also how many were given up.
+def drop_links(edges: dict[str, Edges], key: str, count: int, limit: float) -> tuple[dict[str, Edges], int]:
+    """Give up links of one key inside the largest component until it has at most `limit` rows; also how many were given up.
 
-    Those of the commonest values go first; when the key ties nothing there any more, the component stays as it is.
+    Those of the commonest values go first; when the key links nothing there any more, the component stays as it is.
     """
     given_up = 0
     while True:
@@ -239,10 +239,10 @@ def untie(edges: dict[str, Edges], key: str, count: int, limit: float) -> tuple[
 def looks(prompts: pa.Array) -> pa.Array:
     """A digest of each prompt's messages, equal where they read the same."""
     messages, owner = pc.list_flatten(prompts), owners(prompts)
-    said = pc.binary_join_element_wise(pc.struct_field(messages, "role"), pc.struct_field(messages, "content"), pa.scalar(":", TEXT))
+    texts = pc.binary_join_element_wise(pc.struct_field(messages, "role"), pc.struct_field(messages, "content"), pa.scalar(":", TEXT))
     place = np.arange(len(owner)) - np.searchsorted(owner, owner)
     found = np.zeros(len(prompts), np.uint64)
-    np.add.at(found, owner, mixed(digests(said) + mixed(place.astype(np.uint64))))
+    np.add.at(found, owner, mixed(digests(texts) + mixed(place.astype(np.uint64))))
     return pa.array(found, pa.uint64())
 
 

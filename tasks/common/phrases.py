@@ -89,15 +89,15 @@ def matched(texts: pa.Array, answers: pa.Array, settings: Phrases) -> tuple[Mask
     """Which plain texts say one of the phrases to these answers, and for those the phrase as plain text."""
     lead = f"^(?:(?:{one_of(every(settings.lead_ins), ' ')}) ?)*"
     begins, whole = one_of(every(beginning(settings.phrases))), "|".join(phrase + "$" for phrase in every(settings.phrases)) or NEVER
-    said = flat(pc.utf8_trim_whitespace(pc.struct_field(pc.extract_regex(texts, f"{lead}(?P<said>{begins}|{whole})"), 0)))
-    said = pc.coalesce(said, with_words_open(texts, pc.is_null(said), lead, settings))
-    hits = np.array(pc.is_valid(said).to_numpy(zero_copy_only=False), bool)
+    matched = flat(pc.utf8_trim_whitespace(pc.struct_field(pc.extract_regex(texts, f"{lead}(?P<said>{begins}|{whole})"), 0)))
+    matched = pc.coalesce(matched, with_words_open(texts, pc.is_null(matched), lead, settings))
+    hits = np.array(pc.is_valid(matched).to_numpy(zero_copy_only=False), bool)
     hits[hits] = ~holds(texts.filter(pa.array(hits)), anywhere(settings.unless))
     # a phrase alone may answer what the answer asked: "How was it?" "Great."
     replies = hits.copy()
     replies[hits] = holds(answers.filter(pa.array(hits)), QUESTION) & ~holds(texts.filter(pa.array(hits)), f"{lead}(?:{begins})")
     hits &= ~replies
-    return hits, said.filter(pa.array(hits))
+    return hits, matched.filter(pa.array(hits))
 
 
 def with_words_open(texts: pa.Array, mask: pa.Array, lead: str, settings: Phrases) -> pa.Array:

@@ -143,23 +143,23 @@ def take_out(text: str, *, answer: bool, reasoning: bool) -> Taken:
     """A text without control marks; an answer also without what follows an end mark, and without its reasoning, or with it in one form."""
     if not answer or reasoning:
         return _bare(text, answer=answer)
-    said, thought, broken = parted(text)
-    left = _bare(said, answer=True, reasoning=False)
+    answer_text, thought, broken = parted(text)
+    left = _bare(answer_text, answer=True, reasoning=False)
     if not thought:
-        return Taken(text if said == text and not left.kinds else left.text, left.kinds, broken)
+        return Taken(text if answer_text == text and not left.kinds else left.text, left.kinds, broken)
     return Taken((THINK.format(without_marks(thought, answer=False)) + left.text).rstrip(), left.kinds, broken)
 
 
 def _bare(text: str, *, answer: bool, reasoning: bool = True) -> Taken:
     """A text without control marks, and without reasoning if so asked."""
     kinds: list[str] = []
-    said, broken = without_reasoning(text) if answer and reasoning else (text, False)
-    if said != text:
+    answer_text, broken = without_reasoning(text) if answer and reasoning else (text, False)
+    if answer_text != text:
         kinds.append("reasoning")
-    if TALK.search(said):
-        return Taken(said, tuple(kinds), broken)
-    bare = without_marks(said, answer=answer)
-    if bare != said:
+    if TALK.search(answer_text):
+        return Taken(answer_text, tuple(kinds), broken)
+    bare = without_marks(answer_text, answer=answer)
+    if bare != answer_text:
         kinds.append("control marks")
     whole = _before_leak(bare) if answer else bare
     if whole != bare:

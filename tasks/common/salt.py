@@ -28,7 +28,7 @@ SAMPLE = Path(__file__).with_name("sample.json")  # digest and size of the sampl
 OTHERS_MAY_READ = 0o077
 
 
-def settle(files: Collection[raw.RawFile]) -> str:
+def choose(files: Collection[raw.RawFile]) -> str:
     """The salt for logs of these files, made if need be; leaves its fingerprint."""
     found = _given() or (PUBLIC if is_sample(files) else _kept() or _make())
     if found == PUBLIC and not is_sample(files):
@@ -41,7 +41,7 @@ def settle(files: Collection[raw.RawFile]) -> str:
 
 def current() -> str:
     """The salt of the stages after the logs were read."""
-    found = _given() or (PUBLIC if told() == fingerprint(PUBLIC) else _secret())
+    found = _given() or (PUBLIC if current_fingerprint() == fingerprint(PUBLIC) else _secret())
     if not found:
         raise UserError(str(FOLDER / SECRET), "no such file", "the salt that the logs were read with", "put it there, or read them again")
     return found
@@ -55,7 +55,7 @@ def due(folder: Path) -> str | None:
     return fingerprint(found) if found else None
 
 
-def told() -> str | None:
+def current_fingerprint() -> str | None:
     """The fingerprint that the last run left."""
     path = FOLDER / FINGERPRINT
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
@@ -147,12 +147,12 @@ def _make() -> str:
         raise UserError(
             str(path), error.strerror or "an error", "room for a secret salt", f"make it writable, or set ${VARIABLE}"
         ) from error
-    former = "; ids of people differ from those of earlier runs" if told() not in (None, fingerprint(PUBLIC)) else ""
+    former = "; ids of people differ from those of earlier runs" if current_fingerprint() not in (None, fingerprint(PUBLIC)) else ""
     warnings.warn(f"made a secret salt for people's ids in {path}{former}: keep it, back it up, show it to nobody", stacklevel=2)
     return made
 
 
 def _leave(mark: str) -> None:
-    if told() != mark:
+    if current_fingerprint() != mark:
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / FINGERPRINT).write_text(mark + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from html.entities import html5
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.characters import settle
+from tasks.common.characters import clean_characters
 
 # Rows without a match are whole as they are (RE2): most rows never reach Python.
 SUSPECT = r"[^\x20-\x7e\n]|\A[ \n]|[ \n]\z| \n|\n\n\n|<[/!a-zA-Z]|&[#a-zA-Z]"
@@ -67,7 +67,7 @@ def apply(texts: pa.Array, suspect: str, change: Callable[[str], str]) -> pa.Arr
 def repair(text: str) -> str:
     """The text repaired; repairing it again changes nothing."""
     for _ in range(PASSES):
-        before, text = text, _spaces(_markup(settle(text)))
+        before, text = text, _spaces(_markup(clean_characters(text)))
         if text == before:
             break
     return text

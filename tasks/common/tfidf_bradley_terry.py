@@ -169,7 +169,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(WORD.findall(text.lower()))
 
 
-def _echo(asked: frozenset[str], said: frozenset[str]) -> tuple[float, float]:
+def _echo(asked: frozenset[str], words: frozenset[str]) -> tuple[float, float]:
     """Which part of the answer's words the prompt has, and which part of the prompt's words the answer has."""
-    shared = len(asked & said)
-    return shared / max(1, len(said)), shared / max(1, len(asked))
+    shared = len(asked & words)
+    return shared / max(1, len(words)), shared / max(1, len(asked))

@@ -55,16 +55,16 @@ def spoken(messages: Sequence[Mapping[str, Any]], tools: str | None = None) -> M
     Calls come as one JSON text with their list, as tables hold them, or as a list of JSON texts, as a release does. `tools` is what a
     release has in a column of its own, and tables in the first message.
     """
-    told = []
+    rendered = []
     for message in messages:
         calls = message.get("tool_calls")
         bare = {name: value for name, value in message.items() if name not in ("tool_calls", "tools") and value is not None}
         parsed = json.loads(calls) if isinstance(calls, str) else [json.loads(call) for call in calls or ()]
-        told.append(bare | {"tool_calls": parsed} if parsed else bare)
+        rendered.append(bare | {"tool_calls": parsed} if parsed else bare)
     offered = tools or next((message["tools"] for message in messages if message.get("tools")), None)
-    if offered and told:
-        told[0]["tools"] = json.loads(offered)
-    return told
+    if offered and rendered:
+        rendered[0]["tools"] = json.loads(offered)
+    return rendered
 
 
 def render(tokenizer: PreTrainedTokenizerBase, sides: Sides) -> Rendered:

@@ -49,7 +49,7 @@ class SameChat(StageParams):
     misspelt_answer_chars: int = Field(ge=1)
 
 
-class Said(NamedTuple):
+class Message(NamedTuple):
     """One message."""
 
     place: int  # among all messages
@@ -83,32 +83,32 @@ class Chats:
         for at in np.flatnonzero(same).tolist():
             one, other = self._said(int(left[at])), self._said(int(right[at]))
             questions, answers = (
-                self._compared(*([said for said in chat if said.side == side] for chat in (one, other))) for side in (0, 1)
+                self._compared(*([message for message in chat if message.side == side] for chat in (one, other))) for side in (0, 1)
             )
             same[at] = one_chat(questions, answers, bool(alike[at]), limits)
         return same
 
     def telling(self, row: int) -> int:
         """How many words of a conversation's answers stand in texts that are not common."""
-        return sum(said.words for said in self._said(row) if said.side == ANSWER and not said.common)
+        return sum(message.words for message in self._said(row) if message.side == ANSWER and not message.common)
 
     @functools.cached_property
     def _bounds(self) -> Places:
         """Where each conversation's messages begin."""
         return np.asarray(self.texts.offsets.to_numpy())
 
-    def _said(self, row: int) -> list[Said]:
+    def _said(self, row: int) -> list[Message]:
         """What was said in a conversation."""
         start, stop = self._bounds[row : row + 2].tolist()
         columns = (column[start:stop].tolist() for column in (self.sides, self.hashes, self.words, self.common))
-        return list(map(Said, range(start, stop), *columns))
+        return list(map(Message, range(start, stop), *columns))
 
-    def _compared(self, one: list[Said], other: list[Said]) -> _Comparison:
+    def _compared(self, one: list[Message], other: list[Message]) -> _Comparison:
         """One side of two chats, held against each other."""
-        if [said.text for said in one] == [said.text for said in other]:  # so it is with most sides
-            words = sum(said.words for said in one)
-            return _Comparison(True, words, words, sum(said.words for said in one if not said.common), ())
-        same = Counter(said.text for said in one) & Counter(said.text for said in other)
+        if [message.text for message in one] == [message.text for message in other]:  # so it is with most sides
+            words = sum(message.words for message in one)
+            return _Comparison(True, words, words, sum(message.words for message in one if not message.common), ())
+        same = Counter(message.text for message in one) & Counter(message.text for message in other)
         (equal, here), (_, there) = (_split(side, same) for side in (one, other))
         couples = [
             (a, max(a.words, b.words), LCSseq.similarity(self._words_of(a), self._words_of(b))) for a, b in zip(here, there, strict=False)
@@ -116,20 +116,21 @@ class Chats:
         asked = [(a, b) for a, b in zip(here, there, strict=False) if a.side == QUESTION and min(a.words, b.words) >= LONG]
         return _Comparison(
             equal=not here and not there,
-            total=max(sum(said.words for said in side) for side in (one, other)),
-            shared=sum(said.words for said in equal) + sum(words for _, _, words in couples),
-            telling=sum(said.words for said in equal if not said.common) + sum(words for said, _, words in couples if not said.common),
+            total=max(sum(message.words for message in side) for side in (one, other)),
+            shared=sum(message.words for message in equal) + sum(words for _, _, words in couples),
+            telling=sum(message.words for message in equal if not message.common)
+            + sum(words for message, _, words in couples if not message.common),
             couples=tuple((longer, words) for _, longer, words in couples),
             another=any(asks_another_thing(self._text_of(a), self._text_of(b)) for a, b in asked),
         )
 
-    def _words_of(self, said: Said) -> list[str]:
+    def _words_of(self, message: Message) -> list[str]:
         """The words of a message."""
-        return fold(self._text_of(said)).split()
+        return fold(self._text_of(message)).split()
 
-    def _text_of(self, said: Said) -> str:
+    def _text_of(self, message: Message) -> str:
         """The text of a message."""
-        return str(self.texts.values[said.place].as_py())
+        return str(self.texts.values[message.place].as_py())
 
 
 def one_chat(questions: _Comparison, answers: _Comparison, same_values: bool, limits: SameChat) -> bool:
@@ -169,10 +170,10 @@ def asks_another_thing(one: str, other: str) -> bool:
     return (longer > (shorter == 0) and 2 * LCSseq.similarity(here, there) <= longer) or puts_another(one, other)
 
 
-def _split(side: list[Said], same: Counter[int]) -> tuple[list[Said], list[Said]]:
+def _split(side: list[Message], same: Counter[int]) -> tuple[list[Message], list[Message]]:
     """The messages that have an equal one in the other chat, and the rest."""
-    left, equal, rest = same.copy(), list[Said](), list[Said]()
-    for said in side:
-        (equal if left[said.text] > 0 else rest).append(said)
-        left[said.text] -= 1
+    left, equal, rest = same.copy(), list[Message](), list[Message]()
+    for message in side:
+        (equal if left[message.text] > 0 else rest).append(message)
+        left[message.text] -= 1
     return equal, rest

@@ -16,17 +16,18 @@ from tasks.common.similarity.ngrams import Hashes, Places, mixed
 UNKNOWN = 0  # in place of a mark that the log does not give
 
 
-def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, marks: tuple[Hashes, Hashes]) -> tuple[Places, Places]:
+def beginnings(hashes: Hashes, talk: Places, position: Places, heads: Places, marks: tuple[Hashes, Hashes]) -> tuple[Places, Places]:
     """The conversations that are the beginning of another, ascending, and the longest other one (of equally long ones the first).
 
-    `said` is a hash of each turn (role, text and what the text does not show), `talk` its conversation's number, `heads` the first turn of
+    `hashes` is a hash of each turn (role, text and what the text does not show), `talk` its conversation's number, `heads` the first
+    turn of
     each conversation. Of the `marks` of each conversation (a hash of who chats, its first moment; UNKNOWN where the log does not say) two
     states of one chat have at least one in common, and none that differs.
     """
-    place, sizes = np.arange(len(said)) - heads[talk], np.diff(np.append(heads, len(said)))
+    place, sizes = np.arange(len(hashes)) - heads[talk], np.diff(np.append(heads, len(hashes)))
     bends = np.concatenate([[0], np.cumsum(position != place)])
     straight = bends[1:] == bends[heads[talk]]  # whether no branch stands up to this turn
-    way, last = ways(said, place), (heads + sizes - 1)[straight[heads + sizes - 1]]
+    way, last = ways(hashes, place), (heads + sizes - 1)[straight[heads + sizes - 1]]
     goes_on = np.flatnonzero(straight & (place + 1 < sizes[talk]))  # where a later state may stand: copies that end alike are many
     order = goes_on[np.argsort(way[goes_on], kind="stable")]
     start, stop = (np.searchsorted(way[order], way[last], side=side) for side in ("left", "right"))
@@ -42,9 +43,9 @@ def beginnings(said: Hashes, talk: Places, position: Places, heads: Places, mark
     return np.array([short for short, _ in found], np.int64), np.array([long for _, long in found], np.int64)
 
 
-def ways(said: Hashes, place: Places) -> Hashes:
+def ways(hashes: Hashes, place: Places) -> Hashes:
     """A hash of each turn and of all before it in its conversation."""
-    way = mixed(said)
+    way = mixed(hashes)
     order = np.argsort(place, kind="stable")
     cuts = np.flatnonzero(np.diff(place[order])) + 1
     for rows in np.split(order, cuts)[1:]:  # depth by depth

@@ -71,10 +71,10 @@ class Params(Limits):
 
 def run(tables: Tables, params: Params) -> Tables:
     """Turns and feedback without copies."""
-    turns, told = tables["turns"], engine.to_arrow(tables["feedback"], tables["feedback"].schema().to_pyarrow_schema())
-    copies = find_copies(read_conversations(turns, params.same_chat.common), told, params)
-    targets = find_targets(turns, told, copies, params)
-    return {"turns": settle_turns(turns, copies, targets), "feedback": daft.from_arrow(settle_feedback(told, copies, targets))}
+    turns, feedback = tables["turns"], engine.to_arrow(tables["feedback"], tables["feedback"].schema().to_pyarrow_schema())
+    copies = find_copies(read_conversations(turns, params.same_chat.common), feedback, params)
+    targets = find_targets(turns, feedback, copies, params)
+    return {"turns": merge_turns(turns, copies, targets), "feedback": daft.from_arrow(merge_feedback(feedback, copies, targets))}
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def summed(column: pa.ChunkedArray, talk: Places, count: int, mask: npt.NDArray[
     return found
 
 
-def find_copies(conversations: Conversations, told: pa.Table, params: Params) -> pa.Table:
+def find_copies(conversations: Conversations, feedback: pa.Table, params: Params) -> pa.Table:
     """The conversations to drop: `conversation_id`, `dropped` (the reason), `copy_of`, `similarity`; sorted by id."""
     chats = conversations.chats
     pairs = near_rows(chats.texts, params, chats.hidden)
@@ -185,7 +185,7 @@ def find_copies(conversations: Conversations, told: pa.Table, params: Params) ->
     kept = equal.copy()
     kept[~equal] = chats.one_chat(left[~equal], right[~equal], params.same_chat)
     left, right = left[kept], right[kept]
-    found = Merging(chats, pairs.whole, params).stars(left, right, Standing(_votes(conversations.ids, told), conversations.created))
+    found = Merging(chats, pairs.whole, params).stars(left, right, Standing(_votes(conversations.ids, feedback), conversations.created))
     last = np.arange(len(conversations.ids))
     last[found.copy] = found.stays
     copy, stays = np.concatenate([found.copy, early]), np.concatenate([found.stays, last[later]])
@@ -208,28 +208,30 @@ def proven(chats: Chats, early: Places, later: Places, limits: SameChat) -> tupl
     return early[telling >= limits.min_answer_words], later[telling >= limits.min_answer_words]
 
 
-def _votes(ids: pa.Array, told: pa.Table) -> Places:
+def _votes(ids: pa.Array, feedback: pa.Table) -> Places:
     """Number of acts of feedback about each conversation."""
-    places = pc.index_in(told["conversation_id"], value_set=ids)
+    places = pc.index_in(feedback["conversation_id"], value_set=ids)
     return np.bincount(places.drop_null().to_numpy(), minlength=len(ids))
 
 
-def find_targets(turns: daft.DataFrame, told: pa.Table, copies: pa.Table, params: Params) -> pa.Table:
+def find_targets(turns: daft.DataFrame, feedback: pa.Table, copies: pa.Table, params: Params) -> pa.Table:
     """Where the judged turns of the copies went, as `tasks.dedupe.align.TARGETS`."""
-    said = told.filter(pc.is_in(told["conversation_id"], value_set=copies["conversation_id"]))
-    copies = copies.filter(pc.is_in(copies["conversation_id"], value_set=said["conversation_id"]))
+    about_copies = feedback.filter(pc.is_in(feedback["conversation_id"], value_set=copies["conversation_id"]))
+    copies = copies.filter(pc.is_in(copies["conversation_id"], value_set=about_copies["conversation_id"]))
     involved = pc.unique(pa.chunked_array([*copies["conversation_id"].chunks, *copies["copy_of"].chunks], TEXT))
     columns = [*PLACE, "role", *PARTS]
     rows = (
         turns.select(*columns).join(daft.from_arrow(pa.table({"conversation_id": involved})), on="conversation_id", how="semi").to_arrow()
     )
-    judged = pa.chunked_array([chunk for name in REFERENCES for chunk in named(said["conversation_id"], said[name]).chunks], TEXT)
+    judged = pa.chunked_array(
+        [chunk for name in REFERENCES for chunk in named(about_copies["conversation_id"], about_copies[name]).chunks], TEXT
+    )
     copy_of = dict(zip(copies["conversation_id"].to_pylist(), copies["copy_of"].to_pylist(), strict=True))
     one_letter = OneLetter(params.same_chat.misspelt_question_chars, params.same_chat.misspelt_answer_chars)
     return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()), one_letter)
 
 
-def settle_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:
+def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:
     """All turns: those of copies dropped, save those that move along, which get their new place."""
     moving = targets.filter(targets["moves"])
     names = named(moving["conversation_id"], moving["turn_id"])
@@ -237,13 +239,13 @@ def settle_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> 
     @engine.batch(FATE)
     def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array:
         place = pa.record_batch([column.to_arrow() for column in (conversation, turn, parent, position)], list(PLACE))
-        return _fates(place, copies, moving, names)
+        return _turn_status(place, copies, moving, names)
 
     rest = [name for name in turns.column_names if name not in PLACE]
     return turns.select(fate(*(col(name) for name in PLACE)).unnest(), *rest)
 
 
-def _fates(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray) -> pa.Array:
+def _turn_status(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray) -> pa.Array:
     """The columns of FATE for turns in the given places."""
     copy = pc.index_in(place["conversation_id"], value_set=copies["conversation_id"])
     concerned = pc.is_valid(copy)
@@ -260,24 +262,24 @@ def _fates(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.
     return pa.StructArray.from_arrays(columns, fields=list(FATE))
 
 
-def settle_feedback(told: pa.Table, copies: pa.Table, targets: pa.Table) -> pa.Table:
+def merge_feedback(feedback: pa.Table, copies: pa.Table, targets: pa.Table) -> pa.Table:
     """All feedback, about the conversations that stay."""
     names = named(targets["conversation_id"], targets["turn_id"])
-    copy = pc.index_in(told["conversation_id"], value_set=copies["conversation_id"])
+    copy = pc.index_in(feedback["conversation_id"], value_set=copies["conversation_id"])
     moved = pc.is_valid(copy)
-    lost = pa.chunked_array([pa.nulls(len(told), pa.bool_())])
-    changed = told
+    lost = pa.chunked_array([pa.nulls(len(feedback), pa.bool_())])
+    changed = feedback
     for name in REFERENCES:
-        target = pc.index_in(named(told["conversation_id"], told[name]), value_set=names)
-        lost = pc.or_kleene(lost, pc.and_(moved, pc.and_(pc.is_valid(told[name]), pc.is_null(target))))
-        changed = put(changed, name, pc.if_else(pc.is_valid(target), targets["to_turn"].take(target), told[name]))
+        target = pc.index_in(named(feedback["conversation_id"], feedback[name]), value_set=names)
+        lost = pc.or_kleene(lost, pc.and_(moved, pc.and_(pc.is_valid(feedback[name]), pc.is_null(target))))
+        changed = put(changed, name, pc.if_else(pc.is_valid(target), targets["to_turn"].take(target), feedback[name]))
     lost = pc.fill_null(lost, False)
-    stays = pc.if_else(moved, copies["copy_of"].take(copy), told["conversation_id"])
+    stays = pc.if_else(moved, copies["copy_of"].take(copy), feedback["conversation_id"])
     changed = put(changed, "conversation_id", stays)
     repeated = pc.and_(_repeated(changed, pc.is_in(stays, value_set=copies["copy_of"])), pc.invert(lost))
     reason = pc.if_else(lost, pa.scalar("no_turn", TEXT), pc.if_else(repeated, pa.scalar("repeated", TEXT), pa.scalar(None, TEXT)))
     # what was lost is written as it was told
-    kept = {name: pc.if_else(lost, told[name], changed[name]) for name in ("conversation_id", *REFERENCES)}
+    kept = {name: pc.if_else(lost, feedback[name], changed[name]) for name in ("conversation_id", *REFERENCES)}
     for name, column in kept.items():
         changed = put(changed, name, column)
     return changed.append_column("dropped", reason)

@@ -82,7 +82,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     source = stage.input("raw")
     with _no_cycle_search():
         files, odd = raw.look(source)
-        key = functools.cache(lambda: salt.settle(files))
+        key = functools.cache(lambda: salt.choose(files))
         reading = Reading(params, key)
         reading.enter(source, odd)
         for file, copies in _distinct(files):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tasks.common.arrays import Rows, distinct_keys
-from tasks.pair.comparisons import NAMES, NOBODY, RECIPE_OF, Opinions, Read
+from tasks.pair.comparisons import NAMES, NOBODY, RECIPE_OF, Comparisons, Opinions
 
 MICRO = 1_000_000
 LEAST, MOST = 0.52, 0.99  # of a reliability
@@ -63,7 +63,7 @@ def asked(reliability: float, precision: float) -> int:
     return math.ceil(round(agreement * (1 - agreement) / (precision * (4 * reliability - 2)) ** 2, DIGITS))
 
 
-def estimate(read: Read, assumed: Mapping[str, float], worth: float, precision: float) -> dict[str, Known]:
+def estimate(read: Comparisons, assumed: Mapping[str, float], worth: float, precision: float) -> dict[str, Known]:
     """For each recipe that has opinions what is known of it."""
     counts = counted(read)
     there = [name for place, name in enumerate(NAMES) if (RECIPE_OF[read.opinions.way] == place).any()]
@@ -81,7 +81,7 @@ def shrunk(shared: float, agreeing: float, expected: float, worth: float, precis
     return Known(shared, agreeing, right, 0).with_reliability(right, precision)
 
 
-def counted(read: Read) -> dict[str, tuple[float, float]]:
+def counted(read: Comparisons) -> dict[str, tuple[float, float]]:
     """Of each recipe the shared opinions, and how many of them agree."""
     named = read.opinions.take(read.opinions.person != NOBODY)
     found = {name: [0.0, 0.0] for name in NAMES}

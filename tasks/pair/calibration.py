@@ -27,7 +27,7 @@ from tasks.common.arrays import Floats, Mask, Rows
 from tasks.core import tables
 from tasks.core.params import StageParams
 from tasks.pair import act_accuracy, item_response, word_judge
-from tasks.pair.comparisons import NAMES, RECIPE_OF, SAME, THUMBS, Read, read
+from tasks.pair.comparisons import NAMES, RECIPE_OF, SAME, THUMBS, Comparisons, read_comparisons
 from tasks.pair.evidence import Evidence
 from tasks.pair.resolve import Proposals
 
@@ -54,18 +54,18 @@ def weigh(
     """The proposals with confidences, log odds and bases, and what is known of each recipe, whose acts are assumed so reliable."""
     if not settings.use or not len(proposals.item):
         return proposals, {}
-    told = read(evidence, proposals)
-    known = act_accuracy.estimate(told, assumed, settings.worth, settings.precision)
-    taken = sample(told, settings.max_items)
-    judged = heard(evidence, told, taken, settings)
+    compared = read_comparisons(evidence, proposals)
+    known = act_accuracy.estimate(compared, assumed, settings.worth, settings.precision)
+    taken = sample(compared, settings.max_items)
+    judged = judged_by_words(evidence, compared, taken, settings)
     ways = item_response.prior_ways([assumed[NAMES[recipe]] for recipe in RECIPE_OF])
     if not judged.counts and sum(one.shared for one in known.values()) < settings.min_shared:
-        confidence = same_person(told, proposals, ways)
+        confidence = same_person(compared, proposals, ways)
         found = {name: Known(one.with_reliability(assumed[name], settings.precision), ASSUMED) for name, one in known.items()}
     else:
-        model = learnt(told, taken, judged, ways, settings.max_items)
-        confidence = modelled(told, proposals, model, np.where(in_train(evidence, told.low), judged.margins, np.nan))
-        found = believed(known, model, settings.precision)
+        model = fit_model(compared, taken, judged, ways, settings.max_items)
+        confidence = model_confidences(compared, proposals, model, np.where(in_train(evidence, compared.low), judged.margins, np.nan))
+        found = with_reliabilities(known, model, settings.precision)
     changed = (confidence != proposals.confidence) & ~proposals.models
     inside = np.clip(confidence, 10.0**-item_response.DIGITS, 1 - 10.0**-item_response.DIGITS)
     code = np.array([found[name].basis if name in found else ASSUMED for name in NAMES])
@@ -86,11 +86,11 @@ class Known:
     basis: int  # code of BASES
 
 
-def same_person(told: Read, proposals: Proposals, ways: Floats) -> Floats:
+def same_person(compared: Comparisons, proposals: Proposals, ways: Floats) -> Floats:
     """The confidences as votes add up, but of one person's two ratings or thumbs that of such an opinion: how strict he is cancels out."""
     single = proposals.votes_for + proposals.votes_against == 2
     way = np.full(int(proposals.item.max()) + 1, -1)
-    way[told.opinions.item] = told.opinions.way
+    way[compared.opinions.item] = compared.opinions.way
     rows = np.flatnonzero(single & (way[proposals.item] == SAME[THUMBS]) & ~proposals.models)
     prior = item_response.Model(item_response.CENTRE, ways, words=False)
     odds = [right / (1 - right) for right in (item_response.alone_right(prior, float(ways[of])) for of in (SAME[THUMBS], THUMBS))]
@@ -104,49 +104,49 @@ def in_train(evidence: Evidence, answers: Rows) -> Mask:
     return np.asarray(pc.equal(evidence.prompts["split"], "train").to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
 
 
-def heard(evidence: Evidence, told: Read, taken: Mask, settings: Calibration) -> word_judge.Judge:
+def judged_by_words(evidence: Evidence, compared: Comparisons, taken: Mask, settings: Calibration) -> word_judge.Judge:
     """What words say of the couples: of all, or where these are too many, of the model's sample."""
-    count = len(told.low)
+    count = len(compared.low)
     if not settings.words:
         return word_judge.Judge(np.full(count, np.nan), 0, 0.0)
-    votes = np.bincount(told.opinions.couple, np.rint(told.opinions.side * told.opinions.weight * 1e6), count)
-    couples = word_judge.Couples(told.low, told.high, np.sign(votes).astype(np.int64), in_train(evidence, told.low))
+    votes = np.bincount(compared.opinions.couple, np.rint(compared.opinions.side * compared.opinions.weight * 1e6), count)
+    couples = word_judge.Couples(compared.low, compared.high, np.sign(votes).astype(np.int64), in_train(evidence, compared.low))
     judged = np.arange(count) if count <= settings.max_judged else np.flatnonzero(taken)
     return word_judge.judge(evidence, couples, judged, settings.max_items)
 
 
-def sample(told: Read, most: int) -> Mask:
+def sample(compared: Comparisons, most: int) -> Mask:
     """At most so many couples, first of all those that several judged."""
-    several = np.bincount(told.opinions.couple, minlength=len(told.low)) > 1
+    several = np.bincount(compared.opinions.couple, minlength=len(compared.low)) > 1
     shared, single = np.flatnonzero(several), np.flatnonzero(~several)
-    taken = np.zeros(len(told.low), bool)
+    taken = np.zeros(len(compared.low), bool)
     taken[word_judge.spaced(shared, max(most // 2, most - len(single)))] = True
     taken[word_judge.spaced(single, most - int(taken.sum()))] = True
     return taken
 
 
-def learnt(told: Read, taken: Mask, judged: word_judge.Judge, ways: Floats, most: int) -> item_response.Model:
+def fit_model(compared: Comparisons, taken: Mask, judged: word_judge.Judge, ways: Floats, most: int) -> item_response.Model:
     """The model, fitted to the sample."""
-    alone = told.alone.take(np.isin(told.alone.couple, word_judge.spaced(np.unique(told.alone.couple), most // 3)))
-    people = int(max(told.opinions.person.max(initial=0), told.alone.person.max(initial=0))) + 1
+    alone = compared.alone.take(np.isin(compared.alone.couple, word_judge.spaced(np.unique(compared.alone.couple), most // 3)))
+    people = int(max(compared.opinions.person.max(initial=0), compared.alone.person.max(initial=0))) + 1
     margins = np.where(np.isnan(judged.margins), 0.0, judged.margins) * judged.counts
-    data = item_response.Data.of(told.opinions.take(taken[told.opinions.couple]), margins, alone)
+    data = item_response.Data.of(compared.opinions.take(taken[compared.opinions.couple]), margins, alone)
     return item_response.fit(data, ways, words=judged.counts, people=people)
 
 
-def modelled(told: Read, proposals: Proposals, model: item_response.Model, margins: Floats) -> Floats:
+def model_confidences(compared: Comparisons, proposals: Proposals, model: item_response.Model, margins: Floats) -> Floats:
     """The confidences under the model."""
-    order = np.argsort(told.opinions.item, kind="stable")
+    order = np.argsort(compared.opinions.item, kind="stable")
     row = np.full(int(proposals.item.max()) + 1, -1)
     row[proposals.item] = np.arange(len(proposals.item))
-    rows = row[np.unique(told.opinions.item)]
-    lower = item_response.sure(model, told.opinions.take(order), margins)
+    rows = row[np.unique(compared.opinions.item)]
+    lower = item_response.sure(model, compared.opinions.take(order), margins)
     confidence = proposals.confidence.copy()
     confidence[rows] = np.where((proposals.chosen < proposals.rejected)[rows], lower, np.round(1 - lower, item_response.DIGITS))
     return confidence
 
 
-def believed(known: Mapping[str, act_accuracy.Known], model: item_response.Model, precision: float) -> dict[str, Known]:
+def with_reliabilities(known: Mapping[str, act_accuracy.Known], model: item_response.Model, precision: float) -> dict[str, Known]:
     """The same with the reliability that the model gives to one act of each recipe."""
     found = {}
     for name, one in known.items():

@@ -56,7 +56,7 @@ class Opinions:
 
 
 @dataclass(frozen=True)
-class Read:
+class Comparisons:
     """All opinions of people."""
 
     opinions: Opinions
@@ -66,7 +66,7 @@ class Read:
     couple: Rows  # of each proposal: its couple; -1 where models judged
 
 
-def read(evidence: Evidence, proposals: Proposals) -> Read:
+def read_comparisons(evidence: Evidence, proposals: Proposals) -> Comparisons:
     """The opinions behind people's proposals."""
     rows = np.flatnonzero(~proposals.models)
     low, high = (pick(proposals.chosen[rows], proposals.rejected[rows]) for pick in (np.minimum, np.maximum))
@@ -80,7 +80,7 @@ def read(evidence: Evidence, proposals: Proposals) -> Read:
     parts += [graded(evidence, proposals, rows, couple, people, lenient, recipe) for recipe in map(NAMES.index, GRADED)]
     joined = Opinions(*(np.concatenate([getattr(part, name) for part in parts]) for name in Opinions.__dataclass_fields__))
     order = np.lexsort((joined.person, joined.side, joined.item, joined.couple))
-    return Read(joined.take(order), thumbs_alone(evidence, people, lenient), keys // width, keys % width, couple)
+    return Comparisons(joined.take(order), thumbs_alone(evidence, people, lenient), keys // width, keys % width, couple)
 
 
 def who(evidence: Evidence) -> Rows:
@@ -94,7 +94,7 @@ def who(evidence: Evidence) -> Rows:
 
 def leniency(evidence: Evidence) -> Floats:
     """Of each vote, how much more often than all people its annotator gives other thumbs up, in log odds; few thumbs tell little."""
-    votes = evidence.cast("thumb", models=False)
+    votes = evidence.votes_of_kind("thumb", models=False)
     up, person = evidence.value(votes) > 0, evidence.person[votes]
     found = np.zeros(len(evidence.votes))
     if not len(votes) or up.all() or not up.any():
@@ -205,7 +205,7 @@ def group_of(evidence: Evidence) -> Rows:
 
 def thumbs_alone(evidence: Evidence, people: Rows, lenient: Floats) -> Opinions:
     """People's thumbs about answers that several people judged."""
-    votes = evidence.cast("thumb", models=False)
+    votes = evidence.votes_of_kind("thumb", models=False)
     about = evidence.about[votes]
     several = (np.bincount(about + 1, minlength=1) > 1)[about + 1] & (about >= 0)
     votes = votes[several]

@@ -48,7 +48,7 @@ class Evidence:
     chatters: tuple[Rows, Rows]  # who chatted: row of the prompt, and a number for the person, once a conversation
     sources: Sources
 
-    def cast(self, kind: str, *, models: bool) -> Rows:
+    def votes_of_kind(self, kind: str, *, models: bool) -> Rows:
         """Rows of the votes of one kind that people cast, or that judging models did."""
         named = np.asarray(pc.equal(self.votes["kind"], kind).to_numpy(), bool)
         by_model = np.asarray(pc.equal(pc.fill_null(self.votes["annotator_kind"], "person"), "model").to_numpy(), bool)

@@ -134,7 +134,7 @@ def ahead(d: Floats, sigma: float) -> Floats:
     return np.asarray(np.clip(0.5 + d / max(sigma * STEP, 1e-3), 0.0, 1.0))
 
 
-def told(model: Model, data: Data) -> tuple[Floats, Floats, Floats, Floats]:
+def expected_opinions(model: Model, data: Data) -> tuple[Floats, Floats, Floats, Floats]:
     """Of each opinion at each place of its item: d, the log odds' logistic for the side it took, its probability; and kappa * ability."""
     d, _ = model.places(data.words)
     d = d[data.item]
@@ -148,7 +148,7 @@ def told(model: Model, data: Data) -> tuple[Floats, Floats, Floats, Floats]:
 
 def posterior(model: Model, data: Data) -> tuple[Floats, Floats]:
     """Of each item the probability of each place, and the log likelihood of its opinions."""
-    return weighed(model, data, told(model, data)[2])
+    return weighed(model, data, expected_opinions(model, data)[2])
 
 
 def weighed(model: Model, data: Data, says: Floats) -> tuple[Floats, Floats]:
@@ -169,7 +169,7 @@ def by_item(data: Data, rows: Floats, items: int) -> Floats:
 def loss(model: Model, data: Data, centre: Floats, width: Floats) -> tuple[float, Floats]:
     """Minus the log posterior of the parameters, and its gradient, with respect to COMMON then WAYS."""
     opinions = data.opinions
-    d, logistic, says, power = told(model, data)
+    d, logistic, says, power = expected_opinions(model, data)
     place, likelihood = weighed(model, data, says)
     delta, sigma, epsilon, _, _, c, s = model.values()
     held = place[data.item] * opinions.weight[:, None] / says
@@ -274,14 +274,14 @@ def abilities(model: Model, data: Data, people: int) -> Floats:
     likely = np.zeros((int(enough.sum()), len(ABILITIES)))
     who = number[data.opinions.person[rows]]
     part = Data(data.opinions.take(rows), data.item[rows], data.words, data.base[rows], data.scale[rows])
-    own = np.log(told(model, part)[2])
+    own = np.log(expected_opinions(model, part)[2])
     for column, ability in enumerate(ABILITIES.tolist()):
-        says = np.log(told(replace(plain, ways=model.ways), scaled(part, ability))[2])
+        says = np.log(expected_opinions(replace(plain, ways=model.ways), scaled(part, ability))[2])
         rest = np.log(place[part.item]) - own  # what the others say, up to a constant of the opinion
         rest -= rest.max(axis=1, keepdims=True)
         mass = np.exp(rest)
-        heard = np.log((mass * np.exp(says)).sum(axis=1) / mass.sum(axis=1))
-        likely[:, column] = np.bincount(who, heard, len(likely))
+        likelihood = np.log((mass * np.exp(says)).sum(axis=1) / mass.sum(axis=1))
+        likely[:, column] = np.bincount(who, likelihood, len(likely))
     score = likely + np.log(spread_of(likely))
     score -= score.max(axis=1, keepdims=True)
     mass = np.exp(score)

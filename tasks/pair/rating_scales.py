@@ -82,20 +82,20 @@ class Means:
         return np.asarray(np.sqrt(self.variance * shares))
 
 
-def means(evidence: Evidence, said: Votes, settings: RatingMargin) -> Means:
+def means(evidence: Evidence, given: Votes, settings: RatingMargin) -> Means:
     """Means, and the variance within answers: the assumed one and that of all answers with several ratings, pooled."""
     count = len(evidence.home)
-    value = np.rint(evidence.value(said.vote) * MICRO).astype(np.int64)
-    ratings, score = np.bincount(said.answer, minlength=count), total(said.answer, value, count)
-    squares = ((value - (score / np.maximum(ratings, 1))[said.answer]) / MICRO) ** 2
+    value = np.rint(evidence.value(given.vote) * MICRO).astype(np.int64)
+    ratings, score = np.bincount(given.answer, minlength=count), total(given.answer, value, count)
+    squares = ((value - (score / np.maximum(ratings, 1))[given.answer]) / MICRO) ** 2
     freedom = settings.spread_worth + int(np.maximum(ratings - 1, 0).sum())
     return Means(ratings, score, (settings.spread_worth * settings.spread**2 + math.fsum(squares.tolist())) / freedom)
 
 
 def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Findings:
     """Answers whose mean ratings differ; the confidence is the probability that the difference has this sign (normal approximation)."""
-    said = by_answer(evidence, votes)
-    known = means(evidence, said, settings)
+    given = by_answer(evidence, votes)
+    known = means(evidence, given, settings)
     enough = np.flatnonzero(known.ratings >= settings.min_ratings)
     first, second = each_with_each(evidence, strongest(evidence, enough, known.ratings, settings.compared))
     item, low, high = couples(first, second)
@@ -104,7 +104,7 @@ def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Fi
     good, bad = np.where(ahead >= 0, first, second), np.where(ahead >= 0, second, first)
     gap = np.asarray(np.round(known.mean[good] - known.mean[bad], DIGITS))
     z = gap / known.error(good, bad)
-    behind = said.behind(low, high)
+    behind = given.behind(low, high)
     agreeing = sides(evidence, behind, good, bad, item, known.mean)
     return Findings(
         item=item,
@@ -139,11 +139,11 @@ def thumb_contrast(evidence: Evidence, votes: Rows, settings: ThumbContrast) -> 
 
     A thumb up and a thumb down are one comparison of two answers, not two votes: n and m thumbs are 2nm / (n + m), the harmonic mean.
     """
-    said, count = by_answer(evidence, votes), len(evidence.home)
-    up, weight = evidence.value(said.vote) > 0, weights(evidence, said.vote, settings.reliability)
-    ups, downs = total(said.answer, up, count), total(said.answer, ~up, count)
-    lead = total(said.answer, np.where(up, weight, -weight), count)
-    everything = np.maximum(total(said.answer, weight, count), 1)
+    given, count = by_answer(evidence, votes), len(evidence.home)
+    up, weight = evidence.value(given.vote) > 0, weights(evidence, given.vote, settings.reliability)
+    ups, downs = total(given.answer, up, count), total(given.answer, ~up, count)
+    lead = total(given.answer, np.where(up, weight, -weight), count)
+    everything = np.maximum(total(given.answer, weight, count), 1)
     said_of = ups + downs
     enough = said_of >= settings.min_votes
     liked, not_liked = (
@@ -165,7 +165,7 @@ def thumb_contrast(evidence: Evidence, votes: Rows, settings: ThumbContrast) -> 
         votes_tied=np.zeros(len(item), np.int64),
         distance=np.full(len(item), np.nan),
         reason=np.zeros(len(item), np.int8),
-        behind=said.behind(low, high),
+        behind=given.behind(low, high),
     )
 
 

@@ -20,7 +20,7 @@ from tasks.common.arrays import Rows, reach
 from tasks.core.params import StageParams
 from tasks.pair import edit_distance, rating_scales, superseded
 from tasks.pair.evidence import Evidence
-from tasks.pair.vote_counts import Acts, Findings, both, coded, net, weights
+from tasks.pair.vote_counts import Acts, Findings, coded, concatenate, count_votes, weights
 
 
 class Switch(StageParams):
@@ -75,7 +75,7 @@ def comparison(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
         np.zeros(len(votes), np.int64),
         (np.arange(len(votes)), votes),
     )
-    return net(acts)
+    return count_votes(acts)
 
 
 def regeneration(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
@@ -89,7 +89,7 @@ def regeneration(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
     if not against.any():
         return found
     refused = comparison(evidence, votes[against], settings)
-    return both(found, replace(refused, reason=coded(("disliked", np.ones(len(refused.item), bool)))))
+    return concatenate(found, replace(refused, reason=coded(("disliked", np.ones(len(refused.item), bool)))))
 
 
 def rewriting(evidence: Evidence, votes: Rows, settings: Rewriting) -> Findings:
@@ -124,7 +124,7 @@ def ranking(evidence: Evidence, votes: Rows, settings: Ranking) -> Findings:
     weight = np.minimum(*(weights(evidence, votes[side], settings.reliability) for side in (one, other)))
     act = np.arange(len(one))
     behind = np.concatenate([act, act]), votes[np.concatenate([one, other])]
-    return net(Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, gap, behind))
+    return count_votes(Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, gap, behind))
 
 
 def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows:

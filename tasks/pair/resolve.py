@@ -89,7 +89,7 @@ def propose(evidence: Evidence, settings: Mapping[str, Any], judges: bool) -> Pr
     parts: list[tuple[int, bool, Findings]] = []
     for models in (False, True)[: 1 + judges]:
         for place, (name, recipe) in enumerate(RECIPES.items()):
-            votes = evidence.cast(recipe.kind, models=models)
+            votes = evidence.votes_of_kind(recipe.kind, models=models)
             if settings[name].use and len(votes):
                 parts.append((place, models, recipe.propose(evidence, votes, settings[name])))
     return gathered(parts)
@@ -191,8 +191,8 @@ class Contest:
         over = rows[(np.arange(len(rows)) - starts(rows, owner) >= most) & (owner[rows] >= 0)]
         if len(over):
             owners, (name, what) = len(np.unique(owner[over])), CAPS[reason]
-            told = f"{reason}: {len(over):,} of {len(rows):,} pairs dropped, the least sure of {owners:,} {what} {most:,} pairs"
-            warnings.warn(f"{told} (pair.{name})", stacklevel=4)
+            message = f"{reason}: {len(over):,} of {len(rows):,} pairs dropped, the least sure of {owners:,} {what} {most:,} pairs"
+            warnings.warn(f"{message} (pair.{name})", stacklevel=4)
         return over
 
 
@@ -217,20 +217,20 @@ def unblinded(evidence: Evidence, proposals: Proposals, rows: Rows, settings: Id
     over = rows[np.isin(sides[0], telling) | np.isin(sides[1], telling)]
     if len(over):
         done = "dropped" if settings.action == "drop" else "kept"
-        told = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
-        warnings.warn(f"{told} (pair.identity)", stacklevel=4)
+        message = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
+        warnings.warn(f"{message} (pair.identity)", stacklevel=4)
     return over if settings.action == "drop" else none
 
 
 def overtaken(evidence: Evidence, proposals: Proposals, held: Contest, rows: Rows) -> Rows:
     """Which of the rows one person alone said of two answers who said the opposite later; only acts done on purpose overtake."""
     on_purpose = ~np.isin(proposals.recipe[rows], [list(RECIPES).index(name) for name in ("regeneration", "retry")])
-    said = superseded.latest(evidence, proposals.behind)[proposals.item]
-    known = rows[on_purpose & (held.person[rows] >= 0) & (said[rows] != superseded.UNKNOWN)]
+    said_at = superseded.latest(evidence, proposals.behind)[proposals.item]
+    known = rows[on_purpose & (held.person[rows] >= 0) & (said_at[rows] != superseded.UNKNOWN)]
     low, high = held.couple
-    known = known[np.lexsort((-said[known], held.person[known], high[known], low[known]))]
+    known = known[np.lexsort((-said_at[known], held.person[known], high[known], low[known]))]
     last = first_of(known, low, high, held.person)
-    return np.asarray(known[(held.good[known] != held.good[last]) & (said[known] < said[last])])
+    return np.asarray(known[(held.good[known] != held.good[last]) & (said_at[known] < said_at[last])])
 
 
 def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:

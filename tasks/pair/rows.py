@@ -23,7 +23,7 @@ from tasks.pair import calibration, edit_distance
 from tasks.pair.evidence import ANSWER, Evidence, spread_out
 from tasks.pair.recipes import RECIPES
 from tasks.pair.resolve import Confidence, Proposals
-from tasks.pair.unpaired_labels import BASES, FATES, Liked
+from tasks.pair.unpaired_labels import BASES, OUTCOMES, UnpairedLabels
 from tasks.pair.vote_counts import DIGITS, REASONS
 from tasks.pair.vote_outcomes import rows_behind
 
@@ -152,7 +152,7 @@ def finished(rows: pa.Table, candidates: daft.DataFrame) -> pa.Table:
     return whole.select(*Pairs.names(), "dropped").to_arrow().cast(pa.schema([*Pairs.schema(), ("dropped", TEXT)]))
 
 
-def examples(evidence: Evidence, made: Variants, sided: Liked) -> pa.Table:
+def examples(evidence: Evidence, made: Variants, sided: UnpairedLabels) -> pa.Table:
     """Rows of unpaired without what comes from their prompts: people's, then those of variants."""
     count = len(sided.answer)
     every = np.arange(count)
@@ -167,7 +167,7 @@ def examples(evidence: Evidence, made: Variants, sided: Liked) -> pa.Table:
     return pa.concat_tables([own, judged(ids, made.answers.take(pa.array(answer)), sided, row[answer], origins)])
 
 
-def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: Liked, rows: Rows, origins: pa.Array) -> pa.Table:
+def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: UnpairedLabels, rows: Rows, origins: pa.Array) -> pa.Table:
     """Answers judged one at a time as rows of unpaired; `rows` says which verdict is each one's."""
     parts = zip(prompt_ids.to_pylist(), answers["response_id"].to_pylist(), strict=True)
     return pa.table(
@@ -180,6 +180,6 @@ def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: Liked, rows: R
             "basis": BASES.take(pa.array(sided.basis[rows])),
             "model": answers["model"],
             "origins": origins.take(pa.array(rows)),
-            "dropped": FATES.take(pa.array(sided.fate[rows])),
+            "dropped": OUTCOMES.take(pa.array(sided.outcome[rows])),
         }
     )

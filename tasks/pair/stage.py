@@ -130,5 +130,5 @@ def accounted(candidates: daft.DataFrame, pairs: pa.Table, examples: pa.Table) -
     known = daft.from_arrow(pa.table({"prompt_id": ids, "gives": pa.repeat(True, len(ids))}))
     idle = col("augmented_from").not_null() & col("gives").is_null()
     nothing = lit(None).cast(daft.DataType.string())
-    told = candidates.join(known, on="prompt_id", how="left")
-    return told.with_column("dropped", when(idle, lit("no_pair")).otherwise(nothing)).exclude("gives")
+    marked = candidates.join(known, on="prompt_id", how="left")
+    return marked.with_column("dropped", when(idle, lit("no_pair")).otherwise(nothing)).exclude("gives")

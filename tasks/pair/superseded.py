@@ -19,7 +19,7 @@ UNKNOWN = np.iinfo(np.int64).min  # in place of the time of a vote that has none
 def own(evidence: Evidence, votes: Rows, answers: Rows) -> Rows:
     """What the person of each vote says of an answer, by thumb or rating: above 0 liked, below 0 disliked, 0 both or nothing."""
     talk = codes(pc.fill_null(evidence.votes["conversation"], ""))
-    parts = [(kind, evidence.cast(kind, models=False)) for kind in MIDDLE]
+    parts = [(kind, evidence.votes_of_kind(kind, models=False)) for kind in MIDDLE]
     given = np.concatenate([rows for _, rows in parts])
     liked = np.concatenate([np.sign(evidence.value(rows) - MIDDLE[kind]) for kind, rows in parts]).astype(np.int64)
     named = evidence.person[given] >= 0

@@ -173,12 +173,12 @@ def _written(tokenizer: PreTrainedTokenizerBase, row: Sides) -> tokenization.Ren
 def _act(name: str, count: int, total: int, settings: Trainability) -> None:
     action: Action = getattr(settings, name)
     tokenizer = f", tokenizer {settings.tokenizer}, {settings.max_length} tokens" if settings.tokenizer else ""
-    told = f"{name}: {count:,} of {total:,} pairs"
+    message = f"{name}: {count:,} of {total:,} pairs"
     if action == "stop":
         remedy = "choose another tokenizer or max_length, or another action"
-        raise UserError(f"pair.trainability.{name}: stop", told + tokenizer, "no such pair", remedy)
+        raise UserError(f"pair.trainability.{name}: stop", message + tokenizer, "no such pair", remedy)
     if action != "ignore":
-        warnings.warn(f"{told} ({'dropped' if action == 'drop' else 'kept'}{tokenizer})", stacklevel=3)
+        warnings.warn(f"{message} ({'dropped' if action == 'drop' else 'kept'}{tokenizer})", stacklevel=3)
 
 
 def _steps(messages: pa.ChunkedArray, before: np.ndarray[Any, Any], allowed: Flags) -> tuple[Flags, np.ndarray[Any, Any]]:

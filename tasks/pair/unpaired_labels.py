@@ -19,7 +19,7 @@ from tasks.core.tables import TEXT
 from tasks.pair.evidence import Evidence
 from tasks.pair.vote_counts import MICRO, total
 
-FATES = pa.array([None, "middle", "contradicted"], TEXT)
+OUTCOMES = pa.array([None, "middle", "contradicted"], TEXT)
 BASES = pa.array(["signals", "thumbs", "ratings", "thumbs and ratings"], TEXT)
 SIGNALS = {"thanks": 1, "complaint": -1}
 
@@ -33,45 +33,45 @@ class Clear(StageParams):
 
 
 @dataclass(frozen=True)
-class Liked:
+class UnpairedLabels:
     """One row an answer that people judged."""
 
     answer: Rows  # ascending
     label: Mask  # liked
     evidence: Rows
-    fate: Rows  # code of FATES
+    outcome: Rows  # code of FATES
     basis: Rows  # code of BASES
     behind: tuple[Rows, Rows]  # row and vote, ascending
 
 
-def read(evidence: Evidence, clear: Clear) -> Liked:
+def read(evidence: Evidence, clear: Clear) -> UnpairedLabels:
     """The answers judged one at a time, and which side they are on."""
     count = len(evidence.home)
-    thumbs, ratings = (evidence.cast(kind, models=False) for kind in ("thumb", "rating"))
+    thumbs, ratings = (evidence.votes_of_kind(kind, models=False) for kind in ("thumb", "rating"))
     lead = total(evidence.about[thumbs], np.sign(evidence.value(thumbs)).astype(np.int64), count)
     score = total(evidence.about[ratings], np.rint(evidence.value(ratings) * MICRO).astype(np.int64), count)
     thumbed, rated = (np.bincount(evidence.about[votes], minlength=count) for votes in (thumbs, ratings))
     distance = np.where(rated > 0, score / np.maximum(rated, 1) / MICRO - 0.5, 0.0)
     by_thumbs = np.where(np.abs(lead) >= clear.min_votes, np.sign(lead), 0)
     by_ratings = np.where(np.abs(distance) >= clear.min_distance, np.sign(distance), 0).astype(np.int64)
-    heard, by_signals = signals(evidence, clear, thumbed + rated > 0)
+    signalled, by_signals = signals(evidence, clear, thumbed + rated > 0)
     side = by_thumbs + by_ratings + by_signals
-    fate = np.where(by_thumbs * by_ratings < 0, 2, np.where(side == 0, 1, 0))
-    acts = thumbed + rated + np.bincount(evidence.about[heard], minlength=count)
+    outcome = np.where(by_thumbs * by_ratings < 0, 2, np.where(side == 0, 1, 0))
+    acts = thumbed + rated + np.bincount(evidence.about[signalled], minlength=count)
     rows = np.flatnonzero(acts)
-    votes = np.sort(np.concatenate([thumbs, ratings, heard]))
+    votes = np.sort(np.concatenate([thumbs, ratings, signalled]))
     behind = np.searchsorted(rows, evidence.about[votes]), votes
     basis = (thumbed > 0) + 2 * (rated > 0)
-    return Liked(rows, side[rows] > 0, acts[rows], fate[rows], basis[rows], behind)
+    return UnpairedLabels(rows, side[rows] > 0, acts[rows], outcome[rows], basis[rows], behind)
 
 
 def signals(evidence: Evidence, clear: Clear, judged: Mask) -> tuple[Rows, Rows]:
     """The votes of thanks and complaints about answers that are not judged otherwise, and the side of each answer by them."""
     count = len(evidence.home)
-    lead, heard = np.zeros(count, np.int64), [np.zeros(0, np.int64)]
+    lead, signalled = np.zeros(count, np.int64), [np.zeros(0, np.int64)]
     for kind, sign in SIGNALS.items() if clear.signals else ():
-        votes = evidence.cast(kind, models=False)
+        votes = evidence.votes_of_kind(kind, models=False)
         votes = votes[~judged[evidence.about[votes]]]
         lead += sign * np.bincount(evidence.about[votes], minlength=count)
-        heard.append(votes)
-    return np.concatenate(heard), np.where(np.abs(lead) >= clear.min_votes, np.sign(lead), 0)
+        signalled.append(votes)
+    return np.concatenate(signalled), np.where(np.abs(lead) >= clear.min_votes, np.sign(lead), 0)

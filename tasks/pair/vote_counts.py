@@ -51,7 +51,7 @@ class Findings:
     behind: tuple[Rows, Rows]  # item and vote, one row a vote behind an item, each once
 
 
-def both(one: Findings, other: Findings) -> Findings:
+def concatenate(one: Findings, other: Findings) -> Findings:
     """The findings one below the other."""
     start = int(one.item.max(initial=-1)) + 1
     columns = {field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)]) for field in fields(Findings)[:-1]}
@@ -91,7 +91,7 @@ def couples(first: Rows, second: Rows) -> tuple[Rows, Rows, Rows]:
     return item.astype(np.int64), key // width, key % width
 
 
-def net(acts: Acts) -> Findings:
+def count_votes(acts: Acts) -> Findings:
     """What acts about two answers come to; the acts about one couple are counted together."""
     item, low, high = couples(acts.first, acts.second)
     count = len(low)

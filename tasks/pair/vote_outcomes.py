@@ -23,13 +23,19 @@ from tasks.core.tables import TEXT, VOTE, Votes
 from tasks.pair.evidence import Evidence
 from tasks.pair.recipes import RECIPES
 from tasks.pair.resolve import Proposals
-from tasks.pair.unpaired_labels import FATES, SIGNALS, Liked
+from tasks.pair.unpaired_labels import OUTCOMES, SIGNALS, UnpairedLabels
 
 ALONE = ("judge", "no_recipe", "recipe_off", "alone", "outranked")
 
 
 def table(
-    evidence: Evidence, proposals: Proposals, pair_ids: pa.Array, reasons: pa.Array, liked: Liked, examples: pa.Array, used: Collection[str]
+    evidence: Evidence,
+    proposals: Proposals,
+    pair_ids: pa.Array,
+    reasons: pa.Array,
+    liked: UnpairedLabels,
+    examples: pa.Array,
+    used: Collection[str],
 ) -> pa.Table:
     """The table with its dropped rows; `reasons` are those of the proposals, `examples` the ids of liked answers' rows."""
     count = len(evidence.votes)
@@ -37,10 +43,10 @@ def table(
     row = np.full(count, -1)
     row[liked.behind[1]] = liked.behind[0]
     at = pa.array(row, mask=row < 0)
-    fate = FATES.take(pa.array(liked.fate)).take(at)
-    example = pc.if_else(pc.is_null(fate), examples.take(at), pa.scalar(None, TEXT))
+    label_outcome = OUTCOMES.take(pa.array(liked.outcome)).take(at)
+    example = pc.if_else(pc.is_null(label_outcome), examples.take(at), pa.scalar(None, TEXT))
     idle = pc.and_(pc.equal(pc.list_value_length(behind_pairs), 0), pc.is_null(example))
-    why = pc.coalesce(strongest_reason(proposals, reasons, count), fate, unproposed(evidence, used))
+    why = pc.coalesce(strongest_reason(proposals, reasons, count), label_outcome, unproposed(evidence, used))
     columns = {name: evidence.votes[name] for name in VOTE.names if name in Votes.names()}
     columns |= {
         "prompt_id": evidence.prompts["prompt_id"].take(pa.array(evidence.place)),

@@ -63,13 +63,13 @@ def judge(evidence: Evidence, couples: Couples, judged: Rows, most: int) -> Judg
     low, high, lead, train = couples.low[judged], couples.high[judged], couples.lead[judged], couples.train[judged]
     taught = spaced(np.flatnonzero(train & (lead != 0)), most)
     rows = features(evidence, low, high, taught) if len(taught) >= LEAST else None
-    told = np.zeros(len(judged)) if rows is None else out_of_fold(rows, np.sign(lead).astype(float), train, taught, folds(evidence, low))
-    deviation = float(np.round(np.sqrt(np.square(told[taught]).mean()), 6)) if len(taught) else 0.0
+    margin = np.zeros(len(judged)) if rows is None else out_of_fold(rows, np.sign(lead).astype(float), train, taught, folds(evidence, low))
+    deviation = float(np.round(np.sqrt(np.square(margin[taught]).mean()), 6)) if len(taught) else 0.0
     margins = np.full(len(couples.low), np.nan)
     if not deviation:
         return Judge(margins, 0, 0.0)
-    margins[judged] = np.round(np.clip(told / deviation, -FARTHEST, FARTHEST) * STEPS) / STEPS
-    agreement = ((np.sign(told[taught]) * np.sign(lead[taught]) + 1) / 2).mean()
+    margins[judged] = np.round(np.clip(margin / deviation, -FARTHEST, FARTHEST) * STEPS) / STEPS
+    agreement = ((np.sign(margin[taught]) * np.sign(lead[taught]) + 1) / 2).mean()
     return Judge(margins, len(taught), float(agreement))
 
 

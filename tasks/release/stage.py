@@ -203,4 +203,9 @@ def _provenance(stage: pipeline.Stage) -> dict[str, Any]:
     behind = names[: names.index(stage.name) + 1]
     digests = {name: manifest.digest(manifest.dumps(sections[name])) for name in behind}
     redacted = redaction_notice.about(sections["clean"])
-    return {"params": digests, "redacted": redacted, "salt": salt.told(), "versions": {name: version(name) for name in LIBRARIES}}
+    return {
+        "params": digests,
+        "redacted": redacted,
+        "salt": salt.current_fingerprint(),
+        "versions": {name: version(name) for name in LIBRARIES},
+    }

@@ -1,4 +1,4 @@
-"""Which split each component of tied rows that no earlier release knows goes to, by hashes alone.
+"""Which split each component of linked rows that no earlier release knows goes to, by hashes alone.
 
 In: a 64-bit draw a row, a component label a row, the wanted shares, and how many rows lie in each split already. Out: the split of each
 row, as an index into SPLITS.
@@ -26,7 +26,7 @@ MOST = 3.0  # times the wanted share that new components may be asked to hold
 Floats = npt.NDArray[np.float64]
 
 
-def place(draws: Floats, labels: Rows, shares: tuple[float, ...], largest: float, there: Rows | None = None) -> Rows:
+def assign_splits(draws: Floats, labels: Rows, shares: tuple[float, ...], largest: float, there: Rows | None = None) -> Rows:
     """The split of each row that draws; `labels` tell components apart, `shares` are in the order of SPLITS, as are the rows `there`."""
     there = np.zeros(len(SPLITS), np.int64) if there is None else there
     roots, back, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -39,7 +39,7 @@ def place(draws: Floats, labels: Rows, shares: tuple[float, ...], largest: float
     second = threshold(sizes[sizes <= due[1]], validation, rows, first)
     chosen = np.where(least < first, 2, np.where(least < second, 1, 0))
     chosen = np.where(sizes > due[chosen], 0, chosen)
-    return fill(chosen, sizes, least, shares, there > 0)[back]
+    return assign_one_split(chosen, sizes, least, shares, there > 0)[back]
 
 
 def most_in_one(shares: tuple[float, ...], largest: float, rows: int) -> Floats:
@@ -79,7 +79,7 @@ def on_grid(value: float, share: float) -> float:
     return float(share * 2 ** (np.floor(np.log2(value / share) * STEPS + 1e-6) / STEPS))
 
 
-def fill(chosen: Rows, sizes: Rows, draws: Floats, shares: tuple[float, ...], there: Mask) -> Rows:
+def assign_one_split(chosen: Rows, sizes: Rows, draws: Floats, shares: tuple[float, ...], there: Mask) -> Rows:
     """No wanted split empty, where there are enough components: it takes the smallest component of the split that has most.
 
     `there` tells which splits have rows already: they need none, and may give all that is new.

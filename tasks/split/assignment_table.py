@@ -25,8 +25,8 @@ from tasks.common import salt
 from tasks.core.errors import UserError, one_of
 
 MARKS = ("train", "validation", "test", "neither", "anywhere")
-NEITHER = 3  # of a prompt that is tied to two splits: it lies in none
-ANYWHERE = 4  # of a value that is too common to tie anything
+NEITHER = 3  # of a prompt that is linked to two splits: it lies in none
+ANYWHERE = 4  # of a value that is too common to link anything
 UNKNOWN = -1
 HEAD = "# Written by `split`: salted digests of what lies where, so that it stays there. Keep it in git with dvc.lock; do not edit it."
 DIGEST = re.compile(r"[0-9a-f]{12}")
@@ -77,8 +77,8 @@ def load(folder: Path) -> Assignment:
     public = salt.fingerprint(salt.PUBLIC)
     others = sorted(other.name for other in folder.glob("*.txt") if other.stem != public)
     if others:
-        told = f"{folder}: nothing was written there with the salt of this run, but with another ({', '.join(others)})"
-        warnings.warn(f"{told}: every row draws its split anew, also one that was trained on or tested with", stacklevel=2)
+        message = f"{folder}: nothing was written there with the salt of this run, but with another ({', '.join(others)})"
+        warnings.warn(f"{message}: every row draws its split anew, also one that was trained on or tested with", stacklevel=2)
     return Assignment(key)
 
 

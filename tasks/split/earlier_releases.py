@@ -1,14 +1,15 @@
-"""Where rows lie when earlier releases are known: old rows stay, new rows follow what they are tied to, the rest draws.
+"""Where rows lie when earlier releases are known: old rows stay, new rows follow what they are linked to, the rest draws.
 
-In: the ties of all rows, the marks of rows and of values (`tasks.split.assignment_table`), and a draw a row. Out: the split of each row,
-and which rows lie in none. What was placed once is placed: a new row that is tied to two splits moves neither.
+In: the links of all rows, the marks of rows and of values (`tasks.split.assignment_table`), and a draw a row. Out: the split of each row,
+and which rows lie in none. What was placed once is placed: a new row that is linked to two splits moves neither.
 
-- A new row that is tied to what has a place follows it: by its text first (the same, or nearly), then by its first user turn, its
+- A new row that is linked to what has a place follows it: by its text first (the same, or nearly), then by its first user turn, its
   conversation, a long answer, a user.
-- New rows that are tied to each other stay together as far as that goes. Where they are tied to several splits, or to a held-out one that
+- New rows that are linked to each other stay together as far as that goes. Where they are linked to several splits, or to a held-out one
+that
   would get more than `largest_held_out` of its rows that way, only texts and conversations hold them to what is held out, and not too many:
   the others train, and what then crosses is taken out (`tasks.split.leakage_removal`).
-- New rows without such ties draw, as in a first release.
+- New rows without such links draw, as in a first release.
 - A new row that says nearly the same as rows of two splits lies in neither.
 """
 
@@ -20,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.common.arrays import Mask, Rows
-from tasks.common.links import Edges, Keyed, Said, Ties, components
-from tasks.split.assignment import SPLITS, Floats, most_in_one, place
+from tasks.common.links import Edges, Keyed, Links, UserTexts, components
+from tasks.split.assignment import SPLITS, Floats, assign_splits, most_in_one
 from tasks.split.assignment_table import NEITHER, UNKNOWN
 
-WEAK = ("answer", "user")  # whose ties take no row out of train that is not itself tied to what is held out, where there is a choice
+WEAK = ("answer", "user")  # whose links take no row out of train that is not itself linked to what is held out, where there is a choice
 ORDER = ("look", "near", "opening", "conversation", "answer", "user")  # strongest first: what is dropped whole where it crosses leads
 TRAIN = 0
 
@@ -50,45 +51,45 @@ class Rules:
     largest: float
 
 
-def follow(tied: Ties, inner: Mapping[str, Edges], known: Known, draws: Floats, rules: Rules) -> tuple[Rows, Mask]:
-    """The split of each row, and the mask of those that lie in none; `inner` are the ties among new rows that are left to go by."""
+def follow(links: Links, inner: Mapping[str, Edges], known: Known, draws: Floats, rules: Rules) -> tuple[Rows, Mask]:
+    """The split of each row, and the mask of those that lie in none; `inner` are the links among new rows that are left to go by."""
     neither = known.rows == NEITHER
     side = np.where(neither, UNKNOWN, known.rows)
     new = known.rows == UNKNOWN
     if not new.any():
         return np.where(neither, TRAIN, side), neither
     ordered = {key: inner[key] for key in ORDER}
-    led = leaders(tied, known, side, new)
+    led = leaders(links, known, side, new)
     side = spread(np.where(new, led, side), new, ordered, most_in_one(rules.shares, rules.largest, len(side)))
     free = np.flatnonzero(new & (side == UNKNOWN))
     there = np.bincount(side[side != UNKNOWN], minlength=len(SPLITS))
-    side[free] = place(draws[free], components(len(side), *ordered.values())[free], rules.shares, rules.largest, there)
+    side[free] = assign_splits(draws[free], components(len(side), *ordered.values())[free], rules.shares, rules.largest, there)
     if known.anything:
-        neither = neither | bridges(tied.said, side, new, neither)
+        neither = neither | bridges(links.said, side, new, neither)
     return np.where(side == UNKNOWN, TRAIN, side), neither
 
 
 def between(edges: Edges, rows: Mask) -> Edges:
-    """Ties of which both ends are among the rows."""
+    """Links of which both ends are among the rows."""
     return edges.where(rows[edges.left] & rows[edges.right])
 
 
-def leaders(tied: Ties, known: Known, side: Rows, new: Mask) -> Rows:
-    """For each new row the split of the strongest that it is tied to directly and that has a place; UNKNOWN without any."""
-    said, keyed = tied.said, tied.binding
-    groups = counted(said.group, side, int(said.group.max(initial=-1)) + 1)
+def leaders(links: Links, known: Known, side: Rows, new: Mask) -> Rows:
+    """For each new row the split of the strongest that it is linked to directly and that has a place; UNKNOWN without any."""
+    texts, keyed = links.said, links.binding
+    groups = counted(texts.group, side, int(texts.group.max(initial=-1)) + 1)
     near = np.zeros_like(groups)
-    for one, other in ((said.left, said.right), (said.right, said.left)):
+    for one, other in ((texts.left, texts.right), (texts.right, texts.left)):
         np.add.at(near, one, groups[other])
     led = np.full(len(side), UNKNOWN)
     for key in ORDER:
         if key in ("look", "near"):  # what reads the same says the same
-            votes = (groups if key == "look" else near)[said.group]
+            votes = (groups if key == "look" else near)[texts.group]
         else:
             values = keyed[key]
             marks = value_sides(values, known.values[key], side)
-            told = marks[values.codes] >= 0
-            votes = counted(values.rows[told], marks[values.codes[told]], len(side))
+            placed = marks[values.codes] >= 0
+            votes = counted(values.rows[placed], marks[values.codes[placed]], len(side))
         follows = new & (led == UNKNOWN) & votes.any(axis=1)
         led[follows] = votes[follows].argmax(axis=1)
     return led
@@ -109,7 +110,7 @@ def value_sides(values: Keyed, marks: Rows, side: Rows) -> Rows:
 
 
 def spread(side: Rows, new: Mask, inner: Mapping[str, Edges], most: Floats) -> Rows:
-    """The splits with those of the new rows that are tied to rows which follow something: over the strongest ties first.
+    """The splits with those of the new rows that are linked to rows which follow something: over the strongest links first.
 
     A held-out split takes at most `most` rows of one component that way; what is left over of a component that follows trains.
     """
@@ -131,7 +132,7 @@ def spread(side: Rows, new: Mask, inner: Mapping[str, Edges], most: Floats) -> R
 
 
 def grow(side: Rows, rows: Mask, inner: Mapping[str, Edges], labels: Rows, most: Floats) -> None:
-    """`spread` in components that are tied to several splits, or too large for the one: tie by tie, each row once joined stays."""
+    """`spread` in components that are linked to several splits, or too large for the one: link by link, each row once joined stays."""
     root = {int(row): int(row) for row in np.flatnonzero(rows)}
     of = {row: int(side[row]) for row in root}
     size = {row: int(side[row] == UNKNOWN) for row in root}
@@ -162,7 +163,7 @@ def grow(side: Rows, rows: Mask, inner: Mapping[str, Edges], labels: Rows, most:
 
 
 def ends(inner: Mapping[str, Edges], rows: Mask) -> Iterator[tuple[int, int, bool]]:
-    """The ties among the rows and whether they are weak, the strongest keys first, and of a key first those that few rows share."""
+    """The links among the rows and whether they are weak, the strongest keys first, and of a key first those that few rows share."""
     for key, edges in inner.items():
         own = between(edges, rows)
         order = np.lexsort((own.right, own.left, own.shared_by))
@@ -170,15 +171,15 @@ def ends(inner: Mapping[str, Edges], rows: Mask) -> Iterator[tuple[int, int, boo
             yield left, right, key in WEAK
 
 
-def bridges(said: Said, side: Rows, new: Mask, neither: Mask) -> Mask:
-    """New rows that say the same, or nearly, as rows of another split; where two groups are new, of the one with more such ties."""
-    width = int(said.group.max(initial=-1)) + 1
-    old, fresh = (counted(said.group[rows], side[rows], width) for rows in (~new & ~neither, new))
+def bridges(texts: UserTexts, side: Rows, new: Mask, neither: Mask) -> Mask:
+    """New rows that say the same, or nearly, as rows of another split; where two groups are new, of the one with more such links."""
+    width = int(texts.group.max(initial=-1)) + 1
+    old, fresh = (counted(texts.group[rows], side[rows], width) for rows in (~new & ~neither, new))
     has_old, there = old.sum(axis=1) > 0, (old + fresh).sum(axis=1) > 0
     home = np.where(has_old, old.argmax(axis=1), fresh.argmax(axis=1))
-    apart = side != home[said.group]
-    crossing = (home[said.left] != home[said.right]) & there[said.left] & there[said.right]
-    left, right = said.left[crossing], said.right[crossing]
+    apart = side != home[texts.group]
+    crossing = (home[texts.left] != home[texts.right]) & there[texts.left] & there[texts.right]
+    left, right = texts.left[crossing], texts.right[crossing]
     gone = np.zeros(width, bool)
     gone[left[~has_old[left] & has_old[right]]] = True
     gone[right[~has_old[right] & has_old[left]]] = True
@@ -186,4 +187,4 @@ def bridges(said: Said, side: Rows, new: Mask, neither: Mask) -> Mask:
     left, right = left[both], right[both]
     degree = np.bincount(np.concatenate([left, right]), minlength=width)
     gone[np.where(degree[left] > degree[right], left, right)] = True
-    return np.asarray(new & (apart | gone[said.group]))
+    return np.asarray(new & (apart | gone[texts.group]))

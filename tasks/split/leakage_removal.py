@@ -1,6 +1,6 @@
 """What lies in two splits all the same, and what is taken out so that nothing does.
 
-Ties are given up inside giants, prompts that many meet ("hi") do not tie the people who say them, and new rows may tie what an earlier
+Links are given up inside giants, prompts that many meet ("hi") do not link the people who say them, and new rows may link what an earlier
 release had parted. So each user, conversation, long answer, first user turn and cluster has one home: that of the earlier release, else the
 split in which most of its rows lie (prompts that many meet count only where there are no others; a draw is settled by a hash). In the rows
 of another split, what belongs elsewhere is stripped:
@@ -35,7 +35,7 @@ NOBODY = pa.nulls(0, TEXT)
 
 
 @dataclass(frozen=True)
-class Home:
+class HomeSplit:
     """The values of one key that are met outside the split where they belong, and where that is (index into SPLITS)."""
 
     names: pa.Array
@@ -49,7 +49,7 @@ class Home:
         return np.asarray((at >= 0) & (np.append(self.homes, -1)[at] != split))
 
 
-def homes(values: Keyed, split: Rows, common_row: Mask, counted: Mask, known: Rows | None = None) -> Home:
+def home_splits(values: Keyed, split: Rows, common_row: Mask, counted: Mask, known: Rows | None = None) -> HomeSplit:
     """Where each value belongs, over the rows that are counted; `known` is where it belongs since an earlier release, by code, or -1."""
     values = values.where(counted[values.rows])
     width, place = len(SPLITS), values.codes * len(SPLITS) + split[values.rows]
@@ -69,13 +69,13 @@ def homes(values: Keyed, split: Rows, common_row: Mask, counted: Mask, known: Ro
     touched = np.zeros(len(split), bool)
     touched[values.rows[away]] = True
     crossing = np.unique(values.codes[away])
-    return Home(values.names.take(pa.array(crossing)), of_value[crossing], touched, of_value)
+    return HomeSplit(values.names.take(pa.array(crossing)), of_value[crossing], touched, of_value)
 
 
-class Talks:
+class Conversations:
     """The conversations of some rows, and which of them are to go from which row."""
 
-    def __init__(self, rows: pa.Table, split: Rows, home: Mapping[str, Home]) -> None:
+    def __init__(self, rows: pa.Table, split: Rows, home: Mapping[str, HomeSplit]) -> None:
         parts = flat(rows["parts"])
         self.parts, self.owner = pc.list_flatten(parts), owners(parts)
         conversations = pc.struct_field(self.parts, "conversation")
@@ -105,16 +105,16 @@ class Talks:
 
 
 @dataclass(frozen=True)
-class Stripped:
+class Remaining:
     """Rows from which something was taken, or which went whole, and the votes that went with it."""
 
     candidates: pa.Table  # with `dropped`
     votes: pa.Table  # all of them dropped
 
 
-def strip(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str, Home]) -> Stripped:
+def remove_crossing(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str, HomeSplit]) -> Remaining:
     """Candidates without what belongs elsewhere: `whole` says which go whole; `home` has users, conversations and answers."""
-    rows, talks = rows.combine_chunks(), Talks(rows, split, home)
+    rows, talks = rows.combine_chunks(), Conversations(rows, split, home)
     answers, votes = Answers(flat(rows["responses"]), talks, split, home), flat(rows["votes"])
     vote, voted = pc.list_flatten(votes), owners(votes)
     leaving = talks.gone(voted, pc.struct_field(vote, "conversation"))
@@ -122,16 +122,16 @@ def strip(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str, Home]) ->
     staying = answers.settle(vote, ~leaving)
     part_stays = ~talks.gone(talks.owner, pc.struct_field(talks.parts, "conversation"))
     gone = whole | ~np.isin(np.arange(len(rows)), talks.owner[part_stays]) | ~np.isin(np.arange(len(rows)), answers.owner[answers.stays])
-    ballots = nest(voted[staying], len(rows), vote.filter(pa.array(staying)))
+    left_votes = nest(voted[staying], len(rows), vote.filter(pa.array(staying)))
     parts = nest(talks.owner[part_stays], len(rows), talks.parts.filter(pa.array(part_stays)))
-    changed = {"responses": answers.left(ballots), "votes": ballots, "parts": parts, "evidence": candidate_sums.strongest(ballots)}
-    changed |= candidate_sums.sources(parts, ballots, NOBODY)
+    changed = {"responses": answers.left(left_votes), "votes": left_votes, "parts": parts, "evidence": candidate_sums.strongest(left_votes)}
+    changed |= candidate_sums.sources(parts, left_votes, NOBODY)
     changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel, and a rater, is no user
     left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
     both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), REASON)])
     out = ~staying | gone[voted]
-    return Stripped(both, dropped_votes(rows, voted[out], vote.filter(pa.array(out))))
+    return Remaining(both, dropped_votes(rows, voted[out], vote.filter(pa.array(out))))
 
 
 def common(lists: pa.LargeListArray, others: pa.Array) -> pa.LargeListArray:
@@ -160,7 +160,7 @@ def dropped_votes(rows: pa.Table, owner: Rows, votes: pa.Array) -> pa.Table:
 class Answers:
     """The answers of some rows, flat, and which of them stay."""
 
-    def __init__(self, lists: pa.Array, talks: Talks, split: Rows, home: Mapping[str, Home]) -> None:
+    def __init__(self, lists: pa.Array, talks: Conversations, split: Rows, home: Mapping[str, HomeSplit]) -> None:
         self.values, self.owner, self.rows = pc.list_flatten(lists), owners(lists), len(lists)
         turns = pc.struct_field(self.values, "turns")
         self.turns, self.turn_of = pc.list_flatten(turns), owners(turns)
@@ -190,7 +190,7 @@ class Answers:
         at = pc.index_in(ids, value_set=pc.struct_field(self.values, "response_id"))
         return np.where(pc.is_null(ids), -1, pc.fill_null(at, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
 
-    def left(self, ballots: pa.LargeListArray) -> pa.LargeListArray:
+    def left(self, votes: pa.LargeListArray) -> pa.LargeListArray:
         """The answers that stay, with the turns and the counts of what stays."""
         stays, fields = self.stays, {name: pc.struct_field(self.values, name) for name in RESPONSE.names}
         turn_stays = self.turn_stays & stays[self.turn_of]
@@ -198,7 +198,7 @@ class Answers:
         typed = pa.array(~self.given)  # what only an edit says here is a person's
         fields["written_by"] = pc.if_else(typed, pa.scalar("person", TEXT), fields["written_by"])
         fields["model"] = pc.if_else(typed, pa.scalar(None, TEXT), fields["model"])
-        counts = counted(ballots)
+        counts = counted(votes)
         at = pc.index_in(fields["response_id"], value_set=flat(counts["response_id"]))
         for name in ("ups", "downs", "ratings", "score"):
             count = counts[name].take(at)
@@ -207,7 +207,7 @@ class Answers:
         return nest(self.owner[stays], self.rows, answers)
 
 
-def counted(ballots: pa.LargeListArray) -> pa.Table:
+def counted(left_votes: pa.LargeListArray) -> pa.Table:
     """Thumbs and ratings of each answer, as `aggregate` counts them."""
-    votes = pa.Table.from_struct_array(ballots.values)
-    return candidate_sums.tallies(daft.from_arrow(votes)).to_arrow()
+    votes = pa.Table.from_struct_array(left_votes.values)
+    return candidate_sums.vote_sums(daft.from_arrow(votes)).to_arrow()

@@ -36,8 +36,8 @@ def weighted(weights: str, modulus: int, *, last: str = "", turn: bool = False) 
     def check(value: str) -> bool:
         rest = sum(int(digit, 36) * factor for digit, factor in zip(value, factors, strict=False)) % modulus
         rest = (modulus - rest) % modulus if turn else rest
-        told = value[len(factors)]
-        return told == last[rest] if last else rest % 10 == int(told) and rest < 11
+        check_digit = value[len(factors)]
+        return check_digit == last[rest] if last else rest % 10 == int(check_digit) and rest < 11
 
     return check
 

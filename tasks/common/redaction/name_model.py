@@ -77,8 +77,8 @@ class Recogniser:
             sums = shares[first:last].max(axis=0)
             if round(float(sums.sum()), 2) >= self._probability:
                 words.append((start, end, KINDS[int(np.round(sums, 2).argmax())]))
-        told = {kind: _joined(text, [word for word in words if word[2] == kind]) for kind in KINDS}
-        return sorted((start, end, kind, value) for kind, spans in told.items() for start, end, value in spans)
+        spans_of = {kind: _joined(text, [word for word in words if word[2] == kind]) for kind in KINDS}
+        return sorted((start, end, kind, value) for kind, spans in spans_of.items() for start, end, value in spans)
 
     def _pieces(self, text: str) -> tuple[list[tuple[int, int]], npt.NDArray[np.float64]]:
         """Where the word pieces stand, and for each the probability of every kind: the highest of the windows that it stands in."""
@@ -148,12 +148,12 @@ def load(names: Names) -> Recogniser | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(model: str, told: str, probability: float) -> Recogniser:
+def _loaded(model: str, spans_of: str, probability: float) -> Recogniser:
     folder = _folder(model)
     found = digest(folder)
-    if told != found:
+    if spans_of != found:
         remedy = f'write "{found}", if this is the model that you mean'
-        raise UserError(f"{PARAMETER}.digest", f'"{told}"', f"the digest of the files in {folder}", remedy)
+        raise UserError(f"{PARAMETER}.digest", f'"{spans_of}"', f"the digest of the files in {folder}", remedy)
     return Recogniser(folder, probability)
 
 

@@ -84,8 +84,8 @@ def mark_all(texts: pa.Array, kinds: Collection[str], recogniser: name_model.Rec
     few = texts.filter(mask).dictionary_encode()
     plain = apply(few.dictionary, FOREIGN, flat)
     likely = [pc.match_substring_regex(plain, HINTS[kind]).to_pylist() for kind in wanted]
-    told = zip(*likely, strict=True) if wanted else repeat((), len(plain))
-    chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in told)
+    hint_rows = zip(*likely, strict=True) if wanted else repeat((), len(plain))
+    chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in hint_rows)
     rows = zip(few.dictionary.to_pylist(), plain.to_pylist(), chosen, strict=True)
     marked = [mark(text, flattened, few_kinds, recogniser) for text, flattened, few_kinds in rows]
     return pc.replace_with_mask(texts, mask, pa.array(marked, texts.type).take(few.indices))
@@ -130,7 +130,7 @@ def find(plain: str, kinds: Collection[str]) -> list[tuple[int, int, str, str]]:
 
 def with_names(plain: str, found: list[tuple[int, int, str, str]], recogniser: name_model.Recogniser) -> list[tuple[int, int, str, str]]:
     """What was found, and the names and places in what is left of the text; placeholders that are in it already are none."""
-    taken = [(start, end) for start, end, _, _ in found] + [told.span() for told in re.finditer(PLACEHOLDER, plain)]
+    taken = [(start, end) for start, end, _, _ in found] + [hints.span() for hints in re.finditer(PLACEHOLDER, plain)]
     for start, end in taken:
         plain = plain[:start] + HIDDEN * (end - start) + plain[end:]
     return sorted(found + [span for span in recogniser.find(plain) if HIDDEN not in plain[span[0] : span[1]]])
