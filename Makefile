@@ -34,7 +34,7 @@ bench: install ## Measure every stage beside its peers (see tests/benchmarks)
 docs: install ## Build the documentation into site/, links checked; loads nothing from elsewhere
 	@$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "site/index.html"
+	@echo "site/index.html   (with its search: $(BIN)/python -m http.server -d site)"
 
 install: .venv/.installed system
 

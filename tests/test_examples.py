@@ -65,6 +65,18 @@ def test_a_table_of_votes_becomes_a_log_of_which_every_line_is_read(tmp_path: Pa
     }
 
 
+def test_the_page_on_own_columns_shows_code_that_does_the_same(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/sources/own-columns.md").read_text(encoding="utf-8")
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    rows = (EXAMPLES / "own_columns" / "votes.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "votes.csv").write_text("\n".join(row for row in rows if not row.endswith(",tie")), encoding="utf-8")
+    done = python(tmp_path, "-c", re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0])
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "data/raw/votes.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [FORMATS["jsonl"].recognise(line) for line in lines] == [True] * 4
+    assert [(line["better"], line["worse"]) for line in lines[1::2]] == [("a", "b"), ("b", "a")]
+
+
 @pytest.fixture(scope="module")
 def reader() -> ModuleType:
     """The example of a format."""
