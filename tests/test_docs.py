@@ -1,13 +1,14 @@
-"""Claims about the pages for people: what they link to, name and quote is there, and pictures are what their command makes."""
+"""Claims about the pages for people: what they link to, name and quote is there, and pictures are what their command makes.
+
+Parameters and commands that pages name are held by `tests.test_reference`.
+"""
 
 from __future__ import annotations
 
 import re
-import shlex
 import textwrap
 import unicodedata
-from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from docs import make_picture
-from flows import cli
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -28,7 +28,6 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 WRITTEN = [name for name in NAMES if not name.startswith("docs/reference/")]  # by people; the reference is made from the code
 FIGURES = ("docs/explanation/figures.md", "docs/explanation/verdict.md")  # where figures stand with date and machine
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 ELSEWHERE = re.compile(r"[a-z]+:|//")
 OURS = ("tasks/", "trainer/", "flows/", "expectations/", "tests/", "docs/", "examples/")  # code spans that begin so are paths
 MADE_UP = (
@@ -94,38 +93,12 @@ def test_files_and_modules_that_pages_name_are_there(name: str) -> None:
             assert file.with_suffix(".py").is_file() or (file / "__main__.py").is_file(), f"{name} runs {module}, which is not there"
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_parameters_that_pages_name_are_in_the_file(name: str) -> None:
-    for span in spans(ROOT / name):
-        if re.fullmatch(r"\w+(\.\w+)+(: .*)?", span) and span.split(".")[0] in PARAMS and not span.endswith((".yaml", ".sh")):
-            value: Any = PARAMS
-            for key in span.split(":")[0].split("."):
-                assert isinstance(value, Mapping), f"{name} names {span}, which is no parameter"
-                assert key in value, f"{name} names {span}, which is no parameter"
-                value = value[key]
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_commands_that_pages_give_are_understood(name: str) -> None:
+def test_targets_of_make_that_pages_name_are_there(name: str) -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for span in spans(ROOT / name):
-        words = shlex.split(span.removeprefix("$ "), comments=True) if re.match(r"(\$ )?(\S+=\S+ )?(make|pairwright) ?", span) else []
-        words = words[1:] if words and "=" in words[0] else words
-        if words[:1] == ["make"] and len(words) > 1:
-            assert words[1] in targets, f"{name} gives {span}"
-        elif words[:1] == ["pairwright"] and len(words) > 1:
-            assert not unknown(words[1:]), f"{name} gives {span}, of which {unknown(words[1:])} is not known"
-
-
-def unknown(words: list[str]) -> list[str]:
-    """Of a command line of `pairwright`, what its help does not list."""
-    parser = cli._parser()
-    (commands,) = (action.choices for action in parser._actions if action.choices)
-    assert commands
-    known: Mapping[str, ArgumentParser] = dict(commands)
-    if words[0] not in known:
-        return words[:1]
-    return [word for word in words[1:] if word.startswith("--") and word not in known[words[0]]._option_string_actions]
+        if target := re.match(r"(?:\$ )?make ([a-z]+)", span):
+            assert target[1] in targets, f"{name} gives {span}"
 
 
 @pytest.mark.parametrize("name", [name for name in WRITTEN if name not in FIGURES])
