@@ -13,10 +13,10 @@ from types import ModuleType
 
 import pytest
 
-from tasks.core.raw import Unreadable
-from tasks.formats import FORMATS, Format, recognise
-from tasks.formats.columns import Gatherer
-from tasks.formats.loose import Place
+from tasks.common.raw_files.files import Unreadable
+from tasks.ingest.formats import FORMATS, Format, recognise
+from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.loose_messages import Place
 from tests.conftest import ROOT
 from tests.projects import DATA_STAGES, make_project
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.core.raw import Unreadable
-from tasks.formats.facts import Act, Conversation, Facts, Message, name_of
+from tasks.common.raw_files.files import Unreadable
+from tasks.ingest.formats.parsed import Act, Conversation, Facts, Message, name_of
 
 SMILEYS = {":)": 1.0, ":(": -1.0}  # any other says nothing: a guessed vote is worse than none
 
