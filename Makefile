@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow serve install preset system bench clean help
+.PHONY: run test slow serve install preset system bench docs clean help
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -31,6 +31,11 @@ slow: install ## Tests that take minutes: a real server, a browser, killed stage
 
 bench: install ## Measure every stage beside its peers (see tests/benchmarks)
 	@$(BIN)/python -m tests.benchmarks
+
+docs: install ## Build the documentation into site/, links checked; loads nothing from elsewhere
+	@$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html   (with its search: $(BIN)/python -m http.server -d site)"
 
 install: .venv/.installed system
 

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 STAGES = pipeline.stages(ROOT)
 OURS = ("tasks", "trainer", "flows", "expectations")
-# The order of the data, as the README draws it.
+# The order of the data, as the picture of the path draws it.
 ORDER = ["ingest", "clean", "dedupe", "validate", "aggregate", "split", "decontaminate", "augment", "rebalance", "pair"]
 ORDER += ["release", "start", "reward", "train", "evaluate", "compress"]
 

@@ -1,4 +1,4 @@
-"""What the README says of the sample holds for what `make run` left here: the model, the control, the probe, the Pareto front.
+"""What the page of figures says of the sample holds for what `make run` left here: the model, the control, the probe, the Pareto front.
 
 Slow tests that build nothing: they skip where nothing was built, or not the sample with the committed parameters.
 """
@@ -42,7 +42,7 @@ def held_out(figures: dict[str, Any], name: str) -> float:
 
 def test_policy_and_reward_model_judge_held_out_pairs_as_promised(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
-    for name in ("accuracy", "reward_accuracy"):  # one standard error and a half below what stands in the README
+    for name in ("accuracy", "reward_accuracy"):  # one standard error and a half below what stands on the page of figures
         assert held_out(figures, name) >= 0.80
         assert figures[f"test_{name}"] >= 0.76
     assert 0.40 <= figures["test_likelihood_reference"] <= 0.60
@@ -56,7 +56,7 @@ def test_the_policy_writes_like_the_people_of_the_sample(data: Path) -> None:
     assert figures["generated_circling_policy"] <= 0.02
     assert figures["generated_empty_policy"] == figures["writing_faults"] == 0
     written = writing.judged(data.parent, data / "models/policy", "test")
-    # two standard errors of 192 drawn answers from what stands in the README: other processors draw others
+    # two standard errors of 192 drawn answers from what stands on the page of figures: other processors draw others
     assert written["cover"] >= 0.93
     assert written["again"] <= 0.17
 

@@ -1,0 +1,1 @@
+"""What the documentation is made with: the picture of the path and the screenshots."""
