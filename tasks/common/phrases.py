@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common.arrays import Mask, flat
+from tasks.common.unseen import JOINERS, UNSEEN
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 
@@ -40,7 +41,7 @@ class Phrases(StageParams):
 def plain(texts: pa.Array) -> pa.Array:
     """Texts as they compare here; null is ""."""
     texts = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(texts, ""), "NFKC"))
-    texts = pc.replace_substring_regex(texts, r"['’‘`´\x{200B}-\x{200D}\x{2060}\x{FEFF}]+", "")
+    texts = pc.replace_substring_regex(texts, f"['’‘`´{UNSEEN}{JOINERS}]+", "")
     texts = pc.replace_substring_regex(texts, r"[^\p{L}\p{M}\p{N} ]+", " ")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r" {2,}", " "))
 

@@ -19,9 +19,11 @@ from collections.abc import Sequence
 
 import orjson
 
+from tasks.common.unseen import UNSEEN
+
 PLACEHOLDER = re.compile(r"\[([A-Z]+)_[0-9]{1,9}\]")  # of redaction; which value it stands for, no reader sees
 BEFORE_END = re.compile(r"\s\n")
-UNSEEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # without width, or of direction
+INVISIBLE = re.compile(f"[{UNSEEN}]")
 ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 # Full-width letters, ligatures and foreign blanks are spellings; superscripts, fractions and figures in circles are not.
@@ -36,7 +38,7 @@ def same_answer(text: str) -> str:
     text = PLACEHOLDER.sub(r"[\1]", text) if "_" in text else text
     if _is_folded(text):
         return text
-    plain = unicodedata.normalize("NFC", UNSEEN.sub("", LINE_ENDS.sub("\n", text)))
+    plain = unicodedata.normalize("NFC", INVISIBLE.sub("", LINE_ENDS.sub("\n", text)))
     lines = ENDS.sub("", plain).strip("\n")
     return lines if "\n" in lines else lines.strip()
 

@@ -25,13 +25,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.unseen import JOINERS, UNSEEN
+
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 # Thai, Lao, Myanmar, Khmer, kana, Chinese characters
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
-DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # marks of the direction of writing
+INVISIBLE = re.compile(f"[{UNSEEN}{JOINERS}]")
 BLOCK = 1 << 18  # bytes hashed at a time: the working arrays then stay in the cache
 MULTIPLIER = 0x5851F42D4C957F2D  # odd, and 5 modulo 8: its powers repeat only after 2^62 steps
 
@@ -51,9 +52,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return " ".join(text.split()).lower()
     plain = text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
-    for mark in ZERO_WIDTH + DIRECTIONS:
-        plain = plain.replace(mark, "")
-    folded = " ".join(plain.split()).lower()
+    folded = " ".join(INVISIBLE.sub("", plain).split()).lower()
     # without a zero-width character, or in lower case, letters can meet that NFKC would compose
     return folded if unicodedata.is_normalized("NFKC", folded) else fold(folded)
 
