@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import leash
-from tasks.core import catalog, salt, telemetry
+from tasks.core import catalog, log_salt, salt, telemetry
 from tasks.core.errors import UserError
 
 Say = Callable[[str], object]
@@ -83,7 +83,8 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
     found = {name: _reasons(status[name]) for name in known if name in status}
-    if (reader := _salted()) and (not names or reader.name in names) and salt.due(reader.data[0]) not in (None, salt.told()):
+    reader = _salted()
+    if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
     return {name: found[name] for name in known if name in found}
 
@@ -184,7 +185,7 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     However this function or this process ends, the stage and its children end too: see `flows.leash`.
     """
     if (reader := _salted()) and reader.name == stage:
-        salt.leave(reader.data[0])
+        log_salt.leave(reader.data[0])
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.core import engine, packing, raw, records, salt, shell
+from tasks.core import engine, log_salt, packing, raw, records, shell, table_io
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError, one_of
 from tasks.core.ledger import Account, settle
@@ -79,7 +79,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     source = stage.input("raw")
     with _no_cycle_search():
         files, odd = raw.look(source)
-        key = functools.cache(lambda: salt.settle(files))
+        key = functools.cache(lambda: log_salt.choose(files))
         reading = Reading(params, key)
         reading.enter(source, odd)
         for file, copies in _distinct(files):
@@ -92,9 +92,9 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         key()  # also where nobody has an id: later stages hash with it, too
         accounts = reading.accounts()
     for account in accounts:
-        shell.write_account(account, True, folder)
-    shell.write_ledger(accounts, folder, {"records": reading.record_account()})
-    shell.say(stage.name, accounts)
+        table_io.write_account(account, True, folder)
+    table_io.write_ledger(accounts, folder, {"records": reading.record_account()})
+    table_io.say(stage.name, accounts)
 
 
 def _formats_before(output: Path) -> dict[str, str]:

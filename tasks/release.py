@@ -27,7 +27,7 @@ from expectations import prompts as prompt_rules
 from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
-from tasks.core import catalog, engine, manifest, salt, shell
+from tasks.core import catalog, engine, manifest, salt, shell, table_io
 from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
@@ -84,7 +84,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    shell.say(STAGE, accounts)
+    table_io.say(STAGE, accounts)
     if told.probed:
         shell.tell(STAGE, told.probed.line())
 
@@ -189,7 +189,7 @@ def _ledgers(stage: catalog.Stage) -> dict[str, Any]:
     One that was passed on by a later stage lies in a folder of its writer's name.
     """
     names = {known.output: name for name, known in catalog.stages().items()}
-    found = [path for path in stage.data if path.name == shell.LEDGER]
+    found = [path for path in stage.data if path.name == table_io.LEDGER]
     return {names.get(path.parent, path.parent.name): json.loads(path.read_bytes()) for path in found}
 
 
@@ -200,4 +200,9 @@ def _provenance(stage: catalog.Stage) -> dict[str, Any]:
     behind = names[: names.index(stage.name) + 1]
     digests = {name: manifest.digest(manifest.dumps(sections[name])) for name in behind}
     redacted = redaction.about(sections["clean"])
-    return {"params": digests, "redacted": redacted, "salt": salt.told(), "versions": {name: version(name) for name in LIBRARIES}}
+    return {
+        "params": digests,
+        "redacted": redacted,
+        "salt": salt.last_fingerprint(),
+        "versions": {name: version(name) for name in LIBRARIES},
+    }

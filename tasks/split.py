@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 from daft import col, lit
 from pydantic import Field, model_validator
 
-from tasks.core import assignment, catalog, engine, shell
+from tasks.core import assignment, catalog, engine, table_io
 from tasks.core.assignment import ANYWHERE, MARKS, NEITHER, Assignment
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
@@ -110,9 +110,9 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     """
     source, remembered = stage.input("candidates"), stage.input("splits")
     plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment.load(remembered))
-    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
+    accounts = table_io.write_tables(STAGE, WRITES, tables, {"candidates": table_io.count_rows(source)}, folder)
     assignment.save(remembered, plan.assignment)
-    shell.say(STAGE, accounts)
+    table_io.say(STAGE, accounts)
 
 
 def run(tables: Tables, params: Params) -> Tables:
