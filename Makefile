@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow serve install preset system bench clean help
+.PHONY: run test slow serve install preset system bench deps clean help
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -30,6 +30,9 @@ slow: install ## Tests that take minutes: a real server, a browser, killed stage
 
 bench: install ## Measure every stage beside its peers (see tests/benchmarks)
 	@$(BIN)/python -m tests.benchmarks
+
+deps: install ## Write the code deps of dvc.yaml: what each stage imports
+	@$(BIN)/python -m flows.dependencies
 
 install: .venv/.installed system
 

@@ -206,5 +206,10 @@ def write(root: Path) -> list[str]:
     return changed
 
 
+def main() -> int:
+    """Write the deps of the project in the current folder, and say what changed."""
+    return guarded(lambda: [sys.stdout.write(f"{line.removesuffix(': run `make deps`')}: written\n") for line in write(Path())])
+
+
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: write(Path())))
+    sys.exit(main())
