@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 
 Row = dict[str, Any]
 CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "min_ballots": 50, "rounds": 60, "spammer_votes": 20, "spammer_below": 0.65}
-# the phrases as shipped; tests about signals switch them on
+# no phrases but those that are shipped; tests about signals switch them on
 SIGNALS: Row = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["aggregate"]["signals"]
 UNTOLD: Row = dict.fromkeys([field.name for field in PROMPT.value_type][2:])  # what a plain message of a prompt does not have
 AGGREGATE: Row = {  # parameters of `aggregate`
