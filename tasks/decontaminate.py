@@ -54,7 +54,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     accounts = _write(stage, source, dropped(found, params), folder)
     told = json.dumps(summary(items, found), indent=1, sort_keys=True) + "\n"
     (folder / "benchmarks.json").write_text(told, encoding="utf-8")
-    table_io.say(stage.name, accounts)
+    table_io.log_accounts(stage.name, accounts)
 
 
 def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Account]:

@@ -27,7 +27,7 @@ from pydantic import Field
 from tasks.core import engine, log_salt, packing, raw, records, shell, table_io
 from tasks.core.catalog import Stage
 from tasks.core.errors import UserError, one_of
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, reconcile
 from tasks.core.mending import parse
 from tasks.core.params import StageParams
 from tasks.core.tables import Files, Quarantine
@@ -94,7 +94,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     for account in accounts:
         table_io.write_account(account, True, folder)
     table_io.write_ledger(accounts, folder, {"records": reading.record_account()})
-    table_io.say(stage.name, accounts)
+    table_io.log_accounts(stage.name, accounts)
 
 
 def _formats_before(output: Path) -> dict[str, str]:
@@ -315,7 +315,7 @@ class Reading:
         }
         result = run(tables, self._params)
         tables.clear()
-        return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
+        return [reconcile("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
 
 
 def _no_object(record: raw.Record) -> raw.Fault | None:

@@ -28,7 +28,7 @@ from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
 from tasks.core import catalog, engine, manifest, salt, shell, table_io
-from tasks.core.ledger import settle
+from tasks.core.ledger import reconcile
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
 from tasks.probing import probe
@@ -70,10 +70,10 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     gate = hold(tables, params)
     if stage.reports is None:
         raise AssertionError("dvc.yaml: release has no meta.reports for its pages")
-    with shell.whole(stage.reports) as pages:
+    with shell.atomic_output(stage.reports) as pages:
         gate.publish(pages)
     gate.enforce(stage.reports)
-    accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [reconcile(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about, _read(stage, "files"), ledgers, certificate.certify(tables, _proof(stage, params)))
@@ -84,9 +84,9 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    table_io.say(STAGE, accounts)
+    table_io.log_accounts(STAGE, accounts)
     if told.probed:
-        shell.tell(STAGE, told.probed.line())
+        shell.log(STAGE, told.probed.line())
 
 
 def hold(tables: dict[str, pa.Table], params: Params) -> Gate:

@@ -112,7 +112,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment.load(remembered))
     accounts = table_io.write_tables(STAGE, WRITES, tables, {"candidates": table_io.count_rows(source)}, folder)
     assignment.save(remembered, plan.assignment)
-    table_io.say(STAGE, accounts)
+    table_io.log_accounts(STAGE, accounts)
 
 
 def run(tables: Tables, params: Params) -> Tables:

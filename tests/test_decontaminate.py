@@ -24,7 +24,7 @@ from tasks.contamination.weights import shares, weights
 from tasks.contamination.words import known, split_words, vocabulary
 from tasks.core import catalog, engine, params
 from tasks.core.errors import UserError
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, reconcile
 from tasks.core.tables import TEXT, Candidates
 from tests.candidates_made import candidate, frame
 from tests.conftest import ROOT
@@ -51,7 +51,7 @@ def items(*texts: str) -> pa.Table:
 def account(rows: list[dict[str, Any]], sought: pa.Table, **changed: object) -> Account:
     """What the stage does with the candidates."""
     result = decontaminate.run({"candidates": frame(rows)}, sought, PARAMS.model_copy(update=changed))
-    return settle("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows))
+    return reconcile("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows))
 
 
 def method(message: str, *sought: str, **changed: object) -> str | None:

@@ -204,7 +204,7 @@ def test_another_salt_makes_ingest_stale_and_a_run_takes_it(built: Path) -> None
     before = people(built)
     (built / ".pairwright" / "salt").write_text("another secret\n")
     assert run(built, "pairwright", "status", "ingest").strip() == "ingest: stale: the salt (see .pairwright/fingerprint) modified"
-    run(built, sys.executable, "-c", "from flows import workspace; workspace.reproduce('ingest', print)")
+    run(built, sys.executable, "-c", "from flows import dvc; dvc.reproduce('ingest', print)")
     assert people(built).isdisjoint(before)
     assert run(built, "pairwright", "status", "ingest").strip() == "ingest: up to date"
     (built / ".pairwright" / "fingerprint").write_text("0123456789abcdef\n")

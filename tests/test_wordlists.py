@@ -19,7 +19,7 @@ from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.core.wordlists import with_shipped
 from tasks.evidence import signals, unblinded
-from tasks.evidence.phrases import plain
+from tasks.evidence.phrases import Phrases, plain
 from tasks.text import failures
 from tests.chatlog import SIGNALS
 from tests.conftest import ROOT
@@ -27,8 +27,8 @@ from tests.conftest import ROOT
 # stage, its parameters, the keys that lead to the model of the lists, that model, the file, and the key of additions
 PLACES: list[tuple[str, type[StageParams], tuple[str, ...], type[StageParams], Path, str]] = [
     ("clean", clean.Params, (), failures.FailedAnswers, failures.SHIPPED, "more_failures"),
-    ("aggregate", aggregate.Params, ("signals", "thanks"), signals.Phrases, signals.SHIPPED / "thanks.yaml", "more"),
-    ("aggregate", aggregate.Params, ("signals", "complaint"), signals.Phrases, signals.SHIPPED / "complaint.yaml", "more"),
+    ("aggregate", aggregate.Params, ("signals", "thanks"), Phrases, signals.SHIPPED / "thanks.yaml", "more"),
+    ("aggregate", aggregate.Params, ("signals", "complaint"), Phrases, signals.SHIPPED / "complaint.yaml", "more"),
     ("aggregate", aggregate.Params, ("signals", "retry"), signals.Repeats, signals.SHIPPED / "retry.yaml", "more"),
     ("pair", pair.Params, ("identity",), unblinded.Wording, unblinded.SHIPPED, "more"),
 ]

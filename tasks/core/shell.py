@@ -34,8 +34,8 @@ def run_work(stage: catalog.Stage, module: ModuleType, settings: params.StagePar
     """Run a stage whose inputs or outputs are not tables alone (ingest reads logs, train writes models), in its own way."""
     for path in stage.data:
         must_exist(path, stage.name)
-    with whole(stage.output) as folder:
-        listen(stage.name, lambda: module.work(stage, settings, folder))
+    with atomic_output(stage.output) as folder:
+        capture_warnings(stage.name, lambda: module.work(stage, settings, folder))
 
 
 def main(package: str, arguments: Sequence[str], run: Runner = run_work) -> int:
@@ -83,7 +83,7 @@ def _main(package: str, arguments: Sequence[str], run: Runner) -> None:
     run(stage, module, params.load(PARAMS, stage.name, module.Params))
 
 
-def listen(stage: str, run: Callable[[], T]) -> T:
+def capture_warnings(stage: str, run: Callable[[], T]) -> T:
     """The result of a stage's run; what it has to say (`warnings.warn`), also before it fails, becomes one line each on stderr."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
@@ -101,7 +101,7 @@ def write_page(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def tell(stage: str, text: str) -> None:
+def log(stage: str, text: str) -> None:
     """One line of a stage's own about its work, on stdout, where the flow's log picks it up."""
     print(f"{stage}: {text}", flush=True)
 
@@ -116,7 +116,7 @@ def must_exist(path: Path, stage: str) -> Path:
 
 
 @contextmanager
-def whole(output: Path) -> Iterator[Path]:
+def atomic_output(output: Path) -> Iterator[Path]:
     """A fresh folder beside `output` that takes its place when the block ends well; otherwise `output` stays as it was."""
     beside, old = output.with_name(f".{output.name}.new"), output.with_name(f".{output.name}.old")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def whole(output: Path) -> Iterator[Path]:
 
 
 def _replaced(output: Path, beside: Path, old: Path) -> Iterator[Path]:
-    """Body of `whole`, under its lock."""
+    """Body of `atomic_output`, under its lock."""
     if old.exists() and not output.exists():  # killed between the two renames
         old.rename(output)
     shutil.rmtree(beside, ignore_errors=True)

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core import catalog, engine, params, shell
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, reconcile
 from tasks.core.tables import TABLES, TEXT
 
 ROWS_PER_SHARD = 250_000
@@ -40,11 +40,13 @@ def run(stage: catalog.Stage, module: ModuleType, settings: params.StageParams) 
     tables = {path.name: engine.read_table(shell.must_exist(path, stage.name)) for path in stage.data if path.name in TABLES}
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
     judges = hasattr(module, "judge")
-    result = shell.listen(stage.name, lambda: _judged(stage, module, tables, settings) if judges else module.run(tables, settings))
-    with shell.whole(stage.output) as folder:
+    result = shell.capture_warnings(
+        stage.name, lambda: _judged(stage, module, tables, settings) if judges else module.run(tables, settings)
+    )
+    with shell.atomic_output(stage.output) as folder:
         accounts = write_tables(stage.name, module.WRITES, result, rows_in, folder)
         _pass_ledgers(stage, folder)
-    say(stage.name, accounts)
+    log_accounts(stage.name, accounts)
 
 
 def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
@@ -52,7 +54,7 @@ def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, set
     judged = module.judge(tables, settings)
     if stage.reports is None:
         raise AssertionError(f"dvc.yaml: {stage.name} judges tables, but has no meta.reports for its pages")
-    with shell.whole(stage.reports) as folder:
+    with shell.atomic_output(stage.reports) as folder:
         judged.gate.publish(folder)
     judged.gate.enforce(stage.reports)
     return dict(judged.tables)
@@ -68,7 +70,7 @@ def write_tables(stage: str, writes: Sequence[str], result: engine.Tables, rows_
         raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
     accounts: list[Account] = []
     for name in list(result):
-        account = settle(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
+        account = reconcile(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
         write_account(account, name in writes, folder)
         accounts.append(replace(account, kept=account.kept.schema.empty_table()))
     write_ledger(accounts, folder)
@@ -108,7 +110,7 @@ def _pass_ledgers(stage: catalog.Stage, folder: Path) -> None:
             shutil.copyfile(shell.must_exist(path, stage.name), folder / makers[path.parent] / LEDGER)
 
 
-def say(stage: str, accounts: Sequence[Account]) -> None:
+def log_accounts(stage: str, accounts: Sequence[Account]) -> None:
     """One line a table on stdout: what went in, what stayed, what went and why."""
     for account in accounts:
         reasons = ", ".join(f"{reason} {count}" for reason, count in account.reasons.items())

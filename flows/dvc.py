@@ -1,7 +1,7 @@
 """The bridge to DVC: what is stale and why, and one stage run as a child whose every line is heard.
 
-Asking is done in process (a twentieth of a second), running in a child on a leash. The child is told to wait for DVC's lock
-on the repository; what DVC does not wait for, another command at work on the same files, comes back as `BusyError`.
+Asking is done in process (a twentieth of a second), running in a child whose process group ends with us. The child is told to wait
+for DVC's lock on the repository; what DVC does not wait for, another command at work on the same files, comes back as `BusyError`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows import leash
+from flows import process_group
 from tasks.core import catalog, log_salt, salt, telemetry
 from tasks.core.errors import UserError
 
@@ -182,14 +182,14 @@ def _reasons(entries: Iterable[object]) -> list[str]:
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
 
-    However this function or this process ends, the stage and its children end too: see `flows.leash`.
+    However this function or this process ends, the stage and its children end too: see `flows.process_group`.
     """
     if (reader := _salted()) and reader.name == stage:
         log_salt.leave(reader.data[0])
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(
-        [sys.executable, leash.__file__, *repro],
+        [sys.executable, process_group.__file__, *repro],
         env=_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
