@@ -61,7 +61,7 @@ class Params(StageParams):
     reasoning: Literal["drop", "keep"]  # what becomes of a model's reasoning that stands in its answer
     empty_texts: list[str]  # what programs write where no text was; a message that is nothing else is empty
     more_failures: failures.FailedAnswers  # what stands where an answer failed, beyond what is shipped
-    max_banner_chars: int = Field(ge=1)  # a longer answer that begins so is an answer
+    max_banner_chars: int = Field(ge=1)  # a longer answer that begins as a banner is an answer
     cursors: list[str]  # an answer that ends with one of these was cut off while it was typed
     min_letters: int = Field(ge=1)  # a message with fewer takes its conversation's language
     min_confidence: float = Field(ge=0, le=1)  # where the model is less sure of a message, too

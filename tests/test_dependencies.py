@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from flows import dependencies
-from tasks.core import catalog, raw
+from tasks.core import catalog, engine, ledger, raw, tables
 from tasks.core.errors import UserError
 from tasks.evidence.pairing import scales
 from tests.conftest import ROOT
@@ -151,6 +151,12 @@ def test_the_reader_of_raw_files_is_run_by_those_who_read_raw_files_alone() -> N
 
 def test_the_scales_of_ratings_are_run_by_pair_alone() -> None:
     assert stages_with(scales.__file__) == ["pair"]
+
+
+@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if stage.module.startswith("trainer.")])
+def test_training_runs_no_tables_and_no_engine(name: str) -> None:
+    run = dependencies.closure(("trainer.__main__", STAGES[name].module), ROOT)
+    assert not run & {Path(module.__file__ or "") for module in (tables, engine, ledger)}
 
 
 def test_the_file_is_yaml_that_dvc_reads() -> None:
