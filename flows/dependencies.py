@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
@@ -30,7 +30,7 @@ OWN_MODULE = "stage.module"  # what the shells import by a name that only `dvc.y
 Deps = dict[str, list[str]]
 
 
-def code_of(stage: catalog.Stage, root: Path) -> list[str]:
+def code_of(stage: pipeline.Stage, root: Path) -> list[str]:
     """The code deps of a stage, sorted, as paths below the root; folders that are whole as one."""
     package = stage.module.partition(".")[0]
     return _folded(closure((f"{package}.__main__", stage.module), root.resolve()), root.resolve())
@@ -184,7 +184,7 @@ def _written(entries: list[_Entry], rest: str) -> str:
 def differences(root: Path) -> list[str]:
     """One line for each code dep that a stage lacks, or has and does not run."""
     lines = []
-    for name, stage in catalog.stages(root).items():
+    for name, stage in pipeline.stages(root).items():
         wanted, there = set(code_of(stage, root)), {path.as_posix() for path in stage.code if _is_ours(path, root)}
         lines += [f"{name}: {path} is run and no dep: run `make deps`" for path in sorted(wanted - there)]
         lines += [f"{name}: {path} is a dep and not run: run `make deps`" for path in sorted(there - wanted)]
@@ -199,7 +199,7 @@ def write(root: Path) -> list[str]:
     """Write the deps into `dvc.yaml`; the lines about what changed."""
     changed = differences(root)
     text = (root / FILE).read_text(encoding="utf-8")
-    code = {name: code_of(stage, root) for name, stage in catalog.stages(root).items()}
+    code = {name: code_of(stage, root) for name, stage in pipeline.stages(root).items()}
     beside = root / f".{FILE.name}.new"
     beside.write_text(rewritten(text, code, root), encoding="utf-8")
     beside.replace(root / FILE)

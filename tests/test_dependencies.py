@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from flows import dependencies
-from tasks.core import catalog, engine, ledger, raw, tables
+from tasks.common.raw_files import files as raw
+from tasks.core import engine, ledger, pipeline, tables
 from tasks.core.errors import UserError
-from tasks.evidence.pairing import scales
+from tasks.pair import rating_scales
 from tests.conftest import ROOT
 
-STAGES = catalog.stages(ROOT)
+STAGES = pipeline.stages(ROOT)
 PATH = """\
 stages:
   toy:
@@ -81,7 +82,7 @@ def house(tmp_path: Path) -> Path:
 
 
 def code(root: Path, stage: str) -> list[str]:
-    return dependencies.code_of(catalog.stage(stage, root), root)
+    return dependencies.code_of(pipeline.stage(stage, root), root)
 
 
 def test_imports_are_followed_into_functions_packages_and_names_given_as_text(house: Path) -> None:
@@ -112,7 +113,7 @@ def test_deps_are_written_and_all_else_stands_as_it_stood(house: Path) -> None:
     before = PATH.replace("data/in, .secret/mark, house/gone.py", one_line)
     start = before.index("      - data/out #")
     assert text == before[:start] + "".join(f"      - {line}\n" for line in listed) + before[before.index("    params: [other]") :]
-    catalog._stages.cache_clear()
+    pipeline._stages.cache_clear()
     assert dependencies.differences(house) == dependencies.write(house) == []
     assert (house / "dvc.yaml").read_text(encoding="utf-8") == text
 
@@ -150,7 +151,7 @@ def test_the_reader_of_raw_files_is_run_by_those_who_read_raw_files_alone() -> N
 
 
 def test_the_scales_of_ratings_are_run_by_pair_alone() -> None:
-    assert stages_with(scales.__file__) == ["pair"]
+    assert stages_with(rating_scales.__file__) == ["pair"]
 
 
 @pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if stage.module.startswith("trainer.")])

@@ -15,7 +15,7 @@ import make_sample
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core import log_salt, salt
+from tasks.common import log_salt, salt
 from tasks.core.ids import person_id
 from tests.conftest import ROOT
 from tests.projects import make_project, run_stage
@@ -172,7 +172,7 @@ def test_a_new_salt_after_a_lost_one_is_told_with_what_it_means(own: Path) -> No
 
 
 def test_two_runs_that_make_a_salt_at_once_take_the_same(own: Path) -> None:
-    code = "import warnings; from tasks.core.log_salt import choose; warnings.simplefilter('ignore'); print(choose([]))"
+    code = "import warnings; from tasks.common.log_salt import choose; warnings.simplefilter('ignore'); print(choose([]))"
     env = os.environ | {"PYTHONPATH": str(ROOT), "PAIRWRIGHT_SALT": ""}
     runs = [subprocess.Popen([sys.executable, "-c", code], cwd=own, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert {run.communicate()[0].strip() for run in runs} == {(own / ".pairwright" / "salt").read_text().strip()}

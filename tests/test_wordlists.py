@@ -12,25 +12,28 @@ import pytest
 import yaml
 
 from flows import dependencies
-from tasks import aggregate, clean, pair
-from tasks.core import catalog, params
+from tasks.aggregate import implicit_feedback
+from tasks.aggregate import stage as aggregate
+from tasks.clean import failures
+from tasks.clean import stage as clean
+from tasks.common.phrases import Phrases, plain
+from tasks.core import params, pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.core.wordlists import with_shipped
-from tasks.evidence import signals, unblinded
-from tasks.evidence.phrases import Phrases, plain
-from tasks.text import failures
+from tasks.pair import self_identification
+from tasks.pair import stage as pair
 from tests.chatlog import SIGNALS
 from tests.conftest import ROOT
 
 # stage, its parameters, the keys that lead to the model of the lists, that model, the file, and the key of additions
 PLACES: list[tuple[str, type[StageParams], tuple[str, ...], type[StageParams], Path, str]] = [
     ("clean", clean.Params, (), failures.FailedAnswers, failures.SHIPPED, "more_failures"),
-    ("aggregate", aggregate.Params, ("signals", "thanks"), Phrases, signals.SHIPPED / "thanks.yaml", "more"),
-    ("aggregate", aggregate.Params, ("signals", "complaint"), Phrases, signals.SHIPPED / "complaint.yaml", "more"),
-    ("aggregate", aggregate.Params, ("signals", "retry"), signals.Repeats, signals.SHIPPED / "retry.yaml", "more"),
-    ("pair", pair.Params, ("identity",), unblinded.Wording, unblinded.SHIPPED, "more"),
+    ("aggregate", aggregate.Params, ("signals", "thanks"), Phrases, implicit_feedback.SHIPPED / "thanks.yaml", "more"),
+    ("aggregate", aggregate.Params, ("signals", "complaint"), Phrases, implicit_feedback.SHIPPED / "complaint.yaml", "more"),
+    ("aggregate", aggregate.Params, ("signals", "retry"), implicit_feedback.Repeats, implicit_feedback.SHIPPED / "retry.yaml", "more"),
+    ("pair", pair.Params, ("identity",), self_identification.Wording, self_identification.SHIPPED, "more"),
 ]
 OLD = [(*place, name) for place in PLACES for name in place[3].model_fields]
 
@@ -59,17 +62,19 @@ def test_a_list_that_was_a_parameter_is_refused_with_the_file_that_holds_it_now(
 
 def test_phrases_of_ones_own_are_read_beside_those_that_are_shipped() -> None:
     more = {"phrases": {"en": ["cheers *"], "nl": ["bedankt *"]}, "lead_ins": {"nl": ["oké"]}, "unless": {"nl": ["maar"]}}
-    settings = signals.Settings.model_validate(SIGNALS | {"thanks": {"more": more}})
+    settings = implicit_feedback.Settings.model_validate(SIGNALS | {"thanks": {"more": more}})
     said = ["Cheers for that", "Oké, bedankt!", "bedankt maar nee", "thanks", "danke"]
-    kinds, _ = signals.opinions(plain(pa.array(said, TEXT)), pa.array(["The answer."] * len(said), TEXT), settings)
+    kinds, _ = implicit_feedback.opinions(plain(pa.array(said, TEXT)), pa.array(["The answer."] * len(said), TEXT), settings)
     assert kinds.tolist() == ["thanks", "thanks", None, "thanks", "thanks"]
 
 
 def test_repeats_with_fillers_of_ones_own_are_repeats() -> None:
     asked, again = (pa.array([text], TEXT) for text in ("how long do i boil rice", "alsjeblieft how long do i boil rice"))
-    assert signals.repeats(again, asked, signals.Settings.model_validate(SIGNALS)).tolist() == [None]
+    assert implicit_feedback.repeats(again, asked, implicit_feedback.Settings.model_validate(SIGNALS)).tolist() == [None]
     retry = SIGNALS["retry"] | {"more": {"fillers": {"nl": ["alsjeblieft"]}, "unless": {}, "refers_back": {}}}
-    assert signals.repeats(again, asked, signals.Settings.model_validate(SIGNALS | {"retry": retry})).tolist() == ["near"]
+    assert implicit_feedback.repeats(again, asked, implicit_feedback.Settings.model_validate(SIGNALS | {"retry": retry})).tolist() == [
+        "near"
+    ]
 
 
 def test_banners_and_names_of_ones_own_are_known_beside_those_that_are_shipped() -> None:
@@ -81,9 +86,9 @@ def test_banners_and_names_of_ones_own_are_known_beside_those_that_are_shipped()
     assert clean.is_banner(texts, own.model_copy(update={"more_failures": more}), answers).to_pylist() == [True, True, True, False]
     identity = params.load(ROOT / "params.yaml", "pair", pair.Params).identity
     said = pa.array(["I am Zanzibot.", "I am Claude."], TEXT)
-    assert unblinded.named(said, identity).tolist() == [False, True]
-    wording = unblinded.Wording(names=["Zanzibot"], lead_ins={}, fillers={})
-    assert unblinded.named(said, identity.model_copy(update={"more": wording})).tolist() == [True, True]
+    assert self_identification.named(said, identity).tolist() == [False, True]
+    wording = self_identification.Wording(names=["Zanzibot"], lead_ins={}, fillers={})
+    assert self_identification.named(said, identity.model_copy(update={"more": wording})).tolist() == [True, True]
 
 
 @pytest.mark.parametrize("text", ["error_banners: [", "error_banners: [a]\nerror_messages: [b]\n", "[a, b]", "error_banners: 7\n"])
@@ -101,7 +106,7 @@ def test_every_file_of_data_that_a_stage_reads_comes_with_the_package() -> None:
     ]
     covered = {file for package, globs in shipped.items() for glob in globs for file in ROOT.joinpath(*package.split(".")).glob(glob)}
     read = set[Path]()
-    for stage in catalog.stages(ROOT).values():
+    for stage in pipeline.stages(ROOT).values():
         read |= dependencies.closure((f"{stage.module.partition('.')[0]}.__main__", stage.module), ROOT)
     data = {file for file in read if file.suffix != ".py"}
     assert {place[4] for place in PLACES} <= data

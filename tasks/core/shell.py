@@ -22,15 +22,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TypeVar
 
-from tasks.core import catalog, params, telemetry  # noqa: F401  (before any library: switches usage reports off)
+from tasks.core import params, pipeline, telemetry  # noqa: F401  (before any library: switches usage reports off)
 from tasks.core.errors import UserError
 
 PARAMS = Path("params.yaml")
 T = TypeVar("T")
-Runner = Callable[[catalog.Stage, ModuleType, params.StageParams], None]  # what runs a stage that is found and whose parameters are read
+Runner = Callable[[pipeline.Stage, ModuleType, params.StageParams], None]  # what runs a stage that is found and whose parameters are read
 
 
-def run_work(stage: catalog.Stage, module: ModuleType, settings: params.StageParams) -> None:
+def run_work(stage: pipeline.Stage, module: ModuleType, settings: params.StageParams) -> None:
     """Run a stage whose inputs or outputs are not tables alone (ingest reads logs, train writes models), in its own way."""
     for path in stage.data:
         must_exist(path, stage.name)
@@ -75,10 +75,10 @@ def leave(code: int) -> NoReturn:
 
 
 def _main(package: str, arguments: Sequence[str], run: Runner) -> None:
-    names = [name for name, stage in catalog.stages().items() if stage.module.startswith(f"{package}.")]
+    names = [name for name, stage in pipeline.stages().items() if stage.module.startswith(f"{package}.")]
     if len(arguments) != 1 or arguments[0] not in names:
         raise UserError(f"python -m {package}", " ".join(arguments) or "no stage", "one of " + ", ".join(names), "name one stage")
-    stage = catalog.stage(arguments[0])
+    stage = pipeline.stage(arguments[0])
     module = importlib.import_module(stage.module)
     run(stage, module, params.load(PARAMS, stage.name, module.Params))
 
@@ -109,7 +109,7 @@ def log(stage: str, text: str) -> None:
 def must_exist(path: Path, stage: str) -> Path:
     """The input, if it is there; else a UserError that says how it comes there."""
     if not path.exists():
-        made = any(known.output == path or known.output in path.parents for known in catalog.stages().values())
+        made = any(known.output == path or known.output in path.parents for known in pipeline.stages().values())
         remedy = "run `dvc repro`, which makes what is missing" if made else f"put it there, or `git checkout -- {path}`"
         raise UserError(str(path), "nothing there", f"the input of stage {stage}", remedy)
     return path

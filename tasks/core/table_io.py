@@ -23,7 +23,7 @@ from types import ModuleType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core import catalog, engine, params, shell
+from tasks.core import engine, params, pipeline, shell
 from tasks.core.ledger import Account, reconcile
 from tasks.core.tables import TABLES, TEXT
 
@@ -31,7 +31,7 @@ ROWS_PER_SHARD = 250_000
 LEDGER = "ledger.json"
 
 
-def run(stage: catalog.Stage, module: ModuleType, settings: params.StageParams) -> None:
+def run(stage: pipeline.Stage, module: ModuleType, settings: params.StageParams) -> None:
     """Run a stage, from its inputs on disk to its output on disk; one that has `work` does that itself."""
     engine.start()
     if hasattr(module, "work"):
@@ -49,7 +49,7 @@ def run(stage: catalog.Stage, module: ModuleType, settings: params.StageParams) 
     log_accounts(stage.name, accounts)
 
 
-def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
+def _judged(stage: pipeline.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
     """The tables of a stage that is a gate: its pages for people are on disk before a broken rule stops the pipeline."""
     judged = module.judge(tables, settings)
     if stage.reports is None:
@@ -101,9 +101,9 @@ def write_ledger(accounts: Sequence[Account], folder: Path, more: dict[str, dict
     (folder / LEDGER).write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _pass_ledgers(stage: catalog.Stage, folder: Path) -> None:
+def _pass_ledgers(stage: pipeline.Stage, folder: Path) -> None:
     """The ledgers among a stage's inputs, which hold counts only, for readers that have not got the output that they lie in."""
-    makers = {known.output: name for name, known in catalog.stages().items()}
+    makers = {known.output: name for name, known in pipeline.stages().items()}
     for path in stage.data:
         if path.name == LEDGER:
             (folder / makers[path.parent]).mkdir()

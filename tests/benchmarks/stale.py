@@ -16,12 +16,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tasks.core import catalog, raw
-from tasks.evidence.pairing import scales
+from tasks.common.raw_files import files
+from tasks.core import pipeline
+from tasks.pair import rating_scales
 from tests.conftest import ROOT
 
 PACKAGES = ("tasks", "trainer", "expectations", "flows")
-DEFAULT = [str(Path(module.__file__ or "").relative_to(ROOT)) for module in (raw, scales)]
+DEFAULT = [str(Path(module.__file__ or "").relative_to(ROOT)) for module in (files, rating_scales)]
 
 
 def main() -> int:
@@ -46,7 +47,7 @@ def project(source: Path, root: Path) -> Path:
         shutil.copy(source / name, root)
     for package in PACKAGES:
         shutil.copytree(source / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for stage in catalog.stages(root).values():
+    for stage in pipeline.stages(root).values():
         for path in (stage.output, *stage.data, *stage.code):
             if not (root / path).exists():
                 stub(root / path)
@@ -87,7 +88,7 @@ def run(root: Path, *command: str) -> str:
 
 def mean(root: Path) -> float:
     """Stages that hold a line's file among their deps, on average over all lines of our packages."""
-    stages = [[root / path for path in stage.code] for stage in catalog.stages(root).values()]
+    stages = [[root / path for path in stage.code] for stage in pipeline.stages(root).values()]
     lines = stale = 0
     for file in (file for package in PACKAGES for file in sorted((root / package).rglob("*.py"))):
         count = len(file.read_bytes().splitlines())

@@ -1,0 +1,62 @@
+"""The salt that people's ids are hashed with: where it comes from, and the little that may be told of it.
+
+In this order: $PAIRWRIGHT_SALT; for the shipped sample, whose people are invented, a public one; for all other logs the secret in
+`.pairwright/salt`, made at the first run, which git and DVC ignore (`tasks.common.log_salt` chooses, and makes it).
+
+`.pairwright/fingerprint`, which git keeps, names the salt of the last run without giving it away. The stages that hash depend on it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+from tasks.core.errors import UserError
+
+VARIABLE = "PAIRWRIGHT_SALT"
+PUBLIC = "pairwright-sample"
+FOLDER = Path(".pairwright")
+SECRET, FINGERPRINT = "salt", "fingerprint"  # files in FOLDER
+
+
+def current() -> str:
+    """The salt of the stages after the logs were read."""
+    found = from_environment() or (PUBLIC if last_fingerprint() == fingerprint(PUBLIC) else read_secret())
+    if not found:
+        raise UserError(str(FOLDER / SECRET), "no such file", "the salt that the logs were read with", "put it there, or read them again")
+    return found
+
+
+def last_fingerprint() -> str | None:
+    """The fingerprint that the last run left."""
+    path = FOLDER / FINGERPRINT
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+@functools.lru_cache(maxsize=8)
+def fingerprint(salt: str) -> str:
+    """16 hex digits that tell salts apart; dear to compute, so that guesses at a short salt are, too."""
+    return hashlib.scrypt(salt.encode(), salt=b"pairwright fingerprint", n=1 << 14, r=8, p=1, dklen=8).hex()
+
+
+def from_environment() -> str:
+    """What $PAIRWRIGHT_SALT says; nothing where it is not set."""
+    return os.environ.get(VARIABLE, "").strip()
+
+
+def read_secret() -> str:
+    """What the file holds; nothing where there is none, a UserError where it cannot be read or is empty."""
+    path = FOLDER / SECRET
+    remedy = f"put the salt of earlier runs there, or delete it: a run makes a new one, and with it new ids; or set ${VARIABLE}"
+    try:
+        found = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        what = (error.strerror if isinstance(error, OSError) else None) or "bytes that are no text"
+        raise UserError(str(path), what, "a file with the salt", remedy) from error
+    if not found:
+        raise UserError(str(path), "an empty file", "a file with the salt", remedy)
+    return found
