@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow serve install preset system bench docs clean help
+.PHONY: run test slow serve install preset system bench docs deps clean help
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ docs: install ## Build the documentation into site/, links checked; loads nothin
 	@$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html   (with its search: $(BIN)/python -m http.server -d site)"
+
+deps: install ## Write the code deps of dvc.yaml: what each stage imports
+	@$(BIN)/python -m flows.dependencies
 
 install: .venv/.installed system
 

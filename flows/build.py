@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.walk import conclude, walk
-from flows.workspace import dataset_stages, nothing_to_learn, training_stages
+from flows.dvc import dataset_stages, nothing_to_learn, training_stages
+from flows.stage_tasks import conclude, run_stages
 
-from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
+from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
 from prefect.client.schemas.objects import State
 
 
@@ -26,9 +26,9 @@ def build(train: bool = True, force: bool = False) -> State[Any]:
         train: Train after the dataset is made, if it passed its gate and changed.
         force: Run every stage even if nothing changed.
     """
-    outcomes = walk(dataset_stages(), "Unchanged", force=force)
+    outcomes = run_stages(dataset_stages(), "Unchanged", force=force)
     passed = all(outcome.state in ("Completed", "Unchanged") for outcome in outcomes)
     unfit = nothing_to_learn() if train and passed else None
     if train and passed and not unfit:
-        outcomes += walk(training_stages(), "Skipped", force=force)
+        outcomes += run_stages(training_stages(), "Skipped", force=force)
     return conclude(outcomes, unfit)

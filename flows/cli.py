@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import access, report, server, workspace
+from flows import access, dvc, report, server
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
@@ -126,12 +126,12 @@ def run_once(given: argparse.Namespace) -> None:
     """Run what is stale in a Prefect flow; when nothing is, say so without starting Prefect."""
     if given.model:
         _lay(given.model)
-    changed = workspace.stale()
-    wanted = workspace.dataset_stages() + (workspace.training_stages() if given.train else [])
+    changed = dvc.stale()
+    wanted = dvc.dataset_stages() + (dvc.training_stages() if given.train else [])
     if not given.force and not set(changed) & set(wanted):
         _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
         return
-    _print("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in workspace.waiting(changed)))
+    _print("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in dvc.waiting(changed)))
     state, outcomes = _run_flow(given.train, given.force)
     states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
     _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
@@ -176,7 +176,7 @@ def _complain(message: str) -> None:
 
 def serve_deployments(given: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    workspace.stale([])  # a folder in which nothing could ever run is refused here, not at night
+    dvc.stale([])  # a folder in which nothing could ever run is refused here, not at night
     access.home()
     place = server.Place(given.host, given.port, tuple(given.name), lasting=True, password=given.password)
     with server.api(place) as api:
@@ -185,7 +185,7 @@ def serve_deployments(given: argparse.Namespace) -> None:
         entries = deployments.read(given.cron)
         os.environ[server.OWNER] = str(os.getpid())
         if api.fresh:
-            deployments.bury()
+            deployments.mark_crashed_runs()
         for entry in entries:
             times = (
                 ", ".join(str(getattr(schedule.schedule, "cron", schedule.schedule)) for schedule in entry.schedules or ())
@@ -201,8 +201,8 @@ def serve_deployments(given: argparse.Namespace) -> None:
 
 def say_status(given: argparse.Namespace) -> None:
     """One line a stage: up to date, stale with its reasons, waiting for one before it, or left out with what is not here."""
-    changed, away = workspace.stale(given.stages), workspace.left_out()
-    late = workspace.waiting(workspace.stale() if given.stages else changed)
+    changed, away = dvc.stale(given.stages), dvc.left_out()
+    late = dvc.waiting(dvc.stale() if given.stages else changed)
     for name in given.stages or pipeline.stages():
         if name in away:
             _print(f"{name}: left out: private and not on this machine: {', '.join(line.removesuffix(' deleted') for line in away[name])}")

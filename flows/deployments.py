@@ -56,7 +56,7 @@ class _Runner(Runner):
         self._main.get_loop().call_soon_threadsafe(self._main.cancel)
 
 
-def bury() -> None:
+def mark_crashed_runs() -> None:
     """Mark the runs that died with an earlier server as crashed.
 
     Their deployments allow one run at a time, and would wait for them for ever.

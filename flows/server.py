@@ -205,11 +205,11 @@ def _report_the_rest() -> None:
             worker.drain_all(timeout=REPORT_LIMIT)
 
 
-def tie() -> None:
+def die_with_parent() -> None:
     """End this process when the `pairwright serve` that started it dies; nothing in a process that was started otherwise."""
     dying = _dying_with_parent(
         signal.SIGKILL
-    )  # politely, it would go on trying to report to a server that is gone; its stage is on a leash
+    )  # politely, it would go on trying to report to a server that is gone; its stage ends then too
     if dying and os.environ.get(OWNER) == str(os.getppid()):
         dying()
 

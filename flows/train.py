@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows import workspace
-from flows.walk import conclude, walk
-from flows.workspace import dataset_stages, training_stages
+from flows import dvc
+from flows.dvc import dataset_stages, training_stages
+from flows.stage_tasks import conclude, run_stages
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
-from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
+from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
@@ -29,8 +29,8 @@ def train(force: bool = False) -> State[Any]:
         demand_release()
     except UserError as error:
         return Failed(message=str(error))
-    unfit = workspace.nothing_to_learn()
-    return conclude([] if unfit else walk(training_stages(), "Skipped", force=force), unfit)
+    unfit = dvc.nothing_to_learn()
+    return conclude([] if unfit else run_stages(training_stages(), "Skipped", force=force), unfit)
 
 
 def demand_release() -> None:
@@ -38,7 +38,7 @@ def demand_release() -> None:
     stages = pipeline.stages()
     read = {path for name in training_stages() for path in stages[name].data}
     makers = [name for name in dataset_stages() if stages[name].output in read]
-    for name, reasons in workspace.stale(makers).items():
+    for name, reasons in dvc.stale(makers).items():
         raise UserError(
             str(stages[name].output), ", ".join(reasons), f"the result of {name}, which passed its gate", "run `pairwright run --no-train`"
         )

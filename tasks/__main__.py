@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from tasks.core import table_io
 from tasks.core.shell import leave, main
 
-leave(main("tasks", sys.argv[1:]))
+leave(main("tasks", sys.argv[1:], table_io.run))

@@ -13,13 +13,13 @@ import yaml
 
 from tasks.core import engine
 from tasks.core.ids import stable_id
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, reconcile
 from tasks.core.tables import PROMPT, TABLES, Feedback, Turns
 from tests.conftest import ROOT
 
 Row = dict[str, Any]
 CONSENSUS: Row = {"accuracy": 0.75, "strength": 10.0, "min_ballots": 50, "rounds": 60, "spammer_votes": 20, "spammer_below": 0.65}
-# the phrases as shipped; tests about signals switch them on
+# no phrases but those that are shipped; tests about signals switch them on
 SIGNALS: Row = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["aggregate"]["signals"]
 UNTOLD: Row = dict.fromkeys([field.name for field in PROMPT.value_type][2:])  # what a plain message of a prompt does not have
 AGGREGATE: Row = {  # parameters of `aggregate`
@@ -107,7 +107,7 @@ def accounts(stage: str, result: engine.Tables, given: engine.Tables) -> dict[st
     """The result as the shell settles it, sorted by key."""
     found: dict[str, Account] = {}
     for name, rows in result.items():
-        account = settle(stage, name, rows.to_arrow(), given[name].count_rows() if name in given else None)
+        account = reconcile(stage, name, rows.to_arrow(), given[name].count_rows() if name in given else None)
         tidy, gone = (engine.sort(part, TABLES[name].KEY) for part in (account.kept, account.dropped))
         found[name] = Account(name, tidy, gone, account.rows_in, account.made, account.kept_rows)
     return found

@@ -22,7 +22,7 @@ from tasks.augment.rewording import treat, verdicts
 from tasks.augment.synonym import Synonym
 from tasks.core import params
 from tasks.core.errors import UserError
-from tasks.core.ledger import settle
+from tasks.core.ledger import reconcile
 from tests.candidates_made import candidate, frame
 from tests.chatlog import UNTOLD
 from tests.conftest import ROOT
@@ -58,7 +58,7 @@ def with_only(*names: str, **changed: Any) -> augment.Params:
 def outcome(rows: list[dict[str, Any]], chosen: augment.Params) -> pa.Table:
     """All rows of the result, sorted; the ledger has accepted them."""
     result = augment.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow()
-    settle("augment", "candidates", result, len(rows))
+    reconcile("augment", "candidates", result, len(rows))
     return result.sort_by("prompt_id")
 
 

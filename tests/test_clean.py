@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tasks.clean import stage as clean
 from tasks.common.text_repair import repair, repair_all
-from tasks.core.ledger import settle
+from tasks.core.ledger import reconcile
 from tasks.core.params import load
 from tasks.core.tables import Feedback, Turns
 from tests.conftest import ROOT
@@ -92,7 +92,7 @@ def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[st
     }
     result = clean.run(frames, PARAMS)
     for name, rows in (("turns", turns), ("feedback", feedback)):
-        settle("clean", name, result[name].to_arrow(), len(rows))
+        reconcile("clean", name, result[name].to_arrow(), len(rows))
     found = [{row[key]: row for row in result[name].to_pylist()} for name, key in (("turns", "turn_id"), ("feedback", "feedback_id"))]
     return found[0], found[1]
 

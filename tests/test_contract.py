@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows import dependencies
 from tasks.core import params, pipeline
 from tasks.core.params import StageParams
 from tasks.core.tables import TABLES
@@ -49,16 +50,11 @@ def test_stage_has_module_params_section_and_tests(name: str) -> None:
     assert set(getattr(module, "WRITES", ())) <= set(TABLES)
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_deps_cover_every_file_of_ours_that_the_stage_imports(name: str) -> None:
-    stage = STAGES[name]
-    package = stage.command.split()[2]
-    needed = closure([f"{package}.__main__", stage.module])
-    covered = [ROOT / path for path in stage.code]
-    missing = [file for file in needed if not any(file == path or path in file.parents for path in covered)]
-    assert not missing, f"add to the deps of {name}: {[str(file.relative_to(ROOT)) for file in missing]}"
-    for path in covered:
-        assert path.exists(), f"{name} depends on {path}, which does not exist"
+def test_code_deps_are_what_each_stage_runs_no_file_more_and_none_less() -> None:
+    differences = dependencies.differences(ROOT)
+    assert not differences, "\n".join(differences)
+    for stage in STAGES.values():
+        assert all((ROOT / path).exists() for path in stage.code)
 
 
 def test_no_path_under_data_is_named_outside_dvc_yaml() -> None:
@@ -67,36 +63,3 @@ def test_no_path_under_data_is_named_outside_dvc_yaml() -> None:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("data/"):
                     assert node.value.count(" ") > 0, f"{file.relative_to(ROOT)}:{node.lineno} names {node.value}"
-
-
-def closure(modules: list[str]) -> set[Path]:
-    """Files of ours that the modules import, directly or not, with the packages they lie in."""
-    seen: set[Path] = set()
-    queue = list(modules)
-    while queue:
-        for file in files_of(queue.pop()):
-            if file not in seen:
-                seen.add(file)
-                queue += imports_of(file)
-    return seen
-
-
-def files_of(module: str) -> list[Path]:
-    """The module's file and the `__init__.py` of every package above it; nothing for modules that are not ours."""
-    parts = module.split(".")
-    if parts[0] not in OURS:
-        return []
-    found = [ROOT.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-    found.append(ROOT.joinpath(*parts).with_suffix(".py"))
-    return [file for file in found if file.is_file()]
-
-
-def imports_of(file: Path) -> list[str]:
-    """Dotted names that the file imports, `from a import b` counted as `a` and `a.b`; also inside functions."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tasks.core import engine, ids, params, pipeline
 from tasks.core.errors import UserError
-from tasks.core.ledger import AccountError, settle
-from tasks.core.shell import whole
+from tasks.core.ledger import AccountError, reconcile
+from tasks.core.shell import atomic_output
 from tasks.core.tables import TABLES, Prompts
 from tests.conftest import ROOT
 
@@ -71,7 +71,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "toys" / "__init__.py").touch()
     (tmp_path / "toys" / "toy.py").write_text(TOY, encoding="utf-8")
     (tmp_path / "toys" / "__main__.py").write_text(
-        "import sys\nfrom tasks.core.shell import main\nsys.exit(main('toys', sys.argv[1:]))\n", encoding="utf-8"
+        "import sys\nfrom tasks.core import shell, table_io\nsys.exit(shell.main('toys', sys.argv[1:], table_io.run))\n", encoding="utf-8"
     )
     engine.write_sorted(prompts(10), Prompts.KEY, tmp_path / "data" / "in" / "prompts", 4)
     return tmp_path
@@ -140,17 +140,17 @@ def test_whole_recovers_an_output_that_a_kill_left_between_two_renames(tmp_path:
     output = tmp_path / "out"
     (tmp_path / ".out.old").mkdir()
     (tmp_path / ".out.old" / "kept").touch()
-    with pytest.raises(KeyError), whole(output):
+    with pytest.raises(KeyError), atomic_output(output):
         raise KeyError
     assert (output / "kept").exists()
 
 
 def test_whole_replaces_the_output_only_at_the_end(tmp_path: Path) -> None:
     output = tmp_path / "out"
-    with whole(output) as folder:
+    with atomic_output(output) as folder:
         (folder / "first").touch()
         assert not output.exists()
-    with whole(output) as folder:
+    with atomic_output(output) as folder:
         (folder / "second").touch()
         assert (output / "first").exists()
     assert [path.name for path in output.iterdir()] == ["second"]
@@ -158,28 +158,28 @@ def test_whole_replaces_the_output_only_at_the_end(tmp_path: Path) -> None:
 
 def test_lost_rows_are_refused() -> None:
     with pytest.raises(AccountError, match="5 rows in"):
-        settle("toy", "prompts", prompts(4), 5)
+        reconcile("toy", "prompts", prompts(4), 5)
 
 
 def test_a_reason_of_several_words_is_refused() -> None:
     rows = prompts(1).append_column("dropped", pa.array(["too long"], pa.large_string()))
     with pytest.raises(AccountError, match="not one word"):
-        settle("toy", "prompts", rows, 1)
+        reconcile("toy", "prompts", rows, 1)
 
 
 def test_made_rows_are_counted() -> None:
     rows = prompts(4).append_column("made", pa.array([True, False, True, None]))
-    account = settle("toy", "prompts", rows, 2)
+    account = reconcile("toy", "prompts", rows, 2)
     assert (account.rows_in, account.made, len(account.kept)) == (2, 2, 4)
 
 
 def test_rows_that_are_only_counted_are_accounted_for_all_the_same() -> None:
     rows = prompts(3).append_column("dropped", pa.array([None, "empty", None], pa.large_string()))
-    whole, counted = settle("toy", "prompts", rows, 3), settle("toy", "prompts", rows, 3, keep=False)
+    whole, counted = reconcile("toy", "prompts", rows, 3), reconcile("toy", "prompts", rows, 3, keep=False)
     assert counted.entry() == whole.entry() == {"in": 3, "made": 0, "kept": 2, "dropped": 1, "reasons": {"empty": 1}}
     assert (len(counted.kept), len(whole.kept)) == (0, 2)
     with pytest.raises(AccountError, match="3 rows in"):
-        settle("toy", "prompts", rows.slice(1), 3, keep=False)
+        reconcile("toy", "prompts", rows.slice(1), 3, keep=False)
 
 
 @given(st.permutations(list(range(9))), st.integers(1, 10))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flows import leash, server, workspace
+from flows import dvc, process_group, server
 from tasks.core.errors import UserError
 from tests import toys
 from tests.browser import wait_for
@@ -31,33 +31,33 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*names: str) -> list[str]:
     lines: list[str] = []
     for name in names:
-        workspace.reproduce(name, lines.append)
+        dvc.reproduce(name, lines.append)
     return lines
 
 
 def test_stale_names_every_kind_of_change_and_nothing_else(toy: Path) -> None:
-    assert set(workspace.stale()) == set(toys.CHAIN)
+    assert set(dvc.stale()) == set(toys.CHAIN)
     toys.dvc(toy, "repro")
-    assert workspace.stale() == {}
+    assert dvc.stale() == {}
     toys.set_param(toy, "second", "wait", 0.0)
-    assert workspace.stale() == {}  # the same number
+    assert dvc.stale() == {}  # the same number
     toys.set_param(toy, "second", "wait", 0.25)
-    assert workspace.stale() == {"second": ["params.yaml:second modified"]}
-    assert workspace.waiting(["second"]) == {"train": "second"}
+    assert dvc.stale() == {"second": ["params.yaml:second modified"]}
+    assert dvc.waiting(["second"]) == {"train": "second"}
     toys.dvc(toy, "repro")
     (toy / "toys" / "helper.py").write_text("")
-    assert workspace.stale() == {"first": ["toys modified"], "second": ["toys modified"]}
+    assert dvc.stale() == {"first": ["toys modified"], "second": ["toys modified"]}
     toys.dvc(toy, "repro")
     (toy / "data" / "raw.txt").write_text("more")
     (toy / toys.TRAIN / "text.txt").unlink()
-    assert workspace.stale() == {"first": ["data/raw.txt modified"], "train": ["data/models modified"]}
-    assert workspace.stale(["second"]) == {}
+    assert dvc.stale() == {"first": ["data/raw.txt modified"], "train": ["data/models modified"]}
+    assert dvc.stale(["second"]) == {}
 
 
 def test_lines_arrive_while_the_stage_runs(toy: Path) -> None:
     toys.set_param(toy, "first", "wait", 1)
     told: dict[str, float] = {}
-    workspace.reproduce("first", lambda line: told.setdefault(line, time.monotonic()))
+    dvc.reproduce("first", lambda line: told.setdefault(line, time.monotonic()))
     assert told["first: ends"] - told["first: begins"] > 0.8
     assert not any("git add" in line or "dvc push" in line for line in told)
 
@@ -83,13 +83,13 @@ def test_failure_is_told_in_the_words_of_whoever_knows_and_earlier_output_stays(
         (toy / toys.FIRST / "text.txt").unlink()
         (toy / toys.FIRST / "ledger.json").unlink()
         (toy / toys.FIRST).rmdir()
-    with pytest.raises(workspace.StageError) as caught:
+    with pytest.raises(dvc.StageError) as caught:
         run("first")
     assert word in str(caught.value)
     assert "\n" not in str(caught.value)
     if fate != "forget":
         assert (toy / toys.FIRST / "text.txt").read_text() == before
-        assert "first" in workspace.stale()
+        assert "first" in dvc.stale()
 
 
 def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_was_killed(toy: Path) -> None:
@@ -99,10 +99,10 @@ def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_wa
     other = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert any("begins" in line for line in other.stdout or ())
-        with pytest.raises(workspace.BusyError, match="busy"):
+        with pytest.raises(dvc.BusyError, match="busy"):
             run("first")
-        with pytest.raises(workspace.BusyError, match="busy"):
-            workspace.stale(["first"])
+        with pytest.raises(dvc.BusyError, match="busy"):
+            dvc.stale(["first"])
     finally:
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()
@@ -110,9 +110,9 @@ def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_wa
     assert "first: ends" in run("first")  # a lock left by a dead process holds nobody up
 
 
-def test_leash_ends_the_whole_group_when_the_holder_is_killed(tmp_path: Path) -> None:
+def test_a_process_group_ends_as_a_whole_when_the_holder_is_killed(tmp_path: Path) -> None:
     script = f"sleep 300 & echo $! > {tmp_path}/grandchild; wait"
-    command = [sys.executable, leash.__file__, "sh", "-c", script]
+    command = [sys.executable, process_group.__file__, "sh", "-c", script]
     holder = f"import subprocess; subprocess.Popen({command!r}, stdin=subprocess.PIPE, start_new_session=True).wait()"
     process = subprocess.Popen([sys.executable, "-c", holder])
     note = tmp_path / "grandchild"
@@ -131,8 +131,10 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_commands_exit_code_passes_the_leash() -> None:
-    with subprocess.Popen([sys.executable, leash.__file__, "sh", "-c", "exit 7"], stdin=subprocess.PIPE, start_new_session=True) as held:
+def test_the_exit_code_of_a_command_is_that_of_its_group() -> None:
+    with subprocess.Popen(
+        [sys.executable, process_group.__file__, "sh", "-c", "exit 7"], stdin=subprocess.PIPE, start_new_session=True
+    ) as held:
         assert held.wait(20) == 7
 
 

@@ -41,7 +41,7 @@ DEFAULTS: Row = {
     "confidence": {"min": 0.5, "margin": "evidence", "weight": False},
     "calibration": CALIBRATION,
     "nearly_equal": 0.98,
-    "identity": {"action": "drop", "recipes": ["choice"], "names": ["Claude"], "lead_ins": {"en": ["i am"]}, "fillers": {"en": []}},
+    "identity": {"action": "drop", "recipes": ["choice"], "more": {"names": [], "lead_ins": {}, "fillers": {}}},
     "max_pairs_per_prompt": 10,
     "max_pairs_per_user": 100,
     "matching": {"use": False, "feature": "characters", "by": [], "splits": ["train"], "tolerance": 0.0},

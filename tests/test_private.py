@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import workspace
+from flows import dvc
 from tasks.core import pipeline
 from tests import toys
 from tests.conftest import ROOT
@@ -98,26 +98,26 @@ def test_a_clone_goes_on_without_the_logs_and_says_what_is_not_there(clone: Path
         "second: left out: private and not on this machine: data/01_first",
         "train: up to date",
     ]
-    assert workspace.stale() == {}
+    assert dvc.stale() == {}
     assert "Nothing to do" in toys.pairwright(clone, "run").stdout
     told = toys.dvc(clone, "repro", "--allow-missing")
     assert "Data and pipelines are up to date." in told, told
     toys.set_param(clone, "train", "wait", 0.1)
-    assert workspace.stale() == {"train": ["params.yaml:train modified"]}
-    workspace.reproduce("train", lambda line: None)
-    assert workspace.stale() == {}
+    assert dvc.stale() == {"train": ["params.yaml:train modified"]}
+    dvc.reproduce("train", lambda line: None)
+    assert dvc.stale() == {}
 
 
 def test_a_clone_without_the_logs_does_not_pass_over_what_needs_them(clone: Path) -> None:
     toys.set_param(clone, "second", "wait", 0.1)
-    assert set(workspace.stale()) == {"first", "second"}
+    assert set(dvc.stale()) == {"first", "second"}
     (clone / "dvc.lock").unlink()
-    assert workspace.left_out() == {}
+    assert dvc.left_out() == {}
 
 
 def test_logs_that_are_there_are_read_again_when_what_was_read_of_them_is_gone(clone: Path) -> None:
     shutil.copy(clone.parent / "origin" / "data" / "raw.txt", clone / "data")
-    assert workspace.stale() == {"first": ["data/01_first deleted"], "second": ["data/01_first deleted"]}
+    assert dvc.stale() == {"first": ["data/01_first deleted"], "second": ["data/01_first deleted"]}
 
 
 def test_the_real_path_goes_on_from_clean_in_a_clone_without_the_logs(pushed: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core import params
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, reconcile
 from tasks.core.tables import Candidates
 from tasks.rebalance import stage as rebalance
 from tests.candidates_made import candidate, frame
@@ -39,7 +39,7 @@ def rows_of(strata: list[tuple[int, int]]) -> list[Row]:
 def account(rows: list[Row], strategy: str, **changed: Any) -> Account:
     chosen = PARAMS.model_copy(update={"strategy": strategy} | changed)
     result = rebalance.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
-    return settle("rebalance", "candidates", result, len(rows))
+    return reconcile("rebalance", "candidates", result, len(rows))
 
 
 def counted(rows: list[Row]) -> list[Row]:

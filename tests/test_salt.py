@@ -15,7 +15,7 @@ import make_sample
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.common import salt
+from tasks.common import log_salt, salt
 from tasks.core.ids import person_id
 from tests.conftest import ROOT
 from tests.projects import make_project, run_stage
@@ -113,7 +113,7 @@ def test_anything_beside_or_in_the_sample_means_a_secret_salt(tmp_path: Path, ch
 
 
 def test_digests_of_the_sample_are_those_of_its_generator() -> None:
-    assert salt.SAMPLE.read_text(encoding="utf-8") == make_sample.digests(make_sample.make()), "run `python data/make_sample.py`"
+    assert log_salt.SAMPLE.read_text(encoding="utf-8") == make_sample.digests(make_sample.make()), "run `python data/make_sample.py`"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_new_salt_after_a_lost_one_is_told_with_what_it_means(own: Path) -> No
 
 
 def test_two_runs_that_make_a_salt_at_once_take_the_same(own: Path) -> None:
-    code = "import warnings; from tasks.core import salt; warnings.simplefilter('ignore'); salt.settle([]); print(salt.current())"
+    code = "import warnings; from tasks.common.log_salt import choose; warnings.simplefilter('ignore'); print(choose([]))"
     env = os.environ | {"PYTHONPATH": str(ROOT), "PAIRWRIGHT_SALT": ""}
     runs = [subprocess.Popen([sys.executable, "-c", code], cwd=own, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert {run.communicate()[0].strip() for run in runs} == {(own / ".pairwright" / "salt").read_text().strip()}
@@ -204,7 +204,7 @@ def test_another_salt_makes_ingest_stale_and_a_run_takes_it(built: Path) -> None
     before = people(built)
     (built / ".pairwright" / "salt").write_text("another secret\n")
     assert run(built, "pairwright", "status", "ingest").strip() == "ingest: stale: the salt (see .pairwright/fingerprint) modified"
-    run(built, sys.executable, "-c", "from flows import workspace; workspace.reproduce('ingest', print)")
+    run(built, sys.executable, "-c", "from flows import dvc; dvc.reproduce('ingest', print)")
     assert people(built).isdisjoint(before)
     assert run(built, "pairwright", "status", "ingest").strip() == "ingest: up to date"
     (built / ".pairwright" / "fingerprint").write_text("0123456789abcdef\n")

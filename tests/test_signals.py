@@ -319,7 +319,7 @@ def test_switches_choose_the_kinds() -> None:
 
 
 def test_shipped_phrases_match_their_own_kind() -> None:
-    for name, settings in (("thanks", SETTINGS.thanks), ("complaint", SETTINGS.complaint)):
+    for name, settings in (("thanks", SETTINGS.phrases("thanks")), ("complaint", SETTINGS.phrases("complaint"))):
         for phrases in settings.phrases.values():
             said = [phrase.removesuffix(" *").replace(" * ", " one two ") for phrase in phrases]
             kinds, _ = implicit_feedback.opinions(plain(pa.array(said, TEXT)), pa.array(["The answer."] * len(said), TEXT), SETTINGS)

@@ -1,4 +1,4 @@
-"""Claims about answers that say which model wrote them, with the words of params.yaml."""
+"""Claims about answers that say which model wrote them, with the words that are shipped."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from pydantic import Field
 from tasks.core import manifest
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core.settings import Count, Schedule
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     (folder / "README.md").write_text(card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
     _publish(stage, result, paces)
     for line in (*report.lines(result, paces), *report.advice(card.verdict(stage.input("evaluation")))):
-        tell(stage.name, line)
+        log(stage.name, line)
 
 
 def _hand_over(shelf: Path, name: str, folder: Path) -> None:

@@ -32,7 +32,7 @@ from pydantic import Field
 from tasks.core import manifest
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core.settings import Count
 from trainer.judging.quality import Bounds
 
@@ -89,7 +89,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     (folder / "metrics.json").write_bytes(manifest.dumps(flat.metrics(report)))
     (folder / "report.html").write_text(page.page(report), encoding="utf-8")
     for line in flat.lines(report):
-        tell(stage.name, line.rstrip())
+        log(stage.name, line.rstrip())
 
 
 def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str, Held], dict[str, Any]]:

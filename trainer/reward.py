@@ -20,7 +20,7 @@ from pydantic import Field
 
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core.settings import Adapter, Lessons, Watching
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     rows = encode.demanded("train", pairs, tokenizer, base.window)
     held_out = encode.encode(release.pairs(given, "validation"), tokenizer, base.window)
     for split, encoding in (("train", rows), ("validation", held_out)):
-        tell(stage.name, encode.describe(split, encoding))
+        log(stage.name, encode.describe(split, encoding))
     settings = reward.Settings(params.margin, params.margin_size, params.mixup, params.centre, params.schedule)
     with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
         figures = outcome.counts(rows) | reward.train(model, tokenizer, rows.kept, held_out.kept, settings, run)

@@ -17,7 +17,7 @@ from pydantic import Field
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core.settings import Adapter, Count, Model, Precision, Schedule, Watching
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     runtime.prepare(params.threads, params.seed, offline=not models.is_hub_name(params.model.source))
     model, tokenizer = _model(params, pairs)
     rows = encode.demanded("train", pairs, tokenizer, params.window)
-    tell(stage.name, encode.describe("train", rows))
+    log(stage.name, encode.describe("train", rows))
     held_out = encode.encode(release.pairs(given, "validation"), tokenizer, params.window).kept if params.watching.check_every else []
     base = basis.Basis(digest, params.model.source, params.seed, params.threads, params.window, params.precision, params.shuffle_labels)
     with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
@@ -85,5 +85,5 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
         model, made = models.load(wanted.source, precision=adapters.held(params.adapter, params.precision))
     tokenizer.check(made, wanted.source)
     models.fit(model, made, params.window)
-    tell("start", outcome.describe(model, made))
+    log("start", outcome.describe(model, made))
     return model.to(runtime.device()), made

@@ -18,7 +18,7 @@ from pydantic import Field
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core.settings import Adapter, Count, Lessons, Watching
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
     _tell(stage, "train", rows)
     if own.label_smoothing == dpo.AUTO:
         told = f"{smooth:g}" if own.loss in dpo.SMOOTHED else f"not used by the loss {own.loss}; {' and '.join(dpo.SMOOTHED)} reads it"
-        tell(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
+        log(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
     held = encode.encode(release.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
     _demand_looks(params, held)
     settings = dpo.Settings(own.loss, own.beta, smooth, own.sft_weight, own.schedule)
@@ -163,7 +163,7 @@ def _tell(stage: Stage, split: str, rows: Kept[Any]) -> None:
     """Say how many rows fit and why the others do not."""
     from trainer.core import encode
 
-    tell(stage.name, encode.describe(split, rows))
+    log(stage.name, encode.describe(split, rows))
 
 
 def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:

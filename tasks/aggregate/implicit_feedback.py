@@ -2,7 +2,7 @@
 
 In: the trees of one batch of conversations, and which turns are answers. Out: acts (SIGNAL), made from turns alone, which already
 say what they are about. They are kinds of their own, weaker than any act that a person gave on purpose, and are never counted as
-thumbs. Precision comes before recall: thanks and complaints are short messages that begin with, or are, a phrase of `params.yaml`; a
+thumbs. Precision comes before recall: thanks and complaints are short messages that begin with, or are, a phrase of `phrases/`; a
 retry is a message with the words of the one before it, in their order.
 
 The answer to the last repeat of a question is better than each answer that made the user repeat it, as answers to the question
@@ -16,7 +16,8 @@ as it was first asked. A retry is no vote for one of these reasons:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 import daft
 import numpy as np
@@ -27,13 +28,16 @@ from pydantic import Field
 
 from tasks.aggregate.conversation_tree import USER, ConversationTrees
 from tasks.common.arrays import Column, Mask, Rows, absent, first_reason, mask, struct
-from tasks.common.phrases import UNSPACED, ByLanguage, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
+from tasks.common.phrases import UNSPACED, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
+from tasks.core import wordlists
 from tasks.core.ids import stable_id
-from tasks.core.params import StageParams
+from tasks.core.params import Moved, StageParams
 from tasks.core.tables import ORIGIN, TEXT, TIME
+from tasks.core.wordlists import ByLanguage
 
 KINDS = ("retry", "thanks", "complaint")  # strongest first
 GRADES = {"thanks": 1.0, "complaint": -1.0}
+SHIPPED = Path(__file__).with_name("phrases")
 
 SIGNAL = pa.struct(
     [
@@ -47,14 +51,40 @@ SIGNAL = pa.struct(
 )
 
 
-class Retry(StageParams):
-    """When a user asks the same again, by language."""
+class Opinion(StageParams):
+    """What users say of an answer: the lists that are shipped, and more."""
 
-    min_words: int = Field(ge=1)  # of the question; a Chinese or Japanese letter counts as a word
+    more: Phrases
+
+
+class Thanks(Opinion):
+    """How users thank."""
+
+    moved: ClassVar[Moved] = wordlists.moved(Phrases, "more", SHIPPED / "thanks.yaml")
+
+
+class Complaint(Opinion):
+    """How users complain."""
+
+    moved: ClassVar[Moved] = wordlists.moved(Phrases, "more", SHIPPED / "complaint.yaml")
+
+
+class Repeats(StageParams):
+    """How users ask the same again, by language."""
+
     fillers: ByLanguage  # words that may come or go
-    max_filler_chars: int = Field(ge=0)  # bytes by which the two may differ in length
     unless: ByLanguage  # a question that holds one of these asks for more, not for better
     refers_back: ByLanguage  # how an answer begins that speaks of the one before
+
+
+class Retry(StageParams):
+    """When a user asks the same again."""
+
+    moved: ClassVar[Moved] = wordlists.moved(Repeats, "more", SHIPPED / "retry.yaml")
+
+    min_words: int = Field(ge=1)  # of the question; a Chinese or Japanese letter counts as a word
+    max_filler_chars: int = Field(ge=0)  # bytes by which the two may differ in length
+    more: Repeats
 
 
 class Settings(StageParams):
@@ -62,9 +92,18 @@ class Settings(StageParams):
 
     use: list[Literal["thanks", "complaint", "retry"]]
     max_chars: int = Field(ge=1)  # of a message that thanks or complains
-    thanks: Phrases
-    complaint: Phrases
+    thanks: Thanks
+    complaint: Complaint
     retry: Retry
+
+    def phrases(self, kind: str) -> Phrases:
+        """The phrases of thanks, or of complaints: those that are shipped, and more."""
+        more = {"thanks": self.thanks, "complaint": self.complaint}[kind].more
+        return wordlists.with_shipped(SHIPPED / f"{kind}.yaml", more)
+
+    def repeats(self) -> Repeats:
+        """The words of repeats: those that are shipped, and more."""
+        return wordlists.with_shipped(SHIPPED / "retry.yaml", self.retry.more)
 
 
 @dataclass(frozen=True)
@@ -103,10 +142,10 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     kind[short], label[short] = opinions(here, texts(forest, about[short]), settings)
     near &= absent(kind)
     now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (turn, forest.parent[about]))
-    label[near] = repeats(now, then, settings.retry)
+    label[near] = repeats(now, then, settings)
     kind[near & ~absent(label)] = "retry"
     better, prompt = chains(forest, answer, turn, kind)
-    better[better >= 0] = np.where(back(forest, better[better >= 0], settings.retry), -2, better[better >= 0])
+    better[better >= 0] = np.where(back(forest, better[better >= 0], settings), -2, better[better >= 0])
     named = ~absent(kind)
     return ImplicitFeedback(*(column[named] for column in (turn, kind, label, about, better, prompt)))
 
@@ -119,7 +158,8 @@ def texts(forest: ConversationTrees, rows: Rows) -> pa.Array:
 def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
     """Kind and phrase of each plain text that thanks for its answer or complains of it, else None."""
     kind, label = np.full(len(words), None, object), np.full(len(words), None, object)
-    for name, own, other in (("thanks", settings.thanks, settings.complaint), ("complaint", settings.complaint, settings.thanks)):
+    thanks, complaint = settings.phrases("thanks"), settings.phrases("complaint")
+    for name, own, other in (("thanks", thanks, complaint), ("complaint", complaint, thanks)):
         if name in settings.use:
             hits, phrases = matched(words, answers, own)
             clear = ~holds(words.filter(pa.array(hits)), anywhere(beginning(other.phrases)))
@@ -128,14 +168,15 @@ def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Co
     return kind, label
 
 
-def repeats(now: pa.Array, then: pa.Array, settings: Retry) -> Column:
+def repeats(now: pa.Array, then: pa.Array, settings: Settings) -> Column:
     """How each plain text repeats the one of before: "equal", or "near" (but for fillers); None where it does not."""
+    lists = settings.repeats()
     equal = np.asarray(pc.equal(now, then).to_numpy(zero_copy_only=False))
-    look = np.flatnonzero(equal | holds(now, anywhere(settings.fillers)) | holds(then, anywhere(settings.fillers)))
-    bare, other = (without(words.take(pa.array(look)), settings.fillers) for words in (now, then))
+    look = np.flatnonzero(equal | holds(now, anywhere(lists.fillers)) | holds(then, anywhere(lists.fillers)))
+    bare, other = (without(words.take(pa.array(look)), lists.fillers) for words in (now, then))
     count = pc.count_substring_regex(bare, rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}]+").to_numpy()
-    again = np.asarray(pc.equal(bare, other).to_numpy(zero_copy_only=False)) & (count >= settings.min_words)
-    again &= ~holds(bare, anywhere(settings.unless))
+    again = np.asarray(pc.equal(bare, other).to_numpy(zero_copy_only=False)) & (count >= settings.retry.min_words)
+    again &= ~holds(bare, anywhere(lists.unless))
     found = np.full(len(now), None, object)
     found[look[again]] = np.where(equal[look[again]], "equal", "near")
     return found
@@ -172,9 +213,9 @@ def chains(forest: ConversationTrees, answer: Mask, turn: Rows, kind: Column) ->
     return better, prompt
 
 
-def back(forest: ConversationTrees, rows: Rows, settings: Retry) -> Mask:
+def back(forest: ConversationTrees, rows: Rows, settings: Settings) -> Mask:
     """Which answers begin by speaking of the one before."""
-    return holds(plain(texts(forest, rows)), f"^(?:{one_of(every(settings.refers_back))})")
+    return holds(plain(texts(forest, rows)), f"^(?:{one_of(every(settings.repeats().refers_back))})")
 
 
 def acts(

@@ -1,16 +1,22 @@
 """Texts that stand where an answer failed, known by their shape: what SDKs, gateways and servers write, whatever the provider.
 
-In: texts. Out: a mask. `clean.error_banners` holds what has to be known word for word; here is what all of a kind have in common: the name
+In: texts. Out: a mask. `failed_answers.yaml` holds what has to be known word for word; here is what all of a kind have in common: the name
 of an SDK's exception, a status of HTTP behind the word error, an object of JSON that is nothing but an error. Only short texts of few lines
-are meant; answers that explain an error are told apart by their words (`clean.explaining`).
+are meant; answers that explain an error are told apart by their words (`explaining` there).
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.core.params import StageParams
+from tasks.core.wordlists import with_shipped
+
+SHIPPED = Path(__file__).with_name("failed_answers.yaml")
 FAILED = (
     "RateLimit|APIConnection|APITimeout|APIStatus|APIResponse|InternalServer|ServiceUnavailable|Overloaded|ContextWindowExceeded"
     "|ContentPolicyViolation|InvalidRequest|Throttling|ModelNotReady|ModelTimeout|ModelStream|ReadTimeout|ConnectTimeout|RemoteProtocol"
@@ -47,6 +53,19 @@ SUSPECT = (  # RE2: words of which every failure has one
     r"|memory|exceptions?\.|timeout|content_filter|reset by peer|sorry|oops|apologies|return soon|not available|openai\.|anthropic\."
 )
 WHOLE = rf"(?is)\A{SIGNS}(?:(?:error|exception|failed)\s*[:!]\s*)?(?:{'|'.join(PATTERNS)})\s*\z"
+
+
+class FailedAnswers(StageParams):
+    """What stands where an answer failed, known word for word."""
+
+    error_banners: list[str]  # how the texts begin; case and leading signs do not matter
+    error_messages: list[str]  # the same for texts that hold nothing else
+    explaining: list[str]  # words by which an answer that begins so shows that it is one all the same
+
+
+def known(more: FailedAnswers) -> FailedAnswers:
+    """The shipped lists, and more."""
+    return with_shipped(SHIPPED, more)
 
 
 def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, asked: pa.Array | None = None) -> pa.Array:

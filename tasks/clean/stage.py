@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from typing import Literal
+from typing import ClassVar, Literal
 
 import daft
 import numpy as np
@@ -32,17 +32,16 @@ import pyarrow.compute as pc
 from daft import DataType, col
 from pydantic import Field
 
-from tasks.clean import language
-from tasks.clean.failures import are_failures
+from tasks.clean import failures, language
 from tasks.clean.tool_calls import Calls, Tools
 from tasks.common import reasoning_marks, salt
 from tasks.common.arrays import first_reason, mask
 from tasks.common.redaction import name_model, redact
 from tasks.common.redaction.paths import ids, paths
 from tasks.common.text_repair import repair_all
-from tasks.core import engine
+from tasks.core import engine, wordlists
 from tasks.core.ids import person_id
-from tasks.core.params import StageParams
+from tasks.core.params import Moved, StageParams
 from tasks.core.tables import TEXT, Feedback, Table, Turns, put
 
 WRITES = ("turns", "feedback", "files")
@@ -59,14 +58,14 @@ NAMES = ("conversation_id", "turn_id", "parent_id", "tool_call_id", "better", "w
 class Params(StageParams):
     """Parameters of `clean`."""
 
+    moved: ClassVar[Moved] = wordlists.moved(failures.FailedAnswers, "more_failures", failures.SHIPPED)
+
     redact: list[KindName]  # kinds of values that give way to placeholders
     names: name_model.Names  # names of people, places and postal addresses
     reasoning: Literal["drop", "keep"]  # what becomes of a model's reasoning that stands in its answer
     empty_texts: list[str]  # what programs write where no text was; a message that is nothing else is empty
-    error_banners: list[str]  # how the texts begin that stand where an answer failed; case and leading signs do not matter
-    max_banner_chars: int = Field(ge=1)  # a longer answer that begins so is an answer
-    error_messages: list[str]  # the same for texts that hold nothing else
-    explaining: list[str]  # words by which an answer that begins so shows that it is one all the same
+    more_failures: failures.FailedAnswers  # what stands where an answer failed, beyond what is shipped
+    max_banner_chars: int = Field(ge=1)  # a longer answer that begins as a banner is an answer
     cursors: list[str]  # an answer that ends with one of these was cut off while it was typed
     min_letters: int = Field(ge=1)  # a message with fewer takes its conversation's language
     min_confidence: float = Field(ge=0, le=1)  # where the model is less sure of a message, too
@@ -226,12 +225,13 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
 
 def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
+    known = failures.known(params.more_failures)
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
-    begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(params.error_banners)}")
-    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}(?:error: )?{any_of(params.error_messages)}{signs}\z")
-    explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(params.explaining)}\b")
+    begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(known.error_banners)}")
+    whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}(?:error: )?{any_of(known.error_messages)}{signs}\z")
+    explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(known.explaining)}\b")
     short = pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)
-    begins = pc.or_(begins, are_failures(texts, params.max_banner_chars, _whole(answers)))
+    begins = pc.or_(begins, failures.are_failures(texts, params.max_banner_chars, _whole(answers)))
     return pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
 
 

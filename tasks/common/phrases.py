@@ -13,14 +13,13 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from tasks.common.arrays import Mask, flat
 from tasks.common.unseen import JOINERS, UNSEEN
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
+from tasks.core.wordlists import ByLanguage
 
-ByLanguage = dict[str, list[str]]
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}"
 OPEN = " * "
 NEVER = r"[^\s\S]"
@@ -31,9 +30,7 @@ QUESTION = r"[?\x{FF1F}\x{061F}][^\p{L}\p{N}]*$"
 class Phrases(StageParams):
     """What users say of an answer, by language; all languages are read in every conversation."""
 
-    phrases: ByLanguage = Field(
-        min_length=1
-    )  # with " *" at the end, how a message begins; else the whole message; " * " inside: some words
+    phrases: ByLanguage  # with " *" at the end, how a message begins; else the whole message; " * " inside: some words
     lead_ins: ByLanguage  # words that may stand before a phrase
     unless: ByLanguage  # a message that holds one of these anywhere does not count
 

@@ -46,7 +46,7 @@ class Account:
         return {"in": self.rows_in, "made": self.made, "kept": self.kept_rows, "dropped": len(self.dropped), "reasons": self.reasons}
 
 
-def settle(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None, *, keep: bool = True) -> Account:
+def reconcile(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None, *, keep: bool = True) -> Account:
     """Split a stage's result into kept and dropped, and hold it against the number of rows that went in.
 
     `rows_in` is None for a table that the stage makes from others: then every row counts as made. A large result may

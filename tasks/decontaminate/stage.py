@@ -21,7 +21,7 @@ from daft import col
 from pydantic import Field
 
 from tasks.common.arrays import flat, nest, owners
-from tasks.core import engine, shell
+from tasks.core import engine, table_io
 from tasks.core.engine import Tables
 from tasks.core.ledger import Account
 from tasks.core.pipeline import Stage
@@ -54,17 +54,17 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     accounts = _write(stage, source, dropped(found, params), folder)
     told = json.dumps(summary(items, found), indent=1, sort_keys=True) + "\n"
     (folder / "benchmarks.json").write_text(told, encoding="utf-8")
-    shell.say(stage.name, accounts)
+    table_io.log_accounts(stage.name, accounts)
 
 
 def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Account]:
     """The candidates and their account; where nothing is dropped, as they came."""
     if not len(gone):
-        accounts = [shell.pass_table("candidates", source, folder)]
-        shell.write_ledger(accounts, folder)
+        accounts = [table_io.pass_table("candidates", source, folder)]
+        table_io.write_ledger(accounts, folder)
         return accounts
     result = {"candidates": mark(engine.read_table(source), gone)}
-    return shell.write_tables(stage.name, WRITES, result, {"candidates": shell.count_rows(source)}, folder)
+    return table_io.write_tables(stage.name, WRITES, result, {"candidates": table_io.count_rows(source)}, folder)
 
 
 def run(tables: Tables, items: pa.Table, params: Params) -> Tables:

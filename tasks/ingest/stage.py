@@ -24,13 +24,13 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.common import salt
+from tasks.common import log_salt
 from tasks.common.raw_files import archives, records
 from tasks.common.raw_files import files as raw
 from tasks.common.raw_files.json_repair import parse
-from tasks.core import engine, shell
+from tasks.core import engine, shell, table_io
 from tasks.core.errors import UserError, one_of
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, reconcile
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.tables import Files, Quarantine
@@ -82,7 +82,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     source = stage.input("raw")
     with _no_cycle_search():
         files, odd = raw.look(source)
-        key = functools.cache(lambda: salt.choose(files))
+        key = functools.cache(lambda: log_salt.choose(files))
         reading = Reading(params, key)
         reading.enter(source, odd)
         for file, copies in _distinct(files):
@@ -95,9 +95,9 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         key()  # also where nobody has an id: later stages hash with it, too
         accounts = reading.accounts()
     for account in accounts:
-        shell.write_account(account, True, folder)
-    shell.write_ledger(accounts, folder, {"records": reading.record_account()})
-    shell.say(stage.name, accounts)
+        table_io.write_account(account, True, folder)
+    table_io.write_ledger(accounts, folder, {"records": reading.record_account()})
+    table_io.log_accounts(stage.name, accounts)
 
 
 def _formats_before(output: Path) -> dict[str, str]:
@@ -318,7 +318,7 @@ class Reading:
         }
         result = run(tables, self._params)
         tables.clear()
-        return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
+        return [reconcile("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
 
 
 def _no_object(record: raw.Record) -> raw.Fault | None:

@@ -11,46 +11,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common.arrays import Mask
-from tasks.common.phrases import UNSPACED, ByLanguage, ends_anywhere, holds
-from tasks.core.params import StageParams
+from tasks.common.phrases import UNSPACED, ends_anywhere, holds
+from tasks.core.params import Moved, StageParams
+from tasks.core.wordlists import ByLanguage, moved, with_shipped
 
 GAP = r"[\s,:*_`\"'“”„«»()—、-]"  # what may stand between two words of a sentence, marks of Markdown included
 VERSION = r"(?i:[\s-]?v?[0-9][0-9.]*\w*|[\s-](?:sonnet|opus|haiku|pro|flash|ultra|instruct|chat|turbo|mini|plus|max|large|small))*"
 
 
+SHIPPED = Path(__file__).with_name("self_identification.yaml")
+
+
+class Wording(StageParams):
+    """How an answer says which model it is."""
+
+    names: list[str]  # of models and their makers
+    lead_ins: ByLanguage  # how an answer begins to speak of itself
+    fillers: ByLanguage  # what may stand between that and the name
+
+
 class Identity(StageParams):
     """What becomes of comparisons in which an answer says which model it is."""
+
+    moved: ClassVar[Moved] = moved(Wording, "more", SHIPPED)
 
     action: Literal["ignore", "warn", "drop"]
     recipes: list[Literal["choice", "ranking", "rating_margin", "thumb_contrast", "regeneration", "retry"]] = Field(
         min_length=1
     )  # whose people are meant not to know the models
-    names: list[str] = Field(min_length=1)  # of models and their makers
-    lead_ins: ByLanguage  # how an answer begins to speak of itself
-    fillers: ByLanguage  # what may stand between that and the name
+    more: Wording  # beyond what is shipped
 
 
 def named(texts: pa.Array, settings: Identity) -> Mask:
     """Which texts name a model, or a maker, as their own."""
-    found = holds(texts, "|".join(map(re.escape, settings.names)))  # of most texts this is all that is asked
+    wording = with_shipped(SHIPPED, settings.more)
+    found = holds(texts, "|".join(map(re.escape, wording.names)))  # of most texts this is all that is asked
     few = pc.utf8_normalize(texts.filter(pa.array(found)), "NFKC")
-    found[found] = holds(pc.replace_substring_regex(few, "[\u2018\u2019]", "'"), pattern(settings))
+    found[found] = holds(pc.replace_substring_regex(few, "[\u2018\u2019]", "'"), pattern(wording))
     return found
 
 
-def pattern(settings: Identity) -> str:
+def pattern(wording: Wording) -> str:
     """RE2 for a lead-in, fillers and a name, in one sentence; after the name no capital letter, which would make it a person's."""
     lead_ins, fillers = (
-        one_of([phrase for phrases in lists.values() for phrase in phrases], f"{GAP}+") for lists in (settings.lead_ins, settings.fillers)
+        one_of([phrase for phrases in lists.values() for phrase in phrases], f"{GAP}+") for lists in (wording.lead_ins, wording.fillers)
     )
-    name = one_of(settings.names, VERSION)
+    name = one_of(wording.names, VERSION)
     return rf"(?:^|[^\pL\pM\pN])(?i:{lead_ins})(?:{GAP}*(?i:{fillers}))*{GAP}*{name}(?:\s*$|[^\pL\pM\pN\s]|\s+\P{{Lu}}|[{UNSPACED}])"
 
 

@@ -30,8 +30,8 @@ from tasks.common import salt
 from tasks.common.similarity import Near
 from tasks.common.split_rules import SplitRules
 from tasks.common.training_methods import Needs
-from tasks.core import engine, manifest, pipeline, shell
-from tasks.core.ledger import settle
+from tasks.core import engine, manifest, pipeline, shell, table_io
+from tasks.core.ledger import reconcile
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
 from tasks.release import character_search, dataset_card, embedding_search, gate_columns, redaction_notice, split_certificate, summary
@@ -73,10 +73,10 @@ def work(stage: pipeline.Stage, params: Params, folder: Path) -> None:
     gate = hold(tables, params)
     if stage.reports is None:
         raise AssertionError("dvc.yaml: release has no meta.reports for its pages")
-    with shell.whole(stage.reports) as pages:
+    with shell.atomic_output(stage.reports) as pages:
         gate.publish(pages)
     gate.enforce(stage.reports)
-    accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [reconcile(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about, _read(stage, "files"), ledgers, split_certificate.certify(tables, _proof(stage, params)))
@@ -87,9 +87,9 @@ def work(stage: pipeline.Stage, params: Params, folder: Path) -> None:
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    shell.say(STAGE, accounts)
+    table_io.log_accounts(STAGE, accounts)
     if told.probed:
-        shell.tell(STAGE, told.probed.line())
+        shell.log(STAGE, told.probed.line())
 
 
 def hold(tables: dict[str, pa.Table], params: Params) -> Gate:
@@ -192,7 +192,7 @@ def _ledgers(stage: pipeline.Stage) -> dict[str, Any]:
     One that was passed on by a later stage lies in a folder of its writer's name.
     """
     names = {known.output: name for name, known in pipeline.stages().items()}
-    found = [path for path in stage.data if path.name == shell.LEDGER]
+    found = [path for path in stage.data if path.name == table_io.LEDGER]
     return {names.get(path.parent, path.parent.name): json.loads(path.read_bytes()) for path in found}
 
 
@@ -206,6 +206,6 @@ def _provenance(stage: pipeline.Stage) -> dict[str, Any]:
     return {
         "params": digests,
         "redacted": redacted,
-        "salt": salt.current_fingerprint(),
+        "salt": salt.last_fingerprint(),
         "versions": {name: version(name) for name in LIBRARIES},
     }

@@ -38,7 +38,7 @@ from tasks.common.arrays import Mask, Rows, flat, owners
 from tasks.common.links import Edges, Keyed, UserTexts
 from tasks.common.similarity import digests
 from tasks.common.split_rules import SplitRules
-from tasks.core import engine, pipeline, shell
+from tasks.core import engine, pipeline, table_io
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT, TEXTS, Candidates, Places, Votes
@@ -85,9 +85,9 @@ def work(stage: pipeline.Stage, params: Params, folder: Path) -> None:
     """
     source, remembered = stage.input("candidates"), stage.input("splits")
     plan, tables = assign({"candidates": engine.read_table(source)}, params, assignment_table.load(remembered))
-    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
+    accounts = table_io.write_tables(STAGE, WRITES, tables, {"candidates": table_io.count_rows(source)}, folder)
     assignment_table.save(remembered, plan.assignment)
-    shell.say(STAGE, accounts)
+    table_io.log_accounts(STAGE, accounts)
 
 
 def run(tables: Tables, params: Params) -> Tables:

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.compression import distill, drop, layers, prune, recipes
 from trainer.compression.bench import Bench
 from trainer.compression.recipes import Recipe
@@ -62,7 +62,7 @@ def make(shop: Workshop, wanted: Sequence[Recipe], shelf: Path, stage: str) -> I
             found: dict[str, Any] = {"storage": recipe.storage, "bytes": size(folder), "plain": recipe.storage in packed.PLAIN}
             figures = found | notes | shop.bench.judge(models.load(str(folder))[0])
             told = figures["validation"]
-            tell(
+            log(
                 stage,
                 f"{recipe.name}: {figures['bytes']:,} bytes, accuracy {told['accuracy']:.4f} on validation, margin {told['margin']:.2f}",
             )

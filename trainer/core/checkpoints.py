@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.core import manifest
 from tasks.core.errors import UserError
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core import identity, parallel, randomness
 from trainer.core.guard import SPAN
 from trainer.core.identity import Identity
@@ -255,4 +255,4 @@ def _warn(stage: str, text: str) -> None:
 
 def _tell(stage: str, text: str) -> None:
     if parallel.rank() == 0:
-        tell(stage, text)
+        log(stage, text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.shell import tell
+from tasks.core.shell import log
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -48,7 +48,7 @@ class Stopping:
             return
         for name, weight in self._trained():
             weight.data.copy_(self.weights[name])
-        tell(self.run.stage, f"{self.part}: back to step {self.best_step}, whose held-out loss {self.best_loss:.4f} is the best")
+        log(self.run.stage, f"{self.part}: back to step {self.best_step}, whose held-out loss {self.best_loss:.4f} is the best")
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core import guard
 from trainer.core.settings import Watching
 
@@ -45,13 +45,13 @@ class Watch:
             # + 0.0: nothing is 0, whichever sign the last bit of a sum left
             told = ", ".join(f"{name} {round(value, 4) + 0.0:.4f}" for name, value in figures.items())
             tail = f" ({pace:.2f} s a step)" if pace is not None and step == steps else ""
-            tell(self.stage, f"{part}: step {step} of {steps}: {told}{tail}")
+            log(self.stage, f"{part}: step {step} of {steps}: {told}{tail}")
         guard.check(part, step, self.of(part), self.watching)
 
     def look(self, part: str, step: int, loss: float) -> None:
         """Take note of the loss on pairs that are not learned from."""
         self._note(part, step, {HELD_OUT: loss})
-        tell(self.stage, f"{part}: step {step}: held-out loss {loss:.4f}")
+        log(self.stage, f"{part}: step {step}: held-out loss {loss:.4f}")
 
     def of(self, part: str) -> list[dict[str, float]]:
         """The figures of every step of one part so far, those of before a resume included."""

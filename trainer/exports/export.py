@@ -40,7 +40,7 @@ def write(name: str, given: Path, to: Path, base: str | None) -> Iterator[str]:
     made = make(read, agreed)
     _weights(read, made)
     told = document(name, version, digest, agreed, made)
-    with shell.whole(target) as folder:
+    with shell.atomic_output(target) as folder:
         for file, data in {**made.files, NAME: forms.document(told)}.items():
             (folder / file).write_bytes(data)
             if file.endswith(".sh"):

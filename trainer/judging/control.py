@@ -30,7 +30,7 @@ from pydantic import ValidationError
 
 from tasks.core.errors import UserError
 from tasks.core.pipeline import Stage
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core import statistics
 from trainer.core.basis import NAME, Basis
 from trainer.core.statistics import rounded
@@ -55,7 +55,7 @@ def run(stage: Stage, base: Basis, reader: Reader, reference: np.ndarray, seeds:
     with _footing(stage, base, params, reader, reference) as (own, reads, before):
         for number in range(1, seeds + 1):
             found.append(_one(own, replace(base, seed=base.seed + number, shuffle_labels=True), params, reads, before))
-            tell(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
+            log(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
     return summary(found)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from tasks.common import training_methods
 from tasks.core.errors import UserError
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core import batches, hf, outcome
 from trainer.core.encode import Single
 from trainer.core.outcome import Figures
@@ -115,7 +115,7 @@ def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
     ratio = both[0] * liked / (both[1] * disliked) if disliked else float("inf")
     low, high = training_methods.KTO_RANGE
     outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
-    tell(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
+    log(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
     return Weighed(settings.loss, settings.beta, *both)
 
 
@@ -176,7 +176,7 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
     if settings.loss in ANCHORED:
         others, cut = mismatched(drawn, min(micro, settings.schedule.batch), run.basis.window)
         if cut:
-            tell(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
+            log(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
         columns |= {"KL_completion_ids": [answer for _, answer in others], "ref_KL_logps": sums(policy, others, pad, micro)}
     return Dataset.from_dict(columns)
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import UserError
-from tasks.core.shell import tell
+from tasks.core.shell import log
 from trainer.core import adapters, batches, checkpoints, encode, guard, outcome, parallel, rewards
 from trainer.core import tokenizer as tokenizers
 from trainer.core.outcome import Figures
@@ -172,7 +172,7 @@ class Learner:
             self.within.hold(figures)
             return True
         self.within.give_back()
-        tell(
+        log(
             run.stage,
             f"{PART}: update {update}: KL {figures['kl']:.3f} to the reference is beyond train.ppo.kl_bound {bound:g}: training ends, "
             f"with the policy of the update before (KL {self.within.figures['kl']:.3f}, reward {self.within.figures['reward']:.3f})",
@@ -304,7 +304,7 @@ def fitting(
             f"a prompt of at most {window - answer} tokens",
             "raise start.window, or lower train.ppo.answer",
         )
-    tell(stage, told)
+    log(stage, told)
     return kept, {"prompts": len(kept), **{f"left_out_{reason}": count for reason, count in reasons.items()}}
 
 

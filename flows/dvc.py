@@ -1,7 +1,7 @@
 """The bridge to DVC: what is stale and why, and one stage run as a child whose every line is heard.
 
-Asking is done in process (a twentieth of a second), running in a child on a leash. The child is told to wait for DVC's lock
-on the repository; what DVC does not wait for, another command at work on the same files, comes back as `BusyError`.
+Asking is done in process (a twentieth of a second), running in a child whose process group ends with us. The child is told to wait
+for DVC's lock on the repository; what DVC does not wait for, another command at work on the same files, comes back as `BusyError`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows import leash
-from tasks.common import salt
+from flows import process_group
+from tasks.common import log_salt, salt
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
 
@@ -84,7 +84,8 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
     found = {name: _reasons(status[name]) for name in known if name in status}
-    if (reader := _salted()) and (not names or reader.name in names) and salt.due(reader.data[0]) not in (None, salt.current_fingerprint()):
+    reader = _salted()
+    if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
     return {name: found[name] for name in known if name in found}
 
@@ -182,14 +183,14 @@ def _reasons(entries: Iterable[object]) -> list[str]:
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
 
-    However this function or this process ends, the stage and its children end too: see `flows.leash`.
+    However this function or this process ends, the stage and its children end too: see `flows.process_group`.
     """
     if (reader := _salted()) and reader.name == stage:
-        salt.leave(reader.data[0])
+        log_salt.leave(reader.data[0])
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(
-        [sys.executable, leash.__file__, *repro],
+        [sys.executable, process_group.__file__, *repro],
         env=_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

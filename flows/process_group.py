@@ -1,6 +1,6 @@
-"""Run a command on a leash: when whoever started it dies, however it dies, the command and all its children end too.
+"""Run a command in a process group of its own: when whoever started it dies, however it dies, the command and all its children end too.
 
-    python flows/leash.py COMMAND ...        (stdin: a pipe that the starter holds open, the leash)
+    python flows/process_group.py COMMAND ...        (stdin: a pipe that the starter holds open)
 
 Started as the leader of a process group of its own. The end of stdin, or the end of the command, ends the group: politely, then for good.
 A stage must not go on writing after the run that watched it was killed or cancelled, and DVC does not pass a signal on to its stage.
@@ -28,7 +28,7 @@ def main(command: list[str]) -> int:
 
 
 def _watch() -> None:
-    """Wait for the end of the leash, then end the group, ourselves included."""
+    """Wait for the end of stdin, then end the group, ourselves included."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.killpg(0, signal.SIGTERM)

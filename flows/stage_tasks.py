@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows import server, workspace
+from flows import dvc, server
 from flows.report import ledger_rows
 from tasks.core.errors import UserError
 
@@ -62,9 +62,9 @@ for _name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
     logging.getLogger(_name).addFilter(_needed)
 
 
-def walk(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
+def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
     """Run the stages one after the other until one fails; what is up to date ends in a state called `idle`."""
-    server.tie()
+    server.die_with_parent()
     outcomes: list[Outcome] = []
     for name in names:
         started = time.monotonic()
@@ -82,18 +82,18 @@ def run_stage(name: str, idle: str, force: bool) -> State[Any]:
     log, waited = get_run_logger(), False
     while True:
         try:
-            reasons = workspace.stale([name]).get(name, [])
+            reasons = dvc.stale([name]).get(name, [])
             if not reasons and not force:
                 return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
             log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-            workspace.reproduce(name, log.info, force=force)
+            dvc.reproduce(name, log.info, force=force)
             return Completed(message=", ".join(reasons))
-        except workspace.BusyError as busy:
+        except dvc.BusyError as busy:
             if not waited:
                 log.warning("Waiting: %s", busy.found)
             waited = True
             time.sleep(PAUSE)
-        except workspace.StageError as failure:
+        except dvc.StageError as failure:
             return Failed(message=str(failure).removeprefix("error: "))
         except UserError as error:
             return Failed(message=str(error))
