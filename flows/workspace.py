@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import leash
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import catalog, salt, telemetry
 from tasks.core.errors import UserError
 
@@ -125,7 +126,7 @@ def nothing_to_learn() -> str | None:
     if release is None:
         return None
     has = json.loads((release / FIGURES).read_bytes())
-    empty = [split for split in ("train", "validation", "test") if not has[f"pairs_{split}"]]
+    empty = [split for split in SPLITS if not has[f"pairs_{split}"]]
     if not empty:
         return None
     return (

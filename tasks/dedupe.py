@@ -29,6 +29,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
+from tasks.common.vocabulary.reasons import dedupe as why
+from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM
 from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.tables import TEXT, Turns, put
@@ -42,6 +44,7 @@ from tasks.similar.wording import OneLetter
 
 NEVER = np.iinfo(np.int64).max  # in place of the time of a message that has none
 WRITES = ("turns", "feedback")
+REASONS = why.REASONS
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 # Two rows that agree in all of these, after the merge, are one act told twice.
 ACT = (
@@ -128,11 +131,11 @@ def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
 
 def gather_chats(rows: pa.Table, contents: tuple[Hashes, Places], talk: Places, count: int, common: int) -> Chats:
     """The chats of `count` conversations, whose number is `talk`, row by row; `contents` are the hashes and words of the texts."""
-    system = pc.equal(rows["role"], "system").to_numpy()
+    system = pc.equal(rows["role"], SYSTEM).to_numpy()
     spoken = pa.array(~system)
     texts, at = rows["content"].filter(spoken).combine_chunks(), talk[~system]
     hashes, words = (column[~system] for column in contents)
-    is_answer = pc.equal(rows["role"], "assistant").to_numpy()
+    is_answer = pc.equal(rows["role"], ASSISTANT).to_numpy()
     bounds = np.searchsorted(at, np.arange(count + 1))
     return Chats(
         texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
@@ -189,8 +192,8 @@ def find_copies(conversations: Conversations, told: pa.Table, params: Params) ->
     last[found.copy] = found.stays
     copy, stays = np.concatenate([found.copy, early]), np.concatenate([found.stays, last[later]])
     similarity = np.concatenate([found.similarity, jaccard(chats.texts, last[later], early, params.shingle_words)])
-    reason = np.where(pairs.whole[copy] == pairs.whole[stays], "exact_copy", "near_copy").astype(object)
-    reason[len(found.copy) :] = "earlier_copy"
+    reason = np.where(pairs.whole[copy] == pairs.whole[stays], why.EXACT_COPY, why.NEAR_COPY).astype(object)
+    reason[len(found.copy) :] = why.EARLIER_COPY
     order = pa.array(np.argsort(copy))
     columns = {
         "conversation_id": conversations.ids.take(pa.array(copy)),
@@ -274,7 +277,7 @@ def settle_feedback(told: pa.Table, copies: pa.Table, targets: pa.Table) -> pa.T
     stays = pc.if_else(moved, copies["copy_of"].take(copy), told["conversation_id"])
     changed = put(changed, "conversation_id", stays)
     repeated = pc.and_(_repeated(changed, pc.is_in(stays, value_set=copies["copy_of"])), pc.invert(lost))
-    reason = pc.if_else(lost, pa.scalar("no_turn", TEXT), pc.if_else(repeated, pa.scalar("repeated", TEXT), pa.scalar(None, TEXT)))
+    reason = pc.if_else(lost, pa.scalar(why.NO_TURN, TEXT), pc.if_else(repeated, pa.scalar(why.REPEATED, TEXT), pa.scalar(None, TEXT)))
     # what was lost is written as it was told
     kept = {name: pc.if_else(lost, told[name], changed[name]) for name in ("conversation_id", *REFERENCES)}
     for name, column in kept.items():

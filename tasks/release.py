@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +27,8 @@ from expectations import prompts as prompt_rules
 from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
+from tasks.common.vocabulary.reasons import release as why
+from tasks.common.vocabulary.splits import Split
 from tasks.core import catalog, engine, manifest, salt, shell
 from tasks.core.ledger import settle
 from tasks.core.params import StageParams, load
@@ -39,6 +41,7 @@ from tasks.releasing.methods import Needs
 from tasks.similar import Near
 
 STAGE = "release"
+REASONS = why.REASONS
 RELEASED = ("pairs", "unpaired", "prompts")
 ABOUT = ("votes", "selection", "agreement", "annotators", "calibration")
 # Libraries whose version may change what a row says.
@@ -49,11 +52,11 @@ class Params(StageParams):
     """What a release must have, and how it is presented."""
 
     min_pairs: int = Field(ge=0)
-    min_unpaired: int = Field(ge=0)
-    min_prompts: int = Field(ge=0)
-    required_splits: list[Literal["train", "validation", "test"]]  # in which there must be pairs
+    min_unpaired: int = Field(ge=0)  # with fewer unpaired examples nothing is released
+    min_prompts: int = Field(ge=0)  # with fewer prompts nothing is released
+    required_splits: list[Split]  # in which there must be pairs
     required_from: int = Field(ge=1)  # pairs from which on there must be; with fewer, what hangs together may fill one split
-    title: str = Field(min_length=1)
+    title: str = Field(min_length=1)  # of the dataset, on its card and report
     license: str = Field(min_length=1)
     examples: int = Field(ge=0)
     bias: Band
@@ -73,7 +76,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     with shell.whole(stage.reports) as pages:
         gate.publish(pages)
     gate.enforce(stage.reports)
-    accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [settle(STAGE, name, rows, len(rows), REASONS) for name, rows in tables.items()]
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about, _read(stage, "files"), ledgers, certificate.certify(tables, _proof(stage, params)))

@@ -33,6 +33,8 @@ import pyarrow.compute as pc
 from daft import col, lit
 from pydantic import Field, model_validator
 
+from tasks.common.vocabulary.reasons import split as why
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import assignment, catalog, engine, shell
 from tasks.core.assignment import ANYWHERE, MARKS, NEITHER, Assignment
 from tasks.core.engine import Tables
@@ -43,13 +45,13 @@ from tasks.evidence import apart, following, ties
 from tasks.evidence.apart import Home
 from tasks.evidence.following import Known, Rules
 from tasks.evidence.lists import Mask, Rows, flat, owners
-from tasks.evidence.placing import SPLITS
 from tasks.evidence.ties import Edges, Keyed, Said
 from tasks.similar import Near, digests
 
 STAGE = "split"
 FEW = 30  # rows of which shares say little
 WRITES = ("candidates", "common", "places")
+REASONS = why.REASONS
 BINDING = ("user", "answer", "opening", "conversation")  # keys whose values the assignment remembers, beside prompts
 SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
 PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
@@ -59,8 +61,8 @@ class Params(StageParams):
     """Parameters of `split`."""
 
     train: float = Field(gt=0, le=1)  # shares of the rows; their sum is 1
-    validation: float = Field(ge=0, lt=1)
-    test: float = Field(ge=0, lt=1)
+    validation: float = Field(ge=0, lt=1)  # as train
+    test: float = Field(ge=0, lt=1)  # as train
     popular: int = Field(ge=1)  # what is met more often than this ties nothing: a prompt, a first user turn, an answer
     min_answer_chars: int = Field(ge=1)  # equal answers of at least this length tie their prompts
     largest_user: float = Field(gt=0, le=1)  # who stands behind a larger share of the prompts, and behind more than `popular`, ties none
@@ -110,7 +112,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     """
     source, remembered = stage.input("candidates"), stage.input("splits")
     plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment.load(remembered))
-    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
+    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, REASONS, folder)
     assignment.save(remembered, plan.assignment)
     shell.say(STAGE, accounts)
 

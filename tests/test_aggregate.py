@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import aggregate
+from tasks.common.vocabulary.kinds import VOTED
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence import identity, lists
-from tasks.evidence.acts import KINDS
 from tasks.similar.equality import same_answer, same_question
 from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
 
@@ -185,7 +185,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VOTED)
 def test_each_kind_becomes_a_vote(two_answers: ChatLog, kind: str) -> None:
     two_answers.act(kind, **EXAMPLES[kind])
     (row,) = candidates(two_answers)

@@ -19,6 +19,7 @@ from tasks.augmenters.checks import fault
 from tasks.augmenters.protect import split
 from tasks.augmenters.synonym import Synonym
 from tasks.augmenters.treat import treat, verdicts
+from tasks.common.vocabulary.reasons.augment import REASONS
 from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
@@ -57,7 +58,7 @@ def with_only(*names: str, **changed: Any) -> augment.Params:
 def outcome(rows: list[dict[str, Any]], chosen: augment.Params) -> pa.Table:
     """All rows of the result, sorted; the ledger has accepted them."""
     result = augment.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow()
-    settle("augment", "candidates", result, len(rows))
+    settle("augment", "candidates", result, len(rows), REASONS)
     return result.sort_by("prompt_id")
 
 

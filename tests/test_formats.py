@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expectations import feedback as feedback_rules
+from tasks.common.vocabulary import kinds
 from tasks.core.raw import Unreadable
-from tasks.evidence import acts
 from tasks.formats import FORMATS, feedback_lines, recognise
 from tasks.formats.columns import Gatherer
 from tasks.formats.facts import Message, moment
@@ -219,9 +218,9 @@ def test_an_act_whose_value_no_reader_knows_keeps_its_words(name: str, record: d
 
 
 def test_readers_and_rules_know_the_same_kinds() -> None:
-    read = set(feedback_lines.NAMES)
-    assert read == set(feedback_rules.KINDS)
-    assert read <= {*acts.KINDS, *acts.SILENT}
+    read = set(feedback_lines.KINDS.values())
+    assert read == set(kinds.GIVEN)
+    assert read <= {*kinds.VOTED, *kinds.SILENT}
 
 
 @pytest.mark.parametrize(("winner", "value", "better"), [("model_a", 1.0, "a"), ("model_b", 1.0, "b"), ("tie", 0.0, "a")])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import rebalance
+from tasks.common.vocabulary.reasons.rebalance import REASONS
 from tasks.core import params
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import Candidates
@@ -39,7 +40,7 @@ def rows_of(strata: list[tuple[int, int]]) -> list[Row]:
 def account(rows: list[Row], strategy: str, **changed: Any) -> Account:
     chosen = PARAMS.model_copy(update={"strategy": strategy} | changed)
     result = rebalance.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
-    return settle("rebalance", "candidates", result, len(rows))
+    return settle("rebalance", "candidates", result, len(rows), REASONS)
 
 
 def counted(rows: list[Row]) -> list[Row]:

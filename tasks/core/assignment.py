@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tasks.common.vocabulary import splits
 from tasks.core import salt
 from tasks.core.errors import UserError, one_of
 
-MARKS = ("train", "validation", "test", "neither", "anywhere")
+MARKS = (*splits.SPLITS, splits.NEITHER, splits.ANYWHERE)
 NEITHER = 3  # of a prompt that is tied to two splits: it lies in none
 ANYWHERE = 4  # of a value that is too common to tie anything
 UNKNOWN = -1

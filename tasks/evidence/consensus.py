@@ -34,6 +34,7 @@ from daft import col, lit
 from daft.functions import coalesce
 from pydantic import Field
 
+from tasks.common.vocabulary.kinds import RATING
 from tasks.core.params import StageParams
 from tasks.core.tables import Agreement, Annotators
 from tasks.evidence import agreement
@@ -202,7 +203,7 @@ def agreements(poll: Poll, fitted: Fit | None, people: pa.Table) -> pa.Table:
     """The poll's row of the table `agreement`."""
     named = people.filter(pc.not_equal(people["annotator"], NOBODY))
     two = pc.sum(pc.greater(named["shared"], 0)).as_py() == 2 and len(named) == len(people)
-    graded = poll.kind == "rating"
+    graded = poll.kind == RATING
     row = {
         "kind": poll.kind,
         "annotator_kind": poll.annotator_kind,

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core.assignment import NEITHER, UNKNOWN
 from tasks.evidence.lists import Mask, Rows
-from tasks.evidence.placing import SPLITS, Floats, most_in_one, place
+from tasks.evidence.placing import Floats, most_in_one, place
 from tasks.evidence.ties import Edges, Keyed, Said, Ties, components
 
 WEAK = ("answer", "user")  # whose ties take no row out of train that is not itself tied to what is held out, where there is a choice

@@ -14,14 +14,30 @@ import pyarrow.compute as pc
 from daft import DataType, Expression, col, lit
 from daft.functions import coalesce, concat_ws, to_struct, when
 
+from tasks.common.vocabulary.kinds import (
+    BY_MODELS,
+    CHOICE,
+    COMPLAINT,
+    MODEL,
+    NO_EVIDENCE,
+    PERSON,
+    RANKING,
+    RATING,
+    RETRY,
+    REWRITES,
+    SIGNAL,
+    THANKS,
+    THUMB,
+    VALUED,
+    VOTED,
+)
 from tasks.core import engine
-from tasks.core.tables import JUDGE, NO_EVIDENCE, PART, RESPONSE, SIGNAL, TEXT, VOTE, Candidates
-from tasks.evidence.acts import KINDS, REWRITES, VALUED
+from tasks.core.tables import PART, RESPONSE, TEXT, VOTE, Candidates
 from tasks.evidence.lists import Mask, distinct, flat, most_frequent, nest, owners, sorted_places, sorted_structs, starts, struct
 
 # What names a prompt's evidence, the strongest first: the kind of a person's act, or that there is only what is weaker than all of these.
-EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
-BY_PERSON = col("annotator_kind") != "model"
+EVIDENCE = {**{kind: kind for kind in (*VOTED, RETRY)}, THANKS: SIGNAL, COMPLAINT: SIGNAL}
+BY_PERSON = col("annotator_kind") != MODEL
 PANEL = 3  # so many people who judge one conversation are a panel: a chat has one user, and perhaps somebody who looks after it
 OTHERS = 5  # conversations of others; who judges more of them is a rater, whoever else judges these: they tie nothing, a rater's own do
 
@@ -35,14 +51,14 @@ def origin_text() -> Expression:
 def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
     """The acts that count, as rows of VOTE with their prompt."""
     # ranks without a group belong together where one person gave them, about one prompt
-    one_persons_ranking = when(col("kind") == "ranking", col("annotator")).otherwise(lit(None))
+    one_persons_ranking = when(col("kind") == RANKING, col("annotator")).otherwise(lit(None))
     return acts.where(col("fault").is_null()).select(
         "prompt_id",
         "feedback_id",
         "kind",
         "response_id",
-        when(col("better_id").is_null() | (col("kind") == "choice"), col("grade")).otherwise(lit(None)).alias("value"),
-        coalesce(col("label"), when(col("kind").is_in(VALUED), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
+        when(col("better_id").is_null() | (col("kind") == CHOICE), col("grade")).otherwise(lit(None)).alias("value"),
+        coalesce(col("label"), when(col("kind").is_in([*VALUED]), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
         "scale_min",
         "scale_max",
         col("better_id").alias("better"),
@@ -63,21 +79,21 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
 
 def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
     """Answers that people, or judging models, wrote: the texts of edits and corrections that count."""
-    typed = col("fault").is_null() & col("kind").is_in(REWRITES) & col("better").is_null()
+    typed = col("fault").is_null() & col("kind").is_in([*REWRITES]) & col("better").is_null()
     return acts.where(typed).select(
         "prompt_id",
         col("better_id").alias("response_id"),
         col("text").alias("content"),
         lit(None).cast(DataType.string()).alias("model"),
         lit(None).cast(DataType.string()).alias("turn"),
-        when(BY_PERSON, lit("person")).otherwise(lit("model")).alias("written_by"),
+        when(BY_PERSON, lit(PERSON)).otherwise(lit(MODEL)).alias("written_by"),
     )
 
 
 def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.DataFrame) -> daft.DataFrame:
     """One row a prompt: its distinct answers as a list of RESPONSE; equal answers are one, with the first spelling by byte order."""
     turn = concat_ws("/", col("conversation_id"), col("turn_id")).alias("turn")
-    told = answers.select("prompt_id", "response_id", "content", "model", turn, lit("model").alias("written_by"))
+    told = answers.select("prompt_id", "response_id", "content", MODEL, turn, lit(MODEL).alias("written_by"))
     merged = (
         told.concat(rewrites)
         .groupby("prompt_id", "response_id")
@@ -96,7 +112,7 @@ def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.Dat
 
 def tallies(votes: daft.DataFrame) -> daft.DataFrame:
     """People's thumbs and ratings of each answer; those of judging models stay in the votes alone."""
-    is_thumb, is_rating = col("kind") == "thumb", col("kind") == "rating"
+    is_thumb, is_rating = col("kind") == THUMB, col("kind") == RATING
     judged = votes.where((is_thumb | is_rating) & BY_PERSON).select(
         "response_id",
         (is_thumb & (col("value") > 0)).cast(DataType.int64()).alias("ups"),
@@ -220,7 +236,7 @@ def sources(parts: pa.LargeListArray, votes: pa.LargeListArray, raters: pa.Array
 def by_outsiders(votes: pa.LargeListArray) -> Mask:
     """Votes by judging models, or by a panel: such judges see conversations of all people, and tie nothing."""
     vote = votes.values
-    person = pc.equal(pc.struct_field(vote, "annotator_kind"), "person").to_numpy(zero_copy_only=False)
+    person = pc.equal(pc.struct_field(vote, "annotator_kind"), PERSON).to_numpy(zero_copy_only=False)
     talk, judge = (
         pc.fill_null(pc.struct_field(vote, name).dictionary_encode().indices, -1).to_numpy().astype(np.int64) + 1
         for name in ("conversation", "annotator")
@@ -241,10 +257,10 @@ def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
 
 
 def strongest(votes: pa.LargeListArray) -> pa.Array:
-    """The first of EVIDENCE among each list's votes; JUDGE where only models voted, NO_EVIDENCE where nobody did."""
-    order = pa.array([*EVIDENCE.values(), JUDGE, NO_EVIDENCE], TEXT)
+    """The first of EVIDENCE among each list's votes; BY_MODELS where only models voted, NO_EVIDENCE where nobody did."""
+    order = pa.array([*EVIDENCE.values(), BY_MODELS, NO_EVIDENCE], TEXT)
     kinds = pc.index_in(pc.struct_field(votes.values, "kind"), pa.array(list(EVIDENCE), TEXT))
-    by_model = pc.equal(pc.struct_field(votes.values, "annotator_kind"), "model")
+    by_model = pc.equal(pc.struct_field(votes.values, "annotator_kind"), MODEL)
     place = pc.if_else(by_model, pa.scalar(len(EVIDENCE), pa.int32()), kinds)
     best = np.full(len(votes), len(order) - 1)
     np.minimum.at(best, owners(votes), place.to_numpy(zero_copy_only=False))

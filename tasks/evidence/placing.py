@@ -18,9 +18,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.evidence.lists import Mask, Rows
 
-SPLITS = ("train", "validation", "test")
 STEPS = 8  # of the grid, an octave
 MOST = 3.0  # times the wanted share that new components may be asked to hold
 Floats = npt.NDArray[np.float64]

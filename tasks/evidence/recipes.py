@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from tasks.common.vocabulary.kinds import CHOICE, CORRECTION, EDIT, RANKING, RATING, REGENERATE, RETRY, THUMB
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.evidence.lists import Rows
 from tasks.evidence.pairing import last_words, likeness, scales
@@ -28,13 +30,13 @@ class Switch(StageParams):
     """A recipe without numbers of its own."""
 
     use: bool
-    reliability: float = Field(gt=0.5, lt=1)
+    reliability: float = Field(gt=0.5, lt=1)  # how often an act of the kind is right, where nobody has estimated it for the person
 
 
 class Ranking(Switch):
     """Which pairs of one ranking are proposed."""
 
-    which: Literal["all", "adjacent", "best_vs_rank"]
+    which: Literal["all", "adjacent", "best_vs_rank"]  # all couples of a ranking, neighbours, or the best against one rank
     rank: int = Field(ge=2)  # of best_vs_rank: the place that the best is put against, the last one in a shorter ranking
 
 
@@ -90,7 +92,7 @@ def regeneration(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
     if not against.any():
         return found
     refused = comparison(evidence, votes[against], settings)
-    refused.reason[:] = CODE["disliked"]
+    refused.reason[:] = CODE[why.DISLIKED]
     return both(found, refused)
 
 
@@ -98,8 +100,8 @@ def rewriting(evidence: Evidence, votes: Rows, settings: Rewriting) -> Findings:
     """Acts by which a person gave a better text for an answer, neither nearly the same nor another one altogether."""
     found = comparison(evidence, votes, settings)
     found.distance = likeness.distances(evidence, found.chosen, found.rejected)
-    found.refuse(found.distance < settings.min_distance, "too_small_edit")
-    found.refuse(found.distance > settings.max_distance, "rewritten")
+    found.refuse(found.distance < settings.min_distance, why.TOO_SMALL_EDIT)
+    found.refuse(found.distance > settings.max_distance, why.REWRITTEN)
     return found
 
 
@@ -140,12 +142,12 @@ def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows
 
 # Strongest evidence first: where two recipes contradict each other the earlier one holds, and of equal pairs it gives the one.
 RECIPES: dict[str, Recipe] = {
-    "correction": Recipe(2, "correction", rewriting, by_distance=True),
-    "edit": Recipe(3, "edit", rewriting, by_distance=True),
-    "choice": Recipe(3, "choice", comparison),
-    "ranking": Recipe(3, "ranking", ranking),
-    "rating_margin": Recipe(3, "rating", scales.rating_margin),
-    "thumb_contrast": Recipe(4, "thumb", scales.thumb_contrast),
-    "regeneration": Recipe(4, "regenerate", regeneration),
-    "retry": Recipe(2, "retry", comparison),
+    CORRECTION: Recipe(2, CORRECTION, rewriting, by_distance=True),
+    EDIT: Recipe(3, EDIT, rewriting, by_distance=True),
+    CHOICE: Recipe(3, CHOICE, comparison),
+    RANKING: Recipe(3, RANKING, ranking),
+    "rating_margin": Recipe(3, RATING, scales.rating_margin),
+    "thumb_contrast": Recipe(4, THUMB, scales.thumb_contrast),
+    "regeneration": Recipe(4, REGENERATE, regeneration),
+    RETRY: Recipe(2, RETRY, comparison),
 }

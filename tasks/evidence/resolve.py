@@ -1,16 +1,7 @@
 """Which proposals become pairs: every proposal of every recipe, each with the reason why it is none, or without one.
 
-    unreliable, tie, below_margin, too_small_edit, rewritten   from the recipe
-    nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
-    identity_told    one of the two answers says which model it is: who chose did not judge blind (`tasks.evidence.unblinded`)
-    low_confidence   the evidence does not say it clearly enough, or says that it is rather the other way round
-    disliked         from the recipe: who kept the answer called it worse than the other
-    superseded       it rests on the word of one person, who said the opposite later, by an act of another kind
-    contradicted     a stronger proposal prefers the other answer
-    repeated         a stronger proposal is the same pair
-    cycle            with stronger pairs it would close a circle: A over B, B over C, C over A
-    over_user_cap    it rests on one person's votes alone, as enough stronger pairs do
-    over_cap         the prompt has enough stronger pairs
+The reasons and their meanings stand in the vocabulary's reasons of `pair`. Some come from the recipes; the others are given here, in the
+order of `resolve`.
 
 Stronger is: people's votes before those of judging models, then the earlier recipe of RECIPES, then the higher confidence, then the
 larger margin, then the more places of a ranking between the two answers; what is still equal stands in the order of its ids. Prompts that
@@ -32,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.evidence import unblinded
 from tasks.evidence.lists import Column, Floats, Mask, Rows
@@ -129,8 +121,8 @@ def gathered(parts: list[tuple[int, bool, Findings]]) -> Proposals:
 
 
 CAPS = {
-    "over_user_cap": ("max_pairs_per_user", "people whose votes alone stand behind more than"),
-    "over_cap": ("max_pairs_per_prompt", "prompts with more than"),
+    why.OVER_USER_CAP: ("max_pairs_per_user", "people whose votes alone stand behind more than"),
+    why.OVER_CAP: ("max_pairs_per_prompt", "prompts with more than"),
 }
 EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "apart": np.float64, "distance": np.float64, "reason": np.int8}
 
@@ -139,7 +131,7 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
     """Give every proposal that cannot be a pair its reason."""
     refuse_copies(evidence, proposals, similarity)
     refuse_unblinded(evidence, proposals, identity)
-    proposals.refuse((proposals.confidence < limits.min) | (proposals.confidence <= 0.5), "low_confidence")
+    proposals.refuse((proposals.confidence < limits.min) | (proposals.confidence <= 0.5), why.LOW_CONFIDENCE)
     rank = proposals.ranked()
     good, bad = evidence.twin[proposals.chosen], evidence.twin[proposals.rejected]
     low, high = np.minimum(good, bad), np.maximum(good, bad)
@@ -147,15 +139,15 @@ def resolve(evidence: Evidence, proposals: Proposals, limits: Confidence, simila
 
     rows = proposals.live(rank, high, low)
     leader = first_of(rows, low, high)
-    proposals.refuse(rows[good[rows] != good[leader]], "contradicted")
+    proposals.refuse(rows[good[rows] != good[leader]], why.CONTRADICTED)
     rows = proposals.live(rank, bad, good)
-    proposals.refuse(rows[rows != first_of(rows, good, bad)], "repeated")
+    proposals.refuse(rows[rows != first_of(rows, good, bad)], why.REPEATED)
 
     rows = proposals.live(rank)
-    proposals.refuse(rows[cycles.closing(good[rows], bad[rows])], "cycle")
+    proposals.refuse(rows[cycles.closing(good[rows], bad[rows])], why.CYCLE)
 
-    cap(proposals, rank, sole_person(evidence, proposals), caps.per_user, "over_user_cap")
-    cap(proposals, rank, evidence.home[proposals.chosen], caps.per_prompt, "over_cap")
+    cap(proposals, rank, sole_person(evidence, proposals), caps.per_user, why.OVER_USER_CAP)
+    cap(proposals, rank, evidence.home[proposals.chosen], caps.per_prompt, why.OVER_CAP)
 
 
 def cap(proposals: Proposals, rank: Rows, owner: Rows, most: int, reason: str) -> None:
@@ -174,7 +166,7 @@ def refuse_copies(evidence: Evidence, proposals: Proposals, similarity: float) -
     by_distance = np.array([recipe.by_distance for recipe in RECIPES.values()])
     rows = np.flatnonzero((proposals.reason == 0) & ~by_distance[proposals.recipe])
     left, right = (evidence.answers["content"].take(pa.array(side[rows])) for side in (proposals.chosen, proposals.rejected))
-    proposals.refuse(rows[likeness.alike(left, right, similarity)], "nearly_equal")
+    proposals.refuse(rows[likeness.alike(left, right, similarity)], why.NEARLY_EQUAL)
 
 
 def refuse_unblinded(evidence: Evidence, proposals: Proposals, settings: Identity) -> None:
@@ -188,7 +180,7 @@ def refuse_unblinded(evidence: Evidence, proposals: Proposals, settings: Identit
     telling = answers[unblinded.named(evidence.answers["content"].take(pa.array(answers)).combine_chunks(), settings)]
     over = rows[np.isin(sides[0], telling) | np.isin(sides[1], telling)]
     if settings.action == "drop":
-        proposals.refuse(over, "identity_told")
+        proposals.refuse(over, why.IDENTITY_TOLD)
     if len(over):
         done = "dropped" if settings.action == "drop" else "kept"
         told = f"identity_told: {len(over):,} of {len(rows):,} comparisons {done}: an answer says which model it is: not blind"
@@ -202,7 +194,7 @@ def refuse_overtaken(evidence: Evidence, proposals: Proposals, low: Rows, high: 
     known = np.flatnonzero((proposals.reason == 0) & on_purpose & (person >= 0) & (said != last_words.UNKNOWN))
     rows = known[np.lexsort((-said[known], person[known], high[known], low[known]))]
     last = first_of(rows, low, high, person)
-    proposals.refuse(rows[(good[rows] != good[last]) & (said[rows] < said[last])], "superseded")
+    proposals.refuse(rows[(good[rows] != good[last]) & (said[rows] < said[last])], why.SUPERSEDED)
 
 
 def sole_person(evidence: Evidence, proposals: Proposals) -> Rows:

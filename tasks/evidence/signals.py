@@ -6,11 +6,8 @@ thumbs. Precision comes before recall: thanks and complaints are short messages 
 retry is a message with the words of the one before it, in their order.
 
 The answer to the last repeat of a question is better than each answer that made the user repeat it, as answers to the question
-as it was first asked. A retry is no vote for one of these reasons:
-
-    no_better_answer  nothing, or more than one answer, follows the last repeat, or a complaint follows that answer
-    refers_back       that answer speaks of the one before ("I apologize"), so it does not answer the question alone
-    same_answer       the two answers are one
+as it was first asked. A retry is no vote where no single answer follows the last repeat, or that answer speaks of the one before, or the
+two answers are one.
 """
 
 from __future__ import annotations
@@ -25,6 +22,8 @@ import pyarrow.compute as pc
 from daft import col, lit
 from pydantic import Field
 
+from tasks.common.vocabulary.kinds import COMPLAINT, PERSON, RETRY, THANKS
+from tasks.common.vocabulary.reasons.aggregate import NO_BETTER_ANSWER, REFERS_BACK, SAME_ANSWER
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 from tasks.core.tables import ORIGIN, TEXT, TIME
@@ -32,8 +31,7 @@ from tasks.evidence.forest import USER, Forest
 from tasks.evidence.lists import Column, Mask, Rows, absent, struct
 from tasks.evidence.phrases import UNSPACED, ByLanguage, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
 
-KINDS = ("retry", "thanks", "complaint")  # strongest first
-GRADES = {"thanks": 1.0, "complaint": -1.0}
+GRADES = {THANKS: 1.0, COMPLAINT: -1.0}
 
 SIGNAL = pa.struct(
     [
@@ -81,7 +79,7 @@ class Signals:
     def answers(self) -> tuple[Rows, Rows]:
         """(prompt, answer) of every answer that a signal judges or compares, once each."""
         prompt, answer = np.concatenate([self.prompt, self.prompt]), np.concatenate([self.about, self.better])
-        held = np.concatenate([self.kind != "retry", np.zeros(len(self.kind), bool)]) | np.tile(self.better >= 0, 2)
+        held = np.concatenate([self.kind != RETRY, np.zeros(len(self.kind), bool)]) | np.tile(self.better >= 0, 2)
         pairs = np.unique(np.stack([prompt[held], answer[held]]), axis=1)
         return pairs[0], pairs[1]
 
@@ -92,7 +90,7 @@ def find(forest: Forest, answer: Mask, settings: Settings) -> Signals:
     about = forest.parent[said]
     contents = pc.fill_null(forest.turns["content"], "")
     short = pc.less_equal(pc.utf8_length(contents), settings.max_chars).to_numpy()[said]
-    near = (forest.role[forest.parent[about]] == USER) & ("retry" in settings.use)
+    near = (forest.role[forest.parent[about]] == USER) & (RETRY in settings.use)
     size = pc.binary_length(contents).to_numpy()
     near &= np.abs(size[said] - size[forest.parent[about]]) <= settings.retry.max_filler_chars
     rows = np.unique(np.concatenate([said[short | near], forest.parent[about[near]]]))  # each text is made plain once
@@ -104,7 +102,7 @@ def find(forest: Forest, answer: Mask, settings: Settings) -> Signals:
     near &= absent(kind)
     now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (said, forest.parent[about]))
     label[near] = repeats(now, then, settings.retry)
-    kind[near & ~absent(label)] = "retry"
+    kind[near & ~absent(label)] = RETRY
     better, prompt = chains(forest, answer, said, kind)
     better[better >= 0] = np.where(back(forest, better[better >= 0], settings.retry), -2, better[better >= 0])
     heard = ~absent(kind)
@@ -119,7 +117,7 @@ def texts(forest: Forest, rows: Rows) -> pa.Array:
 def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
     """Kind and phrase of each plain text that thanks for its answer or complains of it, else None."""
     kind, label = np.full(len(words), None, object), np.full(len(words), None, object)
-    for name, own, other in (("thanks", settings.thanks, settings.complaint), ("complaint", settings.complaint, settings.thanks)):
+    for name, own, other in ((THANKS, settings.thanks, settings.complaint), (COMPLAINT, settings.complaint, settings.thanks)):
         if name in settings.use:
             hits, phrases = matched(words, answers, own)
             clear = ~holds(words.filter(pa.array(hits)), anywhere(beginning(other.phrases)))
@@ -153,21 +151,21 @@ def without(texts: pa.Array, fillers: ByLanguage) -> pa.Array:
 def chains(forest: Forest, answer: Mask, said: Rows, kind: Column) -> tuple[Rows, Rows]:
     """For each turn the answer that ended the repeats well (-1: none), and the prompt where they began."""
     turns, parent = len(forest.role), forest.parent
-    answers, retry = np.flatnonzero(answer), said[kind == "retry"]
+    answers, retry = np.flatnonzero(answer), said[kind == RETRY]
     only, again = np.full(turns, -1), np.full(turns, -1)
     only[parent[answers]] = answers
     only[np.bincount(parent[answers], minlength=turns) > 1] = -1
     again[parent[retry][::-1]] = retry[::-1]  # the first repeat after each answer
     unhappy, repeated = np.zeros(turns, bool), np.zeros(turns, bool)
-    unhappy[parent[said[kind == "complaint"]]] = True
+    unhappy[parent[said[kind == COMPLAINT]]] = True
     repeated[retry] = True
 
-    better = np.where(kind == "retry", only[said], -1)
+    better = np.where(kind == RETRY, only[said], -1)
     while (more := (better >= 0) & ~unhappy[better] & (again[better] >= 0)).any():
         better[more] = only[again[better[more]]]
     better[(better >= 0) & unhappy[better]] = -1
     prompt = parent[parent[said]]
-    while (up := (kind == "retry") & repeated[prompt]).any():
+    while (up := (kind == RETRY) & repeated[prompt]).any():
         prompt[up] = parent[parent[prompt[up]]]
     return better, prompt
 
@@ -179,7 +177,7 @@ def back(forest: Forest, rows: Rows, settings: Retry) -> Mask:
 
 def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]) -> pa.StructArray:
     """The signals as SIGNAL; `response_ids` has the id of each (prompt, answer)."""
-    retry, compared = signals.kind == "retry", signals.better >= 0
+    retry, compared = signals.kind == RETRY, signals.better >= 0
     turn_ids = forest.turns["turn_id"]
     spoken = forest.turns.take(pa.array(signals.said))
     names = forest.names.take(pa.array(forest.tree[signals.said])).to_pylist()
@@ -189,9 +187,7 @@ def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_
         for rows in (signals.about, signals.better)
     )
     same = np.array([first is not None and first == second for first, second in zip(judged, better, strict=True)], bool)
-    fault = np.select(
-        [~retry, signals.better == -1, signals.better == -2, same], ["", "no_better_answer", "refers_back", "same_answer"], ""
-    )
+    fault = np.select([~retry, signals.better == -1, signals.better == -2, same], ["", NO_BETTER_ANSWER, REFERS_BACK, SAME_ANSWER], "")
     clear = fault == ""
     grade = np.array([GRADES.get(name, 1.0) for name in signals.kind.tolist()])
 
@@ -225,7 +221,7 @@ def acts(forest: Forest, signals: Signals, prompt_ids: dict[int, str], response_
 
 def as_acts(signals: daft.DataFrame, given: daft.DataFrame) -> daft.DataFrame:
     """Signals, and their conversation, with the columns of the acts that were given."""
-    said = signals.with_columns({"annotator_kind": lit("person"), "made": lit(True)})
+    said = signals.with_columns({"annotator_kind": lit(PERSON), "made": lit(True)})
     kinds = {field.name: field.dtype for field in given.schema()}
     columns = [col(name) if name in said.column_names else lit(None).cast(kinds[name]).alias(name) for name in given.column_names]
     return said.select(*columns)

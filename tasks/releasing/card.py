@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from expectations.pairs import SPLITS
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.releasing.facts import BY, Facts
 from tasks.releasing.layout import CONFIGS
 from tasks.releasing.meanings import COLUMNS, OPTIONAL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from expectations.pairs import SPLITS
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.releasing.elements import percent, text
 from tasks.releasing.facts import Counts, Histogram
 

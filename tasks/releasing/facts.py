@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.pairs import SPLITS
+from tasks.common.vocabulary.splits import SPLITS, TRAIN
 from tasks.core.params import StageParams
 from tasks.evidence.matching import length
 from tasks.probing import probe
@@ -133,7 +133,7 @@ def _cross(rows: pa.Table, column: str) -> dict[str, Counts]:
 
 def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
     """Training pairs by language, topic and recipe: as people wrote them, all, and the sum of their weights."""
-    train = pairs.filter(pc.equal(pairs["split"], "train"))
+    train = pairs.filter(pc.equal(pairs["split"], TRAIN))
     named = train.append_column("written", pc.is_null(train["augmented_from"]).cast(pa.int64()))
     groups = named.group_by(["language", "topic", "recipe"]).aggregate([("written", "sum"), ("written", "count"), ("weight", "sum")])
     rows = [

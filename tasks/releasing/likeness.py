@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.evidence.lists import Mask, Rows, flat
 from tasks.similar import Near
 from tasks.similar.minhash import signatures
@@ -28,7 +29,7 @@ def sought(rows: pa.Table, said: pa.LargeListArray, search: Near, near: float) -
     """`highest_similarity` and `search` of the certificate; a warning where a couple is as alike as what the split ties."""
     texts = folded(said)
     signed = signatures(texts, search)
-    train = pc.equal(flat(rows["split"]), "train").to_numpy(zero_copy_only=False)
+    train = pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False)
     left, right, cut = couples(signed, train, search.largest_bucket)
     similarity = jaccard(texts, left, right, search.shingle_words)
     recall = {f"{level:.2f}": round(recall_at(level, search), 4) for level in sorted({search.threshold, near})}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from expectations.pairs import SPLITS
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.releasing import certificate, charts, elements, findings, probed
 from tasks.releasing.elements import card, section, text
 from tasks.releasing.facts import BY, Facts

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core import tables
 from tasks.core.params import StageParams
 from tasks.evidence.lists import Floats, Mask, Rows
@@ -96,7 +97,7 @@ def same_person(told: Read, proposals: Proposals, ways: Floats) -> Floats:
 
 def in_train(evidence: Evidence, answers: Rows) -> Mask:
     """Whether the answers' prompts are of the train split."""
-    return np.asarray(pc.equal(evidence.prompts["split"], "train").to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
+    return np.asarray(pc.equal(evidence.prompts["split"], TRAIN).to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
 
 
 def heard(evidence: Evidence, told: Read, taken: Mask, settings: Calibration) -> words.Judge:

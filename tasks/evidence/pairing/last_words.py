@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.kinds import RATING, THUMB
 from tasks.evidence.lists import Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.numbers import numbers, stretches
 
-MIDDLE = {"thumb": 0.0, "rating": 0.5}  # values of VOTE above which an answer is liked
+MIDDLE = {THUMB: 0.0, RATING: 0.5}  # values of VOTE above which an answer is liked
 UNKNOWN = np.iinfo(np.int64).min  # in place of the time of a vote that has none
 
 

@@ -13,15 +13,17 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from tasks.common.vocabulary.kinds import COMPLAINT, RATING, THANKS, THUMB
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.evidence.lists import Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.tally import MICRO, total
 
-FATES = pa.array([None, "middle", "contradicted"], TEXT)
+FATES = pa.array([None, why.MIDDLE, why.CONTRADICTED], TEXT)
 BASES = pa.array(["signals", "thumbs", "ratings", "thumbs and ratings"], TEXT)
-SIGNALS = {"thanks": 1, "complaint": -1}
+SIGNALS = {THANKS: 1, COMPLAINT: -1}
 
 
 class Clear(StageParams):
@@ -47,7 +49,7 @@ class Liked:
 def read(evidence: Evidence, clear: Clear) -> Liked:
     """The answers judged one at a time, and which side they are on."""
     count = len(evidence.home)
-    thumbs, ratings = (evidence.cast(kind, models=False) for kind in ("thumb", "rating"))
+    thumbs, ratings = (evidence.cast(kind, models=False) for kind in (THUMB, RATING))
     lead = total(evidence.about[thumbs], np.sign(evidence.value(thumbs)).astype(np.int64), count)
     score = total(evidence.about[ratings], np.rint(evidence.value(ratings) * MICRO).astype(np.int64), count)
     thumbed, rated = (np.bincount(evidence.about[votes], minlength=count) for votes in (thumbs, ratings))

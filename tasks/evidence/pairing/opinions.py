@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.common.vocabulary.kinds import THUMB
 from tasks.evidence.lists import Column, Floats, Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.recipes import RECIPES
@@ -94,7 +95,7 @@ def who(evidence: Evidence) -> Rows:
 
 def leniency(evidence: Evidence) -> Floats:
     """Of each vote, how much more often than all people its annotator gives other thumbs up, in log odds; few thumbs tell little."""
-    votes = evidence.cast("thumb", models=False)
+    votes = evidence.cast(THUMB, models=False)
     up, person = evidence.value(votes) > 0, evidence.person[votes]
     found = np.zeros(len(evidence.votes))
     if not len(votes) or up.all() or not up.any():
@@ -205,7 +206,7 @@ def group_of(evidence: Evidence) -> Rows:
 
 def thumbs_alone(evidence: Evidence, people: Rows, lenient: Floats) -> Opinions:
     """People's thumbs about answers that several people judged."""
-    votes = evidence.cast("thumb", models=False)
+    votes = evidence.cast(THUMB, models=False)
     about = evidence.about[votes]
     several = (np.bincount(about + 1, minlength=1) > 1)[about + 1] & (about >= 0)
     votes = votes[several]

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import log_ndtr
 
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.evidence.lists import Floats, Rows
 from tasks.evidence.pairing.flatten import Evidence
@@ -36,7 +37,7 @@ class ThumbContrast(StageParams):
     """When one answer is liked and the other is not."""
 
     use: bool
-    reliability: float = Field(gt=0.5, lt=1)
+    reliability: float = Field(gt=0.5, lt=1)  # how often a thumb is right, where nobody has estimated it for the person
     min_votes: int = Field(ge=1)  # thumbs of each answer
     compared: int = Field(ge=1)  # answers of one prompt, the most liked and the least liked, that are compared each with each
 
@@ -121,8 +122,8 @@ def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Fi
         reason=np.zeros(len(item), np.int8),
         behind=behind,
     )
-    found.refuse(ahead == 0, "tie")
-    found.refuse(gap < settings.min_margin, "below_margin")
+    found.refuse(ahead == 0, why.TIE)
+    found.refuse(gap < settings.min_margin, why.BELOW_MARGIN)
     return found
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.evidence.lists import Floats, Mask, Rows
 from tasks.evidence.pairing.flatten import Evidence
 from tasks.evidence.pairing.numbers import distinct
@@ -21,8 +22,8 @@ MICRO = 1_000_000
 DIGITS = 9  # figures are rounded to so many: processors differ in the last bits of exp and log
 # Why a proposal is no pair. 0: it is one.
 REASONS = (
-    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "identity_told", "equal_text", "low_confidence",
-    "contradicted", "repeated", "cycle", "over_user_cap", "over_cap", "disliked", "superseded",
+    "", why.UNRELIABLE, why.TIE, why.BELOW_MARGIN, why.TOO_SMALL_EDIT, why.REWRITTEN, why.NEARLY_EQUAL, why.IDENTITY_TOLD, why.EQUAL_TEXT,
+    why.LOW_CONFIDENCE, why.CONTRADICTED, why.REPEATED, why.CYCLE, why.OVER_USER_CAP, why.OVER_CAP, why.DISLIKED, why.SUPERSEDED,
 )  # fmt: skip
 CODE = {reason: code for code, reason in enumerate(REASONS)}
 
@@ -114,8 +115,8 @@ def net(acts: Acts) -> Findings:
         reason=np.zeros(count, np.int8),
         behind=once(item[act], vote),
     )
-    found.refuse(everything == 0, "unreliable")
-    found.refuse((won == lost) | (np.maximum(won, lost) <= level), "tie")
+    found.refuse(everything == 0, why.UNRELIABLE)
+    found.refuse((won == lost) | (np.maximum(won, lost) <= level), why.TIE)
     return found
 
 
