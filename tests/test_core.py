@@ -100,6 +100,9 @@ def test_a_stage_splits_kept_from_dropped_and_writes_the_ledger(project: Path) -
     [
         ("toy: {drop: 3}", "params.yaml: toy.drop: found 3; expected Input should be a valid string"),
         ("toy: {drop: de, dorp: x}", "params.yaml: toy.dorp: found an unknown key; expected one of drop"),
+        ("toy: {dorp: x}", "params.yaml: toy.dorp: found an unknown key; expected one of drop; write `toy.drop`, or delete the key"),
+        ("toy: {drop: de, cat: x}", "params.yaml: toy.cat: found an unknown key; expected one of drop; correct or delete the key"),
+        ("toys: {drop: de}", "found no section `toy`; expected one of toys; rename `toys:` to `toy:`"),
         ("toy: {}", "params.yaml: toy.drop: found nothing"),
         ("other: {}", "no section `toy`"),
         ("toy: {drop: [", "params.yaml line 2: found text that is not YAML"),
@@ -254,3 +257,39 @@ def test_a_stage_that_has_done_its_work_is_not_ended_by_a_fault_of_taking_python
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: python -m {package}: found no such stage")
+
+
+class Inner(params.StageParams):
+    """A section in a section."""
+
+    max_length: int
+    threshold: float
+
+
+class Outer(params.StageParams):
+    """A section."""
+
+    seed: int
+    inner: Inner
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "{seed: 1, inner: {max_lenght: 3, threshold: 1.0}}",
+            r"s.inner.max_lenght: .*; write `s.inner.max_length`, or",
+        ),
+        (
+            "{seed: 1, treshold: 1.0, inner: {max_length: 3, threshold: 1.0}}",
+            r"s.treshold: .*; write `s.inner.threshold`",
+        ),
+        ("{seed: 1, sed: 2, inner: {max_length: 3, threshold: 1.0}}", r"s.sed: .*; write `s.seed`"),
+        ("{seed: 1, whatever: 2, inner: {max_length: 3, threshold: 1.0}}", "expected one of inner, seed; correct or delete the key"),
+    ],
+)
+def test_an_unknown_parameter_is_answered_with_the_nearest_right_one(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"s: {text}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        params.load(path, "s", Outer)
