@@ -82,6 +82,8 @@ def test_a_figure_that_nobody_described_has_no_meaning() -> None:
     assert figures.meaning("data/release/metrics.json", "pairs_dev") is None
     assert figures.meaning("data/evaluation/metrics.json", "generated_distinct_2_chosen")
     assert figures.meaning("data/evaluation/metrics.json", "generated_joy_chosen") is None
+    assert figures.meaning("data/models/policy/metrics.json", "ppo_kl_after")
+    assert figures.meaning("data/models/policy/metrics.json", "dpo_joy") is None
 
 
 def existing() -> set[str]:
