@@ -26,7 +26,6 @@ from tasks.core.params import StageParams
 from tasks.evidence import acts, consensus, direction, forest, gather, selection, signals, trees
 
 WRITES = ("candidates", "annotators", "agreement", "selection")
-REASONS = why.REASONS
 
 
 class Params(StageParams):

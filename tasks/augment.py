@@ -36,7 +36,6 @@ from tasks.core.params import StageParams
 from tasks.core.tables import Candidates
 
 WRITES = ("candidates",)
-REASONS = why.REASONS
 TEXT = pa.large_string()
 Stratum = Literal["language", "topic", "source", "evidence"]
 

@@ -46,7 +46,6 @@ from tasks.text.names import ids, paths
 from tasks.text.repair import repair_all
 
 WRITES = ("turns", "feedback", "files")
-REASONS = why.REASONS
 KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id", "mac", "ip", "wallet", "phone"]
 BATCH = 65_536
 SEPARATOR = pa.scalar("\x1f", TEXT)

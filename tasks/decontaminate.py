@@ -33,7 +33,6 @@ from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence.lists import flat, nest, owners
 
 WRITES = ("candidates",)
-REASONS = why.REASONS
 FOUND = pa.schema(
     [("prompt_id", TEXT), ("split", TEXT), ("benchmark", TEXT), ("item", TEXT), ("method", TEXT), ("similarity", pa.float64())]
 )
@@ -66,7 +65,7 @@ def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Acc
         shell.write_ledger(accounts, folder)
         return accounts
     result = {"candidates": mark(engine.read_table(source), gone)}
-    return shell.write_tables(stage.name, WRITES, result, {"candidates": shell.count_rows(source)}, REASONS, folder)
+    return shell.write_tables(stage.name, WRITES, result, {"candidates": shell.count_rows(source)}, folder)
 
 
 def run(tables: Tables, items: pa.Table, params: Params) -> Tables:

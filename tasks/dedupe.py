@@ -44,7 +44,6 @@ from tasks.similar.wording import OneLetter
 
 NEVER = np.iinfo(np.int64).max  # in place of the time of a message that has none
 WRITES = ("turns", "feedback")
-REASONS = why.REASONS
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
 # Two rows that agree in all of these, after the merge, are one act told twice.
 ACT = (

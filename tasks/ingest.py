@@ -48,7 +48,6 @@ from tasks.formats.votes import VoteWatch
 from tasks.formats.wrapped import listed, untabled, unwrapped
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
-REASONS = why.REASONS
 STAGE = "ingest"
 REASON = Quarantine.names().index("reason")
 MOST_PAGES = 200  # records in a batch; where there are more, they are too small to be pages of records
@@ -307,7 +306,7 @@ class Reading:
         """The ledger's line about records: read ones count as kept, quarantined ones as dropped."""
         lost = sum(self._reasons.values())
         reasons = dict(sorted(self._reasons.items()))
-        check_reasons(STAGE, "records", reasons, REASONS)
+        check_reasons(STAGE, "records", reasons)
         return {"in": self._records, "made": 0, "kept": self._records - lost, "dropped": lost, "reasons": reasons}
 
     def accounts(self) -> list[Account]:
@@ -315,7 +314,7 @@ class Reading:
         turns, notes = self._gatherer.turns()
         for name, at, reason, detail in notes:
             self._quarantine.add((at.file, at.record, None, name, reason, detail))
-        check_reasons(STAGE, "quarantine", {str(row[REASON]) for row in self._quarantine}, REASONS)
+        check_reasons(STAGE, "quarantine", {str(row[REASON]) for row in self._quarantine})
         tables = {
             "turns": engine.in_parts(turns),
             "feedback": engine.from_arrow(self._gatherer.feedback()),
@@ -324,7 +323,7 @@ class Reading:
         }
         result = run(tables, self._params)
         tables.clear()
-        return [settle(STAGE, name, result.pop(name).to_arrow(), None, REASONS) for name in WRITES]
+        return [settle(STAGE, name, result.pop(name).to_arrow(), None) for name in WRITES]
 
 
 def _no_object(record: raw.Record) -> raw.Fault | None:

@@ -34,7 +34,6 @@ from tasks.evidence.trainable import Trainability
 from tasks.evidence.unblinded import Identity
 
 WRITES = ("pairs", "unpaired", "prompts", "votes", "calibration")
-REASONS = why.REASONS
 
 
 class Judges(StageParams):

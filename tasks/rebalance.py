@@ -35,7 +35,6 @@ from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
 
 WRITES = ("candidates",)
-REASONS = why.REASONS
 TEXT = pa.large_string()
 REPEAT = "repeat"
 Labels = np.ndarray[Any, np.dtype[np.object_]]

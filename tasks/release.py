@@ -27,7 +27,6 @@ from expectations import prompts as prompt_rules
 from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
-from tasks.common.vocabulary.reasons import release as why
 from tasks.common.vocabulary.splits import Split
 from tasks.core import catalog, engine, manifest, salt, shell
 from tasks.core.ledger import settle
@@ -41,7 +40,6 @@ from tasks.releasing.methods import Needs
 from tasks.similar import Near
 
 STAGE = "release"
-REASONS = why.REASONS
 RELEASED = ("pairs", "unpaired", "prompts")
 ABOUT = ("votes", "selection", "agreement", "annotators", "calibration")
 # Libraries whose version may change what a row says.
@@ -76,7 +74,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     with shell.whole(stage.reports) as pages:
         gate.publish(pages)
     gate.enforce(stage.reports)
-    accounts = [settle(STAGE, name, rows, len(rows), REASONS) for name, rows in tables.items()]
+    accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about, _read(stage, "files"), ledgers, certificate.certify(tables, _proof(stage, params)))

@@ -33,7 +33,6 @@ import pyarrow.compute as pc
 from daft import col, lit
 from pydantic import Field, model_validator
 
-from tasks.common.vocabulary.reasons import split as why
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import assignment, catalog, engine, shell
 from tasks.core.assignment import ANYWHERE, MARKS, NEITHER, Assignment
@@ -51,7 +50,6 @@ from tasks.similar import Near, digests
 STAGE = "split"
 FEW = 30  # rows of which shares say little
 WRITES = ("candidates", "common", "places")
-REASONS = why.REASONS
 BINDING = ("user", "answer", "opening", "conversation")  # keys whose values the assignment remembers, beside prompts
 SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64()), ("answers", ties.DIGESTS)])
 PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
@@ -112,7 +110,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     """
     source, remembered = stage.input("candidates"), stage.input("splits")
     plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment.load(remembered))
-    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, REASONS, folder)
+    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
     assignment.save(remembered, plan.assignment)
     shell.say(STAGE, accounts)
 

@@ -29,7 +29,6 @@ from tasks.core.params import StageParams
 from tasks.core.tables import TABLES, TEXT
 
 WRITES = ("turns", "feedback")
-REASONS = why.REASONS
 STAGE = "validate"
 TURN = ("conversation_id", "turn_id")
 SIDES = ("turn_id", "better", "worse")

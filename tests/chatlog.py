@@ -11,7 +11,6 @@ import daft
 import pyarrow as pa
 import yaml
 
-from tasks.common.vocabulary.reasons.every import STAGES
 from tasks.core import engine
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account, settle
@@ -108,7 +107,7 @@ def accounts(stage: str, result: engine.Tables, given: engine.Tables) -> dict[st
     """The result as the shell settles it, sorted by key."""
     found: dict[str, Account] = {}
     for name, rows in result.items():
-        account = settle(stage, name, rows.to_arrow(), given[name].count_rows() if name in given else None, STAGES[stage])
+        account = settle(stage, name, rows.to_arrow(), given[name].count_rows() if name in given else None)
         tidy, gone = (engine.sort(part, TABLES[name].KEY) for part in (account.kept, account.dropped))
         found[name] = Account(name, tidy, gone, account.rows_in, account.made, account.kept_rows)
     return found

@@ -19,7 +19,6 @@ from tasks.augmenters.checks import fault
 from tasks.augmenters.protect import split
 from tasks.augmenters.synonym import Synonym
 from tasks.augmenters.treat import treat, verdicts
-from tasks.common.vocabulary.reasons.augment import REASONS
 from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
@@ -58,7 +57,7 @@ def with_only(*names: str, **changed: Any) -> augment.Params:
 def outcome(rows: list[dict[str, Any]], chosen: augment.Params) -> pa.Table:
     """All rows of the result, sorted; the ledger has accepted them."""
     result = augment.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow()
-    settle("augment", "candidates", result, len(rows), REASONS)
+    settle("augment", "candidates", result, len(rows))
     return result.sort_by("prompt_id")
 
 

@@ -92,7 +92,7 @@ def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[st
     }
     result = clean.run(frames, PARAMS)
     for name, rows in (("turns", turns), ("feedback", feedback)):
-        settle("clean", name, result[name].to_arrow(), len(rows), clean.REASONS)
+        settle("clean", name, result[name].to_arrow(), len(rows))
     found = [{row[key]: row for row in result[name].to_pylist()} for name, key in (("turns", "turn_id"), ("feedback", "feedback_id"))]
     return found[0], found[1]
 

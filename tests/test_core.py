@@ -17,17 +17,19 @@ from hypothesis import strategies as st
 
 from tasks.core import catalog, engine, ids, params
 from tasks.core.errors import UserError
-from tasks.core.ledger import AccountError, settle
+from tasks.core.ledger import AccountError, declare, settle
 from tasks.core.shell import whole
 from tasks.core.tables import TABLES, Prompts
 from tests.conftest import ROOT
 
+declare("toy", {"prompts": ["empty"]})
 TOY = """
 import daft
 from daft.functions import when
+from tasks.core.ledger import declare
 from tasks.core.params import StageParams
 WRITES = ("prompts",)
-REASONS = {"prompts": ["unwanted"]}
+declare("toy", {"prompts": ["unwanted"]})
 class Params(StageParams):
     drop: str
 def run(tables, params):
@@ -163,29 +165,30 @@ def test_whole_replaces_the_output_only_at_the_end(tmp_path: Path) -> None:
 
 def test_lost_rows_are_refused() -> None:
     with pytest.raises(AccountError, match="5 rows in"):
-        settle("toy", "prompts", prompts(4), 5, {})
+        settle("toy", "prompts", prompts(4), 5)
 
 
 @pytest.mark.parametrize("known", [{}, {"prompts": {"empty": "it is empty"}}, {"pairs": {"too_long": "it is too long"}}])
 def test_a_reason_that_the_vocabulary_has_not_for_this_table_is_refused(known: Mapping[str, Mapping[str, str]]) -> None:
+    declare("other", known)
     rows = prompts(1).append_column("dropped", pa.array(["too_long"], pa.large_string()))
-    with pytest.raises(AccountError, match=r"toy: prompts: found the reason 'too_long'; expected .*; add it, with its meaning"):
-        settle("toy", "prompts", rows, 1, known)
+    with pytest.raises(AccountError, match=r"other: prompts: found the reason 'too_long'; expected .*; add it, with its meaning"):
+        settle("other", "prompts", rows, 1)
 
 
 def test_made_rows_are_counted() -> None:
     rows = prompts(4).append_column("made", pa.array([True, False, True, None]))
-    account = settle("toy", "prompts", rows, 2, {})
+    account = settle("toy", "prompts", rows, 2)
     assert (account.rows_in, account.made, len(account.kept)) == (2, 2, 4)
 
 
 def test_rows_that_are_only_counted_are_accounted_for_all_the_same() -> None:
     rows = prompts(3).append_column("dropped", pa.array([None, "empty", None], pa.large_string()))
-    whole, counted = (settle("toy", "prompts", rows, 3, {"prompts": ["empty"]}, keep=keep) for keep in (True, False))
+    whole, counted = settle("toy", "prompts", rows, 3), settle("toy", "prompts", rows, 3, keep=False)
     assert counted.entry() == whole.entry() == {"in": 3, "made": 0, "kept": 2, "dropped": 1, "reasons": {"empty": 1}}
     assert (len(counted.kept), len(whole.kept)) == (0, 2)
     with pytest.raises(AccountError, match="3 rows in"):
-        settle("toy", "prompts", rows.slice(1), 3, {"prompts": ["empty"]}, keep=False)
+        settle("toy", "prompts", rows.slice(1), 3, keep=False)
 
 
 @given(st.permutations(list(range(9))), st.integers(1, 10))

@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import decontaminate
-from tasks.common.vocabulary.reasons.decontaminate import REASONS
 from tasks.contamination import verbatim
 from tasks.contamination.items import ITEMS, PROMPT, SOLUTION, read_items
 from tasks.contamination.search import Search
@@ -52,7 +51,7 @@ def items(*texts: str) -> pa.Table:
 def account(rows: list[dict[str, Any]], sought: pa.Table, **changed: object) -> Account:
     """What the stage does with the candidates."""
     result = decontaminate.run({"candidates": frame(rows)}, sought, PARAMS.model_copy(update=changed))
-    return settle("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows), REASONS)
+    return settle("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows))
 
 
 def method(message: str, *sought: str, **changed: object) -> str | None:

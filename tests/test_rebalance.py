@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import rebalance
-from tasks.common.vocabulary.reasons.rebalance import REASONS
 from tasks.core import params
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import Candidates
@@ -40,7 +39,7 @@ def rows_of(strata: list[tuple[int, int]]) -> list[Row]:
 def account(rows: list[Row], strategy: str, **changed: Any) -> Account:
     chosen = PARAMS.model_copy(update={"strategy": strategy} | changed)
     result = rebalance.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
-    return settle("rebalance", "candidates", result, len(rows), REASONS)
+    return settle("rebalance", "candidates", result, len(rows))
 
 
 def counted(rows: list[Row]) -> list[Row]:

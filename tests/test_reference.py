@@ -68,22 +68,22 @@ def test_every_field_of_a_report_has_a_meaning(report: type) -> None:
     assert [name for name, meaning in metrics.meanings(report).items() if not meaning] == [], "say beside the field what it means"
 
 
-@pytest.mark.parametrize("file", figures.FILES)
-def test_every_figure_of_the_built_metrics_has_a_meaning(file: str) -> None:
-    path = ROOT / file
+@pytest.mark.parametrize("stage", figures.STAGES)
+def test_every_figure_of_the_built_metrics_has_a_meaning(stage: str) -> None:
+    path = ROOT / STAGES[stage].output / metrics.METRICS
     if not path.is_file():
         pytest.skip("not built here")
-    unknown = [name for name in json.loads(path.read_text(encoding="utf-8")) if figures.meaning(file, name) is None]
+    unknown = [name for name in json.loads(path.read_text(encoding="utf-8")) if figures.meaning(stage, name) is None]
     assert unknown == [], "say what they mean in flows/reference/figures.py"
 
 
 def test_a_figure_that_nobody_described_has_no_meaning() -> None:
-    assert figures.meaning("data/release/metrics.json", "pairs_test") == "released pairs of the split"
-    assert figures.meaning("data/release/metrics.json", "pairs_dev") is None
-    assert figures.meaning("data/evaluation/metrics.json", "generated_distinct_2_chosen")
-    assert figures.meaning("data/evaluation/metrics.json", "generated_joy_chosen") is None
-    assert figures.meaning("data/models/policy/metrics.json", "ppo_kl_after")
-    assert figures.meaning("data/models/policy/metrics.json", "dpo_joy") is None
+    assert figures.meaning("release", "pairs_test") == "released pairs of the split"
+    assert figures.meaning("release", "pairs_dev") is None
+    assert figures.meaning("evaluate", "generated_distinct_2_chosen")
+    assert figures.meaning("evaluate", "generated_joy_chosen") is None
+    assert figures.meaning("train", "ppo_kl_after")
+    assert figures.meaning("train", "dpo_joy") is None
 
 
 def existing() -> set[str]:

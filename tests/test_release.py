@@ -87,7 +87,7 @@ def raw_files() -> pa.Table:
 
 
 def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = None) -> dict[str, bytes]:
-    accounts = [settle("release", name, rows, len(rows), {}) for name, rows in tables.items()]
+    accounts = [settle("release", name, rows, len(rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
     asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)

@@ -115,13 +115,14 @@ COMPRESSION = {
     "<model>_<split>_accuracy": "share of the pairs of the split told right",
     "<model>_<split>_margin": "mean distance of the two answers' implicit rewards",
 }
-FILES = {
-    "data/release/metrics.json": RELEASE,
-    "data/models/start/metrics.json": TRAINING,
-    "data/models/reward/metrics.json": TRAINING,
-    "data/models/policy/metrics.json": TRAINING,
-    "data/evaluation/metrics.json": EVALUATION,
-    "data/models/final/metrics.json": COMPRESSION,
+# By the stage that writes them.
+STAGES = {
+    "release": RELEASE,
+    "start": TRAINING,
+    "reward": TRAINING,
+    "train": TRAINING,
+    "evaluate": EVALUATION,
+    "compress": COMPRESSION,
 }
 VERDICT = {
     "better": "whether the policy prefers significantly better and writes no worse",
@@ -144,9 +145,9 @@ PARTS = {
 }
 
 
-def meaning(file: str, name: str) -> str | None:
-    """What a figure of a file means; None for one that nobody has described."""
-    known = FILES[file]
+def meaning(stage: str, name: str) -> str | None:
+    """What a figure of a stage means; None for one that nobody has described."""
+    known = STAGES[stage]
     return known.get(name) or next((said for pattern, said in known.items() if _matcher(pattern).fullmatch(name)), None)
 
 

@@ -9,9 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from flows.reference.figures import FILES, VERDICT
+from flows.reference.figures import STAGES, VERDICT
 from flows.reference.markdown import page, table, text
 from flows.reference.settings import field_comments
+from tasks.core import catalog
 from tasks.probing.curve import Curve, More, Point
 from tasks.probing.flips import Planted, Suspect, Suspects
 from tasks.probing.measure import Accuracy
@@ -24,22 +25,25 @@ LEAD = (
     "Stages write few flat figures to `metrics.json` (`dvc metrics show` prints them, `dvc metrics diff` compares them) and everything "
     "else to reports. In names, a part in angle brackets stands for several words."
 )
-# The reports that are the fields of a class, with the classes of what is in them.
+METRICS = "metrics.json"
+# The reports of a release that are the fields of a class, with the classes of what is in them.
 REPORTS: dict[str, tuple[type[Any], ...]] = {
-    "data/release/probe.json": (Probed, Accuracy, Curve, Point, More, Suspects, Suspect, Planted),
-    "data/release/bias.json": (Bias, Share),
-    "data/release/methods.json": (Choice, Method, Need, Weights),
+    "probe.json": (Probed, Accuracy, Curve, Point, More, Suspects, Suspect, Planted),
+    "bias.json": (Bias, Share),
+    "methods.json": (Choice, Method, Need, Weights),
 }
 
 
 def render(root: Path) -> str:
     """The page as Markdown."""
+    outputs = {name: stage.output for name, stage in catalog.stages(root).items()}
+    release, evaluation = outputs["release"], outputs["evaluate"]
     flat = [
-        _named(" and ".join(f"`{file}`" for file, _ in files), known)
-        for known, files in ((dict(known), list(files)) for known, files in groupby(FILES.items(), lambda entry: entry[1]))
+        _named(" and ".join(f"`{outputs[stage] / METRICS}`" for stage, _ in same), known)
+        for known, same in ((dict(known), list(same)) for known, same in groupby(STAGES.items(), lambda entry: entry[1]))
     ]
-    reports = [_report(file, classes) for file, classes in REPORTS.items()]
-    others = [_named(f"`data/release/{NAME}`", SECTIONS), _named("`data/evaluation/verdict.json`", VERDICT)]
+    reports = [_report(str(release / file), classes) for file, classes in REPORTS.items()]
+    others = [_named(f"`{release / NAME}`", SECTIONS), _named(f"`{evaluation / 'verdict.json'}`", VERDICT)]
     return page("Metrics", LEAD, *flat, *reports, *others)
 
 

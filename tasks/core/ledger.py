@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,8 @@ from tasks.core.errors import one_of
 from tasks.core.tables import TABLES
 
 Reasons = Mapping[str, Collection[str]]  # by table, the reasons for which a stage may drop its rows
+R = TypeVar("R", bound=Reasons)
+_declared: dict[str, Reasons] = {}  # by stage
 
 
 class AccountError(Exception):
@@ -46,14 +49,12 @@ class Account:
         return {"in": self.rows_in, "made": self.made, "kept": self.kept_rows, "dropped": len(self.dropped), "reasons": self.reasons}
 
 
-def settle(
-    stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None, reasons: Reasons, *, keep: bool = True
-) -> Account:
+def settle(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None, *, keep: bool = True) -> Account:
     """Split a stage's result into kept and dropped, and hold it against the number of rows that went in.
 
     `rows_in` is None for a table that the stage makes from others: then every row counts as made. A large result may
     come piece by piece (at least one): then it is never there twice. With `keep=False` kept rows are counted and let go.
-    Raises AccountError when rows are lost, or come from nowhere, or are dropped for a reason that `reasons` does not name for this table.
+    Raises AccountError when rows are lost, or come from nowhere, or are dropped for a reason that the stage has not declared.
     """
     kept, dropped, kept_rows, said_made = list[pa.Table](), list[pa.Table](), 0, 0
     for piece in [rows] if isinstance(rows, pa.Table) else rows:
@@ -67,13 +68,19 @@ def settle(
     account = Account(name, pa.concat_tables(kept), gone, rows_in or 0, made, kept_rows)
     if account.rows_in + made != count:
         raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {kept_rows} kept + {len(gone)} dropped")
-    check_reasons(stage, name, account.reasons, reasons)
+    check_reasons(stage, name, account.reasons)
     return account
 
 
-def check_reasons(stage: str, name: str, found: Iterable[str], reasons: Reasons) -> None:
-    """Raise AccountError for a reason that has no meaning in the vocabulary: nothing is dropped for what no page explains."""
-    known = reasons.get(name, ())
+def declare(stage: str, reasons: R) -> R:
+    """Let a stage drop rows for these reasons, and no others; they stand with their meaning in the vocabulary. Returns them."""
+    _declared[stage] = reasons
+    return reasons
+
+
+def check_reasons(stage: str, name: str, found: Iterable[str]) -> None:
+    """Raise AccountError for a reason that the stage has not declared: nothing is dropped for what no page explains."""
+    known = _declared.get(stage, {}).get(name, ())
     for reason in found:
         if reason not in known:
             expected = one_of(known) if known else "no row of this table dropped"

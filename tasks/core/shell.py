@@ -10,8 +10,8 @@ pure `run(tables, params)`, and writes beside the output folder, which it rename
     <output>/ledger.json                         in, made, kept, dropped and reasons of every table
     <output>/<stage before>/ledger.json          passed on from a stage whose output stays on this machine
 
-A stage module says in `WRITES` which tables it writes, and in `REASONS` why it may drop rows. A table that it is given but does not
-write is accounted for all the same: it must come back from `run`, and its dropped rows are written.
+A stage module says in `WRITES` which tables it writes. A table that it is given but does not write is accounted for all
+the same: it must come back from `run`, and its dropped rows are written.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 
 from tasks.core import catalog, engine, params
 from tasks.core.errors import UserError
-from tasks.core.ledger import Account, Reasons, settle
+from tasks.core.ledger import Account, settle
 from tasks.core.tables import TABLES, TEXT
 
 ROWS_PER_SHARD = 250_000
@@ -105,7 +105,7 @@ def run_stage(name: str) -> None:
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
     result = listen(name, lambda: _judged(stage, module, tables, settings) if hasattr(module, "judge") else module.run(tables, settings))
     with whole(stage.output) as folder:
-        accounts = write_tables(name, module.WRITES, result, rows_in, module.REASONS, folder)
+        accounts = write_tables(name, module.WRITES, result, rows_in, folder)
         _pass_ledgers(stage, folder)
     say(name, accounts)
 
@@ -133,9 +133,7 @@ def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, set
     return dict(judged.tables)
 
 
-def write_tables(
-    stage: str, writes: Sequence[str], result: engine.Tables, rows_in: dict[str, int], reasons: Reasons, folder: Path
-) -> list[Account]:
+def write_tables(stage: str, writes: Sequence[str], result: engine.Tables, rows_in: dict[str, int], folder: Path) -> list[Account]:
     """Settle and write a result table by table, so that no two are in memory at once; `result` is empty afterwards.
 
     Every table that went in must be in the result. The accounts come back without kept rows.
@@ -145,7 +143,7 @@ def write_tables(
         raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
     accounts: list[Account] = []
     for name in list(result):
-        account = settle(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), reasons, keep=name in writes)
+        account = settle(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
         write_account(account, name in writes, folder)
         accounts.append(replace(account, kept=account.kept.schema.empty_table()))
     write_ledger(accounts, folder)

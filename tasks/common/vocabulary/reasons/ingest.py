@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tasks.common.vocabulary.reasons import Reasons
+from tasks.core.ledger import declare
 
 REPEATED: Final = "repeated"
 CONFLICTING: Final = "conflicting"
@@ -156,16 +157,19 @@ NOTES: dict[str, str] = {
     INCOMPLETE_SNAPSHOT: "the snapshot of the chat lacks the voted answer",
 }
 
-REASONS: Reasons = {
-    "turns": {
-        REPEATED: "another record tells the same turn with the same content",
-        CONFLICTING: "another record tells another version of the turn, which is newer or the one that was voted on",
+REASONS: Reasons = declare(
+    "ingest",
+    {
+        "turns": {
+            REPEATED: "another record tells the same turn with the same content",
+            CONFLICTING: "another record tells another version of the turn, which is newer or the one that was voted on",
+        },
+        "feedback": {
+            REPEATED: "another record tells the same act",
+            CONFLICTING: "another record tells a newer state of the act",
+            TAKEN_BACK: "the person took the vote back; also of the act that did so",
+        },
+        "records": {**LEFT_OUT, **UNREAD},
+        "quarantine": {**LEFT_OUT, **UNREAD, **NOTES},
     },
-    "feedback": {
-        REPEATED: "another record tells the same act",
-        CONFLICTING: "another record tells a newer state of the act",
-        TAKEN_BACK: "the person took the vote back; also of the act that did so",
-    },
-    "records": {**LEFT_OUT, **UNREAD},
-    "quarantine": {**LEFT_OUT, **UNREAD, **NOTES},
-}
+)

@@ -6,6 +6,7 @@ from typing import Final
 
 from tasks.common.vocabulary import window
 from tasks.common.vocabulary.reasons import Reasons
+from tasks.core.ledger import declare
 
 # of proposed pairs
 UNRELIABLE: Final = "unreliable"
@@ -74,18 +75,21 @@ _OF_ANSWERS = {
     CONTRADICTED: "its thumbs say one thing and its ratings the other",
 }
 
-REASONS: Reasons = {
-    "pairs": _OF_PAIRS,
-    "unpaired": _OF_ANSWERS,
-    "votes": {
-        **_OF_PAIRS,
-        MIDDLE: _OF_ANSWERS[MIDDLE],
-        CONTRADICTED: f"{DISAGREEING[CONTRADICTED]}; of a single answer, {_OF_ANSWERS[CONTRADICTED].removeprefix('its ')}",
-        JUDGE: "it is a model's, and votes of judging models are not in use (`pair.judges.use`)",
-        OUTRANKED: "thanks, or a complaint, about an answer that has thumbs or ratings",
-        NO_RECIPE: "it is of a kind that no recipe reads",
-        RECIPE_OFF: "it is of a kind whose recipe is not in use",
-        ALONE: "no two answers came of it: nothing to compare with, fewer votes than asked, or beyond the answers compared",
+REASONS: Reasons = declare(
+    "pair",
+    {
+        "pairs": _OF_PAIRS,
+        "unpaired": _OF_ANSWERS,
+        "votes": {
+            **_OF_PAIRS,
+            MIDDLE: _OF_ANSWERS[MIDDLE],
+            CONTRADICTED: f"{DISAGREEING[CONTRADICTED]}; of a single answer, {_OF_ANSWERS[CONTRADICTED].removeprefix('its ')}",
+            JUDGE: "it is a model's, and votes of judging models are not in use (`pair.judges.use`)",
+            OUTRANKED: "thanks, or a complaint, about an answer that has thumbs or ratings",
+            NO_RECIPE: "it is of a kind that no recipe reads",
+            RECIPE_OFF: "it is of a kind whose recipe is not in use",
+            ALONE: "no two answers came of it: nothing to compare with, fewer votes than asked, or beyond the answers compared",
+        },
+        "candidates": {NO_PAIR: "a variant that gives no pair and no unpaired row"},
     },
-    "candidates": {NO_PAIR: "a variant that gives no pair and no unpaired row"},
-}
+)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tasks.common.vocabulary.reasons import Reasons
+from tasks.core.ledger import declare
 
-REASONS: Reasons = {}
+REASONS: Reasons = declare("release", {})
