@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary import kinds
-from tasks.core.raw import Unreadable
-from tasks.formats import FORMATS, feedback_lines, recognise
-from tasks.formats.columns import Gatherer
-from tasks.formats.facts import Message, moment
-from tasks.formats.loose import Place
-from tasks.formats.trees import BEYOND, depths
+from tasks.ingest.formats import FORMATS, feedback_lines, recognise
+from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.loose_messages import Place
+from tasks.ingest.formats.message_trees import BEYOND, depths
+from tasks.ingest.formats.parsed import Message, moment
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "tests" / "examples"

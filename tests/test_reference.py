@@ -13,12 +13,12 @@ import pytest
 from flows.reference import commands, figures, metrics
 from flows.reference.pages import FOLDER, PAGES
 from flows.reference.settings import settings
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.params import nearest
 from tasks.core.tables import STRUCTS, TABLES
 from tests.conftest import ROOT
 
-STAGES = catalog.stages(ROOT)
+STAGES = pipeline.stages(ROOT)
 SETTINGS = settings(ROOT)
 PATHS = [*STAGES, *(one.path for one in SETTINGS)]
 PROSE = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] if ROOT / FOLDER not in path.parents)

@@ -11,13 +11,13 @@ from typing import get_args
 
 import pytest
 
-from tasks import aggregate
+from tasks.aggregate import stage as aggregate
 from tasks.common.vocabulary import kinds, roles, splits, states, window
 from tasks.common.vocabulary.reasons import ingest
 from tasks.common.vocabulary.reasons.every import STAGES
 from tasks.common.vocabulary.reasons.pair import UNTRAINABLE
 from tasks.core.tables import TABLES
-from tasks.evidence.trainable import Trainability
+from tasks.pair.trainability import Trainability
 from tests.conftest import ROOT
 from tests.toys import environment
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.cli import build_parser
 from flows.reference.markdown import page, sentence, table, text
-from tasks.core import catalog
+from tasks.core import pipeline
 
 LEAD = "All commands run in the project's folder. `pairwright COMMAND --help` says the same as this page."
 STAGES = (
@@ -20,7 +20,7 @@ TARGET = re.compile(r"^([a-z]+):.*## (.*)$", re.MULTILINE)
 
 def render(root: Path) -> str:
     """The page as Markdown."""
-    listed = [(f"`{stage.command}`", text(stage.description)) for stage in catalog.stages(root).values()]
+    listed = [(f"`{stage.command}`", text(stage.description)) for stage in pipeline.stages(root).values()]
     targets = [(f"`make {name}`", text(said)) for name, said in TARGET.findall((root / "Makefile").read_text(encoding="utf-8"))]
     return page(
         "Commands",

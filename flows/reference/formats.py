@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.reference.markdown import docstring, page, table, text
 from tasks.common.vocabulary.reasons.ingest import UNREAD
-from tasks.formats import FORMATS, Format
+from tasks.ingest.formats import FORMATS, Format
 
 LEAD = (
     "Files of these formats are read from any folder below `data/raw`, packed or not. A record's format is recognised by its content, "

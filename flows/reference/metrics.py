@@ -12,14 +12,14 @@ from typing import Any
 from flows.reference.figures import STAGES, VERDICT
 from flows.reference.markdown import page, table, text
 from flows.reference.settings import field_comments
-from tasks.core import catalog
-from tasks.probing.curve import Curve, More, Point
-from tasks.probing.flips import Planted, Suspect, Suspects
-from tasks.probing.measure import Accuracy
-from tasks.probing.probe import Probed
-from tasks.releasing.bias import Bias, Share
-from tasks.releasing.certificate import NAME, SECTIONS
-from tasks.releasing.methods import Choice, Method, Need, Weights
+from tasks.common.training_methods import Choice, Method, Need, Weights
+from tasks.core import pipeline
+from tasks.release.analysis.bias import Bias, Share
+from tasks.release.probe.accuracy import Accuracy
+from tasks.release.probe.learning_curve import Curve, More, Point
+from tasks.release.probe.probe import Probed
+from tasks.release.probe.suspect_labels import Planted, Suspect, Suspects
+from tasks.release.split_certificate import NAME, SECTIONS
 
 LEAD = (
     "Stages write few flat figures to `metrics.json` (`dvc metrics show` prints them, `dvc metrics diff` compares them) and everything "
@@ -36,7 +36,7 @@ REPORTS: dict[str, tuple[type[Any], ...]] = {
 
 def render(root: Path) -> str:
     """The page as Markdown."""
-    outputs = {name: stage.output for name, stage in catalog.stages(root).items()}
+    outputs = {name: stage.output for name, stage in pipeline.stages(root).items()}
     release, evaluation = outputs["release"], outputs["evaluate"]
     flat = [
         _named(" and ".join(f"`{outputs[stage] / METRICS}`" for stage, _ in same), known)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.reference.markdown import page, table, text
 from flows.reference.settings import Setting, settings
-from tasks.core import catalog
+from tasks.core import pipeline
 
 LEAD = (
     "Every number and switch stands in `params.yaml`, one section a stage. No key has a default in the code: the values here are those "
@@ -20,7 +20,7 @@ LONGEST = 60  # characters of a default that is shown
 
 def render(root: Path) -> str:
     """The page as Markdown."""
-    stages = catalog.stages(root)
+    stages = pipeline.stages(root)
     by_stage = groupby(settings(root), lambda setting: setting.path.partition(".")[0])
     return page("Parameters", LEAD, *(_stage(name, stages[name].description, list(known)) for name, known in by_stage))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.reference.markdown import page, table, text
 from tasks.common.vocabulary.reasons.every import STAGES
-from tasks.core import catalog
+from tasks.core import pipeline
 
 LEAD = (
     "Nothing disappears: of every table a stage keeps or drops each row, and a dropped row says why. It stands in the stage's `dropped/` "
@@ -22,7 +22,7 @@ QUARANTINE = (
 
 def render(root: Path) -> str:
     """The page as Markdown."""
-    stages = catalog.stages(root)
+    stages = pipeline.stages(root)
     return page("Reasons", LEAD, *(_stage(name, stages[name].description, tables) for name, tables in STAGES.items()))
 
 

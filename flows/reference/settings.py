@@ -23,7 +23,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tasks.core import catalog, params
+from tasks.core import params, pipeline
 from tasks.core.shell import PARAMS
 
 BOUNDS = {
@@ -64,7 +64,7 @@ def settings(root: Path) -> list[Setting]:
     """
     file = root / PARAMS
     comments, values = comments_of(file), params.parse(file.read_text(encoding="utf-8"))
-    models = {name: importlib.import_module(stage.module).Params for name, stage in catalog.stages(root).items()}
+    models = {name: importlib.import_module(stage.module).Params for name, stage in pipeline.stages(root).items()}
     found = [entry for name, model in models.items() for entry in _section(name, model, values[name], comments)]
     shared = {field: one.meaning for field, one in reversed(found) if one.meaning}
     usual = ((field, one, shared.get(field) or USUAL.get(field[1], "")) for field, one in found)

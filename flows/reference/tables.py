@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from flows.reference.markdown import docstring, page, sentence, table, text
 from tasks.common.vocabulary import kinds, roles, splits, states
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.tables import STRUCTS, TABLES, Column, Table, struct_of
 
 LEAD = (
@@ -39,7 +39,7 @@ def render(root: Path) -> str:
 def _writers(root: Path) -> dict[str, list[str]]:
     """The stages that write each table."""
     found: dict[str, list[str]] = {}
-    for name, stage in catalog.stages(root).items():
+    for name, stage in pipeline.stages(root).items():
         for written in getattr(importlib.import_module(stage.module), "WRITES", ()):
             found.setdefault(written, []).append(f"`{name}`")
     return found

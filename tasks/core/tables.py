@@ -301,7 +301,7 @@ class Common(Table):
     KEY = ("kind", "digest")
     COLUMNS = (
         Column("kind", TEXT, '"first_user_turn", "answer" or "user"'),
-        Column("digest", pa.uint64(), "of the text, or of the user's hash, as `tasks.similar.digests` makes it"),
+        Column("digest", pa.uint64(), "of the text, or of the user's hash, as `tasks.common.similarity.digests` makes it"),
         Column("met", pa.int64(), "in so many conversations, or under so many prompts"),
         Column("prompt_id", TEXT, "one of the prompts where it stands: the first by id"),
     )
