@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from expectations.rules import Rules, Suite, above, among, holds, rows_between, true, true_for, unique
-
-SPLITS = ("train", "validation", "test")
-PROMPT_ENDS = ("user", "tool")
+from tasks.common.vocabulary.roles import PROMPT_ENDS
+from tasks.common.vocabulary.splits import SPLITS
 
 
 def prompt_rules() -> Rules:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from pydantic import Field
 
 from expectations.rules import Suite, above, among, between, rows_between, true, true_for, unique
+from tasks.common.vocabulary.reasons import validate as why
+from tasks.common.vocabulary.roles import ROLES
 from tasks.core.params import StageParams
-
-ROLES = ("system", "user", "assistant", "tool")
 
 
 class Bounds(StageParams):
     """Where the rules of turns draw their lines."""
 
-    min_rows: int = Field(ge=0)
+    min_rows: int = Field(ge=0, description="fewer rows stop the pipeline")
     max_dropped: float = Field(ge=0, lt=1, description="share of rows that may be dropped before the pipeline stops")
     may_drop: int = Field(ge=0, description="so many rows may be dropped, whatever their share: small logs do not stop for one row")
-    max_question_chars: int = Field(ge=1)
-    min_answer_chars: int = Field(ge=1)
-    max_answer_chars: int = Field(ge=1)
-    earliest_year: int = Field(ge=1)
-    latest_year: int = Field(ge=1)
+    max_question_chars: int = Field(ge=1, description="a longer message of a user is dropped")
+    min_answer_chars: int = Field(ge=1, description="a shorter answer is dropped")
+    max_answer_chars: int = Field(ge=1, description="a longer answer is dropped")
+    earliest_year: int = Field(ge=1, description="an earlier created_at is a misread unit, not a time")
+    latest_year: int = Field(ge=1, description="so is a later one")
     min_known_language: float = Field(ge=0, le=1, description="share of turns; a warning below")
 
 
@@ -28,16 +28,16 @@ def suite(bounds: Bounds, rows_in: int) -> Suite:
     """The rules of turns under these bounds, for a table of so many rows."""
     tolerance = min(1.0, max(bounds.max_dropped, bounds.may_drop / max(rows_in, 1)))
     rows = {
-        "no_id": true("has_id"),
-        "unknown_role": among("role", ROLES),
-        "empty": true("has_content"),
-        "question_too_long": between("question_chars", high=bounds.max_question_chars),
-        "answer_too_short": between("answer_chars", low=bounds.min_answer_chars),
-        "answer_too_long": between("answer_chars", high=bounds.max_answer_chars),
-        "negative_position": between("position", low=0),
-        "no_parent": true("has_parent"),
-        "misplaced": above("steps_from_parent", 0),
-        "out_of_time": between("year", low=bounds.earliest_year, high=bounds.latest_year),
+        why.NO_ID: true("has_id"),
+        why.UNKNOWN_ROLE: among("role", ROLES),
+        why.EMPTY: true("has_content"),
+        why.QUESTION_TOO_LONG: between("question_chars", high=bounds.max_question_chars),
+        why.ANSWER_TOO_SHORT: between("answer_chars", low=bounds.min_answer_chars),
+        why.ANSWER_TOO_LONG: between("answer_chars", high=bounds.max_answer_chars),
+        why.NEGATIVE_POSITION: between("position", low=0),
+        why.NO_PARENT: true("has_parent"),
+        why.MISPLACED: above("steps_from_parent", 0),
+        why.OUT_OF_TIME: between("year", low=bounds.earliest_year, high=bounds.latest_year),
     }
     table = {
         "too_few": rows_between(bounds.min_rows),

@@ -29,7 +29,7 @@ class RunFailedError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; the exit code."""
-    given = _parser().parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminated)
     try:
         return guarded(lambda: given.work(given))
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: what `--help` says, and what the page of commands is made from."""
     parser = argparse.ArgumentParser(
         prog="pairwright",
         description="Raw chat logs and feedback in, a preference dataset and a trained model out. Run it in the project's folder.",
@@ -108,7 +109,7 @@ def _temperature(text: str) -> float:
 
 
 def _command(commands: Any, name: str, work: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:  # noqa: ANN401
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
     command.set_defaults(work=work)
     return command
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from flows import process_group
 from tasks.common import log_salt, salt
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
 
@@ -127,7 +128,7 @@ def nothing_to_learn() -> str | None:
     if release is None:
         return None
     has = json.loads((release / FIGURES).read_bytes())
-    empty = [split for split in ("train", "validation", "test") if not has[f"pairs_{split}"]]
+    empty = [split for split in SPLITS if not has[f"pairs_{split}"]]
     if not empty:
         return None
     return (

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tasks.aggregate import prompt_ids
 from tasks.aggregate import stage as aggregate
 from tasks.common import arrays
-from tasks.common.feedback_kinds import KINDS
 from tasks.common.text_identity import same_answer, same_question
+from tasks.common.vocabulary.kinds import VOTED
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT, TEXTS
 from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
@@ -186,7 +186,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VOTED)
 def test_each_kind_becomes_a_vote(two_answers: ChatLog, kind: str) -> None:
     two_answers.act(kind, **EXAMPLES[kind])
     (row,) = candidates(two_answers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import daft
@@ -16,16 +17,19 @@ from hypothesis import strategies as st
 
 from tasks.core import engine, ids, params, pipeline
 from tasks.core.errors import UserError
-from tasks.core.ledger import AccountError, reconcile
+from tasks.core.ledger import AccountError, declare, reconcile
 from tasks.core.shell import atomic_output
 from tasks.core.tables import TABLES, Prompts
 from tests.conftest import ROOT
 
+declare("toy", {"prompts": ["empty"]})
 TOY = """
 import daft
 from daft.functions import when
+from tasks.core.ledger import declare
 from tasks.core.params import StageParams
 WRITES = ("prompts",)
+declare("toy", {"prompts": ["unwanted"]})
 class Params(StageParams):
     drop: str
 def run(tables, params):
@@ -98,6 +102,9 @@ def test_a_stage_splits_kept_from_dropped_and_writes_the_ledger(project: Path) -
     [
         ("toy: {drop: 3}", "params.yaml: toy.drop: found 3; expected Input should be a valid string"),
         ("toy: {drop: de, dorp: x}", "params.yaml: toy.dorp: found an unknown key; expected one of drop"),
+        ("toy: {dorp: x}", "params.yaml: toy.dorp: found an unknown key; expected one of drop; write `toy.drop`, or delete the key"),
+        ("toy: {drop: de, cat: x}", "params.yaml: toy.cat: found an unknown key; expected one of drop; correct or delete the key"),
+        ("toys: {drop: de}", "found no section `toy`; expected one of toys; rename `toys:` to `toy:`"),
         ("toy: {}", "params.yaml: toy.drop: found nothing"),
         ("other: {}", "no section `toy`"),
         ("toy: {drop: [", "params.yaml line 2: found text that is not YAML"),
@@ -161,10 +168,12 @@ def test_lost_rows_are_refused() -> None:
         reconcile("toy", "prompts", prompts(4), 5)
 
 
-def test_a_reason_of_several_words_is_refused() -> None:
-    rows = prompts(1).append_column("dropped", pa.array(["too long"], pa.large_string()))
-    with pytest.raises(AccountError, match="not one word"):
-        reconcile("toy", "prompts", rows, 1)
+@pytest.mark.parametrize("known", [{}, {"prompts": {"empty": "it is empty"}}, {"pairs": {"too_long": "it is too long"}}])
+def test_a_reason_that_the_vocabulary_has_not_for_this_table_is_refused(known: Mapping[str, Mapping[str, str]]) -> None:
+    declare("other", known)
+    rows = prompts(1).append_column("dropped", pa.array(["too_long"], pa.large_string()))
+    with pytest.raises(AccountError, match=r"other: prompts: found the reason 'too_long'; expected .*; add it, with its meaning"):
+        reconcile("other", "prompts", rows, 1)
 
 
 def test_made_rows_are_counted() -> None:
@@ -251,3 +260,39 @@ def test_a_stage_that_has_done_its_work_is_not_ended_by_a_fault_of_taking_python
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: python -m {package}: found no such stage")
+
+
+class Inner(params.StageParams):
+    """A section in a section."""
+
+    max_length: int
+    threshold: float
+
+
+class Outer(params.StageParams):
+    """A section."""
+
+    seed: int
+    inner: Inner
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "{seed: 1, inner: {max_lenght: 3, threshold: 1.0}}",
+            r"s.inner.max_lenght: .*; write `s.inner.max_length`, or",
+        ),
+        (
+            "{seed: 1, treshold: 1.0, inner: {max_length: 3, threshold: 1.0}}",
+            r"s.treshold: .*; write `s.inner.threshold`",
+        ),
+        ("{seed: 1, sed: 2, inner: {max_length: 3, threshold: 1.0}}", r"s.sed: .*; write `s.seed`"),
+        ("{seed: 1, whatever: 2, inner: {max_length: 3, threshold: 1.0}}", "expected one of inner, seed; correct or delete the key"),
+    ],
+)
+def test_an_unknown_parameter_is_answered_with_the_nearest_right_one(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"s: {text}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        params.load(path, "s", Outer)

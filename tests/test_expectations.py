@@ -16,6 +16,7 @@ import pytest
 from expectations import feedback, pairs, prompts, turns, unpaired
 from expectations.gate import Gate, SuiteError, first_rules
 from expectations.rules import Rule, Suite, among, between, columns_of, holds, rows_between, true, true_for, unique
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core.errors import UserError
 from tests.browser import browser, missing
 
@@ -25,7 +26,7 @@ TURNS = turns.Bounds(
     min_known_language=0.5,
 )  # fmt: skip
 FEEDBACK = feedback.Bounds(min_rows=1, max_dropped=0.1, may_drop=0, min_with_target=0.5, earliest_year=2000, latest_year=2099)
-SUITES = [turns.suite(TURNS, 100), feedback.suite(FEEDBACK, 100), pairs.suite(1, pairs.SPLITS), unpaired.suite(0), prompts.suite(0)]
+SUITES = [turns.suite(TURNS, 100), feedback.suite(FEEDBACK, 100), pairs.suite(1, SPLITS), unpaired.suite(0), prompts.suite(0)]
 
 
 def table(**columns: list[object]) -> pa.Table:

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expectations import feedback as feedback_rules
-from tasks.aggregate import votes
-from tasks.common import feedback_kinds
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary import kinds
 from tasks.ingest.formats import FORMATS, feedback_lines, recognise
 from tasks.ingest.formats.columns import Gatherer
 from tasks.ingest.formats.loose_messages import Place
@@ -220,9 +218,9 @@ def test_an_act_whose_value_no_reader_knows_keeps_its_words(name: str, record: d
 
 
 def test_readers_and_rules_know_the_same_kinds() -> None:
-    read = set(feedback_lines.NAMES)
-    assert read == set(feedback_rules.KINDS)
-    assert read <= {*feedback_kinds.KINDS, *votes.SILENT}
+    read = set(feedback_lines.KINDS.values())
+    assert read == set(kinds.GIVEN)
+    assert read <= {*kinds.VOTED, *kinds.SILENT}
 
 
 @pytest.mark.parametrize(("winner", "value", "better"), [("model_a", 1.0, "a"), ("model_b", 1.0, "b"), ("tie", 0.0, "a")])

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.aggregate import stage as aggregate
-from tasks.common.feedback_kinds import KINDS
+from tasks.common.vocabulary.kinds import VOTED
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.pair import stage as pair
@@ -25,7 +25,7 @@ from tests.chatlog import AGGREGATE, ChatLog, accounts, frame, kept
 
 # Few texts, so that prompts and answers meet; some differ in case and spacing only.
 TEXTS = ("hi", "Hi ", "how do I boil rice", "pasta", "x\ty", "X Y", "ok")
-KIND = (*KINDS, "report", "applause")
+KIND = (*VOTED, "report", "applause")
 TURN = st.tuples(st.sampled_from("uaaaast"), st.integers(0, 6), st.sampled_from(TEXTS), st.sampled_from([None, "p1", "p2"]))
 ACT: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {

@@ -39,7 +39,7 @@ class Student(StageParams):
 class Generation(StageParams):
     """Answers that are looked through for faults."""
 
-    prompts: int = Count
+    prompts: int = Count  # held-out prompts that each variant answers
     tokens: int = Count  # an answer that has no end by then counts as broken
     temperature: float = Field(ge=0)
 
@@ -47,7 +47,7 @@ class Generation(StageParams):
 class Timing(StageParams):
     """How the time of a token is taken."""
 
-    rounds: int = Count
+    rounds: int = Count  # of timing; their median counts
     tokens: int = Count  # written in each round
     batch: int = Count  # answers at once, where throughput is taken
 
@@ -64,14 +64,14 @@ class Budget(StageParams):
 class About(StageParams):
     """What the model card says that nothing tells."""
 
-    title: str = Field(min_length=1)
-    license: str = Field(min_length=1)
+    title: str = Field(min_length=1)  # of the model, on its card
+    license: str = Field(min_length=1)  # of the model: an identifier that the Hugging Face hub knows
 
 
 class Params(StageParams):
     """Section `compress` of `params.yaml`."""
 
-    variants: list[str]
+    variants: list[str]  # the smaller and faster forms of the policy that are made and measured
     batch: int = Count  # pairs scored, and answers written, at once
     choose_pairs: int = Count  # of the validation split, to choose the layers that go
     student: Student

@@ -15,7 +15,14 @@ from daft.functions import coalesce, concat_ws, to_struct, when
 
 from tasks.common.arrays import distinct, flat, most_frequent, nest, owners, sorted_places, sorted_structs, starts, struct
 from tasks.common.candidate_sums import BY_PERSON, sources, strongest, vote_sums
-from tasks.common.feedback_kinds import REWRITES, VALUED
+from tasks.common.vocabulary.kinds import (
+    CHOICE,
+    MODEL,
+    PERSON,
+    RANKING,
+    REWRITES,
+    VALUED,
+)
 from tasks.core import engine
 from tasks.core.tables import PART, RESPONSE, TEXT, VOTE, Candidates
 
@@ -31,14 +38,14 @@ def origin_text() -> Expression:
 def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
     """The acts that count, as rows of VOTE with their prompt."""
     # ranks without a group belong together where one person gave them, about one prompt
-    one_persons_ranking = when(col("kind") == "ranking", col("annotator")).otherwise(lit(None))
+    one_persons_ranking = when(col("kind") == RANKING, col("annotator")).otherwise(lit(None))
     return acts.where(col("fault").is_null()).select(
         "prompt_id",
         "feedback_id",
         "kind",
         "response_id",
-        when(col("better_id").is_null() | (col("kind") == "choice"), col("grade")).otherwise(lit(None)).alias("value"),
-        coalesce(col("label"), when(col("kind").is_in(VALUED), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
+        when(col("better_id").is_null() | (col("kind") == CHOICE), col("grade")).otherwise(lit(None)).alias("value"),
+        coalesce(col("label"), when(col("kind").is_in([*VALUED]), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
         "scale_min",
         "scale_max",
         col("better_id").alias("better"),
@@ -59,21 +66,21 @@ def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
 
 def rewrites_of(acts: daft.DataFrame) -> daft.DataFrame:
     """Answers that people, or judging models, wrote: the texts of edits and corrections that count."""
-    typed = col("fault").is_null() & col("kind").is_in(REWRITES) & col("better").is_null()
+    typed = col("fault").is_null() & col("kind").is_in([*REWRITES]) & col("better").is_null()
     return acts.where(typed).select(
         "prompt_id",
         col("better_id").alias("response_id"),
         col("text").alias("content"),
         lit(None).cast(DataType.string()).alias("model"),
         lit(None).cast(DataType.string()).alias("turn"),
-        when(BY_PERSON, lit("person")).otherwise(lit("model")).alias("written_by"),
+        when(BY_PERSON, lit(PERSON)).otherwise(lit(MODEL)).alias("written_by"),
     )
 
 
 def responses(answers: daft.DataFrame, rewrites: daft.DataFrame, votes: daft.DataFrame) -> daft.DataFrame:
     """One row a prompt: its distinct answers as a list of RESPONSE; equal answers are one, with the first spelling by byte order."""
     turn = concat_ws("/", col("conversation_id"), col("turn_id")).alias("turn")
-    given_answers = answers.select("prompt_id", "response_id", "content", "model", turn, lit("model").alias("written_by"))
+    given_answers = answers.select("prompt_id", "response_id", "content", MODEL, turn, lit(MODEL).alias("written_by"))
     merged = (
         given_answers.concat(rewrites)
         .groupby("prompt_id", "response_id")

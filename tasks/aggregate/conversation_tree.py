@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.arrays import Mask, Rows
+from tasks.common.vocabulary import roles
 from tasks.core.tables import TEXT
 
-ROLES = pa.array(["system", "user", "assistant", "tool"], TEXT)
-SYSTEM, USER, ASSISTANT, TOOL = range(4)
+ROLES = pa.array(roles.ROLES, TEXT)
+SYSTEM, USER, ASSISTANT, TOOL = (roles.ROLES.index(name) for name in (roles.SYSTEM, roles.USER, roles.ASSISTANT, roles.TOOL))
 
 COLUMNS = (
     *("turn_id", "parent_id", "position", "role", "content", "redacted", "attachments", "tool_calls", "tools"),

@@ -38,6 +38,7 @@ from tasks.aggregate import agreement
 from tasks.aggregate.implicit_feedback import GRADES
 from tasks.common.annotator_labels import ACTS, BETTER, LABELS, NEITHER, NOBODY, WORSE, AnnotatorLabels, all_labels
 from tasks.common.arrays import Column
+from tasks.common.vocabulary.kinds import RATING
 from tasks.core.params import StageParams
 from tasks.core.tables import Agreement, Annotators
 
@@ -202,7 +203,7 @@ def agreements(poll: AnnotatorLabels, fitted: Fit | None, people: pa.Table) -> p
     """The poll's row of the table `agreement`."""
     named = people.filter(pc.not_equal(people["annotator"], NOBODY))
     two = pc.sum(pc.greater(named["shared"], 0)).as_py() == 2 and len(named) == len(people)
-    graded = poll.kind == "rating"
+    graded = poll.kind == RATING
     row = {
         "kind": poll.kind,
         "annotator_kind": poll.annotator_kind,

@@ -6,11 +6,8 @@ thumbs. Precision comes before recall: thanks and complaints are short messages 
 retry is a message with the words of the one before it, in their order.
 
 The answer to the last repeat of a question is better than each answer that made the user repeat it, as answers to the question
-as it was first asked. A retry is no vote for one of these reasons:
-
-    no_better_answer  nothing, or more than one answer, follows the last repeat, or a complaint follows that answer
-    refers_back       that answer speaks of the one before ("I apologize"), so it does not answer the question alone
-    same_answer       the two answers are one
+as it was first asked. A retry is no vote where no single answer follows the last repeat, or that answer speaks of the one before, or the
+two answers are one.
 """
 
 from __future__ import annotations
@@ -29,15 +26,16 @@ from pydantic import Field
 from tasks.aggregate.conversation_tree import USER, ConversationTrees
 from tasks.common.arrays import Column, Mask, Rows, absent, first_reason, mask, struct
 from tasks.common.phrases import UNSPACED, Phrases, anywhere, beginning, every, holds, matched, one_of, plain
+from tasks.common.vocabulary.kinds import COMPLAINT, PERSON, RETRY, THANKS
+from tasks.common.vocabulary.reasons.aggregate import NO_BETTER_ANSWER, REFERS_BACK, SAME_ANSWER
 from tasks.core import wordlists
 from tasks.core.ids import stable_id
 from tasks.core.params import Moved, StageParams
 from tasks.core.tables import ORIGIN, TEXT, TIME
 from tasks.core.wordlists import ByLanguage
 
-KINDS = ("retry", "thanks", "complaint")  # strongest first
-GRADES = {"thanks": 1.0, "complaint": -1.0}
 SHIPPED = Path(__file__).with_name("phrases")
+GRADES = {THANKS: 1.0, COMPLAINT: -1.0}
 
 SIGNAL = pa.struct(
     [
@@ -98,7 +96,7 @@ class Settings(StageParams):
 
     def phrases(self, kind: str) -> Phrases:
         """The phrases of thanks, or of complaints: those that are shipped, and more."""
-        more = {"thanks": self.thanks, "complaint": self.complaint}[kind].more
+        more = {THANKS: self.thanks, COMPLAINT: self.complaint}[kind].more
         return wordlists.with_shipped(SHIPPED / f"{kind}.yaml", more)
 
     def repeats(self) -> Repeats:
@@ -120,7 +118,7 @@ class ImplicitFeedback:
     def answers(self) -> tuple[Rows, Rows]:
         """(prompt, answer) of every answer that a signal judges or compares, once each."""
         prompt, answer = np.concatenate([self.prompt, self.prompt]), np.concatenate([self.about, self.better])
-        held = np.concatenate([self.kind != "retry", np.zeros(len(self.kind), bool)]) | np.tile(self.better >= 0, 2)
+        held = np.concatenate([self.kind != RETRY, np.zeros(len(self.kind), bool)]) | np.tile(self.better >= 0, 2)
         pairs = np.unique(np.stack([prompt[held], answer[held]]), axis=1)
         return pairs[0], pairs[1]
 
@@ -131,7 +129,7 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     about = forest.parent[turn]
     contents = pc.fill_null(forest.turns["content"], "")
     short = pc.less_equal(pc.utf8_length(contents), settings.max_chars).to_numpy()[turn]
-    near = (forest.role[forest.parent[about]] == USER) & ("retry" in settings.use)
+    near = (forest.role[forest.parent[about]] == USER) & (RETRY in settings.use)
     size = pc.binary_length(contents).to_numpy()
     near &= np.abs(size[turn] - size[forest.parent[about]]) <= settings.retry.max_filler_chars
     rows = np.unique(np.concatenate([turn[short | near], forest.parent[about[near]]]))  # each text is made plain once
@@ -143,7 +141,7 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     near &= absent(kind)
     now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (turn, forest.parent[about]))
     label[near] = repeats(now, then, settings)
-    kind[near & ~absent(label)] = "retry"
+    kind[near & ~absent(label)] = RETRY
     better, prompt = chains(forest, answer, turn, kind)
     better[better >= 0] = np.where(back(forest, better[better >= 0], settings), -2, better[better >= 0])
     named = ~absent(kind)
@@ -158,8 +156,8 @@ def texts(forest: ConversationTrees, rows: Rows) -> pa.Array:
 def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
     """Kind and phrase of each plain text that thanks for its answer or complains of it, else None."""
     kind, label = np.full(len(words), None, object), np.full(len(words), None, object)
-    thanks, complaint = settings.phrases("thanks"), settings.phrases("complaint")
-    for name, own, other in (("thanks", thanks, complaint), ("complaint", complaint, thanks)):
+    thanks, complaint = settings.phrases(THANKS), settings.phrases(COMPLAINT)
+    for name, own, other in ((THANKS, thanks, complaint), (COMPLAINT, complaint, thanks)):
         if name in settings.use:
             hits, phrases = matched(words, answers, own)
             clear = ~holds(words.filter(pa.array(hits)), anywhere(beginning(other.phrases)))
@@ -194,21 +192,21 @@ def without(texts: pa.Array, fillers: ByLanguage) -> pa.Array:
 def chains(forest: ConversationTrees, answer: Mask, turn: Rows, kind: Column) -> tuple[Rows, Rows]:
     """For each turn the answer that ended the repeats well (-1: none), and the prompt where they began."""
     turns, parent = len(forest.role), forest.parent
-    answers, retry = np.flatnonzero(answer), turn[kind == "retry"]
+    answers, retry = np.flatnonzero(answer), turn[kind == RETRY]
     only, again = np.full(turns, -1), np.full(turns, -1)
     only[parent[answers]] = answers
     only[np.bincount(parent[answers], minlength=turns) > 1] = -1
     again[parent[retry][::-1]] = retry[::-1]  # the first repeat after each answer
     unhappy, repeated = np.zeros(turns, bool), np.zeros(turns, bool)
-    unhappy[parent[turn[kind == "complaint"]]] = True
+    unhappy[parent[turn[kind == COMPLAINT]]] = True
     repeated[retry] = True
 
-    better = np.where(kind == "retry", only[turn], -1)
+    better = np.where(kind == RETRY, only[turn], -1)
     while (more := (better >= 0) & ~unhappy[better] & (again[better] >= 0)).any():
         better[more] = only[again[better[more]]]
     better[(better >= 0) & unhappy[better]] = -1
     prompt = parent[parent[turn]]
-    while (up := (kind == "retry") & repeated[prompt]).any():
+    while (up := (kind == RETRY) & repeated[prompt]).any():
         prompt[up] = parent[parent[prompt[up]]]
     return better, prompt
 
@@ -222,7 +220,7 @@ def acts(
     forest: ConversationTrees, signals: ImplicitFeedback, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]
 ) -> pa.StructArray:
     """The signals as SIGNAL; `response_ids` has the id of each (prompt, answer)."""
-    retry, compared = signals.kind == "retry", signals.better >= 0
+    retry, compared = signals.kind == RETRY, signals.better >= 0
     turn_ids = forest.turns["turn_id"]
     spoken = forest.turns.take(pa.array(signals.said))
     names = forest.names.take(pa.array(forest.tree[signals.said])).to_pylist()
@@ -232,7 +230,7 @@ def acts(
         for rows in (signals.about, signals.better)
     )
     same = np.array([first is not None and first == second for first, second in zip(judged, better, strict=True)], bool)
-    asked = {"no_better_answer": signals.better == -1, "refers_back": signals.better == -2, "same_answer": same}
+    asked = {NO_BETTER_ANSWER: signals.better == -1, REFERS_BACK: signals.better == -2, SAME_ANSWER: same}
     fault = first_reason(*((reason, retry & holds) for reason, holds in asked.items()))
     clear = mask(pc.is_null(fault))
     grade = np.array([GRADES.get(name, 1.0) for name in signals.kind.tolist()])
@@ -267,7 +265,7 @@ def acts(
 
 def as_acts(signals: daft.DataFrame, given: daft.DataFrame) -> daft.DataFrame:
     """Signals, and their conversation, with the columns of the acts that were given."""
-    turn = signals.with_columns({"annotator_kind": lit("person"), "made": lit(True)})
+    turn = signals.with_columns({"annotator_kind": lit(PERSON), "made": lit(True)})
     kinds = {field.name: field.dtype for field in given.schema()}
     columns = [col(name) if name in turn.column_names else lit(None).cast(kinds[name]).alias(name) for name in given.column_names]
     return turn.select(*columns)

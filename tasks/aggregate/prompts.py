@@ -18,6 +18,16 @@ from tasks.aggregate import implicit_feedback, selection_bias
 from tasks.aggregate import prompt_ids as identity
 from tasks.aggregate.conversation_tree import ASSISTANT, SYSTEM, TOOL, USER, ConversationTrees, blank, build, find_turns, last_users
 from tasks.common.arrays import Mask, Rows, flat, nest, struct
+from tasks.common.vocabulary.reasons.aggregate import (
+    DELETED_BRANCH,
+    NEEDS_MEDIA,
+    NO_EVIDENCE,
+    NO_PROMPT,
+    NO_SUCH_TURN,
+    NO_TEXT,
+    NOT_AN_ANSWER,
+    NOT_AN_ANSWER_PATH,
+)
 from tasks.core import engine
 from tasks.core.tables import ORIGIN, PROMPT, TEXT, TEXTS
 
@@ -122,9 +132,9 @@ def extract_candidates(
     above = forest.ancestors(in_use)
     prompt_ids = name_prompts(forest, above, in_use)
     response_ids = name_answers(forest, under, rows, prompt_ids)
-    fates = pc.if_else(pa.array(forest.ancestors(answer)), "no_evidence", "not_an_answer_path")
+    fates = pc.if_else(pa.array(forest.ancestors(answer)), NO_EVIDENCE, NOT_AN_ANSWER_PATH)
     taken[held] = True
-    fates = pc.if_else(pa.array(forest.ancestors(unseen) & ~forest.ancestors(answer)), pa.scalar("needs_media", TEXT), fates.cast(TEXT))
+    fates = pc.if_else(pa.array(forest.ancestors(unseen) & ~forest.ancestors(answer)), pa.scalar(NEEDS_MEDIA, TEXT), fates.cast(TEXT))
     fates = pc.if_else(pa.array(above | taken), pa.scalar(None, TEXT), fates)
     stratum, heard_tree, heard = selection_bias.exposure(forest, answer, found.about)
     lists = [
@@ -213,11 +223,11 @@ def verdicts(
     """What the judged turns are, as JUDGED: an answer, or why not; `answers` are those that are used, and those that need media."""
     answer, unseen = answers
     found, at = rows >= 0, np.maximum(rows, 0)
-    fault = np.where(blank(forest)[at], "no_text", "no_prompt").astype(object)
-    fault[forest.role[at] != ASSISTANT] = "not_an_answer"
-    fault[unseen[at]] = "needs_media"
-    fault[cut_off(forest)[at]] = "deleted_branch"
-    fault[~found] = "no_such_turn"
+    fault = np.where(blank(forest)[at], NO_TEXT, NO_PROMPT).astype(object)
+    fault[forest.role[at] != ASSISTANT] = NOT_AN_ANSWER
+    fault[unseen[at]] = NEEDS_MEDIA
+    fault[cut_off(forest)[at]] = DELETED_BRANCH
+    fault[~found] = NO_SUCH_TURN
     fault[found & answer[at]] = None
     good = [int(row) if why is None else -1 for row, why in zip(rows.tolist(), fault.tolist(), strict=True)]
     prompts = [prompt_ids[int(forest.parent[row])] if row >= 0 else None for row in good]

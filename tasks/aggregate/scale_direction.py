@@ -21,10 +21,11 @@ from daft import col
 from pydantic import Field
 
 from tasks.common.arrays import Column
+from tasks.common.vocabulary.kinds import CHOICE, PERSON, RATING, THUMB
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 
-KINDS = ("rating", "thumb", "choice")
+KINDS = (RATING, THUMB, CHOICE)
 COLUMNS = ("source", "kind", "response_id", "better_id", "worse_id", "grade")
 
 
@@ -57,14 +58,14 @@ def warn(judged: daft.DataFrame, settings: Settings) -> None:
 
 def findings(judged: daft.DataFrame, min_shared: int) -> list[Finding]:
     """The figure of every source that has enough to compare, in order of source and kind."""
-    counts = col("fault").is_null() & (col("annotator_kind") == "person") & col("kind").is_in(KINDS)
+    counts = col("fault").is_null() & (col("annotator_kind") == PERSON) & col("kind").is_in(KINDS)
     acts = judged.where(counts).select(*COLUMNS).to_arrow()
     found = []
     for source in sorted(pc.unique(acts["source"]).drop_null().to_pylist()):
         own = acts.filter(pc.equal(acts["source"], source))
-        ratings = means(own.filter(pc.equal(own["kind"], "rating")))
-        thumbs, choices = (own.filter(pc.equal(own["kind"], kind)) for kind in ("thumb", "choice"))
-        for kind, (shared, figure) in (("choice", by_choices(choices, ratings)), ("thumb", by_thumbs(thumbs, ratings))):
+        ratings = means(own.filter(pc.equal(own["kind"], RATING)))
+        thumbs, choices = (own.filter(pc.equal(own["kind"], kind)) for kind in (THUMB, CHOICE))
+        for kind, (shared, figure) in ((CHOICE, by_choices(choices, ratings)), (THUMB, by_thumbs(thumbs, ratings))):
             if shared >= min_shared:
                 found.append(Finding(source, kind, shared, figure))
     return found

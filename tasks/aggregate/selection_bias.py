@@ -20,7 +20,7 @@ from pydantic import Field
 
 from tasks.aggregate.conversation_tree import ConversationTrees, last_users
 from tasks.common.arrays import Mask, Rows, struct
-from tasks.common.feedback_kinds import REWRITES
+from tasks.common.vocabulary.kinds import CHOICE, MODEL, RATING, REWRITES, THUMB
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT, Selection
 
@@ -67,18 +67,18 @@ def exposure(forest: ConversationTrees, answer: Mask, about: Rows) -> tuple[Rows
 def opinions(acts: daft.DataFrame, judged: daft.DataFrame) -> daft.DataFrame:
     """One row a stratum of a conversation: its answers that people judged, and the acts about them."""
     grade, kind = col("grade"), col("kind")
-    decided = ~((kind == "choice") & (grade == 0))
+    decided = ~((kind == CHOICE) & (grade == 0))
     good = {
-        "turn_id": ((kind == "thumb") & (grade > 0)) | ((kind == "rating") & (grade > 0.5)),
+        "turn_id": ((kind == THUMB) & (grade > 0)) | ((kind == RATING) & (grade > 0.5)),
         "better": decided & (grade > 0),
         "worse": lit(False),
     }
     bad = {
-        "turn_id": ((kind == "thumb") & (grade < 0)) | ((kind == "rating") & (grade < 0.5)) | kind.is_in(REWRITES),
+        "turn_id": ((kind == THUMB) & (grade < 0)) | ((kind == RATING) & (grade < 0.5)) | kind.is_in([*REWRITES]),
         "better": decided & (grade < 0),  # both are bad
         "worse": decided,
     }
-    counts = acts.where(col("fault").is_null() & (col("annotator_kind") != "model"))
+    counts = acts.where(col("fault").is_null() & (col("annotator_kind") != MODEL))
     slots = [
         counts.where(col(slot).not_null()).select(
             "conversation_id", col(slot).alias("turn_id"), number(good[slot]).alias("ups"), number(bad[slot]).alias("downs")

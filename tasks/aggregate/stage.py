@@ -22,10 +22,10 @@ import daft
 from daft import Expression, col, lit
 
 from tasks.aggregate import candidates, conversation_tree, dawid_skene, implicit_feedback, prompts, scale_direction, selection_bias, votes
+from tasks.common.vocabulary.reasons import aggregate as why
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
 
-NEEDS_MEDIA = "needs_media"
 WRITES = ("candidates", "annotators", "agreement", "selection")
 
 
@@ -63,11 +63,11 @@ def run(tables: Tables, params: Params) -> Tables:
 
 def tell_of_media(fates: daft.DataFrame, judged: daft.DataFrame) -> None:
     """Say what is left out because it is about pictures and files."""
-    turns = fates.where(col("dropped") == NEEDS_MEDIA).count_rows()
+    turns = fates.where(col("dropped") == why.NEEDS_MEDIA).count_rows()
     if turns:
-        acts = judged.where(col("fault") == NEEDS_MEDIA).count_rows()
+        acts = judged.where(col("fault") == why.NEEDS_MEDIA).count_rows()
         what = f"{turns:,} messages with {acts:,} acts of feedback are about pictures or files, which the release does not hold"
-        warnings.warn(f"{what}: left out as {NEEDS_MEDIA} (aggregate.media: keep takes them all the same)", stacklevel=2)
+        warnings.warn(f"{what}: left out as {why.NEEDS_MEDIA} (aggregate.media: keep takes them all the same)", stacklevel=2)
 
 
 def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, params: Params) -> daft.DataFrame:

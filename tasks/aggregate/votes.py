@@ -1,26 +1,7 @@
 """People's acts (feedback) to votes about answers, or to the reason why an act is no vote.
 
-Which kinds there are, what each must say, and which turns it names, stands in KINDS. An act is dropped for
-the first of these reasons that holds:
-
-    unknown_kind     a kind that is not in KINDS nor in SILENT
-    not_used         a kind that says nothing of preference (SILENT): a copied or shared answer, a report
-    no_value         a kind that needs a value has none
-    no_scale         a rating whose scale is not known: no ends, or ends that are equal
-    unknown_label    the value came in words that the kind, or its scale, does not know
-    off_scale        a value that the kind, or the scale it came with, does not know
-    no_target        it names no turn, or one where two are needed
-    no_such_turn     its conversation does not have the turn named
-    deleted_branch   the turn is there, but not all turns from the root to it are
-    not_an_answer    the turn named is not an assistant's
-    no_text          an answer, or an edit, without a text
-    needs_media      the answer, or what was asked, is about a picture or a file, and those are not in the release (`aggregate.media`)
-    no_prompt        the answer has no usable prompt (see `trees.answers_of`)
-    different_prompts  the two answers compared do not answer the same prompt
-    no_change        an edit that changes case and spacing at most
-    same_answer      the two answers compared are one, or one person ranked one answer twice at once
-    superseded       the same person said something later about the same answer with the same kind of act, or, by thumb and rating, the
-                     opposite
+Which kinds there are, and how many turns each names, stands in `tasks.common.vocabulary.kinds`. An act is dropped for the first reason that
+holds, in the order of `decide`; what each means stands in the vocabulary's reasons of `aggregate`.
 """
 
 from __future__ import annotations
@@ -35,11 +16,11 @@ from daft import col
 
 from tasks.aggregate import prompt_ids
 from tasks.common.arrays import Column, Mask, first_reason, flat, mask, struct
-from tasks.common.feedback_kinds import COMPARE, JUDGE, KINDS, REWRITE, REWRITES, VALUED
+from tasks.common.vocabulary.kinds import CHOICE, COMPARE, JUDGE, MODEL, RANKING, RATING, REWRITE, REWRITES, SILENT, THUMB, VALUED, VOTED
+from tasks.common.vocabulary.reasons import aggregate as why
 from tasks.core import engine
 from tasks.core.tables import TEXT
 
-SILENT = ("comment", "copy", "report", "share")  # a report is about harm or law as often as about quality: not mixed with thumbs
 SLOTS = ("turn_id", "better", "worse")  # columns that name turns
 
 VERDICT = pa.struct(
@@ -67,7 +48,7 @@ def judge(feedback: daft.DataFrame, judged: daft.DataFrame) -> daft.DataFrame:
 
 BAR = pa.scalar("|", TEXT)
 FACTS = ("fault", "prompt_id", "response_id")
-TURN_FAULTS = ("no_such_turn", "deleted_branch", "not_an_answer", "no_text", "needs_media", "no_prompt")  # first ones first
+TURN_FAULTS = (why.NO_SUCH_TURN, why.DELETED_BRANCH, why.NOT_AN_ANSWER, why.NO_TEXT, why.NEEDS_MEDIA, why.NO_PROMPT)  # first ones first
 
 
 @dataclass(frozen=True)
@@ -83,7 +64,7 @@ class Named:
     def of(cls, turn: pa.Array, fault: pa.Array, prompt: pa.Array, response: pa.Array) -> Named:
         """The columns as `judge` gives them; a turn of a conversation that is not there is no such turn."""
         unknown = pc.and_(pc.is_valid(turn), pc.and_(pc.is_null(fault), pc.is_null(prompt)))
-        return cls(turn, pc.if_else(unknown, pa.scalar("no_such_turn", TEXT), fault), prompt, response)
+        return cls(turn, pc.if_else(unknown, pa.scalar(why.NO_SUCH_TURN, TEXT), fault), prompt, response)
 
     def where(self, mask: Mask, other: Named) -> Named:
         """These, and others where the mask holds."""
@@ -96,7 +77,7 @@ def decide(*columns: daft.Series) -> pa.Array:
     """The verdict on each act, in the order of columns that `judge` gives."""
     kind, value, worst, best, label, text, *rest = [column.to_arrow() for column in columns]
     one, better, worse = (Named.of(rest[slot], *rest[3 + 3 * slot : 6 + 3 * slot]) for slot in range(3))
-    way = {name: mask(pc.is_in(kind, pa.array([k for k, w in KINDS.items() if w == name], TEXT))) for name in (JUDGE, COMPARE, REWRITE)}
+    way = {name: mask(pc.is_in(kind, pa.array([k for k, w in VOTED.items() if w == name], TEXT))) for name in (JUDGE, COMPARE, REWRITE)}
     rewrite, two = way[REWRITE], ~way[JUDGE]
     # an edit names the answer that it starts from in `worse` or `turn_id`, and gives the other as a turn or as text
     base = one.where(way[COMPARE] | (rewrite & mask(pc.is_valid(worse.turn))), worse)
@@ -105,15 +86,15 @@ def decide(*columns: daft.Series) -> pa.Array:
     grade = grades(kind, *(numbers(column) for column in (value, worst, best)))
     same_answer = mask(pc.equal(better.response, base.response))
     fault = first_reason(
-        ("not_used", mask(pc.is_in(kind, pa.array(SILENT, TEXT)))),
-        ("unknown_kind", ~(way[JUDGE] | way[COMPARE] | rewrite)),
+        (why.NOT_USED, mask(pc.is_in(kind, pa.array(SILENT, TEXT)))),
+        (why.UNKNOWN_KIND, ~(way[JUDGE] | way[COMPARE] | rewrite)),
         *unsaid(kind, numbers(value), mask(pc.is_valid(label)), numbers(best) - numbers(worst)),
-        ("off_scale", np.isnan(grade)),
-        ("no_target", mask(pc.is_null(base.turn)) | (two & mask(pc.is_null(better.turn)) & ~typed)),
-        *((why, mask(pc.equal(base.fault, why)) | (two & mask(pc.equal(better.fault, why)))) for why in TURN_FAULTS),
-        ("different_prompts", two & ~mask(pc.equal(better.prompt, base.prompt))),
-        ("no_change", rewrite & same_answer),
-        ("same_answer", two & same_answer),
+        (why.OFF_SCALE, np.isnan(grade)),
+        (why.NO_TARGET, mask(pc.is_null(base.turn)) | (two & mask(pc.is_null(better.turn)) & ~typed)),
+        *((name, mask(pc.equal(base.fault, name)) | (two & mask(pc.equal(better.fault, name)))) for name in TURN_FAULTS),
+        (why.DIFFERENT_PROMPTS, two & ~mask(pc.equal(better.prompt, base.prompt))),
+        (why.NO_CHANGE, rewrite & same_answer),
+        (why.SAME_ANSWER, two & same_answer),
     )
     clear = pc.is_null(fault).to_numpy(zero_copy_only=False)
     kept = ((clear, base.prompt), (clear & ~two, one.response), (clear & two, better.response), (clear & two, base.response))
@@ -130,15 +111,15 @@ def written(base: Named, text: pa.Array, typed: Mask) -> Named:
     pairs = zip(base.prompt.take(at).to_pylist(), text.take(at).to_pylist(), strict=True)
     ids = [prompt_ids.response_id(prompt, words) if words else None for prompt, words in pairs]
     response = pc.replace_with_mask(nothing, pa.array(np.isin(np.arange(len(text)), places)), pa.array(ids, TEXT))
-    fault = pc.if_else(pa.array(blank), pa.scalar("no_text", TEXT), pa.scalar(None, TEXT))
+    fault = pc.if_else(pa.array(blank), pa.scalar(why.NO_TEXT, TEXT), pa.scalar(None, TEXT))
     return Named(nothing, fault, base.prompt, response)
 
 
 def unsaid(kind: pa.Array, value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
     """Why an act's value cannot be read at all: what is missing is not put in. `reach` is the best value less the worst."""
     needed, missing = mask(pc.is_in(kind, pa.array(VALUED, TEXT))), np.isnan(value)
-    no_scale = mask(pc.equal(kind, "rating")) & ~(np.isfinite(reach) & (reach != 0))
-    return ("no_value", needed & missing & ~worded), ("no_scale", no_scale), ("unknown_label", needed & missing)
+    no_scale = mask(pc.equal(kind, RATING)) & ~(np.isfinite(reach) & (reach != 0))
+    return (why.NO_VALUE, needed & missing & ~worded), (why.NO_SCALE, no_scale), (why.UNKNOWN_LABEL, needed & missing)
 
 
 def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column:
@@ -150,7 +131,7 @@ def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column
     up, down = np.where(np.isnan(best), 1.0, best), np.where(np.isnan(worst), -1.0, worst)
     thumb = np.select([up == down, value == up, value == down], [np.nan, 1.0, -1.0], np.nan)
     choice = np.where(np.isin(value, (-1.0, 0.0, 1.0)), value, np.nan)
-    found = {"thumb": thumb, "choice": choice, "rating": rating, "ranking": rank}
+    found = {THUMB: thumb, CHOICE: choice, RATING: rating, RANKING: rank}
     return np.asarray(np.select([mask(pc.equal(kind, name)) for name in found], list(found.values()), 1.0))
 
 
@@ -165,8 +146,8 @@ def latest(acts: daft.DataFrame) -> daft.DataFrame:
     last = keyed.groupby("about").agg(col("stamp").max().alias("last"))
     joined = keyed.join(last, on="about", how="left")
     gone = joined["fault"].is_null() & (joined["stamp"] != joined["last"])
-    anonymous = (joined["kind"] == "ranking") & joined["annotator"].is_null()
-    reason = daft.functions.when(gone & anonymous, "same_answer").when(gone, "superseded").otherwise(joined["fault"])
+    anonymous = (joined["kind"] == RANKING) & joined["annotator"].is_null()
+    reason = daft.functions.when(gone & anonymous, why.SAME_ANSWER).when(gone, why.SUPERSEDED).otherwise(joined["fault"])
     return joined.with_column("fault", reason).exclude("about", "stamp", "last")
 
 
@@ -180,7 +161,7 @@ def turned(acts: daft.DataFrame) -> daft.DataFrame:
     split = both.where(col("low") < col("high")).select("annotator", "response_id", "last")
     joined = sided.join(split, on=["annotator", "response_id"], how="left")
     gone = (joined["side"] != 0) & joined["last"].not_null() & (joined["created_at"] < joined["last"])
-    reason = daft.functions.when(gone.fill_null(False), "superseded").otherwise(joined["fault"])
+    reason = daft.functions.when(gone.fill_null(False), why.SUPERSEDED).otherwise(joined["fault"])
     return joined.with_column("fault", reason).exclude("side", "last")
 
 
@@ -191,9 +172,9 @@ SIDE = ("fault", "kind", "annotator", "annotator_kind", "grade")
 def side(*columns: daft.Series) -> pa.Array:
     """1 for a thumb up or a rating above the middle that counts, of a person who is known; -1 for the opposite; else 0."""
     fault, kind, person, by, grade = [column.to_arrow() for column in columns]
-    value = numbers(grade) - np.where(mask(pc.equal(kind, "rating")), 0.5, 0.0)
-    counts = mask(pc.is_in(kind, pa.array(["thumb", "rating"], TEXT))) & mask(pc.is_null(fault)) & mask(pc.is_valid(person))
-    return pa.array(np.where(counts & mask(pc.not_equal(by, "model")), np.sign(value), 0).astype(np.int8), pa.int8())
+    value = numbers(grade) - np.where(mask(pc.equal(kind, RATING)), 0.5, 0.0)
+    counts = mask(pc.is_in(kind, pa.array([THUMB, RATING], TEXT))) & mask(pc.is_null(fault)) & mask(pc.is_valid(person))
+    return pa.array(np.where(counts & mask(pc.not_equal(by, MODEL)), np.sign(value), 0).astype(np.int8), pa.int8())
 
 
 ABOUT = ("feedback_id", "fault", "kind", "annotator", "group", "response_id", "better_id", "worse_id")
@@ -207,7 +188,7 @@ def about(*columns: daft.Series) -> pa.Array:
     pair = pc.binary_join_element_wise(pc.min_element_wise(better, worse), pc.max_element_wise(better, worse), BAR)
     thing = pc.if_else(pc.is_in(kind, pa.array(REWRITES, TEXT)), worse, pc.coalesce(response, pair))
     # nobody in particular: each act stands alone, but one ranking cannot place an answer twice
-    who = pc.coalesce(person, pc.if_else(pc.equal(kind, "ranking"), group, pa.scalar(None, TEXT)))
+    who = pc.coalesce(person, pc.if_else(pc.equal(kind, RANKING), group, pa.scalar(None, TEXT)))
     key = pc.binary_join_element_wise(kind, who, thing, BAR)
     return flat(pc.if_else(pc.and_(pc.is_null(fault), pc.is_valid(key)), key, act))
 
@@ -217,7 +198,7 @@ def stamp(*columns: daft.Series) -> pa.Array:
     """Text that sorts as the acts follow each other: time, then better rank, then id."""
     created, kind, grade, act = [column.to_arrow() for column in columns]
     times = pc.add(pc.fill_null(created.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 0), 2**62)
-    ranks = pc.if_else(pc.equal(kind, "ranking"), pc.fill_null(grade, 0.0), 0.0)
+    ranks = pc.if_else(pc.equal(kind, RANKING), pc.fill_null(grade, 0.0), 0.0)
     behind = pc.subtract(10**6, pc.min_element_wise(ranks, 10.0**6).cast(pa.int64()))
     return pc.binary_join_element_wise(digits(times, 20), digits(behind, 8), act, BAR)
 

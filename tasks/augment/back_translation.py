@@ -15,6 +15,7 @@ from pydantic import Field
 from tasks.augment import apertium, augmenter
 from tasks.augment.english_words import FUNCTION
 from tasks.augment.protected_words import OPAQUE, SPAN, split
+from tasks.common.vocabulary.reasons.augment import TOO_DIFFERENT
 
 MODES = ("eng-spa", "spa-eng")
 # Signs that mean something in Apertium's stream, or that it does not know: they travel in superblanks, too.
@@ -62,10 +63,10 @@ class BackTranslation(augmenter.Augmenter):
         before, after = split(old).words, split(new).words
         longer, shorter = max(len(before), len(after)), min(len(before), len(after))
         if longer > self.settings.length_ratio * shorter:
-            return "too_different"
+            return TOO_DIFFERENT
         old_content, new_content = _content(before), _content(after)
         same = difflib.SequenceMatcher(None, old_content, new_content, autojunk=False).get_matching_blocks()
-        return "too_different" if sum(block.size for block in same) < self.settings.kept_words * len(old_content) else None
+        return TOO_DIFFERENT if sum(block.size for block in same) < self.settings.kept_words * len(old_content) else None
 
 
 def to_stream(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 from tasks.augment.protected_words import KEPT, SPAN, is_negation, split
+from tasks.common.vocabulary.reasons.augment import LOST_NAME, LOST_NEGATION, LOST_NUMBER, UNCHANGED
 
 _NUMBER = re.compile(r"[$€£¥]?(?:(?<!\w)[-+])?[^\W_]*\d\w*(?:[.,:/-]\w*\d\w*)*%?")
 _WORD = re.compile(r"[^\W\d_]+(?:[-.&][^\W\d_]+)*")
@@ -20,18 +21,18 @@ def fault(old: str, new: str) -> str | None:
             return f"lost_{kind}"
     plain_old, plain_new = SPAN.sub(" ", old), SPAN.sub(" ", new)
     if _NUMBER.findall(plain_old) != _NUMBER.findall(plain_new):
-        return "lost_number"
+        return LOST_NUMBER
     if not _names_survive(plain_old, plain_new):
-        return "lost_name"
+        return LOST_NAME
     return _wording_fault(old, new)
 
 
 def _wording_fault(old: str, new: str) -> str | None:
     old_words, new_words = split(old).words, split(new).words
     if sum(map(is_negation, old_words)) != sum(map(is_negation, new_words)):
-        return "lost_negation"
+        return LOST_NEGATION
     if [word.casefold() for word in old_words] == [word.casefold() for word in new_words]:
-        return "unchanged"
+        return UNCHANGED
     return None
 
 

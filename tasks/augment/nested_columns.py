@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.roles import USER
 from tasks.core.ids import stable_id
 
 TEXT = pa.large_string()
@@ -25,7 +26,7 @@ def flat(lists: pa.ChunkedArray | pa.Array) -> tuple[Integers, pa.StructArray]:
 def last_user(lists: pa.ChunkedArray | pa.Array) -> Integers:
     """Place, in the flat array, of each prompt's last message by a user; -1 where there is none."""
     offsets, messages = flat(lists)
-    is_user = pc.equal(messages.field("role"), "user").to_numpy(zero_copy_only=False)
+    is_user = pc.equal(messages.field("role"), USER).to_numpy(zero_copy_only=False)
     places = np.arange(len(is_user), dtype=np.int64)
     latest = np.concatenate([[-1], np.maximum.accumulate(np.where(is_user, places, -1))]) if len(places) else np.full(1, -1)
     found = latest[offsets[1:]]

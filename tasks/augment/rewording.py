@@ -11,6 +11,7 @@ import pyarrow as pa
 from tasks.augment.augmenter import Augmenter, Settings
 from tasks.augment.checks import fault
 from tasks.augment.registry import build
+from tasks.common.vocabulary.reasons.augment import UNTRANSLATED
 from tasks.core import engine
 
 TEXT = pa.large_string()
@@ -50,4 +51,4 @@ def _judge(name: str, settings: Settings) -> Column:
 def verdicts(augmenter: Augmenter, old: Sequence[str], new: Sequence[str | None]) -> list[str | None]:
     """For each variant why it cannot be used, as one word; None when it can."""
     pairs = zip(old, new, strict=True)
-    return ["untranslated" if after is None else fault(before, after) or augmenter.gate(before, after) for before, after in pairs]
+    return [UNTRANSLATED if after is None else fault(before, after) or augmenter.gate(before, after) for before, after in pairs]

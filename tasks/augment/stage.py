@@ -25,12 +25,15 @@ from tasks.augment.nested_columns import Integers, flat, last_user, prompt_keys,
 from tasks.augment.protected_words import split as split_words
 from tasks.augment.registry import AUGMENTERS
 from tasks.augment.rewording import treat
+from tasks.common.vocabulary.kinds import WEAK_EVIDENCE
+from tasks.common.vocabulary.reasons import augment as why
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
-from tasks.core.tables import WEAK_EVIDENCE, Candidates
+from tasks.core.tables import Candidates
 
 WRITES = ("candidates",)
 TEXT = pa.large_string()
@@ -90,7 +93,7 @@ def _tell_missing(name: str, lacking: str, packages: str, on_missing: str) -> No
 
 def _jobs(frame: daft.DataFrame, params: Params, ready: dict[str, Settings]) -> pa.Table:
     """One row a variant to try: `parent`, `augmenter`, `variant_id`; as many as `max_share` allows, drawn by hash."""
-    train = frame.where((daft.col("split") == "train") & ~daft.col("evidence").is_in(WEAK_EVIDENCE) & daft.col("augmented_from").is_null())
+    train = frame.where((daft.col("split") == TRAIN) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]) & daft.col("augmented_from").is_null())
     rows = train.select("prompt_id", "language", *(name for name in params.by if name != "language")).to_arrow()
     chosen = _minority(rows, params) if params.rows == "minority" else rows
     parents = list(zip(chosen["prompt_id"].to_pylist(), chosen["language"].to_pylist(), strict=True))
@@ -179,8 +182,8 @@ def _reworded(work: pa.Table, params: Params, ready: dict[str, Settings]) -> pa.
     size = pc.utf8_length(work["old"]).to_numpy()
     words = np.array([len(split_words(text).words) for text in work["old"].to_pylist()], np.int64)
     reason = np.full(len(work), None, object)
-    reason[words < params.min_words] = "too_short"
-    reason[size > params.max_chars] = "too_long"
+    reason[words < params.min_words] = why.TOO_SHORT
+    reason[size > params.max_chars] = why.TOO_LONG
     untried = (words >= params.min_words) & (size <= params.max_chars)
     text = work["old"].to_numpy(zero_copy_only=False).astype(object).copy()
     names = work["augmenter"].to_numpy(zero_copy_only=False)
@@ -196,7 +199,7 @@ def _reworded(work: pa.Table, params: Params, ready: dict[str, Settings]) -> pa.
 
 def _first_reasons(done: pa.Table, rows: int) -> pa.Array:
     """For each variant the first fault among its texts; `no_user_message` where there was no text to reword."""
-    reasons: list[str | None] = ["no_user_message"] * rows
+    reasons: list[str | None] = [why.NO_USER_MESSAGE] * rows
     seen = [False] * rows
     for row, reason in zip(done["row"].to_pylist(), done["reason"].to_pylist(), strict=True):
         if not seen[row] or reasons[row] is None:
@@ -219,5 +222,5 @@ def _collisions(frame: daft.DataFrame, variants: pa.Table) -> pa.Table:
     _, first = np.unique(keys.to_numpy(zero_copy_only=False)[fresh].astype(str), return_index=True)
     unique = np.zeros(len(variants), bool)
     unique[fresh[first]] = True
-    dropped = pc.if_else(pa.array(alive & ~unique), pa.scalar("collides", TEXT), variants["dropped"])
+    dropped = pc.if_else(pa.array(alive & ~unique), pa.scalar(why.COLLIDES, TEXT), variants["dropped"])
     return variants.set_column(variants.column_names.index("dropped"), "dropped", dropped)

@@ -39,6 +39,10 @@ from tasks.common.arrays import first_reason, mask
 from tasks.common.redaction import name_model, redact
 from tasks.common.redaction.paths import ids, paths
 from tasks.common.text_repair import repair_all
+from tasks.common.vocabulary import states
+from tasks.common.vocabulary.kinds import REWRITES
+from tasks.common.vocabulary.reasons import clean as why
+from tasks.common.vocabulary.roles import ASSISTANT, TOOL, USER
 from tasks.core import engine, wordlists
 from tasks.core.ids import person_id
 from tasks.core.params import Moved, StageParams
@@ -47,7 +51,6 @@ from tasks.core.tables import TEXT, Feedback, Table, Turns, put
 WRITES = ("turns", "feedback", "files")
 KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id", "mac", "ip", "wallet", "phone"]
 BATCH = 65_536
-DELETED = "deleted"
 SEPARATOR = pa.scalar("\x1f", TEXT)
 IDENTIFIER = r"\A[a-z_][A-Za-z0-9_.:-]*\z"
 # Columns that name a conversation or a turn, of either table; one with personal data in it is hashed.
@@ -83,8 +86,8 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     turns = put(turns, "language", languages(turns, params))
     own = own_reasons(turns, params)
     reasons = orphans(turns, own)
-    deleted = orphans(turns, pc.if_else(pc.equal(own, DELETED), own, pa.scalar(None, TEXT)))
-    lost = {"deleted_branch": turns.filter(pc.is_valid(deleted)), "turn_dropped": turns.filter(pc.is_valid(reasons))}
+    deleted = orphans(turns, pc.if_else(pc.equal(own, why.DELETED), own, pa.scalar(None, TEXT)))
+    lost = {why.DELETED_BRANCH: turns.filter(pc.is_valid(deleted)), why.TURN_DROPPED: turns.filter(pc.is_valid(reasons))}
     faults = feedback_reasons(feedback, lost, times(feedback, turns, params))
     return {
         "turns": engine.in_parts(turns.append_column("dropped", reasons)),
@@ -139,16 +142,18 @@ def spoken(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Tabl
         told["reasoning"] += len(turns) - turns["reasoning"].null_count
     turns = put(turns, "reasoning", pa.nulls(len(turns), TEXT))
     done = []
-    rewritten = pc.is_in(feedback["kind"], pa.array(["edit", "correction"], TEXT))
-    for rows, name, answers in ((turns, "content", pc.equal(turns["role"], "assistant")), (feedback, "text", rewritten)):
+    rewritten = pc.is_in(feedback["kind"], pa.array(REWRITES, TEXT))
+    for rows, name, answers in ((turns, "content", pc.equal(turns["role"], ASSISTANT)), (feedback, "text", rewritten)):
         texts = rows[name].combine_chunks()
         left, broken, kinds = reasoning_marks.take_out_all(texts, _whole(answers), reasoning=params.reasoning == "drop")
-        said = pc.not_equal(rows["role"], "tool") if name == "content" else rewritten
+        said = pc.not_equal(rows["role"], TOOL) if name == "content" else rewritten
         nothing = pc.and_(pc.match_substring_regex(left, rf"\A{any_of(params.empty_texts)}\z"), _whole(said))
         left = pc.if_else(_whole(said), left, texts)
         told += kinds + Counter({"words for nothing": pc.sum(nothing).as_py() or 0})
         rows = put(rows, name, pc.if_else(pc.fill_null(nothing, False), pa.scalar("", TEXT), left))
-        done.append(put(rows, "status", pc.if_else(broken, pa.scalar("unfinished", TEXT), rows["status"])) if name == "content" else rows)
+        done.append(
+            put(rows, "status", pc.if_else(broken, pa.scalar(states.UNFINISHED, TEXT), rows["status"])) if name == "content" else rows
+        )
     if told:
         listed = ", ".join(f"{kind} in {count}" for kind, count in sorted(told.items()) if count)
         warnings.warn(f"taken out of texts: {listed} (clean.reasoning: {params.reasoning})", stacklevel=2)
@@ -209,17 +214,17 @@ def _first(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
 def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     """Why a turn is dropped for its own sake; null for those that stay. A system's, a tool's or a calling message needs no text."""
     content, status = turns["content"], turns["status"]
-    answer, question = pc.equal(turns["role"], "assistant"), pc.equal(turns["role"], "user")
-    failed = pc.or_(pc.equal(status, "error"), is_banner(content, params, answer))
-    cut = pc.or_(pc.equal(status, "unfinished"), ends_with(content, params.cursors))
+    answer, question = pc.equal(turns["role"], ASSISTANT), pc.equal(turns["role"], USER)
+    failed = pc.or_(pc.equal(status, states.ERROR), is_banner(content, params, answer))
+    cut = pc.or_(pc.equal(status, states.UNFINISHED), ends_with(content, params.cursors))
     wordless = pc.equal(pc.fill_null(content, ""), "")
     if params.reasoning == "keep":
         wordless = pc.or_(wordless, pc.fill_null(pc.match_substring_regex(content, reasoning_marks.ONLY_THOUGHT), False))
     silent = pc.and_(wordless, pc.is_null(turns["tool_calls"]))
     empty = pc.and_(silent, pc.or_(answer, question))
     unseen = pc.and_(empty, pc.greater(pc.fill_null(pc.list_value_length(turns["attachments"]), 0), 0))
-    gone, failed, cut = pc.equal(status, DELETED), pc.and_(answer, failed), pc.and_(answer, cut)
-    reasons = {DELETED: gone, "error": failed, "unfinished": cut, "needs_media": unseen, "empty": empty}
+    gone, failed, cut = pc.equal(status, states.DELETED), pc.and_(answer, failed), pc.and_(answer, cut)
+    reasons = {why.DELETED: gone, why.ERROR: failed, why.UNFINISHED: cut, why.NEEDS_MEDIA: unseen, why.EMPTY: empty}
     return _first(reasons)
 
 
@@ -254,7 +259,7 @@ def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
     gone: set[tuple[str, str]] = set()
     for at, (conversation, turn, parent) in enumerate(zip(*(column.to_pylist() for column in few.columns), strict=True)):
         if own[at] is None and (conversation, parent) in gone:
-            own[at] = "orphaned"
+            own[at] = why.ORPHANED
         if own[at] is not None:
             gone.add((conversation, turn))
     return pc.replace_with_mask(reasons, _whole(mask), pa.array(own, TEXT))
@@ -268,8 +273,8 @@ def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[s
         ids = places(turns, "turn_id")
         masks = [pc.is_in(column, ids) for column in named.values()]
         gone[reason] = pc.or_(pc.or_(masks[0], masks[1]), pc.or_(masks[2], masks[3]))
-    rewritten = pc.is_in(feedback["kind"], pa.array(["edit", "correction"], TEXT))
-    return _first({**gone, "empty": pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
+    rewritten = pc.is_in(feedback["kind"], pa.array(REWRITES, TEXT))
+    return _first({**gone, why.EMPTY: pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
 
 
 def places(rows: pa.Table, name: str) -> pa.ChunkedArray:
@@ -288,8 +293,8 @@ def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.C
     newest = pc.max(turns["created_at"].cast(pa.int64()))
     lead, lag = (pa.scalar(round(days * 86_400_000_000)) for days in (params.max_lead_hours / 24, params.max_lag_days))
     return {
-        "before_answer": pc.less(pc.add(done, lead), pc.max_element_wise(*answered)),
-        "in_the_future": pc.greater(pc.subtract(done, lag), newest),
+        why.BEFORE_ANSWER: pc.less(pc.add(done, lead), pc.max_element_wise(*answered)),
+        why.IN_THE_FUTURE: pc.greater(pc.subtract(done, lag), newest),
     }
 
 

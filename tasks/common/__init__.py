@@ -1,1 +1,1 @@
-"""What two stages or more use: arrays, identity and similarity of texts, redaction, raw files. Imports no stage."""
+"""What two stages or more use: the vocabulary of the tables, and the tools that know no stage."""

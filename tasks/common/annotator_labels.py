@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.arrays import Column, Rows
+from tasks.common.vocabulary.kinds import RANKING, RATING
 from tasks.core.tables import TEXT
 
 ACTS = pa.schema(
@@ -36,7 +37,7 @@ ACTS = pa.schema(
         ("group", TEXT),
     ]
 )
-ORDERINGS = {"ranking": -1, "rating": 1}  # kinds that put answers in order: is a greater value worse (-1) or better
+ORDERINGS = {RANKING: -1, RATING: 1}  # kinds that put answers in order: is a greater value worse (-1) or better
 REACH = 8  # of an ordering of more answers than this and one, each is compared with so many that follow it by id
 WORSE, NEITHER, BETTER = 0, 1, 2  # labels: of the item's first answer beside its second; of a single answer WORSE is bad, BETTER good
 LABELS = 3
@@ -132,7 +133,7 @@ def labels_of(acts: Acts, rows: Rows) -> AnnotatorLabels:
     who, votes = np.unique(acts.person[rows], return_counts=True)
     items, ballots = shared(*(couples(acts, rows, kind) if compares else verdicts(acts, rows)))
     item, person, label = ballots
-    graded = ratings(acts, rows) if kind == "rating" else (np.zeros(0, np.int64), np.zeros(0))
+    graded = ratings(acts, rows) if kind == RATING else (np.zeros(0, np.int64), np.zeros(0))
     people = acts.people.take(pa.array(who))
     return AnnotatorLabels(kind, judge, compares, people, votes, items, item, np.searchsorted(who, person), label, *graded)
 
@@ -145,7 +146,7 @@ def verdicts(acts: Acts, rows: Rows) -> tuple[Rows, Rows, Rows]:
 def couples(acts: Acts, rows: Rows, kind: str) -> tuple[Rows, Rows, Rows]:
     """Acts about two answers, or about several in order: the two as one number, the person, the label."""
     if kind in ORDERINGS:
-        group = acts.named if kind == "rating" else acts.group  # two people's ratings say nothing of each other
+        group = acts.named if kind == RATING else acts.group  # two people's ratings say nothing of each other
         first, second, lead, at = beside(acts, rows[group[rows] >= 0], group)
         lead *= ORDERINGS[kind]
     else:

@@ -13,18 +13,18 @@ from daft import DataType, col, lit
 from daft.functions import when
 
 from tasks.common.arrays import Mask, distinct, owners
-from tasks.common.feedback_kinds import KINDS
-from tasks.core.tables import JUDGE, NO_EVIDENCE, SIGNAL, TEXT
+from tasks.common.vocabulary.kinds import BY_MODELS, COMPLAINT, MODEL, NO_EVIDENCE, PERSON, RATING, RETRY, SIGNAL, THANKS, THUMB, VOTED
+from tasks.core.tables import TEXT
 
 # What names a prompt's evidence, the strongest first: the kind of a person's act, or that there is only what is weaker than all of these.
-EVIDENCE = {**{kind: kind for kind in (*KINDS, "retry")}, "thanks": SIGNAL, "complaint": SIGNAL}
-BY_PERSON = col("annotator_kind") != "model"
+EVIDENCE = {**{kind: kind for kind in (*VOTED, RETRY)}, THANKS: SIGNAL, COMPLAINT: SIGNAL}
+BY_PERSON = col("annotator_kind") != MODEL
 PANEL = 3  # so many people who judge one conversation are a panel: a chat has one user, and perhaps somebody who looks after it
 
 
 def vote_sums(votes: daft.DataFrame) -> daft.DataFrame:
     """People's thumbs and ratings of each answer; those of judging models stay in the votes alone."""
-    is_thumb, is_rating = col("kind") == "thumb", col("kind") == "rating"
+    is_thumb, is_rating = col("kind") == THUMB, col("kind") == RATING
     judged = votes.where((is_thumb | is_rating) & BY_PERSON).select(
         "response_id",
         (is_thumb & (col("value") > 0)).cast(DataType.int64()).alias("ups"),
@@ -54,7 +54,7 @@ def sources(parts: pa.LargeListArray, votes: pa.LargeListArray, raters: pa.Array
 def by_outsiders(votes: pa.LargeListArray) -> Mask:
     """Votes by judging models, or by a panel: such judges see conversations of all people, and tie nothing."""
     vote = votes.values
-    person = pc.equal(pc.struct_field(vote, "annotator_kind"), "person").to_numpy(zero_copy_only=False)
+    person = pc.equal(pc.struct_field(vote, "annotator_kind"), PERSON).to_numpy(zero_copy_only=False)
     talk, judge = (
         pc.fill_null(pc.struct_field(vote, name).dictionary_encode().indices, -1).to_numpy().astype(np.int64) + 1
         for name in ("conversation", "annotator")
@@ -66,10 +66,10 @@ def by_outsiders(votes: pa.LargeListArray) -> Mask:
 
 
 def strongest(votes: pa.LargeListArray) -> pa.Array:
-    """The first of EVIDENCE among each list's votes; JUDGE where only models voted, NO_EVIDENCE where nobody did."""
-    order = pa.array([*EVIDENCE.values(), JUDGE, NO_EVIDENCE], TEXT)
+    """The first of EVIDENCE among each list's votes; BY_MODELS where only models voted, NO_EVIDENCE where nobody did."""
+    order = pa.array([*EVIDENCE.values(), BY_MODELS, NO_EVIDENCE], TEXT)
     kinds = pc.index_in(pc.struct_field(votes.values, "kind"), pa.array(list(EVIDENCE), TEXT))
-    by_model = pc.equal(pc.struct_field(votes.values, "annotator_kind"), "model")
+    by_model = pc.equal(pc.struct_field(votes.values, "annotator_kind"), MODEL)
     place = pc.if_else(by_model, pa.scalar(len(EVIDENCE), pa.int32()), kinds)
     best = np.full(len(votes), len(order) - 1)
     np.minimum.at(best, owners(votes), place.to_numpy(zero_copy_only=False))

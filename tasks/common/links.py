@@ -19,6 +19,7 @@ from tasks.common.similarity import Near, digests
 from tasks.common.similarity import components as connected
 from tasks.common.similarity.near_copies import near_rows
 from tasks.common.similarity.ngrams import folded, mixed
+from tasks.common.vocabulary.roles import USER
 from tasks.core.tables import TEXT, TEXTS, Common
 
 DIGESTS = pa.large_list(pa.uint64())
@@ -252,7 +253,7 @@ def first_user_turns(prompts: pa.Array, most: int | None = None) -> tuple[pa.Lar
     System turns are left out: one long system prompt would make all the prompts of a service near-equal.
     """
     messages, owner = pc.list_flatten(prompts), owners(prompts)
-    by_user = pc.equal(pc.struct_field(messages, "role"), "user")
+    by_user = pc.equal(pc.struct_field(messages, "role"), USER)
     contents = flat(pc.struct_field(messages, "content").filter(by_user))
     counts = np.bincount(owner[by_user.to_numpy(zero_copy_only=False)], minlength=len(prompts))
     starts = np.concatenate([[0], np.cumsum(counts)])

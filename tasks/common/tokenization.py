@@ -13,6 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM, TOOL, USER
+from tasks.common.vocabulary.window import ANSWER_CUT as ANSWER_CUT
+from tasks.common.vocabulary.window import EQUAL_AFTER_TRUNCATION, SAME_TOKENS
+from tasks.common.vocabulary.window import PROMPT_FILLS_WINDOW as PROMPT_FILLS_WINDOW
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -21,13 +26,8 @@ if TYPE_CHECKING:
 Messages = list[dict[str, Any]]
 Sides = tuple[Messages, Messages, Messages]  # prompt, chosen, rejected
 
-SAME_TOKENS = "same_tokens"  # both answers are the same to the model, without any cut
-PROMPT_FILLS_WINDOW = "prompt_fills_window"  # the prompt alone fills the window: not one token of an answer is left
-EQUAL_AFTER_TRUNCATION = "equal_after_truncation"  # the answers are cut, and what is left of both is the same
-ANSWER_CUT = "answer_cut"  # the longer answer loses its end
-
 # Bytes that no UTF-8 text holds, in place of the marks that a template writes.
-MARKS = {"system": b"\xf8", "user": b"\xf9", "assistant": b"\xfa", "tool": b"\xfb"}
+MARKS = {SYSTEM: b"\xf8", USER: b"\xf9", ASSISTANT: b"\xfa", TOOL: b"\xfb"}
 END = b"\xff"
 
 
@@ -83,7 +83,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[l
 def as_bytes(sides: Sides) -> Tokens:
     """One token a byte and two a message: at least as many as a byte-level tokenizer makes with a template of two marks a message."""
     prompt, chosen, rejected = sides
-    return Tokens(_bytes(prompt) + MARKS["assistant"], *(_bytes(answer)[1:] for answer in (chosen, rejected)))
+    return Tokens(_bytes(prompt) + MARKS[ASSISTANT], *(_bytes(answer)[1:] for answer in (chosen, rejected)))
 
 
 def verdict(tokens: Tokens, window: int) -> str | None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.params import StageParams
 
 # TRL wants desirable weight x count : undesirable weight x count between these; in the middle, rounding leads out of neither end.
@@ -38,39 +39,39 @@ class Needs(StageParams):
 class Need:
     """One thing that a method needs."""
 
-    what: str
-    has: int
-    needs: int
+    what: str  # such as pairs
+    has: int  # training rows that there are
+    needs: int  # training rows that are enough (`release.methods`)
 
 
 @dataclass(frozen=True)
 class Method:
     """A method, and whether the release has enough for it."""
 
-    title: str
-    enough: bool
-    needs: tuple[Need, ...]
+    title: str  # its name
+    enough: bool  # whether there is enough of everything that it needs
+    needs: tuple[Need, ...]  # what it needs
 
 
 @dataclass(frozen=True)
 class Weights:
     """What TRL's KTOConfig needs for so many liked and disliked answers; no weights where one label is missing."""
 
-    desirable: int
-    undesirable: int
+    desirable: int  # liked answers for training
+    undesirable: int  # disliked answers for training
     ratio: float | None  # desirable : undesirable
-    desirable_weight: float | None
-    undesirable_weight: float | None
+    desirable_weight: float | None  # of each liked answer
+    undesirable_weight: float | None  # of each disliked answer
 
 
 @dataclass(frozen=True)
 class Choice:
     """What there is, and what it is enough for."""
 
-    evidence: dict[str, int]
-    methods: dict[str, Method]
+    evidence: dict[str, int]  # training rows that feedback of people gave: paired, ranked among them, unpaired, prompt_only
+    methods: dict[str, Method]  # by name: dpo, kto, ppo
     advice: str | None  # the first method that has enough
-    kto: Weights
+    kto: Weights  # of liked and disliked answers
     label_noise: float | None  # 1 - mean confidence: the share of pairs expected to be the wrong way round
     label_smoothing: float | None  # for DPO: label noise, below one half
 
@@ -136,7 +137,7 @@ def _method(title: str, *needs: Need) -> Method:
 
 def _written(rows: pa.Table) -> pa.Table:
     """Training rows as people gave them."""
-    train = rows.filter(pc.equal(rows["split"], "train"))
+    train = rows.filter(pc.equal(rows["split"], TRAIN))
     return train.filter(pc.is_null(train["augmented_from"])) if "augmented_from" in train.column_names else train
 
 

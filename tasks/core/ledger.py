@@ -1,4 +1,4 @@
-"""Row accounting: nothing disappears. in + made = kept + dropped, and every drop has a one-word reason.
+"""Row accounting: nothing disappears. in + made = kept + dropped, and every drop has a one-word reason that the vocabulary knows.
 
 A stage returns, for every table that it was given, all of that table's rows, each kept (`dropped` is null)
 or dropped (`dropped` holds the reason); a table that it only makes may have `dropped` too. A row that it made
@@ -8,16 +8,19 @@ says so in the boolean column `made`. Columns `dropped`, `made` and any other th
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.core.errors import one_of
 from tasks.core.tables import TABLES
 
-REASON = re.compile(r"[a-z][a-z0-9_]*")
+Reasons = Mapping[str, Collection[str]]  # by table, the reasons for which a stage may drop its rows
+R = TypeVar("R", bound=Reasons)
+_declared: dict[str, Reasons] = {}  # by stage
 
 
 class AccountError(Exception):
@@ -51,6 +54,7 @@ def reconcile(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_i
 
     `rows_in` is None for a table that the stage makes from others: then every row counts as made. A large result may
     come piece by piece (at least one): then it is never there twice. With `keep=False` kept rows are counted and let go.
+    Raises AccountError when rows are lost, or come from nowhere, or are dropped for a reason that the stage has not declared.
     """
     kept, dropped, kept_rows, said_made = list[pa.Table](), list[pa.Table](), 0, 0
     for piece in [rows] if isinstance(rows, pa.Table) else rows:
@@ -64,10 +68,24 @@ def reconcile(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_i
     account = Account(name, pa.concat_tables(kept), gone, rows_in or 0, made, kept_rows)
     if account.rows_in + made != count:
         raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {kept_rows} kept + {len(gone)} dropped")
-    for reason in account.reasons:
-        if not REASON.fullmatch(reason):
-            raise AccountError(f"{stage}: {name}: the reason {reason!r} is not one word")
+    check_reasons(stage, name, account.reasons)
     return account
+
+
+def declare(stage: str, reasons: R) -> R:
+    """Let a stage drop rows for these reasons, and no others; they stand with their meaning in the vocabulary. Returns them."""
+    _declared[stage] = reasons
+    return reasons
+
+
+def check_reasons(stage: str, name: str, found: Iterable[str]) -> None:
+    """Raise AccountError for a reason that the stage has not declared: nothing is dropped for what no page explains."""
+    known = _declared.get(stage, {}).get(name, ())
+    for reason in found:
+        if reason not in known:
+            expected = one_of(known) if known else "no row of this table dropped"
+            remedy = f"add it, with its meaning, to the vocabulary's reasons of {stage}"
+            raise AccountError(f"{stage}: {name}: found the reason {reason!r}; expected {expected}; {remedy}")
 
 
 def _split(stage: str, name: str, rows: pa.Table) -> tuple[pa.Table, pa.Table, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -32,6 +33,7 @@ def parse(text: str) -> Any:  # noqa: ANN401 (a document may hold anything)
     return yaml.load(text, Loader=LOADER)
 
 
+ALIKE = 0.7  # share of letters from which on a wrong name may stand for a right one
 P = TypeVar("P", bound=StageParams)
 
 
@@ -46,7 +48,9 @@ def load(path: Path, section: str, model: type[P]) -> P:
         line = f" line {where.line + 1}" if where else ""
         raise UserError(f"{path}{line}", "text that is not YAML", "one mapping a stage", "correct the line") from error
     if section not in document:
-        raise UserError(f"{path}", f"no section `{section}`", one_of(document), f"add the section `{section}:`")
+        near = nearest(section, [str(name) for name in document])
+        remedy = f"rename `{near}:` to `{section}:`" if near else f"add the section `{section}:`"
+        raise UserError(f"{path}", f"no section `{section}`", one_of(document), remedy)
     try:
         return model.model_validate(document[section])
     except ValidationError as error:
@@ -88,14 +92,37 @@ def _shown(file: Path) -> Path:
 
 
 def _explain(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError:
-    """The first fault of the section, in one line."""
-    fault = error.errors()[0]
+    """The first fault of the section, in one line; an unknown key before a missing one, which it may stand for."""
+    faults = error.errors()
+    fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
     key = ".".join(str(part) for part in (section, *fault["loc"]))
     if fault["type"] == "extra_forbidden":
-        return UserError(f"{path}: {key}", "an unknown key", one_of(_siblings(model, fault["loc"])), "correct or delete the key")
+        known = _siblings(model, fault["loc"])
+        near = nearest(key, [f"{section}.{name}" for name in _paths(model)])
+        remedy = f"write `{near}`, or delete the key" if near else "correct or delete the key"
+        return UserError(f"{path}: {key}", "an unknown key", one_of(known), remedy)
     if fault["type"] == "missing":
         return UserError(f"{path}: {key}", "nothing", "a value", "add the key")
     return UserError(f"{path}: {key}", repr(fault["input"]), fault["msg"], "correct the value")
+
+
+def nearest(key: str, known: Sequence[str]) -> str | None:
+    """The parameter that a wrong name may stand for: one spelled nearly so, first in the same section, then by its last part alone."""
+    above, _, name = key.rpartition(".")
+    beside = {path.removeprefix(f"{above}."): path for path in known if path.rpartition(".")[0] == above}
+    elsewhere = {path.rpartition(".")[2]: path for path in reversed(known)}
+    for names in (beside, elsewhere):
+        if found := difflib.get_close_matches(name, names, 1, ALIKE):
+            return names[found[0]]
+    return None
+
+
+def _paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Every key of a section, and of those in it, by path."""
+    for name, field in model.model_fields.items():
+        yield above + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _paths(field.annotation, f"{above}{name}.")
 
 
 def _siblings(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

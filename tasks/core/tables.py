@@ -9,79 +9,131 @@ A column's place in the class is its place on disk. `Table.schema()` gives the A
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 import pyarrow as pa
 
+
+class Column(NamedTuple):
+    """A column of a table, or a field of a struct in one: its name, its type on disk, and what it says."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+
+
+def struct_of(fields: Sequence[Column]) -> pa.StructType:
+    """The fields as one type."""
+    return pa.struct([(field.name, field.type) for field in fields])
+
+
 TEXT = pa.large_string()
 TIME = pa.timestamp("us", tz="UTC")
-MESSAGE = pa.struct([("role", TEXT), ("content", TEXT)])
-MESSAGES = pa.large_list(MESSAGE)
-# A prompt's messages. The further fields as in Turns (`name` is there `tool_name`), null where a message has nothing of the kind;
-# the release holds them as trainers read them, and `tools`, which stands in the first message here, in a column of its own.
-PROMPT = pa.large_list(pa.struct([*MESSAGE, ("tool_calls", TEXT), ("tool_call_id", TEXT), ("name", TEXT), ("tools", TEXT)]))
 TEXTS = pa.large_list(TEXT)
 
-# Where a row came from: `file` is the first 16 hex digits of the raw file's sha256 (so a renamed file
-# changes nothing), `record` the record's place in it from 0, `position` the place inside the record
-# (-1: the record as a whole).
-ORIGIN = pa.struct([("file", TEXT), ("record", pa.int64()), ("position", pa.int32())])
-
-RESPONSE = pa.struct(
-    [
-        ("response_id", TEXT),  # stable hash of (prompt_id, content)
-        ("content", TEXT),
-        ("model", TEXT),  # may be null; of several, the first by name
-        ("turns", TEXTS),  # "conversation_id/turn_id" of every turn that holds this answer
-        ("written_by", TEXT),  # "model", or "person" for an edited answer
-        ("ups", pa.int32()),  # thumbs up
-        ("downs", pa.int32()),  # thumbs down
-        ("ratings", pa.int32()),  # number of ratings
-        ("score", pa.float64()),  # mean rating on 0..1; null without ratings
-    ]
+MESSAGE_FIELDS = (
+    Column("role", TEXT, "who speaks: system, user, assistant or tool"),
+    Column("content", TEXT, "the message's text"),
 )
-
-VOTE = pa.struct(
-    [
-        ("feedback_id", TEXT),
-        ("kind", TEXT),  # as in Feedback.kind
-        ("response_id", TEXT),  # the answer judged (thumb, rating, ranking, ...); else null
-        ("value", pa.float64()),  # thumb -1/+1; rating 0..1; ranking: rank, 0 is best; choice 1, tie 0, both bad -1
-        ("raw", TEXT),  # the value as the log gave it, in words or figures; null when it gave none
-        ("scale_min", pa.float64()),  # the scale that the raw value came on, as Feedback.scale_min; null where the kind has none
-        ("scale_max", pa.float64()),
-        ("better", TEXT),  # response_id, for comparisons (choice, edit, regenerate)
-        ("worse", TEXT),
-        ("shown_first", TEXT),  # response_id of the answer shown first (left, or above); null when unknown
-        ("annotator", TEXT),  # salted hash; null when unknown
-        ("annotator_kind", TEXT),  # "person" or "model"
-        ("reliability", pa.float64()),  # in (0, 1): how often this annotator's acts of this kind are right; null: not estimated
-        ("group", TEXT),  # the act that a ranking belongs to; else the feedback_id
-        ("conversation", TEXT),  # id of the conversation in which the act was done
-        ("created_at", TIME),  # null when the log does not say
-        ("origin", TEXT),  # "file:record:position"
-    ]
+MESSAGE = struct_of(MESSAGE_FIELDS)
+MESSAGES = pa.large_list(MESSAGE)
+# The release holds the further fields as trainers read them, and `tools`, which stands in the first message here, in a column of its own.
+PROMPT_FIELDS = (
+    *MESSAGE_FIELDS,
+    Column("tool_calls", TEXT, "as in Turns; null where the message calls no tool"),
+    Column("tool_call_id", TEXT, "as in Turns; null where it answers no call"),
+    Column("name", TEXT, "the tool that answers, as Turns.tool_name"),
+    Column("tools", TEXT, "as in Turns: the tools that were offered, in the first message only"),
 )
+PROMPT = pa.large_list(struct_of(PROMPT_FIELDS))
 
-# One source of a prompt: a person who chatted in a conversation (`origin` null), or an answer's raw record (`user` null).
-PART = pa.struct([("conversation", TEXT), ("user", TEXT), ("origin", TEXT)])
+ORIGIN_FIELDS = (
+    Column("file", TEXT, "first 16 hex digits of the raw file's sha256, so that a renamed file changes nothing"),
+    Column("record", pa.int64(), "the record's place in the file, from 0"),
+    Column("position", pa.int32(), "the place inside the record; -1: the record as a whole"),
+)
+ORIGIN = struct_of(ORIGIN_FIELDS)
+
+RESPONSE_FIELDS = (
+    Column("response_id", TEXT, "stable hash of (prompt_id, content)"),
+    Column("content", TEXT, "the answer's text"),
+    Column("model", TEXT, "may be null; of several, the first by name"),
+    Column("turns", TEXTS, '"conversation_id/turn_id" of every turn that holds this answer'),
+    Column("written_by", TEXT, '"model", or "person" for an edited answer'),
+    Column("ups", pa.int32(), "thumbs up"),
+    Column("downs", pa.int32(), "thumbs down"),
+    Column("ratings", pa.int32(), "number of ratings"),
+    Column("score", pa.float64(), "mean rating on 0..1; null without ratings"),
+)
+RESPONSE = struct_of(RESPONSE_FIELDS)
+
+VOTE_FIELDS = (
+    Column("feedback_id", TEXT, "the act of feedback; in the table of feedback, or made from a user's next turn"),
+    Column("kind", TEXT, "as in Feedback.kind"),
+    Column("response_id", TEXT, "the answer judged (thumb, rating, ranking, ...); else null"),
+    Column("value", pa.float64(), "thumb -1/+1; rating 0..1; ranking: rank, 0 is best; choice 1, tie 0, both bad -1"),
+    Column("raw", TEXT, "the value as the log gave it, in words or figures; null when it gave none"),
+    Column("scale_min", pa.float64(), "the scale that the raw value came on, as Feedback.scale_min; null where the kind has none"),
+    Column("scale_max", pa.float64(), "the best value of that scale"),
+    Column("better", TEXT, "response_id, for comparisons (choice, edit, regenerate)"),
+    Column("worse", TEXT, "response_id of the other one"),
+    Column("shown_first", TEXT, "response_id of the answer shown first (left, or above); null when unknown"),
+    Column("annotator", TEXT, "salted hash; null when unknown"),
+    Column("annotator_kind", TEXT, '"person" or "model"'),
+    Column("reliability", pa.float64(), "in (0, 1): how often this annotator's acts of this kind are right; null: not estimated"),
+    Column("group", TEXT, "the act that a ranking belongs to; else the feedback_id"),
+    Column("conversation", TEXT, "id of the conversation in which the act was done"),
+    Column("created_at", TIME, "null when the log does not say"),
+    Column("origin", TEXT, '"file:record:position"'),
+)
+VOTE = struct_of(VOTE_FIELDS)
+FROM_VOTE = {field.name: field for field in VOTE_FIELDS}
+
+PART_FIELDS = (
+    Column("conversation", TEXT, "id of the conversation"),
+    Column("user", TEXT, "a person who chatted in it; null where the part is an answer's record"),
+    Column("origin", TEXT, '"file:record:position" of a record of it that holds an answer; null where the part is a person'),
+)
+PART = struct_of(PART_FIELDS)
+
+# The structs that stand in columns, by name.
+STRUCTS: dict[str, tuple[Column, ...]] = {
+    "MESSAGE": MESSAGE_FIELDS,
+    "PROMPT": PROMPT_FIELDS,
+    "ORIGIN": ORIGIN_FIELDS,
+    "RESPONSE": RESPONSE_FIELDS,
+    "VOTE": VOTE_FIELDS,
+    "PART": PART_FIELDS,
+}
+
+# Columns of several tables.
+PROMPT_ID = Column("prompt_id", TEXT, "the prompt; equal for all rows with the same messages")
+PROMPT_MESSAGES = Column("prompt", PROMPT, "messages up to the answer")
+LANGUAGE = Column("language", TEXT, "ISO 639-1 code of the prompt, `und` where unknown")
+TOPIC = Column("topic", TEXT, "the log's own tag")
+SOURCE = Column("source", TEXT, "log format that the prompt came from")
+SPLIT = Column("split", TEXT, "train, validation or test")
+WEIGHT = Column("weight", pa.float64(), "for sampling; set when strata are weighed")
+AUGMENTED_FROM = Column("augmented_from", TEXT, "prompt of which this is a variant or repeat; null for what people wrote")
+ORIGINS = Column("origins", TEXTS, "raw records behind the row, as file:record:position")
 
 
 class Table:
     """Base of all tables: a schema and a key."""
 
     KEY: ClassVar[tuple[str, ...]]
-    COLUMNS: ClassVar[tuple[tuple[str, pa.DataType], ...]]
+    COLUMNS: ClassVar[tuple[Column, ...]]
 
     @classmethod
     def schema(cls) -> pa.Schema:
         """Arrow schema, columns in the order in which they are written."""
-        return pa.schema(list(cls.COLUMNS))
+        return pa.schema([(column.name, column.type) for column in cls.COLUMNS])
 
     @classmethod
     def names(cls) -> list[str]:
         """Column names in order."""
-        return [name for name, _ in cls.COLUMNS]
+        return [column.name for column in cls.COLUMNS]
 
 
 class Turns(Table):
@@ -89,31 +141,38 @@ class Turns(Table):
 
     KEY = ("conversation_id", "position", "turn_id")
     COLUMNS = (
-        ("conversation_id", TEXT),  # "<format>:<native id>"
-        ("turn_id", TEXT),  # unique in its conversation
-        ("parent_id", TEXT),  # turn_id of the message before; null at a root
-        ("position", pa.int32()),  # depth in the tree, 0 at a root: parents sort before children
-        ("role", TEXT),  # system, user, assistant, tool
-        ("content", TEXT),
-        # The tools that the message calls, as JSON with sorted keys: a list of {"function": {"arguments": {}, "name": ""}, "id": "",
-        # "type": "function"}. Null where it calls none; `arguments` are a text where the log's are no object; `id` may be missing.
-        ("tool_calls", TEXT),
-        ("tool_call_id", TEXT),  # of a tool's message: the id of the call that it answers; null where the log does not say
-        ("tool_name", TEXT),  # of a tool's message: the tool; null where the log does not say
-        # The tools that were offered, as JSON: a list of {"type": "function", "function": {"name": "", ...}} with the schemas, and the
-        # order of their keys, as the log has them. Only in a conversation's first message, at position 0; null where none are told.
-        ("tools", TEXT),
-        ("reasoning", TEXT),  # what the model thought before an answer, where the log keeps it apart; null after `clean`
-        ("attachments", TEXTS),  # a digest for each picture or file of the message, in the log's order; null where it has none
-        ("model", TEXT),  # who wrote an assistant's message; null when unknown
-        ("user_id", TEXT),  # salted hash of the person chatting; null when unknown
-        ("created_at", TIME),  # null when the log does not say
-        ("status", TEXT),  # "" complete, "unfinished", "error", "deleted"
-        ("redacted", TEXT),  # salted digest of the values that gave way to placeholders; null where none did, and before `clean`
-        ("language", TEXT),  # ISO 639-1 code, "und" when unknown; null before `clean`
-        ("topic", TEXT),  # the log's own tag for the conversation; "" when it has none
-        ("source", TEXT),  # name of the log format
-        ("origin", ORIGIN),
+        Column("conversation_id", TEXT, '"<format>:<native id>"'),
+        Column("turn_id", TEXT, "unique in its conversation"),
+        Column("parent_id", TEXT, "turn_id of the message before; null at a root"),
+        Column("position", pa.int32(), "depth in the tree, 0 at a root: parents sort before children"),
+        Column("role", TEXT, "system, user, assistant, tool"),
+        Column("content", TEXT, "the message's text"),
+        Column(
+            "tool_calls",
+            TEXT,
+            "the tools that the message calls, as JSON with sorted keys: a list of "
+            '`{"function": {"arguments": {}, "name": ""}, "id": "", "type": "function"}`; null where it calls none; '
+            "`arguments` are a text where the log's are no object; `id` may be missing",
+        ),
+        Column("tool_call_id", TEXT, "of a tool's message: the id of the call that it answers; null where the log does not say"),
+        Column("tool_name", TEXT, "of a tool's message: the tool; null where the log does not say"),
+        Column(
+            "tools",
+            TEXT,
+            'the tools that were offered, as JSON: a list of `{"type": "function", "function": {"name": "", ...}}` with the schemas, and '
+            "the order of their keys, as the log has them; only in a conversation's first message, at position 0; null where none are told",
+        ),
+        Column("reasoning", TEXT, "what the model thought before an answer, where the log keeps it apart; null after `clean`"),
+        Column("attachments", TEXTS, "a digest for each picture or file of the message, in the log's order; null where it has none"),
+        Column("model", TEXT, "who wrote an assistant's message; null when unknown"),
+        Column("user_id", TEXT, "salted hash of the person chatting; null when unknown"),
+        Column("created_at", TIME, "null when the log does not say"),
+        Column("status", TEXT, '"" complete, "unfinished", "error", "deleted"'),
+        Column("redacted", TEXT, "salted digest of the values that gave way to placeholders; null where none did, and before `clean`"),
+        Column("language", TEXT, 'ISO 639-1 code, "und" when unknown; null before `clean`'),
+        Column("topic", TEXT, 'the log\'s own tag for the conversation; "" when it has none'),
+        Column("source", TEXT, "name of the log format"),
+        Column("origin", ORIGIN, "the raw record that the message stands in"),
     )
 
 
@@ -122,24 +181,24 @@ class Feedback(Table):
 
     KEY = ("feedback_id",)
     COLUMNS = (
-        ("feedback_id", TEXT),  # stable hash of the source's id, or of the act itself
-        ("conversation_id", TEXT),
-        ("turn_id", TEXT),  # the answer judged; null for comparisons of two
-        ("kind", TEXT),  # thumb, rating, choice, ranking, edit, correction, regenerate; no votes: report, copy, share, comment
-        ("value", pa.float64()),  # as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1
-        ("scale_min", pa.float64()),  # the worst value of the scale that `value` came on; null for choices, edits
-        ("scale_max", pa.float64()),  # the best value: less than scale_min where 1 is best
-        ("label", TEXT),  # the value in words, where the log gave words ("Excellent"); else null
-        ("better", TEXT),  # turn_id, for choice and regenerate (the kept answer)
-        ("worse", TEXT),  # turn_id; a tie names both in any order
-        ("shown_first", TEXT),  # turn_id of the one of the two that was shown first (left, or above); null when unknown
-        ("group", TEXT),  # acts given together, e.g. one person's ranking of k; null when alone
-        ("text", TEXT),  # edit, correction: the text as rewritten; otherwise a comment; null when none
-        ("annotator", TEXT),  # salted hash; null when unknown
-        ("annotator_kind", TEXT),  # "person" or "model"
-        ("created_at", TIME),
-        ("source", TEXT),
-        ("origin", ORIGIN),
+        Column("feedback_id", TEXT, "stable hash of the source's id, or of the act itself"),
+        Column("conversation_id", TEXT, "the conversation in which the act was done"),
+        Column("turn_id", TEXT, "the answer judged; null for comparisons of two"),
+        Column("kind", TEXT, "thumb, rating, choice, ranking, edit, correction, regenerate; no votes: report, copy, share, comment"),
+        Column("value", pa.float64(), "as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1"),
+        Column("scale_min", pa.float64(), "the worst value of the scale that `value` came on; null for choices, edits"),
+        Column("scale_max", pa.float64(), "the best value: less than scale_min where 1 is best"),
+        Column("label", TEXT, 'the value in words, where the log gave words ("Excellent"); else null'),
+        Column("better", TEXT, "turn_id, for choice and regenerate (the kept answer)"),
+        Column("worse", TEXT, "turn_id; a tie names both in any order"),
+        Column("shown_first", TEXT, "turn_id of the one of the two that was shown first (left, or above); null when unknown"),
+        Column("group", TEXT, "acts given together, e.g. one person's ranking of k; null when alone"),
+        Column("text", TEXT, "edit, correction: the text as rewritten; otherwise a comment; null when none"),
+        Column("annotator", TEXT, "salted hash; null when unknown"),
+        Column("annotator_kind", TEXT, '"person" or "model"'),
+        Column("created_at", TIME, "when the act was done; null when the log does not say"),
+        Column("source", TEXT, "name of the log format"),
+        Column("origin", ORIGIN, "the raw record that the act stands in"),
     )
 
 
@@ -148,12 +207,12 @@ class Quarantine(Table):
 
     KEY = ("file", "record", "reason", "detail")
     COLUMNS = (
-        ("file", TEXT),  # as in ORIGIN
-        ("record", pa.int64()),  # place in the file from 0; -1: the whole file
-        ("line", pa.int64()),  # line number from 1 where the file has lines; else null
-        ("format", TEXT),  # the reader that gave up; null when no format was recognised
-        ("reason", TEXT),  # one word
-        ("detail", TEXT),  # what was found and what was expected, without the record's text
+        Column("file", TEXT, "as in ORIGIN"),
+        Column("record", pa.int64(), "place in the file from 0; -1: the whole file"),
+        Column("line", pa.int64(), "line number from 1 where the file has lines; else null"),
+        Column("format", TEXT, "the reader that gave up; null when no format was recognised"),
+        Column("reason", TEXT, "one word"),
+        Column("detail", TEXT, "what was found and what was expected, without the record's text"),
     )
 
 
@@ -162,17 +221,13 @@ class Files(Table):
 
     KEY = ("file", "name")
     COLUMNS = (
-        ("file", TEXT),
-        ("name", TEXT),  # path below the raw folder
-        ("bytes", pa.int64()),
-        ("format", TEXT),  # null: not a log that any reader knows
-        ("records", pa.int64()),
-        ("quarantined", pa.int64()),
+        Column("file", TEXT, "first 16 hex digits of the sha256 of its content"),
+        Column("name", TEXT, "path below the raw folder"),
+        Column("bytes", pa.int64(), "its size on disk"),
+        Column("format", TEXT, "null: not a log that any reader knows"),
+        Column("records", pa.int64(), "records found in it"),
+        Column("quarantined", pa.int64(), "records of it that gave nothing"),
     )
-
-
-# Candidates.evidence of prompts on which nobody voted on purpose: no votes, judging models' alone, and what next turns say in passing.
-NO_EVIDENCE, JUDGE, SIGNAL = WEAK_EVIDENCE = ("none", "judge", "signal")
 
 
 class Candidates(Table):
@@ -180,23 +235,25 @@ class Candidates(Table):
 
     KEY = ("prompt_id",)
     COLUMNS = (
-        ("prompt_id", TEXT),  # stable hash of the prompt's messages
-        ("prompt", PROMPT),  # the messages up to the answer; the last one is a user's or a tool's
-        ("responses", pa.large_list(RESPONSE)),  # sorted by response_id
-        ("votes", pa.large_list(VOTE)),  # sorted by feedback_id
-        ("conversations", TEXTS),  # conversation ids, sorted
-        ("users", TEXTS),  # hashes of the people who chatted, or judged and are of no panel and no raters (gather.PANEL, OTHERS), sorted
-        ("parts", pa.large_list(PART)),  # who chatted and which records hold the answers, by conversation; sorted
-        ("language", TEXT),
-        ("topic", TEXT),
-        ("source", TEXT),
-        ("evidence", TEXT),  # the strongest kind of people's votes here, or a WEAK_EVIDENCE: a stratum of `rebalance`
-        ("cluster_id", TEXT),  # set by split: near-equal prompts share it
-        ("split", TEXT),  # set by split: train, validation, test
-        ("weight", pa.float64()),  # set by rebalance, 1.0 before
-        ("augmented_from", TEXT),  # prompt_id of the parent; null for what people wrote
-        ("augmenter", TEXT),  # synonym, swap, delete, back_translation, repeat; null for what people wrote
-        ("origins", TEXTS),  # "file:record:position" of every raw record behind it, sorted
+        Column("prompt_id", TEXT, "stable hash of the prompt's messages"),
+        Column("prompt", PROMPT, "the messages up to the answer; the last one is a user's or a tool's"),
+        Column("responses", pa.large_list(RESPONSE), "sorted by response_id"),
+        Column("votes", pa.large_list(VOTE), "sorted by feedback_id"),
+        Column("conversations", TEXTS, "conversation ids, sorted"),
+        Column(
+            "users", TEXTS, "hashes of the people who chatted, or judged and are of no panel and no raters (gather.PANEL, OTHERS), sorted"
+        ),
+        Column("parts", pa.large_list(PART), "who chatted and which records hold the answers, by conversation; sorted"),
+        Column("language", TEXT, "the commonest of its conversations' languages: ISO 639-1 code, `und` where unknown"),
+        Column("topic", TEXT, 'the commonest of its conversations\' topics; "" where there is none'),
+        Column("source", TEXT, "the commonest of its conversations' log formats"),
+        Column("evidence", TEXT, "the strongest kind of people's votes here, or a WEAK_EVIDENCE: a stratum of `rebalance`"),
+        Column("cluster_id", TEXT, "set by split: near-equal prompts share it"),
+        Column("split", TEXT, "set by split: train, validation, test"),
+        Column("weight", pa.float64(), "set by rebalance, 1.0 before"),
+        AUGMENTED_FROM,
+        Column("augmenter", TEXT, "synonym, swap, delete, back_translation, repeat; null for what people wrote"),
+        Column("origins", TEXTS, '"file:record:position" of every raw record behind it, sorted'),
     )
 
 
@@ -205,14 +262,16 @@ class Annotators(Table):
 
     KEY = ("annotator", "annotator_kind", "kind")
     COLUMNS = (
-        ("annotator", TEXT),  # salted hash; "" stands for all whom the log does not name
-        ("annotator_kind", TEXT),
-        ("kind", TEXT),
-        ("votes", pa.int64()),  # acts that count
-        ("shared", pa.int64()),  # of what they said, how much is about items that others judged too; a ranking of k says k(k-1)/2 things
-        ("agreement", pa.float64()),  # share of that which equals what most others said; null where the others never have a majority
-        ("reliability", pa.float64()),  # as VOTE.reliability; null where the kind's acts cannot tell
-        ("spammer", pa.bool_()),  # enough is shared, and reliability is that of answers at random
+        Column("annotator", TEXT, 'salted hash; "" stands for all whom the log does not name'),
+        Column("annotator_kind", TEXT, '"person" or "model"'),
+        Column("kind", TEXT, "the kind of acts, as in Feedback.kind"),
+        Column("votes", pa.int64(), "acts that count"),
+        Column(
+            "shared", pa.int64(), "of what they said, how much is about items that others judged too; a ranking of k says k(k-1)/2 things"
+        ),
+        Column("agreement", pa.float64(), "share of that which equals what most others said; null where the others never have a majority"),
+        Column("reliability", pa.float64(), "as VOTE.reliability; null where the kind's acts cannot tell"),
+        Column("spammer", pa.bool_(), "enough is shared, and reliability is that of answers at random"),
     )
 
 
@@ -221,18 +280,18 @@ class Agreement(Table):
 
     KEY = ("kind", "annotator_kind")
     COLUMNS = (
-        ("kind", TEXT),
-        ("annotator_kind", TEXT),
-        ("votes", pa.int64()),  # acts that count
-        ("annotators", pa.int64()),  # whom the log names
-        ("items", pa.int64()),  # what was judged: couples of answers, or answers
-        ("shared_items", pa.int64()),  # of these, judged more than once
-        ("ballots", pa.int64()),  # what was said of shared items
-        ("raw", pa.float64()),  # share of the others on the same item who say the same, mean over ballots; null without shared items
-        ("alpha", pa.float64()),  # Krippendorff's: nominal; of ratings ordinal. 1: all agree, 0: as by chance
-        ("kappa", pa.float64()),  # Cohen's; null unless exactly two annotators share items
-        ("reliability", pa.float64()),  # of annotators of whom no more is known; null: not estimated
-        ("spammers", pa.int64()),
+        Column("kind", TEXT, "the kind of acts, as in Feedback.kind"),
+        Column("annotator_kind", TEXT, '"person" or "model"'),
+        Column("votes", pa.int64(), "acts that count"),
+        Column("annotators", pa.int64(), "whom the log names"),
+        Column("items", pa.int64(), "what was judged: couples of answers, or answers"),
+        Column("shared_items", pa.int64(), "of these, judged more than once"),
+        Column("ballots", pa.int64(), "what was said of shared items"),
+        Column("raw", pa.float64(), "share of the others on the same item who say the same, mean over ballots; null without shared items"),
+        Column("alpha", pa.float64(), "Krippendorff's: nominal; of ratings ordinal. 1: all agree, 0: as by chance"),
+        Column("kappa", pa.float64(), "Cohen's; null unless exactly two annotators share items"),
+        Column("reliability", pa.float64(), "of annotators of whom no more is known; null: not estimated"),
+        Column("spammers", pa.int64(), "annotators whom Annotators.spammer marks"),
     )
 
 
@@ -241,10 +300,10 @@ class Common(Table):
 
     KEY = ("kind", "digest")
     COLUMNS = (
-        ("kind", TEXT),  # "first_user_turn", "answer" or "user"
-        ("digest", pa.uint64()),  # of the text, or of the user's hash, as `tasks.common.similarity.digests` makes it
-        ("met", pa.int64()),  # in so many conversations, or under so many prompts
-        ("prompt_id", TEXT),  # one of the prompts where it stands: the first by id
+        Column("kind", TEXT, '"first_user_turn", "answer" or "user"'),
+        Column("digest", pa.uint64(), "of the text, or of the user's hash, as `tasks.common.similarity.digests` makes it"),
+        Column("met", pa.int64(), "in so many conversations, or under so many prompts"),
+        Column("prompt_id", TEXT, "one of the prompts where it stands: the first by id"),
     )
 
 
@@ -253,8 +312,8 @@ class Places(Table):
 
     KEY = ("prompt_id",)
     COLUMNS = (
-        ("prompt_id", TEXT),
-        ("place", TEXT),  # train, validation, test; or neither: what it is tied to lies in two splits
+        Column("prompt_id", TEXT, "the prompt"),
+        Column("place", TEXT, "train, validation, test; or neither: what it is tied to lies in two splits"),
     )
 
 
@@ -263,35 +322,43 @@ class Pairs(Table):
 
     KEY = ("pair_id",)
     COLUMNS = (
-        ("pair_id", TEXT),  # stable hash of (prompt_id, chosen, rejected, recipe)
-        ("prompt_id", TEXT),
-        ("prompt", PROMPT),
-        ("chosen", MESSAGES),
-        ("rejected", MESSAGES),
-        ("recipe", TEXT),
-        ("version", pa.int32()),  # of the recipe
-        ("annotators", TEXT),  # who judged: "people" or "models"
-        ("margin", pa.float64()),  # how much better, > 0: on the recipe's scale, or as log odds; null where there is none
-        ("confidence", pa.float64()),  # in (0.5, 1]: the probability that the preference is right
-        ("confidence_basis", TEXT),  # "assumed", or estimated: from "overlap" of votes, or from it and "words"
-        ("evidence", pa.int32()),  # number of acts behind the preference: for, against and tied
-        ("votes_for", pa.int32()),
-        ("votes_against", pa.int32()),
-        ("votes_tied", pa.int32()),
-        ("distance", pa.float64()),  # edit distance over the longer length; null where it is no edit
-        ("chosen_model", TEXT),
-        ("rejected_model", TEXT),
-        ("language", TEXT),
-        ("topic", TEXT),
-        ("source", TEXT),
-        ("cluster_id", TEXT),
-        ("split", TEXT),
-        ("weight", pa.float64()),
-        ("augmented_from", TEXT),  # prompt_id of the parent; null for what people wrote
-        ("augmenter", TEXT),
-        ("conversations", TEXTS),
-        ("votes", TEXTS),  # feedback ids of the acts behind it, sorted
-        ("origins", TEXTS),
+        Column("pair_id", TEXT, "stable id of the row"),
+        PROMPT_ID,
+        PROMPT_MESSAGES,
+        Column("chosen", MESSAGES, "the answer that was preferred, as messages"),
+        Column("rejected", MESSAGES, "the other one"),
+        Column("recipe", TEXT, "how the preference was read from the feedback; each recipe reads one kind"),
+        Column("version", pa.int32(), "of the recipe"),
+        Column("annotators", TEXT, "who judged: `people` or `models`; never both in one row"),
+        Column("margin", pa.float64(), "how much better, above 0, on the recipe's scale; null where it has none"),
+        Column(
+            "confidence",
+            pa.float64(),
+            "probability that the preference is right, above 0.5, from the votes and how often such acts are right",
+        ),
+        Column(
+            "confidence_basis", TEXT, "what it rests on: `assumed`, `overlap` (several people's votes) or `words` (a judge of words beside)"
+        ),
+        Column("evidence", pa.int32(), "acts of feedback behind the row"),
+        Column("votes_for", pa.int32(), "votes for the chosen answer"),
+        Column("votes_against", pa.int32(), "votes for the rejected answer"),
+        Column("votes_tied", pa.int32(), "votes that found both equal"),
+        Column(
+            "distance", pa.float64(), "edits between the two answers over the longer length, where one is an edit of the other; else null"
+        ),
+        Column("chosen_model", TEXT, "who wrote the chosen answer; null where unknown"),
+        Column("rejected_model", TEXT, "who wrote the rejected answer; null where unknown"),
+        LANGUAGE,
+        TOPIC,
+        SOURCE,
+        Column("cluster_id", TEXT, "near-equal prompts share it; a cluster lies in one split"),
+        SPLIT,
+        WEIGHT,
+        AUGMENTED_FROM,
+        Column("augmenter", TEXT, "what made the variant or repeat"),
+        Column("conversations", TEXTS, "conversations that the two answers and the votes come from"),
+        Column("votes", TEXTS, "ids of the acts of feedback behind the row"),
+        ORIGINS,
     )
 
 
@@ -300,13 +367,13 @@ class Calibration(Table):
 
     KEY = ("recipe",)
     COLUMNS = (
-        ("recipe", TEXT),
-        ("pairs", pa.int64()),  # that stay, without variants
-        ("shared", pa.float64()),  # second opinions: of n people who judge one thing, n - 1
-        ("agreement", pa.float64()),  # share of them that agrees; null where nothing is shared
-        ("reliability", pa.float64()),  # how often one act is right, as it counts
-        ("basis", TEXT),  # as Pairs.confidence_basis
-        ("missing", pa.int64()),  # second opinions until agreement alone tells the reliability as exactly as `pair.calibration` asks
+        Column("recipe", TEXT, "the recipe, by name"),
+        Column("pairs", pa.int64(), "that stay, without variants"),
+        Column("shared", pa.float64(), "second opinions: of n people who judge one thing, n - 1"),
+        Column("agreement", pa.float64(), "share of them that agrees; null where nothing is shared"),
+        Column("reliability", pa.float64(), "how often one act is right, as it counts"),
+        Column("basis", TEXT, "as Pairs.confidence_basis"),
+        Column("missing", pa.int64(), "second opinions until agreement alone tells the reliability as exactly as `pair.calibration` asks"),
     )
 
 
@@ -315,21 +382,21 @@ class Unpaired(Table):
 
     KEY = ("example_id",)
     COLUMNS = (
-        ("example_id", TEXT),  # stable hash of (prompt_id, completion)
-        ("prompt_id", TEXT),
-        ("prompt", PROMPT),
-        ("completion", MESSAGES),
-        ("label", pa.bool_()),  # true: liked
-        ("basis", TEXT),  # what says so: "thumbs", "ratings", "thumbs and ratings", or "signals" (thanks, complaints)
-        ("evidence", pa.int32()),  # number of acts
-        ("model", TEXT),
-        ("language", TEXT),
-        ("topic", TEXT),
-        ("source", TEXT),
-        ("split", TEXT),
-        ("weight", pa.float64()),
-        ("augmented_from", TEXT),
-        ("origins", TEXTS),
+        Column("example_id", TEXT, "stable id of the row"),
+        PROMPT_ID,
+        PROMPT_MESSAGES,
+        Column("completion", MESSAGES, "the answer, as messages"),
+        Column("label", pa.bool_(), "true: liked"),
+        Column("basis", TEXT, "what says so: thumbs, ratings, or signals (thanks and complaints in the next turn)"),
+        Column("evidence", pa.int32(), "acts of feedback behind the row"),
+        Column("model", TEXT, "who wrote the answer; null where unknown"),
+        LANGUAGE,
+        TOPIC,
+        SOURCE,
+        SPLIT,
+        WEIGHT,
+        AUGMENTED_FROM,
+        ORIGINS,
     )
 
 
@@ -338,13 +405,13 @@ class Prompts(Table):
 
     KEY = ("prompt_id",)
     COLUMNS = (
-        ("prompt_id", TEXT),
-        ("prompt", PROMPT),
-        ("language", TEXT),
-        ("topic", TEXT),
-        ("source", TEXT),
-        ("split", TEXT),
-        ("origins", TEXTS),
+        PROMPT_ID,
+        PROMPT_MESSAGES,
+        LANGUAGE,
+        TOPIC,
+        SOURCE,
+        SPLIT,
+        ORIGINS,
     )
 
 
@@ -353,16 +420,18 @@ class Selection(Table):
 
     KEY = ("dimension", "value")
     COLUMNS = (
-        ("dimension", TEXT),  # all, model, topic, language, source, or activity (answers that the chatting person got: "1", "2-5", ...)
-        ("value", TEXT),  # "" where the log does not say
-        ("users", pa.int64()),  # people who chat here; those without an id are not counted
-        ("judged_users", pa.int64()),  # of them, those of whose answers here one was judged
-        ("answers", pa.int64()),  # answers given
-        ("judged", pa.int64()),  # of them, those with at least one act
-        ("acts", pa.int64()),  # acts that people gave of their own accord
-        ("ups", pa.int64()),  # of them, those for the answer: thumb up, rating above the middle, the better of two
-        ("downs", pa.int64()),  # and those against it
-        ("signals", pa.int64()),  # next turns that thank, complain or ask the same again: not among the acts
+        Column(
+            "dimension", TEXT, 'all, model, topic, language, source, or activity (answers that the chatting person got: "1", "2-5", ...)'
+        ),
+        Column("value", TEXT, '"" where the log does not say'),
+        Column("users", pa.int64(), "people who chat here; those without an id are not counted"),
+        Column("judged_users", pa.int64(), "of them, those of whose answers here one was judged"),
+        Column("answers", pa.int64(), "answers given"),
+        Column("judged", pa.int64(), "of them, those with at least one act"),
+        Column("acts", pa.int64(), "acts that people gave of their own accord"),
+        Column("ups", pa.int64(), "of them, those for the answer: thumb up, rating above the middle, the better of two"),
+        Column("downs", pa.int64(), "and those against it"),
+        Column("signals", pa.int64(), "next turns that thank, complain or ask the same again: not among the acts"),
     )
 
 
@@ -371,26 +440,14 @@ class Votes(Table):
 
     KEY = ("feedback_id", "prompt_id")
     COLUMNS = (
-        ("feedback_id", TEXT),
-        ("prompt_id", TEXT),
-        # as in VOTE
-        ("kind", TEXT),
-        ("response_id", TEXT),
-        ("value", pa.float64()),
-        ("raw", TEXT),
-        ("scale_min", pa.float64()),
-        ("scale_max", pa.float64()),
-        ("better", TEXT),
-        ("worse", TEXT),
-        ("shown_first", TEXT),
-        ("annotator", TEXT),
-        ("annotator_kind", TEXT),
-        ("reliability", pa.float64()),
-        ("created_at", TIME),
-        ("split", TEXT),
-        ("origin", TEXT),
-        ("pairs", TEXTS),  # ids of the pairs that it stands behind, sorted; variants' pairs are not named
-        ("example_id", TEXT),  # the row of unpaired that it stands behind; null when there is none
+        FROM_VOTE["feedback_id"],
+        PROMPT_ID,
+        *(FROM_VOTE[name] for name in ("kind", "response_id", "value", "raw", "scale_min", "scale_max", "better", "worse", "shown_first")),
+        *(FROM_VOTE[name] for name in ("annotator", "annotator_kind", "reliability", "created_at")),
+        SPLIT,
+        FROM_VOTE["origin"],
+        Column("pairs", TEXTS, "ids of the pairs that it stands behind, sorted; variants' pairs are not named"),
+        Column("example_id", TEXT, "the row of unpaired that it stands behind; null when there is none"),
     )
 
 

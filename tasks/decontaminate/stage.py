@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Literal
 
 import daft
 import pyarrow as pa
@@ -21,6 +20,9 @@ from daft import col
 from pydantic import Field
 
 from tasks.common.arrays import flat, nest, owners
+from tasks.common.vocabulary.reasons import decontaminate as why
+from tasks.common.vocabulary.roles import USER
+from tasks.common.vocabulary.splits import Split
 from tasks.core import engine, table_io
 from tasks.core.engine import Tables
 from tasks.core.ledger import Account
@@ -31,7 +33,6 @@ from tasks.decontaminate.search import Search, Settings
 from tasks.decontaminate.verbatim import Verbatim, best
 
 WRITES = ("candidates",)
-REASON = "benchmark"
 FOUND = pa.schema(
     [("prompt_id", TEXT), ("split", TEXT), ("benchmark", TEXT), ("item", TEXT), ("method", TEXT), ("similarity", pa.float64())]
 )
@@ -40,7 +41,7 @@ FOUND = pa.schema(
 class Params(Settings):
     """Parameters of the stage."""
 
-    splits: list[Literal["train", "validation", "test"]] = Field(min_length=1)  # whose prompts are dropped
+    splits: list[Split] = Field(min_length=1)  # whose prompts are dropped
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
@@ -103,7 +104,7 @@ def by_users(prompts: daft.Series) -> pa.Array:
     """What the user says in a prompt, message by message."""
     lists = prompts.to_arrow()
     messages, owner = pc.list_flatten(lists), owners(lists)
-    spoken = pc.equal(pc.struct_field(messages, "role"), "user").to_numpy(zero_copy_only=False)
+    spoken = pc.equal(pc.struct_field(messages, "role"), USER).to_numpy(zero_copy_only=False)
     return nest(owner[spoken], len(lists), pc.struct_field(messages, "content").filter(pa.array(spoken)))
 
 
@@ -117,7 +118,7 @@ def answers(responses: daft.Series) -> pa.Array:
 def dropped(found: pa.Table, params: Params) -> pa.Table:
     """What was found in prompts that go: their ids, the reason and the finds."""
     gone = found.filter(pc.is_in(found["split"], value_set=pa.array(params.splits, TEXT))).drop_columns(["split"])
-    return gone.append_column("dropped", pa.array([REASON] * len(gone), TEXT))
+    return gone.append_column("dropped", pa.array([why.BENCHMARK] * len(gone), TEXT))
 
 
 def mark(candidates: daft.DataFrame, gone: pa.Table) -> daft.DataFrame:

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from tasks.common.similarity.ngrams import Places
 from tasks.common.text_identity import same_answer, same_message
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.common.wording import OneLetter
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT, put
@@ -183,7 +184,7 @@ class _Alignment:
         """Text that is equal where turns of one role are."""
         if row not in self.keys:
             role, content, redacted, files, calls, tools = (self.turns[name][row].as_py() for name in ("role", *PARTS))
-            spelt = same_answer(content or "") if role == "assistant" else ""  # what an answer's case and spacing say counts
+            spelt = same_answer(content or "") if role == ASSISTANT else ""  # what an answer's case and spacing say counts
             self.keys[row] = f"{same_message(role, content, redacted, files and [files], calls, tools)}\x1d{spelt}"
         return self.keys[row]
 

@@ -32,6 +32,8 @@ from daft import col
 
 from tasks.common.similarity.near_copies import jaccard, near_rows
 from tasks.common.similarity.ngrams import Hashes, Places, digests, folded, measured, mixed
+from tasks.common.vocabulary.reasons import dedupe as why
+from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM
 from tasks.common.wording import OneLetter
 from tasks.core import engine
 from tasks.core.engine import Tables
@@ -129,11 +131,11 @@ def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
 
 def gather_chats(rows: pa.Table, contents: tuple[Hashes, Places], talk: Places, count: int, common: int) -> Chats:
     """The chats of `count` conversations, whose number is `talk`, row by row; `contents` are the hashes and words of the texts."""
-    system = pc.equal(rows["role"], "system").to_numpy()
+    system = pc.equal(rows["role"], SYSTEM).to_numpy()
     spoken = pa.array(~system)
     texts, at = rows["content"].filter(spoken).combine_chunks(), talk[~system]
     hashes, words = (column[~system] for column in contents)
-    is_answer = pc.equal(rows["role"], "assistant").to_numpy()
+    is_answer = pc.equal(rows["role"], ASSISTANT).to_numpy()
     bounds = np.searchsorted(at, np.arange(count + 1))
     return Chats(
         texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
@@ -190,8 +192,8 @@ def find_copies(conversations: Conversations, feedback: pa.Table, params: Params
     last[found.copy] = found.stays
     copy, stays = np.concatenate([found.copy, early]), np.concatenate([found.stays, last[later]])
     similarity = np.concatenate([found.similarity, jaccard(chats.texts, last[later], early, params.shingle_words)])
-    reason = np.where(pairs.whole[copy] == pairs.whole[stays], "exact_copy", "near_copy").astype(object)
-    reason[len(found.copy) :] = "earlier_copy"
+    reason = np.where(pairs.whole[copy] == pairs.whole[stays], why.EXACT_COPY, why.NEAR_COPY).astype(object)
+    reason[len(found.copy) :] = why.EARLIER_COPY
     order = pa.array(np.argsort(copy))
     columns = {
         "conversation_id": conversations.ids.take(pa.array(copy)),
@@ -277,7 +279,7 @@ def merge_feedback(feedback: pa.Table, copies: pa.Table, targets: pa.Table) -> p
     stays = pc.if_else(moved, copies["copy_of"].take(copy), feedback["conversation_id"])
     changed = put(changed, "conversation_id", stays)
     repeated = pc.and_(_repeated(changed, pc.is_in(stays, value_set=copies["copy_of"])), pc.invert(lost))
-    reason = pc.if_else(lost, pa.scalar("no_turn", TEXT), pc.if_else(repeated, pa.scalar("repeated", TEXT), pa.scalar(None, TEXT)))
+    reason = pc.if_else(lost, pa.scalar(why.NO_TURN, TEXT), pc.if_else(repeated, pa.scalar(why.REPEATED, TEXT), pa.scalar(None, TEXT)))
     # what was lost is written as it was told
     kept = {name: pc.if_else(lost, feedback[name], changed[name]) for name in ("conversation_id", *REFERENCES)}
     for name, column in kept.items():

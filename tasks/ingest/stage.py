@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -28,9 +28,11 @@ from tasks.common import log_salt
 from tasks.common.raw_files import archives, records
 from tasks.common.raw_files import files as raw
 from tasks.common.raw_files.json_repair import parse
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import Role
 from tasks.core import engine, shell, table_io
 from tasks.core.errors import UserError, one_of
-from tasks.core.ledger import Account, reconcile
+from tasks.core.ledger import Account, check_reasons, reconcile
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.tables import Files, Quarantine
@@ -49,6 +51,8 @@ from tasks.ingest.formats.vote_words import zeros_as_down
 from tasks.ingest.formats.wrapped import listed, untabled, unwrapped
 
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
+STAGE = "ingest"
+REASON = Quarantine.names().index("reason")
 MOST_PAGES = 200  # records in a batch; where there are more, they are too small to be pages of records
 PAGE = "quarantine.csv"  # for people, where the run stops
 
@@ -58,7 +62,7 @@ class Params(StageParams):
 
     formats: dict[str, str] = Field(description="glob on the path below the raw folder: name of the format to read it as")
     not_logs: list[str] = Field(description="globs on names of files that hold no chats: they may be unread")
-    roles: dict[Literal["system", "user", "assistant", "tool"], list[str]] = Field(description="names that logs give each role")
+    roles: dict[Role, list[str]] = Field(description="names that logs give each role")
     max_unread: MaxUnread
     unpack: archives.Unpack
 
@@ -167,15 +171,17 @@ class Reading:
                 formats.add(member.format)
         except OSError as error:
             member = Member(file, file.name)
-            member.whole_fault(None, raw.Fault("cannot_be_read", f"reading ends early ({error.strerror})"))
+            member.whole_fault(None, raw.Fault(why.CANNOT_BE_READ, f"reading ends early ({error.strerror})"))
             self._close(member)
         if file.has_changed():
             member = Member(file, file.name)
-            member.whole_note(raw.Fault("changed", "the file changed while it was read: what was there at first is read; run again"))
+            member.whole_note(raw.Fault(why.CHANGED, "the file changed while it was read: what was there at first is read; run again"))
             self._take_note(member)
         for copy in copies:
             self._files.append((file.digest, copy.name, copy.size, formats.pop() if len(formats) == 1 else None, 0, 0))
-            self._quarantine.add((file.digest, -1, None, None, "same_file", f"the same bytes lie there {len(copies) + 1} times; read once"))
+            self._quarantine.add(
+                (file.digest, -1, None, None, why.SAME_FILE, f"the same bytes lie there {len(copies) + 1} times; read once")
+            )
 
     def _read_member(self, member: Member, stream: raw.Stream | raw.Fault, number: int) -> int:
         """Read one unpacked file whose records are numbered from `number`; the number after its last."""
@@ -204,7 +210,7 @@ class Reading:
             value = record.value
             page = listed(value) if isinstance(value, dict) and not recognise(value) and unwrapped(value) is None else None
             if page:
-                member.again("wrapped", page[1] if tellable(page[1]) else "?", record)
+                member.again(why.WRAPPED, page[1] if tellable(page[1]) else "?", record)
             found += [record] if page is None else [record._replace(value=item) for item in page[0]]
         found = found or batch
         if len(found) == len(batch) and (not batch or batch[0].number == first):
@@ -240,16 +246,16 @@ class Reading:
         if name := forced or recognise(record.value):
             return name, record
         if inside := unwrapped(record.value):
-            member.again("wrapped", inside[1] if tellable(inside[1]) else "?", record)
+            member.again(why.WRAPPED, inside[1] if tellable(inside[1]) else "?", record)
             return str(recognise(inside[0])), record._replace(value=inside[0])
-        member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
+        member.fault(record, None, raw.Fault(why.UNKNOWN_FORMAT, "no reader knows such a record"))
         return None
 
     def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record], bare: str | None = None) -> None:
         """Count what looks like a vote and is not read; `bare` names a list whose objects hold nothing else than what is read."""
         for record in group:
             for key in self._watch.unread(name, FORMATS[name].read, record.value, bare):
-                member.again("unread_vote", key, record, name)
+                member.again(why.UNREAD_VOTE, key, record, name)
 
     def _read_record(self, member: Member, name: str, record: raw.Record) -> None:
         try:
@@ -259,7 +265,7 @@ class Reading:
         except (LookupError, TypeError, AttributeError, ValueError):
             if FORMATS[name].recognise(record.value):
                 raise  # a fault of the reader's
-            member.fault(record, name, raw.Fault("wrong_format", f"forced to be read as {name}, which it is not"))
+            member.fault(record, name, raw.Fault(why.WRONG_FORMAT, f"forced to be read as {name}, which it is not"))
         else:
             for reason, detail in notes:
                 if reason in SAID:
@@ -270,7 +276,7 @@ class Reading:
     def _close(self, member: Member) -> None:
         """Enter one file's counts."""
         for shape in unread_shapes():
-            member.again("unread_time", shape, None)
+            member.again(why.UNREAD_TIME, shape, None)
         self._take_note(member)
         lost = [fault.reason for fault in member.faults if fault.record >= 0]
         self._reasons.update(lost if member.formats or not lost else [member.first_reason] * len(lost))
@@ -303,6 +309,7 @@ class Reading:
         """The ledger's line about records: read ones count as kept, quarantined ones as dropped."""
         lost = sum(self._reasons.values())
         reasons = dict(sorted(self._reasons.items()))
+        check_reasons(STAGE, "records", reasons)
         return {"in": self._records, "made": 0, "kept": self._records - lost, "dropped": lost, "reasons": reasons}
 
     def accounts(self) -> list[Account]:
@@ -310,6 +317,7 @@ class Reading:
         turns, notes = self._gatherer.turns()
         for name, at, reason, detail in notes:
             self._quarantine.add((at.file, at.record, None, name, reason, detail))
+        check_reasons(STAGE, "quarantine", {str(row[REASON]) for row in self._quarantine})
         tables = {
             "turns": engine.in_parts(turns),
             "feedback": engine.from_arrow(self._gatherer.feedback()),
@@ -318,11 +326,11 @@ class Reading:
         }
         result = run(tables, self._params)
         tables.clear()
-        return [reconcile("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
+        return [reconcile(STAGE, name, result.pop(name).to_arrow(), None) for name in WRITES]
 
 
 def _no_object(record: raw.Record) -> raw.Fault | None:
-    return None if isinstance(record.value, dict) else raw.Fault("not_an_object", f"a {type(record.value).__name__}")
+    return None if isinstance(record.value, dict) else raw.Fault(why.NOT_AN_OBJECT, f"a {type(record.value).__name__}")
 
 
 def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common.arrays import Floats, Mask, Rows
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core import tables
 from tasks.core.params import StageParams
 from tasks.pair import act_accuracy, item_response, word_judge
@@ -101,7 +102,7 @@ def same_person(compared: Comparisons, proposals: Proposals, ways: Floats) -> Fl
 
 def in_train(evidence: Evidence, answers: Rows) -> Mask:
     """Whether the answers' prompts are of the train split."""
-    return np.asarray(pc.equal(evidence.prompts["split"], "train").to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
+    return np.asarray(pc.equal(evidence.prompts["split"], TRAIN).to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
 
 
 def judged_by_words(evidence: Evidence, compared: Comparisons, taken: Mask, settings: Calibration) -> word_judge.Judge:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.common.arrays import Column, Floats, Mask, Rows
+from tasks.common.vocabulary.kinds import THUMB
 from tasks.pair.evidence import Evidence
 from tasks.pair.recipes import RECIPES
 from tasks.pair.resolve import Proposals
@@ -94,7 +95,7 @@ def who(evidence: Evidence) -> Rows:
 
 def leniency(evidence: Evidence) -> Floats:
     """Of each vote, how much more often than all people its annotator gives other thumbs up, in log odds; few thumbs tell little."""
-    votes = evidence.votes_of_kind("thumb", models=False)
+    votes = evidence.votes_of_kind(THUMB, models=False)
     up, person = evidence.value(votes) > 0, evidence.person[votes]
     found = np.zeros(len(evidence.votes))
     if not len(votes) or up.all() or not up.any():
@@ -205,7 +206,7 @@ def group_of(evidence: Evidence) -> Rows:
 
 def thumbs_alone(evidence: Evidence, people: Rows, lenient: Floats) -> Opinions:
     """People's thumbs about answers that several people judged."""
-    votes = evidence.votes_of_kind("thumb", models=False)
+    votes = evidence.votes_of_kind(THUMB, models=False)
     about = evidence.about[votes]
     several = (np.bincount(about + 1, minlength=1) > 1)[about + 1] & (about >= 0)
     votes = votes[several]

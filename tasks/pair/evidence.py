@@ -22,6 +22,7 @@ from daft import col
 from tasks.common.arrays import Floats, Rows, codes, find, flat
 from tasks.common.similarity import digests
 from tasks.common.text_identity import same_answer, same_message
+from tasks.common.vocabulary.kinds import MODEL, PERSON
 from tasks.core import engine
 from tasks.core.ids import stable_id
 from tasks.core.tables import PART, RESPONSE, TEXT, VOTE
@@ -51,7 +52,7 @@ class Evidence:
     def votes_of_kind(self, kind: str, *, models: bool) -> Rows:
         """Rows of the votes of one kind that people cast, or that judging models did."""
         named = np.asarray(pc.equal(self.votes["kind"], kind).to_numpy(), bool)
-        by_model = np.asarray(pc.equal(pc.fill_null(self.votes["annotator_kind"], "person"), "model").to_numpy(), bool)
+        by_model = np.asarray(pc.equal(pc.fill_null(self.votes["annotator_kind"], PERSON), MODEL).to_numpy(), bool)
         return np.flatnonzero(named & (by_model if models else ~by_model))
 
     def value(self, votes: Rows) -> Floats:

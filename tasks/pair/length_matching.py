@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common.lengths import length
+from tasks.common.vocabulary.reasons import pair as why
+from tasks.common.vocabulary.splits import Split
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 
-UNMATCHED = "unmatched"
 ABOUT = ("pair_id", "prompt_id", "augmented_from", "recipe")
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -37,7 +38,7 @@ class Matching(StageParams):
     use: bool
     feature: Literal["characters", "words"]  # in which length is counted
     by: list[Literal["recipe", "source", "language", "topic", "chosen_model", "rejected_model"]]  # matched inside each stratum of these
-    splits: list[Literal["train", "validation", "test"]]  # the others stay as people judged them
+    splits: list[Split]  # the others stay as people judged them
     tolerance: float = Field(ge=0, lt=0.5)  # how far from 0.5 the share of longer-chosen pairs may stay in a bin
 
 
@@ -51,7 +52,7 @@ def reasons(pairs: pa.Table, settings: Matching) -> pa.Array:
         named = pairs.select(sorted({*ABOUT, *settings.by})).take(asked)
         given_up[asked] = _surplus(named, chosen[asked], rejected[asked], settings)
         _tell((chosen > rejected)[asked], given_up[asked])
-    return pa.array(np.where(given_up, UNMATCHED, ""), TEXT, mask=~given_up)
+    return pa.array(np.where(given_up, why.UNMATCHED, ""), TEXT, mask=~given_up)
 
 
 def in_play(pairs: pa.Table) -> Flags:

@@ -14,6 +14,7 @@ from pydantic import Field
 from scipy.special import log_ndtr
 
 from tasks.common.arrays import Floats, Rows, reach, stretches
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.pair.evidence import Evidence
 from tasks.pair.vote_counts import DIGITS, MICRO, Findings, coded, couples, total, weights
@@ -35,7 +36,7 @@ class ThumbContrast(StageParams):
     """When one answer is liked and the other is not."""
 
     use: bool
-    reliability: float = Field(gt=0.5, lt=1)
+    reliability: float = Field(gt=0.5, lt=1)  # how often a thumb is right, where nobody has estimated it for the person
     min_votes: int = Field(ge=1)  # thumbs of each answer
     compared: int = Field(ge=1)  # answers of one prompt, the most liked and the least liked, that are compared each with each
 
@@ -117,7 +118,7 @@ def rating_margin(evidence: Evidence, votes: Rows, settings: RatingMargin) -> Fi
         votes_against=agreeing[1],
         votes_tied=agreeing[2],
         distance=np.full(len(item), np.nan),
-        reason=coded(("tie", ahead == 0), ("below_margin", gap < settings.min_margin)),
+        reason=coded((why.TIE, ahead == 0), (why.BELOW_MARGIN, gap < settings.min_margin)),
         behind=behind,
     )
 

@@ -17,6 +17,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from tasks.common.arrays import Rows, reach
+from tasks.common.vocabulary.kinds import CHOICE, CORRECTION, EDIT, RANKING, RATING, REGENERATE, RETRY, THUMB
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.pair import edit_distance, rating_scales, superseded
 from tasks.pair.evidence import Evidence
@@ -27,13 +29,13 @@ class Switch(StageParams):
     """A recipe without numbers of its own."""
 
     use: bool
-    reliability: float = Field(gt=0.5, lt=1)
+    reliability: float = Field(gt=0.5, lt=1)  # how often an act of the kind is right, where nobody has estimated it for the person
 
 
 class Ranking(Switch):
     """Which pairs of one ranking are proposed."""
 
-    which: Literal["all", "adjacent", "best_vs_rank"]
+    which: Literal["all", "adjacent", "best_vs_rank"]  # all couples of a ranking, neighbours, or the best against one rank
     rank: int = Field(ge=2)  # of best_vs_rank: the place that the best is put against, the last one in a shorter ranking
 
 
@@ -89,14 +91,14 @@ def regeneration(evidence: Evidence, votes: Rows, settings: Switch) -> Findings:
     if not against.any():
         return found
     refused = comparison(evidence, votes[against], settings)
-    return concatenate(found, replace(refused, reason=coded(("disliked", np.ones(len(refused.item), bool)))))
+    return concatenate(found, replace(refused, reason=coded((why.DISLIKED, np.ones(len(refused.item), bool)))))
 
 
 def rewriting(evidence: Evidence, votes: Rows, settings: Rewriting) -> Findings:
     """Acts by which a person gave a better text for an answer, neither nearly the same nor another one altogether."""
     found = comparison(evidence, votes, settings)
     distance = edit_distance.distances(evidence, found.chosen, found.rejected)
-    bounds = coded(("too_small_edit", distance < settings.min_distance), ("rewritten", distance > settings.max_distance))
+    bounds = coded((why.TOO_SMALL_EDIT, distance < settings.min_distance), (why.REWRITTEN, distance > settings.max_distance))
     return replace(found, distance=distance, reason=np.where(found.reason, found.reason, bounds))
 
 
@@ -137,12 +139,12 @@ def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows
 
 # Strongest evidence first: where two recipes contradict each other the earlier one holds, and of equal pairs it gives the one.
 RECIPES: dict[str, Recipe] = {
-    "correction": Recipe(2, "correction", rewriting, by_distance=True),
-    "edit": Recipe(3, "edit", rewriting, by_distance=True),
-    "choice": Recipe(3, "choice", comparison),
-    "ranking": Recipe(3, "ranking", ranking),
-    "rating_margin": Recipe(3, "rating", rating_scales.rating_margin),
-    "thumb_contrast": Recipe(4, "thumb", rating_scales.thumb_contrast),
-    "regeneration": Recipe(4, "regenerate", regeneration),
-    "retry": Recipe(2, "retry", comparison),
+    CORRECTION: Recipe(2, CORRECTION, rewriting, by_distance=True),
+    EDIT: Recipe(3, EDIT, rewriting, by_distance=True),
+    CHOICE: Recipe(3, CHOICE, comparison),
+    RANKING: Recipe(3, RANKING, ranking),
+    "rating_margin": Recipe(3, RATING, rating_scales.rating_margin),
+    "thumb_contrast": Recipe(4, THUMB, rating_scales.thumb_contrast),
+    "regeneration": Recipe(4, REGENERATE, regeneration),
+    RETRY: Recipe(2, RETRY, comparison),
 }

@@ -1,16 +1,7 @@
 """Which proposals become pairs: every proposal of every recipe, each with the reason why it is none, or without one.
 
-    unreliable, tie, below_margin, too_small_edit, rewritten   from the recipe
-    nearly_equal     chosen and rejected differ by a few letters (not asked of edits, which have their own bounds)
-    identity_told    one of the two answers says which model it is: who chose did not judge blind (`tasks.pair.self_identification`)
-    low_confidence   the evidence does not say it clearly enough, or says that it is rather the other way round
-    disliked         from the recipe: who kept the answer called it worse than the other
-    superseded       it rests on the word of one person, who said the opposite later, by an act of another kind
-    contradicted     a stronger proposal prefers the other answer
-    repeated         a stronger proposal is the same pair
-    cycle            with stronger pairs it would close a circle: A over B, B over C, C over A
-    over_user_cap    it rests on one person's votes alone, as enough stronger pairs do
-    over_cap         the prompt has enough stronger pairs
+The reasons and their meanings stand in the vocabulary's reasons of `pair`. Some come from the recipes; the others are given here, in the
+order of `resolve`.
 
 Stronger is: people's votes before those of judging models, then the earlier recipe of RECIPES, then the higher confidence, then the
 larger margin, then the more places of a ranking between the two answers; what is still equal stands in the order of its ids. Prompts that
@@ -32,6 +23,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from tasks.common.arrays import Column, Floats, Mask, Rows
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.pair import cycles, edit_distance, self_identification, superseded
 from tasks.pair.evidence import Evidence
@@ -117,8 +109,8 @@ def gathered(parts: list[tuple[int, bool, Findings]]) -> Proposals:
 
 
 CAPS = {
-    "over_user_cap": ("max_pairs_per_user", "people whose votes alone stand behind more than"),
-    "over_cap": ("max_pairs_per_prompt", "prompts with more than"),
+    why.OVER_USER_CAP: ("max_pairs_per_user", "people whose votes alone stand behind more than"),
+    why.OVER_CAP: ("max_pairs_per_prompt", "prompts with more than"),
 }
 EMPTY: dict[str, Any] = {"margin": np.float64, "log_odds": np.float64, "apart": np.float64, "distance": np.float64, "reason": np.int8}
 
@@ -130,15 +122,15 @@ def reasons_against(
     held = Contest.of(evidence, proposals)
     sure = (proposals.confidence >= limits.min) & (proposals.confidence > 0.5)
     steps: dict[str, Callable[[Rows], Rows]] = {
-        "nearly_equal": lambda rows: copies(evidence, proposals, rows, similarity),
-        "identity_told": lambda rows: unblinded(evidence, proposals, rows, identity),
-        "low_confidence": lambda rows: rows[~sure[rows]],
-        "superseded": lambda rows: overtaken(evidence, proposals, held, rows),
-        "contradicted": held.contradicted,
-        "repeated": held.repeated,
-        "cycle": held.closing_a_cycle,
-        "over_user_cap": lambda rows: held.beyond(rows, held.person, caps.per_user, "over_user_cap"),
-        "over_cap": lambda rows: held.beyond(rows, evidence.home[proposals.chosen], caps.per_prompt, "over_cap"),
+        why.NEARLY_EQUAL: lambda rows: copies(evidence, proposals, rows, similarity),
+        why.IDENTITY_TOLD: lambda rows: unblinded(evidence, proposals, rows, identity),
+        why.LOW_CONFIDENCE: lambda rows: rows[~sure[rows]],
+        why.SUPERSEDED: lambda rows: overtaken(evidence, proposals, held, rows),
+        why.CONTRADICTED: held.contradicted,
+        why.REPEATED: held.repeated,
+        why.CYCLE: held.closing_a_cycle,
+        why.OVER_USER_CAP: lambda rows: held.beyond(rows, held.person, caps.per_user, why.OVER_USER_CAP),
+        why.OVER_CAP: lambda rows: held.beyond(rows, evidence.home[proposals.chosen], caps.per_prompt, why.OVER_CAP),
     }
     reasons = proposals.reason.copy()
     for reason, refused in steps.items():

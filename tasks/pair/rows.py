@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from daft import col
 
 from tasks.common.arrays import Rows, find, flat, nest, reach, stretches
+from tasks.common.vocabulary.reasons import pair as why
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.core import engine
 from tasks.core.ids import stable_id
 from tasks.core.tables import MESSAGE, RESPONSE, TEXT, Pairs
@@ -77,7 +79,7 @@ def inherited(evidence: Evidence, proposals: Proposals, made: Variants, limits: 
     texts = [sides[side]["content"] for side in sides]
     by_distance = np.array([recipe.by_distance for recipe in RECIPES.values()])[proposals.recipe[pair]]
     near = edit_distance.alike(texts[0], texts[1], similarity) & ~by_distance
-    reason = np.where(edit_distance.equal(texts[0], texts[1]), "equal_text", np.where(near, "nearly_equal", ""))
+    reason = np.where(edit_distance.equal(texts[0], texts[1]), why.EQUAL_TEXT, np.where(near, why.NEARLY_EQUAL, ""))
     dropped = pa.array(reason, TEXT, mask=reason == "")
     return laid_out(evidence, proposals, pair, made.prompts["prompt_id"].take(pa.array(variant)), sides, dropped, limits)
 
@@ -140,7 +142,7 @@ def pair_ids(prompts: pa.Array, chosen: pa.Array, rejected: pa.Array, recipes: p
 
 def as_messages(contents: pa.ChunkedArray) -> pa.LargeListArray:
     """Each text as a list of one assistant's message."""
-    roles = pa.repeat(pa.scalar("assistant", TEXT), len(contents))
+    roles = pa.repeat(pa.scalar(ASSISTANT, TEXT), len(contents))
     messages = pa.StructArray.from_arrays([roles, flat(contents)], fields=list(MESSAGE))
     return pa.LargeListArray.from_arrays(pa.array(np.arange(len(contents) + 1)), messages)
 

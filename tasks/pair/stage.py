@@ -22,6 +22,7 @@ from daft.functions import when
 from pydantic import Field
 
 from tasks.common.arrays import flat
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core import engine
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
@@ -60,7 +61,7 @@ class Params(StageParams):
     calibration: Calibration
     nearly_equal: float = Field(gt=0, le=1)  # similarity of the letters from which on two answers are no pair
     identity: Identity
-    max_pairs_per_prompt: int = Field(ge=1)
+    max_pairs_per_prompt: int = Field(ge=1)  # the surest stay
     max_pairs_per_user: int = Field(ge=1)
     matching: Matching
     trainability: Trainability
@@ -131,4 +132,4 @@ def accounted(candidates: daft.DataFrame, pairs: pa.Table, examples: pa.Table) -
     idle = col("augmented_from").not_null() & col("gives").is_null()
     nothing = lit(None).cast(daft.DataType.string())
     marked = candidates.join(known, on="prompt_id", how="left")
-    return marked.with_column("dropped", when(idle, lit("no_pair")).otherwise(nothing)).exclude("gives")
+    return marked.with_column("dropped", when(idle, lit(why.NO_PAIR)).otherwise(nothing)).exclude("gives")

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.arrays import Mask, Rows, codes, stretches
+from tasks.common.vocabulary.kinds import RATING, THUMB
 from tasks.pair.evidence import Evidence
 
-MIDDLE = {"thumb": 0.0, "rating": 0.5}  # values of VOTE above which an answer is liked
+MIDDLE = {THUMB: 0.0, RATING: 0.5}  # values of VOTE above which an answer is liked
 UNKNOWN = np.iinfo(np.int64).min  # in place of the time of a vote that has none
 
 

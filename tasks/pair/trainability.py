@@ -24,6 +24,8 @@ from pydantic import Field
 from tasks.common import tokenization
 from tasks.common.arrays import absent
 from tasks.common.tokenization import Sides
+from tasks.common.vocabulary.reasons import pair as why
+from tasks.common.vocabulary.roles import FOLLOWS, ROLES
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
@@ -36,16 +38,6 @@ Action = Literal["ignore", "warn", "drop", "stop"]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 BYTES = "bytes"
 ROWS_AT_ONCE = 1000
-
-ROLES = ("system", "user", "assistant", "tool")
-# What may follow what. A conversation begins (the last row) with at most one system message, then a user's.
-FOLLOWS = {
-    "system": ("user",),
-    "user": ("assistant",),
-    "assistant": ("user", "tool"),
-    "tool": ("tool", "assistant"),
-    "": ("system", "user"),
-}
 
 
 class Trainability(StageParams):
@@ -68,7 +60,7 @@ FINDINGS = tuple(name for name in Trainability.model_fields if name not in ("tok
 def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array:
     """The finding for which each pair is dropped, or null; warnings say how many pairs have which finding."""
     asked = in_play(pairs)
-    found = {"roles_not_alternating": asked & ~alternating(pairs)}
+    found = {why.ROLES_NOT_ALTERNATING: asked & ~alternating(pairs)}
     if settings.tokenizer:
         words = np.full(len(pairs), None, dtype=object)
         words[asked] = list(_words(pairs, asked, settings))
@@ -152,7 +144,7 @@ def _judged(tokenizer: PreTrainedTokenizerBase, rows: list[Sides], window: int) 
     stable = [all(whole[: len(prompt)] == prompt for whole in pair) for prompt, *pair in zip(sides[0], *wholes, strict=True)]
     words = iter(
         [
-            tokenization.verdict(tokenization.Tokens(*tokens), window) if whole else "template_not_prefix_stable"
+            tokenization.verdict(tokenization.Tokens(*tokens), window) if whole else why.TEMPLATE_NOT_PREFIX_STABLE
             for *tokens, whole in zip(*sides, stable, strict=True)
         ]
     )
@@ -166,8 +158,8 @@ def _written(tokenizer: PreTrainedTokenizerBase, row: Sides) -> tokenization.Ren
     try:
         text = tokenization.render(tokenizer, row)
     except TemplateError:  # templates refuse roles that they do not know, or that do not alternate
-        return "template_refuses"
-    return "template_not_prefix_stable" if text.chosen is None or text.rejected is None else text
+        return why.TEMPLATE_REFUSES
+    return why.TEMPLATE_NOT_PREFIX_STABLE if text.chosen is None or text.rejected is None else text
 
 
 def _act(name: str, count: int, total: int, settings: Trainability) -> None:

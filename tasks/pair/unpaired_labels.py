@@ -14,14 +14,16 @@ import pyarrow as pa
 from pydantic import Field
 
 from tasks.common.arrays import Mask, Rows
+from tasks.common.vocabulary.kinds import COMPLAINT, RATING, THANKS, THUMB
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 from tasks.pair.evidence import Evidence
 from tasks.pair.vote_counts import MICRO, total
 
-OUTCOMES = pa.array([None, "middle", "contradicted"], TEXT)
+OUTCOMES = pa.array([None, why.MIDDLE, why.CONTRADICTED], TEXT)
 BASES = pa.array(["signals", "thumbs", "ratings", "thumbs and ratings"], TEXT)
-SIGNALS = {"thanks": 1, "complaint": -1}
+SIGNALS = {THANKS: 1, COMPLAINT: -1}
 
 
 class Clear(StageParams):
@@ -47,7 +49,7 @@ class UnpairedLabels:
 def read(evidence: Evidence, clear: Clear) -> UnpairedLabels:
     """The answers judged one at a time, and which side they are on."""
     count = len(evidence.home)
-    thumbs, ratings = (evidence.votes_of_kind(kind, models=False) for kind in ("thumb", "rating"))
+    thumbs, ratings = (evidence.votes_of_kind(kind, models=False) for kind in (THUMB, RATING))
     lead = total(evidence.about[thumbs], np.sign(evidence.value(thumbs)).astype(np.int64), count)
     score = total(evidence.about[ratings], np.rint(evidence.value(ratings) * MICRO).astype(np.int64), count)
     thumbed, rated = (np.bincount(evidence.about[votes], minlength=count) for votes in (thumbs, ratings))

@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.common.arrays import Floats, Mask, Rows, distinct_keys, first_holding
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.pair.evidence import Evidence
 
 MICRO = 1_000_000
 DIGITS = 9  # figures are rounded to so many: processors differ in the last bits of exp and log
 # Why a proposal is no pair. 0: it is one.
 REASONS = (
-    "", "unreliable", "tie", "below_margin", "too_small_edit", "rewritten", "nearly_equal", "identity_told", "equal_text", "low_confidence",
-    "contradicted", "repeated", "cycle", "over_user_cap", "over_cap", "disliked", "superseded",
+    "", why.UNRELIABLE, why.TIE, why.BELOW_MARGIN, why.TOO_SMALL_EDIT, why.REWRITTEN, why.NEARLY_EQUAL, why.IDENTITY_TOLD, why.EQUAL_TEXT,
+    why.LOW_CONFIDENCE, why.CONTRADICTED, why.REPEATED, why.CYCLE, why.OVER_USER_CAP, why.OVER_CAP, why.DISLIKED, why.SUPERSEDED,
 )  # fmt: skip
 CODE = {reason: code for code, reason in enumerate(REASONS)}
 Codes = npt.NDArray[np.int8]
@@ -113,7 +114,7 @@ def count_votes(acts: Acts) -> Findings:
         votes_against=np.where(forward, downs, ups),
         votes_tied=ties,
         distance=np.full(count, np.nan),
-        reason=coded(("unreliable", everything == 0), ("tie", (won == lost) | (np.maximum(won, lost) <= level))),
+        reason=coded((why.UNRELIABLE, everything == 0), (why.TIE, (won == lost) | (np.maximum(won, lost) <= level))),
         behind=once(item[act], vote),
     )
 

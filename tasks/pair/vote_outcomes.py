@@ -1,13 +1,8 @@
 """What became of every vote that people's prompts hold: the table `votes`.
 
 A vote stands behind pairs, or its answer has a row in unpaired, or it is dropped: for the reason of the strongest proposal that
-it stands behind; without a proposal for that of its answer (`middle`, `contradicted`); else as
-
-    judge        a model's, and votes of judging models are not in use
-    outranked    thanks, or a complaint, about an answer that has thumbs or ratings
-    no_recipe    of a kind that no recipe reads
-    recipe_off   of a kind whose recipe is not in use
-    alone        no couple of answers came of it: nothing to compare with, fewer votes than asked, or beyond the answers compared
+it stands behind; without a proposal for that of its answer (`middle`, `contradicted`); else for one of ALONE, whose meanings stand in the
+vocabulary's reasons of `pair`.
 """
 
 from __future__ import annotations
@@ -19,13 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.arrays import Rows, nest, reach, stretches
+from tasks.common.vocabulary.kinds import MODEL, PERSON
+from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.tables import TEXT, VOTE, Votes
 from tasks.pair.evidence import Evidence
 from tasks.pair.recipes import RECIPES
 from tasks.pair.resolve import Proposals
 from tasks.pair.unpaired_labels import OUTCOMES, SIGNALS, UnpairedLabels
 
-ALONE = ("judge", "no_recipe", "recipe_off", "alone", "outranked")
+ALONE = (why.JUDGE, why.NO_RECIPE, why.RECIPE_OFF, why.ALONE, why.OUTRANKED)
 
 
 def table(
@@ -46,14 +43,14 @@ def table(
     label_outcome = OUTCOMES.take(pa.array(liked.outcome)).take(at)
     example = pc.if_else(pc.is_null(label_outcome), examples.take(at), pa.scalar(None, TEXT))
     idle = pc.and_(pc.equal(pc.list_value_length(behind_pairs), 0), pc.is_null(example))
-    why = pc.coalesce(strongest_reason(proposals, reasons, count), label_outcome, unproposed(evidence, used))
+    reason = pc.coalesce(strongest_reason(proposals, reasons, count), label_outcome, unproposed(evidence, used))
     columns = {name: evidence.votes[name] for name in VOTE.names if name in Votes.names()}
     columns |= {
         "prompt_id": evidence.prompts["prompt_id"].take(pa.array(evidence.place)),
         "split": evidence.prompts["split"].take(pa.array(evidence.place)),
         "pairs": behind_pairs,
         "example_id": example,
-        "dropped": pc.if_else(idle, why, pa.scalar(None, TEXT)),
+        "dropped": pc.if_else(idle, reason, pa.scalar(None, TEXT)),
     }
     return pa.table([columns[name] for name in [*Votes.names(), "dropped"]], names=[*Votes.names(), "dropped"])
 
@@ -90,7 +87,7 @@ def unproposed(evidence: Evidence, used: Collection[str]) -> pa.Array:
     kind = evidence.votes["kind"]
     read = pc.is_in(kind, value_set=pa.array(list(kinds), TEXT))
     on = pc.is_in(kind, value_set=pa.array([name for name, use in kinds.items() if use], TEXT))
-    judge = pc.equal(pc.fill_null(evidence.votes["annotator_kind"], "person"), "model")
+    judge = pc.equal(pc.fill_null(evidence.votes["annotator_kind"], PERSON), MODEL)
     by_judge = pc.and_(judge, pa.scalar("judges" not in used))
     reasons = [pa.scalar(reason, TEXT) for reason in ALONE]
     proposed = pc.if_else(signal, reasons[4], reasons[3])

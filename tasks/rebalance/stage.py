@@ -27,10 +27,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.vocabulary.kinds import WEAK_EVIDENCE
+from tasks.common.vocabulary.reasons import rebalance as why
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.engine import Tables
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams
-from tasks.core.tables import WEAK_EVIDENCE
 
 WRITES = ("candidates",)
 TEXT = pa.large_string()
@@ -80,7 +82,7 @@ def balance(rows: pa.Table, by: list[str]) -> dict[str, int]:
 
 def _training_rows(frame: daft.DataFrame, params: Params) -> pa.Table:
     """Ids and strata of the rows that count, in the order of ids: no draw depends on the order of the input."""
-    train = frame.where((daft.col("split") == "train") & ~daft.col("evidence").is_in(WEAK_EVIDENCE))
+    train = frame.where((daft.col("split") == TRAIN) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]))
     return train.select("prompt_id", "augmented_from", *params.by).to_arrow().sort_by("prompt_id").combine_chunks()
 
 
@@ -110,7 +112,7 @@ def _undersample(strata: Labels, variant: Flags, params: Params) -> Plan:
     for stratum, size in sizes.items():
         keep[stratum, False] = min(originals[stratum], cap)
         keep[stratum, True] = min(size - originals[stratum], cap - keep[stratum, False])
-    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = "undersampled"
+    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = why.UNDERSAMPLED
     return plan
 
 
@@ -127,7 +129,7 @@ def _oversample(strata: Labels, variant: Flags, params: Params) -> Plan:
     for stratum in set(strata):
         keep[stratum, False] = originals[stratum]
         keep[stratum, True] = min(variants[stratum], lacking.get(stratum, 0))
-    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = "not_needed"
+    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = why.NOT_NEEDED
     wanted = {stratum: size + lacking[stratum] - keep[stratum, True] for stratum, size in originals.items()}
     plan.repeated = _repeated(strata, np.flatnonzero(~variant), wanted, params.seed)
     return plan

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from tasks.common.arrays import Mask, Rows, flat
 from tasks.common.similarity.ngrams import Hashes
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.params import StageParams
 from tasks.release import nearest_prompts
 
@@ -38,7 +39,7 @@ class Search(StageParams):
     gram: int = Field(ge=2, le=32)  # characters of an n-gram
     threshold: float = Field(gt=0, le=1)  # couples from here on are counted
     bands: int = Field(ge=1, le=1024)
-    rows: int = Field(ge=1, le=64)
+    rows: int = Field(ge=1, le=64)  # of a band
     largest_bucket: int = Field(ge=2)  # training prompts of one band that a held-out prompt is compared with
     most_characters: int = Field(ge=1)  # of a prompt, from its beginning, that are compared
     seed: int = Field(ge=0)
@@ -47,7 +48,7 @@ class Search(StageParams):
 def sought(rows: pa.Table, said: pa.LargeListArray, fillers: Sequence[str], search: Search) -> dict[str, Any]:
     """What was found, how it was sought, and what such a search cannot see."""
     texts = [bare(" ".join(turns), fillers)[: search.most_characters] for turns in said.to_pylist()]
-    train = np.asarray(pc.equal(flat(rows["split"]), "train").to_numpy(zero_copy_only=False))
+    train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))
     at, side = distinct(texts, train)
     signed = signatures([texts[row] for row in at], search)
     left, right, cut = nearest_prompts.couples(banded(signed, search), side, search.largest_bucket)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from expectations.pairs import SPLITS
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.release.column_docs import COLUMNS, OPTIONAL
 from tasks.release.files import CONFIGS
 from tasks.release.summary import BY, Facts

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tasks.common.arrays import flat
 from tasks.common.embeddings import Embeddings
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.params import StageParams
 from tasks.release.character_search import distinct, named
 
@@ -34,7 +35,7 @@ def sought(rows: pa.Table, said: pa.LargeListArray, search: Search) -> dict[str,
     """How many held-out prompts mean what a training prompt means, and the couple most alike."""
     if not search.model:
         return None
-    train = np.asarray(pc.equal(flat(rows["split"]), "train").to_numpy(zero_copy_only=False))
+    train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))
     texts = [" ".join(turns) for turns in said.to_pylist()]
     at, side = distinct(texts, train)
     vectors = Embeddings(search.model, PARAMETER).of([texts[row] for row in at.tolist()])

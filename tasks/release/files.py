@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from expectations.pairs import SPLITS
+from tasks.common.vocabulary.splits import SPLITS
 
 ROWS_PER_FILE = 250_000
 # Fields of `tasks.core.tables.PROMPT` that the release has only where a log has them.

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.text_identity import same_answer
+from tasks.common.vocabulary.roles import ASSISTANT
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.tables import TEXT
 
 LINE = pa.scalar("\n", TEXT)
@@ -80,7 +82,7 @@ def _common(rows: pa.Table, texts: pa.Array, shared: pa.Array) -> pa.Table:
         "prompt_in_one_split": pc.invert(pc.is_in(texts, value_set=shared)),
     }
     if "weight" in rows.column_names:
-        in_train = pc.equal(columns["split"], "train")
+        in_train = pc.equal(columns["split"], TRAIN)
         columns["weight"] = pc.fill_null(rows["weight"], 0.0)
         columns["as_written_or_train"] = pc.or_(in_train, pc.is_null(rows["augmented_from"]))
     return pa.table(columns)
@@ -94,7 +96,7 @@ def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array) -> pa.Table:
     more = {
         "recipe": rows["recipe"],
         "has_answers": pc.and_(_nonempty(rows["chosen"]), _nonempty(rows["rejected"])),
-        "answers_by_assistant": _all(pc.equal(ends(rows[side], "first"), "assistant") for side in ("chosen", "rejected")),
+        "answers_by_assistant": _all(pc.equal(ends(rows[side], "first"), ASSISTANT) for side in ("chosen", "rejected")),
         "sides_differ": pc.not_equal(chosen, rejected),
         "not_reversed": pc.invert(pc.and_(pc.is_in(forward, value_set=backward), pc.not_equal(chosen, rejected))),
         "not_repeated": _first_of_each(forward, rows["augmented_from"]),
@@ -111,7 +113,7 @@ def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array) -> pa.Table:
 def _unpaired(rows: pa.Table, flat: pa.Table) -> pa.Table:
     more = {
         "has_answers": _nonempty(rows["completion"]),
-        "answers_by_assistant": pc.equal(ends(rows["completion"], "first"), "assistant"),
+        "answers_by_assistant": pc.equal(ends(rows["completion"], "first"), ASSISTANT),
         "has_label": pc.is_valid(rows["label"]),
     }
     return pa.table({**dict(zip(flat.column_names, flat.columns, strict=True)), **more})

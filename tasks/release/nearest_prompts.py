@@ -20,6 +20,7 @@ from tasks.common.similarity import Near
 from tasks.common.similarity.minhash import signatures
 from tasks.common.similarity.near_copies import jaccard
 from tasks.common.similarity.ngrams import Hashes, distinct, folded
+from tasks.common.vocabulary.splits import TRAIN
 
 METHOD = "MinHash-LSH over word n-grams of what users say; couples that share a band are compared by exact Jaccard similarity"
 
@@ -28,7 +29,7 @@ def sought(rows: pa.Table, said: pa.LargeListArray, search: Near, near: float) -
     """`highest_similarity` and `search` of the certificate; a warning where a couple is as alike as what the split ties."""
     texts = folded(said)
     signed = signatures(texts, search)
-    train = pc.equal(flat(rows["split"]), "train").to_numpy(zero_copy_only=False)
+    train = pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False)
     left, right, cut = couples(signed, train, search.largest_bucket)
     similarity = jaccard(texts, left, right, search.shingle_words)
     recall = {f"{level:.2f}": round(recall_at(level, search), 4) for level in sorted({search.threshold, near})}

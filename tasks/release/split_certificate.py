@@ -53,6 +53,20 @@ NOT_SEEN = (
     "prompts of earlier releases whose text, conversation and people are all gone from the log",
 )
 
+# What the sections of the certificate say.
+SECTIONS = {
+    "rows": "released rows by table and split",
+    "shared": "things that lie in two splits, by kind: all are 0, or there is no release",
+    "checked": "different things that were looked at, by kind",
+    "boilerplate": "things in two splits that are too common or too short to count as a leak: how many, and by which rule",
+    "highest_similarity": "the two prompts, held out and for training, that are most alike by words, and their Jaccard similarity",
+    "search": "how they were sought, and the share of couples at a similarity that such a search finds (`recall_at`)",
+    "characters": "the same by letters, signs, accents, case and fillers aside; `same`: held-out prompts with a training prompt's letters",
+    "meaning": "the same by embeddings; null where `release.meaning.model` names no model",
+    "moved": "prompts that an earlier release placed, and how many of them have moved to another split",
+    "not_seen": "what no search of these sees",
+}
+
 
 @dataclass(frozen=True)
 class Proof:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +30,7 @@ from tasks.common import salt
 from tasks.common.similarity import Near
 from tasks.common.split_rules import SplitRules
 from tasks.common.training_methods import Needs
+from tasks.common.vocabulary.splits import Split
 from tasks.core import engine, manifest, pipeline, shell, table_io
 from tasks.core.ledger import reconcile
 from tasks.core.params import StageParams, load
@@ -52,11 +53,11 @@ class Params(StageParams):
     """What a release must have, and how it is presented."""
 
     min_pairs: int = Field(ge=0)
-    min_unpaired: int = Field(ge=0)
-    min_prompts: int = Field(ge=0)
-    required_splits: list[Literal["train", "validation", "test"]]  # in which there must be pairs
+    min_unpaired: int = Field(ge=0)  # with fewer unpaired examples nothing is released
+    min_prompts: int = Field(ge=0)  # with fewer prompts nothing is released
+    required_splits: list[Split]  # in which there must be pairs
     required_from: int = Field(ge=1)  # pairs from which on there must be; with fewer, what hangs together may fill one split
-    title: str = Field(min_length=1)
+    title: str = Field(min_length=1)  # of the dataset, on its card and report
     license: str = Field(min_length=1)
     examples: int = Field(ge=0)
     bias: Band

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.pairs import SPLITS
 from tasks.common import training_methods
 from tasks.common.lengths import length
 from tasks.common.training_methods import Choice, Needs
+from tasks.common.vocabulary.splits import SPLITS, TRAIN
 from tasks.core.params import StageParams
 from tasks.release.analysis import bias, people
 from tasks.release.analysis.bias import Band, Bias
@@ -134,7 +134,7 @@ def _cross(rows: pa.Table, column: str) -> dict[str, Counts]:
 
 def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
     """Training pairs by language, topic and recipe: as people wrote them, all, and the sum of their weights."""
-    train = pairs.filter(pc.equal(pairs["split"], "train"))
+    train = pairs.filter(pc.equal(pairs["split"], TRAIN))
     named = train.append_column("written", pc.is_null(train["augmented_from"]).cast(pa.int64()))
     groups = named.group_by(["language", "topic", "recipe"]).aggregate([("written", "sum"), ("written", "count"), ("weight", "sum")])
     rows = [

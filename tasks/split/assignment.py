@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.common.arrays import Mask, Rows
+from tasks.common.vocabulary.splits import SPLITS
 
-SPLITS = ("train", "validation", "test")
 STEPS = 8  # of the grid, an octave
 MOST = 3.0  # times the wanted share that new components may be asked to hold
 Floats = npt.NDArray[np.float64]

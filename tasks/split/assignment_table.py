@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.common import salt
+from tasks.common.vocabulary import splits
 from tasks.core.errors import UserError, one_of
 
-MARKS = ("train", "validation", "test", "neither", "anywhere")
+MARKS = (*splits.SPLITS, splits.NEITHER, splits.ANYWHERE)
 NEITHER = 3  # of a prompt that is linked to two splits: it lies in none
 ANYWHERE = 4  # of a value that is too common to link anything
 UNKNOWN = -1

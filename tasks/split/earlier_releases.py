@@ -22,7 +22,8 @@ import numpy as np
 
 from tasks.common.arrays import Mask, Rows
 from tasks.common.links import Edges, Keyed, Links, UserTexts, components
-from tasks.split.assignment import SPLITS, Floats, assign_splits, most_in_one
+from tasks.common.vocabulary.splits import SPLITS
+from tasks.split.assignment import Floats, assign_splits, most_in_one
 from tasks.split.assignment_table import NEITHER, UNKNOWN
 
 WEAK = ("answer", "user")  # whose links take no row out of train that is not itself linked to what is held out, where there is a choice

@@ -23,14 +23,14 @@ import pyarrow.compute as pc
 
 from tasks.common import candidate_sums
 from tasks.common.arrays import Mask, Rows, flat, nest, owners, struct
-from tasks.common.feedback_kinds import REWRITES
 from tasks.common.links import Keyed
 from tasks.common.similarity import digests
+from tasks.common.vocabulary.kinds import PERSON, REWRITES
+from tasks.common.vocabulary.reasons.split import CROSSES_SPLIT
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core.ids import stable_id
 from tasks.core.tables import RESPONSE, TEXT, TEXTS, VOTE, Candidates, Votes
-from tasks.split.assignment import SPLITS
 
-REASON = "crosses_split"
 NOBODY = pa.nulls(0, TEXT)
 
 
@@ -129,7 +129,7 @@ def remove_crossing(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str,
     changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel, and a rater, is no user
     left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
-    both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), REASON)])
+    both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), CROSSES_SPLIT)])
     out = ~staying | gone[voted]
     return Remaining(both, dropped_votes(rows, voted[out], vote.filter(pa.array(out))))
 
@@ -154,7 +154,7 @@ def dropped_votes(rows: pa.Table, owner: Rows, votes: pa.Array) -> pa.Table:
     known["pairs"] = pa.LargeListArray.from_arrays(pa.array(np.zeros(len(owner) + 1, np.int64)), pa.array([], TEXT)).cast(TEXTS)
     schema = Votes.schema()
     columns = {field.name: known.get(field.name, pa.nulls(len(owner), field.type)) for field in schema}
-    return marked(pa.table(columns, schema), REASON)
+    return marked(pa.table(columns, schema), CROSSES_SPLIT)
 
 
 class Answers:
@@ -196,7 +196,7 @@ class Answers:
         turn_stays = self.turn_stays & stays[self.turn_of]
         fields["turns"] = nest(self.turn_of[turn_stays], len(self.values), self.turns.filter(pa.array(turn_stays)))
         typed = pa.array(~self.given)  # what only an edit says here is a person's
-        fields["written_by"] = pc.if_else(typed, pa.scalar("person", TEXT), fields["written_by"])
+        fields["written_by"] = pc.if_else(typed, pa.scalar(PERSON, TEXT), fields["written_by"])
         fields["model"] = pc.if_else(typed, pa.scalar(None, TEXT), fields["model"])
         counts = counted(votes)
         at = pc.index_in(fields["response_id"], value_set=flat(counts["response_id"]))

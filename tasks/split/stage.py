@@ -38,12 +38,12 @@ from tasks.common.arrays import Mask, Rows, flat, owners
 from tasks.common.links import Edges, Keyed, UserTexts
 from tasks.common.similarity import digests
 from tasks.common.split_rules import SplitRules
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import engine, pipeline, table_io
 from tasks.core.engine import Tables
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT, TEXTS, Candidates, Places, Votes
 from tasks.split import assignment_table, earlier_releases, leakage_removal
-from tasks.split.assignment import SPLITS
 from tasks.split.assignment_table import ANYWHERE, MARKS, NEITHER, Assignment
 from tasks.split.earlier_releases import Known, Rules
 from tasks.split.leakage_removal import HomeSplit

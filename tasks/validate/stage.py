@@ -21,6 +21,9 @@ from expectations import feedback as feedback_rules
 from expectations import turns as turn_rules
 from expectations.gate import Gate, first_rules
 from expectations.rules import columns_of
+from tasks.common.vocabulary.kinds import CHOICE, RANKING, RATING, REWRITES, THUMB, VALUED
+from tasks.common.vocabulary.reasons import validate as why
+from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM, TOOL, USER
 from tasks.core.engine import Tables
 from tasks.core.params import StageParams
 from tasks.core.tables import TABLES, TEXT
@@ -28,11 +31,8 @@ from tasks.core.tables import TABLES, TEXT
 WRITES = ("turns", "feedback")
 STAGE = "validate"
 TURN = ("conversation_id", "turn_id")
-ORPHANED = "orphaned"
 SIDES = ("turn_id", "better", "worse")
-VALUED = ["thumb", "rating", "choice", "ranking"]  # kinds that need a value
-REWRITES = ["edit", "correction"]  # kinds that need a text
-CUT_OFF = ["no_parent", "misplaced", ORPHANED]  # verdicts on turns to which no whole line leads from a root
+CUT_OFF = [why.NO_PARENT, why.MISPLACED, why.ORPHANED]  # verdicts on turns to which no whole line leads from a root
 
 
 class Params(StageParams):
@@ -99,9 +99,9 @@ def flat_turns(turns: DataFrame) -> DataFrame:
         coalesce(col("role"), lit("")).alias("role"),
         (_filled("conversation_id") & _filled("turn_id")).alias("has_id"),
         # a call of a tool needs no text, a tool may give none back, and a system prompt may be blank
-        (_filled("content") | col("tool_calls").not_null() | col("role").is_in(["tool", "system"])).alias("has_content"),
-        _only(col("role") == lit("user"), chars).alias("question_chars"),
-        _only((col("role") == lit("assistant")) & (_filled("content") | col("tool_calls").is_null()), chars).alias("answer_chars"),
+        (_filled("content") | col("tool_calls").not_null() | col("role").is_in([TOOL, SYSTEM])).alias("has_content"),
+        _only(col("role") == lit(USER), chars).alias("question_chars"),
+        _only((col("role") == lit(ASSISTANT)) & (_filled("content") | col("tool_calls").is_null()), chars).alias("answer_chars"),
         col("created_at").year().cast(daft.DataType.int64()).alias("year"),
         (_filled("language") & (col("language") != lit("und"))).alias("has_language"),
     )
@@ -126,10 +126,10 @@ def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
         coalesce(kind, lit("")).alias("kind"),
         coalesce(col("annotator_kind"), lit("")).alias("annotator_kind"),
         (_filled("feedback_id") & _filled("conversation_id")).alias("has_id"),
-        ((kind != lit("choice")) | (_filled("better") & _filled("worse"))).alias("has_sides"),
+        ((kind != lit(CHOICE)) | (_filled("better") & _filled("worse"))).alias("has_sides"),
         coalesce(col("better") != col("worse"), lit(True)).alias("sides_differ"),
         (_filled("turn_id") | _filled("better")).alias("has_target"),
-        (~kind.is_in(REWRITES) | _filled("text")).alias("has_text"),
+        (~kind.is_in([*REWRITES]) | _filled("text")).alias("has_text"),
         col("created_at").year().cast(daft.DataType.int64()).alias("year"),
     )
     for side in SIDES:
@@ -142,7 +142,7 @@ def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
         flags["targets_exist"] &= col(side).is_null() | role.not_null()
         flags["targets_reached"] &= ~coalesce(fate.is_in(CUT_OFF), lit(False))
         flags["targets_kept"] &= coalesce(fate == lit(""), col(side).is_null())
-        flags["targets_are_answers"] &= coalesce(role == lit("assistant"), lit(True))
+        flags["targets_are_answers"] &= coalesce(role == lit(ASSISTANT), lit(True))
     filled = {flag: coalesce(col(flag), lit(False)) for flag in ("has_value", "has_scale", "known_label", "has_sides", "has_text")}
     return flat.with_columns(flags | filled).exclude(*(f"{side}_{what}" for side in SIDES for what in ("role", "fate")))
 
@@ -158,7 +158,7 @@ def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
     lost = _lost(_parents(nodes), bad.to_numpy(zero_copy_only=False)[rows])
     orphans = np.zeros(len(flat), dtype=bool)
     orphans[rows[lost]] = True
-    return pc.if_else(pc.and_(pa.array(orphans), pc.is_null(dropped)), pa.scalar(ORPHANED, TEXT), dropped)
+    return pc.if_else(pc.and_(pa.array(orphans), pc.is_null(dropped)), pa.scalar(why.ORPHANED, TEXT), dropped)
 
 
 def _parents(nodes: pa.Table) -> npt.NDArray[np.int64]:
@@ -204,11 +204,11 @@ def _finite(value: Expression) -> Expression:
 def value_flags() -> dict[str, Expression]:
     """Whether the value can be read: that there is one, on a scale, in words that are known, and on the scale that it came on."""
     kind, value, low, high = col("kind"), col("value"), col("scale_min"), col("scale_max")
-    needed, worded = kind.is_in(VALUED), value.is_null() & _filled("label")
+    needed, worded = kind.is_in([*VALUED]), value.is_null() & _filled("label")
     ends = _finite(low) & _finite(high) & (low != high)
     return {
         "has_value": ~needed | worded | _finite(value),
-        "has_scale": (kind != lit("rating")) | coalesce(ends, lit(False)),
+        "has_scale": (kind != lit(RATING)) | coalesce(ends, lit(False)),
         "known_label": ~(needed & worded),
         "on_scale": _on_scale(),
     }
@@ -219,7 +219,7 @@ def _on_scale() -> Expression:
     kind, value, worst, best = col("kind"), col("value"), col("scale_min"), col("scale_max")
     between = ((value >= worst) & (value <= best)) | ((value >= best) & (value <= worst))
     scaled = coalesce(between, lit(True))
-    thumb = (kind != lit("thumb")) | (value == coalesce(worst, lit(-1.0))) | (value == coalesce(best, lit(1.0)))
-    choice = (kind != lit("choice")) | value.is_in([-1.0, 0.0, 1.0])
-    ranking = (kind != lit("ranking")) | (value >= lit(0.0))
+    thumb = (kind != lit(THUMB)) | (value == coalesce(worst, lit(-1.0))) | (value == coalesce(best, lit(1.0)))
+    choice = (kind != lit(CHOICE)) | value.is_in([-1.0, 0.0, 1.0])
+    ranking = (kind != lit(RANKING)) | (value >= lit(0.0))
     return coalesce(scaled & thumb & choice & ranking, lit(True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from tasks.common.vocabulary.roles import ASSISTANT, TOOL
 from tasks.ingest.formats.parsed import Conversation, Message
 
 Tree = dict[str, Message]
@@ -17,7 +18,7 @@ Tree = dict[str, Message]
 def in_one_piece(conversation: Conversation, ended: Collection[str] = ()) -> Conversation:
     """The conversation with every answer in one message; `ended` are messages that the log marks as an answer's last."""
     told = {message.turn_id: message for message in conversation.messages}
-    above = {turn: _before(message, told, ended) for turn, message in told.items() if message.role == "assistant"}
+    above = {turn: _before(message, told, ended) for turn, message in told.items() if message.role == ASSISTANT}
     if len(told) != len(conversation.messages) or not any(above.values()):
         return _with_calls(conversation, conversation.messages)
     children: dict[str | None, list[str]] = {}
@@ -42,7 +43,7 @@ def in_one_piece(conversation: Conversation, ended: Collection[str] = ()) -> Con
 def _before(message: Message, told: Tree, ended: Collection[str]) -> str | None:
     """The message that an answer's message goes on from; None where it is the first of its answer."""
     before = told.get(message.parent_id or "")
-    if before is None or before.role != "assistant" or before.tool_calls or before.status or before.turn_id in ended:
+    if before is None or before.role != ASSISTANT or before.tool_calls or before.status or before.turn_id in ended:
         return None
     if message.model and before.model and message.model != before.model:
         return None  # another model's
@@ -71,12 +72,12 @@ def _put_before(message: Message, piece: Message) -> None:
 
 def _with_calls(conversation: Conversation, messages: list[Message]) -> Conversation:
     """`joined` also tells the answer that calls of tools and their results led to, where they led to one."""
-    if not any(message.tool_calls or message.role == "tool" for message in messages):
+    if not any(message.tool_calls or message.role == TOOL for message in messages):
         return conversation
     told = {message.turn_id: message for message in messages}
     ends: dict[str, list[str]] = {}
     for message in messages:
-        if message.role == "assistant" and not message.tool_calls:
+        if message.role == ASSISTANT and not message.tool_calls:
             for turn in _calls_before(message, told):
                 ends.setdefault(turn, []).append(message.turn_id)
     found = {turn: names[0] for turn, names in ends.items() if len(names) == 1}
@@ -89,11 +90,11 @@ def _calls_before(message: Message, told: Tree) -> list[str]:
     line: list[str] = []
     below, at = message, told.get(message.parent_id or "")
     # What stands before a tool's result called the tool, whether or not the log has the call.
-    while at is not None and at.turn_id not in line and (at.role == "tool" or at.tool_calls or _called(at, below)):
+    while at is not None and at.turn_id not in line and (at.role == TOOL or at.tool_calls or _called(at, below)):
         line.append(at.turn_id)
         below, at = at, told.get(at.parent_id or "")
     return line
 
 
 def _called(message: Message, below: Message) -> bool:
-    return message.role == "assistant" and below.role == "tool"
+    return message.role == ASSISTANT and below.role == TOOL

@@ -12,12 +12,15 @@ from typing import Any
 import orjson
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.kinds import REPORT, THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM, USER
 from tasks.ingest.formats.comparisons import Line, two_answers
 from tasks.ingest.formats.message_parts import said_of
 from tasks.ingest.formats.parsed import Act, Conversation, Facts, Said, chain, content_id, dictionary, moment, name_of, role_of, text_of
 
 BATTLES = {"leftvote": "a", "rightvote": "b", "tievote": "tie", "bothbad_vote": "bothbad"}
-SINGLES = {"upvote": ("thumb", 1.0), "downvote": ("thumb", -1.0), "flag": ("report", None), "chat": (None, None)}
+SINGLES = {"upvote": (THUMB, 1.0), "downvote": (THUMB, -1.0), "flag": (REPORT, None), "chat": (None, None)}
 WINNERS = {"model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "bothbad", "both_bad": "bothbad", "bothbad": "bothbad"}
 CURSOR = "▌"  # stands at the end of an answer that was still being written
 
@@ -38,13 +41,13 @@ def read(record: dict[str, Any]) -> Facts:
         return _battle(record, BATTLES[kind])
     if kind in SINGLES:
         return _single(record, *SINGLES[kind])
-    raise Unreadable("not_a_vote", "expected one of " + ", ".join((*BATTLES, *SINGLES)))
+    raise Unreadable(why.NOT_A_VOTE, "expected one of " + ", ".join((*BATTLES, *SINGLES)))
 
 
 def _battle(record: dict[str, Any], winner: str) -> Facts:
     states = record.get("states")
     if not isinstance(states, list) or len(states) != 2:
-        raise Unreadable("no_states", "expected two states")
+        raise Unreadable(why.NO_STATES, "expected two states")
     left, right = (_line(state) for state in states)
     ids = [name_of(dictionary(state).get("conv_id")) for state in states]
     name = f"{ids[0]}+{ids[1]}" if all(ids) else None
@@ -66,8 +69,8 @@ def _single(record: dict[str, Any], kind: str | None, value: float | None) -> Fa
     name = name_of(state.get("conv_id")) or content_id(line)
     model = name_of(record.get("model")) or name_of(state.get("model_name"))
     facts = Facts([Conversation(name, chain(line, model))])
-    if kind and line[-1].role == "assistant":
-        scale = (-1.0, 1.0) if kind == "thumb" else None
+    if kind and line[-1].role == ASSISTANT:
+        scale = (-1.0, 1.0) if kind == THUMB else None
         facts.acts.append(Act(name, kind, turn=len(line) - 1, value=value, scale=scale, label=name_of(record.get("type"))))
     return _signed(facts, name_of(record.get("ip")), moment(record.get("tstamp")))
 
@@ -77,20 +80,20 @@ def _line(state: object) -> Line:
     state = dictionary(state)
     messages, names, offset = state.get("messages"), state.get("roles"), state.get("offset") or 0
     if not isinstance(messages, list) or not isinstance(names, list | tuple) or len(names) != 2 or not isinstance(offset, int):
-        raise Unreadable("no_messages", "expected roles and messages in the state")
-    roles = dict(zip(map(name_of, names), ("user", "assistant"), strict=True))
+        raise Unreadable(why.NO_MESSAGES, "expected roles and messages in the state")
+    roles = dict(zip(map(name_of, names), (USER, ASSISTANT), strict=True))
     line: Line = []
     if isinstance(system := state.get("system_message"), str) and system.strip():
-        line.append(Said("system", system))
+        line.append(Said(SYSTEM, system))
     for message in messages[max(offset, 0) :]:
         if not isinstance(message, list) or len(message) < 2 or message[1] is None:
             break
         text = text_of(message[1])
         if text.endswith(CURSOR):
-            raise Unreadable("unfinished", "an answer was still being written")
+            raise Unreadable(why.UNFINISHED, "an answer was still being written")
         line.append(Said(roles.get(name_of(message[0])) or role_of(message[0]), text))
-    if all(message.role == "system" for message in line):
-        raise Unreadable("no_messages", "the state holds no finished message")
+    if all(message.role == SYSTEM for message in line):
+        raise Unreadable(why.NO_MESSAGES, "the state holds no finished message")
     return line
 
 
@@ -118,9 +121,9 @@ def _messages(conversation: object) -> Line:
         try:
             conversation = orjson.loads(conversation)
         except orjson.JSONDecodeError:
-            raise Unreadable("not_json", "the text inside conversation_a or conversation_b") from None
+            raise Unreadable(why.NOT_JSON, "the text inside conversation_a or conversation_b") from None
     if not isinstance(conversation, list) or not conversation or not all(isinstance(message, dict) for message in conversation):
-        raise Unreadable("no_messages", "expected a list of messages")
+        raise Unreadable(why.NO_MESSAGES, "expected a list of messages")
     return [said_of(message) for message in conversation]
 
 

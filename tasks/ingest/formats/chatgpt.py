@@ -13,6 +13,10 @@ from typing import Any
 import orjson
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary import states
+from tasks.common.vocabulary.kinds import THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.ingest.formats.answers import in_one_piece
 from tasks.ingest.formats.message_parts import attachments_of, reasoning_of
 from tasks.ingest.formats.parsed import Act, Conversation, Facts, Message, dictionary, moment, name_of
@@ -38,11 +42,11 @@ def read(record: dict[str, Any]) -> Facts:
     name = name_of(record.get("conversation_id")) or name_of(record.get("id")) or name_of(record.get("current_node"))
     nodes = {turn: node for turn, node in dictionary(record.get("mapping")).items() if isinstance(node, dict)}
     if name is None or not nodes:
-        raise Unreadable("no_messages", "expected a mapping of nodes and an id")
+        raise Unreadable(why.NO_MESSAGES, "expected a mapping of nodes and an id")
     model = name_of(record.get("default_model_slug"))
     messages = [_message(turn, node["message"], nodes, model) for turn, node in nodes.items() if _shown(node)]
     if not messages:
-        raise Unreadable("no_messages", "no message was shown to the user")
+        raise Unreadable(why.NO_MESSAGES, "no message was shown to the user")
     ended = {turn for turn, node in nodes.items() if dictionary(node.get("message")).get("end_turn") is True}
     whole = in_one_piece(Conversation(name, messages, created_at=moment(record.get("create_time"))), ended)
     return Facts([whole], rolled_in(whole, _shown_last(record, nodes), None, moment(record.get("update_time"))))
@@ -96,11 +100,11 @@ def _text(node: dict[str, Any]) -> str:
 def _message(turn: str, message: dict[str, Any], nodes: dict[str, dict[str, Any]], model: str | None) -> Message:
     role = message["author"]["role"]
     slug = name_of(dictionary(message.get("metadata")).get("model_slug")) or model
-    status = "unfinished" if message.get("status") == "in_progress" else ""
+    status = states.UNFINISHED if message.get("status") == "in_progress" else ""
     written = moment(message.get("create_time"))
-    kept = Message(turn, _kept_parent(turn, nodes), role, _text(nodes[turn]), slug if role == "assistant" else None, written, status)
+    kept = Message(turn, _kept_parent(turn, nodes), role, _text(nodes[turn]), slug if role == ASSISTANT else None, written, status)
     kept.attachments = _attached(nodes[turn])
-    kept.reasoning = _reasoning(turn, nodes) if role == "assistant" else None
+    kept.reasoning = _reasoning(turn, nodes) if role == ASSISTANT else None
     return kept
 
 
@@ -136,9 +140,9 @@ def _feedback(record: dict[str, Any]) -> Facts:
     turn = name_of(record.get("message_id")) or name_of(record.get("id"))
     label = name_of(record.get("rating"))
     if conversation is None:
-        raise Unreadable("no_id", "expected conversation_id")
+        raise Unreadable(why.NO_ID, "expected conversation_id")
     value = None if label is None else thumb_word(label)
-    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(record.get("user_id")))
+    act = Act(conversation, THUMB, turn, value, (-1.0, 1.0), label, annotator=name_of(record.get("user_id")))
     act.text, act.created_at, act.native_id = _comment(record), moment(record.get("create_time")), f"{conversation}/{turn}"
     return Facts(acts=[act])
 

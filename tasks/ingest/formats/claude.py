@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.answers import in_one_piece
 from tasks.ingest.formats.message_parts import attachments_of, calls_of, own_parts, reasoning_of
 from tasks.ingest.formats.parsed import Conversation, Facts, Message, dictionary, moment, name_of, role_of, text_of
@@ -26,10 +28,10 @@ def read(record: dict[str, Any]) -> Facts:
     """One conversation."""
     name, told = name_of(record["uuid"]), record["chat_messages"]
     if name is None:
-        raise Unreadable("no_id", "expected uuid")
+        raise Unreadable(why.NO_ID, "expected uuid")
     natives = [native for native in told if isinstance(native, dict)] if isinstance(told, list) else []
     if not natives:
-        raise Unreadable("no_messages", "expected a list of chat_messages")
+        raise Unreadable(why.NO_MESSAGES, "expected a list of chat_messages")
     messages, model = list[Message](), name_of(record.get("model"))
     for native in natives:
         messages.append(_message(native, messages[-1].turn_id if messages else None, model))
@@ -40,13 +42,13 @@ def read(record: dict[str, Any]) -> Facts:
 def _message(native: dict[str, Any], before: str | None, model: str | None) -> Message:
     turn, role = name_of(native.get("uuid")), role_of(native.get("sender"))
     if turn is None:
-        raise Unreadable("bad_message", "expected uuid in every message")
+        raise Unreadable(why.BAD_MESSAGE, "expected uuid in every message")
     parent = name_of(native["parent_message_uuid"]) if "parent_message_uuid" in native else before
     content = native.get("content")
     text = text_of(own_parts(content)) or text_of(native.get("text"))
-    message = Message(turn, None if parent == ROOT else parent, role, text, model if role == "assistant" else None)
+    message = Message(turn, None if parent == ROOT else parent, role, text, model if role == ASSISTANT else None)
     message.created_at = moment(native.get("created_at"))
-    message.tool_calls = None if text or role == "user" else calls_of(native)
-    message.reasoning = None if role == "user" else reasoning_of(native)
+    message.tool_calls = None if text or role == USER else calls_of(native)
+    message.reasoning = None if role == USER else reasoning_of(native)
     message.attachments = attachments_of(content, native.get("attachments"), native.get("files"))
     return message

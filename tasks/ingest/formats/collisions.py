@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import USER
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT
 from tasks.ingest.formats.loose_messages import Place
@@ -47,14 +49,14 @@ def keep_apart(turns: pa.Table) -> tuple[pa.Table, Homes, list[Note]]:
         fresh.append(home)
         if home != name:
             detail = f"another conversation has the same id and begins otherwise: kept apart, with {home.removeprefix(name)} behind its id"
-            notes.add((row["source"], at, "another_conversation", detail))
+            notes.add((row["source"], at, why.ANOTHER_CONVERSATION, detail))
     names = pc.replace_with_mask(turns["conversation_id"].combine_chunks(), mask, pa.array(fresh, TEXT))
     return turns.set_column(turns.column_names.index("conversation_id"), "conversation_id", names), homes, sorted(notes)
 
 
 def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
     """Of ids with several openings: by record the first questions (digests, ids), and the time of the first message."""
-    rows = turns.filter(pc.and_(pc.equal(turns["role"], "user"), pc.less(turns["position"], BEYOND)))
+    rows = turns.filter(pc.and_(pc.equal(turns["role"], USER), pc.less(turns["position"], BEYOND)))
     origin = rows["origin"].combine_chunks()
     names, position = rows["conversation_id"].combine_chunks(), rows["position"].to_numpy()
     record = _record_numbers(names, origin)
@@ -92,7 +94,7 @@ class _Talk:
 def _later(turns: pa.Table) -> dict[str, dict[Place, _Talk]]:
     """By record, what users ask under ids that exporters count up to, of the conversations of which one turn asks two things."""
     native = pc.replace_substring_regex(turns["conversation_id"], r"^[^:]*:", "")
-    by_user = pc.and_(pc.equal(turns["role"], "user"), pc.less(turns["position"], BEYOND))
+    by_user = pc.and_(pc.equal(turns["role"], USER), pc.less(turns["position"], BEYOND))
     counted = pc.and_(pc.less(pc.utf8_length(native), SURE), pc.less(pc.utf8_length(turns["turn_id"]), SURE))
     rows = turns.filter(pc.and_(by_user, counted)).select(["conversation_id", "turn_id", "content", "user_id", "origin"])
     told = rows.group_by(["conversation_id", "turn_id", "content"]).aggregate([])

@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, ROLES, SYSTEM, TOOL, USER
 from tasks.core.ids import person_id, stable_id
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
 from tasks.ingest.formats.collisions import keep_apart
@@ -25,7 +27,7 @@ from tasks.ingest.formats.jsonl import Plain, topic_of
 from tasks.ingest.formats.loose_messages import Place, Waiting, climb
 from tasks.ingest.formats.message_trees import BEYOND, depths
 from tasks.ingest.formats.nearest_format import named, tellable
-from tasks.ingest.formats.parsed import ROLES, Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
+from tasks.ingest.formats.parsed import Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
 from tasks.ingest.formats.references import settle
 from tasks.ingest.formats.retractions import IMPLIED
 from tasks.ingest.formats.roles import UNKNOWN, bridged
@@ -35,7 +37,7 @@ ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
 ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
 UNLIKE = "a user or an assistant speaks twice in a row, or an assistant first: not every chat template takes such a prompt"
 # By the role before, the roles that would not alternate with it; "": nothing stands before, or it is not known.
-TURNS = {"": ("assistant",), "system": ("assistant",), "user": ("user",), "assistant": ("assistant",), "tool": ()}
+TURNS = {"": (ASSISTANT,), SYSTEM: (ASSISTANT,), USER: (USER,), ASSISTANT: (ASSISTANT,), TOOL: ()}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
 RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.field("retracts", TEXT))
 
@@ -60,15 +62,15 @@ class Gatherer:
         placed = []
         for conversation in facts.conversations:
             known, strangers = bridged(conversation.messages)
-            notes.extend(("unknown_role", name) for name in strangers)
+            notes.extend((why.UNKNOWN_ROLE, name) for name in strangers)
             if strangers and not known:
-                raise Unreadable("unknown_role", "no message has a role that is known: " + named(filter(tellable, strangers)))
+                raise Unreadable(why.UNKNOWN_ROLE, "no message has a role that is known: " + named(filter(tellable, strangers)))
             depth, more = depths(known)
             notes.extend(more)
             placed.append((conversation, depth))
         alien = [loose.message.role.removeprefix(UNKNOWN) for loose in facts.loose if loose.message.role.startswith(UNKNOWN)]
         if alien and len(alien) == len(facts.loose) and not placed:
-            raise Unreadable("unknown_role", "the message has no role that is known: " + named(filter(tellable, alien)))
+            raise Unreadable(why.UNKNOWN_ROLE, "the message has no role that is known: " + named(filter(tellable, alien)))
         position = 0
         for conversation, depth in placed:
             self._add_conversation(source, at, position, conversation, depth)
@@ -77,7 +79,7 @@ class Gatherer:
         alone = not facts.conversations and len(said) == 1
         self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(said))
         self._acts.extend((source, at, -1, act) for act in facts.acts if act.retracts == IMPLIED)
-        notes.extend(("unknown_role", role) for role in alien)
+        notes.extend((why.UNKNOWN_ROLE, role) for role in alien)
         self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose if not loose.message.role.startswith(UNKNOWN))
         return notes
 
@@ -175,7 +177,7 @@ class Gatherer:
         models = [name_of(value.get("model")) for value in values]
         model = pa.nulls(total, TEXT)
         if any(models):
-            model = pc.if_else(pc.equal(roles, "assistant"), spread(models), model)
+            model = pc.if_else(pc.equal(roles, ASSISTANT), spread(models), model)
         depth = pa.array(position, pa.int32())
         at = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), pa.array(index, pa.int32())]
         columns = [
@@ -214,7 +216,7 @@ class Gatherer:
         notes += more + settle(self._acts, turns, self._named, self._joined, homes)
         for (source, file), count in sorted(self._unlike.items()):
             if count:
-                notes.append((source, Place(file, -1), "roles_not_alternating", f"in {count} conversations {UNLIKE}"))
+                notes.append((source, Place(file, -1), why.ROLES_NOT_ALTERNATING, f"in {count} conversations {UNLIKE}"))
         return turns, notes
 
     def _settle_loose(self) -> list[tuple[str, Place, str, str]]:
@@ -231,7 +233,7 @@ class Gatherer:
             found = climb(item, by_id, known, root)
             message = item.loose.message
             if found is None:
-                notes.append((item.source, item.at, "missing_parent", "a message before this one is in no file"))
+                notes.append((item.source, item.at, why.MISSING_PARENT, "a message before this one is in no file"))
                 if item.loose.tree is None:
                     continue
             tree, depth = found or (str(item.loose.tree), BEYOND)
@@ -297,15 +299,15 @@ class Gatherer:
 def _alternates(messages: Sequence[Message]) -> bool:
     """Whether user and assistant take turns on every branch, the user first."""
     roles = {message.turn_id: message.role for message in messages}
-    return not any(message.role in TURNS[roles.get(message.parent_id, "tool") if message.parent_id else ""] for message in messages)
+    return not any(message.role in TURNS[roles.get(message.parent_id, TOOL) if message.parent_id else ""] for message in messages)
 
 
 def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]]) -> int:
     """The number of conversations in which user and assistant do not take turns, each one line of role codes from its start."""
     before = np.roll(codes, 1)
-    before[starts] = ROLE_CODES["system"]
-    wrong = (codes == ROLE_CODES["assistant"]) & ((before == codes) | (before == ROLE_CODES["system"]))
-    wrong |= (codes == ROLE_CODES["user"]) & (before == codes)
+    before[starts] = ROLE_CODES[SYSTEM]
+    wrong = (codes == ROLE_CODES[ASSISTANT]) & ((before == codes) | (before == ROLE_CODES[SYSTEM]))
+    wrong |= (codes == ROLE_CODES[USER]) & (before == codes)
     return int(np.count_nonzero(np.add.reduceat(wrong, starts)))
 
 

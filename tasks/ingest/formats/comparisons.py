@@ -5,6 +5,9 @@ In: the prompt and two continuations, message by message. Out: a tree whose two 
 
 from __future__ import annotations
 
+from tasks.common.vocabulary.kinds import CHOICE
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.ingest.formats.parsed import Act, Conversation, Facts, Said, chain, content_id
 
 Line = list[Said]
@@ -31,12 +34,12 @@ def two_answers(
     branches = [chain(line[shared:], model, shared, prefix) for line, model, prefix in sides]
     name = native_id or content_id(left, right, tools=tools)
     facts = Facts([Conversation(name, trunk + branches[0] + branches[1], tools=tools)])
-    if len(left) != len(right) or shared != len(left) - 1 or {left[-1].role, right[-1].role} != {"assistant"}:
-        facts.notes.append(("histories_differ", "the two answers do not follow the same messages"))
+    if len(left) != len(right) or shared != len(left) - 1 or {left[-1].role, right[-1].role} != {ASSISTANT}:
+        facts.notes.append((why.HISTORIES_DIFFER, "the two answers do not follow the same messages"))
         return facts
     first, second = branches[0][-1].turn_id, branches[1][-1].turn_id
     better, worse = (second, first) if winner == "b" else (first, second)
-    facts.acts.append(Act(name, "choice", value=VALUES[winner] if winner else None, label=label, better=better, worse=worse))
+    facts.acts.append(Act(name, CHOICE, value=VALUES[winner] if winner else None, label=label, better=better, worse=worse))
     return facts
 
 

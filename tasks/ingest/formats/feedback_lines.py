@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.kinds import ANNOTATORS, CHOICE, GIVEN, PERSON, RATING, REGENERATE, THUMB
+from tasks.common.vocabulary.reasons import ingest as why
 from tasks.ingest.formats.parsed import Act, IdOrPlace, moment, name_of, number_of, whole, word_of
 from tasks.ingest.formats.vote_words import THUMBS, rating_of
 
-NAMES = ("thumb", "rating", "choice", "ranking", "edit", "correction", "regenerate", "report", "copy", "share", "comment")
-KINDS = {name: name for name in NAMES} | {"thumbs": "thumb"}
-COMPARISONS = frozenset({"choice", "regenerate"})
-ANNOTATORS = frozenset({"person", "model"})
+KINDS = {name: name for name in GIVEN} | {"thumbs": THUMB}
+COMPARISONS = frozenset({CHOICE, REGENERATE})
 CHOICES = {"better": 1.0, "tie": 0.0, "bothbad": -1.0}
-RETRACTED = ("thumb", "rating")  # kinds that are taken back by a value that is none
+RETRACTED = (THUMB, RATING)  # kinds that are taken back by a value that is none
 NOTHING = ("", "none", "null", "nan", "neutral")
 THUMB_SCALE, RATING_SCALE = (-1.0, 1.0), (1.0, 5.0)
 LAST_INDEX = 1_000_000
@@ -40,12 +40,12 @@ def act_of(record: dict[str, Any]) -> Act:
     """One line of feedback."""
     conversation, kind = conversation_of(record, CONVERSATION), KINDS.get(str(record["kind"]))
     if conversation is None:
-        raise Unreadable("no_id", "expected a text or a number as conversation_id")
+        raise Unreadable(why.NO_ID, "expected a text or a number as conversation_id")
     if kind is None:
-        raise Unreadable("unknown_kind", "expected one of " + ", ".join(KINDS))
-    annotator_kind = str(record.get("annotator_kind") or "person")
+        raise Unreadable(why.UNKNOWN_KIND, "expected one of " + ", ".join(KINDS))
+    annotator_kind = str(record.get("annotator_kind") or PERSON)
     if annotator_kind not in ANNOTATORS:
-        raise Unreadable("unknown_annotator", "expected annotator_kind person or model")
+        raise Unreadable(why.UNKNOWN_ANNOTATOR, "expected annotator_kind person or model")
     said = said_of(kind, record)
     act = Act(
         conversation,
@@ -102,13 +102,13 @@ def _place(value: object) -> int | None:
 def said_of(kind: str, record: dict[str, Any]) -> Said:
     """The value by kind. Words that are not known keep no value; nothing is put in their place."""
     value, scale = record.get("value"), record.get("scale")
-    if kind == "thumb":
+    if kind == THUMB:
         return _thumb(value, scale)
-    if kind == "choice":
+    if kind == CHOICE:
         return Said(1.0) if value is None else _worded(value, CHOICES, None)
-    if kind == "rating" and isinstance(scale, list) and scale and all(isinstance(word, str) for word in scale):
+    if kind == RATING and isinstance(scale, list) and scale and all(isinstance(word, str) for word in scale):
         return _in_words(value, scale)
-    if kind == "rating":
+    if kind == RATING:
         return _rating(value, scale)
     return Said(number_of(value), _ends(scale))
 

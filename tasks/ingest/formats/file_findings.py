@@ -14,23 +14,11 @@ from typing import Any, NamedTuple
 from tasks.common.raw_files.files import Fault, RawFile, Record
 from tasks.common.redaction import redact
 from tasks.common.redaction.paths import path
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.reasons.ingest import LEFT_OUT
 from tasks.ingest.formats.nearest_format import keys_of, named, nearest
 
 WHOLE = -1  # in the place of a record: the whole file
-# Records that were read, and are left out because of what they say: no fault of the reading.
-LEFT_OUT = frozenset(
-    {
-        "shared_copy",
-        "internal_chat",
-        "failed_review",
-        "identical_pair",
-        "empty_answer",
-        "prompts_differ",
-        "no_answer",
-        "unfinished",
-        "not_a_vote",
-    }
-)
 MOST_RECORDS = 1000  # unread ones whose keys are looked at
 MOST_TOLD = 5  # of one kind, in a warning
 
@@ -97,7 +85,7 @@ class Member:
         """True for a file that should hold records, of which none was read."""
         if self.records:
             return self.unread == self.records
-        return any(fault.reason != "not_a_log" for fault in self.faults)
+        return any(fault.reason != why.NOT_A_LOG for fault in self.faults)
 
     def fault(self, record: Record, name: str | None, fault: Fault) -> None:
         """One record that gives nothing."""
@@ -134,8 +122,8 @@ class Member:
     def first_reason(self) -> str:
         """Why its first unread record, or the file itself, is not read."""
         reasons = [fault.reason for fault in self.faults if fault.reason not in LEFT_OUT]
-        if not self.formats and "unknown_format" in reasons:
-            return "unknown_format"
+        if not self.formats and why.UNKNOWN_FORMAT in reasons:
+            return why.UNKNOWN_FORMAT
         return reasons[0] if reasons else self.faults[0].reason
 
     @property
@@ -182,17 +170,17 @@ class Member:
 
 # How what recurs is told, by reason.
 SAID = {
-    "unread_vote": "`{what}` looks like a vote and is not read ({count})",
-    "unknown_role": "the role `{what}` is unknown, and its messages are left out ({count}): say in ingest.roles whose it is",
-    "unread_time": "times spelled {what} are not read: no such spelling is known, or it may mean two days; they are null",
-    "windows_1252": "no UTF-8, read as Windows-1252 ({count})",
-    "broken_byte": "bytes that are no UTF-8 became U+FFFD ({count})",
-    "text_line": "lines without JSON are not read ({count})",
-    "encoding": "{what}, read as such",
-    "log_prefix": "text before the JSON, as log collectors write it, is left out ({count})",
-    "wrapped": "the record stands inside the key `{what}` of another, as log collectors write it ({count})",
+    why.UNREAD_VOTE: "`{what}` looks like a vote and is not read ({count})",
+    why.UNKNOWN_ROLE: "the role `{what}` is unknown, and its messages are left out ({count}): say in ingest.roles whose it is",
+    why.UNREAD_TIME: "times spelled {what} are not read: no such spelling is known, or it may mean two days; they are null",
+    why.WINDOWS_1252: "no UTF-8, read as Windows-1252 ({count})",
+    why.BROKEN_BYTE: "bytes that are no UTF-8 became U+FFFD ({count})",
+    why.TEXT_LINE: "lines without JSON are not read ({count})",
+    why.ENCODING: "{what}, read as such",
+    why.LOG_PREFIX: "text before the JSON, as log collectors write it, is left out ({count})",
+    why.WRAPPED: "the record stands inside the key `{what}` of another, as log collectors write it ({count})",
 }
-QUIET = frozenset({"encoding", "log_prefix", "wrapped"})  # they stand in quarantine, but nobody need be warned
+QUIET = frozenset({why.ENCODING, why.LOG_PREFIX, why.WRAPPED})  # they stand in quarantine, but nobody need be warned
 
 
 def _times(count: int) -> str:

@@ -10,13 +10,15 @@ import re
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.comparisons import Line, two_answers
 from tasks.ingest.formats.parsed import Facts, Said
 
 TURN = re.compile(r"\n\n(Human|Assistant):")
 TIGHT = re.compile(r"\n(Human|Assistant):")  # copies of the set that lost its blank lines
 START = re.compile(r"\s*(?:Human|Assistant):")
-ROLES = {"Human": "user", "Assistant": "assistant"}
+ROLES = {"Human": USER, "Assistant": ASSISTANT}
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -28,13 +30,13 @@ def read(record: dict[str, Any]) -> Facts:
     """One conversation with two last answers, and the choice between them."""
     chosen, rejected = line_of(record.get("chosen")), line_of(record.get("rejected"))
     if chosen == rejected:
-        raise Unreadable("identical_pair", "chosen and rejected are the same")
+        raise Unreadable(why.IDENTICAL_PAIR, "chosen and rejected are the same")
     if not chosen[-1].content or not rejected[-1].content:
-        raise Unreadable("empty_answer", "the last answer of one side is empty")
+        raise Unreadable(why.EMPTY_ANSWER, "the last answer of one side is empty")
     if chosen[:-1] != rejected[:-1]:
-        raise Unreadable("prompts_differ", "chosen and rejected part before the last answer")
-    if len(chosen) < 2 or chosen[-1].role != "assistant" or rejected[-1].role != "assistant":
-        raise Unreadable("no_answer", "a transcript does not end with an answer to something")
+        raise Unreadable(why.PROMPTS_DIFFER, "chosen and rejected part before the last answer")
+    if len(chosen) < 2 or chosen[-1].role != ASSISTANT or rejected[-1].role != ASSISTANT:
+        raise Unreadable(why.NO_ANSWER, "a transcript does not end with an answer to something")
     return two_answers(chosen, rejected, "a", (None, None))
 
 
@@ -48,7 +50,7 @@ def line_of(transcript: object, *, open_end: bool = False) -> Line:
     text = "\n\n" + transcript.lstrip() if isinstance(transcript, str) else ""
     parts = (TURN if len(TURN.findall(text)) > 1 else TIGHT).split(text)
     if len(parts) < 3 or parts[0].strip():
-        raise Unreadable("no_transcript", "expected text that begins with a turn marker")
+        raise Unreadable(why.NO_TRANSCRIPT, "expected text that begins with a turn marker")
     if open_end and parts[-2] == "Assistant" and not parts[-1].strip():
         parts = parts[:-2]
     return [Said(ROLES[name], text.strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from tasks.common.vocabulary.kinds import RATING, THUMB
 from tasks.ingest.formats.parsed import Act, name_of
 from tasks.ingest.formats.vote_words import rating_of, thumb_word
 
@@ -62,9 +63,9 @@ def _taken(holder: dict[str, Any], key: str, said: Said) -> Said:
 def _said(value: object, key: str) -> Said | None:
     if isinstance(value, str):
         if (thumb := thumb_word(value)) is not None:
-            return Said("thumb", thumb, (-1.0, 1.0), value)
+            return Said(THUMB, thumb, (-1.0, 1.0), value)
         spelled = rating_of(value)
-        return Said("rating", spelled[0], spelled[1], value) if spelled and spelled[1] else None
+        return Said(RATING, spelled[0], spelled[1], value) if spelled and spelled[1] else None
     if key not in THUMBS or not isinstance(value, bool | int | float) or (not isinstance(value, bool) and value not in (1, -1)):
         return None
-    return Said("thumb", 1.0 if value > 0 else -1.0, (-1.0, 1.0), str(value).lower() if isinstance(value, bool) else None)
+    return Said(THUMB, 1.0 if value > 0 else -1.0, (-1.0, 1.0), str(value).lower() if isinstance(value, bool) else None)

@@ -38,19 +38,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.common.raw_files.files import Record, Unreadable
+from tasks.common.vocabulary import states
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, ROLES
 from tasks.ingest.formats.answers import in_one_piece
 from tasks.ingest.formats.feedback_lines import CONVERSATION, act_of, conversation_of
 from tasks.ingest.formats.inline_votes import votes_on
 from tasks.ingest.formats.labelled_messages import KEYS, judged
 from tasks.ingest.formats.librechat import is_librechat
 from tasks.ingest.formats.message_parts import OFFERED, said_of, tools_of
-from tasks.ingest.formats.parsed import ROLES, Conversation, Facts, Message, moment, name_of, place, put_beside
+from tasks.ingest.formats.parsed import Conversation, Facts, Message, moment, name_of, place, put_beside
 from tasks.ingest.formats.replies import REPLIES, put_behind, replies
 
 # Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
 IDS = ("conversation_id", "id", *CONVERSATION[1:])
 SPECIAL = KEYS | {*OFFERED, *REPLIES}  # keys of records that are more than their messages
-STATUSES = frozenset({"", "unfinished", "error", "deleted"})
+KNOWN = frozenset(ROLES)
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -133,7 +136,7 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
             return None
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
         # Two keys each, and both lookups succeeded: then there is nothing else in any message.
-        bare = sum(map(len, messages)) == 2 * len(messages) and ROLES.issuperset(roles) and set(map(type, contents)) == {str}
+        bare = sum(map(len, messages)) == 2 * len(messages) and KNOWN.issuperset(roles) and set(map(type, contents)) == {str}
     except (KeyError, TypeError, IndexError):
         return None
     return (name, roles, contents) if bare else None
@@ -142,10 +145,10 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
 def _conversation(record: dict[str, Any]) -> Conversation:
     name = conversation_of(record, IDS)
     if name is None:
-        raise Unreadable("no_id", "expected a text or a number as id")
+        raise Unreadable(why.NO_ID, "expected a text or a number as id")
     natives = record["messages"]
     if not isinstance(natives, list) or not natives or not all(isinstance(native, dict) for native in natives):
-        raise Unreadable("no_messages", "expected a list of objects in messages")
+        raise Unreadable(why.NO_MESSAGES, "expected a list of objects in messages")
     model, messages = name_of(record.get("model")), list[Message]()
     for index, native in enumerate(natives):
         messages.append(_message(native, index, messages[-1].turn_id if messages else None, model))
@@ -163,16 +166,16 @@ def topic_of(record: dict[str, Any]) -> str:
 def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
     said = said_of(native)
     if "content" not in native and not (said.content or said.tool_calls or said.attachments or said.reasoning):
-        raise Unreadable("no_content", f"message {index} has no content")
+        raise Unreadable(why.NO_CONTENT, f"message {index} has no content")
     status = name_of(native.get("status")) or ""
-    if status not in STATUSES:
-        status = "unfinished"
+    if status not in states.STATES:
+        status = states.UNFINISHED
     message = Message(
         turn_id=name_of(native.get("id")) or place(index),
         parent_id=name_of(native["parent_id"]) if "parent_id" in native else before,
         role=said.role,
         content=said.content,
-        model=(name_of(native.get("model")) or model) if said.role == "assistant" else None,
+        model=(name_of(native.get("model")) or model) if said.role == ASSISTANT else None,
         created_at=moment(native.get("created_at")),
         status=status,
     )

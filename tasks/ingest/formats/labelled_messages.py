@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.kinds import CHOICE, THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, TOOL, USER
 from tasks.ingest.formats.answers import in_one_piece
 from tasks.ingest.formats.comparisons import Line, two_answers
 from tasks.ingest.formats.message_parts import attachments_of, called, reasoning_of, said_of, tools_of
@@ -28,12 +31,12 @@ def judged(record: dict[str, Any], line: Line, native_id: str | None = None) -> 
         return two_answers(chosen, rejected, "a", (None, None), native_id, tools=tools)
     if (facts := _of_several(record, line, native_id, tools)) is not None:
         return facts
-    answered = bool(line) and line[-1].role == "assistant"
+    answered = bool(line) and line[-1].role == ASSISTANT
     if answered and record.get("rejected_response") is not None:
         return two_answers(line, _side(record["rejected_response"], line[:-1]), "a", (None, None), native_id, tools=tools)
     if answered and isinstance(label := record.get("label"), bool):
         name = native_id or content_id(line, tools=tools)
-        act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
+        act = Act(name, THUMB, len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
         model = record.get("model")
         return Facts([in_one_piece(Conversation(name, chain(line, model if isinstance(model, str) else None), tools=tools))], [act])
     return None
@@ -43,7 +46,7 @@ def _of_several(record: dict[str, Any], line: Line, native_id: str | None, tools
     """A list of answers beside messages that end with a question, and the place of the one that was chosen."""
     key = next((key for key in SEVERAL if isinstance(dict.get(record, key), list) and len(dict.get(record, key) or ()) > 1), None)
     at = next((name for name in PLACES if name in record and type(dict.get(record, name)) is int), None)
-    if key is None or at is None or not line or line[-1].role not in ("user", "tool"):
+    if key is None or at is None or not line or line[-1].role not in (USER, TOOL):
         return None
     if not 0 <= dict.get(record, at, -1) < len(record[key]):
         return None
@@ -52,25 +55,25 @@ def _of_several(record: dict[str, Any], line: Line, native_id: str | None, tools
     turns = [f"{place(len(line))}.{number}" for number in range(len(answers))]
     messages = chain(line)
     for turn, said in zip(turns, answers, strict=True):
-        messages.append(Message(turn, parent, "assistant", said.content))
+        messages.append(Message(turn, parent, ASSISTANT, said.content))
         put_beside(messages[-1], said)
     better = turns[record[at]]
-    acts = [Act(name, "choice", value=1.0, better=better, worse=worse) for worse in turns if worse != better]
+    acts = [Act(name, CHOICE, value=1.0, better=better, worse=worse) for worse in turns if worse != better]
     return Facts([Conversation(name, messages, tools=tools)], acts)
 
 
 def _side(value: object, prompt: Line) -> Line:
     """The transcript of one side: the prompt and its answer, or what is a transcript already."""
     messages = value if isinstance(value, list) else [value]
-    said = [Said("assistant", message) if isinstance(message, str) else _said(message) for message in messages]
+    said = [Said(ASSISTANT, message) if isinstance(message, str) else _said(message) for message in messages]
     if not said:
-        raise Unreadable("empty_answer", "one side holds no message")
-    return said if said[0].role != "assistant" else prompt + said
+        raise Unreadable(why.EMPTY_ANSWER, "one side holds no message")
+    return said if said[0].role != ASSISTANT else prompt + said
 
 
 def _said(message: object) -> Said:
     if not isinstance(message, dict):
-        raise Unreadable("bad_message", "expected a text or an object as chosen and rejected")
+        raise Unreadable(why.BAD_MESSAGE, "expected a text or an object as chosen and rejected")
     return said_of(message) if "role" in message else from_value(message)
 
 
@@ -78,4 +81,4 @@ def from_value(turn: dict[str, Any]) -> Said:
     """A turn in ShareGPT's shape."""
     who, value = turn.get("from"), turn.get("value")
     said = called(who, value) or Said(role_of(who), text_of(value), attachments=attachments_of(value))
-    return said._replace(reasoning=reasoning_of({**turn, "content": value})) if said.role == "assistant" and len(turn) > 2 else said
+    return said._replace(reasoning=reasoning_of({**turn, "content": value})) if said.role == ASSISTANT and len(turn) > 2 else said

@@ -10,6 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary import states
+from tasks.common.vocabulary.kinds import THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.message_parts import attachments_of, calls_of, reasoning_of
 from tasks.ingest.formats.parsed import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
 from tasks.ingest.formats.regenerations import rolled_in
@@ -37,13 +41,13 @@ def read(record: dict[str, Any]) -> Facts:
     """One conversation with the thumbs on it, or one loose message with its thumb."""
     name = name_of(record.get("conversationId"))
     if name is None:
-        raise Unreadable("no_id", "expected conversationId")
+        raise Unreadable(why.NO_ID, "expected conversationId")
     if "messageId" in record:
         return Facts(loose=[Loose(_message(record), name)], acts=_thumb(record, name))
     top = record.get("messagesTree", record.get("messages"))
     documents = _flat(top if isinstance(top, list) else [])
     if not documents:
-        raise Unreadable("no_messages", "expected a list of messages")
+        raise Unreadable(why.NO_MESSAGES, "expected a list of messages")
     model = name_of(dictionary(record.get("options")).get("model"))
     messages = [_message(document, model) for document in documents]
     owner = next(filter(None, (name_of(document.get("user")) for document in documents)), None)
@@ -72,21 +76,21 @@ def _flat(top: list[Any]) -> list[dict[str, Any]]:
 def _message(document: dict[str, Any], model: str | None = None) -> Message:
     turn, parent = name_of(document.get("messageId")), name_of(document.get("parentMessageId"))
     if turn is None or not isinstance(document.get("isCreatedByUser"), bool):
-        raise Unreadable("bad_message", "expected messageId and isCreatedByUser")
-    role = "user" if document["isCreatedByUser"] else "assistant"
+        raise Unreadable(why.BAD_MESSAGE, "expected messageId and isCreatedByUser")
+    role = USER if document["isCreatedByUser"] else ASSISTANT
     text = text_of(document.get("text")) or text_of(document.get("content"))
-    status = "error" if document.get("error") else "unfinished" if document.get("unfinished") else ""
+    status = states.ERROR if document.get("error") else states.UNFINISHED if document.get("unfinished") else ""
     return Message(
         turn,
         None if parent == ROOT else parent,
         role,
         text,
-        (name_of(document.get("model")) or model) if role == "assistant" else None,
+        (name_of(document.get("model")) or model) if role == ASSISTANT else None,
         moment(document.get("createdAt")),
         status,
         name_of(document.get("user")),
-        tool_calls=None if text or role == "user" else calls_of(document),  # beside a text they are how it came about
-        reasoning=None if role == "user" else reasoning_of(document),
+        tool_calls=None if text or role == USER else calls_of(document),  # beside a text they are how it came about
+        reasoning=None if role == USER else reasoning_of(document),
         attachments=attachments_of(document.get("content"), document.get("files"), document.get("attachments")),
     )
 
@@ -97,7 +101,7 @@ def _thumb(document: dict[str, Any], conversation: str) -> list[Act]:
     if label is None and "feedback" not in document:
         return []
     turn, value = name_of(document.get("messageId")), thumb_word(label or "")
-    act = Act(conversation, "thumb", turn, value, (-1.0, 1.0), label, annotator=name_of(document.get("user")))
+    act = Act(conversation, THUMB, turn, value, (-1.0, 1.0), label, annotator=name_of(document.get("user")))
     act.text, act.created_at = name_of(feedback.get("text")), moment(document.get("updatedAt"))
     act.native_id = f"{conversation}/{turn}/feedback"
     act.retracts = "implied" if label is None or word_of(label) == "none" else None

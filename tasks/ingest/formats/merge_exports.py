@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.reasons import ingest as why
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT, TEXTS, Feedback
 from tasks.ingest.formats.retractions import known_at, take_back
 
-REPEATED, CONFLICTING = "repeated", "conflicting"
+REPEATED, CONFLICTING = why.REPEATED, why.CONFLICTING
 # What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
 SAID = ("parent_id", "role", "content", "tool_calls", "attachments", "status")
 AROUND = ("model", "user_id", "created_at", "topic", "tool_call_id", "tool_name", "tools", "reasoning")

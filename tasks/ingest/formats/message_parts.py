@@ -13,8 +13,10 @@ from typing import Any
 import orjson
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, ROLES, TOOL, USER
 from tasks.core.ids import stable_id
-from tasks.ingest.formats.parsed import RESULTS, ROLES, Said, dictionary, name_of, role_of, text_of
+from tasks.ingest.formats.parsed import RESULTS, Said, dictionary, name_of, role_of, text_of
 
 CALLERS = ("function_call", "tool_call")  # roles
 CALLS = ("tool_use", "tool_call", "function_call", "server_tool_use", "mcp_call")
@@ -45,13 +47,13 @@ def said_of(native: dict[str, Any]) -> Said:
     role = role_of(who)
     parts = content if isinstance(content, list) else []
     results = [part for part in parts if isinstance(part, dict) and part.get("type") in RESULTS]
-    if role == "user" and results and len(results) == len(parts):
-        role = "tool"
-    text = text_of(own_parts(content) if role == "assistant" else content)
+    if role == USER and results and len(results) == len(parts):
+        role = TOOL
+    text = text_of(own_parts(content) if role == ASSISTANT else content)
     told = Said(role, text, calls_of(native), attachments_of(content, *(native.get(name) for name in LISTS)))
-    if role == "tool":
+    if role == TOOL:
         return told._replace(tool_call_id=answered(native, results), tool_name=name_of(native.get("name")))
-    return with_reasoning(told, native) if role == "assistant" and len(native) + len(parts) > 2 else told
+    return with_reasoning(told, native) if role == ASSISTANT and len(native) + len(parts) > 2 else told
 
 
 def respelled(native: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _offered(value: object) -> str | None:
     try:
         return orjson.dumps(known).decode() if known else None
     except TypeError:
-        raise Unreadable("bad_tools", "the schema of a tool is nested too deep, or holds a number of more than 64 bits") from None
+        raise Unreadable(why.BAD_TOOLS, "the schema of a tool is nested too deep, or holds a number of more than 64 bits") from None
 
 
 def _tool(native: object) -> dict[str, Any] | None:
@@ -145,7 +147,7 @@ def called(who: object, content: object) -> Said | None:
         return None
     value = _decoded(content) if isinstance(content, str) else content
     calls = written(value if isinstance(value, list) else [value])
-    return Said("assistant", "" if calls else text_of(content), calls)
+    return Said(ASSISTANT, "" if calls else text_of(content), calls)
 
 
 def written(calls: Iterable[object]) -> str | None:
@@ -156,7 +158,7 @@ def written(calls: Iterable[object]) -> str | None:
     try:
         return orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:  # deeper, or with a larger number, than any tool takes
-        raise Unreadable("bad_tool_call", "the arguments of a call are nested too deep, or hold a number of more than 64 bits") from None
+        raise Unreadable(why.BAD_TOOL_CALL, "the arguments of a call are nested too deep, or hold a number of more than 64 bits") from None
 
 
 def _call(native: object) -> dict[str, Any] | None:

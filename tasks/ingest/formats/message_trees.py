@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
 from tasks.ingest.formats.parsed import Message
 
 BEYOND = 1 << 24  # deeper than any conversation
@@ -22,19 +23,19 @@ def depths(messages: Sequence[Message]) -> tuple[dict[str, int], list[tuple[str,
     """
     by_id = {message.turn_id: message for message in messages}
     if len(by_id) != len(messages):
-        raise Unreadable("duplicate_id", f"{len(messages)} messages have {len(by_id)} different ids")
+        raise Unreadable(why.DUPLICATE_ID, f"{len(messages)} messages have {len(by_id)} different ids")
     orphans = [message for message in messages if message.parent_id is not None and message.parent_id not in by_id]
     depth: dict[str, int] = {}
     for message in messages:
         _walk(message.turn_id, by_id, depth)
-    notes = [("missing_parent", f"{len(orphans)} messages whose parent is not in the record")] if orphans else []
+    notes = [(why.MISSING_PARENT, f"{len(orphans)} messages whose parent is not in the record")] if orphans else []
     in_circles = [turn for turn, at in depth.items() if at < 0]
     for turn in in_circles:
         del depth[turn]
     if not depth:
-        raise Unreadable("cycle", "no message leads back to a first one")
+        raise Unreadable(why.CYCLE, "no message leads back to a first one")
     if in_circles:
-        notes.append(("cycle", f"{len(in_circles)} messages lead back to themselves"))
+        notes.append((why.CYCLE, f"{len(in_circles)} messages lead back to themselves"))
     return depth, notes
 
 

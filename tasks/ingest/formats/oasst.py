@@ -10,9 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary import states
+from tasks.common.vocabulary.kinds import RANKING, REPORT, THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.parsed import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, role_of, text_of
 
-EMOJIS = {"+1": ("thumb", 1.0), "-1": ("thumb", -1.0), "red_flag": ("report", None)}  # others steer the labelling
+EMOJIS = {"+1": (THUMB, 1.0), "-1": (THUMB, -1.0), "red_flag": (REPORT, None)}  # others steer the labelling
 MOST_THUMBS = 10_000  # more of one emoji on one message is a fault of the log
 
 
@@ -35,15 +39,15 @@ def read(record: dict[str, Any]) -> Facts:
     facts.loose.append(Loose(message, tree))
     if tree:
         acts = [*_emojis(record, message, tree), *_rank(record, message, tree, None)]
-        facts.notes.extend(_about_users(acts if message.role != "assistant" else []))
-        facts.acts.extend(acts if message.role == "assistant" else [])
+        facts.notes.extend(_about_users(acts if message.role != ASSISTANT else []))
+        facts.acts.extend(acts if message.role == ASSISTANT else [])
     return facts
 
 
 def _tree(record: dict[str, Any]) -> Facts:
     name = name_of(record.get("message_tree_id"))
     if name is None:
-        raise Unreadable("no_id", "expected message_tree_id")
+        raise Unreadable(why.NO_ID, "expected message_tree_id")
     conversation, facts = Conversation(name, []), Facts()
     left_out: dict[str, int] = {}
     about_users: list[Act] = []
@@ -56,7 +60,7 @@ def _tree(record: dict[str, Any]) -> Facts:
             continue
         message = _message(node, parent)
         conversation.messages.append(message)
-        said = facts.acts if message.role == "assistant" else about_users
+        said = facts.acts if message.role == ASSISTANT else about_users
         said += [*_emojis(node, message, name), *_rank(node, message, name, last_rank)]
         told = node.get("replies")
         replies = [reply for reply in told if isinstance(reply, dict)] if isinstance(told, list) else []
@@ -72,23 +76,23 @@ def _tree(record: dict[str, Any]) -> Facts:
 
 def _about_users(acts: list[Act]) -> list[tuple[str, str]]:
     """A note of emojis and ranks that stand on what users wrote: about half of all, and nothing about answers."""
-    return [("not_an_answer", f"{len(acts)} emojis and ranks on messages of users")] if acts else []
+    return [(why.NOT_AN_ANSWER, f"{len(acts)} emojis and ranks on messages of users")] if acts else []
 
 
 def _fault(node: dict[str, Any]) -> str | None:
-    return "failed_review" if node.get("review_result") is False else None
+    return why.FAILED_REVIEW if node.get("review_result") is False else None
 
 
 def _message(node: dict[str, Any], parent: str | None) -> Message:
     turn = name_of(node.get("message_id", node.get("user_message_id")))
     if turn is None:
-        raise Unreadable("no_id", "a message without an id")
+        raise Unreadable(why.NO_ID, "a message without an id")
     role = role_of(node.get("role"))
-    model = node.get("model_name") if role == "assistant" and isinstance(node.get("model_name"), str) else None
-    user = name_of(node.get("user_id")) if role == "user" else None
+    model = node.get("model_name") if role == ASSISTANT and isinstance(node.get("model_name"), str) else None
+    user = name_of(node.get("user_id")) if role == USER else None
     gone = node.get("deleted") is True
     text = "" if gone else text_of(node.get("text"))
-    return Message(turn, parent, role, text, model, moment(node.get("created_date")), "deleted" if gone else "", user)
+    return Message(turn, parent, role, text, model, moment(node.get("created_date")), states.DELETED if gone else "", user)
 
 
 def _rank_of(node: dict[str, Any]) -> float | None:
@@ -103,7 +107,7 @@ def _rank(node: dict[str, Any], message: Message, tree: str, last: float | None)
         return []
     scale = (last, 0.0) if last else None
     group = f"{tree}/{message.parent_id}"
-    return [Act(tree, "ranking", message.turn_id, rank, scale, group=group, native_id=f"{message.turn_id}/rank")]
+    return [Act(tree, RANKING, message.turn_id, rank, scale, group=group, native_id=f"{message.turn_id}/rank")]
 
 
 def _emojis(node: dict[str, Any], message: Message, tree: str) -> list[Act]:
@@ -113,7 +117,7 @@ def _emojis(node: dict[str, Any], message: Message, tree: str) -> list[Act]:
     acts: list[Act] = []
     for label, (kind, value) in EMOJIS.items():
         count = emojis.get(label)
-        scale = (-1.0, 1.0) if kind == "thumb" else None
+        scale = (-1.0, 1.0) if kind == THUMB else None
         for number in range(min(count, MOST_THUMBS) if isinstance(count, int) else 0):
             name = f"{message.turn_id}/{label}/{number}"
             acts.append(Act(tree, kind, message.turn_id, value, scale, label, native_id=name))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import SYSTEM
 from tasks.ingest.formats.answers import in_one_piece
 from tasks.ingest.formats.comparisons import Line, two_answers
 from tasks.ingest.formats.feedback_lines import CONVERSATION, conversation_of
@@ -54,8 +56,8 @@ def _exchanged(told: Exchange, record: dict[str, Any]) -> Facts:
     """A request with the answers to it."""
     line, tools = line_of(told.request["messages"]), tools_of(told.request, record)
     system = told.request.get("system")  # Anthropic's stands beside the messages
-    if system and line[0].role != "system":
-        line = [said_of({"role": "system", "content": system}), *line]
+    if system and line[0].role != SYSTEM:
+        line = [said_of({"role": SYSTEM, "content": system}), *line]
     whole = Conversation(told.native_id or content_id(line, told.answers, tools=tools), chain(line, told.model), tools=tools)
     whole.user, whole.created_at = name_of(record.get("user_id")), moment(record.get("created_at", record.get("created")))
     put_behind(whole, told.answers, told.model)
@@ -65,7 +67,7 @@ def _exchanged(told: Exchange, record: dict[str, Any]) -> Facts:
 def line_of(messages: object) -> Line:
     """What each message of a list in OpenAI's shape says."""
     if not isinstance(messages, list) or not messages:
-        raise Unreadable("no_messages", "expected a list of messages")
+        raise Unreadable(why.NO_MESSAGES, "expected a list of messages")
     if not all(isinstance(message, dict) for message in messages):
-        raise Unreadable("bad_message", "expected every message to be an object")
+        raise Unreadable(why.BAD_MESSAGE, "expected every message to be an object")
     return [said_of(message) for message in messages]

@@ -22,6 +22,10 @@ import orjson
 
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.reasoning_marks import unfolded
+from tasks.common.vocabulary import states
+from tasks.common.vocabulary.kinds import COMMENT, EDIT, RATING, THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.ingest.formats.message_parts import CALLS, attachments_of, reasoning_of, written
 from tasks.ingest.formats.parsed import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, number_of, role_of, text_of
 from tasks.ingest.formats.regenerations import rolled_again
@@ -31,7 +35,7 @@ THOUGHT = re.compile(r"<details\b[^>]*\btype=\"reasoning\"[^>]*>(.*?)</details>"
 FOLDED_CALL = re.compile(r"<details\b(?=[^>]*\btype=\"tool_calls\")([^>]*)>")
 ATTRIBUTE = re.compile(r"\b(id|name|arguments)=\"([^\"]*)\"")
 STARS = (1.0, 10.0)
-THUMB = (-1.0, 1.0)
+THUMB_SCALE = (-1.0, 1.0)
 GOOD = (
     "accurate_information followed_instructions_perfectly showcased_creativity positive_attitude attention_to_detail thorough_explanation"
 )
@@ -59,14 +63,14 @@ def _chat(row: dict[str, Any]) -> Facts:
     _refuse(row)
     name = name_of(row.get("id"))
     if name is None:
-        raise Unreadable("no_id", "expected an id")
+        raise Unreadable(why.NO_ID, "expected an id")
     chat = _decoded(row["chat"])
     nodes, facts = _nodes(chat), Facts()
     edits = _edits(nodes)
     facts.conversations.append(_conversation(name, row, chat, nodes, edits))
     owner, changed = name_of(row.get("user_id")), moment(row.get("updated_at"))
     for turn, text in edits.items():
-        facts.acts.append(Act(name, "edit", turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit", seen_at=changed))
+        facts.acts.append(Act(name, EDIT, turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit", seen_at=changed))
     for turn, node in _voted(nodes).items():
         notes = dictionary(node["annotation"])
         base = name_of(node.get("feedbackId")) or f"{name}/{turn}/annotation"
@@ -78,9 +82,9 @@ def _chat(row: dict[str, Any]) -> Facts:
 
 def _refuse(row: dict[str, Any]) -> None:
     if str(row.get("user_id") or "").startswith("shared-"):
-        raise Unreadable("shared_copy", "the copy of a chat that was shared")
+        raise Unreadable(why.SHARED_COPY, "the copy of a chat that was shared")
     if dictionary(row.get("meta")).get("internal"):
-        raise Unreadable("internal_chat", "a chat of the application itself")
+        raise Unreadable(why.INTERNAL_CHAT, "a chat of the application itself")
 
 
 def _decoded(value: object) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def _decoded(value: object) -> dict[str, Any]:
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
-            raise Unreadable("not_json", "the text inside chat") from None
+            raise Unreadable(why.NOT_JSON, "the text inside chat") from None
     return dictionary(value)
 
 
@@ -104,7 +108,7 @@ def _nodes(chat: dict[str, Any]) -> Nodes:
         if isinstance(node, dict):
             nodes[name_of(node.get("id")) or f"{index:04d}"] = {**node, "parentId": next(reversed(nodes), None)}
     if not nodes:
-        raise Unreadable("no_messages", "expected messages in the chat's history")
+        raise Unreadable(why.NO_MESSAGES, "expected messages in the chat's history")
     return nodes
 
 
@@ -130,11 +134,11 @@ def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
     text = _text(node, "originalContent" if edited else "content")
     message = Message(turn, name_of(node.get("parentId")), role, text, created_at=moment(node.get("timestamp")))
     message.attachments = attachments_of(node.get("content"), node.get("files"))
-    if role == "assistant":
+    if role == ASSISTANT:
         message.tool_calls = None if text else _calls(node)
         message.reasoning = _reasoning(node)
         message.model = name_of(node.get("selectedModelId")) or name_of(node.get("model"))
-        message.status = "error" if node.get("error") else "unfinished" if node.get("done") is False else ""
+        message.status = states.ERROR if node.get("error") else states.UNFINISHED if node.get("done") is False else ""
     return message
 
 
@@ -199,16 +203,16 @@ def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, base: st
     value, acts = number_of(thumb), list[Act]()
     if _given(thumb):
         label = name_of(thumb) if value is None else None if REASONS.get(reason or "", value) != value else reason
-        acts.append(Act(chat, "thumb", turn, value, THUMB, label, text=comment, native_id=base))
+        acts.append(Act(chat, THUMB, turn, value, THUMB_SCALE, label, text=comment, native_id=base))
     elif comment or reason:
-        acts.append(Act(chat, "comment", turn, label=reason, text=comment, native_id=base))
+        acts.append(Act(chat, COMMENT, turn, label=reason, text=comment, native_id=base))
     else:
-        acts.append(Act(chat, "thumb", turn, scale=THUMB, native_id=base, retracts="implied"))
+        acts.append(Act(chat, THUMB, turn, scale=THUMB_SCALE, native_id=base, retracts="implied"))
     if _given(stars) and not _stale(stars, thumb):
         rating = number_of(stars)
-        acts.append(Act(chat, "rating", turn, rating, STARS, name_of(stars) if rating is None else None, native_id=f"{base}/rating"))
+        acts.append(Act(chat, RATING, turn, rating, STARS, name_of(stars) if rating is None else None, native_id=f"{base}/rating"))
     else:
-        acts.append(Act(chat, "rating", turn, scale=STARS, native_id=f"{base}/rating", retracts="implied"))
+        acts.append(Act(chat, RATING, turn, scale=STARS, native_id=f"{base}/rating", retracts="implied"))
     for act in acts:
         act.annotator, act.created_at, act.seen_at = who, when, seen
     return acts
@@ -227,7 +231,7 @@ def _stale(stars: object, thumb: object) -> bool:
 
 def _stale_notes(notes: dict[str, Any]) -> list[tuple[str, str]]:
     stale = _stale(dictionary(notes.get("details")).get("rating"), notes.get("rating"))
-    return [("stale_rating", "stars that lie on the other side of the thumb were left over from before it was switched")] if stale else []
+    return [(why.STALE_RATING, "stars that lie on the other side of the thumb were left over from before it was switched")] if stale else []
 
 
 def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]:
@@ -258,13 +262,13 @@ def _feedback(row: dict[str, Any]) -> Facts:
     meta = row["meta"]
     chat_id, turn = name_of(meta.get("chat_id")), name_of(meta.get("message_id"))
     if chat_id is None or turn is None:
-        raise Unreadable("no_target", "expected meta.chat_id and meta.message_id")
+        raise Unreadable(why.NO_TARGET, "expected meta.chat_id and meta.message_id")
     when = moment(row.get("updated_at")) or moment(row.get("created_at"))
     owner = name_of(row.get("user_id"))
     base = name_of(row.get("id")) or f"{chat_id}/{turn}/annotation"
     facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, base, when), notes=_stale_notes(row["data"]))
     if all(act.retracts for act in facts.acts):
-        facts.notes.append(("no_rating", "neither a rating nor a comment in data"))
+        facts.notes.append((why.NO_RATING, "neither a rating nor a comment in data"))
     then = dictionary(_decoded(row.get("snapshot") or {}).get("chat"))
     if dictionary(_decoded(then.get("chat", {}))).get("history"):
         _add_snapshot(facts, {**then, "user_id": owner}, chat_id, turn, when)
@@ -280,7 +284,7 @@ def _add_snapshot(facts: Facts, then: dict[str, Any], chat_id: str, turn: str, w
     whole = bool(path) and all(name_of(nodes[name].get("parentId")) in {*nodes, None} for name in path)
     if not whole:
         if not path:
-            facts.notes.append(("incomplete_snapshot", "the snapshot lacks the voted answer"))
+            facts.notes.append((why.INCOMPLETE_SNAPSHOT, "the snapshot lacks the voted answer"))
             return
         voted = _message(turn, nodes[turn], edited=False)  # the messages before it come from the chat export
         voted.preferred = True

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.core.ids import stable_id
-from tasks.ingest.formats.roles import ROLES, role_of
+from tasks.ingest.formats.roles import role_of
 from tasks.ingest.formats.times import moment
 
 __all__ = [  # with what readers find here and other modules hold
-    "ROLES", "Act", "Conversation", "Facts", "Loose", "Message", "chain", "content_id", "dictionary", "moment", "name_of", "number_of",
+    "Act", "Conversation", "Facts", "Loose", "Message", "chain", "content_id", "dictionary", "moment", "name_of", "number_of",
     "place", "role_of", "text_of", "word_of",
 ]  # fmt: skip
 # Types of the parts of a content that hold text: as such, and as what a tool gave back.
@@ -127,7 +129,7 @@ def text_of(content: object) -> str:
         return "\n".join(filter(None, map(_part, content)))
     if isinstance(content, dict):
         return _part(content)
-    raise Unreadable("bad_content", f"content is a {type(content).__name__}, expected text or a list of parts")
+    raise Unreadable(why.BAD_CONTENT, f"content is a {type(content).__name__}, expected text or a list of parts")
 
 
 def _part(part: object) -> str:
@@ -188,7 +190,7 @@ def chain(messages: Iterable[Said], model: str | None = None, start: int = 0, pr
     line: list[Message] = []
     parent = place(start - 1) if start else None
     for index, said in enumerate(messages, start):
-        message = Message(prefix + place(index), parent, said.role, said.content, model if said.role == "assistant" else None)
+        message = Message(prefix + place(index), parent, said.role, said.content, model if said.role == ASSISTANT else None)
         put_beside(message, said)
         line.append(message)
         parent = message.turn_id

@@ -12,6 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.kinds import THUMB
+from tasks.common.vocabulary.reasons import ingest as why
+from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM, USER
 from tasks.ingest.formats import hh
 from tasks.ingest.formats.comparisons import Line, two_answers
 from tasks.ingest.formats.message_parts import said_of, tools_of
@@ -45,9 +48,9 @@ def read(record: dict[str, Any]) -> Facts:
     sides = told.sides if told else (record.get(side) for side in SIDES)
     chosen, rejected = (_whole(prompt, side) for side in sides)
     if chosen == rejected:
-        raise Unreadable("identical_pair", "chosen and rejected are the same")
+        raise Unreadable(why.IDENTICAL_PAIR, "chosen and rejected are the same")
     if not chosen[-1][1].strip() or not rejected[-1][1].strip():
-        raise Unreadable("empty_answer", "the last answer of one side is empty")
+        raise Unreadable(why.EMPTY_ANSWER, "the last answer of one side is empty")
     models = (name_of(record.get("chosen_model")), name_of(record.get("rejected_model")))
     if told is not None:
         return two_answers(chosen, rejected, told.winner, models, label=told.label, tools=tools_of(record))
@@ -65,7 +68,7 @@ def _winner(record: dict[str, Any]) -> str:
     if better is None or worse is None or better > worse:
         return "a"
     if better < worse:
-        raise Unreadable("scores_contradict", "the rejected side has the higher score")
+        raise Unreadable(why.SCORES_CONTRADICT, "the rejected side has the higher score")
     return "tie"
 
 
@@ -73,32 +76,32 @@ def _labelled(prompt: Line, record: dict[str, Any]) -> Facts:
     line = _whole(prompt, record["completion"])
     tools, label = tools_of(record), bool(_label(record.get("label")))
     name = content_id(line, tools=tools)
-    act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
+    act = Act(name, THUMB, len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
     return Facts([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
 
 
 def _prompt(record: dict[str, Any]) -> Line:
     """The messages before the answers; none where the sides hold them."""
     system = record.get("system")
-    before: Line = [Said("system", system)] if isinstance(system, str) and system.strip() else []
+    before: Line = [Said(SYSTEM, system)] if isinstance(system, str) and system.strip() else []
     said = next((record[key] for key in PROMPTS if record.get(key)), None)
     if not isinstance(said, str):
         return before + (_messages(said) if said else [])
     if hh.begins(said):
         return before + hh.line_of(said, open_end=True)
     beside = record.get("input")
-    return [*before, Said("user", f"{said}\n\n{beside}" if isinstance(beside, str) and beside.strip() else said)]
+    return [*before, Said(USER, f"{said}\n\n{beside}" if isinstance(beside, str) and beside.strip() else said)]
 
 
 def _whole(prompt: Line, side: object) -> Line:
     """The prompt with the answer; a side that begins with a question is a whole conversation."""
-    answer = [Said("assistant", side)] if isinstance(side, str) else _messages(side)
-    if answer[-1][0] != "assistant":
-        raise Unreadable("no_answer", "a side does not end with an answer")
-    if answer[0][0] != "assistant":
-        return [*(message for message in prompt[:1] if message[0] == "system" and answer[0][0] != "system"), *answer]
+    answer = [Said(ASSISTANT, side)] if isinstance(side, str) else _messages(side)
+    if answer[-1][0] != ASSISTANT:
+        raise Unreadable(why.NO_ANSWER, "a side does not end with an answer")
+    if answer[0][0] != ASSISTANT:
+        return [*(message for message in prompt[:1] if message[0] == SYSTEM and answer[0][0] != SYSTEM), *answer]
     if not prompt:
-        raise Unreadable("no_prompt", "two answers without a prompt")
+        raise Unreadable(why.NO_PROMPT, "two answers without a prompt")
     return prompt + answer
 
 
@@ -106,5 +109,5 @@ def _messages(value: object) -> Line:
     """What a message says, or each of a list of them, with `role` and `content` or `from` and `value`."""
     said: list[Any] = value if isinstance(value, list) else [value]
     if not said or not all(isinstance(message, dict) for message in said):
-        raise Unreadable("no_messages", "expected text, a message or a list of messages")
+        raise Unreadable(why.NO_MESSAGES, "expected text, a message or a list of messages")
     return [said_of({"role": message.get("from"), "content": message.get("value"), **message}) for message in said]

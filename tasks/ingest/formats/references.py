@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.reasons import ingest as why
 from tasks.core.tables import TEXT
 from tasks.ingest.formats.loose_messages import Place
 from tasks.ingest.formats.parsed import Act, IdOrPlace, place
@@ -122,7 +123,7 @@ def _settle(name: str, at: Place, act: Act, known: Known) -> tuple[str, str] | N
         candidates = {home for home in candidates if _holds(act, home, known)} or candidates
     if len(candidates) > 1:
         act.turn = act.better = act.worse = act.shown_first = None
-        return "two_conversations", TWO_CONVERSATIONS
+        return why.TWO_CONVERSATIONS, TWO_CONVERSATIONS
     (home,) = candidates
     suffix = home.removeprefix(name)
     act.conversation += suffix
@@ -166,7 +167,7 @@ def _by_number(number: int, listing: Listing, joined: Mapping[str | int, str]) -
     """The message that has this number as its id."""
     turn = str(number)
     if turn not in listing.ids and turn not in joined:
-        return turn, ("no_such_message", NO_SUCH_ID)
+        return turn, (why.NO_SUCH_MESSAGE, NO_SUCH_ID)
     if turn != place(number) and listing.places.get(number) == place(number):
-        return None, ("two_messages", TWO_MESSAGES)
+        return None, (why.TWO_MESSAGES, TWO_MESSAGES)
     return joined.get(turn, turn), None

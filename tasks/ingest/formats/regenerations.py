@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from tasks.common.vocabulary.kinds import REGENERATE
+from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.parsed import Act, Conversation
 
 
@@ -21,7 +23,7 @@ def rolled_again(chat: str, siblings: Iterable[list[str]], kept: Collection[str]
         for other in turns:
             if other != stayed[0]:  # one id for the two, whoever is kept: a later export corrects an earlier one
                 both = "/".join(sorted((stayed[0], other)))
-                fact = Act(chat, "regenerate", better=stayed[0], worse=other, annotator=who, created_at=when)
+                fact = Act(chat, REGENERATE, better=stayed[0], worse=other, annotator=who, created_at=when)
                 fact.native_id = f"{chat}/{both}/regenerate"
                 acts.append(fact)
     return acts
@@ -31,7 +33,7 @@ def rolled_in(conversation: Conversation, kept: Collection[str], who: str | None
     """The same for a conversation whose messages say what they answer; an answer that failed, or only calls a tool, was not chosen from."""
     siblings: dict[str, list[str]] = {}
     for message in conversation.messages:
-        if message.role == "assistant" and message.content and not message.status and not message.tool_calls and message.parent_id:
+        if message.role == ASSISTANT and message.content and not message.status and not message.tool_calls and message.parent_id:
             siblings.setdefault(message.parent_id, []).append(message.turn_id)
-    asked = {message.turn_id for message in conversation.messages if message.role == "user"}
+    asked = {message.turn_id for message in conversation.messages if message.role == USER}
     return rolled_again(conversation.native_id, (turns for parent, turns in siblings.items() if parent in asked), kept, who, when)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.ingest.formats.message_parts import said_of
 from tasks.ingest.formats.parsed import Conversation, Message, Said, dictionary, name_of, place, put_beside
 
@@ -51,7 +52,7 @@ def _answers(value: object, depth: int = DEPTH) -> list[Said]:
     """The answers that a response holds, each once."""
     if isinstance(value, str):
         decoded = _decoded(value)
-        return _answers(decoded, depth) if decoded else [Said("assistant", value)] if value.strip() else []
+        return _answers(decoded, depth) if decoded else [Said(ASSISTANT, value)] if value.strip() else []
     if isinstance(value, list):
         return list(dict.fromkeys(said for one in value for said in (_answers(one, depth - 1) if depth else ())))
     told = dictionary(value)
@@ -59,9 +60,9 @@ def _answers(value: object, depth: int = DEPTH) -> list[Said]:
         return _answers(told["message"], depth - 1)
     if "role" in told or (told.get("content") is not None and "choices" not in told):
         one = said_of({**told, "role": told.get("role", "assistant")})
-        return [one] if one.role == "assistant" and (one.content or one.tool_calls or one.reasoning) else []
+        return [one] if one.role == ASSISTANT and (one.content or one.tool_calls or one.reasoning) else []
     if isinstance(told.get("text"), str):
-        return [Said("assistant", told["text"])]
+        return [Said(ASSISTANT, told["text"])]
     return next((found for key in ("choices", "body", "output", "response") if depth and (found := _answers(told.get(key), depth - 1))), [])
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.reasons import ingest as why
 from tasks.core.tables import TEXT
 
 TOLD, IMPLIED = "told", "implied"
-TAKEN_BACK = "taken_back"
+TAKEN_BACK = why.TAKEN_BACK
 Row = dict[str, Any]
 
 

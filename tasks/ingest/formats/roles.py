@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-ROLES = frozenset({"system", "user", "assistant", "tool"})
+from tasks.common.vocabulary.roles import ROLES
+
 UNKNOWN = "?"
 LONGEST = 40
 _names: dict[str, str] = {}

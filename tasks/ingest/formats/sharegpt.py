@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.vocabulary.reasons import ingest as why
 from tasks.ingest.formats.answers import in_one_piece
 from tasks.ingest.formats.labelled_messages import from_value, judged
 from tasks.ingest.formats.message_parts import tools_of
@@ -24,7 +25,7 @@ def read(record: dict[str, Any]) -> Facts:
     """One conversation, a line of messages."""
     turns = _turns(record)
     if not turns or not all(isinstance(turn, dict) for turn in turns):
-        raise Unreadable("no_messages", "expected a list of objects with `from` and `value`")
+        raise Unreadable(why.NO_MESSAGES, "expected a list of objects with `from` and `value`")
     line = [from_value(turn) for turn in turns]
     if (facts := judged(record, line, name_of(record.get("id")))) is not None:
         return facts

@@ -10,6 +10,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.vocabulary.kinds import THUMB
 from tasks.ingest.formats.parsed import word_of
 
 UP = (
@@ -75,7 +76,7 @@ def zeros_as_down(acts: pa.Table, source: str) -> tuple[pa.Table, int]:
 
     Where the log has a word, a -1 or only one of the two, a 0 may as well be a thumb taken back, and stays as it is: off its scale.
     """
-    thumbs = pc.and_(pc.equal(acts["source"], source), pc.equal(acts["kind"], "thumb"))
+    thumbs = pc.and_(pc.equal(acts["source"], source), pc.equal(acts["kind"], THUMB))
     ours = pc.and_(thumbs, pc.fill_null(pc.equal(acts["scale_min"], -1.0), False))
     said = acts.filter(ours)
     values = set(said["value"].drop_null().unique().to_pylist())

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.vocabulary.kinds import CHOICE
 from tasks.core.params import StageParams
 from tasks.release.analysis.features import FEATURES
 
@@ -32,8 +33,8 @@ Numbers = np.ndarray[Any, Any]
 class Band(StageParams):
     """Where a share is no reason to warn, and how sure a warning must be."""
 
-    low: float = Field(ge=0, le=0.5)
-    high: float = Field(ge=0.5, le=1)
+    low: float = Field(ge=0, le=0.5)  # lower end of the band in which a share is no reason to warn
+    high: float = Field(ge=0.5, le=1)  # upper end of it
     confidence: float = Field(gt=0.5, lt=1)  # of the intervals
     groups: int = Field(ge=1)  # of each of split, recipe, source and model: the largest ones
 
@@ -42,16 +43,16 @@ class Band(StageParams):
 class Share:
     """How often the chosen answer is the one that has more of a feature."""
 
-    pairs: int
+    pairs: int  # looked at
     differ: int  # pairs whose answers differ in it
     more: int  # of these, those whose chosen answer has more
     share: float | None  # more / differ
     low: float  # interval of the share
-    high: float
+    high: float  # upper end of it
     marked: bool  # the interval lies outside the band
     score: float  # how often "more of it wins" is right over all pairs; where they do not differ, half the time
-    score_low: float
-    score_high: float
+    score_low: float  # interval of the score
+    score_high: float  # upper end of it
     auc: float | None  # how often a chosen answer, of whichever pair, has more than a rejected one
 
 
@@ -59,9 +60,9 @@ class Share:
 class Bias:
     """All shares: feature -> the whole, and dimension -> group; and of the answer shown first."""
 
-    band: tuple[float, float]
-    confidence: float
-    features: dict[str, Share]
+    band: tuple[float, float]  # where a share is no reason to warn
+    confidence: float  # of the intervals
+    features: dict[str, Share]  # over all pairs: length, lists, bold, headers, code, refusals
     groups: dict[str, dict[str, dict[str, Share]]]  # feature -> dimension -> group
     position: Share  # "more" is: shown first
     positions: dict[str, Share]  # the same by who judged: person, model
@@ -161,7 +162,7 @@ def _positions(votes: pa.Table | None, band: Band) -> tuple[Share, dict[str, Sha
     nothing = np.zeros(0, np.int64)
     if votes is None:
         return share(nothing, nothing, band), {}
-    known = pc.and_(pc.equal(votes["kind"], "choice"), pc.is_valid(votes["shown_first"]))
+    known = pc.and_(pc.equal(votes["kind"], CHOICE), pc.is_valid(votes["shown_first"]))
     asked = votes.filter(pc.and_(known, pc.fill_null(pc.greater(votes["value"], 0), False)))  # a tie has no winner
     ahead = np.where(pc.equal(asked["shown_first"], asked["better"]).to_numpy(), 1, -1)
     clusters, kinds = _codes(asked["prompt_id"]), asked["annotator_kind"].to_numpy()

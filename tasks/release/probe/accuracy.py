@@ -24,12 +24,12 @@ LARGEST = 12  # groups told of
 class Accuracy:
     """How often a judge is right about pairs that it was not taught."""
 
-    pairs: int
-    share: float
+    pairs: int  # judged
+    share: float  # of them judged right
     low: float  # Wilson's interval
-    high: float
-    drawn_low: float  # by drawing groups again and again
-    drawn_high: float
+    high: float  # upper end of it
+    drawn_low: float  # interval by drawing groups again and again
+    drawn_high: float  # upper end of it
 
     def __str__(self) -> str:
         return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}]"

@@ -30,33 +30,33 @@ INNER = (0.1, 0.9)  # quantiles between which a number of pairs is told
 class Point:
     """Accuracy of judges that learned from so many pairs."""
 
-    pairs: int
-    accuracy: float
-    low: float
-    high: float
+    pairs: int  # that they learned from
+    accuracy: float  # about pairs that they did not see, mean of all folds and repeats
+    low: float  # interval by draws of groups
+    high: float  # upper end of it
 
 
 @dataclass(frozen=True)
 class More:
     """What it takes to gain so much accuracy."""
 
-    gain: float
+    gain: float  # of accuracy, above that of all pairs
     reached: float  # share of the draws whose law reaches it with at most FAR times the pairs
     pairs: int | None  # more pairs, the median of the draws; None beyond FAR times
-    low: int | None
-    high: int | None
+    low: int | None  # the same in a tenth of the draws
+    high: int | None  # and in nine tenths; None beyond FAR times
 
 
 @dataclass(frozen=True)
 class Curve:
     """The whole curve."""
 
-    points: tuple[Point, ...]
+    points: tuple[Point, ...]  # accuracy by number of pairs
     ceiling: float  # of the law through the points themselves
-    fall: float
-    power: float
-    more: tuple[More, ...]
-    verdict: str
+    fall: float  # of the same law: accuracy = ceiling - fall * pairs ** -power
+    power: float  # of the same law
+    more: tuple[More, ...]  # what one point and two points of accuracy take
+    verdict: str  # whether more votes of this kind help, in words
 
     def at(self, pairs: float) -> float:
         """The law's accuracy."""

@@ -24,6 +24,7 @@ from pydantic import Field
 from tasks.common import tfidf_bradley_terry
 from tasks.common.lengths import length
 from tasks.common.tfidf_bradley_terry import Numbers, Rows
+from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.params import StageParams
 from tasks.release.probe import folds as groups
 from tasks.release.probe import learning_curve, suspect_labels
@@ -60,15 +61,15 @@ class Probed:
 
     pairs: int  # as people wrote them
     probed: int  # of these, those that were looked at
-    groups: int
-    accuracy: Accuracy
+    groups: int  # of pairs that share prompts or conversations
+    accuracy: Accuracy  # of a judge of words about pairs that it did not learn from
     untouched: Accuracy | None  # of pairs of validation and test alone: words had no say in which of those stay
     longer: Accuracy  # of "the longer answer wins"
     ahead: tuple[float, float, float]  # accuracy less that of "the longer answer wins", with its interval
-    by: dict[str, dict[str, Accuracy]]
-    curve: Curve
-    suspects: Suspects
-    planted: Planted
+    by: dict[str, dict[str, Accuracy]]  # the same by recipe and source
+    curve: Curve  # what more pairs would bring
+    suspects: Suspects  # labels that are probably wrong
+    planted: Planted  # how far suspicion can be trusted
 
     def document(self) -> dict[str, Any]:
         """As `probe.json` holds it."""
@@ -134,7 +135,7 @@ def gather(pairs: pa.Table, settings: Settings) -> Probed | None:
         probed=len(taken),
         groups=len(names),
         accuracy=draws.accuracy(judged),
-        untouched=draws.by(pc.equal(taken["split"], "train").cast(pa.large_string()), judged).get("false"),
+        untouched=draws.by(pc.equal(taken["split"], TRAIN).cast(pa.large_string()), judged).get("false"),
         longer=draws.accuracy(longer),
         ahead=draws.difference(judged - longer),
         by={by: draws.by(taken[by], judged) for by in BY},

@@ -26,9 +26,9 @@ MOST_LOG_ODDS = 30.0
 class Suspect:
     """One pair whose label is doubted."""
 
-    pair_id: str
-    split: str
-    recipe: str
+    pair_id: str  # the pair
+    split: str  # its split
+    recipe: str  # its recipe
     probability: float  # that its label is right, as judges say that did not see it
 
 
@@ -36,8 +36,8 @@ class Suspect:
 class Suspects:
     """All suspects."""
 
-    count: int
-    share: float
+    count: int  # labels suspected
+    share: float  # of the pairs looked at
     threshold: float  # probability below which a label is suspected
     listed: tuple[Suspect, ...]  # the least likely ones
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from expectations.pairs import SPLITS
 from tasks.common.html.elements import percent, text
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.release.summary import Counts, Histogram
 
 WIDTH, HEIGHT, FOOT = 360, 130, 18

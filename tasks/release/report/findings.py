@@ -11,6 +11,7 @@ from typing import Any
 from tasks.common.html import elements
 from tasks.common.html.elements import card, section, text
 from tasks.common.training_methods import Method, Weights
+from tasks.common.vocabulary.reasons.pair import DISAGREEING
 from tasks.release.analysis.bias import Share
 from tasks.release.summary import Facts
 
@@ -19,16 +20,6 @@ VALUES = 8  # rows shown of each dimension
 MODELS = 20
 MARKED = 12  # groups outside the band
 DIMENSIONS = {"model": "models", "topic": "topics", "language": "languages", "source": "sources", "activity": "how much people chat"}
-# The reasons of `pair` that say that votes contradict each other, in words.
-DISAGREEING = {
-    "tie": "the votes for both answers weigh the same",
-    "contradicted": "stronger evidence says the opposite",
-    "superseded": "the same person said the opposite later",
-    "disliked": "who kept the answer called it worse than the other",
-    "cycle": "A over B, B over C, C over A",
-    "low_confidence": "too few votes, too divided ones, or all else speaks against them",
-    "unreliable": "nobody behind it is better than chance",
-}
 
 
 def bias(facts: Facts) -> str:

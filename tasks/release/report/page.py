@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from expectations.pairs import SPLITS
 from tasks.common.html import elements
 from tasks.common.html.elements import card, section, text
 from tasks.common.html.style import STYLE
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.release import split_certificate
 from tasks.release.report import charts, findings, probe_section
 from tasks.release.summary import BY, Facts
