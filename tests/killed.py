@@ -31,8 +31,9 @@ def main(root: str, name: str, moment: str, parameters: str) -> None:
     """The process that dies."""
     import torch
 
-    from trainer.core import checkpoints, outcome
-    from trainer.core.watch import Watch
+    from trainer.checkpointing import checkpoints
+    from trainer.loop import metrics
+    from trainer.loop.monitor import Watch
 
     kind, number = moment.split(":")
     places: dict[str, tuple[Any, str]] = {
@@ -40,7 +41,7 @@ def main(root: str, name: str, moment: str, parameters: str) -> None:
         "torch.save": (torch, "save"),
         "seal": (checkpoints, "seal"),
         "rename": (Path, "rename"),
-        "output": (outcome, "write"),
+        "output": (metrics, "write"),
     }
     owner, function = places[kind]
     setattr(owner, function, _deadly(getattr(owner, function), int(number), kind))

@@ -10,8 +10,8 @@ import pytest
 
 from tasks.core.errors import UserError
 from tests.training import digests, released, run, tiny
-from trainer.core import adapters, models
-from trainer.core.settings import Adapter
+from trainer.models import adapters, model_io
+from trainer.settings import Adapter
 
 LORA = Adapter(rank=4, alpha=8.0, dropout=0.0, targets="all-linear", recompute=False)
 NONE = LORA.model_copy(update={"rank": 0})
@@ -33,7 +33,7 @@ def train_all(root: Path) -> None:
 
 
 def model(root: Path, name: str = "start") -> Any:
-    return models.load(str(root / "data/models" / name))[0]
+    return model_io.load(str(root / "data/models" / name))[0]
 
 
 def weights(given: Any) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def test_frozen_weights_may_be_held_in_half_precision_but_what_learns_is_not(tra
     import torch
 
     assert (adapters.held(LORA, "bfloat16"), adapters.held(NONE, "bfloat16")) == ("bfloat16", "float32")
-    half = models.load(str(trained / "data/models/start"), precision="bfloat16")[0]
+    half = model_io.load(str(trained / "data/models/start"), precision="bfloat16")[0]
     wrapped = adapters.wrap(half, LORA, "CAUSAL_LM")
     assert {weight.dtype for weight in wrapped.parameters() if weight.requires_grad} == {torch.float32}
     assert {weight.dtype for weight in adapters.merged(wrapped).parameters()} == {torch.float32}
@@ -172,9 +172,9 @@ def test_two_runs_with_adapters_are_bit_equal(trained: Path, tmp_path: Path) -> 
 
 
 def test_only_the_adapter_reaches_the_optimizer_of_trl(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.core import hf
+    from trainer.loop import hf_trainer
 
-    fit = hf.fit
+    fit = hf_trainer.fit
     learned, adapted = set[str](), set[str]()
 
     def heard(trainer: Any, *rest: Any, **more: Any) -> Any:
@@ -184,7 +184,7 @@ def test_only_the_adapter_reaches_the_optimizer_of_trl(trained: Path, monkeypatc
         learned.update(names[id(weight)] for group in trainer.optimizer.param_groups for weight in group["params"])
         return figures
 
-    monkeypatch.setattr(hf, "fit", heard)
+    monkeypatch.setattr(hf_trainer, "fit", heard)
     run(trained, "train", tiny("train", adapter__rank=4, dpo__schedule__learning_rate=0.01))
     assert adapted
     assert learned == adapted

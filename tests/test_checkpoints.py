@@ -13,8 +13,8 @@ from tasks.core.errors import UserError
 from tests import training
 from tests.killed import killed
 from tests.training import digests, released, stage, tiny
-from trainer.core.guard import DivergedError
-from trainer.core.watch import Watch
+from trainer.checkpointing.divergence import DivergedError
+from trainer.loop.monitor import Watch
 
 STEPS, BROKEN = 6, 5  # a checkpoint after steps 2 and 4, and the end comes in step 5
 WATCHING = {"watching__save_every": 2, "watching__log_every": 1}

@@ -9,8 +9,9 @@ import pytest
 
 from tasks.core.errors import UserError
 from tests.training import pair
-from trainer.core import encode, tokenizer
-from trainer.core.release import Example, Prompt
+from trainer.data import encode
+from trainer.data.release_reader import Example, Prompt
+from trainer.models import tokenizer
 
 
 @functools.cache

@@ -23,8 +23,8 @@ from tasks.core.errors import UserError
 from tasks.core.tables import Prompts, Unpaired
 from tests import releases
 from tests.conftest import ROOT
-from trainer.core import release
-from trainer.exports import export, rows
+from trainer.data import release_reader
+from trainer.exports import export, export_rows
 from trainer.exports.export import EXPORTS
 
 BASE = "owner/model"
@@ -154,8 +154,8 @@ def test_an_export_tells_its_files_and_never_holds_the_test_split(whole: Path, n
     told = json.loads((to / "export.json").read_text())
     assert {path.name for path in to.iterdir()} == {*told["files"], "export.json"}
     assert all(entry["sha256"] == manifest.file_digest(to / file) for file, entry in told["files"].items())
-    assert (told["release"], told["base"]) == (release.verified(folder), BASE)
-    held = {prompt["content"] for row in release.pairs(folder, "test") for prompt in row.prompt}
+    assert (told["release"], told["base"]) == (release_reader.verified(folder), BASE)
+    held = {prompt["content"] for row in release_reader.pairs(folder, "test") for prompt in row.prompt}
     texts = [path.read_bytes() if path.suffix != ".parquet" else str(pq.read_table(path).to_pylist()).encode() for path in to.iterdir()]
     assert not any(prompt.encode() in text for prompt in held for text in texts)
 
@@ -228,7 +228,7 @@ def test_an_unknown_trainer_is_told_the_known_ones(folder: Path) -> None:
 
 
 def test_openrlhf_gets_conversations_with_the_prompt_apart(whole: Path) -> None:
-    to, pairs = whole / "out/openrlhf", release.pairs(whole / "data/release", "train")
+    to, pairs = whole / "out/openrlhf", release_reader.pairs(whole / "data/release", "train")
     assert [(row["prompt"], row["chosen"], row["rejected"]) for row in lines(to / "pairs.train.jsonl")] == [
         (row.prompt, row.chosen, row.rejected) for row in pairs
     ]
@@ -318,13 +318,13 @@ def test_verl_gets_prompts_with_what_its_reward_manager_reads(whole: Path) -> No
     assert set(row) == {"data_source", "prompt", "ability", "reward_model", "extra_info"}
     assert row["reward_model"] == {"style": "model", "ground_truth": ""}
     assert (row["extra_info"]["index"], row["extra_info"]["split"]) == (0, "train")
-    assert row["prompt"] == release.prompts(whole / "data/release", "train")[0].prompt
+    assert row["prompt"] == release_reader.prompts(whole / "data/release", "train")[0].prompt
 
 
 def test_verl_s_reward_data_are_strings(whole: Path) -> None:
     table = pq.read_table(whole / "out/verl/pairs.train.parquet")
     assert all(str(table.schema.field(name).type) == "string" for name in ("prompt", "chosen", "rejected"))
-    row, pair = table.to_pylist()[0], release.pairs(whole / "data/release", "train")[0]
+    row, pair = table.to_pylist()[0], release_reader.pairs(whole / "data/release", "train")[0]
     assert row["chosen"] == pair.chosen[0]["content"]
     assert row["prompt"] == f"User: {pair.prompt[0]['content']}\n\nAssistant: "
 
@@ -433,9 +433,9 @@ def test_rows_with_weights_are_told_since_no_trainer_reads_them(tmp_path: Path, 
 
 
 def test_neighbours_of_one_role_become_one_message() -> None:
-    assert rows.alternating(said("user: a", "user: b", "assistant: c", "assistant: d", "user: e")) == said(
+    assert export_rows.alternating(said("user: a", "user: b", "assistant: c", "assistant: d", "user: e")) == said(
         "user: a\n\nb", "assistant: c\n\nd", "user: e"
     )
     for bad in ([], said("assistant: a"), said("user: a", "assistant: b"), said("user: a", "system: b", "user: c")):
-        with pytest.raises(rows.DoesNotFitError):
-            rows.alternating(bad)
+        with pytest.raises(export_rows.DoesNotFitError):
+            export_rows.alternating(bad)

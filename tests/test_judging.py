@@ -16,13 +16,26 @@ from scipy.stats import binomtest, ttest_1samp
 from tests import releases
 from tests.training import pair
 from trainer import evaluate
-from trainer.core import statistics
-from trainer.core.encode import Encoded, Encoding
-from trainer.core.release import COLUMNS, Pair
-from trainer.judging import accuracy, baselines, bootstrap, calibration, control, flat, generations, groups, lengths, page, quality, verdict
-from trainer.judging.bootstrap import Bootstrap
-from trainer.judging.held import Held
-from trainer.judging.quality import Answer
+from trainer.data.encode import Encoded, Encoding
+from trainer.data.release_reader import COLUMNS, Pair
+from trainer.evaluation import (
+    accuracy,
+    baselines,
+    bootstrap,
+    calibration,
+    control,
+    evaluation_metrics,
+    evidence_groups,
+    generations,
+    length_control,
+    proportions,
+    quality,
+    report_page,
+    verdict,
+)
+from trainer.evaluation.bootstrap import Bootstrap
+from trainer.evaluation.heldout import Held
+from trainer.evaluation.quality import Answer
 
 MARKS = st.sampled_from([0.0, 0.5, 1.0])
 ROWS = st.lists(st.tuples(st.integers(0, 5), MARKS, st.integers(-3, 3)), min_size=1, max_size=40)
@@ -39,27 +52,27 @@ def chance(seed: int = 0) -> np.random.Generator:
 def test_wilsons_interval_is_that_of_scipy(total: int, data: st.DataObject) -> None:
     right = data.draw(st.integers(0, total))
     known = binomtest(right, total).proportion_ci(0.95, "wilson")
-    assert statistics.wilson(right, total) == pytest.approx((known.low, known.high), abs=1e-9)
+    assert proportions.wilson(right, total) == pytest.approx((known.low, known.high), abs=1e-9)
 
 
 def test_wilson_says_nothing_of_no_pairs() -> None:
-    assert statistics.wilson(0, 0) == (0.0, 1.0)
+    assert proportions.wilson(0, 0) == (0.0, 1.0)
 
 
 def test_mcnemar_is_exact_and_blind_to_agreement() -> None:
     first = np.array([1.0] * 10 + [0.0] * 2)
     agreed = np.ones(1000)
     expected = 2 * sum([1, 12, 66]) / 2**12
-    assert statistics.mcnemar(first, 1 - first) == pytest.approx(expected)
-    assert statistics.mcnemar(np.append(first, agreed), np.append(1 - first, agreed)) == pytest.approx(expected)
-    assert statistics.mcnemar(agreed, agreed) == 1.0
+    assert proportions.mcnemar(first, 1 - first) == pytest.approx(expected)
+    assert proportions.mcnemar(np.append(first, agreed), np.append(1 - first, agreed)) == pytest.approx(expected)
+    assert proportions.mcnemar(agreed, agreed) == 1.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.lists(st.integers(0, 4), max_size=2)), max_size=12))
 def test_groups_are_those_that_a_search_from_pair_to_pair_finds(keys: list[tuple[int, list[int]]]) -> None:
     one = pair("p", "a", "b")
     pairs = [replace(one, cluster_id=str(cluster), conversations=[str(name) for name in names]) for cluster, names in keys]
-    found = groups.connected(pairs)
+    found = evidence_groups.connected(pairs)
     for first in range(len(pairs)):
         assert {at for at in range(len(pairs)) if found[at] == found[first]} == reached(pairs, first)
     assert sorted(set(found.tolist())) == list(range(len(set(found.tolist()))))
@@ -133,7 +146,7 @@ def test_intervals_of_no_pairs_say_nothing() -> None:
 def test_balanced_accuracy_is_the_mean_of_both_sides(rows: list[tuple[int, float, int]]) -> None:
     numbers = np.unique([row[0] for row in rows], return_inverse=True)[1]
     marks, difference = np.array([row[1] for row in rows]), np.array([float(row[2]) for row in rows])
-    told = lengths.balanced(marks, difference, Bootstrap(numbers, 20, 0))
+    told = length_control.balanced(marks, difference, Bootstrap(numbers, 20, 0))
     sides = [[row[1] for row in rows if row[2] * sign > 0] for sign in (1, -1)]
     if all(sides):
         assert told["accuracy"] == pytest.approx(sum(sum(side) / len(side) for side in sides) / 2, abs=1e-6)
@@ -146,7 +159,7 @@ def test_balanced_accuracy_is_the_mean_of_both_sides(rows: list[tuple[int, float
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=30).filter(lambda found: min(found) < 0 < max(found)))
 def test_taking_the_longer_answer_is_worth_one_half_without_the_hint_of_length(found: list[int]) -> None:
     difference = np.array(found, dtype=np.float64)
-    told = lengths.balanced(statistics.marks(difference), difference, Bootstrap(np.arange(len(found)), 20, 0))
+    told = length_control.balanced(proportions.marks(difference), difference, Bootstrap(np.arange(len(found)), 20, 0))
     assert told["accuracy"] == 0.5
 
 
@@ -155,16 +168,16 @@ def test_the_regression_is_scikit_learns() -> None:
 
     features = chance().normal(size=(200, 2))
     outcomes = (chance(1).random(200) < 1 / (1 + np.exp(-features @ [1.0, -2.0]))).astype(float)
-    known = LogisticRegression(C=1 / lengths.PRIOR, fit_intercept=False, tol=1e-10).fit(features, outcomes)
-    fit = lengths.logistic(features, outcomes, np.arange(200))
+    known = LogisticRegression(C=1 / length_control.PRIOR, fit_intercept=False, tol=1e-10).fit(features, outcomes)
+    fit = length_control.logistic(features, outcomes, np.arange(200))
     assert fit.weights == pytest.approx(known.coef_[0], abs=1e-4)
 
 
 def test_robust_errors_are_those_of_a_plain_sum_over_groups() -> None:
     features, numbers = chance().normal(size=(60, 2)), chance(2).integers(0, 12, 60)
     outcomes = chance(1).integers(0, 3, 60) / 2
-    fit = lengths.logistic(features, outcomes, numbers)
-    bread, meat = lengths.PRIOR * np.eye(2), np.zeros((2, 2))
+    fit = length_control.logistic(features, outcomes, numbers)
+    bread, meat = length_control.PRIOR * np.eye(2), np.zeros((2, 2))
     shares = [1 / (1 + math.exp(-row @ fit.weights)) for row in features]
     for row, share in zip(features, shares, strict=True):
         bread += share * (1 - share) * np.outer(row, row)
@@ -179,7 +192,7 @@ def test_accuracy_at_equal_length_finds_what_was_planted_and_the_pull_beside_it(
     difference = chance().normal(60, 100, 4000)  # chosen answers are longer
     odds = 0.4 + 1.5 * np.tanh(difference / math.sqrt(np.mean(difference**2)))
     marks = (chance(1).random(4000) < 1 / (1 + np.exp(-odds))).astype(float)
-    told = lengths.equal_length(marks, difference, np.arange(4000))
+    told = length_control.equal_length(marks, difference, np.arange(4000))
     planted = 1 / (1 + math.exp(-0.4))
     assert told["low"] < planted < told["high"]
     assert told["accuracy"] < marks.mean() - 0.05, "length helped"
@@ -192,15 +205,15 @@ def test_a_margin_that_is_only_length_tells_nothing_beside_length() -> None:
     chosen_longer = chance(1).random(2000) < 0.7
     difference = np.where(chosen_longer, np.abs(difference), -np.abs(difference))
     quality = chance(2).normal(0.8, 1, 2000)
-    useless = lengths.preference(np.tanh(difference / 100) + chance(3).normal(0, 0.3, 2000), difference, np.arange(2000))
-    useful = lengths.preference(quality, difference, np.arange(2000))
+    useless = length_control.preference(np.tanh(difference / 100) + chance(3).normal(0, 0.3, 2000), difference, np.arange(2000))
+    useful = length_control.preference(quality, difference, np.arange(2000))
     assert useless["margin"]["low"] < 0 < useless["margin"]["high"]
     assert useful["margin"]["low"] > 0.5
     assert useful["length"]["p"] < 1e-6
 
 
 def test_a_faultless_judge_has_finite_figures() -> None:
-    told = lengths.controlled(np.ones(16), np.array([1.0, -2.0] * 8), Bootstrap(np.arange(16), 20, 0))
+    told = length_control.controlled(np.ones(16), np.array([1.0, -2.0] * 8), Bootstrap(np.arange(16), 20, 0))
     assert 0.9 < told["equal_length"]["accuracy"] <= 1
     assert math.isfinite(told["equal_length"]["pull"]["weight"])
 
@@ -254,8 +267,8 @@ def test_the_judge_of_words_learns_from_train_alone_what_length_does_not_tell() 
     rows = releases.planted({"train": 300, "test": 200}, noise=0.0)
     pairs = {split: [Pair(**{name: row[name] for name in COLUMNS}) for row in rows if row["split"] == split] for split in ("train", "test")}
     (margins,) = baselines.words(pairs["train"], [pairs["test"]])
-    longer = statistics.marks(lengths.differences(pairs["test"])).mean()
-    assert statistics.marks(margins).mean() > max(0.8, longer + 0.1)
+    longer = proportions.marks(length_control.differences(pairs["test"])).mean()
+    assert proportions.marks(margins).mean() > max(0.8, longer + 0.1)
     (alone,) = baselines.words(pairs["train"], [pairs["test"][:7]])
     assert alone == pytest.approx(margins[:7]), "what else is held out has no say"
     assert baselines.words([], [pairs["test"]])[0].tolist() == [0.0] * 200
@@ -336,7 +349,7 @@ def report(**other: Any) -> dict[str, Any]:
 
 
 def test_the_page_escapes_what_models_and_people_wrote_and_needs_nothing_but_itself() -> None:
-    made = page.page(report())
+    made = report_page.page(report())
     assert "<script" not in made
     assert "&lt;script&gt;x&lt;/script&gt;" in made
     assert "<b>loud" not in made
@@ -345,7 +358,7 @@ def test_the_page_escapes_what_models_and_people_wrote_and_needs_nothing_but_its
 
 
 def test_the_page_is_well_formed_and_shows_every_judge_and_the_caution() -> None:
-    made = page.page(report())
+    made = report_page.page(report())
     opened: list[str] = []
     for close, name in re.findall(r"<(/?)([a-z1-9]+)(?:\s[^<>]*[^/<>]|)>", made):
         if name not in ("meta", "br"):
@@ -354,17 +367,17 @@ def test_the_page_is_well_formed_and_shows_every_judge_and_the_caution() -> None
     assert opened == []
     text = re.sub(r"<[^>]+>", " ", made)
     told = ("control on shuffled labels: mean", "trained on votes of the same people", "unlikely under the reference", "writes worse")
-    for words in (*page.JUDGES.values(), *told):
+    for words in (*report_page.JUDGES.values(), *told):
         assert words.lower() in text.lower()
 
 
 def test_what_was_not_done_is_said_and_nothing_breaks() -> None:
     nothing = {"prompts": 0, "why_not": "no prompt leaves room"}
     made = report(control={"seeds": 0, "why_not": "of reasons"}, generations=nothing)
-    assert "not run (of reasons)" in page.page(made)
-    assert "no prompt leaves room" in page.page(made)
-    assert flat.metrics(made)["generated_prompts"] == 0
-    assert any("not run (of reasons)" in line for line in flat.lines(made))
+    assert "not run (of reasons)" in report_page.page(made)
+    assert "no prompt leaves room" in report_page.page(made)
+    assert evaluation_metrics.metrics(made)["generated_prompts"] == 0
+    assert any("not run (of reasons)" in line for line in evaluation_metrics.lines(made))
 
 
 def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
@@ -375,9 +388,9 @@ def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
     assert (figures["implicit"]["n"], figures["implicit"]["low"], figures["implicit"]["high"]) == (0, 0.0, 1.0)
     assert figures["better"] is False
     made = report(validation=figures, calibration=calibration.figures(np.zeros(0), np.ones(3), 10))
-    assert "validation (0 groups)" in page.page(made)
-    assert flat.metrics(made)["validation_pairs"] == 0
-    assert "controlled_policy_balanced" not in flat.metrics(report(test=figures)), "no length to even out"
+    assert "validation (0 groups)" in report_page.page(made)
+    assert evaluation_metrics.metrics(made)["validation_pairs"] == 0
+    assert "controlled_policy_balanced" not in evaluation_metrics.metrics(report(test=figures)), "no length to even out"
 
 
 def test_a_baseline_that_beats_the_policy_is_called_better() -> None:
@@ -412,7 +425,7 @@ def test_equal_answers_tie_though_their_rewards_differ_in_the_last_bits() -> Non
 
 
 def test_metrics_are_numbers_and_name_every_part() -> None:
-    made = flat.metrics(report())
+    made = evaluation_metrics.metrics(report())
     assert all(isinstance(value, int | float) and math.isfinite(value) for value in made.values())
     for part in ("test_", "validation_", "baseline_", "controlled_", "control_", "reward_", "generated_"):
         assert any(name.startswith(part) for name in made)

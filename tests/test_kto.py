@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tasks.core.errors import UserError
 from tests import releases
 from tests.training import COUNTS, digests, run, tiny
-from trainer.core import encode, release
-from trainer.core.settings import Schedule
+from trainer.data import encode, release_reader
 from trainer.methods import kto
+from trainer.settings import Schedule
 
-BLANK = release.Example("", [], [], True, "", "", "", "", 1.0)
+BLANK = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
 SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
 
 
@@ -76,7 +76,7 @@ def test_one_label_alone_is_refused(labels: str, tmp_path: Path) -> None:
 def test_no_single_answers_is_refused(tmp_path: Path) -> None:
     folder = releases.write(tmp_path / "release", releases.planted(COUNTS))
     with pytest.raises(UserError, match="no single answer in the split train"):
-        release.train_examples(folder, False, 0)
+        release_reader.train_examples(folder, False, 0)
 
 
 def test_a_row_alone_in_its_micro_batch_is_refused(started: Path) -> None:
@@ -156,7 +156,7 @@ def test_copies_of_a_row_do_not_lend_each_other_their_answer() -> None:
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
 def test_shuffled_labels_keep_their_numbers_and_say_nothing(liked: int, disliked: int, seed: int) -> None:
     rows = [dataclasses.replace(BLANK, example_id=str(at), label=at < liked) for at in range(liked + disliked)]
-    shuffled = release.shuffled_examples(rows, seed)
+    shuffled = release_reader.shuffled_examples(rows, seed)
     assert sum(one.label for one in shuffled) == liked
     shares = [np.mean([one.label for one in part]) for part in (shuffled[:liked], shuffled[liked:])]
     assert abs(shares[0] - shares[1]) <= 0.5 / liked + 0.5 / disliked + 1e-9

@@ -16,7 +16,8 @@ from tasks.core.errors import UserError
 from tests import training
 from tests.conftest import ROOT
 from tests.training import digests, released
-from trainer.core import launch, parallel
+from trainer import launch
+from trainer.models import parallel
 
 NOISE = 1e-4  # of weights after three steps: sums over shares are rounded in another order
 

@@ -19,9 +19,9 @@ from tasks.core.tables import Prompts
 from tests import releases
 from tests.killed import killed
 from tests.training import COUNTS, digests, released, run, tiny
-from trainer.core import models
 from trainer.methods import ppo, ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import KlPrice
+from trainer.models import model_io
 
 END, PAD = 1, 0
 MADE = {
@@ -238,7 +238,7 @@ def test_the_policy_is_whole_and_its_figures_say_how_it_went(whole: Path) -> Non
 
 
 def test_a_left_padded_batch_is_answered_as_one_by_one(whole: Path) -> None:
-    model, tokenizer = models.load(str(whole / "data/models/start"))
+    model, tokenizer = model_io.load(str(whole / "data/models/start"))
     prompts = [tokenizer(text)["input_ids"] for text in ("Hi", "My printer shows an error. What now?", "Is it the invoice or the router?")]
     how = ppo_rollouts.Writing([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 0.0, 3)
     together = ppo_rollouts.write(model, prompts, how).rows([tokenizer.eos_token_id])
@@ -249,7 +249,7 @@ def test_a_left_padded_batch_is_answered_as_one_by_one(whole: Path) -> None:
 def test_rollouts_follow_the_policy_and_not_a_taste_that_came_with_it(whole: Path) -> None:
     import torch
 
-    model, tokenizer = models.load(str(whole / "data/models/start"))
+    model, tokenizer = model_io.load(str(whole / "data/models/start"))
     how = ppo_rollouts.Writing([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 1.0, 4)
     torch.manual_seed(3)
     plain = ppo_rollouts.write(model, [[5, 6, 7]] * 4, how).tokens.tolist()
@@ -285,10 +285,10 @@ def _learner(whole: Path, micro: int) -> tuple[ppo.Learner, ppo_rollouts.Sequenc
     """A learner, and four answers that all have an end."""
     import torch
 
-    from trainer.core import rewards
+    from trainer.models import reward_models
 
-    policy, tokenizer = models.load(str(whole / "data/models/start"))
-    reward, _ = rewards.load(whole / "data/models/reward")
+    policy, tokenizer = model_io.load(str(whole / "data/models/start"))
+    reward, _ = reward_models.load(whole / "data/models/reward")
     params = tiny("train", **MADE, ppo__schedule__micro_batch=micro)
     settings = ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id

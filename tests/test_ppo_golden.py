@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trainer.core import rewards, runtime
-from trainer.core.settings import Adapter, Schedule
 from trainer.methods import ppo, ppo_math, ppo_rollouts
+from trainer.models import reward_models, runtime
+from trainer.settings import Adapter, Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +77,7 @@ class Replay:
         mask = sequences.answered
         self.masks_equal &= bool((mask == ~self.recorded[f"{step}.padding_mask"]).all())
         self.masks_equal &= bool((ppo_math.valued(mask, True) == ~self.recorded[f"{step}.padding_mask_p1"]).all())
-        scores = self.recorded[f"{step}.scores"].new_tensor(rewards.score(self.reward, sequences.rows([self.end]), self.pad, 16))
+        scores = self.recorded[f"{step}.scores"].new_tensor(reward_models.score(self.reward, sequences.rows([self.end]), self.pad, 16))
         self.differ("scores", step, scores - (~sequences.ended).float(), "scores")
         seen = self.learner.look(sequences)
         for name, ours, outside in (("logprobs", seen.policy, 1), ("ref_logprobs", seen.reference, 1), ("values", seen.values, 0)):
@@ -113,7 +113,7 @@ def replay(shared_data: Path) -> Replay:
     runtime.prepare(threads=1, seed=0, offline=True)
     tokenizer = AutoTokenizer.from_pretrained(folder / "policy_and_reference")
     policy = AutoModelForCausalLM.from_pretrained(folder / "policy_and_reference")
-    reward, _ = rewards.load(folder / "reward_and_value")
+    reward, _ = reward_models.load(folder / "reward_and_value")
     learner = ppo.Learner(policy, reward, RECORDED, FULL, updates=3)
     made = Replay(learner, reward, load_file(folder / "steps.safetensors"), tokenizer.pad_token_id, tokenizer.eos_token_id)
     for step, told in enumerate(json.loads((folder / "steps.json").read_bytes())):

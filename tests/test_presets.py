@@ -17,7 +17,7 @@ from tasks.core.errors import UserError
 from tests.conftest import ROOT
 from tests.training import module
 from trainer import presets
-from trainer.core import sources
+from trainer.models import sources
 
 STAGES = ("start", "reward", "train", "evaluate")
 

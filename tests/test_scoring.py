@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests import releases
-from trainer.core import encode, models, release, scoring
+from trainer.data import encode, release_reader
+from trainer.models import model_io, scoring
 
-SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
+SIZE = model_io.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
 
 
 @functools.cache
@@ -21,8 +22,8 @@ def made() -> tuple[Any, Any, list[encode.Encoded]]:
 
     torch.manual_seed(0)
     rows = releases.planted({"train": 12})
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
-    model, tokenizer = models.make(pairs, SIZE)
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
+    model, tokenizer = model_io.make(pairs, SIZE)
     return model, tokenizer, encode.encode(pairs, tokenizer, 512).kept
 
 

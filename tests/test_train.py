@@ -20,9 +20,10 @@ from tests import releases
 from tests.conftest import ROOT
 from tests.training import COUNTS, digests, pair, released, run, tiny
 from trainer import methods, train
-from trainer.core import basis, encode, models, release, scoring, tokenizer
-from trainer.core.settings import Schedule
+from trainer.data import encode, release_reader
 from trainer.methods import dpo, kto
+from trainer.models import model_io, scoring, tokenizer, training_context
+from trainer.settings import Schedule
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_writes_the_policy_beside_its_reference(trained: Path) -> None:
     assert policy["model.safetensors"] != reference["model.safetensors"]
     assert policy["tokenizer.json"] == reference["tokenizer.json"]
     told = json.loads((trained / "data/models/policy/trained_on.json").read_text())
-    assert told["release"] == release.verified(trained / "data/release")
+    assert told["release"] == release_reader.verified(trained / "data/release")
     metrics = json.loads((trained / "data/models/policy/metrics.json").read_text())
     assert (metrics["pairs"], metrics["left_out"]) == (COUNTS["train"], 0)
 
@@ -101,9 +102,9 @@ def test_a_look_at_held_out_loss_without_held_out_rows_is_refused(method: str, t
 def test_a_model_that_does_not_say_what_it_was_trained_on_is_refused(trained: Path, tmp_path: Path) -> None:
     for text, found in ((None, "found no such file"), ("{", "no JSON"), ('{"seed": 7}', "found no release, source, threads")):
         if text:
-            (tmp_path / basis.NAME).write_text(text, encoding="utf-8")
+            (tmp_path / training_context.NAME).write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=found):
-            basis.read(tmp_path, trained / "data/release")
+            training_context.read(tmp_path, trained / "data/release")
 
 
 def test_a_release_that_was_changed_after_the_start_is_refused(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_pair_of_weight_two_is_seen_twice_as_often_and_scored_once() -> None:
     schedule = Schedule(epochs=1, max_steps=1, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
     made = tokenizer.from_scratch([], 300, 99)
     rows = encode.encode(weighed, made, 99).kept
-    model = models.make([], models.Size(300, 32, 64, 1, 2, 99))[0]
+    model = model_io.make([], model_io.Size(300, 32, 64, 1, 2, 99))[0]
     scored: list[int] = []
     model.lm_head.register_forward_hook(lambda *given: scored.append(given[2].shape[0]))
     table = dpo._rows(rows, model, made.pad_token_id, schedule, 300, 0)
@@ -192,9 +193,9 @@ def test_every_loss_moves_the_policy_towards_what_was_preferred(method: str, los
     longer = {f"{method}__schedule__{name}": value for name, value in (("max_steps", 25), ("batch", 8), ("learning_rate", 0.01))}
     settings = tiny("train", method=method, **{f"{method}__loss": loss, f"{method}__schedule__micro_batch": 8, **longer})
     (policy, made), (reference, _) = (
-        models.load(str(folder)) for folder in (run(learners, "train", settings), learners / "data/models/start")
+        model_io.load(str(folder)) for folder in (run(learners, "train", settings), learners / "data/models/start")
     )
-    rows = encode.encode(release.pairs(learners / "data/release", "train"), made, 256).kept
+    rows = encode.encode(release_reader.pairs(learners / "data/release", "train"), made, 256).kept
     pad = made.pad_token_id
     gained = scoring.score(policy, rows, pad, 16).margin - scoring.score(reference, rows, pad, 16).margin
     assert (gained > 0).mean() > 0.75, "on the pairs that it learned from"

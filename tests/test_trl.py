@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from tests import releases
-from trainer.core import encode, hf, models, release, scoring
-from trainer.core.settings import Schedule
+from trainer.data import encode, release_reader
+from trainer.loop import hf_trainer
 from trainer.methods import dpo, kto, shared_prompt
+from trainer.models import model_io, scoring
+from trainer.settings import Schedule
 
-SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
+SIZE = model_io.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
 SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
 ARGUMENTS = {
     "use_cpu": True,
@@ -32,14 +34,14 @@ ARGUMENTS = {
 
 
 @functools.cache
-def made() -> tuple[Any, Any, list[release.Pair]]:
+def made() -> tuple[Any, Any, list[release_reader.Pair]]:
     """A model, its tokenizer and pairs of which one stands the wrong way round now and then."""
     import torch
 
     torch.manual_seed(0)
     rows = releases.planted({"train": 24})
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
-    model, tokenizer = models.make(pairs, SIZE)
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
+    model, tokenizer = model_io.make(pairs, SIZE)
     return model, tokenizer, pairs
 
 
@@ -66,7 +68,7 @@ def singles() -> list[encode.Single]:
     """Single answers, liked and disliked in turn."""
     rows = encoded()
     sides = [(row.chosen, True) if number % 2 else (row.rejected, False) for number, row in enumerate(rows)]
-    blank = release.Example("", [], [], True, "", "", "", "", 1.0)
+    blank = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
     return [
         encode.Single(dataclasses.replace(blank, label=label), row.prompt, answer) for row, (answer, label) in zip(rows, sides, strict=True)
     ]
@@ -201,7 +203,7 @@ def test_trl_cuts_answers_at_the_window_without_a_word() -> None:
     both = DataCollatorForPreference(pad_token_id=0, max_length=6)([row])["input_ids"]
     assert both.tolist() == [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]], "identical after the cut"
     from tests.training import pair
-    from trainer.core import tokenizer
+    from trainer.models import tokenizer
 
     letters = tokenizer.from_scratch([], 300, 99)
     found = encode.encode([pair("12345", "abcdefgh", "abcdefgi")], letters, 12)
@@ -214,7 +216,7 @@ def test_trl_leaves_a_shared_message_in_both_answers_where_one_side_begins_the_o
     asked, said = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}
     found = extract_prompt({"chosen": [asked, said, asked, said], "rejected": [asked, said]})
     assert found["chosen"][0] == found["rejected"][0] == said, "learned as an answer, though both sides share it"
-    assert "prompt" in release.COLUMNS, "ours has a prompt of its own, so that TRL looks for none"
+    assert "prompt" in release_reader.COLUMNS, "ours has a prompt of its own, so that TRL looks for none"
 
 
 def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: Path) -> None:
@@ -229,7 +231,7 @@ def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: P
             assert kind(output_dir=str(tmp_path)).device.type != "cpu"
         told = SimpleNamespace(precision="float32", window=512, seed=1)
         run = SimpleNamespace(checkpoints=None, scratch=tmp_path, basis=told, watching=SimpleNamespace(save_every=0))
-        ours = hf.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
+        ours = hf_trainer.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
         assert (ours.bf16, ours.gradient_checkpointing, ours.learning_rate) == (False, False, SCHEDULE.learning_rate)
         assert ours.use_cpu is not torch.cuda.is_available()
 
@@ -287,7 +289,7 @@ def test_the_held_out_loss_of_kto_is_the_number_of_trl(loss: str, tmp_path: Path
     rows, weighed = singles(), kto.Weighed(loss, 0.1, 1.0, 1.5)
     trainer = kto_trainer(tmp_path, rows, weighed)
     theirs = trainer.evaluate()["eval_loss"]
-    policy = models.make(made()[2], SIZE)[0]
+    policy = model_io.make(made()[2], SIZE)[0]
     policy.load_state_dict(model.state_dict())
     held_out = kto.held_out_loss(policy, rows, tokenizer.pad_token_id, weighed, 512, 8)
     before = held_out()
@@ -307,7 +309,7 @@ def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
     config = type("Config", (), {"dataset_num_proc": None, "max_length": 512, "per_device_train_batch_size": 3})()
     assert {"dataset_num_proc", "max_length", "per_device_train_batch_size"} <= set(dir(KTOConfig)), "the settings the double stands for"
     theirs = KTOTrainer._prepare_dataset(stub, table, tokenizer, config, "train")
-    blank = release.Example("", [], [], True, "", "", "", "", 1.0)
+    blank = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
     rows = [encode.Single(blank, row["prompt_ids"], row["completion_ids"]) for row in theirs]
     ours, cut = kto.mismatched(rows, 3, 512)
     assert [answer for _, answer in ours] == theirs["KL_completion_ids"]

@@ -11,8 +11,8 @@ import pytest
 
 from tests import training
 from tests.training import released, stage, tiny
-from trainer.core import guard
-from trainer.core.guard import DivergedError
+from trainer.checkpointing import divergence
+from trainer.checkpointing.divergence import DivergedError
 
 LONG = {"schedule__max_steps": 12, "watching__save_every": 1, "watching__keep": 20, "watching__log_every": 1}
 
@@ -44,10 +44,10 @@ def watching(**other: Any) -> Any:
 
 
 def test_a_divergence_from_the_reference_beyond_its_bound_stops_the_run() -> None:
-    guard.check("ppo", 3, [{"kl": 4.9}], watching(max_kl=5.0))
-    guard.check("ppo", 3, [{"kl": 1e9}], watching(max_kl=0.0))
+    divergence.check("ppo", 3, [{"kl": 4.9}], watching(max_kl=5.0))
+    divergence.check("ppo", 3, [{"kl": 1e9}], watching(max_kl=0.0))
     with pytest.raises(DivergedError, match=r"step 3: found a divergence of 5.1 from the reference; expected at most 5 \("):
-        guard.check("ppo", 3, [{"kl": 5.1}], watching(max_kl=5.0))
+        divergence.check("ppo", 3, [{"kl": 5.1}], watching(max_kl=5.0))
 
 
 @pytest.mark.parametrize(
@@ -55,22 +55,24 @@ def test_a_divergence_from_the_reference_beyond_its_bound_stops_the_run() -> Non
     [((0.1, 0.9), (20, 100), True), ((0.1, 0.9), (20, 50), False), ((0.9, 0.1), (20, 100), False)],
 )
 def test_a_reward_bought_with_length_stops_the_run(rewards: tuple[float, float], lengths: tuple[float, float], stops: bool) -> None:
-    history = [{"reward": reward, "length": length} for reward, length in zip(rewards, lengths, strict=True) for _ in range(guard.SPAN)]
+    history = [
+        {"reward": reward, "length": length} for reward, length in zip(rewards, lengths, strict=True) for _ in range(divergence.SPAN)
+    ]
     if not stops:
-        guard.check("ppo", 10, history, watching(max_growth=4.0))
+        divergence.check("ppo", 10, history, watching(max_growth=4.0))
         return
     with pytest.raises(DivergedError, match=r"found a reward up from 0.1 to 0.9, and answers grown from 20 to 100 tokens"):
-        guard.check("ppo", 10, history, watching(max_growth=4.0))
+        divergence.check("ppo", 10, history, watching(max_growth=4.0))
 
 
 def test_weights_that_are_no_numbers_are_never_saved() -> None:
     import torch
 
     layer = torch.nn.Linear(2, 2)
-    guard.demand_finite("dpo", 1, layer)
+    divergence.demand_finite("dpo", 1, layer)
     layer.weight.data[0, 0] = float("nan")
     with pytest.raises(DivergedError, match="found a weight in weight that is no number"):
-        guard.demand_finite("dpo", 1, layer)
+        divergence.demand_finite("dpo", 1, layer)
 
 
 def test_a_run_stops_when_held_out_loss_gets_no_better_and_goes_back_to_the_best(

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tests.training import tiny
-from trainer.core import repetition
-from trainer.judging import flat, quality, verdict
-from trainer.judging.quality import Answer
+from trainer.evaluation import evaluation_metrics, quality, repetition, verdict
+from trainer.evaluation.quality import Answer
 
 # What the help desk says, and what a model said that had learned to prefer and forgotten to write.
 GOOD = [
@@ -167,5 +166,5 @@ def test_only_who_prefers_better_and_writes_no_worse_is_better() -> None:
 def test_every_bound_stands_in_the_parameters() -> None:
     own: Any = tiny("evaluate").generations.worse
     assert set(own.model_dump()) == set(BOUNDS.model_dump())
-    assert flat.WRITING.keys() <= set(flat.WRITTEN)
+    assert evaluation_metrics.WRITING.keys() <= set(evaluation_metrics.WRITTEN)
     assert "worse:" in (ROOT / "params.yaml").read_text(encoding="utf-8")

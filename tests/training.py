@@ -14,7 +14,8 @@ from tasks.core import catalog
 from tasks.core.params import StageParams
 from tests import releases
 from tests.conftest import ROOT
-from trainer.core import checkpoints, release
+from trainer.checkpointing import checkpoints
+from trainer.data import release_reader
 
 COUNTS = {"train": 48, "validation": 8, "test": 16}
 SMALL: dict[str, Any] = {  # what makes any training small; a key that a section lacks is left out
@@ -79,10 +80,10 @@ def released(root: Path, counts: dict[str, int] | None = None) -> Path:
     return releases.write(root / "data/release", releases.planted(counts or COUNTS))
 
 
-def pair(prompt: str, chosen: str, rejected: str) -> release.Pair:
+def pair(prompt: str, chosen: str, rejected: str) -> release_reader.Pair:
     """A pair as training reads it."""
     row = releases.row(prompt, chosen, rejected, "train")
-    return release.Pair(**{name: row[name] for name in release.COLUMNS})
+    return release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS})
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ from tasks.core.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextStreamer
 
-    from trainer.core.release import Messages
+    from trainer.data.release_reader import Messages
 
 HELP = "/reset forgets the conversation, /quit ends it"
 
@@ -92,7 +92,7 @@ class Chat:
 
     def _ends(self) -> list[int]:
         """Tokens that end an answer: the tokenizer's, the model's, and the one with which the template closes an answer."""
-        from trainer.core.tokenizer import closing
+        from trainer.models.tokenizer import closing
 
         known = self.model.generation_config.eos_token_id
         ends = {self.tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])}
@@ -102,11 +102,11 @@ class Chat:
 
 def begin(settings: Settings) -> Chat:
     """A chat with a model that is there and has a chat template; a UserError otherwise."""
-    from trainer.core import models, runtime
+    from trainer.models import model_io, runtime
 
-    runtime.prepare(len(os.sched_getaffinity(0)), settings.seed, offline=not models.is_hub_name(settings.model))
+    runtime.prepare(len(os.sched_getaffinity(0)), settings.seed, offline=not model_io.is_hub_name(settings.model))
     where = f"--model {settings.model}"
-    model, tokenizer = models.load(settings.model, where)
+    model, tokenizer = model_io.load(settings.model, where)
     if not tokenizer.chat_template:
         raise UserError(where, "a tokenizer without chat template", "a chat model", "take the instruct or chat version")
     _demand_template(tokenizer, where)
@@ -115,7 +115,7 @@ def begin(settings: Settings) -> Chat:
 
 def _demand_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
     """A UserError where the chat template is broken; one that only trains wrongly will do here."""
-    from trainer.core.tokenizer import closing, template_faults
+    from trainer.models.tokenizer import closing, template_faults
 
     try:
         closing(tokenizer)

@@ -23,10 +23,10 @@ from tasks.core import manifest
 from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.core.settings import Count, Schedule
+from trainer.settings import Count, Schedule
 
 if TYPE_CHECKING:
-    from trainer.compression.clock import Pace
+    from trainer.compression.latency import Pace
 
 
 class Student(StageParams):
@@ -83,32 +83,34 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Check the names first; then make and measure each variant, one model in memory at a time; then pick and hand over."""
-    from trainer.compression import clock, report, workshop
-    from trainer.compression.bench import Bench
-    from trainer.core import basis, card, outcome, runtime
+    from trainer.compression import compression_report, latency, model_card, variant_builder
+    from trainer.compression.evaluator import Bench
+    from trainer.evaluation import verdict
+    from trainer.loop import metrics
+    from trainer.models import runtime, training_context
 
     release, policy = stage.input("release"), stage.input("policy")
-    base = basis.read(policy, release)
+    base = training_context.read(policy, release)
     runtime.prepare(base.threads, base.seed, offline=True)
-    recipes = workshop.planned(policy, params.variants)
+    recipes = variant_builder.planned(policy, params.variants)
     own = params.generation
     bench = Bench.read(release, stage.input("start"), base.window, params.batch, own.prompts, own.tokens, own.temperature, base.seed)
-    shop = workshop.Workshop(policy, release, base, bench, params.choose_pairs, params.student.margin, params.student.schedule)
+    shop = variant_builder.Workshop(policy, release, base, bench, params.choose_pairs, params.student.margin, params.student.schedule)
     shelf = folder / "variants"
-    variants = {recipe.name: figures for recipe, figures in workshop.make(shop, recipes, shelf, stage.name)}
+    variants = {recipe.name: figures for recipe, figures in variant_builder.make(shop, recipes, shelf, stage.name)}
     prompt = sorted(bench.prompts, key=len)[len(bench.prompts) // 2]
     timing = params.timing
-    paces = clock.measure({name: shelf / name for name in variants}, prompt, timing.tokens, timing.batch, timing.rounds)
-    result = report.result(variants, paces, params.budget.model_dump())
+    paces = latency.measure({name: shelf / name for name in variants}, prompt, timing.tokens, timing.batch, timing.rounds)
+    result = compression_report.result(variants, paces, params.budget.model_dump())
     _hand_over(shelf, str(result["pick"]), folder)
     (folder / "pareto.json").write_bytes(manifest.dumps(result))
-    outcome.write(folder, report.flat(result))
-    basis.write(folder, base, params.model_dump(mode="json"))
-    words = card.Words(params.card.title, params.card.license)
+    metrics.write(folder, compression_report.flat(result))
+    training_context.write(folder, base, params.model_dump(mode="json"))
+    words = model_card.Words(params.card.title, params.card.license)
     made = {"start": stage.input("start"), "train": policy}
-    (folder / "README.md").write_text(card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
+    (folder / "README.md").write_text(model_card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
     _publish(stage, result, paces)
-    for line in (*report.lines(result, paces), *report.advice(card.verdict(stage.input("evaluation")))):
+    for line in (*compression_report.lines(result, paces), *compression_report.advice(verdict.read(stage.input("evaluation")))):
         tell(stage.name, line)
 
 
@@ -121,11 +123,11 @@ def _hand_over(shelf: Path, name: str, folder: Path) -> None:
 
 def _publish(stage: Stage, result: dict[str, Any], paces: dict[str, Pace]) -> None:
     """The figures with their clocks, and the plot, for people."""
-    from trainer.compression import plot, report
+    from trainer.compression import compression_report, pareto_plot
 
     if stage.reports is None:
         return
     stage.reports.mkdir(parents=True, exist_ok=True)
-    timed = report.timed(result, {name: asdict(pace) for name, pace in paces.items()})
+    timed = compression_report.timed(result, {name: asdict(pace) for name, pace in paces.items()})
     (stage.reports / "pareto.json").write_bytes(manifest.dumps(timed))
-    (stage.reports / "pareto.svg").write_text(plot.plot(timed), encoding="utf-8")
+    (stage.reports / "pareto.svg").write_text(pareto_plot.plot(timed), encoding="utf-8")

@@ -14,9 +14,9 @@ of one conversation or with near-equal prompts are no independent witnesses. The
 luck of a training run: of that speaks the control on shuffled labels, by its mean over several seeds.
 
 The policy *is* better only if it prefers better and what it writes is in nothing clearly worse than what the reference writes and what
-people chose (`trainer.judging.quality`): a model may learn to tell good answers from bad ones and forget how to write either.
+people chose (`trainer.evaluation.quality`): a model may learn to tell good answers from bad ones and forget how to write either.
 
-What else is counted, and exactly how, say the modules of `trainer.judging`.
+What else is counted, and exactly how, say the modules of `trainer.evaluation`.
 
     python -m trainer evaluate
 """
@@ -33,14 +33,14 @@ from tasks.core import manifest
 from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.core.settings import Count
-from trainer.judging.quality import Bounds
+from trainer.evaluation.quality import Bounds
+from trainer.settings import Count
 
 if TYPE_CHECKING:
-    from trainer.core.basis import Basis
-    from trainer.judging.generations import Asked
-    from trainer.judging.held import Held, Reader
-    from trainer.judging.quality import Answer
+    from trainer.evaluation.generations import Asked
+    from trainer.evaluation.heldout import Held, Reader
+    from trainer.evaluation.quality import Answer
+    from trainer.models.training_context import Basis
 
 
 class Generations(StageParams):
@@ -72,11 +72,10 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Score both splits under every model, count, write, and say the outcome."""
-    from trainer.core import basis, runtime
-    from trainer.core.card import VERDICT
-    from trainer.judging import control, flat, page, verdict
+    from trainer.evaluation import control, evaluation_metrics, report_page, verdict
+    from trainer.models import runtime, training_context
 
-    base = basis.read(stage.input("policy"), stage.input("release"))
+    base = training_context.read(stage.input("policy"), stage.input("release"))
     runtime.prepare(base.threads, base.seed, offline=True)
     reader, held, generations = _score(stage, params, base)
     report = {split: _split(one, params.significance) for split, one in held.items()}
@@ -85,36 +84,37 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     report["verdict"] = verdict.of(report["test"], generations)
     report["control"] = control.run(stage, base, reader, held["test"].reference, params.control.seeds)
     (folder / "report.json").write_bytes(manifest.dumps(report))
-    (folder / VERDICT).write_bytes(manifest.dumps(report["verdict"]))
-    (folder / "metrics.json").write_bytes(manifest.dumps(flat.metrics(report)))
-    (folder / "report.html").write_text(page.page(report), encoding="utf-8")
-    for line in flat.lines(report):
+    (folder / verdict.NAME).write_bytes(manifest.dumps(report["verdict"]))
+    (folder / "metrics.json").write_bytes(manifest.dumps(evaluation_metrics.metrics(report)))
+    (folder / "report.html").write_text(report_page.page(report), encoding="utf-8")
+    for line in evaluation_metrics.lines(report):
         tell(stage.name, line.rstrip())
 
 
 def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str, Held], dict[str, Any]]:
     """The held-out splits under every model, and the generations; one model in memory at a time."""
-    from trainer.core import models, release, rewards
-    from trainer.judging import generations, groups
-    from trainer.judging.held import Reader
+    from trainer.data import release_reader
+    from trainer.evaluation import evidence_groups, generations
+    from trainer.evaluation.heldout import Reader
+    from trainer.models import model_io, reward_models
 
     given, own = stage.input("release"), params.generations
-    model, tokenizer = models.load(str(stage.input("policy")))
+    model, tokenizer = model_io.load(str(stage.input("policy")))
     reader = Reader.of(given, tokenizer, base.window, params.batch)
     rows = reader.encodings["test"].kept
     asked, too_long = generations.draw(
-        rows, groups.connected([row.pair for row in rows]), base.window - own.most_tokens, own.prompts, base.seed
+        rows, evidence_groups.connected([row.pair for row in rows]), base.window - own.most_tokens, own.prompts, base.seed
     )
     how = generations.writing(tokenizer, own.most_tokens, own.temperature, params.batch)
     policy, answers = reader.likelihoods(model), {"policy": generations.write(model, tokenizer, asked, how, base.seed)}
-    model, _ = models.load(str(stage.input("start")))
+    model, _ = model_io.load(str(stage.input("start")))
     reference, answers["reference"] = reader.likelihoods(model), generations.write(model, tokenizer, asked, how, base.seed)
     answers["chosen"] = generations.chosen(tokenizer, asked, own.most_tokens)
     surprises = {name: generations.surprise(model, asked, said, reader.pad, params.batch) for name, said in answers.items()}
-    model, _ = rewards.load(stage.input("reward"))
+    model, _ = reward_models.load(stage.input("reward"))
     reward = reader.rewards(model)
     liked = np.stack([generations.scored(model, asked, answers[name], reader.pad, params.batch) for name in ("policy", "reference")])
-    held = reader.together((policy, reference, reward), release.pairs(given, "train"), base, params.resamples)
+    held = reader.together((policy, reference, reward), release_reader.pairs(given, "train"), base, params.resamples)
     told = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.most_tokens, "temperature": own.temperature}
     if not asked:
         return reader, held, told | {"why_not": "evaluate.generations.prompts is 0" if not own.prompts else "no prompt leaves room"}
@@ -125,7 +125,7 @@ def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str,
 
 def _examples(asked: list[Asked], answers: dict[str, list[Answer]], liked: np.ndarray, count: int) -> list[dict[str, Any]]:
     """The first prompts as they were drawn, with what both models wrote, and its rewards."""
-    from trainer.core.statistics import rounded
+    from trainer.evaluation.proportions import rounded
 
     names = ("policy", "reference")
     sides = [
@@ -139,21 +139,21 @@ def _examples(asked: list[Asked], answers: dict[str, list[Answer]], liked: np.nd
 
 def _split(held: Held, significance: float) -> dict[str, Any]:
     """All figures of one split."""
-    from trainer.judging import accuracy, baselines, lengths
+    from trainer.evaluation import accuracy, baselines, length_control
 
     margins, judged, bootstrap = held.margins, held.judged, held.bootstrap
     figures = accuracy.figures(judged, held.pairs, bootstrap)
     figures |= accuracy.tests(judged, baselines.NAMES, bootstrap.groups, significance)
     figures |= {"left_out": held.encoding.reasons, "groups": bootstrap.count}
     told = ("implicit", "likelihood", "reference_likelihood", "reward", *baselines.NAMES)
-    figures["lengths"] = {name: lengths.controlled(judged[name], held.difference, bootstrap) for name in told}
+    figures["lengths"] = {name: length_control.controlled(judged[name], held.difference, bootstrap) for name in told}
     for name in (*told[:4], "tfidf"):  # the margin of `longer` is the length itself
-        figures["lengths"][name]["preference"] = lengths.preference(margins[name], held.difference, bootstrap.groups)
+        figures["lengths"][name]["preference"] = length_control.preference(margins[name], held.difference, bootstrap.groups)
     return figures
 
 
 def _calibration(held: dict[str, Held], bins: int) -> dict[str, Any]:
     """How far the reward model is as sure as it is right."""
-    from trainer.judging import calibration
+    from trainer.evaluation import calibration
 
     return calibration.figures(held["validation"].margins["reward"], held["test"].margins["reward"], bins)

@@ -18,12 +18,12 @@ from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.core.settings import Adapter, Count, Model, Precision, Schedule, Watching
+from trainer.settings import Adapter, Count, Model, Precision, Schedule, Watching
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.core.release import Pair
+    from trainer.data.release_reader import Pair
 
 
 class Params(StageParams):
@@ -42,36 +42,43 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import adapters, basis, encode, models, outcome, release, runtime
-    from trainer.core.run import Run
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
+    from trainer.loop.run import Run
     from trainer.methods import supervised
+    from trainer.models import adapters, model_io, runtime, training_context
 
     given = stage.input("release")
-    digest = release.verified(given)
-    pairs = release.train_pairs(given, params.shuffle_labels, params.seed)
-    runtime.prepare(params.threads, params.seed, offline=not models.is_hub_name(params.model.source))
+    digest = release_reader.verified(given)
+    pairs = release_reader.train_pairs(given, params.shuffle_labels, params.seed)
+    runtime.prepare(params.threads, params.seed, offline=not model_io.is_hub_name(params.model.source))
     model, tokenizer = _model(params, pairs)
     rows = encode.demanded("train", pairs, tokenizer, params.window)
     tell(stage.name, encode.describe("train", rows))
-    held_out = encode.encode(release.pairs(given, "validation"), tokenizer, params.window).kept if params.watching.check_every else []
-    base = basis.Basis(digest, params.model.source, params.seed, params.threads, params.window, params.precision, params.shuffle_labels)
+    held_out = (
+        encode.encode(release_reader.pairs(given, "validation"), tokenizer, params.window).kept if params.watching.check_every else []
+    )
+    base = training_context.Basis(
+        digest, params.model.source, params.seed, params.threads, params.window, params.precision, params.shuffle_labels
+    )
     with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
-        figures = outcome.sizes(model, tokenizer) | outcome.counts(rows)
+        figures = metrics.sizes(model, tokenizer) | metrics.counts(rows)
         learner = adapters.wrap(model, params.adapter, "CAUSAL_LM")
         figures |= supervised.train(learner, tokenizer, rows.kept, params.schedule, run, held_out)
     adapters.save(learner, folder)
-    models.save(adapters.merged(learner), tokenizer, folder)
+    model_io.save(adapters.merged(learner), tokenizer, folder)
     run.watch.write(folder)
-    outcome.write(folder, figures)
-    basis.write(folder, base, params.model_dump(mode="json"))
+    metrics.write(folder, figures)
+    training_context.write(folder, base, params.model_dump(mode="json"))
 
 
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
-    from trainer.core import adapters, models, outcome, runtime, tokenizer
+    from trainer.loop import metrics
+    from trainer.models import adapters, model_io, runtime, tokenizer
 
     wanted = params.model
-    if wanted.source == models.SCRATCH:
+    if wanted.source == model_io.SCRATCH:
         if wanted.width % (2 * wanted.heads):
             raise UserError(
                 f"start.model.width: {wanted.width}",
@@ -79,11 +86,11 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
                 f"a multiple of {2 * wanted.heads}",
                 "change start.model.width or start.model.heads",
             )
-        size = models.Size(wanted.vocabulary, wanted.width, wanted.inner, wanted.layers, wanted.heads, params.window)
-        model, made = models.make(pairs, size)
+        size = model_io.Size(wanted.vocabulary, wanted.width, wanted.inner, wanted.layers, wanted.heads, params.window)
+        model, made = model_io.make(pairs, size)
     else:
-        model, made = models.load(wanted.source, precision=adapters.held(params.adapter, params.precision))
+        model, made = model_io.load(wanted.source, precision=adapters.held(params.adapter, params.precision))
     tokenizer.check(made, wanted.source)
-    models.fit(model, made, params.window)
-    tell("start", outcome.describe(model, made))
+    model_io.fit(model, made, params.window)
+    tell("start", metrics.describe(model, made))
     return model.to(runtime.device()), made

@@ -19,14 +19,14 @@ from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.core.settings import Adapter, Count, Lessons, Watching
+from trainer.settings import Adapter, Count, Lessons, Watching
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.core.encode import Kept
-    from trainer.core.outcome import Figures
-    from trainer.core.run import Run
+    from trainer.data.encode import Kept
+    from trainer.loop.metrics import Figures
+    from trainer.loop.run import Run
 
 
 class Dpo(StageParams):
@@ -85,62 +85,65 @@ class Params(StageParams):
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import adapters, basis, models, outcome, runtime
-    from trainer.core.run import Run
+    from trainer.loop import metrics
+    from trainer.loop.run import Run
+    from trainer.models import adapters, model_io, runtime, training_context
 
-    base = basis.read(stage.input("start"), stage.input("release"))
+    base = training_context.read(stage.input("start"), stage.input("release"))
     runtime.prepare(base.threads, base.seed, offline=True)
     with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
         model, tokenizer, figures = learn(stage, params, run)
     adapters.save(model, folder)
-    models.save(adapters.merged(model), tokenizer, folder)
+    model_io.save(adapters.merged(model), tokenizer, folder)
     run.watch.write(folder)
-    outcome.write(folder, figures)
-    basis.write(folder, base, params.model_dump(mode="json"))
+    metrics.write(folder, figures)
+    training_context.write(folder, base, params.model_dump(mode="json"))
 
 
 def learn(stage: Stage, params: Params, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Figures]:
     """The policy that the method makes of the start, any adapter still on it; `evaluate` trains its control by this."""
-    from trainer.core import adapters, models
+    from trainer.models import adapters, model_io
 
-    model, tokenizer = models.load(str(stage.input("start")), precision=adapters.held(params.adapter, run.basis.precision))
+    model, tokenizer = model_io.load(str(stage.input("start")), precision=adapters.held(params.adapter, run.basis.precision))
     model = adapters.wrap(model, params.adapter, "CAUSAL_LM")
     return model, tokenizer, METHODS[params.method](model, tokenizer, stage, params, run)
 
 
 def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
     """Direct preference optimisation on the released pairs."""
-    from trainer.core import encode, outcome, release
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
     from trainer.methods import dpo
 
     given, own = stage.input("release"), params.dpo
-    estimate = release.label_smoothing(given)
+    estimate = release_reader.label_smoothing(given)
     smooth = dpo.smoothing(own.loss, own.label_smoothing, estimate)
-    pairs = release.train_pairs(given, run.basis.shuffle_labels, run.basis.seed)
+    pairs = release_reader.train_pairs(given, run.basis.shuffle_labels, run.basis.seed)
     rows = encode.demanded("train", pairs, tokenizer, run.basis.window)
     _tell(stage, "train", rows)
     if own.label_smoothing == dpo.AUTO:
         told = f"{smooth:g}" if own.loss in dpo.SMOOTHED else f"not used by the loss {own.loss}; {' and '.join(dpo.SMOOTHED)} reads it"
         tell(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
-    held = encode.encode(release.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
+    held = encode.encode(release_reader.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
     _demand_looks(params, held)
     settings = dpo.Settings(own.loss, own.beta, smooth, own.sft_weight, own.schedule)
-    return outcome.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, held)
+    return metrics.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, held)
 
 
 def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
     """Kahneman-Tversky optimisation on the released single answers."""
-    from trainer.core import encode, outcome, release
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
     from trainer.methods import kto
 
     given, own, window = stage.input("release"), params.kto, run.basis.window
-    examples = release.train_examples(given, run.basis.shuffle_labels, run.basis.seed)
+    examples = release_reader.train_examples(given, run.basis.shuffle_labels, run.basis.seed)
     rows = encode.demanded_examples("train", examples, tokenizer, window)
     _tell(stage, "train", rows)
-    held = encode.encode_examples(release.examples(given, "validation"), tokenizer, window).kept if _looks(params) else []
+    held = encode.encode_examples(release_reader.examples(given, "validation"), tokenizer, window).kept if _looks(params) else []
     _demand_looks(params, held)
     settings = kto.Settings(own.loss, own.beta, own.class_weights, own.schedule)
-    return outcome.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, held)
+    return metrics.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, held)
 
 
 def _looks(params: Params) -> bool:
@@ -161,15 +164,16 @@ def _demand_looks(params: Params, held: Sized) -> None:
 
 def _tell(stage: Stage, split: str, rows: Kept[Any]) -> None:
     """Say how many rows fit and why the others do not."""
-    from trainer.core import encode
+    from trainer.data import encode
 
     tell(stage.name, encode.describe(split, rows))
 
 
 def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
     """Proximal policy optimisation on the released prompts. They carry no weight: the reward model has heard those of the pairs."""
-    from trainer.core import basis, release, rewards
+    from trainer.data import release_reader
     from trainer.methods import ppo
+    from trainer.models import reward_models, training_context
 
     given, own = stage.input("release"), params.ppo
     if _looks(params):
@@ -179,10 +183,10 @@ def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
             "0",
             "set train.watching.check_every and patience to 0; train.ppo.kl_bound ends training early",
         )
-    basis.read(stage.input("reward"), given)
-    reward, theirs = rewards.load(stage.input("reward"))
+    training_context.read(stage.input("reward"), given)
+    reward, theirs = reward_models.load(stage.input("reward"))
     ppo.demand_same_tokens(tokenizer, theirs, str(stage.input("reward")))
-    prompts, counts = ppo.fitting(release.prompts(given, "train"), tokenizer, run.basis.window, own.answer, stage.name)
+    prompts, counts = ppo.fitting(release_reader.prompts(given, "train"), tokenizer, run.basis.window, own.answer, stage.name)
     settings = ppo.Settings(**{name: getattr(own, name) for name in ppo.Settings.__dataclass_fields__})
     return counts | ppo.train(model, tokenizer, prompts, reward, settings, run)
 

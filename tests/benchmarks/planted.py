@@ -96,13 +96,15 @@ def _settings(way: str) -> StageParams:
 
 def judge(root: Path) -> tuple[float, float, float]:
     """Accuracy of the implicit reward, and of the likelihood of reference and of policy, on the test pairs."""
-    from trainer.core import basis, encode, models, release, scoring, statistics
+    from trainer.data import encode, release_reader
+    from trainer.evaluation import proportions
+    from trainer.models import model_io, scoring, training_context
 
     start, given = root / "data/models/start", root / "data/release"
-    (reference, tokenizer), (policy, _) = (models.load(str(folder)) for folder in (start, root / "data/models/policy"))
-    pairs = encode.encode(release.pairs(given, "test"), tokenizer, basis.read(start, given).window).kept
+    (reference, tokenizer), (policy, _) = (model_io.load(str(folder)) for folder in (start, root / "data/models/policy"))
+    pairs = encode.encode(release_reader.pairs(given, "test"), tokenizer, training_context.read(start, given).window).kept
     before, after = (scoring.score(model, pairs, tokenizer.pad_token_id, 32).margin for model in (reference, policy))
-    implicit, first, last = (float(statistics.marks(margin).mean()) for margin in (after - before, before, after))
+    implicit, first, last = (float(proportions.marks(margin).mean()) for margin in (after - before, before, after))
     return implicit, first, last
 
 

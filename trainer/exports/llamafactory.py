@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainer.core.release import Example, Pair, Prompt
-from trainer.core.settings import Adapter, Schedule
-from trainer.exports import forms, plan
-from trainer.exports.forms import Line
-from trainer.exports.plan import Plan
-from trainer.exports.rows import SPLITS, Export, Rows, alternating, merges, one
+from trainer.data.release_reader import Example, Pair, Prompt
+from trainer.exports import export_plan, file_formats
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import SPLITS, Export, Rows, alternating, merges, one
+from trainer.exports.file_formats import Line
+from trainer.settings import Adapter, Schedule
 
 VERSION = "0.9.5"
 LOSSES = {"sigmoid": "sigmoid", "hinge": "hinge", "ipo": "ipo", "robust": "sigmoid"}
@@ -63,14 +63,16 @@ def export(rows: Rows, given: Plan) -> Export:
         parts = {"pairs": (rows.pairs[split], pair), "kto": (rows.examples[split], example), "prompts": (rows.prompts[split], prompt)}
         for name, (given_rows, shape) in parts.items():
             file = f"{name}.{split}.jsonl"
-            made.lines(file, given_rows, shape, forms.jsonl)  # type: ignore[arg-type]  # each shape takes the rows beside it
+            made.lines(file, given_rows, shape, file_formats.jsonl)  # type: ignore[arg-type]  # each shape takes the rows beside it
             if merged := merges(row.prompt for row in given_rows):  # type: ignore[attr-defined]
                 made.merged[file] = merged
-    made.files["dataset_info.json"] = forms.document(datasets())
-    made.files["ds.json"] = forms.document(DEEPSPEED)
+    made.files["dataset_info.json"] = file_formats.document(datasets())
+    made.files["ds.json"] = file_formats.document(DEEPSPEED)
     for name, values, batch in runs(given, made):
-        made.files[f"{name}.yaml"] = forms.settings(values, f"{name} with LLaMA-Factory {VERSION}: ./run.sh {name}\n# rows a step: {batch}")
-    made.files["run.sh"] = LAUNCH.replace("VERSION", VERSION).replace("DIVIDE\n", forms.DIVIDE).encode()
+        made.files[f"{name}.yaml"] = file_formats.settings(
+            values, f"{name} with LLaMA-Factory {VERSION}: ./run.sh {name}\n# rows a step: {batch}"
+        )
+    made.files["run.sh"] = LAUNCH.replace("VERSION", VERSION).replace("DIVIDE\n", file_formats.DIVIDE).encode()
     if given.train.dpo.loss == "robust":
         made.not_carried["train.dpo.loss: robust"] = "LLaMA-Factory smooths labels as cDPO does, which is not unbiased as robust DPO is"
     made.not_carried["section train.ppo"] = "of PPO's settings LLaMA-Factory has only the epochs, the target of the KL and whitening"
@@ -109,7 +111,7 @@ def datasets() -> Line:
 def runs(given: Plan, made: Export) -> list[tuple[str, Line, int]]:
     """Name, settings and rows a step of every file that there are rows for."""
     own = given.train
-    loss = plan.choice(own.dpo.loss, LOSSES, "train.dpo.loss", f"LLaMA-Factory {VERSION}")
+    loss = export_plan.choice(own.dpo.loss, LOSSES, "train.dpo.loss", f"LLaMA-Factory {VERSION}")
     dpo: Line = {"stage": "dpo", "pref_beta": own.dpo.beta, "pref_loss": loss}
     dpo |= {"dpo_label_smoothing": given.smoothing} if given.smoothing else {}
     found = [
@@ -128,7 +130,7 @@ def runs(given: Plan, made: Export) -> list[tuple[str, Line, int]]:
 
 def _kto(given: Plan, made: Export) -> Line:
     own = given.train.kto
-    plan.choice(own.loss, {"kto": "kto"}, "train.kto.loss", f"LLaMA-Factory {VERSION}")
+    export_plan.choice(own.loss, {"kto": "kto"}, "train.kto.loss", f"LLaMA-Factory {VERSION}")
     values: Line = {"stage": "kto", "pref_beta": own.beta}
     if isinstance(own.class_weights, list):
         values |= {"kto_chosen_weight": own.class_weights[0], "kto_rejected_weight": own.class_weights[1]}
@@ -167,7 +169,7 @@ def _rewarded(given: Plan) -> Line:
 
 def _run(given: Plan, name: str, schedule: Schedule, adapter: Adapter, out: str, made: Export) -> Line:
     """What every file says."""
-    steps = plan.steps(schedule, made.rows[f"{name}.train.jsonl"])
+    steps = export_plan.steps(schedule, made.rows[f"{name}.train.jsonl"])
     lora: Line = {"finetuning_type": "full"}
     if adapter.rank:
         targets = "all" if adapter.targets == "all-linear" else ",".join(adapter.targets)

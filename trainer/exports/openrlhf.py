@@ -7,12 +7,12 @@ Two traps: a dataset's path may hold neither `,` nor `@`, so scripts run in thei
 
 from __future__ import annotations
 
-from trainer.core.release import Pair, Prompt
-from trainer.core.settings import Adapter, Schedule
-from trainer.exports import forms, plan
-from trainer.exports.forms import Line
-from trainer.exports.plan import Plan
-from trainer.exports.rows import SPLITS, Export, Rows, plain
+from trainer.data.release_reader import Pair, Prompt
+from trainer.exports import export_plan, file_formats
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import SPLITS, Export, Rows, plain
+from trainer.exports.file_formats import Line
+from trainer.settings import Adapter, Schedule
 
 VERSION = "0.11.2"
 LOSSES = {"sigmoid": "sigmoid", "ipo": "ipo", "robust": "sigmoid"}
@@ -25,8 +25,8 @@ def export(rows: Rows, given: Plan) -> Export:
     """All files."""
     made = Export()
     for split in SPLITS:
-        made.lines(f"pairs.{split}.jsonl", rows.pairs[split], lambda row: pair(row, given), forms.jsonl)
-        made.lines(f"prompts.{split}.jsonl", rows.prompts[split], prompt, forms.jsonl)
+        made.lines(f"pairs.{split}.jsonl", rows.pairs[split], lambda row: pair(row, given), file_formats.jsonl)
+        made.lines(f"prompts.{split}.jsonl", rows.prompts[split], prompt, file_formats.jsonl)
     own = given.train
     runs = {
         "dpo": (f"{DEEPSPEED}.train_dpo", dpo(given, made), own.dpo.schedule.batch, own.dpo.schedule.micro_batch),
@@ -35,7 +35,7 @@ def export(rows: Rows, given: Plan) -> Export:
     }
     for name, (command, flags, batch, micro) in runs.items():
         about = f"{name} with OpenRLHF {VERSION}" + (", after reward.sh" if name == "ppo" else "")
-        made.files[f"{name}.sh"] = forms.script(command, flags, about, GPUS + forms.divided(batch, micro))
+        made.files[f"{name}.sh"] = file_formats.script(command, flags, about, GPUS + file_formats.divided(batch, micro))
     if given.train.dpo.loss == "robust":
         made.not_carried["train.dpo.loss: robust"] = "OpenRLHF smooths labels as cDPO does, which is not unbiased as robust DPO is"
     if given.reward.adapter.rank:
@@ -67,7 +67,7 @@ def minibatch(given: Plan) -> int:
 def dpo(given: Plan, made: Export) -> Flags:
     """Flags of `train_dpo`."""
     own = given.train.dpo
-    loss = plan.choice(own.loss, LOSSES, "train.dpo.loss", f"OpenRLHF {VERSION}")
+    loss = export_plan.choice(own.loss, LOSSES, "train.dpo.loss", f"OpenRLHF {VERSION}")
     flags: Flags = [("--model.model_name_or_path", given.base), ("--model.beta", own.beta)]
     flags += [("--model.label_smoothing", given.smoothing)] if given.smoothing else []
     flags += ["--model.ipo_enable"] if loss == "ipo" else []
@@ -113,7 +113,7 @@ def ppo(given: Plan) -> Flags:
         ("--train.batch_size", minibatch(given)),
         ("--train.micro_batch_size", '"$MICRO"'),
         ("--train.max_epochs", own.rounds),
-        ("--train.num_episodes", plan.epochs(own.schedule)),
+        ("--train.num_episodes", export_plan.epochs(own.schedule)),
         ("--train.seed", given.start.seed),
         ("--algo.advantage.gamma", own.gamma),
         ("--algo.advantage.lambd", own.decay),
@@ -149,7 +149,7 @@ def _supervised(given: Plan, schedule: Schedule, adapter: Adapter | None, out: s
     return [
         ("--train.batch_size", schedule.batch),
         ("--train.micro_batch_size", '"$MICRO"'),
-        ("--train.max_epochs", plan.epochs(schedule)),
+        ("--train.max_epochs", export_plan.epochs(schedule)),
         ("--train.seed", given.start.seed),
         ("--adam.lr", schedule.learning_rate),
         ("--lr_warmup_ratio", schedule.warmup),

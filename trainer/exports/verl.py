@@ -10,11 +10,11 @@ from functools import partial
 
 import pyarrow as pa
 
-from trainer.core.release import Pair, Prompt
-from trainer.exports import forms, plan
-from trainer.exports.forms import Line
-from trainer.exports.plan import Plan
-from trainer.exports.rows import SPLITS, Export, Rows, one, plain, transcript
+from trainer.data.release_reader import Pair, Prompt
+from trainer.exports import export_plan, file_formats
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import SPLITS, Export, Rows, one, plain, transcript
+from trainer.exports.file_formats import Line
 
 VERSION = "0.9.1"
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -39,11 +39,11 @@ def export(rows: Rows, given: Plan) -> Export:
     made = Export()
     for split in SPLITS:
         numbered = list(enumerate(rows.prompts[split]))
-        made.lines(f"prompts.{split}.parquet", numbered, partial(_numbered, split), partial(forms.parquet, PROMPTS))
-        made.lines(f"pairs.{split}.parquet", rows.pairs[split], pair, partial(forms.parquet, PAIRS))
+        made.lines(f"prompts.{split}.parquet", numbered, partial(_numbered, split), partial(file_formats.parquet, PROMPTS))
+        made.lines(f"pairs.{split}.parquet", rows.pairs[split], pair, partial(file_formats.parquet, PAIRS))
     own = given.train.ppo
-    before = GPUS + forms.divided(max(1, own.schedule.batch // own.minibatches), own.schedule.micro_batch)
-    made.files["ppo.sh"] = forms.script("python3 -m verl.trainer.main_ppo", ppo(given, made), f"PPO with verl {VERSION}", before)
+    before = GPUS + file_formats.divided(max(1, own.schedule.batch // own.minibatches), own.schedule.micro_batch)
+    made.files["ppo.sh"] = file_formats.script("python3 -m verl.trainer.main_ppo", ppo(given, made), f"PPO with verl {VERSION}", before)
     made.not_carried["pairs for DPO"] = "verl has no DPO; pairs.*.parquet are for its RMDataset"
     made.not_carried["unpaired"] = "verl has no KTO"
     made.not_carried["section reward"] = "verl trains no reward model; ppo.sh takes one by REWARD="
@@ -75,7 +75,7 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
     """What `ppo_trainer.yaml` is overridden with."""
     own = given.train.ppo
     mini, micro = max(1, own.schedule.batch // own.minibatches), '"$MICRO"'
-    steps = plan.steps(own.schedule, made.rows["prompts.train.parquet"])
+    steps = export_plan.steps(own.schedule, made.rows["prompts.train.parquet"])
     held = made.rows["prompts.validation.parquet"] > 0
     values: list[tuple[str, object]] = [
         ("data.train_files=", "prompts.train.parquet"),
@@ -117,7 +117,7 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
         ("reward.reward_model.rollout.name=", "vllm"),
         ("reward.reward_model.rollout.tensor_model_parallel_size=", 1),
         # The steps end it: its epochs lack the last rows, and it saves at the end.
-        ("trainer.total_epochs=", plan.epochs(own.schedule) + 1),
+        ("trainer.total_epochs=", export_plan.epochs(own.schedule) + 1),
         ("trainer.total_training_steps=", steps),
         ("trainer.save_freq=", steps),  # by itself it saves nothing, not even at the end
         ("trainer.val_before_train=", held),

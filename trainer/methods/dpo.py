@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.core import batches, hf, outcome
-from trainer.core.encode import Encoded
-from trainer.core.outcome import Figures
-from trainer.core.run import Run
-from trainer.core.scoring import Scores, score
-from trainer.core.settings import Schedule
+from trainer.data import batches
+from trainer.data.encode import Encoded
+from trainer.loop import hf_trainer, metrics
+from trainer.loop.metrics import Figures
+from trainer.loop.run import Run
 from trainer.methods import shared_prompt
+from trainer.models.scoring import Scores, score
+from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -99,7 +100,7 @@ def train(
     """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
     from trl import DPOConfig
 
-    steps = hf.steps(len(pairs), settings.schedule)
+    steps = hf_trainer.steps(len(pairs), settings.schedule)
     own = {
         "loss_type": list(settings.terms),
         "loss_weights": list(settings.terms.values()),
@@ -108,7 +109,7 @@ def train(
         "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
         "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
     }
-    arguments = hf.arguments(DPOConfig, settings.schedule, steps, run, **own)
+    arguments = hf_trainer.arguments(DPOConfig, settings.schedule, steps, run, **own)
     held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
     together = shared_prompt.fits(policy, [(row.prompt, row.chosen, row.rejected) for row in pairs], tokenizer.pad_token_id)
     kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
@@ -119,8 +120,8 @@ def train(
         train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed),
         processing_class=tokenizer,
     )
-    logged = hf.fit(trainer, run, "dpo", steps, FIGURES, held_out)
-    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in outcome.tails(logged).items()}
+    logged = hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out)
+    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in metrics.tails(logged).items()}
 
 
 def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:

@@ -25,13 +25,14 @@ import numpy as np
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
 from tasks.releasing import methods
-from trainer.core import batches, hf, outcome
-from trainer.core.encode import Single
-from trainer.core.outcome import Figures
-from trainer.core.run import Run
-from trainer.core.scoring import Row, sums
-from trainer.core.settings import Schedule
+from trainer.data import batches
+from trainer.data.encode import Single
+from trainer.loop import hf_trainer, metrics
+from trainer.loop.metrics import Figures
+from trainer.loop.run import Run
 from trainer.methods.dpo import AUTO
+from trainer.models.scoring import Row, sums
+from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -76,7 +77,7 @@ def train(
 
     _demand_both("train", examples)
     schedule, pad = settings.schedule, tokenizer.pad_token_id
-    steps = hf.steps(len(examples), schedule)
+    steps = hf_trainer.steps(len(examples), schedule)
     drawn = order(examples, settings, steps, run.basis.seed)
     weighed = weigh(settings, drawn, run.stage)
     own = {
@@ -87,14 +88,14 @@ def train(
         "precompute_ref_log_probs": True,
         "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
     }
-    arguments = hf.arguments(KTOConfig, schedule, steps, run, **own)
+    arguments = hf_trainer.arguments(KTOConfig, schedule, steps, run, **own)
     _demand_neighbours(settings, arguments.per_device_train_batch_size)
     held_out = held_out_loss(policy, held, pad, weighed, run.basis.window, schedule.micro_batch) if held else None
     rows = _rows(drawn, policy, pad, settings, run)
     trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
-    logged = hf.fit(trainer, run, "kto", steps, FIGURES, held_out)
+    logged = hf_trainer.fit(trainer, run, "kto", steps, FIGURES, held_out)
     found: Figures = {"kto_steps": len(logged), "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
-    return found | {f"kto_{name}": value for name, value in outcome.tails(logged).items()}
+    return found | {f"kto_{name}": value for name, value in metrics.tails(logged).items()}
 
 
 def order(examples: Sequence[Single], settings: Settings, steps: int, seed: int) -> list[Single]:

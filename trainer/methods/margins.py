@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from trainer.core.release import Pair
+from trainer.data.release_reader import Pair
 
 MOST = 3.0  # times the recipe's mean; a single count gone wild must not pull all weights
 

@@ -25,15 +25,18 @@ import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
-from trainer.core import adapters, batches, checkpoints, encode, guard, outcome, parallel, rewards
-from trainer.core import tokenizer as tokenizers
-from trainer.core.outcome import Figures
-from trainer.core.release import Prompt
-from trainer.core.run import Run
-from trainer.core.settings import Adapter, Schedule
+from trainer.checkpointing import checkpoints, divergence
+from trainer.data import batches, encode
+from trainer.data.release_reader import Prompt
+from trainer.loop import metrics
+from trainer.loop.metrics import Figures
+from trainer.loop.run import Run
 from trainer.methods import ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import KlPrice
 from trainer.methods.ppo_rollouts import Sequences, Writing
+from trainer.models import adapters, parallel, reward_models
+from trainer.models import tokenizer as tokenizers
+from trainer.settings import Adapter, Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -277,7 +280,7 @@ def train(
     for update, rows in enumerate(order[done:], start=done + 1):
         _seed(run, update)
         sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], how)
-        scores = rewards.score(reward, sequences.rows(closing), how.pad, how.micro_batch)
+        scores = reward_models.score(reward, sequences.rows(closing), how.pad, how.micro_batch)
         seen = learner.look(sequences)
         told = _rollout_figures(sequences, seen, scores)
         if not learner.hold(told, update, run) or update > updates:
@@ -286,7 +289,7 @@ def train(
         run.watch.step(PART, update, updates, learnt | told | {"kl_coefficient": learner.price.coefficient})
         learner.price.hear(told["kl"], settings.schedule.batch)
         checkpoints.save(run, update, learner.parts(), {})
-    guard.demand_finite(PART, updates, policy)
+    divergence.demand_finite(PART, updates, policy)
     return _outcome(run, learner.within)
 
 
@@ -356,4 +359,4 @@ def _outcome(run: Run, within: Kept) -> Figures:
     logged = run.watch.of(PART)
     first = {f"{PART}_{name}_first": logged[0][name] for name in ROLLOUT} if logged else {}
     after = {f"{PART}_{name}_after": value for name, value in within.figures.items()}
-    return {f"{PART}_updates": len(logged)} | {f"{PART}_{name}": value for name, value in outcome.tails(logged).items()} | first | after
+    return {f"{PART}_updates": len(logged)} | {f"{PART}_{name}": value for name, value in metrics.tails(logged).items()} | first | after

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.core import batches, checkpoints, guard, outcome, parallel
-from trainer.core.encode import Encoded
-from trainer.core.outcome import Figures
-from trainer.core.run import Run
-from trainer.core.scoring import token_losses
-from trainer.core.settings import Schedule
-from trainer.core.stopping import Stopping
+from trainer.checkpointing import checkpoints, divergence
+from trainer.data import batches
+from trainer.data.encode import Encoded
+from trainer.loop import metrics
+from trainer.loop.early_stopping import Stopping
+from trainer.loop.metrics import Figures
+from trainer.loop.run import Run
+from trainer.models import parallel
+from trainer.models.scoring import token_losses
+from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -63,10 +66,10 @@ def train(
         run.watch.step(PART, step, steps, {"loss": loss})
         stop = stopping.look(step)
         checkpoints.save(run, step, parts, {})
-    guard.demand_finite(PART, step, model)
+    divergence.demand_finite(PART, step, model)
     stopping.finish(step)
     losses = run.watch.of(PART)
-    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": outcome.tails(losses)["loss"]}
+    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": metrics.tails(losses)["loss"]}
 
 
 def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro: int) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tasks.core.errors import UserError, one_of
-from trainer.core import sources
+from trainer.models import sources
 
 FOLDER = Path(__file__).parent
 Keys = tuple[str, ...]

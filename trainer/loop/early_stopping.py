@@ -1,0 +1,62 @@
+"""Early stopping: looks at held-out loss, stops after `patience` looks without a better one, and goes back to the best weights.
+
+It is a part of a checkpoint as models and optimizers are, best weights included, so a resumed run stops where an unbroken one does.
+With `patience: 0` it only looks: nothing is kept, and the weights of the last step stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tasks.core.shell import tell
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from trainer.loop.run import Run
+
+HeldOut = Callable[[], float]
+
+
+class Stopping:
+    """Remembers the best look of one part of a run."""
+
+    def __init__(self, run: Run, part: str, model: Module, held_out: HeldOut | None) -> None:
+        self.run, self.part, self.model, self.held_out = run, part, model, held_out
+        self.best_step, self.best_loss, self.worse = 0, float("inf"), 0
+        self.weights: dict[str, Any] = {}
+
+    def look(self, step: int) -> bool:
+        """Look if it is time to; whether to stop. The model is left ready to be trained."""
+        watching = self.run.watching
+        if self.held_out is None or not watching.check_every or step % watching.check_every:
+            return False
+        loss = self.held_out()
+        self.model.train()
+        self.run.watch.look(self.part, step, loss)
+        self.worse = 0 if loss < self.best_loss else self.worse + 1
+        if loss < self.best_loss:
+            self.best_step, self.best_loss = step, loss
+            if watching.patience:
+                self.weights = {name: weight.detach().cpu().clone() for name, weight in self._trained()}
+        return bool(watching.patience) and self.worse >= watching.patience
+
+    def finish(self, step: int) -> None:
+        """Go back to the best weights, where they were looked for."""
+        if not self.weights or self.best_step == step:
+            return
+        for name, weight in self._trained():
+            weight.data.copy_(self.weights[name])
+        tell(self.run.stage, f"{self.part}: back to step {self.best_step}, whose held-out loss {self.best_loss:.4f} is the best")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {"best_step": self.best_step, "best_loss": self.best_loss, "worse": self.worse, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best_step, self.best_loss, self.worse, self.weights = (state[name] for name in ("best_step", "best_loss", "worse", "weights"))
+
+    def _trained(self) -> list[tuple[str, Any]]:
+        return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
