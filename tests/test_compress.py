@@ -59,7 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tiny run of three layers, up to compress."""
     root = tmp_path_factory.mktemp("compressed")
     released(root)
-    run(root, "start", tiny("start", model__layers=3))
+    run(root, "start", tiny("start", model__num_hidden_layers=3))
     (root / "data/models/reward").mkdir()
     run(root, "train")
     (root / "data/evaluation").mkdir()
@@ -111,7 +111,7 @@ def test_the_smallest_within_the_budget_is_picked_and_loads(root: Path) -> None:
 
 def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -> None:
     base = training_context.read(root / "data/models/policy", root / "data/release")
-    again = evaluator.Bench.read(root / "data/release", root / "data/models/start", base.window, small().batch, 3, 8, 0.7, base.seed)
+    again = evaluator.Bench.read(root / "data/release", root / "data/models/start", base.max_length, small().batch, 3, 8, 0.7, base.seed)
     figures = again.judge(model_io.load(str(root / "data/models/final"))[0])
     measured = told(root)["variants"][told(root)["pick"]]
     assert {key: measured[key] for key in figures} == figures
@@ -162,7 +162,7 @@ def test_the_card_tells_the_parameters_that_made_the_model(root: Path) -> None:
     config = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     params = json.loads((root / "data/models/policy/trained_on.json").read_text())["params"]
     assert config["train"] == {name: params[name] for name in ("method", "dpo", "adapter")}
-    assert config["start"]["model"]["layers"] == 3
+    assert config["start"]["model"]["num_hidden_layers"] == 3
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,9 @@ def test_a_student_comes_nearer_to_its_teacher(root: Path, policy: Any) -> None:
     with torch.no_grad():
         student.lm_head.weight.mul_(8)
     rows = encode.encode(release_reader.pairs(root / "data/release", "train"), tokenizer, 256).kept
-    schedule = Schedule(epochs=20, max_steps=20, batch=8, micro_batch=8, learning_rate=0.02, warmup=0.1)
+    schedule = Schedule(
+        num_train_epochs=20, max_steps=20, train_batch_size=8, per_device_train_batch_size=8, learning_rate=0.02, warmup_ratio=0.1
+    )
     loss = distillation.train(student, policy, rows, tokenizer.pad_token_id, 0.02, schedule, seed=0)
     assert len(loss) == 20
     assert loss[-1]["tokens"] < loss[0]["tokens"] / 2

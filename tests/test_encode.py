@@ -48,7 +48,7 @@ def test_a_single_answer_that_does_not_fit_is_left_out_with_its_reason(answer: s
 
 
 def test_no_single_answer_that_fits_is_one_line() -> None:
-    with pytest.raises(UserError, match=r"start.window: 8: found train: 1 examples = 0 used \+ 1 left out \(prompt_fills_window 1\)"):
+    with pytest.raises(UserError, match=r"start.max_length: 8: found train: 1 examples = 0 used \+ 1 left out \(prompt_fills_window 1\)"):
         encode.demanded_examples("train", [example("12345", "a")], letters(), 8)
 
 

@@ -22,7 +22,7 @@ from trainer.evaluation.bootstrap import Bootstrap
 from trainer.evaluation.heldout import Held, Reader
 from trainer.models import model_io, scoring, training_context
 
-SMALL = {"resamples": 50, "generations__prompts": 5, "generations__most_tokens": 8, "generations__examples": 2, "control__seeds": 2}
+SMALL = {"resamples": 50, "generations__prompts": 5, "generations__max_new_tokens": 8, "generations__examples": 2, "control__seeds": 2}
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_control_is_the_training_of_the_policy_but_for_its_labels(judged: Path
     made = stage("evaluate", judged)
     base = training_context.read(made.input("policy"), made.input("release"))
     model, tokenizer = model_io.load(str(made.input("start")))
-    reader = Reader.of(made.input("release"), tokenizer, base.window, 5)
+    reader = Reader.of(made.input("release"), tokenizer, base.max_length, 5)
     reference = reader.likelihoods(model)["test"]
     params = control._trained(made.input("policy") / training_context.NAME)
     report = json.loads((judged / "data/evaluation/report.json").read_text())

@@ -239,8 +239,8 @@ def test_openrlhf_gets_conversations_with_the_prompt_apart(whole: Path) -> None:
 
 
 def test_openrlhf_knows_every_flag(folder: Path) -> None:
-    set_param("train", dpo__loss="robust", adapter__rank=8)
-    set_param("reward", margin="confidence", adapter__rank=8)
+    set_param("train", dpo__loss_type="robust", adapter__r=8)
+    set_param("reward", margin="confidence", adapter__r=8)
     to = made(folder, "openrlhf")
     assert {path.name for path in to.glob("*.sh")} == set(OPENRLHF)
     for script, known in OPENRLHF.items():
@@ -248,8 +248,8 @@ def test_openrlhf_knows_every_flag(folder: Path) -> None:
 
 
 def test_openrlhf_gets_the_numbers_of_the_parameters(folder: Path) -> None:
-    set_param("train", dpo__loss="ipo", dpo__beta=0.25, ppo__clip=0.3)
-    set_param("start", window=640)
+    set_param("train", dpo__loss_type="ipo", dpo__beta=0.25, ppo__cliprange=0.3)
+    set_param("start", max_length=640)
     to = made(folder, "openrlhf")
     dpo, ppo = flags(to / "dpo.sh"), flags(to / "ppo.sh")
     assert (dpo["--model.beta"], dpo["--model.ipo_enable"], dpo["--data.max_len"]) == ("0.25", "", "640")
@@ -258,9 +258,9 @@ def test_openrlhf_gets_the_numbers_of_the_parameters(folder: Path) -> None:
 
 
 def test_label_smoothing_is_the_release_s_estimate_where_the_loss_reads_it(folder: Path) -> None:
-    set_param("train", dpo__loss="robust", dpo__label_smoothing="auto")
+    set_param("train", dpo__loss_type="robust", dpo__label_smoothing="auto")
     assert flags(made(folder, "openrlhf") / "dpo.sh")["--model.label_smoothing"] == "0.1"
-    set_param("train", dpo__loss="sigmoid")
+    set_param("train", dpo__loss_type="sigmoid")
     assert "--model.label_smoothing" not in flags(made(folder, "openrlhf") / "dpo.sh")
 
 
@@ -272,15 +272,15 @@ def test_a_reward_model_that_reads_margins_gets_them(folder: Path) -> None:
 
 
 def test_a_loss_that_a_trainer_lacks_is_refused_with_those_it_has(folder: Path) -> None:
-    set_param("train", dpo__loss="apo_zero")
+    set_param("train", dpo__loss_type="apo_zero")
     for name in ("openrlhf", "llamafactory"):
         with pytest.raises(UserError, match="one of sigmoid"):
             made(folder, name)
 
 
 def test_openrlhf_s_reward_model_is_whole_since_its_adapters_lack_the_head(folder: Path) -> None:
-    set_param("reward", adapter__rank=8)
-    set_param("train", adapter__rank=8)
+    set_param("reward", adapter__r=8)
+    set_param("train", adapter__r=8)
     to = made(folder, "openrlhf")
     assert "--ds.lora.rank" not in flags(to / "reward.sh")
     assert "--ds.lora.rank" in flags(to / "dpo.sh")
@@ -330,7 +330,7 @@ def test_verl_s_reward_data_are_strings(whole: Path) -> None:
 
 
 def test_verl_knows_every_key(folder: Path) -> None:
-    set_param("train", adapter__rank=8)
+    set_param("train", adapter__r=8)
     given = flags(made(folder, "verl") / "ppo.sh")
     assert not set(given) - set(VERL.split())
     assert int(given["data.max_prompt_length"]) + int(given["data.max_response_length"]) == 512
@@ -358,8 +358,8 @@ def test_verl_saves_what_it_trained_and_reaches_its_last_step(whole: Path) -> No
 def test_llamafactory_s_ppo_finds_the_reward_model_whole_or_as_an_adapter(
     folder: Path, reward: int, policy: int, expected: dict[str, str]
 ) -> None:
-    set_param("reward", adapter__rank=reward)
-    set_param("train", adapter__rank=policy)
+    set_param("reward", adapter__r=reward)
+    set_param("train", adapter__r=policy)
     document = yaml.safe_load((made(folder, "llamafactory") / "ppo.yaml").read_text())
     assert {key: value for key, value in document.items() if key.startswith("reward_model")} == expected
 
@@ -403,7 +403,7 @@ def test_llamafactory_s_single_answers_end_with_the_assistant_and_hold_a_boolean
 
 
 def test_llamafactory_knows_every_key_and_every_data_set(folder: Path) -> None:
-    set_param("train", adapter__rank=8, dpo__loss="robust")
+    set_param("train", adapter__r=8, dpo__loss_type="robust")
     to = made(folder, "llamafactory")
     assert {path.stem for path in to.glob("*.yaml")} == {"dpo", "reward", "kto", "ppo"}
     for name in ("dpo", "reward", "kto", "ppo"):

@@ -98,7 +98,7 @@ def test_padding_that_a_gguf_file_gives_the_end_of_answers_is_replaced(file: Pat
 
 def test_training_starts_from_a_gguf_file(file: Path, tmp_path: Path) -> None:
     released(tmp_path, {"train": 8, "validation": 2, "test": 2})
-    out = run(tmp_path, "start", tiny("start", model__source=str(file), schedule__epochs=0))
+    out = run(tmp_path, "start", tiny("start", model__source=str(file), schedule__num_train_epochs=0))
     model, _ = model_io.load(str(file))
     saved, _ = model_io.load(str(out))
     for name, weight in saved.state_dict().items():
@@ -218,7 +218,7 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
 def test_weights_are_held_in_the_wanted_precision(folder: Path) -> None:
     import torch
 
-    assert {weight.dtype for weight in model_io.load(str(folder), precision="bfloat16")[0].parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in model_io.load(str(folder), dtype="bfloat16")[0].parameters()} == {torch.bfloat16}
 
 
 # --- templates ---

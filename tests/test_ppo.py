@@ -26,11 +26,11 @@ from trainer.models import model_io
 END, PAD = 1, 0
 MADE = {
     "method": "ppo",
-    "ppo__answer": 8,
-    "ppo__minibatches": 2,
+    "ppo__max_new_tokens": 8,
+    "ppo__num_mini_batches": 2,
     "ppo__schedule__max_steps": 4,
-    "watching__save_every": 1,
-    "watching__log_every": 1,
+    "monitoring__save_steps": 1,
+    "monitoring__logging_steps": 1,
 }
 
 # --- arithmetic ---
@@ -289,7 +289,7 @@ def _learner(whole: Path, micro: int) -> tuple[ppo.Learner, ppo_rollouts.Sequenc
 
     policy, tokenizer = model_io.load(str(whole / "data/models/start"))
     reward, _ = reward_models.load(whole / "data/models/reward")
-    params = tiny("train", **MADE, ppo__schedule__micro_batch=micro)
+    params = tiny("train", **MADE, ppo__schedule__per_device_train_batch_size=micro)
     settings = ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     answers = torch.tensor([[9, 8, 7, end], [9, end, pad, pad], [9, 8, end, pad], [end, pad, pad, pad]])
@@ -317,7 +317,7 @@ def test_an_update_ends_where_the_policy_has_moved_too_far(whole: Path, tmp_path
 
 def test_an_adapter_is_trained_against_the_policy_without_it(whole: Path, tmp_path: Path) -> None:
     root = copied(whole, tmp_path)
-    run(root, "train", tiny("train", **MADE, adapter__rank=2))
+    run(root, "train", tiny("train", **MADE, adapter__r=2))
     lines = [json.loads(line) for line in (root / "data/models/policy/metrics.jsonl").read_text().splitlines()]
     assert lines[0]["kl"] == pytest.approx(0, abs=1e-4)
     assert abs(lines[-1]["kl"]) > 1e-5
@@ -326,9 +326,9 @@ def test_an_adapter_is_trained_against_the_policy_without_it(whole: Path, tmp_pa
 @pytest.mark.parametrize(
     ("other", "error"),
     [
-        ({"ppo__minibatches": 3}, r"schedule.batch: 4: found no even share for 3 minibatches in each of 1 processes"),
-        ({"watching__check_every": 1}, r"train.watching.check_every: 1: found the method ppo, which has no held-out loss"),
-        ({"ppo__answer": 256}, r"train.ppo.answer: 256: found train: 49 prompts = 0 used \+ 49 left out"),
+        ({"ppo__num_mini_batches": 3}, r"schedule.train_batch_size: 4: found no even share for 3 minibatches in each of 1 processes"),
+        ({"monitoring__eval_steps": 1}, r"train.monitoring.eval_steps: 1: found the method ppo, which has no held-out loss"),
+        ({"ppo__max_new_tokens": 256}, r"train.ppo.max_new_tokens: 256: found train: 49 prompts = 0 used \+ 49 left out"),
     ],
 )
 def test_what_cannot_end_well_is_refused_before_any_step(
@@ -351,7 +351,7 @@ def unbroken(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Parameters, and the digests of the policy that an unbroken run makes with them."""
-    parameters = MADE | {"adapter__rank": request.param, "adapter__dropout": 0.1}
+    parameters = MADE | {"adapter__r": request.param, "adapter__lora_dropout": 0.1}
     root = copied(whole, tmp_path_factory.mktemp("unbroken"))
     return parameters, digests(run(root, "train", tiny("train", **parameters)))
 

@@ -25,29 +25,31 @@ from trainer.settings import Adapter, Schedule
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEDULE = Schedule(epochs=1, max_steps=3, batch=32, micro_batch=16, learning_rate=1e-3, warmup=0.0)
+SCHEDULE = Schedule(
+    num_train_epochs=1, max_steps=3, train_batch_size=32, per_device_train_batch_size=16, learning_rate=1e-3, warmup_ratio=0.0
+)
 RECORDED = ppo.Settings(  # as SOURCE.txt beside the recording says
-    answer=20,
+    max_new_tokens=20,
     temperature=0.9 + 1e-7,
-    rounds=2,
-    minibatches=2,
+    num_ppo_epochs=2,
+    num_mini_batches=2,
     gamma=1.0,
-    decay=0.95,
-    clip=0.2,
-    value_clip=0.2,
-    value_weight=0.1,
-    gradient_norm=math.inf,
-    missing_end=1.0,
+    gae_lambda=0.95,
+    cliprange=0.2,
+    cliprange_value=0.2,
+    vf_coef=0.1,
+    max_grad_norm=math.inf,
+    missing_eos_penalty=1.0,
     whiten_rewards=False,
     after_end=True,
-    kl_coefficient=0.05,
+    kl_coef=0.05,
     kl_target=0.0,
     kl_horizon=1,
     kl_stop=0.0,
     kl_bound=0.0,
     schedule=SCHEDULE,
 )
-FULL = Adapter(rank=0, alpha=1.0, dropout=0.0, targets="all-linear", recompute=False)
+FULL = Adapter(r=0, lora_alpha=1.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False)
 FIRST = 1e-5  # differences before the first step
 LATER = 1e-2  # of single log-probabilities once weights differ in their last bits
 

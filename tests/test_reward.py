@@ -27,7 +27,7 @@ from trainer.evaluation import proportions
 from trainer.methods import margins, mixup, reward_modeling
 from trainer.models import reward_models, training_context
 
-PLAIN = tiny("reward", margin="none", mixup=0.0)
+PLAIN = tiny("reward", margin="none", mixup_alpha=0.0)
 SEED = tiny("start").seed
 
 
@@ -118,7 +118,7 @@ def test_two_runs_give_the_same_bytes(rewarded: Path, tmp_path: Path) -> None:
 def test_an_adapter_leaves_a_plain_model_whose_head_has_learned(rewarded: Path, tmp_path: Path) -> None:
     import torch
 
-    made = run(beside(rewarded, tmp_path), "reward", tiny("reward", adapter__rank=2))
+    made = run(beside(rewarded, tmp_path), "reward", tiny("reward", adapter__r=2))
     model, _ = reward_models.load(made)
     fresh, _ = reward_models.begin(rewarded / "data/models/start", SEED)
     assert set(model.state_dict()) == set(fresh.state_dict())
@@ -141,12 +141,12 @@ def test_the_head_of_a_body_in_bfloat16_is_trained_in_single_precision(rewarded:
 
 def test_the_first_loss_is_that_of_bradley_and_terry(rewarded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     root = beside(rewarded, tmp_path)
-    run(root, "reward", tiny("reward", margin="confidence", margin_size=2.0, mixup=0.0, centre=0.0))
+    run(root, "reward", tiny("reward", margin="confidence", margin_size=2.0, mixup_alpha=0.0, center_rewards_coefficient=0.0))
     told = float(first_step(capsys.readouterr().out))
     model, tokenizer = reward_models.begin(root / "data/models/start", SEED)
     rows = {tuple(row.prompt + row.chosen): row for row in encoded(rewarded, "train")}
     dataset = reward_modeling._rows(list(rows.values()), settings(), 3, SEED)
-    seen = [rows[tuple(ids)] for ids in dataset[: PLAIN.schedule.batch]["chosen_ids"]]
+    seen = [rows[tuple(ids)] for ids in dataset[: PLAIN.schedule.train_batch_size]["chosen_ids"]]
     gaps = reward_modeling.gaps(model, seen, tokenizer.pad_token_id, 2)
     assert all(row.pair.confidence == 1 for row in seen)
     assert told == pytest.approx(np.mean(-np.log(1 / (1 + np.exp(-(gaps - 2.0))))), abs=1e-4)
@@ -158,14 +158,14 @@ def first_step(log: str) -> str:
 
 
 def test_a_batch_in_parts_learns_as_a_whole_batch(rewarded: Path, tmp_path: Path) -> None:
-    run(beside(rewarded, tmp_path), "reward", tiny("reward", margin="none", mixup=0.0, schedule__micro_batch=2))
+    run(beside(rewarded, tmp_path), "reward", tiny("reward", margin="none", mixup_alpha=0.0, schedule__per_device_train_batch_size=2))
     for name, value in metrics(rewarded).items():
         assert metrics(tmp_path)[name] == pytest.approx(value, abs=2e-5), name
 
 
 def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
     pairs = [replace(row, pair=replace(row.pair, weight=1.0 + at % 2)) for at, row in enumerate(encoded(rewarded, "train"))]
-    steps = 30 * len(pairs) // PLAIN.schedule.batch
+    steps = 30 * len(pairs) // PLAIN.schedule.train_batch_size
     seen = Counter(map(tuple, reward_modeling._rows(pairs, settings(), steps, 0)["chosen_ids"]))
     heavy, light = (sum(seen[tuple(row.prompt + row.chosen)] for row in pairs[side::2]) for side in (1, 0))
     assert heavy / light == pytest.approx(2, rel=0.1)
@@ -174,7 +174,7 @@ def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
 def test_centring_prices_how_far_a_pairs_rewards_are_from_zero(rewarded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     losses, mean = [], 0.0
     for strength in (0.0, 0.5):
-        run(beside(rewarded, tmp_path / f"{strength}"), "reward", tiny("reward", centre=strength))
+        run(beside(rewarded, tmp_path / f"{strength}"), "reward", tiny("reward", center_rewards_coefficient=strength))
         said = capsys.readouterr().out
         losses.append(float(first_step(said)))
         mean = float(said.partition("mean ")[2].split()[0])
@@ -250,9 +250,9 @@ def test_the_trainer_learns_from_mixed_pairs_with_their_margins(rewarded: Path, 
     import torch
 
     root = beside(rewarded, tmp_path)
-    run(root, "reward", tiny("reward", margin="confidence", margin_size=1.0, mixup=0.5, centre=0.1))
+    run(root, "reward", tiny("reward", margin="confidence", margin_size=1.0, mixup_alpha=0.5, center_rewards_coefficient=0.1))
     model, tokenizer = reward_models.begin(root / "data/models/start", SEED)
-    batch = reward_modeling._rows(encoded(rewarded, "train"), settings(mixup=0.5), 3, SEED)[: PLAIN.schedule.batch]
+    batch = reward_modeling._rows(encoded(rewarded, "train"), settings(mixup_alpha=0.5), 3, SEED)[: PLAIN.schedule.train_batch_size]
     both = [
         reward_models.score(model, [([], ids) for ids in batch[side]], tokenizer.pad_token_id, 4) for side in ("chosen_ids", "rejected_ids")
     ]
@@ -310,7 +310,7 @@ def test_no_train_pairs(rewarded: Path, tmp_path: Path) -> None:
 
 def test_no_pair_fits_the_window(rewarded: Path, tmp_path: Path) -> None:
     root = started(rewarded, tmp_path, [releases.row("Why? " * 300, "Yes.", "No.", "train")])
-    assert "start.window: 256: found train: 1 pairs = 0 used + 1 left out" in refused(root, PLAIN)
+    assert "start.max_length: 256: found train: 1 pairs = 0 used + 1 left out" in refused(root, PLAIN)
 
 
 def test_a_start_of_another_release(rewarded: Path, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_start_of_another_release(rewarded: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_pairs_it_still_trains(rewarded: Path, tmp_path: Path) -> None:
-    run(started(rewarded, tmp_path, releases.planted({"train": 12})), "reward", tiny("reward", watching__check_every=1))
+    run(started(rewarded, tmp_path, releases.planted({"train": 12})), "reward", tiny("reward", monitoring__eval_steps=1))
     assert metrics(tmp_path)["validation_pairs"] == 0
 
 
@@ -344,7 +344,13 @@ def test_an_unknown_margin_is_refused_with_those_that_exist(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_run_killed_and_resumed_ends_like_an_unbroken_one(rewarded: Path, tmp_path: Path) -> None:
-    wanted = {"schedule__max_steps": 12, "watching__save_every": 2, "watching__log_every": 1, "mixup": 0.3, "margin": "confidence"}
+    wanted = {
+        "schedule__max_steps": 12,
+        "monitoring__save_steps": 2,
+        "monitoring__logging_steps": 1,
+        "mixup_alpha": 0.3,
+        "margin": "confidence",
+    }
     unbroken = run(beside(rewarded, tmp_path / "unbroken"), "reward", tiny("reward", **wanted))
     root = beside(rewarded, tmp_path / "killed")
     code = (
@@ -367,5 +373,5 @@ def test_finds_a_planted_preference_under_ten_percent_of_turned_labels(tmp_path:
     for name, wanted in own.items():
         run(tmp_path, name, wanted)
     model, tokenizer = reward_models.load(tmp_path / "data/models/reward")
-    held_out = encode.encode(release_reader.pairs(tmp_path / "data/release", "test"), tokenizer, own["start"].window).kept
+    held_out = encode.encode(release_reader.pairs(tmp_path / "data/release", "test"), tokenizer, own["start"].max_length).kept
     assert proportions.marks(reward_modeling.gaps(model, held_out, tokenizer.pad_token_id, 32)).mean() >= 0.80

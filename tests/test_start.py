@@ -33,7 +33,7 @@ def test_writes_the_model_and_what_it_was_made_from(started: Path) -> None:
     assert (out / "model.safetensors").is_file()
     told = json.loads((out / "trained_on.json").read_text())
     assert told["release"] == release_reader.verified(started / "data/release")
-    assert (told["window"], told["seed"], told["source"]) == (256, 7, "scratch")
+    assert (told["max_length"], told["seed"], told["source"]) == (256, 7, "scratch")
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["pairs"] == COUNTS["train"]
     assert metrics["left_out"] == 0
@@ -50,7 +50,7 @@ def test_clocks_lie_in_the_reports_only(started: Path) -> None:
 
 def test_says_steps_in_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     released(tmp_path)
-    run(tmp_path, "start", tiny("start", watching__log_every=2))
+    run(tmp_path, "start", tiny("start", monitoring__logging_steps=2))
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "start: train: 48 pairs = 48 used + 0 left out"
     assert [line.split(":")[1:3] for line in lines[2:]] == [[" supervised", f" step {step} of 3"] for step in (1, 2, 3)]
@@ -166,8 +166,8 @@ def test_a_release_that_was_changed(tmp_path: Path) -> None:
 
 def test_a_window_that_holds_no_pair(tmp_path: Path) -> None:
     releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    assert "start.window: 8: found train: 48 pairs = 0 used + 48 left out (prompt_fills_window 48)" in refused(
-        tmp_path, tiny("start", window=8)
+    assert "start.max_length: 8: found train: 48 pairs = 0 used + 48 left out (prompt_fills_window 48)" in refused(
+        tmp_path, tiny("start", max_length=8)
     )
 
 

@@ -21,8 +21,10 @@ from trainer.methods import dpo, kto, shared_prompt
 from trainer.models import model_io, scoring
 from trainer.settings import Schedule
 
-SIZE = model_io.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
-SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
+SIZE = model_io.Size(vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_length=512)
+SCHEDULE = Schedule(
+    num_train_epochs=1, max_steps=4, train_batch_size=4, per_device_train_batch_size=4, learning_rate=0.01, warmup_ratio=0.0
+)
 ARGUMENTS = {
     "use_cpu": True,
     "bf16": False,
@@ -229,8 +231,8 @@ def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: P
         assert bare.gradient_checkpointing is True
         if torch.cuda.is_available():
             assert kind(output_dir=str(tmp_path)).device.type != "cpu"
-        told = SimpleNamespace(precision="float32", window=512, seed=1)
-        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, basis=told, watching=SimpleNamespace(save_every=0))
+        told = SimpleNamespace(dtype="float32", max_length=512, seed=1)
+        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, basis=told, monitoring=SimpleNamespace(save_steps=0))
         ours = hf_trainer.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
         assert (ours.bf16, ours.gradient_checkpointing, ours.learning_rate) == (False, False, SCHEDULE.learning_rate)
         assert ours.use_cpu is not torch.cuda.is_available()
@@ -264,14 +266,14 @@ def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighe
             "ref_KL_logps": scoring.sums(model, others, pad, 8),
         }
     )
-    if weighed.loss not in kto.ANCHORED:
+    if weighed.loss_type not in kto.ANCHORED:
         table = table.remove_columns(["KL_completion_ids", "ref_KL_logps"])
     config = KTOConfig(
         output_dir=str(folder),
         per_device_eval_batch_size=len(rows),
         train_sampling_strategy="sequential",
         max_length=512,
-        loss_type=weighed.loss,
+        loss_type=weighed.loss_type,
         beta=weighed.beta,
         desirable_weight=weighed.liked,
         undesirable_weight=weighed.disliked,

@@ -20,15 +20,15 @@ from trainer.data import release_reader
 COUNTS = {"train": 48, "validation": 8, "test": 16}
 SMALL: dict[str, Any] = {  # what makes any training small; a key that a section lacks is left out
     "threads": 2,
-    "window": 256,
-    "vocabulary": 400,
-    "width": 32,
-    "inner": 64,
-    "layers": 1,
-    "heads": 2,
+    "max_length": 256,
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
     "max_steps": 3,
-    "batch": 4,
-    "micro_batch": 4,
+    "train_batch_size": 4,
+    "per_device_train_batch_size": 4,
 }
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ from tasks.core import manifest
 from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.settings import Count, Schedule
+from trainer.settings import Count, OptionalSchedule
 
 if TYPE_CHECKING:
     from trainer.compression.latency import Pace
@@ -33,15 +33,17 @@ class Student(StageParams):
     """How a student with fewer layers learns from the policy."""
 
     margin: float = Field(ge=0)  # price of a nat between the two models' margins, beside a nat of a token's distribution
-    schedule: Schedule
+    schedule: OptionalSchedule
 
 
 class Generation(StageParams):
     """Answers that are looked through for faults."""
 
     prompts: int = Count
-    tokens: int = Count  # an answer that has no end by then counts as broken
+    max_new_tokens: int = Count  # an answer that has no end by then counts as broken
     temperature: float = Field(ge=0)
+
+    renamed: ClassVar = {"tokens": "max_new_tokens"}
 
 
 class Timing(StageParams):
@@ -49,7 +51,9 @@ class Timing(StageParams):
 
     rounds: int = Count
     tokens: int = Count  # written in each round
-    batch: int = Count  # answers at once, where throughput is taken
+    batch_size: int = Count  # answers at once, where throughput is taken
+
+    renamed: ClassVar = {"batch": "batch_size"}
 
 
 class Budget(StageParams):
@@ -72,13 +76,15 @@ class Params(StageParams):
     """Section `compress` of `params.yaml`."""
 
     variants: list[str]
-    batch: int = Count  # pairs scored, and answers written, at once
+    per_device_eval_batch_size: int = Count  # pairs scored, and answers written, at once
     choose_pairs: int = Count  # of the validation split, to choose the layers that go
     student: Student
     generation: Generation
     timing: Timing
     budget: Budget
     card: About
+
+    renamed: ClassVar = {"batch": "per_device_eval_batch_size"}
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
@@ -94,13 +100,22 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     runtime.prepare(base.threads, base.seed, offline=True)
     recipes = variant_builder.planned(policy, params.variants)
     own = params.generation
-    bench = Bench.read(release, stage.input("start"), base.window, params.batch, own.prompts, own.tokens, own.temperature, base.seed)
+    bench = Bench.read(
+        release,
+        stage.input("start"),
+        base.max_length,
+        params.per_device_eval_batch_size,
+        own.prompts,
+        own.max_new_tokens,
+        own.temperature,
+        base.seed,
+    )
     shop = variant_builder.Workshop(policy, release, base, bench, params.choose_pairs, params.student.margin, params.student.schedule)
     shelf = folder / "variants"
     variants = {recipe.name: figures for recipe, figures in variant_builder.make(shop, recipes, shelf, stage.name)}
     prompt = sorted(bench.prompts, key=len)[len(bench.prompts) // 2]
     timing = params.timing
-    paces = latency.measure({name: shelf / name for name in variants}, prompt, timing.tokens, timing.batch, timing.rounds)
+    paces = latency.measure({name: shelf / name for name in variants}, prompt, timing.tokens, timing.batch_size, timing.rounds)
     result = compression_report.result(variants, paces, params.budget.model_dump())
     _hand_over(shelf, str(result["pick"]), folder)
     (folder / "pareto.json").write_bytes(manifest.dumps(result))

@@ -24,7 +24,7 @@ What else is counted, and exactly how, say the modules of `trainer.evaluation`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -47,10 +47,12 @@ class Generations(StageParams):
     """What both models write to held-out prompts."""
 
     prompts: int = Field(ge=0)  # 0 writes nothing
-    most_tokens: int = Count
+    max_new_tokens: int = Count
     temperature: float = Field(ge=0)  # 0 takes the likeliest token each time
     examples: int = Field(ge=0)  # shown on the page
     worse: Bounds  # from where on the policy writes worse
+
+    renamed: ClassVar = {"most_tokens": "max_new_tokens"}
 
 
 class Control(StageParams):
@@ -62,12 +64,14 @@ class Control(StageParams):
 class Params(StageParams):
     """Section `evaluate` of `params.yaml`."""
 
-    batch: int = Count  # pairs scored at once
+    per_device_eval_batch_size: int = Count  # pairs scored at once
     significance: float = Field(gt=0, lt=1)  # p-value below which a difference is called one
     resamples: int = Count  # of the bootstrap over groups
     bins: int = Field(ge=2)  # of the reliability table
     generations: Generations
     control: Control
+
+    renamed: ClassVar = {"batch": "per_device_eval_batch_size"}
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
@@ -100,22 +104,26 @@ def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str,
 
     given, own = stage.input("release"), params.generations
     model, tokenizer = model_io.load(str(stage.input("policy")))
-    reader = Reader.of(given, tokenizer, base.window, params.batch)
+    reader = Reader.of(given, tokenizer, base.max_length, params.per_device_eval_batch_size)
     rows = reader.encodings["test"].kept
     asked, too_long = generations.draw(
-        rows, evidence_groups.connected([row.pair for row in rows]), base.window - own.most_tokens, own.prompts, base.seed
+        rows, evidence_groups.connected([row.pair for row in rows]), base.max_length - own.max_new_tokens, own.prompts, base.seed
     )
-    how = generations.writing(tokenizer, own.most_tokens, own.temperature, params.batch)
+    how = generations.writing(tokenizer, own.max_new_tokens, own.temperature, params.per_device_eval_batch_size)
     policy, answers = reader.likelihoods(model), {"policy": generations.write(model, tokenizer, asked, how, base.seed)}
     model, _ = model_io.load(str(stage.input("start")))
     reference, answers["reference"] = reader.likelihoods(model), generations.write(model, tokenizer, asked, how, base.seed)
-    answers["chosen"] = generations.chosen(tokenizer, asked, own.most_tokens)
-    surprises = {name: generations.surprise(model, asked, said, reader.pad, params.batch) for name, said in answers.items()}
+    answers["chosen"] = generations.chosen(tokenizer, asked, own.max_new_tokens)
+    surprises = {
+        name: generations.surprise(model, asked, said, reader.pad, params.per_device_eval_batch_size) for name, said in answers.items()
+    }
     model, _ = reward_models.load(stage.input("reward"))
     reward = reader.rewards(model)
-    liked = np.stack([generations.scored(model, asked, answers[name], reader.pad, params.batch) for name in ("policy", "reference")])
+    liked = np.stack(
+        [generations.scored(model, asked, answers[name], reader.pad, params.per_device_eval_batch_size) for name in ("policy", "reference")]
+    )
     held = reader.together((policy, reference, reward), release_reader.pairs(given, "train"), base, params.resamples)
-    told = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.most_tokens, "temperature": own.temperature}
+    told = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.max_new_tokens, "temperature": own.temperature}
     if not asked:
         return reader, held, told | {"why_not": "evaluate.generations.prompts is 0" if not own.prompts else "no prompt leaves room"}
     told |= generations.compared(answers["policy"], answers["reference"], liked, params.resamples, base.seed)

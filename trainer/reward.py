@@ -13,7 +13,7 @@ answer was chosen: what a model that reads nothing but length would get right.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,7 +21,7 @@ from pydantic import Field
 from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
 from tasks.core.shell import tell
-from trainer.settings import Adapter, Lessons, Watching
+from trainer.settings import Adapter, Monitoring, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +37,13 @@ class Params(StageParams):
 
     margin: Literal["none", "margin", "confidence"]  # what says how far apart the rewards of a pair shall be
     margin_size: float = Field(gt=0)  # what the margin is multiplied with
-    mixup: float = Field(ge=0)  # alpha of the Beta distribution by which two pairs are mixed; 0 mixes none
-    centre: float = Field(ge=0)  # how strongly rewards are drawn to a mean of zero; 0 leaves it open where zero lies
+    mixup_alpha: float = Field(ge=0)  # of the Beta distribution by which two pairs are mixed; 0 mixes none
+    center_rewards_coefficient: float = Field(ge=0)  # how strongly rewards are drawn to a mean of zero; 0 leaves it open where zero lies
     adapter: Adapter
-    watching: Watching
-    schedule: Lessons
+    monitoring: Monitoring
+    schedule: Schedule
+
+    renamed: ClassVar = {"mixup": "mixup_alpha", "centre": "center_rewards_coefficient", "watching": "monitoring"}
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
@@ -56,18 +58,20 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     base = training_context.read(stage.input("start"), given)
     pairs = release_reader.train_pairs(given, base.shuffle_labels, base.seed)
     runtime.prepare(base.threads, base.seed, offline=True)
-    model, tokenizer = reward_models.begin(stage.input("start"), base.seed, adapters.held(params.adapter, base.precision))
+    model, tokenizer = reward_models.begin(stage.input("start"), base.seed, adapters.held(params.adapter, base.dtype))
     model = adapters.wrap(model, params.adapter, "SEQ_CLS")
-    rows = encode.demanded("train", pairs, tokenizer, base.window)
-    held_out = encode.encode(release_reader.pairs(given, "validation"), tokenizer, base.window)
+    rows = encode.demanded("train", pairs, tokenizer, base.max_length)
+    held_out = encode.encode(release_reader.pairs(given, "validation"), tokenizer, base.max_length)
     for split, encoding in (("train", rows), ("validation", held_out)):
         tell(stage.name, encode.describe(split, encoding))
-    settings = reward_modeling.Settings(params.margin, params.margin_size, params.mixup, params.centre, params.schedule)
-    with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
+    settings = reward_modeling.Settings(
+        params.margin, params.margin_size, params.mixup_alpha, params.center_rewards_coefficient, params.schedule
+    )
+    with Run.begin(stage, base, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         figures = metrics.counts(rows) | reward_modeling.train(model, tokenizer, rows.kept, held_out.kept, settings, run)
     adapters.save(model, folder)
     whole = adapters.merged(model)
-    figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.micro_batch)
+    figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.per_device_train_batch_size)
     model_io.save(whole, tokenizer, folder)
     run.watch.write(folder)
     metrics.write(folder, figures)

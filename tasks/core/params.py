@@ -1,9 +1,10 @@
-"""Typed parameters: one section of `params.yaml` a stage, every key required, unknown keys refused."""
+"""Typed parameters: one section of `params.yaml` a stage, every key required, unknown keys refused, renamed ones with their new name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +16,8 @@ class StageParams(BaseModel):
     """Base of every stage's `Params`. Subclasses give types and bounds, never defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    renamed: ClassVar[Mapping[str, str]] = {}  # a parameter's old name: its new one; the old name is refused, never read
 
 
 # libyaml's, ten times as fast, where PyYAML was built with it; both are safe loaders
@@ -44,7 +47,19 @@ def load(path: Path, section: str, model: type[P]) -> P:
     try:
         return model.model_validate(document[section])
     except ValidationError as error:
-        raise _explain(path, section, model, error) from None
+        raise _renamed(path, section, model, error) or _explain(path, section, model, error) from None
+
+
+def _renamed(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
+    """The first old name in the section with its new one, in one line; None where there is none."""
+    for fault in error.errors():
+        *outer, last = fault["loc"]
+        holder = _model_at(model, outer)
+        new = holder.renamed.get(str(last)) if issubclass(holder, StageParams) and fault["type"] == "extra_forbidden" else None
+        if new:
+            key = ".".join(str(part) for part in (section, *fault["loc"]))
+            return UserError(f"{path}: {key}", "an old name", f"`{new}`, as it is called now", "rename the key")
+    return None
 
 
 def _explain(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError:
@@ -60,11 +75,16 @@ def _explain(path: Path, section: str, model: type[StageParams], error: Validati
 
 def _siblings(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Names of the keys that exist where an unknown one was found."""
+    return list(_model_at(model, location[:-1]).model_fields)
+
+
+def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
+    """The model of the keys at a place in the section, or the nearest one around it."""
     at: type[BaseModel] = model
-    for part in location[:-1]:
+    for part in location:
         field = at.model_fields.get(str(part))
         inner = field.annotation if field else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             break
         at = inner
-    return list(at.model_fields)
+    return at

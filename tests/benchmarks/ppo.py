@@ -88,14 +88,14 @@ def measured(folder: Path, reference: Path, root: Path, count: int) -> tuple[flo
     import torch
 
     own = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    window, how = own["start"]["window"], own["train"]["ppo"]
+    window, how = own["start"]["max_length"], own["train"]["ppo"]
     model, tokenizer = model_io.load(str(folder))
     first, _ = model_io.load(str(reference))
     reward, _ = reward_models.load(root / "data/models/reward")
-    given, _ = encode.encode_prompts(release_reader.prompts(root / "data/release", "validation"), tokenizer, window - how["answer"])
+    given, _ = encode.encode_prompts(release_reader.prompts(root / "data/release", "validation"), tokenizer, window - how["max_new_tokens"])
     torch.manual_seed(0)
     end = tokenizer.eos_token_id
-    writing = ppo_rollouts.Writing([end], tokenizer.pad_token_id, how["answer"], how["temperature"], 64)
+    writing = ppo_rollouts.Writing([end], tokenizer.pad_token_id, how["max_new_tokens"], how["temperature"], 64)
     sequences = ppo_rollouts.write(model.eval(), given[:count], writing)
     scores = reward_models.score(reward, sequences.rows([end]), tokenizer.pad_token_id, 64)
     with torch.no_grad():

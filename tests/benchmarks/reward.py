@@ -39,8 +39,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "none": {},
     "margin": {"margin": "margin"},
     "confidence": {"margin": "confidence"},
-    "mixup 0.2": {"mixup": 0.2},
-    "mixup 1.0": {"mixup": 1.0},
+    "mixup 0.2": {"mixup_alpha": 0.2},
+    "mixup 1.0": {"mixup_alpha": 1.0},
 }
 ERRORS = {2: 0.15, 3: 0.07, 4: 0.03, 5: 0.0}  # share of pairs turned, by the number of features in which the answers differ
 
@@ -67,12 +67,12 @@ def measure(root: Path, seed: int, way: dict[str, Any], steps: int | None) -> di
     training_context.write(root / "data/models/start", replace(base, seed=seed), {})
     own = params.load(ROOT / "params.yaml", "reward", training.module("reward").Params)
     schedule = own.schedule.model_copy(update={"max_steps": steps or own.schedule.max_steps})
-    settings = own.model_copy(update={"margin": "none", "mixup": 0.0, "schedule": schedule} | way)
+    settings = own.model_copy(update={"margin": "none", "mixup_alpha": 0.0, "schedule": schedule} | way)
     with contextlib.redirect_stdout(io.StringIO()):
         folder = training.run(root, "reward", settings)
     seconds = _cpu() - began
     model, tokenizer = reward_models.load(folder)
-    pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, base.window).kept
+    pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, base.max_length).kept
     gaps = reward_modeling.gaps(model, pairs, tokenizer.pad_token_id, 32)
     length = json.loads((folder / "metrics.json").read_text())["validation_length"]
     figures = {"accuracy": float(proportions.marks(gaps).mean()), "loss": reward_modeling.loss(gaps), "best": best(gaps)}

@@ -96,11 +96,11 @@ def judged(root: Path, folder: Path, split: str) -> dict[str, float]:
     given, start = root / "data/release", root / "data/models/start"
     base = training_context.read(start, given)
     model, tokenizer = model_io.load(str(folder))
-    pairs = encode.encode(release_reader.pairs(given, split), tokenizer, base.window).kept
+    pairs = encode.encode(release_reader.pairs(given, split), tokenizer, base.max_length).kept
     before = scoring.score(model_io.load(str(start))[0], pairs, tokenizer.pad_token_id, BATCH).margin
     right = proportions.marks(scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before)
     connected = evidence_groups.connected([row.pair for row in pairs])
-    asked, _ = generations.draw(pairs, connected, base.window - TOKENS, PROMPTS, base.seed)
+    asked, _ = generations.draw(pairs, connected, base.max_length - TOKENS, PROMPTS, base.seed)
     how = generations.writing(tokenizer, TOKENS, TEMPERATURE, BATCH)
     answers = generations.write(model, tokenizer, asked, how, base.seed)
     chosen = float(np.mean([length_control.characters(row.pair.chosen) for row in pairs]))
@@ -141,7 +141,7 @@ def trained(root: Path, name: str, changed: dict[str, Any], pace: str) -> float:
     told_: dict[str, Any] = own.model_dump(mode="json")
     at = told_["dpo"] if name == "train" else told_
     at["schedule"] |= {"max_steps": int(steps), "learning_rate": float(rate)}
-    told_["watching"] |= {"log_every": 10**6, "save_every": 0}
+    told_["monitoring"] |= {"logging_steps": 10**6, "save_steps": 0}
     for key, value in changed.items():
         told_[key] = told_[key] | value if isinstance(value, dict) else value
     began = cpu()

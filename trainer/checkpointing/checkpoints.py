@@ -6,7 +6,7 @@
 A checkpoint is whole or it is ignored: it is written beside and renamed, and every file of it is held against its size and
 SHA-256 before any is used; else the one before is taken, with a warning. (Of its own accord transformers takes the newest, whatever is
 in it, and goes on without an optimizer where `optimizer.pt` is missing.) A run never goes on from another's checkpoint unless
-`watching.resume: other` says so.
+`monitoring.resume_from_checkpoint: other` says so.
 
 Own loops call `restore` before their first step and `save` after each; TRL's trainers come here through `trainer.loop.hf_trainer`.
 Python, numpy and torch random states are part of every checkpoint.
@@ -38,7 +38,7 @@ PREFIX, BESIDE, RUN, EXTRA, RANDOM = "step-", ".new", "run.json", "extra.json", 
 
 def due(run: ResumableRun, step: int) -> bool:
     """Whether a checkpoint is to be written after this step."""
-    return run.checkpoints is not None and run.watching.save_every > 0 and step % run.watching.save_every == 0
+    return run.checkpoints is not None and run.monitoring.save_steps > 0 and step % run.monitoring.save_steps == 0
 
 
 def save(run: ResumableRun, step: int, parts: Mapping[str, Part], extra: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def restore(run: ResumableRun, parts: Mapping[str, Part], count: int | None = No
 def unfit(found: Path, reason: str) -> UserError:
     """The error for a whole checkpoint that this run cannot take."""
     line = " ".join(reason.split())[:200]
-    return UserError(str(found), line, "a checkpoint of a model of this shape", "set watching.resume to own or none")
+    return UserError(str(found), line, "a checkpoint of a model of this shape", "set monitoring.resume_from_checkpoint to own or none")
 
 
 # --- which one ---
@@ -89,10 +89,10 @@ def unfit(found: Path, reason: str) -> UserError:
 
 def latest(run: ResumableRun, needed: list[str], one_of: Sequence[str] = (), count: int | None = None) -> Path | None:
     """The newest whole checkpoint that this run may go on from; a warning for each that is not whole, an error where one was demanded."""
-    if run.checkpoints is None or run.watching.resume == "none":
+    if run.checkpoints is None or run.monitoring.resume_from_checkpoint == "none":
         return None
     found = _newest(run.checkpoints, needed, one_of, run.stage)
-    if found is None and run.watching.resume == "other":
+    if found is None and run.monitoring.resume_from_checkpoint == "other":
         found = _of_another(run, run.checkpoints, needed, one_of, count)
     if found:
         _tell(run.stage, f"goes on after step {step_of(found)}, from {found}")
@@ -102,9 +102,9 @@ def latest(run: ResumableRun, needed: list[str], one_of: Sequence[str] = (), cou
 def _of_another(run: ResumableRun, own: Path, needed: list[str], one_of: Sequence[str], count: int | None) -> Path:
     """The newest whole checkpoint of another run, which was demanded."""
     found = next((one for folder in others(own) if (one := _newest(folder, needed, one_of, run.stage))), None)
-    remedy = "set watching.resume to own"
+    remedy = "set monitoring.resume_from_checkpoint to own"
     if found is None:
-        raise UserError(str(own.parent), "no whole checkpoint", "one to go on from (watching.resume: other)", remedy)
+        raise UserError(str(own.parent), "no whole checkpoint", "one to go on from (monitoring.resume_from_checkpoint: other)", remedy)
     step = step_of(found)
     if count is not None and step >= count:
         raise UserError(str(found), f"a checkpoint of step {step}", f"one before step {count}", f"{remedy}, or raise max_steps")
@@ -154,16 +154,16 @@ def begin(run: ResumableRun) -> None:
     if run.checkpoints is None or parallel.rank():
         return
     shutil.rmtree(run.checkpoints / BESIDE, ignore_errors=True)
-    if run.watching.resume == "none":
+    if run.monitoring.resume_from_checkpoint == "none":
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     found = others(run.checkpoints)
     for older in found[1:]:
         shutil.rmtree(older)
-    if found and run.watching.resume != "other" and not steps(run.checkpoints):
+    if found and run.monitoring.resume_from_checkpoint != "other" and not steps(run.checkpoints):
         _tell(
             run.stage,
             f"starts anew: the checkpoint in {found[0]} is of another run ({_difference(found[0], run.identity)}); "
-            "watching.resume: other would go on from it",
+            "monitoring.resume_from_checkpoint: other would go on from it",
         )
 
 
@@ -206,7 +206,7 @@ def publish(run: ResumableRun, step: int, folder: Path) -> None:
         if step_of(later) >= step:  # damaged, else we would have gone on from it
             shutil.rmtree(later)
     folder.rename(place)
-    for older in _needless(steps(run.checkpoints), step, run.watching.keep):
+    for older in _needless(steps(run.checkpoints), step, run.monitoring.save_total_limit):
         shutil.rmtree(older)
 
 
@@ -234,17 +234,17 @@ def read_extra(folder: Path, run: ResumableRun) -> dict[str, Any]:
 
 def demand_room(run: ResumableRun, each: int) -> None:
     """A UserError, before any step, where the checkpoints that are kept and the one being written do not fit on the disk."""
-    if run.checkpoints is None or not run.watching.save_every:
+    if run.checkpoints is None or not run.monitoring.save_steps:
         return
     run.checkpoints.mkdir(parents=True, exist_ok=True)
-    most = max(run.watching.keep, -(-SPAN // run.watching.save_every) + 1)
+    most = max(run.monitoring.save_total_limit, -(-SPAN // run.monitoring.save_steps) + 1)
     need, free = each * (most + 1), shutil.disk_usage(run.checkpoints).free
     if need > free:
         raise UserError(
             str(run.checkpoints),
             f"room for {free / 1e9:.1f} GB",
             f"{need / 1e9:.1f} GB for {most} checkpoints and one being written",
-            "free some, or lower watching.keep, or set watching.save_every to 0",
+            "free some, or lower monitoring.save_total_limit, or set monitoring.save_steps to 0",
         )
 
 

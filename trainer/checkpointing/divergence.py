@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
-from trainer.settings import Watching
+from trainer.settings import Monitoring
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -36,25 +36,25 @@ class DivergedError(UserError):
         return DivergedError(self.where, self.found, self.expected, f"{self.remedy}; {kept}", self.since)
 
 
-def check(part: str, step: int, history: Sequence[Figures], watching: Watching) -> None:
+def check(part: str, step: int, history: Sequence[Figures], monitoring: Monitoring) -> None:
     """Look at the figures of all steps so far, the last one being this step's."""
     where, figures = f"{part}: step {step}", history[-1]
     for name, value in figures.items():
         if not math.isfinite(value):
             raise DivergedError(where, f"{name} {value}", "a finite number", "lower the learning rate", step - 1)
-    if watching.max_kl and figures.get("kl", 0.0) > watching.max_kl:
+    if monitoring.max_kl and figures.get("kl", 0.0) > monitoring.max_kl:
         raise DivergedError(
             where,
             f"a divergence of {figures['kl']:.4g} from the reference",
-            f"at most {watching.max_kl:g} (watching.max_kl)",
+            f"at most {monitoring.max_kl:g} (monitoring.max_kl)",
             "lower the learning rate, or make the divergence dearer",
             step - 1,
         )
     written = {"reward", "length"} <= set(figures)  # by the model itself: the loss over such answers compares with no other step's
-    if watching.max_loss and len(history) >= SPAN and not written:
-        _check_loss(where, step, history, watching.max_loss)
-    if watching.max_growth and len(history) >= 2 * SPAN and written:
-        _check_length(where, step, history, watching.max_growth)
+    if monitoring.max_loss and len(history) >= SPAN and not written:
+        _check_loss(where, step, history, monitoring.max_loss)
+    if monitoring.max_growth and len(history) >= 2 * SPAN and written:
+        _check_length(where, step, history, monitoring.max_growth)
 
 
 def _check_loss(where: str, step: int, history: Sequence[Figures], limit: float) -> None:
@@ -64,7 +64,7 @@ def _check_loss(where: str, step: int, history: Sequence[Figures], limit: float)
         raise DivergedError(
             where,
             f"a loss of {now:.4g} (mean of {SPAN} steps) that began at {first:.4g}",
-            f"at most {limit:g} times that (watching.max_loss)",
+            f"at most {limit:g} times that (monitoring.max_loss)",
             "lower the learning rate",
             step - SPAN,
         )
@@ -78,7 +78,7 @@ def _check_length(where: str, step: int, history: Sequence[Figures], limit: floa
         raise DivergedError(
             where,
             f"a reward up from {reward_then:.4g} to {reward_now:.4g}, and answers grown from {length_then:.4g} to {length_now:.4g} tokens",
-            f"answers at most {limit:g} times as long as the reference's (watching.max_growth)",
+            f"answers at most {limit:g} times as long as the reference's (monitoring.max_growth)",
             "look at what the reward model likes, or make the divergence from the reference dearer",
             step - SPAN,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainer.checkpointing.run_identity import Identity
-from trainer.settings import Watching
+from trainer.settings import Monitoring
 
 
 class Recorder(Protocol):
@@ -38,7 +38,7 @@ class ResumableRun(Protocol):
         ...
 
     @property
-    def watching(self) -> Watching:
+    def monitoring(self) -> Monitoring:
         """How often checkpoints are written, how many are kept, and from which a run goes on."""
         ...
 

@@ -20,14 +20,14 @@ from trainer.models.training_context import Basis
 
 LIBRARIES = ("torch", "transformers", "trl", "peft")
 INDIFFERENT = (
-    "log_every",
-    "save_every",
-    "keep",
-    "resume",
+    "logging_steps",
+    "save_steps",
+    "save_total_limit",
+    "resume_from_checkpoint",
     "max_loss",
     "max_kl",
     "max_growth",
-)  # of `watching`; the weights do not depend on them
+)  # of `monitoring`; the weights do not depend on them
 SHORT = 12  # characters of a digest that are enough to tell two apart
 
 Identity = dict[str, Any]
@@ -35,11 +35,11 @@ Identity = dict[str, Any]
 
 def describe(stage: Stage, basis: Basis, params: Mapping[str, Any]) -> Identity:
     """All that the weights of a run depend on, flat; `params` are all of the stage's own."""
-    watching = {name: value for name, value in params["watching"].items() if name not in INDIFFERENT}
+    monitoring = {name: value for name, value in params["monitoring"].items() if name not in INDIFFERENT}
     models = {f"model {path.name}": _digest(path / bases.NAME) for path in stage.data if (path / bases.NAME).is_file()}
     return {
         **asdict(basis),
-        **dict(_flat("", {**params, "watching": watching})),
+        **dict(_flat("", {**params, "monitoring": monitoring})),
         **{name: version(name) for name in LIBRARIES},
         **models,
         "release": basis.release[:SHORT],

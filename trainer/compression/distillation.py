@@ -36,17 +36,17 @@ def train(
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
-    steps = batches.steps(len(pairs), schedule.batch, schedule.epochs, schedule.max_steps)
+    steps = batches.steps(len(pairs), schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
     optimizer = torch.optim.AdamW(student.parameters(), lr=schedule.learning_rate, weight_decay=0.0)
-    rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup), steps)
-    order = batches.plan([row.length for row in pairs], [1.0] * len(pairs), schedule.batch, steps, seed)
+    rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup_ratio), steps)
+    order = batches.plan([row.length for row in pairs], [1.0] * len(pairs), schedule.train_batch_size, steps, seed)
     student.train()
     teacher.eval()
     logged = []
     for rows in order:
         figures = {"tokens": 0.0, "margins": 0.0}
-        for start in range(0, len(rows), schedule.micro_batch):
-            part = [pairs[row] for row in rows[start : start + schedule.micro_batch]]
+        for start in range(0, len(rows), schedule.per_device_train_batch_size):
+            part = [pairs[row] for row in rows[start : start + schedule.per_device_train_batch_size]]
             tokens, margins = losses(student, teacher, part, pad)
             share = len(part) / len(rows)
             ((tokens + margin * margins) * share).backward()  # type: ignore[no-untyped-call]

@@ -40,12 +40,12 @@ class Bench:
     batch: int
 
     @staticmethod
-    def read(given: Path, reference: Path, window: int, batch: int, prompts: int, most: int, temperature: float, seed: int) -> Bench:
+    def read(given: Path, reference: Path, max_length: int, batch: int, prompts: int, most: int, temperature: float, seed: int) -> Bench:
         """Encode the held-out splits and score them once under the reference; answers have at most `most` tokens."""
         model, tokenizer = model_io.load(str(reference))
-        pairs = {split: encode.demanded(split, release_reader.pairs(given, split), tokenizer, window).kept for split in HELD_OUT}
+        pairs = {split: encode.demanded(split, release_reader.pairs(given, split), tokenizer, max_length).kept for split in HELD_OUT}
         margins = {split: scoring.score(model, rows, tokenizer.pad_token_id, batch).margin for split, rows in pairs.items()}
-        asked = {tuple(row.prompt): None for row in pairs["validation"] if len(row.prompt) + most <= window}  # each prompt once
+        asked = {tuple(row.prompt): None for row in pairs["validation"] if len(row.prompt) + most <= max_length}  # each prompt once
         how = Writing([tokenizer.eos_token_id, tokenizers.closing(tokenizer)[0]], tokenizer.pad_token_id, most, temperature, batch)
         return Bench(tokenizer, pairs, margins, [list(prompt) for prompt in spread(list(asked), prompts)], how, seed, batch)
 

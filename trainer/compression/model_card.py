@@ -188,9 +188,9 @@ def _figure(figures: Document, name: str, ends: str) -> str:
 def _trained(base: Basis, listed: Document, made: Mapping[str, Path]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(listed.get("versions", {}).items()))
     told = (
-        f"Seed {base.seed}, {base.threads} threads, a window of {base.window} tokens, {base.precision}"
+        f"Seed {base.seed}, {base.threads} threads, a window of {base.max_length} tokens, {base.dtype}"
         + (", **on shuffled labels: a control that must learn nothing**" if base.shuffle_labels else "")
-        + ". The parameters of both trainings, but for those of watching; `trained_on.json` holds those of the compression:"
+        + ". The parameters of both trainings, but for those of monitoring; `trained_on.json` holds those of the compression:"
     )
     data = f"\n\nThe data was made with {versions}." if versions else ""
     config = yaml.safe_dump(
@@ -204,7 +204,7 @@ def _config(folder: Path) -> dict[str, Any]:
     params = json.loads((folder / bases.NAME).read_bytes())["params"]
     if "method" in params:
         return {name: params[name] for name in ("method", params["method"], "adapter")}
-    return {name: value for name, value in params.items() if name not in ("watching", *Basis.__dataclass_fields__)}
+    return {name: value for name, value in params.items() if name not in ("monitoring", *Basis.__dataclass_fields__)}
 
 
 def _limits(told: Document) -> str:

@@ -100,7 +100,7 @@ def _student(shop: Workshop, count: int) -> tuple[PreTrainedModel, dict[str, Any
     kept = distillation.evenly(layers.count(teacher), count)
     layers.keep(student, kept)
     base = shop.basis
-    rows = encode.demanded("train", release_reader.pairs(shop.release, "train"), shop.bench.tokenizer, base.window).kept
+    rows = encode.demanded("train", release_reader.pairs(shop.release, "train"), shop.bench.tokenizer, base.max_length).kept
     logged = distillation.train(student, teacher, rows, shop.bench.tokenizer.pad_token_id, shop.margin, shop.schedule, base.seed)
     return student, {
         "layers": kept,

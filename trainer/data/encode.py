@@ -80,10 +80,10 @@ class Singles(Kept[Single]):
     what = "examples"
 
 
-def encode(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, window: int) -> Encoding:
+def encode(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoding:
     """Tokens of all pairs whose both sides fit into `window`, in the given order."""
     rows = [row for start in range(0, len(pairs), BATCH) for row in _batch(pairs[start : start + BATCH], tokenizer)]
-    verdicts = [verdict(Tokens(row.prompt, row.chosen, row.rejected), window) for row in rows]
+    verdicts = [verdict(Tokens(row.prompt, row.chosen, row.rejected), max_length) for row in rows]
     kept = [row for row, word in zip(rows, verdicts, strict=True) if word is None]
     return Encoding(kept, _counts(verdicts))
 
@@ -115,7 +115,7 @@ def _counts(words: Sequence[str | None]) -> dict[str, int]:
     return dict(sorted(Counter(word for word in words if word).items()))
 
 
-def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, window: int) -> Singles:
+def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Singles:
     """Tokens of all single answers that fit into `window` with their prompts, in the given order."""
     texts = []
     for example in examples:
@@ -125,15 +125,15 @@ def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerB
         texts.append((text.prompt, text.chosen))
     prompts, answers = (_tokens([text[side] for text in texts], tokenizer) for side in (0, 1))
     rows = [Single(*row) for row in zip(examples, prompts, answers, strict=True)]
-    words = [_misfit(row, window) for row in rows]
+    words = [_misfit(row, max_length) for row in rows]
     return Singles([row for row, word in zip(rows, words, strict=True) if word is None], _counts(words))
 
 
-def _misfit(row: Single, window: int) -> str | None:
+def _misfit(row: Single, max_length: int) -> str | None:
     """Why a single answer does not fit, in the words of pairs; None where it does."""
-    if row.length <= window:
+    if row.length <= max_length:
         return None
-    return PROMPT_FILLS_WINDOW if len(row.prompt) >= window else ANSWER_CUT
+    return PROMPT_FILLS_WINDOW if len(row.prompt) >= max_length else ANSWER_CUT
 
 
 def encode_prompts(prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, most: int) -> tuple[list[list[int]], dict[str, int]]:
@@ -159,26 +159,26 @@ def describe(split: str, encoding: Kept[Any]) -> str:
     return told + (f" ({reasons})" if reasons else "")
 
 
-def demanded(split: str, pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, window: int) -> Encoding:
+def demanded(split: str, pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoding:
     """The pairs that fit into the window; a UserError where not one does."""
-    encoding = encode(pairs, tokenizer, window)
+    encoding = encode(pairs, tokenizer, max_length)
     if not encoding.kept:
-        raise _empty(split, encoding, window)
+        raise _empty(split, encoding, max_length)
     return encoding
 
 
-def demanded_examples(split: str, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, window: int) -> Singles:
+def demanded_examples(split: str, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Singles:
     """The single answers that fit into the window; a UserError where not one does."""
-    encoding = encode_examples(examples, tokenizer, window)
+    encoding = encode_examples(examples, tokenizer, max_length)
     if not encoding.kept:
-        raise _empty(split, encoding, window)
+        raise _empty(split, encoding, max_length)
     return encoding
 
 
-def _empty(split: str, encoding: Kept[Any], window: int) -> UserError:
+def _empty(split: str, encoding: Kept[Any], max_length: int) -> UserError:
     return UserError(
-        f"start.window: {window}",
+        f"start.max_length: {max_length}",
         describe(split, encoding),
         f"at least one of the {encoding.what} that fits",
-        "raise start.window (as far as the model allows), or bring shorter conversations",
+        "raise start.max_length (as far as the model allows), or bring shorter conversations",
     )

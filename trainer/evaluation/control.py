@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from trainer.evaluation.heldout import Reader
 
 # Few lines, no checkpoints, and no early stopping: held-out pairs have real labels, which would choose the control's weights.
-UNWATCHED = {"log_every": 10**9, "save_every": 0, "check_every": 0, "patience": 0}
+UNWATCHED = {"logging_steps": 10**9, "save_steps": 0, "eval_steps": 0, "early_stopping_patience": 0}
 
 
 def run(stage: Stage, base: Basis, reader: Reader, reference: np.ndarray, seeds: int) -> dict[str, Any]:
@@ -73,17 +73,17 @@ def _footing(
     from trainer.models import model_io
 
     made = start.Params.model_validate(json.loads((stage.input("start") / NAME).read_bytes())["params"])
-    if not (params.method == "dpo" and params.dpo.sft_weight and made.schedule.epochs):
+    if not (params.method == "dpo" and params.dpo.sft_weight and made.schedule.num_train_epochs):
         yield stage, reader, reference
         return
     with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
         folder = Path(scratch) / "start"
         folder.mkdir()
-        watching = made.watching.model_copy(update=UNWATCHED)
+        monitoring = made.monitoring.model_copy(update=UNWATCHED)
         own = replace(stage, reports=None, checkpoints=None, data=tuple(folder if path.name == "start" else path for path in stage.data))
-        start.work(own, made.model_copy(update={"shuffle_labels": True, "watching": watching}), folder)
+        start.work(own, made.model_copy(update={"shuffle_labels": True, "monitoring": monitoring}), folder)
         model, tokenizer = model_io.load(str(folder))
-        reads = Reader.of(stage.input("release"), tokenizer, base.window, reader.batch)
+        reads = Reader.of(stage.input("release"), tokenizer, base.max_length, reader.batch)
         yield own, reads, reads.likelihoods(model)["test"]
 
 
@@ -107,8 +107,8 @@ def _one(stage: Stage, base: Basis, params: Any, reader: Reader, reference: np.n
 
     runtime.prepare(base.threads, base.seed, offline=True)
     quiet = replace(stage, reports=None, checkpoints=None)
-    watching = params.watching.model_copy(update=UNWATCHED)
-    with Run.begin(quiet, base, watching, params.adapter, params.model_dump(mode="json")) as started:
+    monitoring = params.monitoring.model_copy(update=UNWATCHED)
+    with Run.begin(quiet, base, monitoring, params.adapter, params.model_dump(mode="json")) as started:
         model, *_ = train.learn(quiet, params, started)
     chosen, rejected = reader.likelihoods(model)["test"] - reference
     return float(proportions.marks(chosen - rejected).mean())

@@ -75,8 +75,8 @@ def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Seq
     order = sorted(range(len(asked)), key=lambda place: (len(asked[place].tokens), place))
     found: dict[int, Answer] = {}
     model.eval()
-    for start in range(0, len(order), how.micro_batch):
-        places = order[start : start + how.micro_batch]
+    for start in range(0, len(order), how.batch_size):
+        places = order[start : start + how.batch_size]
         torch.manual_seed(seed + start)
         made = ppo_rollouts.write(model, [asked[place].tokens for place in places], how)
         for place, (_, tokens), ended in zip(places, made.rows(closing), made.ended.tolist(), strict=True):

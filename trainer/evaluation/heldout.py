@@ -70,12 +70,12 @@ class Reader:
     batch: int
 
     @staticmethod
-    def of(given: Path, tokenizer: PreTrainedTokenizerBase, window: int, batch: int) -> Reader:
+    def of(given: Path, tokenizer: PreTrainedTokenizerBase, max_length: int, batch: int) -> Reader:
         """The pairs of a release that fit; a UserError where no test pair does."""
         from trainer.data import encode, release_reader
 
-        encodings = {split: encode.encode(release_reader.pairs(given, split), tokenizer, window) for split in SPLITS}
-        encode.demanded("test", release_reader.pairs(given, "test"), tokenizer, window)
+        encodings = {split: encode.encode(release_reader.pairs(given, split), tokenizer, max_length) for split in SPLITS}
+        encode.demanded("test", release_reader.pairs(given, "test"), tokenizer, max_length)
         return Reader(encodings, tokenizer.pad_token_id, batch)
 
     def likelihoods(self, model: PreTrainedModel) -> dict[str, np.ndarray]:

@@ -28,9 +28,9 @@ class Plan:
     smoothing: float  # of the labels, where the loss reads it
 
     @property
-    def window(self) -> int:
+    def max_length(self) -> int:
         """Tokens of prompt and answer together."""
-        return self.start.window
+        return self.start.max_length
 
 
 def read(file: Path, base: str | None, estimate: float | None) -> Plan:
@@ -61,7 +61,7 @@ def named(source: str, where: str) -> str:
 
 def smoothing(own: train.Dpo, estimate: float | None) -> float:
     """Label smoothing as the stage train uses it: only `robust` reads it, and `auto` is the release's estimate."""
-    if own.loss != "robust":
+    if own.loss_type != "robust":
         return 0.0
     return (estimate or 0.0) if own.label_smoothing == "auto" else own.label_smoothing
 
@@ -75,9 +75,9 @@ def choice(found: str, known: dict[str, str], where: str, trainer: str) -> str:
 
 def steps(schedule: Schedule, rows: int) -> int:
     """Optimizer steps in all, as the stage would count them."""
-    return batches.steps(rows, schedule.batch, schedule.epochs, schedule.max_steps)
+    return batches.steps(rows, schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
 
 
 def epochs(schedule: Schedule) -> int:
     """Whole epochs, for trainers that count nothing else."""
-    return max(1, round(schedule.epochs))
+    return max(1, round(schedule.num_train_epochs))

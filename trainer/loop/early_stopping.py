@@ -1,7 +1,7 @@
-"""Early stopping: looks at held-out loss, stops after `patience` looks without a better one, and goes back to the best weights.
+"""Early stopping: looks at held-out loss, stops after so many looks without a better one, and goes back to the best weights.
 
 It is a part of a checkpoint as models and optimizers are, best weights included, so a resumed run stops where an unbroken one does.
-With `patience: 0` it only looks: nothing is kept, and the weights of the last step stay.
+With `early_stopping_patience: 0` it only looks: nothing is kept, and the weights of the last step stay.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Stopping:
 
     def look(self, step: int) -> bool:
         """Look if it is time to; whether to stop. The model is left ready to be trained."""
-        watching = self.run.watching
-        if self.held_out is None or not watching.check_every or step % watching.check_every:
+        monitoring = self.run.monitoring
+        if self.held_out is None or not monitoring.eval_steps or step % monitoring.eval_steps:
             return False
         loss = self.held_out()
         self.model.train()
@@ -38,9 +38,9 @@ class Stopping:
         self.worse = 0 if loss < self.best_loss else self.worse + 1
         if loss < self.best_loss:
             self.best_step, self.best_loss = step, loss
-            if watching.patience:
+            if monitoring.early_stopping_patience:
                 self.weights = {name: weight.detach().cpu().clone() for name, weight in self._trained()}
-        return bool(watching.patience) and self.worse >= watching.patience
+        return bool(monitoring.early_stopping_patience) and self.worse >= monitoring.early_stopping_patience
 
     def finish(self, step: int) -> None:
         """Go back to the best weights, where they were looked for."""

@@ -28,27 +28,27 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.s
 
 def steps(rows: int, schedule: Schedule) -> int:
     """Optimizer steps of the schedule over so many rows."""
-    return batches.steps(rows, schedule.batch, schedule.epochs, schedule.max_steps)
+    return batches.steps(rows, schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
 
 
 def arguments(kind: type[A], schedule: Schedule, count: int, run: Run, **own: Any) -> A:  # noqa: ANN401
     """Arguments of TRL's kind (`DPOConfig`, `KTOConfig`, `RewardConfig`) for `count` steps; `own` are the method's."""
-    saves = run.checkpoints is not None and run.watching.save_every > 0
+    saves = run.checkpoints is not None and run.monitoring.save_steps > 0
     made: A = kind(
         output_dir=str(run.checkpoints / checkpoints.BESIDE if run.checkpoints and saves else run.scratch),
         use_cpu=parallel.on_cpu(),
-        bf16=run.basis.precision == "bfloat16",
+        bf16=run.basis.dtype == "bfloat16",
         gradient_checkpointing=False,
-        per_device_train_batch_size=min(schedule.micro_batch, schedule.batch),
-        gradient_accumulation_steps=parallel.accumulation(schedule.batch, schedule.micro_batch),
+        per_device_train_batch_size=min(schedule.per_device_train_batch_size, schedule.train_batch_size),
+        gradient_accumulation_steps=parallel.accumulation(schedule.train_batch_size, schedule.per_device_train_batch_size),
         max_steps=count,
         learning_rate=schedule.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=int(count * schedule.warmup),
-        max_length=run.basis.window,
+        warmup_steps=int(count * schedule.warmup_ratio),
+        max_length=run.basis.max_length,
         train_sampling_strategy="sequential",  # the rows come in the order of our plan
         save_strategy="steps" if saves else "no",
-        save_steps=run.watching.save_every or count,
+        save_steps=run.monitoring.save_steps or count,
         report_to="none",
         logging_steps=1,
         logging_nan_inf_filter=False,  # else a loss that is no number is logged as the mean of those before

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.core.shell import tell
 from trainer.checkpointing import divergence
-from trainer.settings import Watching
+from trainer.settings import Monitoring
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -26,8 +26,8 @@ HELD_OUT = "held_out"
 class Watch:
     """Hears every step of every part of a run, and stops a run that diverged."""
 
-    def __init__(self, stage: str, reports: Path | None, watching: Watching) -> None:
-        self.stage, self.watching = stage, watching
+    def __init__(self, stage: str, reports: Path | None, monitoring: Monitoring) -> None:
+        self.stage, self.monitoring = stage, monitoring
         self.folder = reports / time.strftime("%Y%m%d-%H%M%S") if reports else None
         self.writer = _writer(self.folder)
         self.history: list[dict[str, Any]] = []  # one entry a step or look: part, step, and figures
@@ -41,12 +41,12 @@ class Watch:
         pace = self._clock(part, step)
         self._note(part, step, figures)
         self._advance(part, step, steps)
-        if step == 1 or step == steps or step % self.watching.log_every == 0:
+        if step == 1 or step == steps or step % self.monitoring.logging_steps == 0:
             # + 0.0: nothing is 0, whichever sign the last bit of a sum left
             told = ", ".join(f"{name} {round(value, 4) + 0.0:.4f}" for name, value in figures.items())
             tail = f" ({pace:.2f} s a step)" if pace is not None and step == steps else ""
             tell(self.stage, f"{part}: step {step} of {steps}: {told}{tail}")
-        divergence.check(part, step, self.of(part), self.watching)
+        divergence.check(part, step, self.of(part), self.monitoring)
 
     def look(self, part: str, step: int, loss: float) -> None:
         """Take note of the loss on pairs that are not learned from."""

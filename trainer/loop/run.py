@@ -16,7 +16,7 @@ from trainer.checkpointing.run_identity import Identity
 from trainer.loop.monitor import Watch
 from trainer.models import parallel
 from trainer.models.training_context import Basis
-from trainer.settings import Adapter, Watching
+from trainer.settings import Adapter, Monitoring
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Run:
 
     stage: str
     basis: Basis
-    watching: Watching
+    monitoring: Monitoring
     adapter: Adapter
     watch: Watch
     checkpoints: Path | None  # this run's own folder; None where the stage has no place for any
@@ -34,14 +34,14 @@ class Run:
 
     @staticmethod
     @contextmanager
-    def begin(stage: Stage, basis: Basis, watching: Watching, adapter: Adapter, params: dict[str, Any]) -> Iterator[Run]:
+    def begin(stage: Stage, basis: Basis, monitoring: Monitoring, adapter: Adapter, params: dict[str, Any]) -> Iterator[Run]:
         """A run that is watched, and closed at its end. `params` are all of the stage's own: with the basis they say which run this is."""
         parallel.begin()
         known = run_identity.describe(stage, basis, params)
         own = stage.checkpoints / run_identity.digest(known) if stage.checkpoints else None
-        watch = Watch(stage.name, stage.reports, watching)
+        watch = Watch(stage.name, stage.reports, monitoring)
         with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
-            run = Run(stage.name, basis, watching, adapter, watch, own, known, Path(scratch))
+            run = Run(stage.name, basis, monitoring, adapter, watch, own, known, Path(scratch))
             checkpoints.begin(run)
             try:
                 yield run

@@ -11,7 +11,7 @@ On processors, both answers of a pair share one row where the model allows it (`
 Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
 apo_zero (D'Oosterlinck et al. 2024). Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
 DPO only asks that the chosen answer fall less than the rejected one, and a model whose good answers all become unlikely writes broken ones.
-It is TRL's, a mean over the tokens of the rows at once, so with it the result depends a little on `micro_batch` and on how many processes.
+It is TRL's, a mean over the tokens of the rows at once, so with it the result depends a little on the rows at once and on the processes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ FIGURES = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "a
 class Settings:
     """What DPO needs to know."""
 
-    loss: str
+    loss_type: str
     beta: float
     label_smoothing: float
     sft_weight: float  # of the supervised loss of the chosen answers; 0 leaves it out
@@ -62,7 +62,7 @@ class Settings:
     @property
     def terms(self) -> dict[str, float]:
         """TRL's names of the parts of the loss, with their weights."""
-        return {self.loss: 1.0} | ({SUPERVISED: self.sft_weight} if self.sft_weight else {})
+        return {self.loss_type: 1.0} | ({SUPERVISED: self.sft_weight} if self.sft_weight else {})
 
 
 def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
@@ -84,7 +84,7 @@ def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
             f"train.dpo.label_smoothing: {wanted}",
             f"the loss {loss}, which ignores it",
             f"0 or auto, or the loss {' or '.join(SMOOTHED)}",
-            "change train.dpo.label_smoothing or train.dpo.loss",
+            "change train.dpo.label_smoothing or train.dpo.loss_type",
         )
     return float(wanted)
 
@@ -107,7 +107,7 @@ def train(
         "beta": settings.beta,
         "label_smoothing": settings.label_smoothing,
         "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
-        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
+        "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf_trainer.arguments(DPOConfig, settings.schedule, steps, run, **own)
     held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
@@ -129,10 +129,10 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
     from datasets import Dataset
 
     weights = [row.pair.weight for row in pairs]
-    order = batches.plan([row.length for row in pairs], weights, schedule.batch, steps, seed)
+    order = batches.plan([row.length for row in pairs], weights, schedule.train_batch_size, steps, seed)
     places = [place for batch in order for place in batch]
     seen = sorted(set(places))
-    reference = score(policy, [pairs[place] for place in seen], pad, schedule.micro_batch)
+    reference = score(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
     at = [bisect_left(seen, place) for place in places]
     return Dataset.from_dict(
         {
@@ -147,7 +147,7 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
 
 def held_out_loss(policy: PreTrainedModel, held: Sequence[Encoded], pad: int, settings: Settings) -> Callable[[], float]:
     """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
-    micro = settings.schedule.micro_batch
+    micro = settings.schedule.per_device_train_batch_size
     reference = score(policy, held, pad, micro)
     lengths = answer_lengths(held)
     return lambda: float(losses(settings, score(policy, held, pad, micro), reference, lengths).mean())
@@ -174,7 +174,7 @@ def loss_of(settings: Settings, policy: Sides, reference: Sides, lengths: Sides)
     chosen, rejected = (mine - theirs for mine, theirs in zip(policy, reference, strict=True))
     reward, smooth = settings.beta * (chosen - rejected), settings.label_smoothing
     found: Tensor
-    match settings.loss:
+    match settings.loss_type:
         case "sigmoid":
             found = functional.softplus(-reward)
         case "hinge":

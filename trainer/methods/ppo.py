@@ -52,20 +52,20 @@ ROLLOUT = ("reward", "kl", "length", "ended")  # figures of rollouts
 class Settings:
     """What PPO needs to know; `params.yaml` says what each is."""
 
-    answer: int
+    max_new_tokens: int
     temperature: float
-    rounds: int
-    minibatches: int
+    num_ppo_epochs: int
+    num_mini_batches: int
     gamma: float
-    decay: float
-    clip: float
-    value_clip: float
-    value_weight: float
-    gradient_norm: float
-    missing_end: float
+    gae_lambda: float
+    cliprange: float
+    cliprange_value: float
+    vf_coef: float
+    max_grad_norm: float
+    missing_eos_penalty: float
     whiten_rewards: bool
     after_end: bool
-    kl_coefficient: float
+    kl_coef: float
     kl_target: float
     kl_horizon: int
     kl_stop: float
@@ -109,7 +109,7 @@ class Learner:
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
         self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
         self.optimizer, self.rate = pace(self.policy, self.value, settings.schedule, updates)
-        self.price = KlPrice(settings.kl_coefficient, settings.kl_target, settings.kl_horizon)
+        self.price = KlPrice(settings.kl_coef, settings.kl_target, settings.kl_horizon)
         self.within = Kept(self.policy)
 
     def parts(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Learner:
 
     def look(self, sequences: Sequences) -> Seen:
         """What policy, reference and value model say of these rollouts."""
-        own, micro = self.settings, self.settings.schedule.micro_batch
+        own, micro = self.settings, self.settings.schedule.per_device_train_batch_size
         return Seen(
             ppo_rollouts.in_parts(lambda part: ppo_rollouts.log_probabilities(self.policy, part, own.temperature)[0], sequences, micro),
             ppo_rollouts.in_parts(self._reference, sequences, micro),
@@ -135,11 +135,11 @@ class Learner:
     def judge(self, sequences: Sequences, seen: Seen, scores: Tensor) -> Experience:
         """What is to be learnt from rollouts that the reward model has scored."""
         own, mask = self.settings, sequences.answered
-        fined = scores - own.missing_end * (~sequences.ended).to(scores.dtype)
+        fined = scores - own.missing_eos_penalty * (~sequences.ended).to(scores.dtype)
         rewarded = ppo_math.rewards(seen.policy - seen.reference, fined, mask, self.price.coefficient, own.after_end)
         if own.whiten_rewards:
             rewarded = ppo_math.whiten(rewarded, ppo_math.valued(mask, own.after_end), centre=False)
-        gained = ppo_math.advantages(rewarded, seen.values, own.gamma, own.decay)
+        gained = ppo_math.advantages(rewarded, seen.values, own.gamma, own.gae_lambda)
         return Experience(sequences, seen.policy, seen.values, rewarded, ppo_math.whiten(gained, mask), gained + seen.values)
 
     def _reference(self, part: Sequences) -> Tensor:
@@ -161,8 +161,8 @@ class Learner:
 
     def _minibatches(self, rollouts: int, chance: np.random.Generator) -> Iterator[list[int]]:
         """Places of the rollouts of each minibatch, in a new order every round."""
-        for _ in range(self.settings.rounds):
-            for places in np.split(chance.permutation(rollouts), self.settings.minibatches):
+        for _ in range(self.settings.num_ppo_epochs):
+            for places in np.split(chance.permutation(rollouts), self.settings.num_mini_batches):
                 yield places.tolist()
 
     def hold(self, figures: Figures, update: int, run: Run) -> bool:
@@ -192,7 +192,7 @@ class Learner:
             return None
         for model in (self.policy, self.value):
             parallel.average(model)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), self.settings.gradient_norm)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return figures
@@ -202,16 +202,16 @@ class Learner:
         own, mask = self.settings, batch.sequences.answered
         tokens, places = mask.sum(), ppo_math.valued(mask, own.after_end).sum()
         sums = dict.fromkeys(("loss", "policy_loss", "value_loss", "entropy", "clip_fraction", "moved"), 0.0)
-        for rows in batch.sequences.parts(own.schedule.micro_batch):
+        for rows in batch.sequences.parts(own.schedule.per_device_train_batch_size):
             part = batch.take(rows)
             mask = part.sequences.answered
             new, entropy = ppo_rollouts.log_probabilities(self.policy, part.sequences, own.temperature)
             now = ppo_rollouts.values(self.value, part.sequences, own.after_end)
-            each, clipped = ppo_math.policy_losses(new, part.old, part.advantages, own.clip)
+            each, clipped = ppo_math.policy_losses(new, part.old, part.advantages, own.cliprange)
             policy_loss = ppo_math.total(each, mask) / tokens
-            missed = ppo_math.value_losses(now, part.values, part.returns, own.value_clip)
+            missed = ppo_math.value_losses(now, part.values, part.returns, own.cliprange_value)
             value_loss = ppo_math.total(missed, ppo_math.valued(mask, own.after_end)) / places
-            loss = policy_loss + own.value_weight * value_loss
+            loss = policy_loss + own.vf_coef * value_loss
             loss.backward()  # type: ignore[no-untyped-call]
             shares = (ppo_math.total(one, mask) / tokens for one in (entropy, clipped.float(), ppo_math.distance(new, part.old)))
             for name, value in zip(sums, (loss, policy_loss, value_loss, *shares), strict=True):
@@ -253,7 +253,7 @@ def pace(policy: PreTrainedModel, value: PreTrainedModel, schedule: Schedule, up
 
     trained = [weight for model in (policy, value) for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
-    return optimizer, get_linear_schedule_with_warmup(optimizer, int(updates * schedule.warmup), updates)
+    return optimizer, get_linear_schedule_with_warmup(optimizer, int(updates * schedule.warmup_ratio), updates)
 
 
 def train(
@@ -270,42 +270,48 @@ def train(
     comes out, which is always one whose KL was seen within the bound.
     """
     updates = _updates(len(prompts), settings)
-    order = batches.plan([len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.batch, updates + 1, run.basis.seed)
+    order = batches.plan(
+        [len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.train_batch_size, updates + 1, run.basis.seed
+    )
     learner = Learner(policy, reward, settings, run.adapter, updates)
     closing = tokenizers.closing(tokenizer)
     how = Writing(
-        [tokenizer.eos_token_id, *closing[:1]], tokenizer.pad_token_id, settings.answer, settings.temperature, settings.schedule.micro_batch
+        [tokenizer.eos_token_id, *closing[:1]],
+        tokenizer.pad_token_id,
+        settings.max_new_tokens,
+        settings.temperature,
+        settings.schedule.per_device_train_batch_size,
     )
     done, _ = checkpoints.restore(run, learner.parts())
     for update, rows in enumerate(order[done:], start=done + 1):
         _seed(run, update)
         sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], how)
-        scores = reward_models.score(reward, sequences.rows(closing), how.pad, how.micro_batch)
+        scores = reward_models.score(reward, sequences.rows(closing), how.pad, how.batch_size)
         seen = learner.look(sequences)
         told = _rollout_figures(sequences, seen, scores)
         if not learner.hold(told, update, run) or update > updates:
             break
         learnt = learner.learn(learner.judge(sequences, seen, sequences.tokens.new_tensor(scores, dtype=seen.values.dtype)), run, update)
         run.watch.step(PART, update, updates, learnt | told | {"kl_coefficient": learner.price.coefficient})
-        learner.price.hear(told["kl"], settings.schedule.batch)
+        learner.price.hear(told["kl"], settings.schedule.train_batch_size)
         checkpoints.save(run, update, learner.parts(), {})
     divergence.demand_finite(PART, updates, policy)
     return _outcome(run, learner.within)
 
 
 def fitting(
-    prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, window: int, answer: int, stage: str
+    prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, max_length: int, answer: int, stage: str
 ) -> tuple[list[list[int]], Figures]:
     """The prompts that leave room for an answer, as tokens, and the counts; a UserError where there is none."""
-    kept, reasons = encode.encode_prompts(prompts, tokenizer, window - answer)
+    kept, reasons = encode.encode_prompts(prompts, tokenizer, max_length - answer)
     left_out = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
     told = f"train: {len(prompts)} prompts = {len(kept)} used + {sum(reasons.values())} left out" + (f" ({left_out})" if left_out else "")
     if not kept:
         raise UserError(
-            f"train.ppo.answer: {answer}",
+            f"train.ppo.max_new_tokens: {answer}",
             told,
-            f"a prompt of at most {window - answer} tokens",
-            "raise start.window, or lower train.ppo.answer",
+            f"a prompt of at most {max_length - answer} tokens",
+            "raise start.max_length, or lower train.ppo.max_new_tokens",
         )
     tell(stage, told)
     return kept, {"prompts": len(kept), **{f"left_out_{reason}": count for reason, count in reasons.items()}}
@@ -324,15 +330,15 @@ def demand_same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenize
 
 def _updates(prompts: int, settings: Settings) -> int:
     """Updates of the schedule; a UserError where their rollouts cannot be shared evenly."""
-    schedule, pieces = settings.schedule, settings.minibatches * parallel.world()
-    if schedule.batch % pieces:
+    schedule, pieces = settings.schedule, settings.num_mini_batches * parallel.world()
+    if schedule.train_batch_size % pieces:
         raise UserError(
-            f"train.ppo.schedule.batch: {schedule.batch}",
-            f"no even share for {settings.minibatches} minibatches in each of {parallel.world()} processes",
+            f"train.ppo.schedule.train_batch_size: {schedule.train_batch_size}",
+            f"no even share for {settings.num_mini_batches} minibatches in each of {parallel.world()} processes",
             f"a multiple of {pieces}",
-            "change train.ppo.schedule.batch or train.ppo.minibatches, or start fewer processes",
+            "change train.ppo.schedule.train_batch_size or train.ppo.num_mini_batches, or start fewer processes",
         )
-    return batches.steps(prompts, schedule.batch, schedule.epochs, schedule.max_steps)
+    return batches.steps(prompts, schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
 
 
 def _seed(run: Run, update: int) -> None:

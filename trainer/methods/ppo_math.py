@@ -71,13 +71,13 @@ def rewards(kl: Tensor, scores: Tensor, mask: Tensor, coefficient: float, after_
     return made.scatter_add(1, last.unsqueeze(1), scores.to(made.dtype).unsqueeze(1))
 
 
-def advantages(rewards: Tensor, values: Tensor, gamma: float, decay: float) -> Tensor:
+def advantages(rewards: Tensor, values: Tensor, gamma: float, gae_lambda: float) -> Tensor:
     """Generalised advantage estimation: the sum over later columns of (gamma decay)^distance times the surprise there."""
     made = values.new_zeros(values.shape)
     later, following = values.new_zeros(len(values)), values.new_zeros(len(values))
     for column in reversed(range(values.shape[1])):
         surprise = rewards[:, column] + gamma * following - values[:, column]
-        later = surprise + gamma * decay * later
+        later = surprise + gamma * gae_lambda * later
         made[:, column], following = later, values[:, column]
     return made
 

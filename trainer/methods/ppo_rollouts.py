@@ -103,7 +103,7 @@ class Writing:
     pad: int
     longest: int  # tokens of an answer, at most
     temperature: float  # 0 takes the likeliest token each time
-    micro_batch: int
+    batch_size: int
 
 
 def write(policy: PreTrainedModel, prompts: Sequence[list[int]], how: Writing) -> Sequences:
@@ -111,8 +111,8 @@ def write(policy: PreTrainedModel, prompts: Sequence[list[int]], how: Writing) -
     import torch
 
     tokens, real = pad_left(prompts, how.pad, policy.device)
-    starts = range(0, len(tokens), how.micro_batch)
-    parts = [_write(policy, tokens[start : start + how.micro_batch], real[start : start + how.micro_batch], how) for start in starts]
+    starts = range(0, len(tokens), how.batch_size)
+    parts = [_write(policy, tokens[start : start + how.batch_size], real[start : start + how.batch_size], how) for start in starts]
     widest = max(part.shape[1] for part in parts)
     answers = torch.cat([torch.nn.functional.pad(part, (0, widest - part.shape[1]), value=how.pad) for part in parts])
     return Sequences.of(tokens, real, answers, how.ends)

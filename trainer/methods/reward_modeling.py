@@ -41,8 +41,8 @@ class Settings:
 
     margin: str
     margin_size: float
-    mixup: float
-    centre: float
+    mixup_alpha: float
+    center_rewards_coefficient: float
     schedule: Schedule
 
 
@@ -58,11 +58,11 @@ def train(
     from trl import RewardConfig
 
     steps = hf_trainer.steps(len(pairs), settings.schedule)
-    pad, micro = tokenizer.pad_token_id, settings.schedule.micro_batch
+    pad, micro = tokenizer.pad_token_id, settings.schedule.per_device_train_batch_size
     own = {
-        "center_rewards_coefficient": settings.centre or None,
+        "center_rewards_coefficient": settings.center_rewards_coefficient or None,
         "pad_to_multiple_of": None,
-        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
+        "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
     trainer = _trainer_class()(
         model=model,
@@ -98,7 +98,7 @@ def _rows(pairs: Sequence[Encoded], settings: Settings, steps: int, seed: int) -
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised, and in those of the mixing."""
     from datasets import Dataset
 
-    order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], settings.schedule.batch, steps, seed)
+    order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], settings.schedule.train_batch_size, steps, seed)
     places = [place for batch in order for place in batch]
     columns: dict[str, list[Any]] = {
         "chosen_ids": [pairs[place].prompt + pairs[place].chosen for place in places],
@@ -107,8 +107,8 @@ def _rows(pairs: Sequence[Encoded], settings: Settings, steps: int, seed: int) -
     asked = margins.asked([row.pair for row in pairs], settings.margin, settings.margin_size)
     if asked is not None:
         columns["margin"] = [asked[place] for place in places]
-    if settings.mixup:
-        columns |= mixup.columns(len(places), settings.mixup, seed)
+    if settings.mixup_alpha:
+        columns |= mixup.columns(len(places), settings.mixup_alpha, seed)
     return Dataset.from_dict(columns)
 
 

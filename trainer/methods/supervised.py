@@ -37,20 +37,22 @@ def train(
 ) -> Figures:
     """Maximise the likelihood of the chosen answers (not of the prompts) with AdamW; the rate rises, then falls as a cosine.
 
-    `held_out` are the pairs whose loss is looked at, every `watching.check_every` steps.
+    `held_out` are the pairs whose loss is looked at, every `monitoring.eval_steps` steps.
     """
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
-    if schedule.epochs == 0:
+    if schedule.num_train_epochs == 0:
         return {"supervised_steps": 0}
-    parallel.accumulation(schedule.batch, schedule.micro_batch)  # refuses what cannot be shared evenly
-    steps = batches.steps(len(pairs), schedule.batch, schedule.epochs, schedule.max_steps)
+    parallel.accumulation(schedule.train_batch_size, schedule.per_device_train_batch_size)  # refuses what cannot be shared evenly
+    steps = batches.steps(len(pairs), schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
-    rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup), steps)
-    order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], schedule.batch, steps, run.basis.seed)
-    pad, micro = tokenizer.pad_token_id, schedule.micro_batch
+    rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup_ratio), steps)
+    order = batches.plan(
+        [row.length for row in pairs], [row.pair.weight for row in pairs], schedule.train_batch_size, steps, run.basis.seed
+    )
+    pad, micro = tokenizer.pad_token_id, schedule.per_device_train_batch_size
     stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
     parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": stopping}
     step, _ = checkpoints.restore(run, parts, steps)

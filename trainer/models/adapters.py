@@ -30,9 +30,9 @@ NAME = "default"  # peft's name of the adapter that is trained; TRL may add a fr
 FOLDER = "adapter"
 
 
-def held(adapter: Adapter, precision: str) -> str:
+def held(adapter: Adapter, dtype: str) -> str:
     """The precision in which a model's weights are held: the run's, but single where they are trained themselves."""
-    return precision if adapter.rank else "float32"
+    return dtype if adapter.r else "float32"
 
 
 def wrap(model: PreTrainedModel, adapter: Adapter, kind: Kind) -> PreTrainedModel:
@@ -40,16 +40,16 @@ def wrap(model: PreTrainedModel, adapter: Adapter, kind: Kind) -> PreTrainedMode
     import torch
     from peft import LoraConfig, get_peft_model
 
-    if adapter.recompute:
+    if adapter.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    if adapter.rank == 0:
+    if adapter.r == 0:
         return model
     config = LoraConfig(
         task_type=kind,
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        lora_dropout=adapter.dropout,
-        target_modules=_targets(model, adapter.targets),
+        r=adapter.r,
+        lora_alpha=adapter.lora_alpha,
+        lora_dropout=adapter.lora_dropout,
+        target_modules=_targets(model, adapter.target_modules),
         modules_to_save=[HEAD] if kind == "SEQ_CLS" else None,
     )
     model.config._name_or_path = ""  # peft would keep the path
@@ -67,7 +67,7 @@ def _targets(model: PreTrainedModel, targets: str | list[str]) -> str | list[str
     wrong = [name for name in wanted if name not in there]
     if wrong or not wanted:
         raise UserError(
-            "adapter.targets",
+            "adapter.target_modules",
             f"no module called {', '.join(map(repr, wrong))}" if wrong else "no name",
             f"`{ALL}`, or {one_of(there)}",
             "correct the names",

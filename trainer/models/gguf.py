@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def read(where: str, folder: str, name: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def read(where: str, folder: str, name: str, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of one GGUF file; a UserError that calls it `where` if there is no reader for it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if importlib.util.find_spec("gguf") is None:
         raise UserError(where, "no package `gguf`", "the package that reads GGUF files", "run `pip install --no-deps gguf`")
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=precision)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype)
     return _plain(model), tokenizer
 
 

@@ -31,26 +31,26 @@ FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError
 class Size:
     """The measures of a model made from scratch."""
 
-    vocabulary: int
-    width: int
-    inner: int
-    layers: int
-    heads: int
-    window: int
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    max_length: int
 
 
 def make(pairs: list[Pair], size: Size) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A small Llama with random weights, and a tokenizer trained on the pairs. The global seed decides the weights."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = tokenizers.from_scratch(pairs, size.vocabulary, size.window)
+    tokenizer = tokenizers.from_scratch(pairs, size.vocab_size, size.max_length)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=size.width,
-        intermediate_size=size.inner,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        max_position_embeddings=size.window,
+        hidden_size=size.hidden_size,
+        intermediate_size=size.intermediate_size,
+        num_hidden_layers=size.num_hidden_layers,
+        num_attention_heads=size.num_attention_heads,
+        max_position_embeddings=size.max_length,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -59,25 +59,23 @@ def make(pairs: list[Pair], size: Size) -> tuple[PreTrainedModel, PreTrainedToke
     return LlamaForCausalLM(config), tokenizer
 
 
-def load(source: str, where: str | None = None, precision: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load(source: str, where: str | None = None, dtype: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model and its tokenizer, with the weights held in `precision`; a UserError that calls it `where` if there is none."""
     found = sources.find(source, where or f"start.model.source: {source}")
     with _readable(found), _quiet():
-        model, tokenizer = _read(found, precision)
+        model, tokenizer = _read(found, dtype)
     return model if packed.stays_on_cpu(model) else model.to(runtime.device()), tokenizer
 
 
-def _read(source: Source, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if source.gguf:
-        return gguf.read(source.where, source.place, source.gguf, precision)
+        return gguf.read(source.where, source.place, source.gguf, dtype)
     tokenizer = AutoTokenizer.from_pretrained(source.place)
     if packed.is_packed(Path(source.place)):
         return packed.load(Path(source.place)), tokenizer
-    model, told = AutoModelForCausalLM.from_pretrained(
-        source.place, dtype=precision, ignore_mismatched_sizes=True, output_loading_info=True
-    )
+    model, told = AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True)
     if any(key.startswith("score.") for key in told["unexpected_keys"]):
         raise UserError(source.where, "a model that scores answers", "one that writes them", "choose another model")
     lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
@@ -117,11 +115,13 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, window: int) -> None:
+def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
     """Let the model name the tokenizer's padding; a UserError where it cannot hold the tokens or the window."""
-    most = getattr(model.config.get_text_config(), "max_position_embeddings", window)
-    if window > most:
-        raise UserError(f"start.window: {window}", f"a model of at most {most} tokens", f"a window up to {most}", "lower start.window")
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", max_length)
+    if max_length > most:
+        raise UserError(
+            f"start.max_length: {max_length}", f"a model of at most {most} tokens", f"a window up to {most}", "lower start.max_length"
+        )
     _hold_tokens(model, tokenizer)
     for config in (model.config, model.generation_config):
         config.pad_token_id = tokenizer.pad_token_id

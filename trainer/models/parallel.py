@@ -95,14 +95,14 @@ def wait() -> None:
     gather(None)
 
 
-def accumulation(batch: int, micro_batch: int) -> int:
+def accumulation(batch: int, at_once: int) -> int:
     """Micro-batches that each process adds up to one step, so that a step sees `batch` rows whatever the number of processes."""
-    micro = min(micro_batch, batch)
+    micro = min(at_once, batch)
     if batch % (micro * world()):
         raise UserError(
-            f"schedule.batch: {batch}",
+            f"schedule.train_batch_size: {batch}",
             f"no even share for {world()} process{'es' if world() > 1 else ''} that take{'' if world() > 1 else 's'} {micro} rows at once",
-            "a multiple of schedule.micro_batch times the number of processes",
-            "change schedule.batch or schedule.micro_batch, or start fewer processes",
+            "a multiple of schedule.per_device_train_batch_size times the number of processes",
+            "change schedule.train_batch_size or schedule.per_device_train_batch_size, or start fewer processes",
         )
     return batch // (micro * world())

@@ -3,7 +3,8 @@
 A reward model is a sequence-classification model of transformers with one label. Its forward pass reads the score at the
 rightmost token that is not padding, so padding needs an id of its own (`tokenizer.set_padding` sees to that) in the model's
 configuration, and stands on the right: then a row's reward does not depend on the rows beside it, but for the last bits of a sum.
-Rewards are comparable for answers to one prompt. Only differences were ever trained; where zero lies says `reward.centre`.
+Rewards are comparable for answers to one prompt. Only differences were ever trained;
+`reward.center_rewards_coefficient` says where zero lies.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def begin(folder: Path, seed: int, precision: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def begin(folder: Path, seed: int, dtype: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A language model's body with a new head of one number: normal with variance 1 / (width + 1), as Stiennon et al. (2020) start it.
 
     The head is in single precision whatever the body is: it is trained, and small steps of a rounded weight are lost.
     """
     import torch
 
-    model, tokenizer = _read(folder, precision)
+    model, tokenizer = _read(folder, dtype)
     head = model.get_parameter("score.weight")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -62,7 +63,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> 
     return rewards
 
 
-def _read(folder: Path, precision: str, trained: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _read(folder: Path, dtype: str, trained: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of a folder; with `trained`, only where it has a head of its own."""
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
     from trl.trainer.reward_trainer import suppress_seqcls_warning
@@ -73,7 +74,7 @@ def _read(folder: Path, precision: str, trained: bool = False) -> tuple[PreTrain
         if trained and not (kind.endswith("ForSequenceClassification") and config.num_labels == 1):
             raise UserError(str(folder), f"a {kind}", "a reward model: sequence classification with one label", "run `dvc repro reward`")
         with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
-            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=precision)
+            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:  # what transformers raises for anything missing or unreadable
         raise UserError(

@@ -34,7 +34,7 @@ MORE: Messages = [{"role": "user", "content": "And brown rice?"}]
 PROBES = {"a first question": PROMPT, "a system message": SYSTEM + PROMPT, "an earlier answer": PROMPT + ANSWER + MORE}
 
 
-def from_scratch(pairs: Iterable[Pair], size: int, window: int) -> PreTrainedTokenizerBase:
+def from_scratch(pairs: Iterable[Pair], size: int, max_length: int) -> PreTrainedTokenizerBase:
     """A byte-level BPE tokenizer of at most `size` tokens, trained on the pairs' text; any text can be written with it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -50,7 +50,7 @@ def from_scratch(pairs: Iterable[Pair], size: int, window: int) -> PreTrainedTok
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(pairs), trainer)
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, model_max_length=window)
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, model_max_length=max_length)
     made.chat_template = TEMPLATE
     return made
 

@@ -25,8 +25,8 @@ class Basis:
     source: str  # where the model came from
     seed: int
     threads: int
-    window: int  # tokens of prompt and answer together
-    precision: str
+    max_length: int  # tokens of prompt and answer together
+    dtype: str
     shuffle_labels: bool
 
 
