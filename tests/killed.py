@@ -33,11 +33,11 @@ def main(root: str, name: str, moment: str, parameters: str) -> None:
 
     from trainer.checkpointing import checkpoints
     from trainer.loop import metrics
-    from trainer.loop.monitor import Watch
+    from trainer.loop.monitor import Monitor
 
     kind, number = moment.split(":")
     places: dict[str, tuple[Any, str]] = {
-        "step": (Watch, "step"),
+        "step": (Monitor, "step"),
         "torch.save": (torch, "save"),
         "seal": (checkpoints, "seal"),
         "rename": (Path, "rename"),

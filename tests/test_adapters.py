@@ -137,7 +137,7 @@ def test_an_adapter_begins_the_same_whatever_was_drawn_before(trained: Path) -> 
 def test_frozen_weights_may_be_held_in_half_precision_but_what_learns_is_not(trained: Path) -> None:
     import torch
 
-    assert (adapters.held(LORA, "bfloat16"), adapters.held(NONE, "bfloat16")) == ("bfloat16", "float32")
+    assert (adapters.weight_dtype(LORA, "bfloat16"), adapters.weight_dtype(NONE, "bfloat16")) == ("bfloat16", "float32")
     half = model_io.load(str(trained / "data/models/start"), dtype="bfloat16")[0]
     wrapped = adapters.wrap(half, LORA, "CAUSAL_LM")
     assert {weight.dtype for weight in wrapped.parameters() if weight.requires_grad} == {torch.float32}

@@ -14,7 +14,7 @@ from tests import training
 from tests.killed import killed
 from tests.training import digests, released, stage, tiny
 from trainer.checkpointing.divergence import DivergedError
-from trainer.loop.monitor import Watch
+from trainer.loop.monitor import Monitor
 
 STEPS, BROKEN = 6, 5  # a checkpoint after steps 2 and 4, and the end comes in step 5
 WATCHING = {"monitoring__save_steps": 2, "monitoring__logging_steps": 1}
@@ -45,7 +45,7 @@ def broken(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of runs that were broken off in step 5, each with two checkpoints."""
     root = copy(whole, tmp_path_factory.mktemp("broken") / "root")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Watch, "step", _broken_off(Watch.step))
+        patch.setattr(Monitor, "step", _broken_off(Monitor.step))
         for name in LENGTH:
             with pytest.raises(KeyboardInterrupt):
                 run(root, name)
@@ -53,10 +53,10 @@ def broken(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _broken_off(step: Callable[..., None], at: int = BROKEN) -> Callable[..., None]:
-    def call(watch: Watch, part: str, number: int, *rest: Any) -> None:
+    def call(monitor: Monitor, part: str, number: int, *rest: Any) -> None:
         if number == at:
             raise KeyboardInterrupt
-        step(watch, part, number, *rest)
+        step(monitor, part, number, *rest)
 
     return call
 
@@ -250,7 +250,7 @@ def test_a_disk_without_room_is_refused_before_the_first_step(whole: Path, tmp_p
 
 @pytest.mark.parametrize("name", LENGTH)
 def test_only_so_many_checkpoints_are_kept(whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watch, "step", _broken_off(Watch.step, at=10))
+    monkeypatch.setattr(Monitor, "step", _broken_off(Monitor.step, at=10))
     for keep, kept in ((7, "3456789"), (1, "456789")):  # never fewer than a guard may go back to
         root = copy(whole, tmp_path / f"{keep}")
         with pytest.raises(KeyboardInterrupt):

@@ -43,10 +43,10 @@ def small(**other: Any) -> Any:
     given = {
         "variants": VARIANTS,
         "generation__prompts": 3,
-        "generation__tokens": 8,
+        "generation__max_new_tokens": 8,
         "timing__rounds": 1,
         "timing__tokens": 2,
-        "timing__batch": 2,
+        "timing__batch_size": 2,
         "budget__accuracy_points": 100.0,
         "budget__error_points": 100.0,
         "budget__plain": False,
@@ -110,19 +110,21 @@ def test_the_smallest_within_the_budget_is_picked_and_loads(root: Path) -> None:
 
 
 def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -> None:
-    base = training_context.read(root / "data/models/policy", root / "data/release")
-    again = evaluator.Bench.read(root / "data/release", root / "data/models/start", base.max_length, small().batch, 3, 8, 0.7, base.seed)
-    figures = again.judge(model_io.load(str(root / "data/models/final"))[0])
+    context = training_context.read(root / "data/models/policy", root / "data/release")
+    again = evaluator.Evaluator.read(
+        root / "data/release", root / "data/models/start", context.max_length, small().batch, 3, 8, 0.7, context.seed
+    )
+    figures = again.evaluate(model_io.load(str(root / "data/models/final"))[0])
     measured = told(root)["variants"][told(root)["pick"]]
     assert {key: measured[key] for key in figures} == figures
 
 
 def test_a_second_run_writes_the_same_bytes_though_its_clock_differs(root: Path) -> None:
-    before, paces = digests(root / "data/models/final"), (root / "data/reports/compress/pareto.json").read_bytes()
+    before, latencies = digests(root / "data/models/final"), (root / "data/reports/compress/pareto.json").read_bytes()
     run(root, "compress", small(timing__tokens=3))
     after = digests(root / "data/models/final")
     assert {name for name in after if after[name] != before[name]} == {"trained_on.json"}, "it alone holds the parameters of the stage"
-    assert (root / "data/reports/compress/pareto.json").read_bytes() != paces
+    assert (root / "data/reports/compress/pareto.json").read_bytes() != latencies
 
 
 def test_the_times_stand_in_the_reports_only(root: Path) -> None:
@@ -296,7 +298,7 @@ def test_broken_answers_are_told_apart(root: Path) -> None:
         "near": [*random.Random(0).choices(words[:3], k=40), end],
         "not_text": [*words, byte, end],
     }
-    assert {kind: degenerate_answers.fault(tokens, {end}, tokenizer) or "ok" for kind, tokens in answers.items()} == {
+    assert {kind: degenerate_answers.classify(tokens, {end}, tokenizer) or "ok" for kind, tokens in answers.items()} == {
         kind: "loop" if kind == "near" else kind for kind in answers
     }
 
@@ -316,9 +318,9 @@ def candidate(accuracy: float, size: int, errors: float = 0.1, ms: float | None 
 
 
 def test_the_budget_binds_accuracy_errors_and_time() -> None:
-    base = {"original": candidate(0.80, 100, ms=9.0)}
+    context = {"original": candidate(0.80, 100, ms=9.0)}
     near, broken, slow = candidate(0.79, 50, ms=9.0), candidate(0.80, 20, 0.2, 9.0), candidate(0.80, 10, ms=30.0)
-    every = base | {"near": near, "far": candidate(0.78, 5, ms=9.0), "broken": broken, "slow": slow}
+    every = context | {"near": near, "far": candidate(0.78, 5, ms=9.0), "broken": broken, "slow": slow}
     assert pareto.pick(every, "original", pareto.Budget(1.0, 5.0, 20.0)) == "near"
     assert pareto.pick(every, "original", pareto.Budget(1.0, 5.0, None)) == "slow"
     assert pareto.pick(every, "original", pareto.Budget(1.0, 10.0, 20.0)) == "broken"
@@ -328,7 +330,9 @@ def test_the_budget_binds_accuracy_errors_and_time() -> None:
 
 def test_where_nothing_fits_a_line_says_so(root: Path) -> None:
     result = told(root) | {"pick": "original"}
-    assert compression_report.words(result).startswith("no smaller variant is within the budget (at most 100 points of accuracy lost")
+    assert compression_report.explain_pick(result).startswith(
+        "no smaller variant is within the budget (at most 100 points of accuracy lost"
+    )
 
 
 @pytest.mark.parametrize(
@@ -344,13 +348,13 @@ def test_where_nothing_fits_a_line_says_so(root: Path) -> None:
 )
 def test_a_variant_that_cannot_be_is_refused_before_any_work(root: Path, names: list[str], line: str) -> None:
     with pytest.raises(UserError, match=line):
-        variant_builder.planned(root / "data/models/policy", names)
+        variant_builder.plan(root / "data/models/policy", names)
 
 
 @given(st.sampled_from(["prune-20", "drop-1", "student-2"]), st.sampled_from(variant_names.STORAGES))
 def test_a_name_tells_recipe_and_storage(first: str, storage: str) -> None:
-    recipe = variant_names.parse(f"{first}+{storage}")
-    assert (f"{recipe.kind}-{recipe.amount}", recipe.storage) == (first, storage)
+    spec = variant_names.parse(f"{first}+{storage}")
+    assert (f"{spec.kind}-{spec.amount}", spec.storage) == (first, storage)
 
 
 def test_the_plot_rings_the_pick_in_both_panels(root: Path) -> None:
@@ -378,12 +382,12 @@ def test_axes_have_some_round_marks_within(low: float, length: float) -> None:
 
 
 def test_a_plain_budget_hands_over_what_any_server_loads(root: Path) -> None:
-    from trainer.compression.latency import Pace
+    from trainer.compression.latency import Latency
 
     variants = told(root)["variants"]
-    paces = {name: Pace(*[1.0] * 6) for name in variants}
+    latencies = {name: Latency(*[1.0] * 6) for name in variants}
     anything, plain = (small(budget__plain=plain).budget.model_dump() for plain in (False, True))
-    assert compression_report.result(variants, paces, anything)["pick"] == "student-2+int8"
-    picked = compression_report.result(variants, paces, plain)["pick"]
+    assert compression_report.summarize(variants, latencies, anything)["pick"] == "student-2+int8"
+    picked = compression_report.summarize(variants, latencies, plain)["pick"]
     sizes = {name: one["bytes"] for name, one in variants.items() if one["plain"]}
     assert picked == min(sizes, key=lambda name: sizes[name]) == "half"

@@ -25,8 +25,8 @@ SCHEDULE = Schedule(
 )
 
 
-def single(label: bool = True, prompt: int = 2, answer: int = 2) -> encode.Single:
-    return encode.Single(dataclasses.replace(BLANK, label=label), [1] * prompt, list(range(100, 100 + answer)))
+def single(label: bool = True, prompt: int = 2, answer: int = 2) -> encode.EncodedExample:
+    return encode.EncodedExample(dataclasses.replace(BLANK, label=label), [1] * prompt, list(range(100, 100 + answer)))
 
 
 def release_of(root: Path, labels: str = "both") -> Path:
@@ -115,7 +115,7 @@ def test_own_weights_are_taken_and_said_to_lie_outside(capsys: pytest.CaptureFix
 
 def test_class_weights_stand_before_the_loss_of_their_label() -> None:
     moved, label = np.array([1.0, 1.0]), np.array([True, False])
-    plain, weighed = (kto.losses(kto.Weighed("kto", 0.1, 1.0, weight), moved, np.zeros(2), label) for weight in (1.0, 3.0))
+    plain, weighed = (kto.losses(kto.WeightedSettings("kto", 0.1, 1.0, weight), moved, np.zeros(2), label) for weight in (1.0, 3.0))
     assert (weighed / plain).tolist() == [1.0, 3.0]
 
 

@@ -197,7 +197,7 @@ def test_saving_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
 
 
 def test_a_model_must_be_as_long_as_the_window(made: tuple[Any, Any]) -> None:
-    with pytest.raises(UserError, match=r"start\.window: 257: found a model of at most 256 tokens"):
+    with pytest.raises(UserError, match=r"start\.max_length: 257: found a model of at most 256 tokens"):
         model_io.fit(*made, 257)
 
 

@@ -20,7 +20,7 @@ from tests import releases
 from tests.killed import killed
 from tests.training import COUNTS, digests, released, run, tiny
 from trainer.methods import ppo, ppo_math, ppo_rollouts
-from trainer.methods.ppo_math import KlPrice
+from trainer.methods.ppo_math import AdaptiveKLController
 from trainer.models import model_io
 
 END, PAD = 1, 0
@@ -181,15 +181,15 @@ def test_distance_is_never_negative_and_zero_without_a_change(made: dict[str, An
 
 
 def test_the_price_follows_the_divergence_and_hears_at_most_a_fifth() -> None:
-    price = KlPrice(0.1, target=5.0, horizon=100)
-    price.hear(500.0, 10)
-    assert price.coefficient == pytest.approx(0.1 * (1 + 0.2 * 10 / 100))
-    price.hear(5.5, 10)
-    assert price.coefficient == pytest.approx(0.1 * 1.02 * (1 + 0.1 * 10 / 100))
-    price.hear(0.0, 10)
-    assert price.coefficient == pytest.approx(0.1 * 1.02 * 1.01 * 0.98)
-    fixed = KlPrice(0.1, target=0.0, horizon=100)
-    fixed.hear(500.0, 10)
+    kl_controller = AdaptiveKLController(0.1, target=5.0, horizon=100)
+    kl_controller.update(500.0, 10)
+    assert kl_controller.coefficient == pytest.approx(0.1 * (1 + 0.2 * 10 / 100))
+    kl_controller.update(5.5, 10)
+    assert kl_controller.coefficient == pytest.approx(0.1 * 1.02 * (1 + 0.1 * 10 / 100))
+    kl_controller.update(0.0, 10)
+    assert kl_controller.coefficient == pytest.approx(0.1 * 1.02 * 1.01 * 0.98)
+    fixed = AdaptiveKLController(0.1, target=0.0, horizon=100)
+    fixed.update(500.0, 10)
     assert fixed.coefficient == 0.1
 
 
@@ -240,7 +240,7 @@ def test_the_policy_is_whole_and_its_figures_say_how_it_went(whole: Path) -> Non
 def test_a_left_padded_batch_is_answered_as_one_by_one(whole: Path) -> None:
     model, tokenizer = model_io.load(str(whole / "data/models/start"))
     prompts = [tokenizer(text)["input_ids"] for text in ("Hi", "My printer shows an error. What now?", "Is it the invoice or the router?")]
-    how = ppo_rollouts.Writing([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 0.0, 3)
+    how = ppo_rollouts.SamplingConfig([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 0.0, 3)
     together = ppo_rollouts.write(model, prompts, how).rows([tokenizer.eos_token_id])
     assert together == [ppo_rollouts.write(model, [prompt], how).rows([tokenizer.eos_token_id])[0] for prompt in prompts]
     assert len({tuple(answer) for _, answer in together}) > 1
@@ -250,7 +250,7 @@ def test_rollouts_follow_the_policy_and_not_a_taste_that_came_with_it(whole: Pat
     import torch
 
     model, tokenizer = model_io.load(str(whole / "data/models/start"))
-    how = ppo_rollouts.Writing([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 1.0, 4)
+    how = ppo_rollouts.SamplingConfig([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 1.0, 4)
     torch.manual_seed(3)
     plain = ppo_rollouts.write(model, [[5, 6, 7]] * 4, how).tokens.tolist()
     model.generation_config.update(top_k=1, top_p=0.1, repetition_penalty=3.0, no_repeat_ngram_size=1, min_p=0.9, temperature=9.0)
@@ -267,7 +267,7 @@ def test_padding_columns_and_the_size_of_a_micro_batch_leave_the_gradients_as_th
         answers = torch.nn.functional.pad(sequences.answers, (0, pads), value=pad)
         prompts, real = sequences.tokens[:, : sequences.context], sequences.real[:, : sequences.context]
         wide = ppo_rollouts.Sequences.of(prompts, real, answers, [learner_end(sequences)])
-        batch = learner.judge(wide, learner.look(wide), torch.tensor([1.0, -1.0, 0.5, 2.0]))
+        batch = learner.compute_advantages(wide, learner.score_rollouts(wide), torch.tensor([1.0, -1.0, 0.5, 2.0]))
         figures = learner._losses(batch)
         grown.append(
             [figures["loss"], figures["value_loss"], *(float(w.grad.norm()) for w in learner.policy.parameters() if w.grad is not None)]

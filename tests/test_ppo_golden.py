@@ -81,12 +81,12 @@ class Replay:
         self.masks_equal &= bool((ppo_math.valued(mask, True) == ~self.recorded[f"{step}.padding_mask_p1"]).all())
         scores = self.recorded[f"{step}.scores"].new_tensor(reward_models.score(self.reward, sequences.rows([self.end]), self.pad, 16))
         self.differ("scores", step, scores - (~sequences.ended).float(), "scores")
-        seen = self.learner.look(sequences)
+        seen = self.learner.score_rollouts(sequences)
         for name, ours, outside in (("logprobs", seen.policy, 1), ("ref_logprobs", seen.reference, 1), ("values", seen.values, 0)):
             self.differ(name, step, ours.masked_fill(~ppo_math.valued(mask, name == "values"), outside), name)
         policy, reference = (self.recorded[f"{step}.{name}"].masked_fill(~mask, 0) for name in ("logprobs", "ref_logprobs"))
-        told = ppo.Seen(policy, reference, self.recorded[f"{step}.values"])
-        experience = self.learner.judge(sequences, told, scores)
+        told = ppo.RolloutStats(policy, reference, self.recorded[f"{step}.values"])
+        experience = self.learner.compute_advantages(sequences, told, scores)
         for name in ("rewards", "advantages", "returns"):
             self.differ(name, step, getattr(experience, name), name)
         return experience
@@ -124,7 +124,7 @@ def replay(shared_data: Path) -> Replay:
         assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(told["lr"], abs=1e-12)
         made.step(step, experience)
         if step % 4 == 3:
-            learner.rate.step()
+            learner.lr_scheduler.step()
     theirs = load_file(folder / "policy_after_12_steps.safetensors")
     weights = policy.state_dict()
     made.largest["weights after 12 steps"] = max((weights[name] - theirs[name]).abs().max().item() for name in theirs)

@@ -49,7 +49,7 @@ def beside(rewarded: Path, root: Path) -> Path:
     return root
 
 
-def encoded(rewarded: Path, split: str) -> list[encode.Encoded]:
+def encoded(rewarded: Path, split: str) -> list[encode.EncodedPair]:
     _, tokenizer = reward_models.load(rewarded / "data/models/reward")
     return encode.encode(release_reader.pairs(rewarded / "data/release", split), tokenizer, 256).kept
 
@@ -191,21 +191,21 @@ def rated(recipe: str, margin: float | None, confidence: float = 0.75) -> Pair:
 
 def test_a_margin_counts_in_means_of_its_recipe_and_asks_for_nothing_where_none_is_given() -> None:
     pairs = [rated("stars", 1.0), rated("stars", 3.0), rated("votes", 0.2), rated("votes", 0.2), rated("edit", None)]
-    assert margins.asked(pairs, "margin", 2.0) == [1.0, 3.0, 2.0, 2.0, 0.0]
+    assert margins.for_pairs(pairs, "margin", 2.0) == [1.0, 3.0, 2.0, 2.0, 0.0]
 
 
 def test_one_wild_margin_is_capped() -> None:
     pairs = [*(rated("stars", 0.1) for _ in range(99)), rated("stars", 1000.0)]
-    assert margins.asked(pairs, "margin", 1.0)[-1] == margins.MOST  # type: ignore[index]
+    assert margins.for_pairs(pairs, "margin", 1.0)[-1] == margins.MOST  # type: ignore[index]
 
 
 def test_a_guess_asks_for_no_margin_and_certainty_for_a_whole_one() -> None:
-    assert margins.asked([rated("x", 1, 0.5), rated("x", 1, 0.75), rated("x", 1, 1.0)], "confidence", 3.0) == [0.0, 1.5, 3.0]
+    assert margins.for_pairs([rated("x", 1, 0.5), rated("x", 1, 0.75), rated("x", 1, 1.0)], "confidence", 3.0) == [0.0, 1.5, 3.0]
 
 
 def test_every_margin_can_be_asked_for() -> None:
     assert set(stage.Params.model_fields["margin"].annotation.__args__) == set(margins.MARGINS)  # type: ignore[union-attr]
-    assert margins.asked([rated("x", 1.0)], "none", 1.0) is None
+    assert margins.for_pairs([rated("x", 1.0)], "none", 1.0) is None
 
 
 # --- mixing ---
@@ -274,7 +274,7 @@ def test_held_out_figures_are_counted_pair_by_pair(rewarded: Path) -> None:
         gaps.append(chosen - rejected)
     found = metrics(rewarded)
     assert found["validation_pairs"] == COUNTS["validation"] == len(gaps)
-    assert found["validation_accuracy"] == proportions.marks(gaps).mean()
+    assert found["validation_accuracy"] == proportions.correctness(gaps).mean()
     assert found["validation_loss"] == pytest.approx(np.mean(np.log1p(np.exp(-np.array(gaps)))), abs=1e-5)
 
 
@@ -374,4 +374,4 @@ def test_finds_a_planted_preference_under_ten_percent_of_turned_labels(tmp_path:
         run(tmp_path, name, wanted)
     model, tokenizer = reward_models.load(tmp_path / "data/models/reward")
     held_out = encode.encode(release_reader.pairs(tmp_path / "data/release", "test"), tokenizer, own["start"].max_length).kept
-    assert proportions.marks(reward_modeling.gaps(model, held_out, tokenizer.pad_token_id, 32)).mean() >= 0.80
+    assert proportions.correctness(reward_modeling.gaps(model, held_out, tokenizer.pad_token_id, 32)).mean() >= 0.80

@@ -16,7 +16,7 @@ SIZE = model_io.Size(vocab_size=400, hidden_size=32, intermediate_size=64, num_h
 
 
 @functools.cache
-def made() -> tuple[Any, Any, list[encode.Encoded]]:
+def made() -> tuple[Any, Any, list[encode.EncodedPair]]:
     """A model, its tokenizer and pairs."""
     import torch
 

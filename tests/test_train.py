@@ -133,16 +133,16 @@ def test_the_losses_that_parameters_allow_are_those_of_the_methods() -> None:
 
 
 def test_smoothing_is_the_number_or_the_estimate_of_the_release() -> None:
-    assert dpo.smoothing("robust", 0.2, None) == 0.2
-    assert dpo.smoothing("robust", "auto", 0.13) == 0.13
-    assert dpo.smoothing("sigmoid", "auto", 0.13) == 0.0
-    assert dpo.smoothing("sigmoid", 0.0, 0.13) == 0.0
+    assert dpo.resolve_label_smoothing("robust", 0.2, None) == 0.2
+    assert dpo.resolve_label_smoothing("robust", "auto", 0.13) == 0.13
+    assert dpo.resolve_label_smoothing("sigmoid", "auto", 0.13) == 0.0
+    assert dpo.resolve_label_smoothing("sigmoid", 0.0, 0.13) == 0.0
 
 
 @pytest.mark.parametrize("loss", [one for one in dpo.LOSSES if one not in dpo.SMOOTHED])
 def test_smoothing_that_a_loss_would_ignore_is_refused(loss: str) -> None:
     with pytest.raises(UserError, match=rf"train.dpo.label_smoothing: 0.1: found the loss {loss}, which ignores it; expected 0 or auto"):
-        dpo.smoothing(loss, 0.1, 0.13)
+        dpo.resolve_label_smoothing(loss, 0.1, 0.13)
 
 
 def test_smoothing_by_an_estimate_that_is_not_there_is_refused(trained: Path) -> None:

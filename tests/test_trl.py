@@ -60,23 +60,24 @@ def moved(model: Any) -> Any:
     return other
 
 
-def encoded() -> list[encode.Encoded]:
+def encoded() -> list[encode.EncodedPair]:
     """The pairs as tokens."""
     _, tokenizer, pairs = made()
     return encode.encode(pairs, tokenizer, 512).kept
 
 
-def singles() -> list[encode.Single]:
+def singles() -> list[encode.EncodedExample]:
     """Single answers, liked and disliked in turn."""
     rows = encoded()
     sides = [(row.chosen, True) if number % 2 else (row.rejected, False) for number, row in enumerate(rows)]
     blank = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
     return [
-        encode.Single(dataclasses.replace(blank, label=label), row.prompt, answer) for row, (answer, label) in zip(rows, sides, strict=True)
+        encode.EncodedExample(dataclasses.replace(blank, label=label), row.prompt, answer)
+        for row, (answer, label) in zip(rows, sides, strict=True)
     ]
 
 
-def dpo_trainer(folder: Path, rows: Sequence[encode.Encoded], **own: Any) -> Any:
+def dpo_trainer(folder: Path, rows: Sequence[encode.EncodedPair], **own: Any) -> Any:
     """TRL's trainer of a moved policy, the rows scored by the model that stood before it."""
     from datasets import Dataset
     from trl import DPOConfig
@@ -248,7 +249,7 @@ def test_discopop_is_known_to_trl_and_not_to_us() -> None:
 # --- KTO ---
 
 
-def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighed, **own: Any) -> Any:
+def kto_trainer(folder: Path, rows: Sequence[encode.EncodedExample], weighed: kto.WeightedSettings, **own: Any) -> Any:
     """TRL's trainer of a moved policy, the rows and their mismatched answers scored by the model that stood before it."""
     from datasets import Dataset
     from trl import KTOConfig
@@ -288,7 +289,7 @@ def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighe
 @pytest.mark.parametrize("loss", kto.LOSSES)
 def test_the_held_out_loss_of_kto_is_the_number_of_trl(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer, _ = made()
-    rows, weighed = singles(), kto.Weighed(loss, 0.1, 1.0, 1.5)
+    rows, weighed = singles(), kto.WeightedSettings(loss, 0.1, 1.0, 1.5)
     trainer = kto_trainer(tmp_path, rows, weighed)
     theirs = trainer.evaluate()["eval_loss"]
     policy = model_io.make(made()[2], SIZE)[0]
@@ -312,7 +313,7 @@ def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
     assert {"dataset_num_proc", "max_length", "per_device_train_batch_size"} <= set(dir(KTOConfig)), "the settings the double stands for"
     theirs = KTOTrainer._prepare_dataset(stub, table, tokenizer, config, "train")
     blank = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
-    rows = [encode.Single(blank, row["prompt_ids"], row["completion_ids"]) for row in theirs]
+    rows = [encode.EncodedExample(blank, row["prompt_ids"], row["completion_ids"]) for row in theirs]
     ours, cut = kto.mismatched(rows, 3, 512)
     assert [answer for _, answer in ours] == theirs["KL_completion_ids"]
     assert cut == 0
@@ -323,7 +324,9 @@ def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
 
 def test_trl_gives_no_margin_for_a_step_of_one_label_and_ours_does(tmp_path: Path) -> None:
     rows = [row for row in singles() if row.example.label][:4]
-    trainer = kto_trainer(tmp_path, rows, kto.Weighed("kto", 0.1, 1.0, 1.0), max_steps=1, per_device_train_batch_size=4, learning_rate=1e-3)
+    trainer = kto_trainer(
+        tmp_path, rows, kto.WeightedSettings("kto", 0.1, 1.0, 1.0), max_steps=1, per_device_train_batch_size=4, learning_rate=1e-3
+    )
     seen: list[dict[str, float]] = []
     trainer.args.logging_steps = trainer.state.logging_steps = 1
     trainer.add_callback(_listener(seen))

@@ -45,7 +45,7 @@ def faults(policy: list[Answer], reference: list[Answer] | None = None, chosen: 
     good = said([GOOD[at % 3] for at in range(len(policy))])
     answers = {"policy": policy, "reference": reference or good, "chosen": chosen or good}
     figures = {
-        name: quality.described(rows, np.array([(nats if name == "policy" else 0.4) * len(row.tokens) for row in rows]))
+        name: quality.writer_metrics(rows, np.array([(nats if name == "policy" else 0.4) * len(row.tokens) for row in rows]))
         for name, rows in answers.items()
     }
     return quality.faults(figures, answers, BOUNDS, 0.01)
@@ -146,7 +146,7 @@ def test_words_that_the_reference_would_not_say_are_told() -> None:
 
 def test_only_who_prefers_better_and_writes_no_worse_is_better() -> None:
     told = {
-        (prefers, found, prompts): verdict.of(
+        (prefers, found, prompts): verdict.decide(
             {"better": prefers, "p_implicit": 1e-9, "p_likelihood": 0.5}, {"prompts": prompts, "faults": list(found)}
         )
         for prefers in (True, False)

@@ -29,6 +29,8 @@ SMALL: dict[str, Any] = {  # what makes any training small; a key that a section
     "max_steps": 3,
     "train_batch_size": 4,
     "per_device_train_batch_size": 4,
+    "per_device_eval_batch_size": 4,
+    "batch_size": 4,
 }
 
 

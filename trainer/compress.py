@@ -26,7 +26,7 @@ from tasks.core.shell import tell
 from trainer.settings import Count, OptionalSchedule
 
 if TYPE_CHECKING:
-    from trainer.compression.latency import Pace
+    from trainer.compression.latency import Latency
 
 
 class Student(StageParams):
@@ -37,7 +37,7 @@ class Student(StageParams):
 
 
 class Generation(StageParams):
-    """Answers that are looked through for faults."""
+    """Answers that are searched for degenerate ones."""
 
     prompts: int = Count
     max_new_tokens: int = Count  # an answer that has no end by then counts as broken
@@ -90,59 +90,61 @@ class Params(StageParams):
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Check the names first; then make and measure each variant, one model in memory at a time; then pick and hand over."""
     from trainer.compression import compression_report, latency, model_card, variant_builder
-    from trainer.compression.evaluator import Bench
+    from trainer.compression.evaluator import Evaluator
     from trainer.evaluation import verdict
     from trainer.loop import metrics
     from trainer.models import runtime, training_context
 
     release, policy = stage.input("release"), stage.input("policy")
-    base = training_context.read(policy, release)
-    runtime.prepare(base.threads, base.seed, offline=True)
-    recipes = variant_builder.planned(policy, params.variants)
+    context = training_context.read(policy, release)
+    runtime.prepare(context.threads, context.seed, offline=True)
+    specs = variant_builder.plan(policy, params.variants)
     own = params.generation
-    bench = Bench.read(
+    evaluator = Evaluator.read(
         release,
         stage.input("start"),
-        base.max_length,
+        context.max_length,
         params.per_device_eval_batch_size,
         own.prompts,
         own.max_new_tokens,
         own.temperature,
-        base.seed,
+        context.seed,
     )
-    shop = variant_builder.Workshop(policy, release, base, bench, params.choose_pairs, params.student.margin, params.student.schedule)
-    shelf = folder / "variants"
-    variants = {recipe.name: figures for recipe, figures in variant_builder.make(shop, recipes, shelf, stage.name)}
-    prompt = sorted(bench.prompts, key=len)[len(bench.prompts) // 2]
+    builder = variant_builder.VariantBuilder(
+        policy, release, context, evaluator, params.choose_pairs, params.student.margin, params.student.schedule
+    )
+    output_dir = folder / "variants"
+    variants = {spec.name: figures for spec, figures in variant_builder.build_variants(builder, specs, output_dir, stage.name)}
+    prompt = sorted(evaluator.prompts, key=len)[len(evaluator.prompts) // 2]
     timing = params.timing
-    paces = latency.measure({name: shelf / name for name in variants}, prompt, timing.tokens, timing.batch_size, timing.rounds)
-    result = compression_report.result(variants, paces, params.budget.model_dump())
-    _hand_over(shelf, str(result["pick"]), folder)
+    latencies = latency.measure({name: output_dir / name for name in variants}, prompt, timing.tokens, timing.batch_size, timing.rounds)
+    result = compression_report.summarize(variants, latencies, params.budget.model_dump())
+    _hand_over(output_dir, str(result["pick"]), folder)
     (folder / "pareto.json").write_bytes(manifest.dumps(result))
-    metrics.write(folder, compression_report.flat(result))
-    training_context.write(folder, base, params.model_dump(mode="json"))
-    words = model_card.Words(params.card.title, params.card.license)
+    metrics.write(folder, compression_report.flat_metrics(result))
+    training_context.write(folder, context, params.model_dump(mode="json"))
+    words = model_card.CardText(params.card.title, params.card.license)
     made = {"start": stage.input("start"), "train": policy}
-    (folder / "README.md").write_text(model_card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
-    _publish(stage, result, paces)
-    for line in (*compression_report.lines(result, paces), *compression_report.advice(verdict.read(stage.input("evaluation")))):
+    (folder / "README.md").write_text(model_card.render(words, context, release, stage.input("evaluation"), made, result), encoding="utf-8")
+    _publish(stage, result, latencies)
+    for line in (*compression_report.lines(result, latencies), *compression_report.advice(verdict.read(stage.input("evaluation")))):
         tell(stage.name, line)
 
 
-def _hand_over(shelf: Path, name: str, folder: Path) -> None:
+def _hand_over(output_dir: Path, name: str, folder: Path) -> None:
     """The picked variant's files become the output; the others go."""
-    for path in sorted((shelf / name).iterdir()):
+    for path in sorted((output_dir / name).iterdir()):
         path.rename(folder / path.name)
-    shutil.rmtree(shelf)
+    shutil.rmtree(output_dir)
 
 
-def _publish(stage: Stage, result: dict[str, Any], paces: dict[str, Pace]) -> None:
+def _publish(stage: Stage, result: dict[str, Any], latencies: dict[str, Latency]) -> None:
     """The figures with their clocks, and the plot, for people."""
     from trainer.compression import compression_report, pareto_plot
 
     if stage.reports is None:
         return
     stage.reports.mkdir(parents=True, exist_ok=True)
-    timed = compression_report.timed(result, {name: asdict(pace) for name, pace in paces.items()})
+    timed = compression_report.timed(result, {name: asdict(latency) for name, latency in latencies.items()})
     (stage.reports / "pareto.json").write_bytes(manifest.dumps(timed))
     (stage.reports / "pareto.svg").write_text(pareto_plot.plot(timed), encoding="utf-8")

@@ -37,10 +37,10 @@ from trainer.evaluation.quality import Bounds
 from trainer.settings import Count
 
 if TYPE_CHECKING:
-    from trainer.evaluation.generations import Asked
-    from trainer.evaluation.heldout import Held, Reader
+    from trainer.evaluation.generations import HeldOutPrompt
+    from trainer.evaluation.heldout import HeldOutReader, HeldOutSplit
     from trainer.evaluation.quality import Answer
-    from trainer.models.training_context import Basis
+    from trainer.models.training_context import TrainingContext
 
 
 class Generations(StageParams):
@@ -79,14 +79,14 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     from trainer.evaluation import control, evaluation_metrics, report_page, verdict
     from trainer.models import runtime, training_context
 
-    base = training_context.read(stage.input("policy"), stage.input("release"))
-    runtime.prepare(base.threads, base.seed, offline=True)
-    reader, held, generations = _score(stage, params, base)
-    report = {split: _split(one, params.significance) for split, one in held.items()}
-    report["calibration"] = _calibration(held, params.bins)
+    context = training_context.read(stage.input("policy"), stage.input("release"))
+    runtime.prepare(context.threads, context.seed, offline=True)
+    reader, heldout, generations = _score(stage, params, context)
+    report = {split: _split(one, params.significance) for split, one in heldout.items()}
+    report["calibration"] = _calibration(heldout, params.bins)
     report["generations"] = generations
-    report["verdict"] = verdict.of(report["test"], generations)
-    report["control"] = control.run(stage, base, reader, held["test"].reference, params.control.seeds)
+    report["verdict"] = verdict.decide(report["test"], generations)
+    report["control"] = control.run(stage, context, reader, heldout["test"].reference, params.control.seeds)
     (folder / "report.json").write_bytes(manifest.dumps(report))
     (folder / verdict.NAME).write_bytes(manifest.dumps(report["verdict"]))
     (folder / "metrics.json").write_bytes(manifest.dumps(evaluation_metrics.metrics(report)))
@@ -95,24 +95,24 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         tell(stage.name, line.rstrip())
 
 
-def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str, Held], dict[str, Any]]:
+def _score(stage: Stage, params: Params, context: TrainingContext) -> tuple[HeldOutReader, dict[str, HeldOutSplit], dict[str, Any]]:
     """The held-out splits under every model, and the generations; one model in memory at a time."""
     from trainer.data import release_reader
     from trainer.evaluation import evidence_groups, generations
-    from trainer.evaluation.heldout import Reader
+    from trainer.evaluation.heldout import HeldOutReader
     from trainer.models import model_io, reward_models
 
     given, own = stage.input("release"), params.generations
     model, tokenizer = model_io.load(str(stage.input("policy")))
-    reader = Reader.of(given, tokenizer, base.max_length, params.per_device_eval_batch_size)
+    reader = HeldOutReader.of(given, tokenizer, context.max_length, params.per_device_eval_batch_size)
     rows = reader.encodings["test"].kept
-    asked, too_long = generations.draw(
-        rows, evidence_groups.connected([row.pair for row in rows]), base.max_length - own.max_new_tokens, own.prompts, base.seed
+    asked, too_long = generations.draw_prompts(
+        rows, evidence_groups.connected([row.pair for row in rows]), context.max_length - own.max_new_tokens, own.prompts, context.seed
     )
-    how = generations.writing(tokenizer, own.max_new_tokens, own.temperature, params.per_device_eval_batch_size)
-    policy, answers = reader.likelihoods(model), {"policy": generations.write(model, tokenizer, asked, how, base.seed)}
+    sampling = generations.sampling_config(tokenizer, own.max_new_tokens, own.temperature, params.per_device_eval_batch_size)
+    policy, answers = reader.likelihoods(model), {"policy": generations.write(model, tokenizer, asked, sampling, context.seed)}
     model, _ = model_io.load(str(stage.input("start")))
-    reference, answers["reference"] = reader.likelihoods(model), generations.write(model, tokenizer, asked, how, base.seed)
+    reference, answers["reference"] = reader.likelihoods(model), generations.write(model, tokenizer, asked, sampling, context.seed)
     answers["chosen"] = generations.chosen(tokenizer, asked, own.max_new_tokens)
     surprises = {
         name: generations.surprise(model, asked, said, reader.pad, params.per_device_eval_batch_size) for name, said in answers.items()
@@ -120,18 +120,21 @@ def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str,
     model, _ = reward_models.load(stage.input("reward"))
     reward = reader.rewards(model)
     liked = np.stack(
-        [generations.scored(model, asked, answers[name], reader.pad, params.per_device_eval_batch_size) for name in ("policy", "reference")]
+        [
+            generations.score_answers(model, asked, answers[name], reader.pad, params.per_device_eval_batch_size)
+            for name in ("policy", "reference")
+        ]
     )
-    held = reader.together((policy, reference, reward), release_reader.pairs(given, "train"), base, params.resamples)
-    told = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.max_new_tokens, "temperature": own.temperature}
+    heldout = reader.combine_scores((policy, reference, reward), release_reader.pairs(given, "train"), context, params.resamples)
+    generated = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.max_new_tokens, "temperature": own.temperature}
     if not asked:
-        return reader, held, told | {"why_not": "evaluate.generations.prompts is 0" if not own.prompts else "no prompt leaves room"}
-    told |= generations.compared(answers["policy"], answers["reference"], liked, params.resamples, base.seed)
-    told |= generations.written(answers, surprises, own.worse, params.significance)
-    return reader, held, told | {"examples": _examples(asked, answers, liked, own.examples)}
+        return reader, heldout, generated | {"why_not": "evaluate.generations.prompts is 0" if not own.prompts else "no prompt leaves room"}
+    generated |= generations.win_rates(answers["policy"], answers["reference"], liked, params.resamples, context.seed)
+    generated |= generations.writing_metrics(answers, surprises, own.worse, params.significance)
+    return reader, heldout, generated | {"examples": _examples(asked, answers, liked, own.examples)}
 
 
-def _examples(asked: list[Asked], answers: dict[str, list[Answer]], liked: np.ndarray, count: int) -> list[dict[str, Any]]:
+def _examples(asked: list[HeldOutPrompt], answers: dict[str, list[Answer]], liked: np.ndarray, count: int) -> list[dict[str, Any]]:
     """The first prompts as they were drawn, with what both models wrote, and its rewards."""
     from trainer.evaluation.proportions import rounded
 
@@ -145,23 +148,23 @@ def _examples(asked: list[Asked], answers: dict[str, list[Answer]], liked: np.nd
     return [{"prompt": one.messages, **mine, **theirs} for one, mine, theirs in zip(asked, sides[0::2], sides[1::2], strict=False)]
 
 
-def _split(held: Held, significance: float) -> dict[str, Any]:
+def _split(heldout: HeldOutSplit, significance: float) -> dict[str, Any]:
     """All figures of one split."""
-    from trainer.evaluation import accuracy, baselines, length_control
+    from trainer.evaluation import baselines, length_control, preference_accuracy
 
-    margins, judged, bootstrap = held.margins, held.judged, held.bootstrap
-    figures = accuracy.figures(judged, held.pairs, bootstrap)
-    figures |= accuracy.tests(judged, baselines.NAMES, bootstrap.groups, significance)
-    figures |= {"left_out": held.encoding.reasons, "groups": bootstrap.count}
-    told = ("implicit", "likelihood", "reference_likelihood", "reward", *baselines.NAMES)
-    figures["lengths"] = {name: length_control.controlled(judged[name], held.difference, bootstrap) for name in told}
-    for name in (*told[:4], "tfidf"):  # the margin of `longer` is the length itself
-        figures["lengths"][name]["preference"] = length_control.preference(margins[name], held.difference, bootstrap.groups)
+    margins, judged, bootstrap = heldout.margins, heldout.correctness, heldout.bootstrap
+    figures = preference_accuracy.figures(judged, heldout.pairs, bootstrap)
+    figures |= preference_accuracy.tests(judged, baselines.NAMES, bootstrap.groups, significance)
+    figures |= {"left_out": heldout.encoding.reasons, "groups": bootstrap.count}
+    names = ("implicit", "likelihood", "reference_likelihood", "reward", *baselines.NAMES)
+    figures["lengths"] = {name: length_control.controlled(judged[name], heldout.length_difference, bootstrap) for name in names}
+    for name in (*names[:4], "tfidf"):  # the margin of `longer` is the length itself
+        figures["lengths"][name]["preference"] = length_control.preference(margins[name], heldout.length_difference, bootstrap.groups)
     return figures
 
 
-def _calibration(held: dict[str, Held], bins: int) -> dict[str, Any]:
+def _calibration(heldout: dict[str, HeldOutSplit], bins: int) -> dict[str, Any]:
     """How far the reward model is as sure as it is right."""
     from trainer.evaluation import calibration
 
-    return calibration.figures(held["validation"].margins["reward"], held["test"].margins["reward"], bins)
+    return calibration.figures(heldout["validation"].margins["reward"], heldout["test"].margins["reward"], bins)

@@ -34,11 +34,11 @@ def main(arguments: Sequence[str]) -> int:
     if "RANK" not in os.environ:
         count = os.environ.get(PROCESSES, "1")
         codes: list[int] = []
-        return _alone(arguments) if count == "1" else shell.guarded(lambda: codes.append(_launched(arguments, count))) or codes[0]
-    return _alone(arguments) if parallel.rank() == 0 else _beside(arguments)
+        return _as_first(arguments) if count == "1" else shell.guarded(lambda: codes.append(_launch(arguments, count))) or codes[0]
+    return _as_first(arguments) if parallel.rank() == 0 else _as_other(arguments)
 
 
-def _alone(arguments: Sequence[str]) -> int:
+def _as_first(arguments: Sequence[str]) -> int:
     """The stage as its package's shell runs it; its checkpoints go once its output is in its place."""
     try:
         code = shell.main("trainer", arguments)
@@ -49,7 +49,7 @@ def _alone(arguments: Sequence[str]) -> int:
     return code
 
 
-def _beside(arguments: Sequence[str]) -> int:
+def _as_other(arguments: Sequence[str]) -> int:
     """The stage in a process that is not the first."""
     with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch, Path(os.devnull).open("w") as nowhere:
         stage = catalog.stage(arguments[0])
@@ -65,7 +65,7 @@ def _beside(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _launched(arguments: Sequence[str], count: str) -> int:
+def _launch(arguments: Sequence[str], count: str) -> int:
     """Exit code of the stage in `count` processes; the others are ended where one fails."""
     if not count.isdecimal() or count == "0":
         raise UserError(PROCESSES, repr(count), "a number of processes", "correct or unset the variable")

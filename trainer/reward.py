@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from trainer.data.encode import Encoded
-    from trainer.loop.metrics import Figures
+    from trainer.data.encode import EncodedPair
+    from trainer.loop.metrics import Metrics
 
 
 class Params(StageParams):
@@ -55,30 +55,30 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     from trainer.models import adapters, model_io, reward_models, runtime, training_context
 
     given = stage.input("release")
-    base = training_context.read(stage.input("start"), given)
-    pairs = release_reader.train_pairs(given, base.shuffle_labels, base.seed)
-    runtime.prepare(base.threads, base.seed, offline=True)
-    model, tokenizer = reward_models.begin(stage.input("start"), base.seed, adapters.held(params.adapter, base.dtype))
+    context = training_context.read(stage.input("start"), given)
+    pairs = release_reader.train_pairs(given, context.shuffle_labels, context.seed)
+    runtime.prepare(context.threads, context.seed, offline=True)
+    model, tokenizer = reward_models.begin(stage.input("start"), context.seed, adapters.weight_dtype(params.adapter, context.dtype))
     model = adapters.wrap(model, params.adapter, "SEQ_CLS")
-    rows = encode.demanded("train", pairs, tokenizer, base.max_length)
-    held_out = encode.encode(release_reader.pairs(given, "validation"), tokenizer, base.max_length)
+    rows = encode.require_pairs("train", pairs, tokenizer, context.max_length)
+    held_out = encode.encode(release_reader.pairs(given, "validation"), tokenizer, context.max_length)
     for split, encoding in (("train", rows), ("validation", held_out)):
         tell(stage.name, encode.describe(split, encoding))
     settings = reward_modeling.Settings(
         params.margin, params.margin_size, params.mixup_alpha, params.center_rewards_coefficient, params.schedule
     )
-    with Run.begin(stage, base, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
+    with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         figures = metrics.counts(rows) | reward_modeling.train(model, tokenizer, rows.kept, held_out.kept, settings, run)
     adapters.save(model, folder)
     whole = adapters.merged(model)
     figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.per_device_train_batch_size)
     model_io.save(whole, tokenizer, folder)
-    run.watch.write(folder)
+    run.monitor.write(folder)
     metrics.write(folder, figures)
-    training_context.write(folder, base, params.model_dump(mode="json"))
+    training_context.write(folder, context, params.model_dump(mode="json"))
 
 
-def _held_out(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> Figures:
+def _held_out(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> Metrics:
     """Exact figures of the validation split, counted pair by pair; only the count where it is empty."""
     from trainer.evaluation import proportions
     from trainer.methods import reward_modeling
@@ -90,11 +90,11 @@ def _held_out(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch:
     return {
         "validation_pairs": len(pairs),
         "validation_loss": reward_modeling.loss(sides[0] - sides[1]),
-        "validation_accuracy": float(proportions.marks(sides[0] - sides[1]).mean()),
+        "validation_accuracy": float(proportions.correctness(sides[0] - sides[1]).mean()),
         "validation_mean": float(sides.mean()),
         "validation_spread": float(sides.std()),
         "validation_length": reads_length(lengths, sides),
-        "validation_longer": float(proportions.marks(lengths[0] - lengths[1]).mean()),
+        "validation_longer": float(proportions.correctness(lengths[0] - lengths[1]).mean()),
     }
 
 

@@ -1,4 +1,4 @@
-"""Parameters that several training stages share: the model, the adapter, the pace, and what is watched."""
+"""Parameters that several training stages share: the model, the adapter, the schedule, and monitoring."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class Monitoring(StageParams):
     """What is logged, saved and monitored while a method learns."""
 
     logging_steps: int = Count  # steps between two lines of the log
-    eval_steps: int = Field(ge=0)  # steps between two looks at held-out loss; 0 never looks
-    early_stopping_patience: int = Field(ge=0)  # looks without a better held-out loss before training stops, at the best weights; 0 goes on
+    eval_steps: int = Field(ge=0)  # steps between two evaluations on held-out pairs; 0 never evaluates
+    early_stopping_patience: int = Field(ge=0)  # evaluations without a better loss before training stops, at the best weights; 0 goes on
     save_steps: int = Field(ge=0)  # steps between two checkpoints; 0 saves none
     save_total_limit: int = Count  # checkpoints kept; the older ones are there for when the newest is damaged
     resume_from_checkpoint: Literal["own", "none", "other"]  # go on from this run's own checkpoint; from none; or from another run's
@@ -100,7 +100,7 @@ class Monitoring(StageParams):
     @model_validator(mode="after")
     def _looks(self) -> Monitoring:
         if self.early_stopping_patience and not self.eval_steps:
-            raise ValueError("an eval_steps above 0, because early_stopping_patience counts looks at held-out loss")
+            raise ValueError("an eval_steps above 0, because early_stopping_patience counts evaluations on held-out pairs")
         return self
 
 

@@ -55,23 +55,23 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     pairs = release_reader.train_pairs(given, params.shuffle_labels, params.seed)
     runtime.prepare(params.threads, params.seed, offline=not model_io.is_hub_name(params.model.source))
     model, tokenizer = _model(params, pairs)
-    rows = encode.demanded("train", pairs, tokenizer, params.max_length)
+    rows = encode.require_pairs("train", pairs, tokenizer, params.max_length)
     tell(stage.name, encode.describe("train", rows))
     held_out = (
         encode.encode(release_reader.pairs(given, "validation"), tokenizer, params.max_length).kept if params.monitoring.eval_steps else []
     )
-    base = training_context.Basis(
+    context = training_context.TrainingContext(
         digest, params.model.source, params.seed, params.threads, params.max_length, params.dtype, params.shuffle_labels
     )
-    with Run.begin(stage, base, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
+    with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         figures = metrics.sizes(model, tokenizer) | metrics.counts(rows)
         learner = adapters.wrap(model, params.adapter, "CAUSAL_LM")
         figures |= supervised.train(learner, tokenizer, rows.kept, params.schedule, run, held_out)
     adapters.save(learner, folder)
     model_io.save(adapters.merged(learner), tokenizer, folder)
-    run.watch.write(folder)
+    run.monitor.write(folder)
     metrics.write(folder, figures)
-    training_context.write(folder, base, params.model_dump(mode="json"))
+    training_context.write(folder, context, params.model_dump(mode="json"))
 
 
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -98,7 +98,7 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
         )
         model, made = model_io.make(pairs, size)
     else:
-        model, made = model_io.load(wanted.source, dtype=adapters.held(params.adapter, params.dtype))
+        model, made = model_io.load(wanted.source, dtype=adapters.weight_dtype(params.adapter, params.dtype))
     tokenizer.check(made, wanted.source)
     model_io.fit(model, made, params.max_length)
     tell("start", metrics.describe(model, made))

@@ -24,8 +24,8 @@ from trainer.settings import Adapter, Count, Monitoring, Schedule
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.data.encode import Kept
-    from trainer.loop.metrics import Figures
+    from trainer.data.encode import FilteredRows
+    from trainer.loop.metrics import Metrics
     from trainer.loop.run import Run
 
 
@@ -108,27 +108,27 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     from trainer.loop.run import Run
     from trainer.models import adapters, model_io, runtime, training_context
 
-    base = training_context.read(stage.input("start"), stage.input("release"))
-    runtime.prepare(base.threads, base.seed, offline=True)
-    with Run.begin(stage, base, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
+    context = training_context.read(stage.input("start"), stage.input("release"))
+    runtime.prepare(context.threads, context.seed, offline=True)
+    with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         model, tokenizer, figures = learn(stage, params, run)
     adapters.save(model, folder)
     model_io.save(adapters.merged(model), tokenizer, folder)
-    run.watch.write(folder)
+    run.monitor.write(folder)
     metrics.write(folder, figures)
-    training_context.write(folder, base, params.model_dump(mode="json"))
+    training_context.write(folder, context, params.model_dump(mode="json"))
 
 
-def learn(stage: Stage, params: Params, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Figures]:
+def learn(stage: Stage, params: Params, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Metrics]:
     """The policy that the method makes of the start, any adapter still on it; `evaluate` trains its control by this."""
     from trainer.models import adapters, model_io
 
-    model, tokenizer = model_io.load(str(stage.input("start")), dtype=adapters.held(params.adapter, run.basis.dtype))
+    model, tokenizer = model_io.load(str(stage.input("start")), dtype=adapters.weight_dtype(params.adapter, run.context.dtype))
     model = adapters.wrap(model, params.adapter, "CAUSAL_LM")
     return model, tokenizer, METHODS[params.method](model, tokenizer, stage, params, run)
 
 
-def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
+def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
     """Direct preference optimisation on the released pairs."""
     from trainer.data import encode, release_reader
     from trainer.loop import metrics
@@ -136,47 +136,47 @@ def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
 
     given, own = stage.input("release"), params.dpo
     estimate = release_reader.label_smoothing(given)
-    smooth = dpo.smoothing(own.loss_type, own.label_smoothing, estimate)
-    pairs = release_reader.train_pairs(given, run.basis.shuffle_labels, run.basis.seed)
-    rows = encode.demanded("train", pairs, tokenizer, run.basis.max_length)
+    smooth = dpo.resolve_label_smoothing(own.loss_type, own.label_smoothing, estimate)
+    pairs = release_reader.train_pairs(given, run.context.shuffle_labels, run.context.seed)
+    rows = encode.require_pairs("train", pairs, tokenizer, run.context.max_length)
     _tell(stage, "train", rows)
     if own.label_smoothing == dpo.AUTO:
-        told = (
+        line = (
             f"{smooth:g}"
             if own.loss_type in dpo.SMOOTHED
             else f"not used by the loss {own.loss_type}; {' and '.join(dpo.SMOOTHED)} reads it"
         )
-        tell(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
-    held = encode.encode(release_reader.pairs(given, "validation"), tokenizer, run.basis.max_length).kept if _looks(params) else []
-    _demand_looks(params, held)
+        tell(stage.name, f"label smoothing: {line} (the release's estimate of its label noise: {estimate})")
+    heldout = encode.encode(release_reader.pairs(given, "validation"), tokenizer, run.context.max_length).kept if _evaluates(params) else []
+    _require_heldout(params, heldout)
     settings = dpo.Settings(own.loss_type, own.beta, smooth, own.sft_weight, own.schedule)
-    return metrics.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, held)
+    return metrics.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, heldout)
 
 
-def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
+def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
     """Kahneman-Tversky optimisation on the released single answers."""
     from trainer.data import encode, release_reader
     from trainer.loop import metrics
     from trainer.methods import kto
 
-    given, own, max_length = stage.input("release"), params.kto, run.basis.max_length
-    examples = release_reader.train_examples(given, run.basis.shuffle_labels, run.basis.seed)
-    rows = encode.demanded_examples("train", examples, tokenizer, max_length)
+    given, own, max_length = stage.input("release"), params.kto, run.context.max_length
+    examples = release_reader.train_examples(given, run.context.shuffle_labels, run.context.seed)
+    rows = encode.require_examples("train", examples, tokenizer, max_length)
     _tell(stage, "train", rows)
-    held = encode.encode_examples(release_reader.examples(given, "validation"), tokenizer, max_length).kept if _looks(params) else []
-    _demand_looks(params, held)
+    heldout = encode.encode_examples(release_reader.examples(given, "validation"), tokenizer, max_length).kept if _evaluates(params) else []
+    _require_heldout(params, heldout)
     settings = kto.Settings(own.loss_type, own.beta, own.class_weights, own.schedule)
-    return metrics.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, held)
+    return metrics.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, heldout)
 
 
-def _looks(params: Params) -> bool:
-    """Whether held-out loss is looked at."""
+def _evaluates(params: Params) -> bool:
+    """Whether held-out loss is computed."""
     return params.monitoring.eval_steps > 0
 
 
-def _demand_looks(params: Params, held: Sized) -> None:
-    """A UserError where held-out loss shall be looked at, and there is nothing to look at."""
-    if _looks(params) and not held:
+def _require_heldout(params: Params, heldout: Sized) -> None:
+    """A UserError where held-out loss is asked for and no held-out row fits."""
+    if _evaluates(params) and not heldout:
         raise UserError(
             f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
             f"no held-out row for {params.method} (rows of the split validation that fit the window)",
@@ -185,21 +185,21 @@ def _demand_looks(params: Params, held: Sized) -> None:
         )
 
 
-def _tell(stage: Stage, split: str, rows: Kept[Any]) -> None:
+def _tell(stage: Stage, split: str, rows: FilteredRows[Any]) -> None:
     """Say how many rows fit and why the others do not."""
     from trainer.data import encode
 
     tell(stage.name, encode.describe(split, rows))
 
 
-def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
-    """Proximal policy optimisation on the released prompts. They carry no weight: the reward model has heard those of the pairs."""
+def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
+    """Proximal policy optimisation on the released prompts. They carry no weight: the reward model was trained with those of the pairs."""
     from trainer.data import release_reader
     from trainer.methods import ppo
     from trainer.models import reward_models, training_context
 
     given, own = stage.input("release"), params.ppo
-    if _looks(params):
+    if _evaluates(params):
         raise UserError(
             f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
             "the method ppo, which has no held-out loss",
@@ -208,8 +208,10 @@ def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
         )
     training_context.read(stage.input("reward"), given)
     reward, theirs = reward_models.load(stage.input("reward"))
-    ppo.demand_same_tokens(tokenizer, theirs, str(stage.input("reward")))
-    prompts, counts = ppo.fitting(release_reader.prompts(given, "train"), tokenizer, run.basis.max_length, own.max_new_tokens, stage.name)
+    ppo.require_same_tokens(tokenizer, theirs, str(stage.input("reward")))
+    prompts, counts = ppo.fitting_prompts(
+        release_reader.prompts(given, "train"), tokenizer, run.context.max_length, own.max_new_tokens, stage.name
+    )
     settings = ppo.Settings(**{name: getattr(own, name) for name in ppo.Settings.__dataclass_fields__})
     return counts | ppo.train(model, tokenizer, prompts, reward, settings, run)
 

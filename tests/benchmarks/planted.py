@@ -104,7 +104,7 @@ def judge(root: Path) -> tuple[float, float, float]:
     (reference, tokenizer), (policy, _) = (model_io.load(str(folder)) for folder in (start, root / "data/models/policy"))
     pairs = encode.encode(release_reader.pairs(given, "test"), tokenizer, training_context.read(start, given).max_length).kept
     before, after = (scoring.score(model, pairs, tokenizer.pad_token_id, 32).margin for model in (reference, policy))
-    implicit, first, last = (float(proportions.marks(margin).mean()) for margin in (after - before, before, after))
+    implicit, first, last = (float(proportions.correctness(margin).mean()) for margin in (after - before, before, after))
     return implicit, first, last
 
 

@@ -63,8 +63,8 @@ def _graded(row: dict[str, Any], chance: random.Random) -> dict[str, Any]:
 def measure(root: Path, seed: int, way: dict[str, Any], steps: int | None) -> dict[str, float]:
     """Train one reward model and judge the test pairs."""
     began = _cpu()
-    base = training_context.read(root / "data/models/start", root / "data/release")
-    training_context.write(root / "data/models/start", replace(base, seed=seed), {})
+    context = training_context.read(root / "data/models/start", root / "data/release")
+    training_context.write(root / "data/models/start", replace(context, seed=seed), {})
     own = params.load(ROOT / "params.yaml", "reward", training.module("reward").Params)
     schedule = own.schedule.model_copy(update={"max_steps": steps or own.schedule.max_steps})
     settings = own.model_copy(update={"margin": "none", "mixup_alpha": 0.0, "schedule": schedule} | way)
@@ -72,10 +72,10 @@ def measure(root: Path, seed: int, way: dict[str, Any], steps: int | None) -> di
         folder = training.run(root, "reward", settings)
     seconds = _cpu() - began
     model, tokenizer = reward_models.load(folder)
-    pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, base.max_length).kept
+    pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, context.max_length).kept
     gaps = reward_modeling.gaps(model, pairs, tokenizer.pad_token_id, 32)
     length = json.loads((folder / "metrics.json").read_text())["validation_length"]
-    figures = {"accuracy": float(proportions.marks(gaps).mean()), "loss": reward_modeling.loss(gaps), "best": best(gaps)}
+    figures = {"accuracy": float(proportions.correctness(gaps).mean()), "loss": reward_modeling.loss(gaps), "best": best(gaps)}
     return figures | {"length": length, "cpu": seconds}
 
 

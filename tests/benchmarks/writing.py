@@ -94,15 +94,15 @@ def told(text: str) -> tuple[float, bool]:
 def judged(root: Path, folder: Path, split: str) -> dict[str, float]:
     """The figures of one model of the project below `root`."""
     given, start = root / "data/release", root / "data/models/start"
-    base = training_context.read(start, given)
+    context = training_context.read(start, given)
     model, tokenizer = model_io.load(str(folder))
-    pairs = encode.encode(release_reader.pairs(given, split), tokenizer, base.max_length).kept
+    pairs = encode.encode(release_reader.pairs(given, split), tokenizer, context.max_length).kept
     before = scoring.score(model_io.load(str(start))[0], pairs, tokenizer.pad_token_id, BATCH).margin
-    right = proportions.marks(scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before)
+    right = proportions.correctness(scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before)
     connected = evidence_groups.connected([row.pair for row in pairs])
-    asked, _ = generations.draw(pairs, connected, base.max_length - TOKENS, PROMPTS, base.seed)
-    how = generations.writing(tokenizer, TOKENS, TEMPERATURE, BATCH)
-    answers = generations.write(model, tokenizer, asked, how, base.seed)
+    asked, _ = generations.draw_prompts(pairs, connected, context.max_length - TOKENS, PROMPTS, context.seed)
+    how = generations.sampling_config(tokenizer, TOKENS, TEMPERATURE, BATCH)
+    answers = generations.write(model, tokenizer, asked, how, context.seed)
     chosen = float(np.mean([length_control.characters(row.pair.chosen) for row in pairs]))
     return {"accuracy": float(right.mean())} | written(answers, chosen)
 

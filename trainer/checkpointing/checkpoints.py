@@ -29,8 +29,8 @@ from trainer.checkpointing import random_states, run_identity
 from trainer.checkpointing.divergence import SPAN
 from trainer.checkpointing.resumable import ResumableRun
 from trainer.checkpointing.run_identity import Identity
-from trainer.checkpointing.seal import fault, seal
-from trainer.checkpointing.stateful import Part, load, size, state_of
+from trainer.checkpointing.seal import damage, seal
+from trainer.checkpointing.stateful import Stateful, load, size, state_of
 from trainer.models import parallel
 
 PREFIX, BESIDE, RUN, EXTRA, RANDOM = "step-", ".new", "run.json", "extra.json", "random.pt"
@@ -41,7 +41,7 @@ def due(run: ResumableRun, step: int) -> bool:
     return run.checkpoints is not None and run.monitoring.save_steps > 0 and step % run.monitoring.save_steps == 0
 
 
-def save(run: ResumableRun, step: int, parts: Mapping[str, Part], extra: dict[str, Any]) -> None:
+def save(run: ResumableRun, step: int, parts: Mapping[str, Stateful], extra: dict[str, Any]) -> None:
     """Write a checkpoint if one is due after this step. `extra` is whatever JSON can hold; all processes must call this."""
     if not due(run, step):
         return
@@ -50,7 +50,7 @@ def save(run: ResumableRun, step: int, parts: Mapping[str, Part], extra: dict[st
     states = {name: state_of(part, f"{run.stage}, {name}", step) for name, part in parts.items()}
     generators = parallel.gather(random_states.states())
     if parallel.rank() == 0:
-        with written(run, step) as folder:
+        with new_checkpoint(run, step) as folder:
             for name, state in states.items():
                 torch.save(state, folder / f"{name}.pt")
             torch.save(generators, folder / RANDOM)
@@ -58,14 +58,14 @@ def save(run: ResumableRun, step: int, parts: Mapping[str, Part], extra: dict[st
     parallel.wait()
 
 
-def restore(run: ResumableRun, parts: Mapping[str, Part], count: int | None = None) -> tuple[int, dict[str, Any]]:
+def restore(run: ResumableRun, parts: Mapping[str, Stateful], count: int | None = None) -> tuple[int, dict[str, Any]]:
     """Put the parts back to where the last whole checkpoint has them: its step and `extra`; (0, {}) where there is none to go on from.
 
     `count` is the number of steps of this run, where it is known.
     """
     import torch
 
-    demand_room(run, sum(size(part) for part in parts.values()))
+    require_disk_space(run, sum(size(part) for part in parts.values()))
     found = latest(run, [*(f"{name}.pt" for name in parts), RANDOM, EXTRA], count=count)
     if found is None:
         return 0, {}
@@ -74,11 +74,11 @@ def restore(run: ResumableRun, parts: Mapping[str, Part], count: int | None = No
             load(part, torch.load(found / f"{name}.pt", map_location="cpu", weights_only=True))
         random_states.restore(torch.load(found / RANDOM, weights_only=True)[parallel.rank()])
     except (RuntimeError, ValueError, KeyError, IndexError) as error:  # shapes of another model, or states of another number of processes
-        raise unfit(found, str(error)) from error
+        raise misfit(found, str(error)) from error
     return step_of(found), read_extra(found, run)
 
 
-def unfit(found: Path, reason: str) -> UserError:
+def misfit(found: Path, reason: str) -> UserError:
     """The error for a whole checkpoint that this run cannot take."""
     line = " ".join(reason.split())[:200]
     return UserError(str(found), line, "a checkpoint of a model of this shape", "set monitoring.resume_from_checkpoint to own or none")
@@ -101,7 +101,7 @@ def latest(run: ResumableRun, needed: list[str], one_of: Sequence[str] = (), cou
 
 def _of_another(run: ResumableRun, own: Path, needed: list[str], one_of: Sequence[str], count: int | None) -> Path:
     """The newest whole checkpoint of another run, which was demanded."""
-    found = next((one for folder in others(own) if (one := _newest(folder, needed, one_of, run.stage))), None)
+    found = next((one for folder in other_runs(own) if (one := _newest(folder, needed, one_of, run.stage))), None)
     remedy = "set monitoring.resume_from_checkpoint to own"
     if found is None:
         raise UserError(str(own.parent), "no whole checkpoint", "one to go on from (monitoring.resume_from_checkpoint: other)", remedy)
@@ -114,7 +114,7 @@ def _of_another(run: ResumableRun, own: Path, needed: list[str], one_of: Sequenc
 
 def _newest(folder: Path, needed: list[str], one_of: Sequence[str], stage: str) -> Path | None:
     for found in reversed(steps(folder)):
-        reason = fault(found, step_of(found), needed, one_of)
+        reason = damage(found, step_of(found), needed, one_of)
         if reason is None:
             return found
         _warn(stage, f"a damaged checkpoint is left out: {reason}")
@@ -131,7 +131,7 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix(PREFIX))
 
 
-def others(own: Path) -> list[Path]:
+def other_runs(own: Path) -> list[Path]:
     """The folders of other runs of the stage that hold a checkpoint, the newest first."""
     found = [path for path in own.parent.glob("*") if path != own and path.is_dir() and steps(path)]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
@@ -142,7 +142,7 @@ def keep_good(run: ResumableRun, since: int) -> Path | None:
     if run.checkpoints is None:
         return None
     for found in reversed(steps(run.checkpoints)):
-        if step_of(found) <= since and fault(found, step_of(found), []) is None:
+        if step_of(found) <= since and damage(found, step_of(found), []) is None:
             return found
         if parallel.rank() == 0:
             shutil.rmtree(found)
@@ -156,7 +156,7 @@ def begin(run: ResumableRun) -> None:
     shutil.rmtree(run.checkpoints / BESIDE, ignore_errors=True)
     if run.monitoring.resume_from_checkpoint == "none":
         shutil.rmtree(run.checkpoints, ignore_errors=True)
-    found = others(run.checkpoints)
+    found = other_runs(run.checkpoints)
     for older in found[1:]:
         shutil.rmtree(older)
     if found and run.monitoring.resume_from_checkpoint != "other" and not steps(run.checkpoints):
@@ -184,7 +184,7 @@ def _difference(folder: Path, ours: Identity) -> str:
 
 
 @contextmanager
-def written(run: ResumableRun, step: int) -> Iterator[Path]:
+def new_checkpoint(run: ResumableRun, step: int) -> Iterator[Path]:
     """A folder beside, which becomes the checkpoint of `step` when the block ends well. For rank 0 only."""
     if run.checkpoints is None:
         raise AssertionError("a checkpoint without a place")
@@ -206,33 +206,33 @@ def publish(run: ResumableRun, step: int, folder: Path) -> None:
         if step_of(later) >= step:  # damaged, else we would have gone on from it
             shutil.rmtree(later)
     folder.rename(place)
-    for older in _needless(steps(run.checkpoints), step, run.monitoring.save_total_limit):
+    for older in _surplus(steps(run.checkpoints), step, run.monitoring.save_total_limit):
         shutil.rmtree(older)
 
 
-def _needless(found: Sequence[Path], step: int, keep: int) -> list[Path]:
-    """All but the newest `keep`, and but what a guard may go back to when the run diverges: one from before its look, and later ones."""
+def _surplus(found: Sequence[Path], step: int, keep: int) -> list[Path]:
+    """All but the newest `keep`, and but what a run that diverges may go back to: one from before the steps that tell, and later ones."""
     before = [one for one in found if step_of(one) <= step - SPAN]
     return list(found[: max(0, min(len(found) - keep, len(before) - 1))])
 
 
 def write_extra(folder: Path, run: ResumableRun, extra: dict[str, Any]) -> None:
     """What own loops add, and the figures of all steps so far."""
-    (folder / EXTRA).write_text(json.dumps({"extra": extra, "history": run.watch.history}) + "\n", encoding="utf-8")
+    (folder / EXTRA).write_text(json.dumps({"extra": extra, "history": run.monitor.history}) + "\n", encoding="utf-8")
 
 
 def read_extra(folder: Path, run: ResumableRun) -> dict[str, Any]:
-    """What own loops added; the figures of the steps before go back to the watch."""
-    told = json.loads((folder / EXTRA).read_bytes())
-    run.watch.resume(told["history"])
-    extra: dict[str, Any] = told["extra"]
+    """What own loops added; the figures of the steps before go back to the monitor."""
+    document = json.loads((folder / EXTRA).read_bytes())
+    run.monitor.resume(document["history"])
+    extra: dict[str, Any] = document["extra"]
     return extra
 
 
 # --- room ---
 
 
-def demand_room(run: ResumableRun, each: int) -> None:
+def require_disk_space(run: ResumableRun, each: int) -> None:
     """A UserError, before any step, where the checkpoints that are kept and the one being written do not fit on the disk."""
     if run.checkpoints is None or not run.monitoring.save_steps:
         return

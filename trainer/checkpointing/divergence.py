@@ -1,4 +1,4 @@
-"""Guards: a run that diverged stops with the reason, before it overwrites a good checkpoint.
+"""Divergence: a run that diverged stops with the reason, before it overwrites a good checkpoint.
 
 Looked at after every step: numbers that are none (NaN, infinity), a loss far above that of the first step, a divergence (`kl`)
 from the reference that explodes, and a reward that is bought with length (Singhal et al. 2023, "A Long Way to Go"): it rises while the
@@ -18,7 +18,7 @@ from trainer.settings import Monitoring
 if TYPE_CHECKING:
     from torch.nn import Module
 
-SPAN = 5  # steps whose mean counts as one look at reward and length
+SPAN = 5  # steps whose mean counts as one sample of reward and length
 
 Figures = Mapping[str, float]
 
@@ -37,7 +37,7 @@ class DivergedError(UserError):
 
 
 def check(part: str, step: int, history: Sequence[Figures], monitoring: Monitoring) -> None:
-    """Look at the figures of all steps so far, the last one being this step's."""
+    """Check the figures of all steps so far, the last one being this step's."""
     where, figures = f"{part}: step {step}", history[-1]
     for name, value in figures.items():
         if not math.isfinite(value):
@@ -88,7 +88,7 @@ def _mean(rows: Sequence[Figures], name: str) -> float:
     return sum(row[name] for row in rows) / len(rows)
 
 
-def demand_finite(part: str, step: int, model: Module) -> None:
+def require_finite(part: str, step: int, model: Module) -> None:
     """Refuse weights that are no numbers: the loss that shows it comes only with the step after."""
     import torch
 

@@ -43,6 +43,6 @@ class ResumableRun(Protocol):
         ...
 
     @property
-    def watch(self) -> Recorder:
+    def monitor(self) -> Recorder:
         """The metrics of all steps."""
         ...

@@ -14,9 +14,8 @@ from typing import Any
 
 from tasks.core import manifest
 from tasks.core.catalog import Stage
-from trainer.models import parallel
-from trainer.models import training_context as bases
-from trainer.models.training_context import Basis
+from trainer.models import parallel, training_context
+from trainer.models.training_context import TrainingContext
 
 LIBRARIES = ("torch", "transformers", "trl", "peft")
 INDIFFERENT = (
@@ -33,16 +32,18 @@ SHORT = 12  # characters of a digest that are enough to tell two apart
 Identity = dict[str, Any]
 
 
-def describe(stage: Stage, basis: Basis, params: Mapping[str, Any]) -> Identity:
+def describe(stage: Stage, context: TrainingContext, params: Mapping[str, Any]) -> Identity:
     """All that the weights of a run depend on, flat; `params` are all of the stage's own."""
     monitoring = {name: value for name, value in params["monitoring"].items() if name not in INDIFFERENT}
-    models = {f"model {path.name}": _digest(path / bases.NAME) for path in stage.data if (path / bases.NAME).is_file()}
+    models = {
+        f"model {path.name}": _digest(path / training_context.NAME) for path in stage.data if (path / training_context.NAME).is_file()
+    }
     return {
-        **asdict(basis),
+        **asdict(context),
         **dict(_flat("", {**params, "monitoring": monitoring})),
         **{name: version(name) for name in LIBRARIES},
         **models,
-        "release": basis.release[:SHORT],
+        "release": context.release[:SHORT],
         "code": _code(stage),
         "processes": parallel.world(),
     }

@@ -21,15 +21,15 @@ def _entry(path: Path) -> dict[str, object]:
     return {"bytes": path.stat().st_size, "sha256": manifest.file_digest(path)}
 
 
-def fault(folder: Path, step: int, needed: Iterable[str], one_of: Sequence[str] = ()) -> str | None:
+def damage(folder: Path, step: int, needed: Iterable[str], one_of: Sequence[str] = ()) -> str | None:
     """What is wrong with a checkpoint, by file; None where it is whole and holds the `needed` files, and one of `one_of`."""
     seal_file = folder / COMPLETE
     if not seal_file.is_file():
         return f"{seal_file} is missing"
     try:
-        told = json.loads(seal_file.read_bytes())
-        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in told["files"].items()}
-        found = told["step"]
+        document = json.loads(seal_file.read_bytes())
+        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in document["files"].items()}
+        found = document["step"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"{seal_file} cannot be read"
     if found != step:
@@ -39,10 +39,10 @@ def fault(folder: Path, step: int, needed: Iterable[str], one_of: Sequence[str] 
         missing.append(one_of[0])
     if missing:
         return f"{folder / missing[0]} was never written"
-    return next((reason for name, (size, digest) in files.items() if (reason := _file_fault(folder / name, size, digest))), None)
+    return next((reason for name, (size, digest) in files.items() if (reason := _file_damage(folder / name, size, digest))), None)
 
 
-def _file_fault(path: Path, size: int, digest: str) -> str | None:
+def _file_damage(path: Path, size: int, digest: str) -> str | None:
     if not path.is_file():
         return f"{path} is missing"
     if path.stat().st_size != size:

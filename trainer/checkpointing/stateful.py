@@ -9,7 +9,7 @@ from trainer.checkpointing import divergence
 ADAM = 3  # a weight and its two moments
 
 
-class Part(Protocol):
+class Stateful(Protocol):
     """What a checkpoint can hold: models, optimizers, schedules, and whatever has a state."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -21,7 +21,7 @@ class Part(Protocol):
         ...
 
 
-def size(part: Part) -> int:
+def size(part: Stateful) -> int:
     """Bytes of a model's trained weights and their optimizer; everything else is small beside it."""
     from torch.nn import Module
 
@@ -30,13 +30,13 @@ def size(part: Part) -> int:
     return ADAM * sum(weight.numel() * weight.element_size() for weight in part.parameters() if weight.requires_grad)
 
 
-def state_of(part: Part, where: str, step: int) -> dict[str, Any]:
+def state_of(part: Stateful, where: str, step: int) -> dict[str, Any]:
     """The state of a part; of a model only what is trained, so that a checkpoint of thin adapters is thin."""
     from torch.nn import Module
 
     if not isinstance(part, Module):
         return part.state_dict()
-    divergence.demand_finite(where, step, part)
+    divergence.require_finite(where, step, part)
     return _trained(part)
 
 
@@ -45,7 +45,7 @@ def _trained(model: Any) -> dict[str, Any]:  # noqa: ANN401
     return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
-def load(part: Part, state: dict[str, Any]) -> None:
+def load(part: Stateful, state: dict[str, Any]) -> None:
     """Put a part back to a state; a ValueError or RuntimeError where it is of another shape."""
     from torch.nn import Module
 

@@ -9,18 +9,18 @@ from trainer.compression import pareto
 from trainer.compression.variant_names import ORIGINAL
 
 if TYPE_CHECKING:
-    from trainer.compression.latency import Pace
+    from trainer.compression.latency import Latency
 
 Document = dict[str, Any]
 MUCH = 0.5  # share of broken answers beyond which variants can hardly be told apart by it
 
 
-def result(variants: Mapping[str, Document], paces: Mapping[str, Pace], budget: Mapping[str, Any]) -> Document:
+def summarize(variants: Mapping[str, Document], latencies: Mapping[str, Latency], budget: Mapping[str, Any]) -> Document:
     """All that holds no clock: the variants, the front of validation accuracy and size, and the pick."""
     limit = budget["ms_per_token"]
     candidates = {
         name: pareto.Candidate(
-            one["validation"]["accuracy"], one["errors"]["share"], one["bytes"], None if limit is None else paces[name].ms_per_token
+            one["validation"]["accuracy"], one["errors"]["share"], one["bytes"], None if limit is None else latencies[name].ms_per_token
         )
         for name, one in variants.items()
     }
@@ -40,53 +40,53 @@ def _open(variants: Mapping[str, Document], budget: Mapping[str, Any]) -> list[s
     return [name for name, one in variants.items() if one["plain"] or name == ORIGINAL or not budget["plain"]]
 
 
-def timed(told: Document, paces: Mapping[str, Document]) -> Document:
+def timed(document: Document, latencies: Mapping[str, Document]) -> Document:
     """The same with the times of this machine, and the front of accuracy, size and time."""
-    variants = {name: one | {"time": paces[name]} for name, one in told["variants"].items()}
+    variants = {name: one | {"time": latencies[name]} for name, one in document["variants"].items()}
     points = {name: (-one["validation"]["accuracy"], one["bytes"], one["time"]["ms_per_token"]) for name, one in variants.items()}
-    return told | {"variants": variants, "front": pareto.front(points), "front_of": [*told["front_of"], "milliseconds a token"]}
+    return document | {"variants": variants, "front": pareto.front(points), "front_of": [*document["front_of"], "milliseconds a token"]}
 
 
-def flat(told: Document) -> dict[str, float]:
+def flat_metrics(document: Document) -> dict[str, float]:
     """The figures that `dvc metrics show` prints: of the original and of the pick."""
-    figures: dict[str, float] = {"variants": len(told["variants"]), "front": len(told["front"])}
-    for role, name in (("original", ORIGINAL), ("pick", told["pick"])):
-        one = told["variants"][name]
+    figures: dict[str, float] = {"variants": len(document["variants"]), "front": len(document["front"])}
+    for role, name in (("original", ORIGINAL), ("pick", document["pick"])):
+        one = document["variants"][name]
         figures |= {f"{role}_bytes": one["bytes"], f"{role}_errors": one["errors"]["share"]}
         figures |= {f"{role}_{split}_{what}": one[split][what] for split in ("validation", "test") for what in ("accuracy", "margin")}
     return figures
 
 
-def lines(told: Document, paces: Mapping[str, Pace]) -> list[str]:
+def lines(document: Document, latencies: Mapping[str, Latency]) -> list[str]:
     """The table and the pick in words."""
     table = [f"{'':18}{'bytes':>12}{'validation':>12}{'test':>8}{'margin':>9}{'broken':>9}{'ms a token':>12}{'tokens/s':>10}"]
-    for name, one in told["variants"].items():
-        mark = "* " if name in told["front"] else "  "
+    for name, one in document["variants"].items():
+        mark = "* " if name in document["front"] else "  "
         table.append(
             f"{mark + name:18}{one['bytes']:>12,}{one['validation']['accuracy']:>12.4f}{one['test']['accuracy']:>8.4f}"
-            f"{one['test']['margin']:>9.2f}{one['errors']['share']:>9.3f}{paces[name].ms_per_token:>12.2f}{paces[name].tokens_per_second:>10,.0f}"
+            f"{one['test']['margin']:>9.2f}{one['errors']['share']:>9.3f}{latencies[name].ms_per_token:>12.2f}{latencies[name].tokens_per_second:>10,.0f}"
         )
-    return [*table, "* on the front of validation accuracy and size", *_caution(told), words(told)]
+    return [*table, "* on the front of validation accuracy and size", *_caution(document), explain_pick(document)]
 
 
-def _caution(told: Document) -> list[str]:
+def _caution(document: Document) -> list[str]:
     """A line where the original itself writes so badly that the budget of broken answers tells little."""
-    errors = told["variants"][ORIGINAL]["errors"]
+    errors = document["variants"][ORIGINAL]["errors"]
     if errors["share"] <= MUCH:
         return []
     return [f"note: {errors['share']:.0%} of the original's own answers are broken, so the budget of broken answers tells little here"]
 
 
-def words(told: Document) -> str:
+def explain_pick(document: Document) -> str:
     """The pick and why."""
-    budget, name = told["budget"], told["pick"]
+    budget, name = document["budget"], document["pick"]
     asked = f"at most {budget['accuracy_points']:g} points of accuracy lost and {budget['error_points']:g} more broken answers in a hundred"
     if budget["ms_per_token"] is not None:
         asked += f", at most {budget['ms_per_token']:g} ms a token on this machine"
     asked += ", in a form that transformers and vLLM load" if budget["plain"] else ""
     if name == ORIGINAL:
         return f"no smaller variant is within the budget ({asked}): the original is handed over"
-    one, base = told["variants"][name], told["variants"][ORIGINAL]
+    one, base = document["variants"][name], document["variants"][ORIGINAL]
     return f"picked {name}: {one['bytes'] / base['bytes']:.2f} of the original's bytes, the smallest within the budget ({asked})"
 
 

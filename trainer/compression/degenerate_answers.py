@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from trainer.evaluation.repetition import goes_round
 from trainer.methods import ppo_rollouts
-from trainer.methods.ppo_rollouts import Writing
+from trainer.methods.ppo_rollouts import SamplingConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -22,19 +22,19 @@ BROKEN = "\ufffd"  # what a decoder writes for bytes that are no UTF-8
 
 
 def count(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], how: Writing, seed: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], sampling: SamplingConfig, seed: int
 ) -> dict[str, int]:
     """How many answers are broken, by kind."""
     import torch
 
     torch.manual_seed(seed)
-    made = ppo_rollouts.write(model, prompts, how)
+    made = ppo_rollouts.write(model, prompts, sampling)
     answers = [line[answered].tolist() for line, answered in zip(made.answers, made.answered, strict=True)]
-    found = Counter(fault(tokens, set(how.ends), tokenizer) for tokens in answers)
+    found = Counter(classify(tokens, set(sampling.eos_token_ids), tokenizer) for tokens in answers)
     return {kind: found[kind] for kind in KINDS}
 
 
-def fault(tokens: Sequence[int], ends: set[int], tokenizer: PreTrainedTokenizerBase) -> str | None:
+def classify(tokens: Sequence[int], ends: set[int], tokenizer: PreTrainedTokenizerBase) -> str | None:
     """What is wrong with an answer, if anything."""
     end = next((place for place, token in enumerate(tokens) if token in ends), None)
     text = tokenizer.decode(tokens[:end], skip_special_tokens=True)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trainer.data import batches
-from trainer.data.encode import Encoded
-from trainer.loop.metrics import Figures
+from trainer.data.encode import EncodedPair
+from trainer.loop.metrics import Metrics
 from trainer.models import scoring
 from trainer.settings import Schedule
 
@@ -30,8 +30,8 @@ def evenly(layers: int, wanted: int) -> list[int]:
 
 
 def train(
-    student: PreTrainedModel, teacher: PreTrainedModel, pairs: Sequence[Encoded], pad: int, margin: float, schedule: Schedule, seed: int
-) -> list[Figures]:
+    student: PreTrainedModel, teacher: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, margin: float, schedule: Schedule, seed: int
+) -> list[Metrics]:
     """Train the student with AdamW; the rate rises, then falls as a cosine. The figures of every step."""
     import torch
     from transformers import get_cosine_schedule_with_warmup
@@ -60,7 +60,7 @@ def train(
     return logged
 
 
-def losses(student: PreTrainedModel, teacher: PreTrainedModel, pairs: Sequence[Encoded], pad: int) -> tuple[Tensor, Tensor]:
+def losses(student: PreTrainedModel, teacher: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int) -> tuple[Tensor, Tensor]:
     """Mean divergence a token, and mean distance between the two models' margins, in nats."""
     import torch
 

@@ -23,7 +23,7 @@ WARM = 2  # steps before the clock runs
 
 
 @dataclass(frozen=True)
-class Pace:
+class Latency:
     """Medians over the rounds, with the fastest and the slowest round."""
 
     ms_per_token: float
@@ -34,8 +34,8 @@ class Pace:
     per_second_high: float
 
 
-def measure(folders: Mapping[str, Path], prompt: Sequence[int], tokens: int, batch: int, rounds: int) -> dict[str, Pace]:
-    """The pace of every saved variant; each round begins with another one."""
+def measure(folders: Mapping[str, Path], prompt: Sequence[int], tokens: int, batch: int, rounds: int) -> dict[str, Latency]:
+    """The latency of every saved variant; each round begins with another one."""
     import torch
 
     before = torch.get_num_threads()
@@ -50,7 +50,7 @@ def measure(folders: Mapping[str, Path], prompt: Sequence[int], tokens: int, bat
             single[name].append(_seconds(model, prompt, 1, tokens))
             many[name].append(_seconds(model, prompt, batch, tokens))
     torch.set_num_threads(before)
-    return {name: _pace(single[name], many[name], tokens, batch) for name in names}
+    return {name: _latency(single[name], many[name], tokens, batch) for name in names}
 
 
 def _seconds(model: PreTrainedModel, prompt: Sequence[int], batch: int, tokens: int) -> float:
@@ -68,8 +68,8 @@ def _seconds(model: PreTrainedModel, prompt: Sequence[int], batch: int, tokens: 
     return time.thread_time() - began
 
 
-def _pace(single: Sequence[float], many: Sequence[float], tokens: int, batch: int) -> Pace:
+def _latency(single: Sequence[float], many: Sequence[float], tokens: int, batch: int) -> Latency:
     ms = [1000 * seconds / tokens for seconds in single]
     rates = [tokens * batch / seconds for seconds in many]
     figures = (statistics.median(ms), min(ms), max(ms), statistics.median(rates), min(rates), max(rates))
-    return Pace(*(round(figure, 3) for figure in figures))
+    return Latency(*(round(figure, 3) for figure in figures))

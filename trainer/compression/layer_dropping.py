@@ -15,13 +15,13 @@ from trainer.compression import layers
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Judge = Callable[["PreTrainedModel"], tuple[float, float]]  # better models give more: accuracy, then margin
+Evaluate = Callable[["PreTrainedModel"], tuple[float, float]]  # better models give more: accuracy, then margin
 
 
-def without_one(load: Callable[[], PreTrainedModel], judge: Judge, stay: Sequence[int]) -> list[int]:
+def without_one(load: Callable[[], PreTrainedModel], evaluate: Evaluate, stay: Sequence[int]) -> list[int]:
     """The layers that stay when the least needed of these goes too; of equal ones the first."""
     choices = [[place for place in stay if place != out] for out in stay]
-    return max(choices, key=lambda places: judge(_shortened(load, places)))
+    return max(choices, key=lambda places: evaluate(_shortened(load, places)))
 
 
 def _shortened(load: Callable[[], PreTrainedModel], places: list[int]) -> PreTrainedModel:

@@ -16,9 +16,9 @@ import yaml
 
 from tasks.core import manifest
 from trainer.evaluation import verdict
-from trainer.models import training_context as bases
+from trainer.models import training_context
 from trainer.models.sources import SCRATCH, is_hub_name
-from trainer.models.training_context import Basis
+from trainer.models.training_context import TrainingContext
 
 FENCE = "---"
 # Of the evaluation's metrics those that a reader of the card needs, in words; a name ending in `_` stands for its two ends.
@@ -47,42 +47,42 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Words:
+class CardText:
     """What a card says that no figure can tell."""
 
     title: str
     license: str
 
 
-def card(words: Words, base: Basis, release: Path, evaluation: Path, made: Mapping[str, Path], told: Document) -> str:
+def render(words: CardText, context: TrainingContext, release: Path, evaluation: Path, made: Mapping[str, Path], outcome: Document) -> str:
     """The whole card; `made` are the folders of the models on the way, by their stages."""
     listed = manifest.load(release)
-    one = told["variants"][told["pick"]]
+    one = outcome["variants"][outcome["pick"]]
     parts = [
         f"# {words.title}",
         *_warning(verdict.read(evaluation)),
-        _origin(base, told),
+        _origin(context, outcome),
         "## Use\n\n" + _use(one),
-        "## Data\n\n" + _data(base, release, listed),
-        "## Figures\n\n" + _figures(told) + "\n\n" + _evaluated(evaluation),
-        "## How it was trained\n\n" + _trained(base, listed, made),
-        "## Limits\n\n" + _limits(told),
-        "## Licence\n\n" + _licence(words, base, release),
+        "## Data\n\n" + _data(context, release, listed),
+        "## Figures\n\n" + _figures(outcome) + "\n\n" + _evaluated(evaluation),
+        "## How it was trained\n\n" + _trained(context, listed, made),
+        "## Limits\n\n" + _limits(outcome),
+        "## Licence\n\n" + _licence(words, context, release),
     ]
-    return f"{FENCE}\n{_head(words, base, release, told)}\n{FENCE}\n\n" + "\n\n".join(parts) + "\n"
+    return f"{FENCE}\n{_head(words, context, release, outcome)}\n{FENCE}\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _head(words: Words, base: Basis, release: Path, told: Document) -> str:
+def _head(words: CardText, context: TrainingContext, release: Path, outcome: Document) -> str:
     """What the hub reads."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    one = told["variants"][told["pick"]]
+    one = outcome["variants"][outcome["pick"]]
     result = EvalResult(
         task_type="text-generation",
         dataset_type="pairwright-release",
         dataset_name=_front(release).get("pretty_name", "held-out preferences"),
         dataset_split="test",
-        dataset_revision=base.release,
+        dataset_revision=context.release,
         metric_type="accuracy",
         metric_name="held-out preference accuracy",
         metric_value=one["test"]["accuracy"],
@@ -92,7 +92,7 @@ def _head(words: Words, base: Basis, release: Path, told: Document) -> str:
         language=_front(release).get("language"),
         library_name="transformers" if one["plain"] else "pairwright",
         pipeline_tag="text-generation",
-        base_model=base.source if is_hub_name(base.source) else None,
+        base_model=context.source if is_hub_name(context.source) else None,
         tags=["preference", "human-feedback", "pairwright"],
         model_name=words.title,
         eval_results=[result],
@@ -114,10 +114,10 @@ def _warning(said: Document) -> list[str]:
     return [f"> **Not recommended.** It writes worse than it should: {'; '.join(faults)}."] if faults else []
 
 
-def _origin(base: Basis, told: Document) -> str:
-    source = "made from scratch" if base.source == SCRATCH else f"started from `{base.source}`"
-    variant = told["variants"][told["pick"]]
-    made = f"It is the variant `{told['pick']}` of {len(told['variants'])} that were measured, stored as {variant['storage']}."
+def _origin(context: TrainingContext, outcome: Document) -> str:
+    source = "made from scratch" if context.source == SCRATCH else f"started from `{context.source}`"
+    variant = outcome["variants"][outcome["pick"]]
+    made = f"It is the variant `{outcome['pick']}` of {len(outcome['variants'])} that were measured, stored as {variant['storage']}."
     return f"A chat model that was {source} and trained on the preferences of people, with Pairwright. {made}"
 
 
@@ -139,12 +139,12 @@ def _use(one: Document) -> str:
     return f"```python\n{code}\n```\n\n{chat}\n\nAn endpoint that speaks OpenAI's protocol:\n\n```sh\n{serve}\n```"
 
 
-def _data(base: Basis, release: Path, listed: Document) -> str:
+def _data(context: TrainingContext, release: Path, listed: Document) -> str:
     files = [(name, entry["rows"]) for name, entry in sorted(listed["files"].items()) if name.startswith("preference/") and "rows" in entry]
     counts = {
         split: sum(rows for name, rows in files if name.startswith(f"preference/{split}-")) for split in ("train", "validation", "test")
     }
-    lines = [f"- release: {_front(release).get('pretty_name', 'preferences')}", f"- SHA-256 of its manifest: `{base.release}`"]
+    lines = [f"- release: {_front(release).get('pretty_name', 'preferences')}", f"- SHA-256 of its manifest: `{context.release}`"]
     lines += ["- pairs: " + ", ".join(f"{split} {rows:,}" for split, rows in counts.items())] if files else []
     lines += [f"- parameters of its stages (SHA-256): {digests}"] if (digests := _digests(listed)) else []
     return "\n".join(lines)
@@ -154,9 +154,9 @@ def _digests(listed: Document) -> str:
     return ", ".join(f"{stage} `{digest[:12]}`" for stage, digest in sorted(listed.get("params", {}).items()))
 
 
-def _figures(told: Document) -> str:
+def _figures(outcome: Document) -> str:
     """The original and the pick, side by side."""
-    roles = {"this model": told["variants"][told["pick"]], "before compression": told["variants"]["original"]}
+    roles = {"this model": outcome["variants"][outcome["pick"]], "before compression": outcome["variants"]["original"]}
     lines = ["| | " + " | ".join(roles) + " |", "|---|" + "---|" * len(roles)]
     for split in ("validation", "test"):
         cells = [f"{one[split]['accuracy']:.3f} [{one[split]['low']:.3f}, {one[split]['high']:.3f}]" for one in roles.values()]
@@ -176,8 +176,8 @@ def _evaluated(folder: Path) -> str:
     lines = [f"| {words} | {_figure(figures, name, ends)} |" for name, (words, ends) in EVALUATED.items() if name in figures]
     body = "\n".join(["| test split | |", "|---|---|", *lines])
     sentence = verdict.read(folder).get("sentence", "")
-    outcome = f" {sentence[0].upper()}{sentence[1:]}." if sentence else ""
-    return f"Evaluation of the model before compression, in brackets 95 % intervals.{outcome}\n\n{body}"
+    verdict_line = f" {sentence[0].upper()}{sentence[1:]}." if sentence else ""
+    return f"Evaluation of the model before compression, in brackets 95 % intervals.{verdict_line}\n\n{body}"
 
 
 def _figure(figures: Document, name: str, ends: str) -> str:
@@ -185,30 +185,30 @@ def _figure(figures: Document, name: str, ends: str) -> str:
     return f"{figures[name]:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
 
 
-def _trained(base: Basis, listed: Document, made: Mapping[str, Path]) -> str:
+def _trained(context: TrainingContext, listed: Document, made: Mapping[str, Path]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(listed.get("versions", {}).items()))
-    told = (
-        f"Seed {base.seed}, {base.threads} threads, a window of {base.max_length} tokens, {base.dtype}"
-        + (", **on shuffled labels: a control that must learn nothing**" if base.shuffle_labels else "")
+    intro = (
+        f"Seed {context.seed}, {context.threads} threads, a window of {context.max_length} tokens, {context.dtype}"
+        + (", **on shuffled labels: a control that must learn nothing**" if context.shuffle_labels else "")
         + ". The parameters of both trainings, but for those of monitoring; `trained_on.json` holds those of the compression:"
     )
     data = f"\n\nThe data was made with {versions}." if versions else ""
     config = yaml.safe_dump(
         {stage: _config(folder) for stage, folder in made.items()}, sort_keys=False, default_flow_style=None, width=WIDTH
     )
-    return f"{told}\n\n```yaml\n{config}```{data}"
+    return f"{intro}\n\n```yaml\n{config}```{data}"
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """A stage's own parameters as it wrote them beside its model, but for what it only watched and for the methods that it did not use."""
-    params = json.loads((folder / bases.NAME).read_bytes())["params"]
+    """A stage's own parameters as it wrote them beside its model, but for monitoring and for the methods that it did not use."""
+    params = json.loads((folder / training_context.NAME).read_bytes())["params"]
     if "method" in params:
         return {name: params[name] for name in ("method", params["method"], "adapter")}
-    return {name: value for name, value in params.items() if name not in ("monitoring", *Basis.__dataclass_fields__)}
+    return {name: value for name, value in params.items() if name not in ("monitoring", *TrainingContext.__dataclass_fields__)}
 
 
-def _limits(told: Document) -> str:
-    errors = told["variants"][told["pick"]]["errors"]
+def _limits(outcome: Document) -> str:
+    errors = outcome["variants"][outcome["pick"]]["errors"]
     kinds = ", ".join(f"{kind.replace('_', ' ')} {errors[kind]}" for kind in sorted(errors) if kind not in ("prompts", "share"))
     return "\n".join(
         [
@@ -220,9 +220,11 @@ def _limits(told: Document) -> str:
     )
 
 
-def _licence(words: Words, base: Basis, release: Path) -> str:
+def _licence(words: CardText, context: TrainingContext, release: Path) -> str:
     lines = [f"- this model: {words.license} (as `compress.card.license` says)"]
     lines.append(f"- the data: {_front(release).get('license', 'not stated')}")
-    if base.source != SCRATCH:
-        lines.append(f"- the model that it started from (`{base.source}`): {_front(Path(base.source)).get('license', 'see its own card')}")
+    if context.source != SCRATCH:
+        lines.append(
+            f"- the model that it started from (`{context.source}`): {_front(Path(context.source)).get('license', 'see its own card')}"
+        )
     return "\n".join(lines)

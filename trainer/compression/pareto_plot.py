@@ -37,11 +37,13 @@ class Box(NamedTuple):
         return self.left < other.right and other.left < self.right and self.top < other.foot and other.top < self.foot
 
 
-def plot(told: Document) -> str:
+def plot(document: Document) -> str:
     """The whole picture."""
     width, height = 2 * (LEFT + WIDE) + GAP + 20, TOP + HIGH + 60
-    size = _panel(told, "megabytes on disk", [one["bytes"] / 1e6 for one in told["variants"].values()])
-    time = _panel(told, "milliseconds a token, one thread, one answer", [one["time"]["ms_per_token"] for one in told["variants"].values()])
+    size = _panel(document, "megabytes on disk", [one["bytes"] / 1e6 for one in document["variants"].values()])
+    time = _panel(
+        document, "milliseconds a token, one thread, one answer", [one["time"]["ms_per_token"] for one in document["variants"].values()]
+    )
     legend = "filled: on the front of accuracy, size and time; ring: picked; bars: 95 % intervals; dashed: the original"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
@@ -52,9 +54,9 @@ def plot(told: Document) -> str:
     )
 
 
-def _panel(told: Document, title: str, xs: Sequence[float]) -> str:
+def _panel(document: Document, title: str, xs: Sequence[float]) -> str:
     """Accuracy against one measure."""
-    variants = told["variants"]
+    variants = document["variants"]
     scores = [one["validation"] for one in variants.values()]
     low, high = min(score["low"] for score in scores), max(score["high"] for score in scores)
     across, up = _scale(0.0, max(xs) * 1.08, 0, WIDE), _scale(low, max(high, low + 0.01), HIGH, 0)
@@ -64,14 +66,14 @@ def _panel(told: Document, title: str, xs: Sequence[float]) -> str:
         for x, s in zip(xs, scores, strict=True)
     ]
     spots = [(name, across(x), up(score["accuracy"])) for name, x, score in zip(variants, xs, scores, strict=True)]
-    dots = [_dot(name, x, y, told) for name, x, y in spots]
+    dots = [_dot(name, x, y, document) for name, x, y in spots]
     line = f'<line class="even" x1="0" x2="{WIDE}" y1="{even:.1f}" y2="{even:.1f}"/>'
     return _axes(title, across, up, max(xs) * 1.08, (low, high)) + line + "".join(bars + dots + _labels(spots))
 
 
-def _dot(name: str, x: float, y: float, told: Document) -> str:
-    kind = "front" if name in told["front"] else "off"
-    ring = f'<circle class="pick" cx="{x:.1f}" cy="{y:.1f}" r="9"/>' if name == told["pick"] else ""
+def _dot(name: str, x: float, y: float, document: Document) -> str:
+    kind = "front" if name in document["front"] else "off"
+    ring = f'<circle class="pick" cx="{x:.1f}" cy="{y:.1f}" r="9"/>' if name == document["pick"] else ""
     return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{escape(name)}</title></circle>{ring}'
 
 

@@ -1,6 +1,6 @@
-"""Where variants are made: each recipe once, however many storages it is saved in, and each measured as it loads from disk.
+"""Builds the variants: each recipe once, however many storages it is saved in, and each measured as it loads from disk.
 
-In: the policy's folder and the recipes. Out: for each variant a folder on the shelf, and its figures.
+In: the policy's folder and the recipes. Out: for each variant a folder in the output directory, and its figures.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.core.shell import tell
 from trainer.compression import distillation, layer_dropping, layers, pruning, variant_names
-from trainer.compression.evaluator import Bench
-from trainer.compression.variant_names import Recipe
+from trainer.compression.evaluator import Evaluator
+from trainer.compression.variant_names import VariantSpec
 from trainer.data import encode, release_reader
 from trainer.models import model_io, packed
-from trainer.models.training_context import Basis
+from trainer.models.training_context import TrainingContext
 from trainer.settings import Schedule
 
 if TYPE_CHECKING:
@@ -25,49 +25,53 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class VariantBuilder:
     """What is needed to make variants."""
 
     policy: Path
     release: Path
-    basis: Basis
-    bench: Bench
+    context: TrainingContext
+    evaluator: Evaluator
     choose_pairs: int
     margin: float
     schedule: Schedule
-    stays: list[list[int]] = field(default_factory=list)  # which layers stay when one goes, two go, ...: each is searched for once
+    kept_layers: list[list[int]] = field(default_factory=list)  # which layers stay when one goes, two go, ...: each is searched for once
 
     def load(self) -> PreTrainedModel:
         """The policy, fresh from disk."""
         return model_io.load(str(self.policy))[0]
 
 
-def planned(policy: Path, names: Sequence[str]) -> list[Recipe]:
+def plan(policy: Path, names: Sequence[str]) -> list[VariantSpec]:
     """The recipes that the names tell; a UserError for one that this policy cannot give. Only its configuration is read."""
     from transformers import AutoConfig
 
     return variant_names.plan(names, AutoConfig.from_pretrained(policy).get_text_config().num_hidden_layers)
 
 
-def make(shop: Workshop, wanted: Sequence[Recipe], shelf: Path, stage: str) -> Iterator[tuple[Recipe, dict[str, Any]]]:
+def build_variants(
+    builder: VariantBuilder, wanted: Sequence[VariantSpec], output_dir: Path, stage: str
+) -> Iterator[tuple[VariantSpec, dict[str, Any]]]:
     """Each variant with its figures, in the given order of what is made."""
-    firsts = {recipe.made: place for place, recipe in reversed(list(enumerate(wanted)))}
-    for (kind, amount), group in groupby(sorted(wanted, key=lambda recipe: firsts[recipe.made]), key=lambda recipe: recipe.made):
-        model, notes = MAKERS[kind](shop, amount)
+    firsts = {spec.made: place for place, spec in reversed(list(enumerate(wanted)))}
+    for (kind, amount), group in groupby(sorted(wanted, key=lambda spec: firsts[spec.made]), key=lambda spec: spec.made):
+        model, notes = BUILDERS[kind](builder, amount)
         same = list(group)
-        for recipe in same:
-            packed.save(model, shop.bench.tokenizer, shelf / recipe.name, recipe.storage)
+        for spec in same:
+            packed.save(model, builder.evaluator.tokenizer, output_dir / spec.name, spec.storage)
         del model
-        for recipe in same:
-            folder = shelf / recipe.name
-            found: dict[str, Any] = {"storage": recipe.storage, "bytes": size(folder), "plain": recipe.storage in packed.PLAIN}
-            figures = found | notes | shop.bench.judge(model_io.load(str(folder))[0])
-            told = figures["validation"]
-            tell(
-                stage,
-                f"{recipe.name}: {figures['bytes']:,} bytes, accuracy {told['accuracy']:.4f} on validation, margin {told['margin']:.2f}",
-            )
-            yield recipe, figures
+        for spec in same:
+            folder = output_dir / spec.name
+            found: dict[str, Any] = {"storage": spec.storage, "bytes": size(folder), "plain": spec.storage in packed.PLAIN}
+            figures = found | notes | builder.evaluator.evaluate(model_io.load(str(folder))[0])
+            tell(stage, _line(spec.name, figures))
+            yield spec, figures
+
+
+def _line(name: str, figures: dict[str, Any]) -> str:
+    """What the log says of a variant."""
+    accuracy, margin = (figures["validation"][what] for what in ("accuracy", "margin"))
+    return f"{name}: {figures['bytes']:,} bytes, accuracy {accuracy:.4f} on validation, margin {margin:.2f}"
 
 
 def size(folder: Path) -> int:
@@ -75,33 +79,39 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _whole(shop: Workshop, _: int) -> tuple[PreTrainedModel, dict[str, Any]]:
-    return shop.load(), {}
+def _whole(builder: VariantBuilder, _: int) -> tuple[PreTrainedModel, dict[str, Any]]:
+    return builder.load(), {}
 
 
-def _pruned(shop: Workshop, percent: int) -> tuple[PreTrainedModel, dict[str, Any]]:
-    model = shop.load()
+def _pruned(builder: VariantBuilder, percent: int) -> tuple[PreTrainedModel, dict[str, Any]]:
+    model = builder.load()
     pruning.prune(model, percent)
     return model, {}
 
 
-def _dropped(shop: Workshop, gone: int) -> tuple[PreTrainedModel, dict[str, Any]]:
-    model = shop.load()
-    while len(shop.stays) < gone:
-        before = shop.stays[-1] if shop.stays else range(layers.count(model))
-        shop.stays.append(layer_dropping.without_one(shop.load, lambda other: shop.bench.quick(other, shop.choose_pairs), before))
-    kept = shop.stays[gone - 1]
+def _dropped(builder: VariantBuilder, gone: int) -> tuple[PreTrainedModel, dict[str, Any]]:
+    model = builder.load()
+    while len(builder.kept_layers) < gone:
+        before = builder.kept_layers[-1] if builder.kept_layers else range(layers.count(model))
+        builder.kept_layers.append(
+            layer_dropping.without_one(builder.load, lambda other: builder.evaluator.quick_evaluation(other, builder.choose_pairs), before)
+        )
+    kept = builder.kept_layers[gone - 1]
     layers.keep(model, kept)
     return model, {"layers": kept}
 
 
-def _student(shop: Workshop, count: int) -> tuple[PreTrainedModel, dict[str, Any]]:
-    teacher, student = shop.load(), shop.load()
+def _student(builder: VariantBuilder, count: int) -> tuple[PreTrainedModel, dict[str, Any]]:
+    teacher, student = builder.load(), builder.load()
     kept = distillation.evenly(layers.count(teacher), count)
     layers.keep(student, kept)
-    base = shop.basis
-    rows = encode.demanded("train", release_reader.pairs(shop.release, "train"), shop.bench.tokenizer, base.max_length).kept
-    logged = distillation.train(student, teacher, rows, shop.bench.tokenizer.pad_token_id, shop.margin, shop.schedule, base.seed)
+    context = builder.context
+    rows = encode.require_pairs(
+        "train", release_reader.pairs(builder.release, "train"), builder.evaluator.tokenizer, context.max_length
+    ).kept
+    logged = distillation.train(
+        student, teacher, rows, builder.evaluator.tokenizer.pad_token_id, builder.margin, builder.schedule, context.seed
+    )
     return student, {
         "layers": kept,
         "steps": len(logged),
@@ -109,4 +119,4 @@ def _student(shop: Workshop, count: int) -> tuple[PreTrainedModel, dict[str, Any
     }
 
 
-MAKERS = {variant_names.WHOLE: _whole, "prune": _pruned, "drop": _dropped, "student": _student}
+BUILDERS = {variant_names.WHOLE: _whole, "prune": _pruned, "drop": _dropped, "student": _student}

@@ -21,7 +21,7 @@ RECIPE = re.compile(rf"({'|'.join(KINDS)})-([1-9]\d*)")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class VariantSpec:
     """A variant: what is done to the model, how much of it, and how it is stored."""
 
     name: str
@@ -35,30 +35,30 @@ class Recipe:
         return self.kind, self.amount
 
 
-def parse(name: str) -> Recipe:
+def parse(name: str) -> VariantSpec:
     """The recipe that a name tells; a UserError with the known ones otherwise."""
     if name in STORAGES:
-        return Recipe(name, WHOLE, 0, name)
+        return VariantSpec(name, WHOLE, 0, name)
     first, _, storage = name.partition("+")
     found = RECIPE.fullmatch(first)
     if not found or (storage not in STORAGES and name != first):
         raise UserError("compress.variants", repr(name), KNOWN, "correct the name")
     kind, amount = found[1], int(found[2])
-    return Recipe(name, kind, amount, storage or ("sparse" if kind == "prune" else "float32"))
+    return VariantSpec(name, kind, amount, storage or ("sparse" if kind == "prune" else "float32"))
 
 
-def plan(names: Sequence[str], layers: int) -> list[Recipe]:
+def plan(names: Sequence[str], layers: int) -> list[VariantSpec]:
     """The original and all named variants; a UserError for one that a model of so many layers cannot give."""
-    recipes = [parse(name) for name in names]
-    for recipe in recipes:
-        least, most = {"prune": (1, 99), "drop": (1, layers - 1), "student": (1, layers - 1)}.get(recipe.kind, (0, 0))
-        if not least <= recipe.amount <= most:
+    specs = [parse(name) for name in names]
+    for spec in specs:
+        least, most = {"prune": (1, 99), "drop": (1, layers - 1), "student": (1, layers - 1)}.get(spec.kind, (0, 0))
+        if not least <= spec.amount <= most:
             raise UserError(
-                f"compress.variants: {recipe.name}",
-                f"a policy of {layers} layers" if recipe.kind != "prune" else f"{recipe.amount} percent",
-                f"{recipe.kind}-{least} to {recipe.kind}-{most}" if most >= least else "more than one layer",
+                f"compress.variants: {spec.name}",
+                f"a policy of {layers} layers" if spec.kind != "prune" else f"{spec.amount} percent",
+                f"{spec.kind}-{least} to {spec.kind}-{most}" if most >= least else "more than one layer",
                 "correct the name, or take it off the list",
             )
     if len(set(names)) < len(names) or not names:
         raise UserError("compress.variants", "no variant" if not names else "a variant twice", "each variant once", "correct the list")
-    return [Recipe(ORIGINAL, WHOLE, 0, "float32"), *recipes]
+    return [VariantSpec(ORIGINAL, WHOLE, 0, "float32"), *specs]

@@ -23,7 +23,7 @@ PROMPT_TOO_LONG = "prompt_too_long"  # a prompt to practise on leaves too little
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPair:
     """A pair's tokens: the prompt, and each answer up to and with its end."""
 
     pair: Pair
@@ -38,7 +38,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Single:
+class EncodedExample:
     """The tokens of one answer that was liked or not: the prompt, and the answer up to and with its end."""
 
     example: Example
@@ -51,11 +51,11 @@ class Single:
         return len(self.prompt) + len(self.answer)
 
 
-T = TypeVar("T", Encoded, Single)
+T = TypeVar("T", EncodedPair, EncodedExample)
 
 
 @dataclass(frozen=True)
-class Kept(Generic[T]):
+class FilteredRows(Generic[T]):
     """The rows that fit, and how many were left out for which reason."""
 
     what: ClassVar[str]
@@ -68,30 +68,30 @@ class Kept(Generic[T]):
         return sum(self.reasons.values())
 
 
-class Encoding(Kept[Encoded]):
+class FilteredPairs(FilteredRows[EncodedPair]):
     """Pairs."""
 
     what = "pairs"
 
 
-class Singles(Kept[Single]):
+class FilteredExamples(FilteredRows[EncodedExample]):
     """Single answers."""
 
     what = "examples"
 
 
-def encode(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoding:
+def encode(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> FilteredPairs:
     """Tokens of all pairs whose both sides fit into `window`, in the given order."""
     rows = [row for start in range(0, len(pairs), BATCH) for row in _batch(pairs[start : start + BATCH], tokenizer)]
     verdicts = [verdict(Tokens(row.prompt, row.chosen, row.rejected), max_length) for row in rows]
     kept = [row for row, word in zip(rows, verdicts, strict=True) if word is None]
-    return Encoding(kept, _counts(verdicts))
+    return FilteredPairs(kept, _counts(verdicts))
 
 
-def _batch(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase) -> list[Encoded]:
+def _batch(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase) -> list[EncodedPair]:
     texts = [_texts(tokenizer, pair) for pair in pairs]
     ids = [tokenize(tokenizer, side) for side in zip(*texts, strict=True)]
-    return [Encoded(*row) for row in zip(pairs, *ids, strict=True)]
+    return [EncodedPair(*row) for row in zip(pairs, *ids, strict=True)]
 
 
 def _texts(tokenizer: PreTrainedTokenizerBase, pair: Pair) -> tuple[str, str, str]:
@@ -115,7 +115,7 @@ def _counts(words: Sequence[str | None]) -> dict[str, int]:
     return dict(sorted(Counter(word for word in words if word).items()))
 
 
-def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Singles:
+def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> FilteredExamples:
     """Tokens of all single answers that fit into `window` with their prompts, in the given order."""
     texts = []
     for example in examples:
@@ -124,12 +124,12 @@ def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerB
             raise _unstable(f"example {example.example_id}")
         texts.append((text.prompt, text.chosen))
     prompts, answers = (_tokens([text[side] for text in texts], tokenizer) for side in (0, 1))
-    rows = [Single(*row) for row in zip(examples, prompts, answers, strict=True)]
+    rows = [EncodedExample(*row) for row in zip(examples, prompts, answers, strict=True)]
     words = [_misfit(row, max_length) for row in rows]
-    return Singles([row for row, word in zip(rows, words, strict=True) if word is None], _counts(words))
+    return FilteredExamples([row for row, word in zip(rows, words, strict=True) if word is None], _counts(words))
 
 
-def _misfit(row: Single, max_length: int) -> str | None:
+def _misfit(row: EncodedExample, max_length: int) -> str | None:
     """Why a single answer does not fit, in the words of pairs; None where it does."""
     if row.length <= max_length:
         return None
@@ -151,15 +151,15 @@ def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[li
     return [ids for start in range(0, len(texts), BATCH) for ids in tokenize(tokenizer, texts[start : start + BATCH])]
 
 
-def describe(split: str, encoding: Kept[Any]) -> str:
+def describe(split: str, encoding: FilteredRows[Any]) -> str:
     """The line of the log: how many rows came in, how many stay, and why the others do not."""
     reasons = ", ".join(f"{reason} {count}" for reason, count in encoding.reasons.items())
     total = len(encoding.kept) + encoding.left_out
-    told = f"{split}: {total} {encoding.what} = {len(encoding.kept)} used + {encoding.left_out} left out"
-    return told + (f" ({reasons})" if reasons else "")
+    line = f"{split}: {total} {encoding.what} = {len(encoding.kept)} used + {encoding.left_out} left out"
+    return line + (f" ({reasons})" if reasons else "")
 
 
-def demanded(split: str, pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoding:
+def require_pairs(split: str, pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> FilteredPairs:
     """The pairs that fit into the window; a UserError where not one does."""
     encoding = encode(pairs, tokenizer, max_length)
     if not encoding.kept:
@@ -167,7 +167,7 @@ def demanded(split: str, pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBa
     return encoding
 
 
-def demanded_examples(split: str, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Singles:
+def require_examples(split: str, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> FilteredExamples:
     """The single answers that fit into the window; a UserError where not one does."""
     encoding = encode_examples(examples, tokenizer, max_length)
     if not encoding.kept:
@@ -175,7 +175,7 @@ def demanded_examples(split: str, examples: Sequence[Example], tokenizer: PreTra
     return encoding
 
 
-def _empty(split: str, encoding: Kept[Any], max_length: int) -> UserError:
+def _empty(split: str, encoding: FilteredRows[Any], max_length: int) -> UserError:
     return UserError(
         f"start.max_length: {max_length}",
         describe(split, encoding),

@@ -162,5 +162,5 @@ def shuffled_examples(given: list[Example], seed: int) -> list[Example]:
 def label_smoothing(folder: Path) -> float | None:
     """The share of pairs that the release believes to be the wrong way round; None where it does not say."""
     path = folder / "methods.json"
-    told: float | None = json.loads(path.read_bytes()).get("label_smoothing") if path.is_file() else None
-    return told
+    estimate: float | None = json.loads(path.read_bytes()).get("label_smoothing") if path.is_file() else None
+    return estimate

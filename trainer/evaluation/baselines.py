@@ -26,9 +26,9 @@ def words(train: Sequence[Pair], held_out: Sequence[Sequence[Pair]]) -> list[np.
 
 def _texts(pairs: Sequence[Pair]) -> tuple[list[str], list[str], list[str]]:
     """Prompts, chosen and rejected answers."""
-    return ([said(pair.prompt) for pair in pairs], [said(pair.chosen) for pair in pairs], [said(pair.rejected) for pair in pairs])
+    return ([text_of(pair.prompt) for pair in pairs], [text_of(pair.chosen) for pair in pairs], [text_of(pair.rejected) for pair in pairs])
 
 
-def said(messages: Messages) -> str:
+def text_of(messages: Messages) -> str:
     """All that messages say."""
     return "\n".join(message["content"] for message in messages)

@@ -67,8 +67,8 @@ def ratio(tops: np.ndarray, bottoms: np.ndarray) -> np.ndarray:
 
 def interval(values: np.ndarray) -> tuple[float, float]:
     """The middle 95 % of the resamples that hold anything; (0, 1), which says nothing of a share, where none does."""
-    told = values[~np.isnan(values)]
-    if not len(told):
+    valid = values[~np.isnan(values)]
+    if not len(valid):
         return 0.0, 1.0
-    low, high = np.percentile(told, LEVEL)
+    low, high = np.percentile(valid, LEVEL)
     return float(low), float(high)

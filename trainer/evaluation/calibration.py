@@ -25,13 +25,13 @@ def figures(validation: np.ndarray, test: np.ndarray, bins: int) -> dict[str, An
     heat = temperature(validation)
     return {
         "temperature": rounded(heat),
-        "validation": told(validation, bins),
-        "test": told(test, bins),
-        "test_tempered": told(test / heat, bins),
+        "validation": summarize(validation, bins),
+        "test": summarize(test, bins),
+        "test_tempered": summarize(test / heat, bins),
     }
 
 
-def told(margins: np.ndarray, bins: int) -> dict[str, Any]:
+def summarize(margins: np.ndarray, bins: int) -> dict[str, Any]:
     """The figures of one set of margins; 0 errors of no pairs."""
     table = reliability(margins, bins)
     total = max(1, len(margins))
@@ -41,7 +41,7 @@ def told(margins: np.ndarray, bins: int) -> dict[str, Any]:
         "brier": rounded(_mean(_other(margins) ** 2)),
         "log_loss": rounded(_mean(np.logaddexp(0, -margins))),
         "confidence": rounded(_mean(confidence(margins))),
-        "accuracy": rounded(_mean(proportions.marks(margins))),
+        "accuracy": rounded(_mean(proportions.correctness(margins))),
         "table": table,
     }
 
@@ -54,13 +54,13 @@ def confidence(margins: np.ndarray) -> np.ndarray:
 
 def reliability(margins: np.ndarray, bins: int) -> list[dict[str, Any]]:
     """For bins of equal width between 0.5 and 1: pairs, mean confidence, and the share that is right with Wilson's interval."""
-    sure, marks = confidence(margins), proportions.marks(margins)
+    sure, marks = confidence(margins), proportions.correctness(margins)
     place = np.minimum((sure - 0.5) * 2 * bins, bins - 1).astype(np.int64)
     rows = []
     for at in range(bins):
         inside = place == at
         edges = {"from": rounded(0.5 + at / bins / 2), "to": rounded(0.5 + (at + 1) / bins / 2)}
-        rows.append(edges | proportions.share(marks[inside]) | {"confidence": rounded(_mean(sure[inside]))})
+        rows.append(edges | proportions.proportion(marks[inside]) | {"confidence": rounded(_mean(sure[inside]))})
     return rows
 
 

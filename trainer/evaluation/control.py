@@ -33,16 +33,16 @@ from tasks.core.errors import UserError
 from tasks.core.shell import tell
 from trainer.evaluation import proportions
 from trainer.evaluation.proportions import rounded
-from trainer.models.training_context import NAME, Basis
+from trainer.models.training_context import NAME, TrainingContext
 
 if TYPE_CHECKING:
-    from trainer.evaluation.heldout import Reader
+    from trainer.evaluation.heldout import HeldOutReader
 
 # Few lines, no checkpoints, and no early stopping: held-out pairs have real labels, which would choose the control's weights.
 UNWATCHED = {"logging_steps": 10**9, "save_steps": 0, "eval_steps": 0, "early_stopping_patience": 0}
 
 
-def run(stage: Stage, base: Basis, reader: Reader, reference: np.ndarray, seeds: int) -> dict[str, Any]:
+def run(stage: Stage, context: TrainingContext, reader: HeldOutReader, reference: np.ndarray, seeds: int) -> dict[str, Any]:
     """Train and judge the controls; says why where there is none."""
     from trainer import train
 
@@ -52,24 +52,24 @@ def run(stage: Stage, base: Basis, reader: Reader, reference: np.ndarray, seeds:
     if not seeds:
         return {"seeds": 0, "why_not": "evaluate.control.seeds is 0"}
     found = []
-    with _footing(stage, base, params, reader, reference) as (own, reads, before):
+    with _starting_point(stage, context, params, reader, reference) as (own, reads, before):
         for number in range(1, seeds + 1):
-            found.append(_one(own, replace(base, seed=base.seed + number, shuffle_labels=True), params, reads, before))
+            found.append(_one(own, replace(context, seed=context.seed + number, shuffle_labels=True), params, reads, before))
             tell(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
     return summary(found)
 
 
 @contextmanager
-def _footing(
+def _starting_point(
     stage: Stage,
-    base: Basis,
+    context: TrainingContext,
     params: Any,  # noqa: ANN401  (train.Params)
-    reader: Reader,
+    reader: HeldOutReader,
     reference: np.ndarray,
-) -> Iterator[tuple[Stage, Reader, np.ndarray]]:
+) -> Iterator[tuple[Stage, HeldOutReader, np.ndarray]]:
     """What the controls start from: the policy's own start, or one made on shuffled labels; with how it reads and scores the test split."""
     from trainer import start
-    from trainer.evaluation.heldout import Reader
+    from trainer.evaluation.heldout import HeldOutReader
     from trainer.models import model_io
 
     made = start.Params.model_validate(json.loads((stage.input("start") / NAME).read_bytes())["params"])
@@ -83,35 +83,35 @@ def _footing(
         own = replace(stage, reports=None, checkpoints=None, data=tuple(folder if path.name == "start" else path for path in stage.data))
         start.work(own, made.model_copy(update={"shuffle_labels": True, "monitoring": monitoring}), folder)
         model, tokenizer = model_io.load(str(folder))
-        reads = Reader.of(stage.input("release"), tokenizer, base.max_length, reader.batch)
+        reads = HeldOutReader.of(stage.input("release"), tokenizer, context.max_length, reader.batch)
         yield own, reads, reads.likelihoods(model)["test"]
 
 
-def _trained(told: Path) -> Any:  # noqa: ANN401  (train.Params, whose module is not to be imported before it is needed)
+def _trained(record: Path) -> Any:  # noqa: ANN401  (train.Params, whose module is not to be imported before it is needed)
     """The parameters that the policy was trained with."""
     from trainer import train
 
     try:
-        return train.Params.model_validate(json.loads(told.read_bytes())["params"])
+        return train.Params.model_validate(json.loads(record.read_bytes())["params"])
     except ValidationError as error:
         fault = ".".join(str(part) for part in error.errors()[0]["loc"])
         found = f"parameters of another version of the stage train ({fault})"
-        raise UserError(str(told), found, "those of this version", "train again with `dvc repro`") from error
+        raise UserError(str(record), found, "those of this version", "train again with `dvc repro`") from error
 
 
-def _one(stage: Stage, base: Basis, params: Any, reader: Reader, reference: np.ndarray) -> float:  # noqa: ANN401  (train.Params)
+def _one(stage: Stage, context: TrainingContext, params: Any, reader: HeldOutReader, reference: np.ndarray) -> float:  # noqa: ANN401  (train.Params)
     """Implicit accuracy on test of one training on shuffled labels."""
     from trainer import train
     from trainer.loop.run import Run
     from trainer.models import runtime
 
-    runtime.prepare(base.threads, base.seed, offline=True)
+    runtime.prepare(context.threads, context.seed, offline=True)
     quiet = replace(stage, reports=None, checkpoints=None)
     monitoring = params.monitoring.model_copy(update=UNWATCHED)
-    with Run.begin(quiet, base, monitoring, params.adapter, params.model_dump(mode="json")) as started:
+    with Run.begin(quiet, context, monitoring, params.adapter, params.model_dump(mode="json")) as started:
         model, *_ = train.learn(quiet, params, started)
     chosen, rejected = reader.likelihoods(model)["test"] - reference
-    return float(proportions.marks(chosen - rejected).mean())
+    return float(proportions.correctness(chosen - rejected).mean())
 
 
 def summary(found: list[float]) -> dict[str, Any]:
@@ -119,10 +119,10 @@ def summary(found: list[float]) -> dict[str, Any]:
     from scipy.stats import t
 
     mean, count = float(np.mean(found)), len(found)
-    told: dict[str, Any] = {"seeds": count, "accuracies": [rounded(one) for one in found], "mean": rounded(mean)}
-    told |= {"lowest": rounded(min(found)), "highest": rounded(max(found))}
+    record: dict[str, Any] = {"seeds": count, "accuracies": [rounded(one) for one in found], "mean": rounded(mean)}
+    record |= {"lowest": rounded(min(found)), "highest": rounded(max(found))}
     if count < 2:
-        return told
+        return record
     spread = float(np.std(found, ddof=1))
     half = float(t.ppf(0.975, count - 1)) * spread / count**0.5
-    return told | {"spread": rounded(spread), "low": rounded(mean - half), "high": rounded(mean + half)}
+    return record | {"spread": rounded(spread), "low": rounded(mean - half), "high": rounded(mean + half)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer.evaluation.accuracy import STRATA
 from trainer.evaluation.generations import CAVEAT
+from trainer.evaluation.preference_accuracy import STRATA
 from trainer.evaluation.quality import WRITERS
 
 Report = Mapping[str, Any]
@@ -119,16 +119,16 @@ def _line(name: str, judge: Mapping[str, float], reference: Mapping[str, float] 
 
 def beside(test: Report) -> str:
     """How the policy stands to the baselines, in one line."""
-    told = ", ".join(
+    listed = ", ".join(
         f"{NAMES[name]} {test[name]['accuracy']:.3f} (policy {one['policy']}, p {one['p']:.2g})" for name, one in test["against"].items()
     )
-    return f"policy {test['implicit']['accuracy']:.3f} (implicit) beside the baselines on the same test pairs: {told}"
+    return f"policy {test['implicit']['accuracy']:.3f} (implicit) beside the baselines on the same test pairs: {listed}"
 
 
 def lengths(test: Report) -> str:
     """The accuracies without the hint of length, in one line."""
-    told = ", ".join(f"{name} {share(test['lengths'][judge]['balanced']['accuracy'])}" for judge, name in CONTROLLED.items())
-    return f"where longer and shorter chosen answers count one half each (test): {told}"
+    listed = ", ".join(f"{name} {share(test['lengths'][judge]['balanced']['accuracy'])}" for judge, name in CONTROLLED.items())
+    return f"where longer and shorter chosen answers count one half each (test): {listed}"
 
 
 def calibration(figures: Report) -> str:

@@ -46,8 +46,8 @@ def _rates(figures: Figures) -> str:
 def _rate(name: str, one: Mapping[str, Any], words: str) -> tuple[str, str, str, bool]:
     if one["accuracy"] is None:
         return name, "<div class=gauge></div>", f"none: {words}", False
-    told = f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]; {words}"
-    return name, gauge(one["low"], one["accuracy"], one["high"], EVEN, False), told, False
+    label = f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]; {words}"
+    return name, gauge(one["low"], one["accuracy"], one["high"], EVEN, False), label, False
 
 
 def _faults(figures: Figures) -> str:
@@ -81,16 +81,16 @@ def _writers(figures: Figures) -> str:
 
 
 def _example(one: Figures) -> str:
-    asked = "".join(_said(message["role"], message["content"]) for message in one["prompt"])
+    asked = "".join(_message(message["role"], message["content"]) for message in one["prompt"])
     better = one["policy"]["reward"] >= one["reference"]["reward"]
     sides = "".join(
         f"<div class='side{'' if liked else ' no'}'><h3>{name}, reward {one[name]['reward']:.2f}"
-        f"{'' if one[name]['ended'] else ', unfinished'}</h3>{_said('assistant', one[name]['text'])}</div>"
+        f"{'' if one[name]['ended'] else ', unfinished'}</h3>{_message('assistant', one[name]['text'])}</div>"
         for name, liked in (("policy", better), ("reference", not better))
     )
     return f"<div class='card example'>{asked}<div class=sides>{sides}</div></div>"
 
 
-def _said(role: str, content: str) -> str:
+def _message(role: str, content: str) -> str:
     short = content if len(content) <= CHARS else f"{content[:CHARS]} … ({len(content) - CHARS:,} more characters)"
     return f"<p class=say><span class=tag>{text(role)}</span>{text(short)}</p>"

@@ -68,14 +68,14 @@ def balanced(marks: np.ndarray, difference: np.ndarray, bootstrap: Bootstrap) ->
     """The mean of the accuracy on both sides; None where one side has no pair."""
     sides = (difference > 0, difference < 0)
     counts = [int(side.sum()) for side in sides]
-    told: dict[str, Any] = {"longer": counts[0], "shorter": counts[1], "equal": int((difference == 0).sum())}
+    balance: dict[str, Any] = {"longer": counts[0], "shorter": counts[1], "equal": int((difference == 0).sum())}
     if not all(counts):
-        return told | {"accuracy": None, "low": 0.0, "high": 1.0}
+        return balance | {"accuracy": None, "low": 0.0, "high": 1.0}
     shares = [float(marks[side].mean()) for side in sides]
     sums = bootstrap.sums(np.stack([column for side in sides for column in (marks * side, side)], axis=1).astype(np.float64))
     low, high = interval((ratio(sums[:, 0], sums[:, 1]) + ratio(sums[:, 2], sums[:, 3])) / 2)
-    told |= {"accuracy": rounded(sum(shares) / 2), "low": rounded(low), "high": rounded(high)}
-    return told | {"accuracy_longer": rounded(shares[0]), "accuracy_shorter": rounded(shares[1])}
+    balance |= {"accuracy": rounded(sum(shares) / 2), "low": rounded(low), "high": rounded(high)}
+    return balance | {"accuracy_longer": rounded(shares[0]), "accuracy_shorter": rounded(shares[1])}
 
 
 def equal_length(marks: np.ndarray, difference: np.ndarray, groups: np.ndarray) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
-def marks(margins: Sequence[float] | np.ndarray) -> np.ndarray:
+def correctness(margins: Sequence[float] | np.ndarray) -> np.ndarray:
     """1 for each pair whose chosen answer scores higher, 0 where it scores lower, one half for a tie."""
     return (np.sign(np.asarray(margins, dtype=np.float64)) + 1) / 2
 
@@ -22,9 +22,9 @@ def wilson(right: float, total: int, z: float = Z95) -> tuple[float, float]:
     """Wilson's interval of a share: it stays within 0 and 1 and is honest for small counts. (0, 1) where nothing was counted."""
     if total == 0:
         return 0.0, 1.0
-    share, square = right / total, z * z
-    centre = share + square / (2 * total)
-    half = z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
+    proportion, square = right / total, z * z
+    centre = proportion + square / (2 * total)
+    half = z * math.sqrt(proportion * (1 - proportion) / total + square / (4 * total * total))
     return max(0.0, (centre - half) / (1 + square / total)), min(1.0, (centre + half) / (1 + square / total))
 
 
@@ -40,7 +40,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return sign_test(int((first > second).sum()), int((first < second).sum()))
 
 
-def share(got: np.ndarray) -> dict[str, float]:
+def proportion(got: np.ndarray) -> dict[str, float]:
     """Number, share and 95 % interval of the pairs that were judged right."""
     low, high = wilson(float(got.sum()), len(got))
     return {"n": len(got), "accuracy": rounded(got.mean()) if len(got) else 0.5, "low": rounded(low), "high": rounded(high)}
@@ -51,7 +51,7 @@ def rounded(value: float) -> float:
     return round(float(value), 6)
 
 
-def groups(labels: Iterable[str]) -> dict[str, np.ndarray]:
+def places_by_label(labels: Iterable[str]) -> dict[str, np.ndarray]:
     """For each label in order, the places where it stands."""
     found = np.array(list(labels), dtype=object)
     return {name: np.flatnonzero(found == name) for name in sorted(set(found.tolist()))}

@@ -56,7 +56,7 @@ def flags(answers: Sequence[Answer]) -> dict[str, np.ndarray]:
     return {name: np.array(marks, dtype=np.float64) for name, marks in found.items()}
 
 
-def described(answers: Sequence[Answer], surprise: np.ndarray) -> dict[str, float]:
+def writer_metrics(answers: Sequence[Answer], surprise: np.ndarray) -> dict[str, float]:
     """The figures of one writer; `surprise` is -log p of every answer under the reference."""
     tokens = [answer.tokens for answer in answers]
     figures = {
@@ -82,8 +82,8 @@ def faults(figures: Mapping[str, Mapping[str, float]], answers: Mapping[str, Seq
     if chosen["characters"] and not 1 / bounds.length_ratio <= length_ratio(figures, "policy") <= bounds.length_ratio:
         found.append(_length(figures))
     if policy["surprise"] > chosen["surprise"] + bounds.surprise:
-        told = f"its answers are unlikely under the reference, {policy['surprise']:.2f} nats a token"
-        found.append(f"{told} (its own {figures['reference']['surprise']:.2f}, chosen answers {chosen['surprise']:.2f})")
+        line = f"its answers are unlikely under the reference, {policy['surprise']:.2f} nats a token"
+        found.append(f"{line} (its own {figures['reference']['surprise']:.2f}, chosen answers {chosen['surprise']:.2f})")
     return found
 
 

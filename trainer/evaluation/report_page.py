@@ -11,7 +11,7 @@ from typing import Any
 from tasks.releasing.elements import card, gauge, grid_rows, legend, section, table, text
 from tasks.releasing.style import STYLE
 from trainer.evaluation import evaluation_metrics, generation_report, reliability_plot
-from trainer.evaluation.accuracy import STRATA
+from trainer.evaluation.preference_accuracy import STRATA
 from trainer.evaluation.reliability_plot import EVEN
 
 Report = Mapping[str, Any]
@@ -122,8 +122,8 @@ def _lengths(report: Report) -> str:
     for name, figures in report["test"]["lengths"].items():
         even, equal, pull = figures["balanced"], figures["equal_length"], figures["equal_length"]["pull"]
         sides = (evaluation_metrics.share(even.get(f"accuracy_{side}")) for side in ("longer", "shorter"))
-        told = f"{evaluation_metrics.share(even['accuracy'])} [{span(even)}]"
-        rows.append((JUDGES[name], *sides, told, f"{equal['accuracy']:.3f} [{span(equal)}]", _weight(pull)))
+        cell = f"{evaluation_metrics.share(even['accuracy'])} [{span(even)}]"
+        rows.append((JUDGES[name], *sides, cell, f"{equal['accuracy']:.3f} [{span(equal)}]", _weight(pull)))
         if "preference" in figures:
             tells.append((JUDGES[name], *(_weight(figures["preference"][which]) for which in ("margin", "length"))))
     even = report["test"]["lengths"]["implicit"]["balanced"]

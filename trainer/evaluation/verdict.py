@@ -23,31 +23,31 @@ def read(evaluation: Path) -> Report:
     return found
 
 
-def of(test: Report, generations: Report) -> dict[str, Any]:
+def decide(test: Report, generations: Report) -> dict[str, Any]:
     """The verdict: `better`, its two parts, the faults of what is written, and the same as a phrase and as a sentence."""
     looked, faults = bool(generations["prompts"]), list(generations.get("faults", ()))
-    told = {"prefers_better": test["better"], "written": looked, "faults": faults, "better": test["better"] and looked and not faults}
+    verdict = {"prefers_better": test["better"], "written": looked, "faults": faults, "better": test["better"] and looked and not faults}
     tested = f"(p {test['p_implicit']:.2g} implicit, {test['p_likelihood']:.2g} likelihood)"
-    return told | {"phrase": _phrase(told), "sentence": f"on test the policy {_sentence(told, tested)}"}
+    return verdict | {"phrase": _phrase(verdict), "sentence": f"on test the policy {_sentence(verdict, tested)}"}
 
 
-def _phrase(told: Report) -> str:
+def _phrase(verdict: Report) -> str:
     """In few words, for one line among others."""
-    if told["faults"]:
-        first = "prefers better" if told["prefers_better"] else "prefers no better"
-        return f"{first}, writes worse: {'; '.join(told['faults'])}; {ADVICE}"
-    if not told["prefers_better"]:
+    if verdict["faults"]:
+        first = "prefers better" if verdict["prefers_better"] else "prefers no better"
+        return f"{first}, writes worse: {'; '.join(verdict['faults'])}; {ADVICE}"
+    if not verdict["prefers_better"]:
         return "not significantly better"
-    return "significantly better, writes no worse" if told["written"] else "prefers significantly better, writing not looked at"
+    return "significantly better, writes no worse" if verdict["written"] else "prefers significantly better, writing not looked at"
 
 
-def _sentence(told: Report, tested: str) -> str:
+def _sentence(verdict: Report, tested: str) -> str:
     """What follows after "on test the policy"."""
-    if told["faults"]:
-        first, joined = ("better", "but") if told["prefers_better"] else ("no better", "and")
-        return f"prefers {first} than the reference {tested}, {joined} writes worse: {'; '.join(told['faults'])}; {ADVICE}"
-    if not told["prefers_better"]:
+    if verdict["faults"]:
+        first, joined = ("better", "but") if verdict["prefers_better"] else ("no better", "and")
+        return f"prefers {first} than the reference {tested}, {joined} writes worse: {'; '.join(verdict['faults'])}; {ADVICE}"
+    if not verdict["prefers_better"]:
         return f"is not significantly better than the reference {tested}"
-    if not told["written"]:
+    if not verdict["written"]:
         return f"prefers significantly better than the reference {tested}; what it writes was not looked at, so it is not called better"
     return f"is significantly better than the reference {tested}, and writes no worse"

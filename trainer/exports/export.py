@@ -39,9 +39,9 @@ def write(name: str, given: Path, to: Path, base: str | None) -> Iterator[str]:
     version, make = EXPORTS[name]
     made = make(read, agreed)
     _weights(read, made)
-    told = document(name, version, digest, agreed, made)
+    summary = document(name, version, digest, agreed, made)
     with shell.whole(target) as folder:
-        for file, data in {**made.files, NAME: file_formats.document(told)}.items():
+        for file, data in {**made.files, NAME: file_formats.document(summary)}.items():
             (folder / file).write_bytes(data)
             if file.endswith(".sh"):
                 (folder / file).chmod(0o755)

@@ -1,7 +1,7 @@
-"""Early stopping: looks at held-out loss, stops after so many looks without a better one, and goes back to the best weights.
+"""Early stopping: evaluates held-out loss, stops after so many evaluations without a better one, and goes back to the best weights.
 
 It is a part of a checkpoint as models and optimizers are, best weights included, so a resumed run stops where an unbroken one does.
-With `early_stopping_patience: 0` it only looks: nothing is kept, and the weights of the last step stay.
+With `early_stopping_patience: 0` it only evaluates: nothing is kept, and the weights of the last step stay.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 HeldOut = Callable[[], float]
 
 
-class Stopping:
-    """Remembers the best look of one part of a run."""
+class EarlyStopping:
+    """Keeps the best evaluation of one part of a run."""
 
     def __init__(self, run: Run, part: str, model: Module, held_out: HeldOut | None) -> None:
         self.run, self.part, self.model, self.held_out = run, part, model, held_out
         self.best_step, self.best_loss, self.worse = 0, float("inf"), 0
         self.weights: dict[str, Any] = {}
 
-    def look(self, step: int) -> bool:
-        """Look if it is time to; whether to stop. The model is left ready to be trained."""
+    def evaluate(self, step: int) -> bool:
+        """Evaluate if it is time to; whether to stop. The model is left ready to be trained."""
         monitoring = self.run.monitoring
         if self.held_out is None or not monitoring.eval_steps or step % monitoring.eval_steps:
             return False
         loss = self.held_out()
         self.model.train()
-        self.run.watch.look(self.part, step, loss)
+        self.run.monitor.held_out(self.part, step, loss)
         self.worse = 0 if loss < self.best_loss else self.worse + 1
         if loss < self.best_loss:
             self.best_step, self.best_loss = step, loss
@@ -42,8 +42,8 @@ class Stopping:
                 self.weights = {name: weight.detach().cpu().clone() for name, weight in self._trained()}
         return bool(monitoring.early_stopping_patience) and self.worse >= monitoring.early_stopping_patience
 
-    def finish(self, step: int) -> None:
-        """Go back to the best weights, where they were looked for."""
+    def restore_best(self, step: int) -> None:
+        """Go back to the best weights, where they were kept."""
         if not self.weights or self.best_step == step:
             return
         for name, weight in self._trained():

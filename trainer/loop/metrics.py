@@ -1,4 +1,4 @@
-"""What a training stage says and writes of its outcome: `metrics.json`, flat, for `dvc metrics`."""
+"""The metrics of a training stage: what its log says, and `metrics.json`, flat, for `dvc metrics`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tasks.core import manifest
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.data.encode import Kept
+    from trainer.data.encode import FilteredRows
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
-def sizes(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Figures:
+def sizes(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Metrics:
     """Parameters of the model and tokens of its vocabulary."""
     return {"parameters": sum(weight.numel() for weight in model.parameters()), "tokens": len(tokenizer)}
 
@@ -27,13 +27,13 @@ def describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     return f"model: {figures['parameters']:,} parameters, {figures['tokens']:,} tokens"
 
 
-def counts(encoding: Kept[Any]) -> Figures:
+def counts(encoding: FilteredRows[Any]) -> Metrics:
     """Pairs or single answers used and left out, with the reasons."""
     reasons = {f"left_out_{reason}": count for reason, count in encoding.reasons.items()}
     return {encoding.what: len(encoding.kept), "left_out": encoding.left_out, **reasons}
 
 
-def tails(logged: Sequence[Figures]) -> Figures:
+def final_means(logged: Sequence[Metrics]) -> Metrics:
     """Mean of the last tenth of every logged figure: a single step's batch says little."""
     last = logged[-max(1, len(logged) // 10) :]
     return {name: sum(step[name] for step in last) / len(last) for name in logged[0]} if logged else {}

@@ -1,4 +1,4 @@
-"""Watching a run: lines of plain text or a bar, TensorBoard, the figures of every step, and how long each part took.
+"""Monitoring a run: lines of plain text or a bar, TensorBoard, the figures of every step, and how long each part took.
 
 All that holds a clock goes to the stage's reports folder, one subfolder a run, outside DVC. The figures of every step hold none:
 `write` puts them beside the model, as `metrics.jsonl` and, through dvclive, as the tables that `dvc plots` draws.
@@ -23,37 +23,37 @@ FIGURES, CURVES = "metrics.jsonl", "curves"
 HELD_OUT = "held_out"
 
 
-class Watch:
-    """Hears every step of every part of a run, and stops a run that diverged."""
+class Monitor:
+    """Records every step of every part of a run, and stops a run that diverged."""
 
     def __init__(self, stage: str, reports: Path | None, monitoring: Monitoring) -> None:
         self.stage, self.monitoring = stage, monitoring
         self.folder = reports / time.strftime("%Y%m%d-%H%M%S") if reports else None
         self.writer = _writer(self.folder)
-        self.history: list[dict[str, Any]] = []  # one entry a step or look: part, step, and figures
+        self.history: list[dict[str, Any]] = []  # one entry a step or evaluation: part, step, and figures
         self.parts: dict[str, list[dict[str, float]]] = {}  # the figures of every step of each part
         self.began: dict[str, tuple[float, int]] = {}
         self.seconds: dict[str, float] = {}
         self.bar: Any = None
 
     def step(self, part: str, step: int, steps: int, figures: dict[str, float]) -> None:
-        """Take note of one step's figures; a DivergedError where they show that the run learns nothing good any more."""
-        pace = self._clock(part, step)
+        """Record one step's metrics; a DivergedError where they show that the run learns nothing good any more."""
+        seconds_a_step = self._clock(part, step)
         self._note(part, step, figures)
         self._advance(part, step, steps)
         if step == 1 or step == steps or step % self.monitoring.logging_steps == 0:
             # + 0.0: nothing is 0, whichever sign the last bit of a sum left
-            told = ", ".join(f"{name} {round(value, 4) + 0.0:.4f}" for name, value in figures.items())
-            tail = f" ({pace:.2f} s a step)" if pace is not None and step == steps else ""
-            tell(self.stage, f"{part}: step {step} of {steps}: {told}{tail}")
-        divergence.check(part, step, self.of(part), self.monitoring)
+            line = ", ".join(f"{name} {round(value, 4) + 0.0:.4f}" for name, value in figures.items())
+            tail = f" ({seconds_a_step:.2f} s a step)" if seconds_a_step is not None and step == steps else ""
+            tell(self.stage, f"{part}: step {step} of {steps}: {line}{tail}")
+        divergence.check(part, step, self.metrics_of(part), self.monitoring)
 
-    def look(self, part: str, step: int, loss: float) -> None:
-        """Take note of the loss on pairs that are not learned from."""
+    def held_out(self, part: str, step: int, loss: float) -> None:
+        """Record the loss on pairs that are not learned from."""
         self._note(part, step, {HELD_OUT: loss})
         tell(self.stage, f"{part}: step {step}: held-out loss {loss:.4f}")
 
-    def of(self, part: str) -> list[dict[str, float]]:
+    def metrics_of(self, part: str) -> list[dict[str, float]]:
         """The figures of every step of one part so far, those of before a resume included."""
         return self.parts.get(part, [])
 
@@ -91,7 +91,7 @@ class Watch:
             self.parts.setdefault(part, []).append(figures)
 
     def _clock(self, part: str, step: int) -> float | None:
-        """Seconds a step, from the second step heard on."""
+        """Seconds a step, from the second recorded step on."""
         now = time.monotonic()
         began, first = self.began.setdefault(part, (now, step))
         self.seconds[part] = now - began

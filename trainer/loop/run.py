@@ -1,4 +1,4 @@
-"""One run of one method: what it stands on, what it is called, who watches it. Every method takes a `Run`."""
+"""One run of one method: its context, its name, its monitor. Every method takes a `Run`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tasks.core.catalog import Stage
 from trainer.checkpointing import checkpoints, run_identity
 from trainer.checkpointing.divergence import DivergedError
 from trainer.checkpointing.run_identity import Identity
-from trainer.loop.monitor import Watch
+from trainer.loop.monitor import Monitor
 from trainer.models import parallel
-from trainer.models.training_context import Basis
+from trainer.models.training_context import TrainingContext
 from trainer.settings import Adapter, Monitoring
 
 
@@ -24,28 +24,28 @@ class Run:
     """What a method needs to know beside its model, its rows and its own settings."""
 
     stage: str
-    basis: Basis
+    context: TrainingContext
     monitoring: Monitoring
     adapter: Adapter
-    watch: Watch
+    monitor: Monitor
     checkpoints: Path | None  # this run's own folder; None where the stage has no place for any
     identity: Identity
     scratch: Path  # a folder that is gone when the run ends, however it ends
 
     @staticmethod
     @contextmanager
-    def begin(stage: Stage, basis: Basis, monitoring: Monitoring, adapter: Adapter, params: dict[str, Any]) -> Iterator[Run]:
-        """A run that is watched, and closed at its end. `params` are all of the stage's own: with the basis they say which run this is."""
+    def begin(stage: Stage, context: TrainingContext, monitoring: Monitoring, adapter: Adapter, params: dict[str, Any]) -> Iterator[Run]:
+        """A run with its monitor, closed at its end. `params` are all of the stage's own: with the context they say which run this is."""
         parallel.begin()
-        known = run_identity.describe(stage, basis, params)
+        known = run_identity.describe(stage, context, params)
         own = stage.checkpoints / run_identity.digest(known) if stage.checkpoints else None
-        watch = Watch(stage.name, stage.reports, monitoring)
+        monitor = Monitor(stage.name, stage.reports, monitoring)
         with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
-            run = Run(stage.name, basis, monitoring, adapter, watch, own, known, Path(scratch))
+            run = Run(stage.name, context, monitoring, adapter, monitor, own, known, Path(scratch))
             checkpoints.begin(run)
             try:
                 yield run
             except DivergedError as error:
                 raise error.keeping(checkpoints.keep_good(run, error.since)) from error
             finally:
-                watch.close()
+                monitor.close()

@@ -25,9 +25,9 @@ import numpy as np
 
 from tasks.core.errors import UserError
 from trainer.data import batches
-from trainer.data.encode import Encoded
+from trainer.data.encode import EncodedPair
 from trainer.loop import hf_trainer, metrics
-from trainer.loop.metrics import Figures
+from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.methods import shared_prompt
 from trainer.models.scoring import Scores, score
@@ -65,7 +65,7 @@ class Settings:
         return {self.loss_type: 1.0} | ({SUPERVISED: self.sft_weight} if self.sft_weight else {})
 
 
-def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
+def resolve_label_smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
     """The label smoothing to use: the wanted number, or with `auto` the release's estimate; a UserError where neither can be had."""
     reads = loss in SMOOTHED
     if wanted == AUTO and reads:
@@ -92,11 +92,11 @@ def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
 def train(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Encoded],
+    pairs: Sequence[EncodedPair],
     settings: Settings,
     run: Run,
-    held: Sequence[Encoded] = (),
-) -> Figures:
+    heldout: Sequence[EncodedPair] = (),
+) -> Metrics:
     """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
     from trl import DPOConfig
 
@@ -110,21 +110,21 @@ def train(
         "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf_trainer.arguments(DPOConfig, settings.schedule, steps, run, **own)
-    held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
+    held_out = held_out_loss(policy, heldout, tokenizer.pad_token_id, settings) if heldout else None
     together = shared_prompt.fits(policy, [(row.prompt, row.chosen, row.rejected) for row in pairs], tokenizer.pad_token_id)
     kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
     trainer = kind(
         model=policy,
         args=arguments,
         data_collator=collator,
-        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed),
+        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed),
         processing_class=tokenizer,
     )
     logged = hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out)
-    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in metrics.tails(logged).items()}
+    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in metrics.final_means(logged).items()}
 
 
-def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:
+def _rows(pairs: Sequence[EncodedPair], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
     from datasets import Dataset
 
@@ -145,15 +145,15 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
     )
 
 
-def held_out_loss(policy: PreTrainedModel, held: Sequence[Encoded], pad: int, settings: Settings) -> Callable[[], float]:
+def held_out_loss(policy: PreTrainedModel, heldout: Sequence[EncodedPair], pad: int, settings: Settings) -> Callable[[], float]:
     """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
     micro = settings.schedule.per_device_train_batch_size
-    reference = score(policy, held, pad, micro)
-    lengths = answer_lengths(held)
-    return lambda: float(losses(settings, score(policy, held, pad, micro), reference, lengths).mean())
+    reference = score(policy, heldout, pad, micro)
+    lengths = answer_lengths(heldout)
+    return lambda: float(losses(settings, score(policy, heldout, pad, micro), reference, lengths).mean())
 
 
-def answer_lengths(pairs: Sequence[Encoded]) -> Scores:
+def answer_lengths(pairs: Sequence[EncodedPair]) -> Scores:
     """Tokens of both answers of every pair."""
     return Scores(np.array([len(row.chosen) for row in pairs]), np.array([len(row.rejected) for row in pairs]))
 

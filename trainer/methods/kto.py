@@ -26,9 +26,9 @@ from tasks.core.errors import UserError
 from tasks.core.shell import tell
 from tasks.releasing import methods
 from trainer.data import batches
-from trainer.data.encode import Single
+from trainer.data.encode import EncodedExample
 from trainer.loop import hf_trainer, metrics
-from trainer.loop.metrics import Figures
+from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.methods.dpo import AUTO
 from trainer.models.scoring import Row, sums
@@ -55,7 +55,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Weighed:
+class WeightedSettings:
     """Settings whose weights are numbers."""
 
     loss_type: str
@@ -67,18 +67,18 @@ class Weighed:
 def train(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Single],
+    examples: Sequence[EncodedExample],
     settings: Settings,
     run: Run,
-    held: Sequence[Single] = (),
-) -> Figures:
+    heldout: Sequence[EncodedExample] = (),
+) -> Metrics:
     """Train the policy to write what was liked rather than what was not; the reference is the policy as it comes in."""
     from trl import KTOConfig
 
-    _demand_both("train", examples)
+    _require_both("train", examples)
     schedule, pad = settings.schedule, tokenizer.pad_token_id
     steps = hf_trainer.steps(len(examples), schedule)
-    drawn = order(examples, settings, steps, run.basis.seed)
+    drawn = order(examples, settings, steps, run.context.seed)
     weighed = weigh(settings, drawn, run.stage)
     own = {
         "loss_type": weighed.loss_type,
@@ -89,22 +89,24 @@ def train(
         "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf_trainer.arguments(KTOConfig, schedule, steps, run, **own)
-    _demand_neighbours(settings, arguments.per_device_train_batch_size)
-    held_out = held_out_loss(policy, held, pad, weighed, run.basis.max_length, schedule.per_device_train_batch_size) if held else None
+    _require_neighbours(settings, arguments.per_device_train_batch_size)
+    held_out = (
+        held_out_loss(policy, heldout, pad, weighed, run.context.max_length, schedule.per_device_train_batch_size) if heldout else None
+    )
     rows = _rows(drawn, policy, pad, settings, run)
     trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
     logged = hf_trainer.fit(trainer, run, "kto", steps, FIGURES, held_out)
-    found: Figures = {"kto_steps": len(logged), "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
-    return found | {f"kto_{name}": value for name, value in metrics.tails(logged).items()}
+    found: Metrics = {"kto_steps": len(logged), "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
+    return found | {f"kto_{name}": value for name, value in metrics.final_means(logged).items()}
 
 
-def order(examples: Sequence[Single], settings: Settings, steps: int, seed: int) -> list[Single]:
+def order(examples: Sequence[EncodedExample], settings: Settings, steps: int, seed: int) -> list[EncodedExample]:
     """The rows of all steps, in order."""
     lengths, weights = [row.length for row in examples], [row.example.weight for row in examples]
     return [examples[place] for batch in batches.plan(lengths, weights, settings.schedule.train_batch_size, steps, seed) for place in batch]
 
 
-def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
+def weigh(settings: Settings, drawn: Sequence[EncodedExample], stage: str) -> WeightedSettings:
     """The weights of both labels; says how they stand to the rows that are drawn."""
     liked = sum(row.example.label for row in drawn)
     disliked = len(drawn) - liked
@@ -117,10 +119,10 @@ def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
     low, high = methods.KTO_RANGE
     outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
     tell(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
-    return Weighed(settings.loss_type, settings.beta, *both)
+    return WeightedSettings(settings.loss_type, settings.beta, *both)
 
 
-def _demand_both(split: str, examples: Sequence[Single]) -> None:
+def _require_both(split: str, examples: Sequence[EncodedExample]) -> None:
     """A UserError where one label is missing."""
     liked = sum(row.example.label for row in examples)
     if liked in (0, len(examples)):
@@ -132,7 +134,7 @@ def _demand_both(split: str, examples: Sequence[Single]) -> None:
         )
 
 
-def _demand_neighbours(settings: Settings, micro: int) -> None:
+def _require_neighbours(settings: Settings, micro: int) -> None:
     """A UserError where a row has no other in its micro-batch whose answer could be the mismatched one."""
     if settings.loss_type in ANCHORED and micro < 2:
         raise UserError(
@@ -143,7 +145,7 @@ def _demand_neighbours(settings: Settings, micro: int) -> None:
         )
 
 
-def mismatched(rows: Sequence[Single], block: int, max_length: int) -> tuple[list[Row], int]:
+def mismatched(rows: Sequence[EncodedExample], block: int, max_length: int) -> tuple[list[Row], int]:
     """Each row's prompt with an answer to another prompt of its block, as `_other` finds it, and how many had to be cut."""
     found: list[Row] = []
     cut = 0
@@ -156,12 +158,12 @@ def mismatched(rows: Sequence[Single], block: int, max_length: int) -> tuple[lis
     return found, cut
 
 
-def _other(part: Sequence[Single], at: int) -> Single:
+def _other(part: Sequence[EncodedExample], at: int) -> EncodedExample:
     """The nearest row before (before the first comes the last) that has another prompt; where all have the same, the row before."""
     return next((part[at - back] for back in range(1, len(part)) if part[at - back].prompt != part[at].prompt), part[at - 1])
 
 
-def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: Settings, run: Run) -> Dataset:
+def _rows(drawn: Sequence[EncodedExample], policy: PreTrainedModel, pad: int, settings: Settings, run: Run) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for answers that are tokenised and scored."""
     from datasets import Dataset
 
@@ -175,7 +177,7 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
         "ref_logps": [scores[id(row)] for row in drawn],
     }
     if settings.loss_type in ANCHORED:
-        others, cut = mismatched(drawn, min(micro, settings.schedule.train_batch_size), run.basis.max_length)
+        others, cut = mismatched(drawn, min(micro, settings.schedule.train_batch_size), run.context.max_length)
         if cut:
             tell(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
         columns |= {"KL_completion_ids": [answer for _, answer in others], "ref_KL_logps": sums(policy, others, pad, micro)}
@@ -183,13 +185,13 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
 
 
 def held_out_loss(
-    policy: PreTrainedModel, held: Sequence[Single], pad: int, weighed: Weighed, max_length: int, micro: int
+    policy: PreTrainedModel, heldout: Sequence[EncodedExample], pad: int, weighed: WeightedSettings, max_length: int, micro: int
 ) -> Callable[[], float]:
     """How to get the mean loss over answers that are not learned from, with one point of reference from all of them."""
-    own = [(row.prompt, row.answer) for row in held]
-    others = mismatched(held, len(held), max_length)[0] if weighed.loss_type in ANCHORED else []
+    own = [(row.prompt, row.answer) for row in heldout]
+    others = mismatched(heldout, len(heldout), max_length)[0] if weighed.loss_type in ANCHORED else []
     before, before_others = sums(policy, own, pad, micro), sums(policy, others, pad, micro)
-    label = np.array([row.example.label for row in held])
+    label = np.array([row.example.label for row in heldout])
 
     def loss() -> float:
         moved = sums(policy, own, pad, micro) - before
@@ -199,7 +201,7 @@ def held_out_loss(
     return loss
 
 
-def losses(weighed: Weighed, moved: np.ndarray, moved_others: np.ndarray, label: np.ndarray) -> np.ndarray:
+def losses(weighed: WeightedSettings, moved: np.ndarray, moved_others: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Each answer's loss, as TRL 1.16 computes it; `moved` are log-ratios of policy to reference, `moved_others` those of mismatched."""
     anchor = max(0.0, float(moved_others.mean())) if weighed.loss_type in ANCHORED else 0.0
     away = weighed.beta * (moved - anchor)

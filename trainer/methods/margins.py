@@ -39,7 +39,7 @@ MARGINS: dict[str, Callable[[Sequence[Pair]], list[float]] | None] = {"none": No
 """Ways to ask for a margin; `none` asks for no margin at all."""
 
 
-def asked(pairs: Sequence[Pair], kind: str, size: float) -> list[float] | None:
+def for_pairs(pairs: Sequence[Pair], kind: str, size: float) -> list[float] | None:
     """The margin of every pair; None where none is asked for."""
     way = MARGINS[kind]
     return [size * margin for margin in way(pairs)] if way else None

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainer.data import batches
-from trainer.data.encode import Encoded
+from trainer.data.encode import EncodedPair
 from trainer.loop import hf_trainer, metrics
-from trainer.loop.metrics import Figures
+from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.methods import margins, mixup
 from trainer.models import reward_models
@@ -49,11 +49,11 @@ class Settings:
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Encoded],
-    held_out: Sequence[Encoded],
+    pairs: Sequence[EncodedPair],
+    held_out: Sequence[EncodedPair],
     settings: Settings,
     run: Run,
-) -> Figures:
+) -> Metrics:
     """Train the model to score the chosen answers higher; `held_out` is only looked at."""
     from trl import RewardConfig
 
@@ -67,23 +67,23 @@ def train(
     trainer = _trainer_class()(
         model=model,
         args=hf_trainer.arguments(RewardConfig, settings.schedule, steps, run, **own),
-        train_dataset=_rows(pairs, settings, steps, run.basis.seed),
+        train_dataset=_rows(pairs, settings, steps, run.context.seed),
         data_collator=_collator(pad),
         processing_class=tokenizer,
     )
     look = (lambda: loss(gaps(model, held_out, pad, micro))) if held_out else None
     logged = hf_trainer.fit(trainer, run, "reward", steps, FIGURES, held_out=look)
-    return {"reward_steps": len(logged)} | {f"reward_{name}": value for name, value in metrics.tails(logged).items()}
+    return {"reward_steps": len(logged)} | {f"reward_{name}": value for name, value in metrics.final_means(logged).items()}
 
 
-def gaps(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> np.ndarray:
+def gaps(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> np.ndarray:
     """By how much the chosen answer's reward is the higher one, for every pair."""
     chosen, rejected = sides(model, pairs, pad, batch)
     difference: np.ndarray = chosen - rejected
     return difference
 
 
-def sides(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> np.ndarray:
+def sides(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> np.ndarray:
     """Rewards of the chosen and of the rejected answers: an array of (chosen, rejected) x pairs; `batch` pairs at once."""
     rows = [(row.prompt, side) for row in pairs for side in (row.chosen, row.rejected)]
     return reward_models.score(model, rows, pad, 2 * batch).reshape(-1, 2).T
@@ -94,7 +94,7 @@ def loss(difference: np.ndarray) -> float:
     return float(np.logaddexp(0, -difference).mean())
 
 
-def _rows(pairs: Sequence[Encoded], settings: Settings, steps: int, seed: int) -> Dataset:
+def _rows(pairs: Sequence[EncodedPair], settings: Settings, steps: int, seed: int) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised, and in those of the mixing."""
     from datasets import Dataset
 
@@ -104,7 +104,7 @@ def _rows(pairs: Sequence[Encoded], settings: Settings, steps: int, seed: int) -
         "chosen_ids": [pairs[place].prompt + pairs[place].chosen for place in places],
         "rejected_ids": [pairs[place].prompt + pairs[place].rejected for place in places],
     }
-    asked = margins.asked([row.pair for row in pairs], settings.margin, settings.margin_size)
+    asked = margins.for_pairs([row.pair for row in pairs], settings.margin, settings.margin_size)
     if asked is not None:
         columns["margin"] = [asked[place] for place in places]
     if settings.mixup_alpha:

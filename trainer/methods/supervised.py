@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from trainer.checkpointing import checkpoints, divergence
 from trainer.data import batches
-from trainer.data.encode import Encoded
+from trainer.data.encode import EncodedPair
 from trainer.loop import metrics
-from trainer.loop.early_stopping import Stopping
-from trainer.loop.metrics import Figures
+from trainer.loop.early_stopping import EarlyStopping
+from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.models import parallel
 from trainer.models.scoring import token_losses
@@ -30,11 +30,11 @@ PART = "supervised"
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Encoded],
+    pairs: Sequence[EncodedPair],
     schedule: Schedule,
     run: Run,
-    held_out: Sequence[Encoded] = (),
-) -> Figures:
+    held_out: Sequence[EncodedPair] = (),
+) -> Metrics:
     """Maximise the likelihood of the chosen answers (not of the prompts) with AdamW; the rate rises, then falls as a cosine.
 
     `held_out` are the pairs whose loss is looked at, every `monitoring.eval_steps` steps.
@@ -50,11 +50,11 @@ def train(
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
     rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup_ratio), steps)
     order = batches.plan(
-        [row.length for row in pairs], [row.pair.weight for row in pairs], schedule.train_batch_size, steps, run.basis.seed
+        [row.length for row in pairs], [row.pair.weight for row in pairs], schedule.train_batch_size, steps, run.context.seed
     )
     pad, micro = tokenizer.pad_token_id, schedule.per_device_train_batch_size
-    stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
-    parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": stopping}
+    early_stopping = EarlyStopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
+    parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": early_stopping}
     step, _ = checkpoints.restore(run, parts, steps)
     stop = False
     model.train()
@@ -65,16 +65,16 @@ def train(
         rate.step()
         optimizer.zero_grad()
         step += 1
-        run.watch.step(PART, step, steps, {"loss": loss})
-        stop = stopping.look(step)
+        run.monitor.step(PART, step, steps, {"loss": loss})
+        stop = early_stopping.evaluate(step)
         checkpoints.save(run, step, parts, {})
-    divergence.demand_finite(PART, step, model)
-    stopping.finish(step)
-    losses = run.watch.of(PART)
-    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": metrics.tails(losses)["loss"]}
+    divergence.require_finite(PART, step, model)
+    early_stopping.restore_best(step)
+    losses = run.monitor.metrics_of(PART)
+    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": metrics.final_means(losses)["loss"]}
 
 
-def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro: int) -> float:
+def _gradients(model: PreTrainedModel, batch: Sequence[EncodedPair], pad: int, micro: int) -> float:
     """Add up the gradients of one batch, `micro` rows at once, over all processes; the batch's mean loss per token."""
     tokens = sum(len(row.chosen) for row in batch)
     mine, total = parallel.share(batch), 0.0
@@ -87,7 +87,7 @@ def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro
     return parallel.mean(total)
 
 
-def loss_of(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> float:
+def loss_of(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> float:
     """The exact mean loss per token of the chosen answers."""
     import torch
 

@@ -30,7 +30,7 @@ NAME = "default"  # peft's name of the adapter that is trained; TRL may add a fr
 FOLDER = "adapter"
 
 
-def held(adapter: Adapter, dtype: str) -> str:
+def weight_dtype(adapter: Adapter, dtype: str) -> str:
     """The precision in which a model's weights are held: the run's, but single where they are trained themselves."""
     return dtype if adapter.r else "float32"
 
@@ -104,5 +104,5 @@ def save(model: PreTrainedModel, folder: Path) -> None:
     model.save_pretrained(folder / FOLDER, selected_adapters=[NAME], save_embedding_layers=False)
     (folder / FOLDER / "README.md").unlink(missing_ok=True)  # a form for a hub, not filled in
     path = folder / FOLDER / "adapter_config.json"
-    told = json.loads(path.read_bytes())
-    path.write_bytes(manifest.dumps(told | {"target_modules": sorted(told["target_modules"])}))  # from a set, in any order
+    document = json.loads(path.read_bytes())
+    path.write_bytes(manifest.dumps(document | {"target_modules": sorted(document["target_modules"])}))  # from a set, in any order

@@ -33,8 +33,8 @@ def _plain(read: PreTrainedModel) -> PreTrainedModel:
     """A new model with the configuration and the very tensors of one that was read from GGUF."""
     from transformers import AutoModelForCausalLM
 
-    told = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
-    plain = AutoModelForCausalLM.from_config(type(read.config).from_dict(told), dtype=read.dtype)
+    settings = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
+    plain = AutoModelForCausalLM.from_config(type(read.config).from_dict(settings), dtype=read.dtype)
     plain.load_state_dict(read.state_dict(), assign=True)
     plain.tie_weights()
     return plain.eval()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make", "save"]
 # What transformers, safetensors (a bare Exception of its own) and gguf raise for files and hubs that cannot be read.
-FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, struct.error)
+READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokeni
     tokenizer = AutoTokenizer.from_pretrained(source.place)
     if packed.is_packed(Path(source.place)):
         return packed.load(Path(source.place)), tokenizer
-    model, told = AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True)
-    if any(key.startswith("score.") for key in told["unexpected_keys"]):
+    model, loading = AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True)
+    if any(key.startswith("score.") for key in loading["unexpected_keys"]):
         raise UserError(source.where, "a model that scores answers", "one that writes them", "choose another model")
-    lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+    lacking = sorted({*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])})
     if lacking:
         raise UserError(
             source.where,
@@ -96,7 +96,7 @@ def _readable(source: Source) -> Iterator[None]:
 
     try:
         yield
-    except (*FAULTS, SafetensorError) as error:
+    except (*READ_ERRORS, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         expected = "a whole GGUF file" if source.gguf else "a causal language model that transformers loads"
         raise UserError(source.where, reason, expected, "check the name, the files, the network") from error

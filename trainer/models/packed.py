@@ -57,9 +57,9 @@ def load(folder: Path) -> PreTrainedModel:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, GenerationConfig
 
     try:
-        told = json.loads((folder / NAME).read_bytes())
+        document = json.loads((folder / NAME).read_bytes())
         tensors = load_file(folder / WEIGHTS)
-        state = {name: unpack(tensors, name, how) for name, how in told["tensors"].items()}
+        state = {name: unpack(tensors, name, how) for name, how in document["tensors"].items()}
         config = AutoConfig.from_pretrained(folder)
         model: PreTrainedModel = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
             None, config=config, state_dict=state, dtype="float32"
@@ -70,10 +70,10 @@ def load(folder: Path) -> PreTrainedModel:
         raise UserError(
             str(folder), reason, "a model as the stage compress writes it", "make it again with `dvc repro compress`"
         ) from error
-    if told["storage"] == "dynamic":
+    if document["storage"] == "dynamic":
         from trainer.models import int8
 
-        whole = {name: rows(tensors, name, how) for name, how in told["tensors"].items() if how["values"] == "int8"}
+        whole = {name: rows(tensors, name, how) for name, how in document["tensors"].items() if how["values"] == "int8"}
         int8.install(model, whole)
         model.config.dynamic_int8 = True
     return model
@@ -87,14 +87,14 @@ def stays_on_cpu(model: PreTrainedModel) -> bool:
 def pack(state: Tensors, storage: str) -> tuple[Tensors, dict[str, dict[str, Any]]]:
     """The tensors to write, and how each is stored."""
     tensors: Tensors = {}
-    told: dict[str, dict[str, Any]] = {}
+    document: dict[str, dict[str, Any]] = {}
     for name, weight in state.items():
         integers = storage != "sparse" and weight.ndim == 2
         values, scale = quantize(weight) if integers else (weight, None)
         if scale is not None:
             tensors[f"{name}.scale"] = scale
         sparse = _is_smaller_sparse(values)
-        told[name] = {
+        document[name] = {
             "values": "int8" if integers else str(weight.dtype).removeprefix("torch."),
             "shape": list(weight.shape),
             "sparse": sparse,
@@ -102,7 +102,7 @@ def pack(state: Tensors, storage: str) -> tuple[Tensors, dict[str, dict[str, Any
         if sparse:
             tensors[f"{name}.mask"], values = _bits(values), values[values != 0]
         tensors[name] = values.contiguous()
-    return tensors, told
+    return tensors, document
 
 
 def unpack(tensors: Tensors, name: str, how: dict[str, Any]) -> Tensor:

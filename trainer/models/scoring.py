@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.data.encode import Encoded
+from trainer.data.encode import EncodedPair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class Scores:
         return margin
 
 
-def score(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> Scores:
+def score(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> Scores:
     """Sums of token log-probabilities of both sides; `batch` pairs at once."""
     sides = sums(model, [row for pair in pairs for row in ((pair.prompt, pair.chosen), (pair.prompt, pair.rejected))], pad, 2 * batch)
     return Scores(sides[0::2], sides[1::2])

@@ -81,7 +81,7 @@ def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
         try:
             before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
             whole = tokenizer.apply_chat_template(prompt + ANSWER, tokenize=False)
-        except template_faults() as error:
+        except template_errors() as error:
             if prompt[0]["role"] == "system":  # some models know none; a pair that has one is told of when it is read
                 continue
             raise UserError(
@@ -96,7 +96,7 @@ def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
             )
 
 
-def template_faults() -> tuple[type[Exception], ...]:
+def template_errors() -> tuple[type[Exception], ...]:
     """What a chat template raises that cannot be rendered: jinja's own errors, and whatever its expressions do."""
     from jinja2 import TemplateError
 
@@ -105,7 +105,7 @@ def template_faults() -> tuple[type[Exception], ...]:
 
 def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Give the tokenizer a padding token that does not end an answer."""
-    ends = {tokenizer.eos_token_id, *closing(tokenizer)}
+    ends = {tokenizer.eos_token_id, *closing_tokens(tokenizer)}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in ends:
         return
     vocabulary = tokenizer.get_vocab()
@@ -121,9 +121,9 @@ def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     )
 
 
-def closing(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids with which the template closes an answer."""
     whole = tokenizer.apply_chat_template(PROMPT + ANSWER, tokenize=False)
     content = ANSWER[0]["content"]
-    closing: list[int] = tokenizer(whole[whole.rindex(content) + len(content) :], add_special_tokens=False)["input_ids"]
-    return closing
+    closing_tokens: list[int] = tokenizer(whole[whole.rindex(content) + len(content) :], add_special_tokens=False)["input_ids"]
+    return closing_tokens

@@ -1,4 +1,4 @@
-"""What all training stages of one run stand on: the release, the seed, the window. Decided in `start`, read by all later ones.
+"""What all training stages of one run share: the release, the seed, the window. Decided in `start`, read by all later ones.
 
 `trained_on.json` lies beside every model and says of which release and with which parameters it was made. A stage that reads a
 model holds it against the release that it reads: pairs held out in one release may have been trained on in another.
@@ -18,7 +18,7 @@ NAME = "trained_on.json"
 
 
 @dataclass(frozen=True)
-class Basis:
+class TrainingContext:
     """What `start` decided for every stage after it."""
 
     release: str  # SHA-256 of the release's manifest
@@ -30,36 +30,36 @@ class Basis:
     shuffle_labels: bool
 
 
-def write(folder: Path, basis: Basis, params: dict[str, Any]) -> None:
+def write(folder: Path, context: TrainingContext, params: dict[str, Any]) -> None:
     """Say what a model was trained on, and with which parameters of its own stage."""
-    (folder / NAME).write_bytes(manifest.dumps(asdict(basis) | {"params": params}))
+    (folder / NAME).write_bytes(manifest.dumps(asdict(context) | {"params": params}))
 
 
-def read(model: Path, release: Path) -> Basis:
-    """The basis of a trained model; a UserError where the release is not the one that it was trained on."""
+def read(model: Path, release: Path) -> TrainingContext:
+    """The context of a trained model; a UserError where the release is not the one that it was trained on."""
     from trainer.data import release_reader as releases
 
     digest = releases.verified(release)
-    told = _told(model / NAME)
-    if told["release"] != digest:
+    document = _read_document(model / NAME)
+    if document["release"] != digest:
         raise UserError(
             str(model / NAME),
-            f"a model trained on release {told['release'][:16]}…",
+            f"a model trained on release {document['release'][:16]}…",
             f"one trained on {digest[:16]}…, which lies in {release}",
             "train again with `dvc repro`: pairs held out here may have been trained on there",
         )
-    return Basis(**{name: told[name] for name in Basis.__dataclass_fields__})
+    return TrainingContext(**{name: document[name] for name in TrainingContext.__dataclass_fields__})
 
 
-def _told(path: Path) -> dict[str, Any]:
+def _read_document(path: Path) -> dict[str, Any]:
     """What a model says of itself; a UserError where it says nothing, or not enough."""
     try:
-        told: dict[str, Any] = json.loads(path.read_bytes())
-        lacking = [name for name in Basis.__dataclass_fields__ if name not in told]
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        lacking = [name for name in TrainingContext.__dataclass_fields__ if name not in document]
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError) as error:
         raise UserError(
             str(path), "no such file, or no JSON", "what a training stage writes", "train the model again with `dvc repro`"
         ) from error
     if lacking:
         raise UserError(str(path), f"no {', '.join(lacking)}", "what a training stage writes", "train the model again with `dvc repro`")
-    return told
+    return document

@@ -1,4 +1,4 @@
-"""Watching: a run that diverges stops with the reason and keeps what was good; held-out loss stops one that learns no more."""
+"""Monitoring: a run that diverges stops with the reason and keeps what was good; held-out loss stops one that learns no more."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def test_weights_that_are_no_numbers_are_never_saved() -> None:
     import torch
 
     layer = torch.nn.Linear(2, 2)
-    divergence.demand_finite("dpo", 1, layer)
+    divergence.require_finite("dpo", 1, layer)
     layer.weight.data[0, 0] = float("nan")
     with pytest.raises(DivergedError, match="found a weight in weight that is no number"):
-        divergence.demand_finite("dpo", 1, layer)
+        divergence.require_finite("dpo", 1, layer)
 
 
 def test_a_run_stops_when_held_out_loss_gets_no_better_and_goes_back_to_the_best(
@@ -107,7 +107,7 @@ def test_the_figures_of_every_step_lie_beside_the_model_without_a_clock(tmp_path
     assert [line.split("\t") for line in table[1:]] == [[str(row["step"]), str(row["loss"])] for row in rows if "loss" in row]
 
 
-def test_patience_without_looks_is_refused() -> None:
+def test_patience_without_evaluations_is_refused() -> None:
     with pytest.raises(ValueError, match="eval_steps above 0"):
         monitoring(early_stopping_patience=2)
 

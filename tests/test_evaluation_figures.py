@@ -16,10 +16,9 @@ from scipy.stats import binomtest, ttest_1samp
 from tests import releases
 from tests.training import pair
 from trainer import evaluate
-from trainer.data.encode import Encoded, Encoding
+from trainer.data.encode import EncodedPair, FilteredPairs
 from trainer.data.release_reader import COLUMNS, Pair
 from trainer.evaluation import (
-    accuracy,
     baselines,
     bootstrap,
     calibration,
@@ -28,13 +27,14 @@ from trainer.evaluation import (
     evidence_groups,
     generations,
     length_control,
+    preference_accuracy,
     proportions,
     quality,
     report_page,
     verdict,
 )
 from trainer.evaluation.bootstrap import Bootstrap
-from trainer.evaluation.heldout import Held
+from trainer.evaluation.heldout import HeldOutSplit
 from trainer.evaluation.quality import Answer
 
 MARKS = st.sampled_from([0.0, 0.5, 1.0])
@@ -105,12 +105,12 @@ def test_resampled_sums_are_those_of_groups_drawn_one_by_one(rows: list[tuple[in
 def test_the_bootstraps_interval_is_the_binomial_one_where_pairs_are_alone_and_wider_where_they_hang_together() -> None:
     marks = (chance().random(400) < 0.7).astype(float)
     at = np.arange(400)
-    alone = accuracy.shares({"judge": marks}, Bootstrap(at, 4000, 1), at)["judge"]
+    alone = preference_accuracy.shares({"judge": marks}, Bootstrap(at, 4000, 1), at)["judge"]
     error = math.sqrt(marks.mean() * (1 - marks.mean()) / 400)
     assert (alone["group_high"] - alone["group_low"]) / (2 * 1.96 * error) == pytest.approx(1, abs=0.05)
     repeated = np.repeat(marks[:100], 4)
-    together = accuracy.shares({"judge": repeated}, Bootstrap(np.repeat(np.arange(100), 4), 4000, 1), at)["judge"]
-    apart = accuracy.shares({"judge": repeated}, Bootstrap(at, 4000, 1), at)["judge"]
+    together = preference_accuracy.shares({"judge": repeated}, Bootstrap(np.repeat(np.arange(100), 4), 4000, 1), at)["judge"]
+    apart = preference_accuracy.shares({"judge": repeated}, Bootstrap(at, 4000, 1), at)["judge"]
     widths = [one["group_high"] - one["group_low"] for one in (together, apart)]
     assert widths[0] / widths[1] == pytest.approx(2, abs=0.15)
 
@@ -126,7 +126,7 @@ def test_resamples_depend_on_the_seed_and_not_on_how_many_are_held_at_once(monke
 def test_a_stratum_counts_its_own_pairs_only() -> None:
     pairs = [replace(pair(f"p{at}", "a", "b"), topic="x" if at % 3 else "y") for at in range(30)]
     marks = np.array([float(at % 2) for at in range(30)])
-    figures = accuracy.figures({"judge": marks}, pairs, Bootstrap(np.arange(30), 50, 0))
+    figures = preference_accuracy.figures({"judge": marks}, pairs, Bootstrap(np.arange(30), 50, 0))
     assert figures["topic"]["y"]["judge"]["n"] == 10
     assert figures["topic"]["y"]["judge"]["group_low"] < 0.5 < figures["topic"]["y"]["judge"]["group_high"] < 1
     assert figures["topic"]["x"]["judge"]["accuracy"] == pytest.approx(np.mean([at % 2 for at in range(30) if at % 3]))
@@ -134,7 +134,7 @@ def test_a_stratum_counts_its_own_pairs_only() -> None:
 
 def test_intervals_of_no_pairs_say_nothing() -> None:
     none = np.zeros(0)
-    told = accuracy.shares({"judge": none}, Bootstrap(np.zeros(0, dtype=np.int64), 10, 0), np.zeros(0, dtype=np.int64))["judge"]
+    told = preference_accuracy.shares({"judge": none}, Bootstrap(np.zeros(0, dtype=np.int64), 10, 0), np.zeros(0, dtype=np.int64))["judge"]
     assert (told["n"], told["group_low"], told["group_high"]) == (0, 0.0, 1.0)
 
 
@@ -159,7 +159,7 @@ def test_balanced_accuracy_is_the_mean_of_both_sides(rows: list[tuple[int, float
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=30).filter(lambda found: min(found) < 0 < max(found)))
 def test_taking_the_longer_answer_is_worth_one_half_without_the_hint_of_length(found: list[int]) -> None:
     difference = np.array(found, dtype=np.float64)
-    told = length_control.balanced(proportions.marks(difference), difference, Bootstrap(np.arange(len(found)), 20, 0))
+    told = length_control.balanced(proportions.correctness(difference), difference, Bootstrap(np.arange(len(found)), 20, 0))
     assert told["accuracy"] == 0.5
 
 
@@ -228,7 +228,7 @@ def test_brier_and_log_loss_are_scikit_learns_whichever_answer_stands_first(marg
 
     given_, first = np.array(margins), chance(seed).integers(0, 2, len(margins))
     likely = 1 / (1 + np.exp(-np.where(first, given_, -given_)))
-    told = calibration.told(given_, 10)
+    told = calibration.summarize(given_, 10)
     assert told["brier"] == pytest.approx(brier_score_loss(first, likely, labels=[0, 1]), abs=2e-6)
     assert told["log_loss"] == pytest.approx(log_loss(first, likely, labels=[0, 1]), abs=1e-4)
 
@@ -236,7 +236,7 @@ def test_brier_and_log_loss_are_scikit_learns_whichever_answer_stands_first(marg
 @given(st.lists(st.floats(-8, 8), min_size=1, max_size=60), st.integers(2, 12))
 @settings(max_examples=50)
 def test_calibration_error_is_that_of_a_plain_count(margins: list[float], bins: int) -> None:
-    told = calibration.told(np.array(margins), bins)
+    told = calibration.summarize(np.array(margins), bins)
     held: dict[int, list[tuple[float, float]]] = {}
     for margin in margins:
         sure = float(calibration.confidence(np.array([margin]))[0])
@@ -267,8 +267,8 @@ def test_the_judge_of_words_learns_from_train_alone_what_length_does_not_tell() 
     rows = releases.planted({"train": 300, "test": 200}, noise=0.0)
     pairs = {split: [Pair(**{name: row[name] for name in COLUMNS}) for row in rows if row["split"] == split] for split in ("train", "test")}
     (margins,) = baselines.words(pairs["train"], [pairs["test"]])
-    longer = proportions.marks(length_control.differences(pairs["test"])).mean()
-    assert proportions.marks(margins).mean() > max(0.8, longer + 0.1)
+    longer = proportions.correctness(length_control.differences(pairs["test"])).mean()
+    assert proportions.correctness(margins).mean() > max(0.8, longer + 0.1)
     (alone,) = baselines.words(pairs["train"], [pairs["test"][:7]])
     assert alone == pytest.approx(margins[:7]), "what else is held out has no say"
     assert baselines.words([], [pairs["test"]])[0].tolist() == [0.0] * 200
@@ -286,14 +286,14 @@ def test_the_controls_interval_is_students() -> None:
 # Generations
 
 
-def rows(lengths_: list[int]) -> list[Encoded]:
-    return [Encoded(pair(f"p{at}", "a", "b"), [1] * length, [2, 3, 9], [4, 3, 9]) for at, length in enumerate(lengths_)]
+def rows(lengths_: list[int]) -> list[EncodedPair]:
+    return [EncodedPair(pair(f"p{at}", "a", "b"), [1] * length, [2, 3, 9], [4, 3, 9]) for at, length in enumerate(lengths_)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6)), min_size=1, max_size=20), st.integers(1, 8), st.integers(0, 3))
 def test_prompts_are_drawn_one_a_group_and_leave_room(drawn: list[tuple[int, int]], count: int, seed: int) -> None:
     numbers, encoded = np.array([group for group, _ in drawn]), rows([length for _, length in drawn])
-    asked, too_long = generations.draw(encoded, numbers, 4, count, seed)
+    asked, too_long = generations.draw_prompts(encoded, numbers, 4, count, seed)
     short = {group for group, length in drawn if length <= 4}
     assert len(asked) == min(count, len(short))
     assert too_long == len({group for group, _ in drawn} - short)
@@ -304,20 +304,20 @@ def test_prompts_are_drawn_one_a_group_and_leave_room(drawn: list[tuple[int, int
 
 def test_another_seed_draws_other_prompts() -> None:
     encoded = rows([1] * 40)
-    first, again, other = (generations.draw(encoded, np.arange(40), 4, 8, seed)[0] for seed in (0, 0, 1))
+    first, again, other = (generations.draw_prompts(encoded, np.arange(40), 4, 8, seed)[0] for seed in (0, 0, 1))
     assert first == again != other
 
 
 def test_wins_count_ties_one_half_and_answers_are_described() -> None:
     policy = [Answer([1, 2], "ab", True), Answer([1], "", True), Answer([1, 2, 3], "abcd", False), Answer([4], "x", True)]
     reference = [Answer([1], "a", True), Answer([1], "a", True), Answer([1], "a", True), Answer([5], "yyyy", True)]
-    told = generations.compared(policy, reference, np.array([[2.0, 0.0, 1.0, 0.0], [1.0, 0.0, 2.0, 3.0]]), 20, 0)
+    told = generations.win_rates(policy, reference, np.array([[2.0, 0.0, 1.0, 0.0], [1.0, 0.0, 2.0, 3.0]]), 20, 0)
     assert told["wins"]["accuracy"] == 0.375
     assert told["ties"] == 1
     assert told["p"] == 1.0
     assert told["controlled"]["balanced"]["accuracy"] == pytest.approx((0.5 + 0.25) / 2), "longer: won, lost; shorter: tied, lost"
     assert told["reward"] == {"policy": 0.75, "reference": 1.5}
-    figures = quality.described(policy, np.array([1.0, 2.0, 0.0, 4.0]))
+    figures = quality.writer_metrics(policy, np.array([1.0, 2.0, 0.0, 4.0]))
     known = {"characters": 1.75, "tokens": 1.75, "empty": 0.25, "unfinished": 0.25, "surprise": 1.0}
     assert {name: figures[name] for name in known} == known
 
@@ -328,15 +328,17 @@ def test_wins_count_ties_one_half_and_answers_are_described() -> None:
 def report(**other: Any) -> dict[str, Any]:
     """The report of a made-up evaluation of twelve pairs, `other` laid over it."""
     pairs = [replace(pair(f"p{at}", "a" * (at + 2), "b" * 7), topic="<b>loud</b>") for at in range(12)]
-    encoding = Encoding([Encoded(one, [1], [2] * len(one.chosen[0]["content"]), [3] * 7) for one in pairs], {"answer_cut": 2})
+    encoding = FilteredPairs([EncodedPair(one, [1], [2] * len(one.chosen[0]["content"]), [3] * 7) for one in pairs], {"answer_cut": 2})
     policy, reference, reward = chance().normal(size=(3, 2, 12))
-    held = Held(encoding, policy, reference, reward, policy[0], Bootstrap(np.arange(12) // 2, 30, 0))
+    held = HeldOutSplit(encoding, policy, reference, reward, policy[0], Bootstrap(np.arange(12) // 2, 30, 0))
     test, margins = evaluate._split(held, 0.01), held.margins["reward"]
     answers = [Answer([1], "<script>x</script>", True), Answer([1, 2], "fine", False)]
-    written = generations.compared(answers, answers[::-1], np.array([[1.0, 2.0], [0.0, 3.0]]), 20, 0)
+    written = generations.win_rates(answers, answers[::-1], np.array([[1.0, 2.0], [0.0, 3.0]]), 20, 0)
     bounds = quality.Bounds(length_ratio=1.5, unended=0.05, repetition=0.05, empty=0.05, surprise=0.5)
     everyone = {"policy": answers, "reference": answers[::-1], "chosen": answers}
-    written |= generations.written(everyone, {"policy": np.full(2, 9.0), "reference": np.ones(2), "chosen": np.ones(2)}, bounds, 0.01)
+    written |= generations.writing_metrics(
+        everyone, {"policy": np.full(2, 9.0), "reference": np.ones(2), "chosen": np.ones(2)}, bounds, 0.01
+    )
     sides = {
         name: {"text": answer.text, "ended": answer.ended, "reward": 0.5}
         for name, answer in zip(("policy", "reference"), answers, strict=True)
@@ -345,7 +347,7 @@ def report(**other: Any) -> dict[str, Any]:
     written["examples"] = [{"prompt": [{"role": "user", "content": "1 < 2?"}], **sides}]
     made = {"test": test, "validation": test, "calibration": calibration.figures(margins, margins, 10)}
     made |= {"generations": written, "control": control.summary([0.4, 0.6, 0.5])} | other
-    return made | {"verdict": verdict.of(made["test"], made["generations"])}
+    return made | {"verdict": verdict.decide(made["test"], made["generations"])}
 
 
 def test_the_page_escapes_what_models_and_people_wrote_and_needs_nothing_but_itself() -> None:
@@ -381,8 +383,13 @@ def test_what_was_not_done_is_said_and_nothing_breaks() -> None:
 
 
 def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
-    none = Held(
-        Encoding([], {}), np.zeros((2, 0)), np.zeros((2, 0)), np.zeros((2, 0)), np.zeros(0), Bootstrap(np.zeros(0, dtype=np.int64), 5, 0)
+    none = HeldOutSplit(
+        FilteredPairs([], {}),
+        np.zeros((2, 0)),
+        np.zeros((2, 0)),
+        np.zeros((2, 0)),
+        np.zeros(0),
+        Bootstrap(np.zeros(0, dtype=np.int64), 5, 0),
     )
     figures = evaluate._split(none, 0.01)
     assert (figures["implicit"]["n"], figures["implicit"]["low"], figures["implicit"]["high"]) == (0, 0.0, 1.0)
@@ -396,14 +403,14 @@ def test_a_split_without_pairs_has_figures_that_say_nothing() -> None:
 def test_a_baseline_that_beats_the_policy_is_called_better() -> None:
     policy, good, like = (np.array(marks) for marks in ([0.0] * 40 + [1.0] * 60, [1.0] * 100, [1.0, 0.0] + [0.0] * 38 + [1.0] * 60))
     judged = {"implicit": policy, "likelihood": policy, "reference_likelihood": policy, "good": good, "like": like, "bad": 1 - good}
-    told = accuracy.tests(judged, ("good", "like", "bad"), np.arange(100), 0.01)["against"]
+    told = preference_accuracy.tests(judged, ("good", "like", "bad"), np.arange(100), 0.01)["against"]
     assert {name: one["policy"] for name, one in told.items()} == {"good": "worse", "like": "not told apart", "bad": "better"}
 
 
 def test_pairs_of_one_group_are_one_witness_in_the_tests() -> None:
     right, coin = np.ones(12), np.full(12, 0.5)
     judged = {"implicit": right, "likelihood": right, "reference_likelihood": 1 - right, "coin": coin}
-    alone, four = (accuracy.tests(judged, ("coin",), groups, 0.01) for groups in (np.arange(12), np.arange(12) // 3))
+    alone, four = (preference_accuracy.tests(judged, ("coin",), groups, 0.01) for groups in (np.arange(12), np.arange(12) // 3))
     assert (alone["p_implicit"], four["p_implicit"]) == (2 / 2**12, 2 / 2**4)
     assert (alone["better"], four["better"]) == (True, False)
     assert [told["against"]["coin"]["policy"] for told in (alone, four)] == ["better", "not told apart"]
@@ -413,14 +420,14 @@ def test_what_most_groups_say_and_most_pairs_deny_is_not_told_apart() -> None:
     numbers = np.concatenate([np.arange(10), np.full(40, 10)])  # ten pairs alone, and forty of one conversation
     implicit = np.concatenate([np.ones(10), np.zeros(40)])
     judged = {"implicit": implicit, "likelihood": implicit, "reference_likelihood": implicit, "coin": np.full(50, 0.5)}
-    told = accuracy.tests(judged, ("coin",), numbers, 0.05)["against"]["coin"]
+    told = preference_accuracy.tests(judged, ("coin",), numbers, 0.05)["against"]["coin"]
     assert told["p"] < 0.05
     assert told["policy"] == "not told apart"
 
 
 def test_equal_answers_tie_though_their_rewards_differ_in_the_last_bits() -> None:
     answers = [Answer([at], "a" * at, True) for at in range(1, 5)]
-    told = generations.compared(answers, answers, np.array([[1.0] * 4, [1.0 - 1e-7] * 4]), 20, 0)
+    told = generations.win_rates(answers, answers, np.array([[1.0] * 4, [1.0 - 1e-7] * 4]), 20, 0)
     assert (told["wins"]["accuracy"], told["ties"], told["p"]) == (0.5, 4, 1.0)
 
 

@@ -22,7 +22,7 @@ Judged = Mapping[str, np.ndarray]
 
 def figures(judged: Judged, pairs: Sequence[Pair], bootstrap: Bootstrap) -> dict[str, Any]:
     """Shares of every judge on all pairs, and under each stratum's name by its values."""
-    parts = {stratum: proportions.groups(getattr(pair, stratum) for pair in pairs) for stratum in STRATA}
+    parts = {stratum: proportions.places_by_label(getattr(pair, stratum) for pair in pairs) for stratum in STRATA}
     found: dict[str, Any] = shares(judged, bootstrap, np.arange(len(pairs)))
     for stratum, places in parts.items():
         found[stratum] = {value: shares(judged, bootstrap, at) for value, at in places.items()}
@@ -37,7 +37,7 @@ def shares(judged: Judged, bootstrap: Bootstrap, at: np.ndarray) -> dict[str, di
     found = {}
     for column, (name, marks) in enumerate(judged.items(), start=1):
         low, high = interval(ratio(sums[:, column], sums[:, 0]))
-        found[name] = proportions.share(marks[at]) | {"group_low": rounded(low), "group_high": rounded(high)}
+        found[name] = proportions.proportion(marks[at]) | {"group_low": rounded(low), "group_high": rounded(high)}
     return found
 
 
