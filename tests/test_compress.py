@@ -112,7 +112,7 @@ def test_the_smallest_within_the_budget_is_picked_and_loads(root: Path) -> None:
 def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -> None:
     context = training_context.read(root / "data/models/policy", root / "data/release")
     again = evaluator.Evaluator.read(
-        root / "data/release", root / "data/models/start", context.max_length, small().batch, 3, 8, 0.7, context.seed
+        root / "data/release", root / "data/models/start", context.max_length, small().per_device_eval_batch_size, 3, 8, 0.7, context.seed
     )
     figures = again.evaluate(model_io.load(str(root / "data/models/final"))[0])
     measured = told(root)["variants"][told(root)["pick"]]

@@ -233,7 +233,7 @@ def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: P
         if torch.cuda.is_available():
             assert kind(output_dir=str(tmp_path)).device.type != "cpu"
         told = SimpleNamespace(dtype="float32", max_length=512, seed=1)
-        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, basis=told, monitoring=SimpleNamespace(save_steps=0))
+        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, context=told, monitoring=SimpleNamespace(save_steps=0))
         ours = hf_trainer.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
         assert (ours.bf16, ours.gradient_checkpointing, ours.learning_rate) == (False, False, SCHEDULE.learning_rate)
         assert ours.use_cpu is not torch.cuda.is_available()
