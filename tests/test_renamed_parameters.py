@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.core import catalog, params
+from tasks.core import params, pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tests import training
@@ -71,7 +71,7 @@ RENAMED: dict[str, dict[str, str]] = {  # by the section that the names stand in
     **{f"{stage}.adapter": ADAPTER for stage in ("start", "reward", "train")},
     **{f"{place}.schedule": SCHEDULE for place in ("start", "reward", "train.dpo", "train.kto", "train.ppo", "compress.student")},
 }
-TRAINING = [name for name, stage in catalog.stages(ROOT).items() if stage.module.startswith("trainer.")]
+TRAINING = [name for name, stage in pipeline.stages(ROOT).items() if stage.module.startswith("trainer.")]
 NAMES = [(section, old, new) for section, names in RENAMED.items() for old, new in names.items()]
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import manifest
-from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.checkpointing import random_states, run_identity
 from trainer.checkpointing.divergence import SPAN

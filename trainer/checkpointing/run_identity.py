@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import manifest
-from tasks.core.catalog import Stage
+from tasks.core.pipeline import Stage
 from trainer.models import parallel, training_context
 from trainer.models.training_context import TrainingContext
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.catalog import Stage
+from tasks.core.pipeline import Stage
 from trainer.checkpointing import checkpoints, run_identity
 from trainer.checkpointing.divergence import DivergedError
 from trainer.checkpointing.run_identity import Identity

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.common import training_methods
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
-from tasks.releasing import methods
 from trainer.data import batches
 from trainer.data.encode import EncodedExample
 from trainer.loop import hf_trainer, metrics
@@ -111,12 +111,12 @@ def weigh(settings: Settings, drawn: Sequence[EncodedExample], stage: str) -> We
     liked = sum(row.example.label for row in drawn)
     disliked = len(drawn) - liked
     if settings.class_weights == AUTO:
-        found = methods.weights(liked, disliked)
+        found = training_methods.weights(liked, disliked)
         both = (found.desirable_weight or 1.0, found.undesirable_weight or 1.0)
     else:
         both = (float(settings.class_weights[0]), float(settings.class_weights[1]))
     ratio = both[0] * liked / (both[1] * disliked) if disliked else float("inf")
-    low, high = methods.KTO_RANGE
+    low, high = training_methods.KTO_RANGE
     outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
     tell(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
     return WeightedSettings(settings.loss_type, settings.beta, *both)
