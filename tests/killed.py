@@ -31,16 +31,17 @@ def main(root: str, name: str, moment: str, parameters: str) -> None:
     """The process that dies."""
     import torch
 
-    from trainer.core import checkpoints, outcome
-    from trainer.core.watch import Watch
+    from trainer.checkpointing import checkpoints
+    from trainer.loop import metrics
+    from trainer.loop.monitor import Monitor
 
     kind, number = moment.split(":")
     places: dict[str, tuple[Any, str]] = {
-        "step": (Watch, "step"),
+        "step": (Monitor, "step"),
         "torch.save": (torch, "save"),
         "seal": (checkpoints, "seal"),
         "rename": (Path, "rename"),
-        "output": (outcome, "write"),
+        "output": (metrics, "write"),
     }
     owner, function = places[kind]
     setattr(owner, function, _deadly(getattr(owner, function), int(number), kind))

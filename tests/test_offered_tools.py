@@ -19,7 +19,7 @@ from tests.chatlog import ChatLog
 from tests.real_sets import Line, run_path, write
 from tests.test_formats import gather
 from tests.test_pair import pairs, run
-from trainer.core.release import _rows
+from trainer.data.release_reader import _rows
 
 PARAMETERS: Line = {"type": "object", "properties": {"city": {"type": "string", "description": "A place"}}, "required": ["city"]}
 RAIN: Line = {"type": "function", "function": {"name": "rain", "description": "Whether it rains.", "parameters": PARAMETERS}}

@@ -14,20 +14,23 @@ from tasks.core import pipeline
 from tasks.core.params import StageParams
 from tests import releases
 from tests.conftest import ROOT
-from trainer.core import checkpoints, release
+from trainer.checkpointing import checkpoints
+from trainer.data import release_reader
 
 COUNTS = {"train": 48, "validation": 8, "test": 16}
 SMALL: dict[str, Any] = {  # what makes any training small; a key that a section lacks is left out
     "threads": 2,
-    "window": 256,
-    "vocabulary": 400,
-    "width": 32,
-    "inner": 64,
-    "layers": 1,
-    "heads": 2,
+    "max_length": 256,
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
     "max_steps": 3,
-    "batch": 4,
-    "micro_batch": 4,
+    "train_batch_size": 4,
+    "per_device_train_batch_size": 4,
+    "per_device_eval_batch_size": 4,
+    "batch_size": 4,
 }
 
 
@@ -79,10 +82,10 @@ def released(root: Path, counts: dict[str, int] | None = None) -> Path:
     return releases.write(root / "data/release", releases.planted(counts or COUNTS))
 
 
-def pair(prompt: str, chosen: str, rejected: str) -> release.Pair:
+def pair(prompt: str, chosen: str, rejected: str) -> release_reader.Pair:
     """A pair as training reads it."""
     row = releases.row(prompt, chosen, rejected, "train")
-    return release.Pair(**{name: row[name] for name in release.COLUMNS})
+    return release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS})
 
 
 def digests(folder: Path) -> dict[str, str]:
