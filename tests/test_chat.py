@@ -16,7 +16,7 @@ from tests import releases
 from tests.conftest import ROOT
 from trainer import chat
 from trainer.data import release_reader
-from trainer.models import model_io
+from trainer.models import model_io, saving
 
 COMMAND = [sys.executable, "-m", "flows.cli", "chat", "--model"]
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.lm_head.weight = torch.nn.Parameter(head)
     path = tmp_path_factory.mktemp("chat") / "model"
     model_io.fit(model, made, 128)
-    model_io.save(model, made, path)
+    saving.save(model, made, path)
     return path
 
 
@@ -108,7 +108,7 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
 def test_a_model_without_template_is_refused(folder: Path, tmp_path: Path) -> None:
     model, made = model_io.load(str(folder))
     made.chat_template = None
-    model_io.save(model, made, tmp_path)
+    saving.save(model, made, tmp_path)
     done = say(tmp_path, options=("--prompt", "x"))
     assert "found a tokenizer without chat template" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -147,7 +147,7 @@ def test_ctrl_c_ends_an_answer_but_not_the_chat(folder: Path, tmp_path: Path) ->
     model, made = model_io.load(str(folder))
     model.config.max_position_embeddings = 10**6
     assert isinstance(model, LlamaForCausalLM)
-    model_io.save(model, made, tmp_path)
+    saving.save(model, made, tmp_path)
     talk = subprocess.Popen(
         [*COMMAND, str(tmp_path), "--max-new-tokens", "100000"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

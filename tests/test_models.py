@@ -17,7 +17,7 @@ from tests import gguf_files, releases
 from tests.training import digests, released, run, tiny
 from trainer import chat
 from trainer.data import release_reader
-from trainer.models import model_io, runtime, sources, tokenizer
+from trainer.models import model_io, runtime, saving, sources, tokenizer
 
 TEXT = "Hello, my router does not start. Case 12345: ünïcödé 漢字"
 
@@ -39,7 +39,7 @@ def folder(made: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> P
     """The tiny model as a folder."""
     path = tmp_path_factory.mktemp("models") / "folder"
     model_io.fit(*made, 256)
-    model_io.save(*made, path)
+    saving.save(*made, path)
     return path
 
 
@@ -81,7 +81,7 @@ def test_a_model_from_gguf_can_be_saved_and_comes_back_bit_equal(file: Path, tmp
     model, read = model_io.load(str(file))
     tokenizer.check(read, "x")
     model_io.fit(model, read, 256)
-    model_io.save(model, read, tmp_path)
+    saving.save(model, read, tmp_path)
     again, reread = model_io.load(str(tmp_path))
     assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
     assert np.array_equal(logits(again, reread), logits(model, read))
@@ -192,7 +192,7 @@ def test_a_reward_model_is_no_model_to_start_from(folder: Path, tmp_path: Path) 
 
 
 def test_saving_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    model_io.save(*model_io.load(str(folder)), tmp_path / "again")
+    saving.save(*model_io.load(str(folder)), tmp_path / "again")
     assert digests(tmp_path / "again") == digests(folder)
 
 

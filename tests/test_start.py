@@ -16,7 +16,7 @@ from tests import releases
 from tests.training import COUNTS, digests, pair, released, run, tiny
 from trainer import start
 from trainer.data import batches, encode, release_reader
-from trainer.models import model_io, tokenizer
+from trainer.models import model_io, saving, tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_model_without_chat_template(started: Path, tmp_path: Path) -> None:
     releases.write(tmp_path / "data/release", releases.planted(COUNTS))
     model, made = model_io.load(str(started / "data/models/start"))
     made.chat_template = None
-    model_io.save(model, made, tmp_path / "bare")
+    saving.save(model, made, tmp_path / "bare")
     assert "found a tokenizer without chat template" in refused(tmp_path, tiny("start", model__source=str(tmp_path / "bare")))
 
 

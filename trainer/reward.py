@@ -52,7 +52,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     from trainer.loop import metrics
     from trainer.loop.run import Run
     from trainer.methods import reward_modeling
-    from trainer.models import adapters, model_io, reward_models, runtime, training_context
+    from trainer.models import adapters, reward_models, runtime, saving, training_context
 
     given = stage.input("release")
     context = training_context.read(stage.input("start"), given)
@@ -72,7 +72,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     adapters.save(model, folder)
     whole = adapters.merged(model)
     figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.per_device_train_batch_size)
-    model_io.save(whole, tokenizer, folder)
+    saving.save(whole, tokenizer, folder)
     run.monitor.write(folder)
     metrics.write(folder, figures)
     training_context.write(folder, context, params.model_dump(mode="json"))

@@ -48,7 +48,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     from trainer.loop import metrics
     from trainer.loop.run import Run
     from trainer.methods import supervised
-    from trainer.models import adapters, model_io, runtime, training_context
+    from trainer.models import adapters, model_io, runtime, saving, training_context
 
     given = stage.input("release")
     digest = release_reader.verified(given)
@@ -68,7 +68,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         learner = adapters.wrap(model, params.adapter, "CAUSAL_LM")
         figures |= supervised.train(learner, tokenizer, rows.kept, params.schedule, run, held_out)
     adapters.save(learner, folder)
-    model_io.save(adapters.merged(learner), tokenizer, folder)
+    saving.save(adapters.merged(learner), tokenizer, folder)
     run.monitor.write(folder)
     metrics.write(folder, figures)
     training_context.write(folder, context, params.model_dump(mode="json"))

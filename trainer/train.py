@@ -106,14 +106,14 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
     from trainer.loop import metrics
     from trainer.loop.run import Run
-    from trainer.models import adapters, model_io, runtime, training_context
+    from trainer.models import adapters, runtime, saving, training_context
 
     context = training_context.read(stage.input("start"), stage.input("release"))
     runtime.prepare(context.threads, context.seed, offline=True)
     with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         model, tokenizer, figures = learn(stage, params, run)
     adapters.save(model, folder)
-    model_io.save(adapters.merged(model), tokenizer, folder)
+    saving.save(adapters.merged(model), tokenizer, folder)
     run.monitor.write(folder)
     metrics.write(folder, figures)
     training_context.write(folder, context, params.model_dump(mode="json"))

@@ -22,7 +22,7 @@ from trainer.models.sources import SCRATCH, Source, is_hub_name
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make", "save"]
+__all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make"]
 # What transformers, safetensors (a bare Exception of its own) and gguf raise for files and hubs that cannot be read.
 READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, struct.error)
 
@@ -142,15 +142,3 @@ def _hold_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
             "fetch both anew from one place",
         )
     model.resize_token_embeddings(beyond[-1] + 1)
-
-
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Weights (safetensors), configuration and tokenizer, with nothing of the clock or of this machine's paths in them."""
-    model.config._name_or_path = ""  # where the weights came from is a path of this machine
-    tokenizer.name_or_path = ""
-    for note in ("is_local", "local_files_only"):  # how this machine came by the tokenizer
-        tokenizer.init_kwargs.pop(note, None)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors lets nobody else read

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
+from trainer.models import saving
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +39,7 @@ def is_packed(folder: Path) -> bool:
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, storage: str) -> None:
     """Write model and tokenizer; the model itself stays as it is."""
-    from trainer.models import model_io
-
-    model_io.save(_halved(model) if storage == "half" else model, tokenizer, folder)
+    saving.save(_halved(model) if storage == "half" else model, tokenizer, folder)
     if storage in PLAIN:
         return
     for path in folder.glob("model*.safetensors*"):
