@@ -23,8 +23,8 @@ from tasks.augment.synonym import Synonym
 from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.ledger import reconcile
-from tests.candidates_made import candidate, frame
-from tests.chatlog import UNTOLD
+from tests.builders.candidates_made import candidate, frame
+from tests.builders.chatlog import UNTOLD
 from tests.conftest import ROOT
 
 PARAMS = params.load(ROOT / "params.yaml", "augment", augment.Params)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tasks.core.errors import UserError
-from tests import releases
-from tests.training import COUNTS, digests, pair, released, run, stage, tiny
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, pair, released, run, stage, tiny
 from trainer import evaluate
 from trainer.data import encode
 from trainer.evaluation import baselines, control, preference_accuracy, proportions

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import planted
-from tests.training import run, tiny
+from tests.builders.training import run, tiny
 
 SEEDS = range(6)
 MODEL = {"model__hidden_size": 48, "model__intermediate_size": 96, "model__num_hidden_layers": 2, "model__vocab_size": 512}

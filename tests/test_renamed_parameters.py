@@ -11,7 +11,7 @@ import yaml
 from tasks.core import params, pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
 
 MONITORING = {

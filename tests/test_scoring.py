@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import releases
+from tests.builders import releases
 from trainer.data import encode, release_reader
 from trainer.models import model_io, scoring
 

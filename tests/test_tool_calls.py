@@ -13,8 +13,8 @@ import pytest
 from tasks.common import tokenization
 from tasks.core.tables import Prompts, Unpaired
 from tasks.release import files, gate_columns
-from tests.chatlog import ChatLog
-from tests.test_pair import pairs, run
+from tests.builders.chatlog import ChatLog
+from tests.builders.pair_runs import pairs, run
 
 CALLS = [
     {"function": {"arguments": {"city": "Bergen"}, "name": "rain"}, "id": "c1", "type": "function"},

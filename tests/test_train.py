@@ -16,9 +16,9 @@ import pytest
 
 from tasks.core import params
 from tasks.core.errors import UserError
-from tests import releases
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from tests.conftest import ROOT
-from tests.training import COUNTS, digests, pair, released, run, tiny
 from trainer import methods, train
 from trainer.data import encode, release_reader
 from trainer.methods import dpo, kto

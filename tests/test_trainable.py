@@ -16,7 +16,7 @@ from tasks.core.errors import UserError
 from tasks.core.tables import Pairs
 from tasks.pair import trainability
 from tasks.pair.trainability import FINDINGS, Trainability
-from tests import releases, training
+from tests.builders import releases, training
 from trainer.data import encode, release_reader
 from trainer.models import tokenizer
 

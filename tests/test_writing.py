@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders.training import tiny
 from tests.conftest import ROOT
-from tests.training import tiny
 from trainer.evaluation import evaluation_metrics, quality, repetition, verdict
 from trainer.evaluation.quality import Answer
 

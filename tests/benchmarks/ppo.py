@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
 from trainer.data import encode, release_reader
 from trainer.evaluation.proportions import correctness

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.common.vocabulary.splits import HELD_OUT
 from trainer.compression import degenerate_answers
 from trainer.data import encode, release_reader
 from trainer.data.encode import EncodedPair
@@ -23,8 +24,6 @@ from trainer.models import tokenizer as tokenizers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-HELD_OUT = ("validation", "test")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import manifest
 from trainer.evaluation import verdict
 from trainer.models import training_context
@@ -141,9 +142,7 @@ def _use(one: Document) -> str:
 
 def _data(context: TrainingContext, release: Path, listed: Document) -> str:
     files = [(name, entry["rows"]) for name, entry in sorted(listed["files"].items()) if name.startswith("preference/") and "rows" in entry]
-    counts = {
-        split: sum(rows for name, rows in files if name.startswith(f"preference/{split}-")) for split in ("train", "validation", "test")
-    }
+    counts = {split: sum(rows for name, rows in files if name.startswith(f"preference/{split}-")) for split in SPLITS}
     lines = [f"- release: {_front(release).get('pretty_name', 'preferences')}", f"- SHA-256 of its manifest: `{context.release}`"]
     lines += ["- pairs: " + ", ".join(f"{split} {rows:,}" for split, rows in counts.items())] if files else []
     lines += [f"- parameters of its stages (SHA-256): {digests}"] if (digests := _digests(listed)) else []

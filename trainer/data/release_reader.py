@@ -19,8 +19,6 @@ from tasks.common import tokenization
 from tasks.core import manifest
 from tasks.core.errors import UserError
 
-SPLITS = ("train", "validation", "test")
-
 Messages = tokenization.Messages
 
 

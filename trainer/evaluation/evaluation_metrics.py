@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tasks.common.vocabulary.splits import HELD_OUT
 from trainer.evaluation.generations import CAVEAT
 from trainer.evaluation.preference_accuracy import STRATA
 from trainer.evaluation.quality import WRITERS
 
 Report = Mapping[str, Any]
-SPLITS = ("validation", "test")
 WRITTEN = ("characters", "empty", "unfinished", "circling", "again", "not_text", "distinct_2", "distinct_3", "compression", "surprise")
 CONTROLLED = {"implicit": "policy", "reward": "reward", "longer": "longer", "tfidf": "tfidf"}  # the judge: its name in the metrics
 
@@ -18,7 +18,7 @@ CONTROLLED = {"implicit": "policy", "reward": "reward", "longer": "longer", "tfi
 def metrics(report: Report) -> dict[str, float | int]:
     """Numbers only; what could not be counted is left out."""
     found: dict[str, float | int | None] = {}
-    for split in SPLITS:
+    for split in HELD_OUT:
         found |= {f"{split}_{name}": value for name, value in _split(report[split]).items()}
     test = report["test"]
     for name in ("longer", "tfidf"):
@@ -79,7 +79,7 @@ def _short(p: float) -> float:
 def lines(report: Report) -> Iterator[str]:
     """The table of the log, and the outcome in words."""
     yield f"{'':36}{'pairs':>7}{'right':>9}{'95 % interval':>18}{'over groups':>18}{'reference':>11}"
-    for split in SPLITS:
+    for split in HELD_OUT:
         figures = report[split]
         for name in ("implicit", "likelihood", "per_token"):
             yield _line(f"{split}, {name}", figures[name], figures[f"reference_{name}"])

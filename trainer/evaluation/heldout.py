@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.common.vocabulary.splits import HELD_OUT
 from trainer.data.encode import FilteredPairs
 from trainer.data.release_reader import Pair
 from trainer.evaluation import baselines, evidence_groups, length_control, preference_accuracy, proportions
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from trainer.data.encode import EncodedPair
-
-SPLITS = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class HeldOutReader:
         """The pairs of a release that fit; a UserError where no test pair does."""
         from trainer.data import encode, release_reader
 
-        encodings = {split: encode.encode(release_reader.pairs(given, split), tokenizer, max_length) for split in SPLITS}
+        encodings = {split: encode.encode(release_reader.pairs(given, split), tokenizer, max_length) for split in HELD_OUT}
         encode.require_pairs("test", release_reader.pairs(given, "test"), tokenizer, max_length)
         return HeldOutReader(encodings, tokenizer.pad_token_id, batch)
 
@@ -105,7 +104,7 @@ class HeldOutReader:
         """Both splits with the scores of policy, reference and reward model, and the baselines beside."""
         pairs = [[row.pair for row in encoding.kept] for encoding in self.encodings.values()]
         found = {}
-        for split, held_out, margins in zip(SPLITS, pairs, baselines.words(train, pairs), strict=True):
+        for split, held_out, margins in zip(HELD_OUT, pairs, baselines.words(train, pairs), strict=True):
             bootstrap = Bootstrap(evidence_groups.connected(held_out), resamples, context.seed)
             policy, reference, reward = (each[split] for each in scores)
             found[split] = HeldOutSplit(self.encodings[split], policy, reference, reward, margins, bootstrap)

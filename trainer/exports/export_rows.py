@@ -13,11 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tasks.common.vocabulary.splits import TRAIN, VALIDATION
 from tasks.core.errors import UserError
 from trainer.data import release_reader
 from trainer.data.release_reader import Example, Messages, Pair, Prompt
 
-SPLITS = ("train", "validation")
+SPLITS = (TRAIN, VALIDATION)
 Line = dict[str, Any]
 Row = TypeVar("Row")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from tasks.common.vocabulary.roles import ROLES
 from tasks.core.errors import UserError
 from trainer.data.release_reader import Messages, Pair
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PAD, END = "<|pad|>", "<|end|>"
-ROLES = ("system", "user", "assistant", "tool")
 SPECIAL = (PAD, END, *(f"<|{role}|>" for role in ROLES))
 # A role's mark is one token and stands directly before the content: no merge can cross it, whatever the content starts with.
 TEMPLATE = (

@@ -13,7 +13,7 @@ from tasks.common.similarity.ngrams import fold
 from tasks.common.text_identity import same_answer
 from tasks.core.ledger import Account
 from tasks.pair.recipes import RECIPES
-from tests.chatlog import Row
+from tests.builders.chatlog import Row
 
 Look = tuple[str, ...]
 
