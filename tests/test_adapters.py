@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tests.training import digests, released, run, tiny
+from tests.builders.training import digests, released, run, tiny
 from trainer.core import adapters, models
 from trainer.core.settings import Adapter
 

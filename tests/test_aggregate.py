@@ -20,7 +20,7 @@ from tasks.core.tables import TEXT, TEXTS
 from tasks.evidence import identity, lists
 from tasks.evidence.acts import KINDS
 from tasks.similar.equality import same_answer, same_question
-from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
+from tests.builders.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
 
 
 def run(log: ChatLog, unjudged: str = "none", shuffle: int | None = None) -> dict[str, Account]:

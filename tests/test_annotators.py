@@ -20,10 +20,10 @@ from tasks.core import params
 from tasks.core.tables import TEXT, Annotators
 from tasks.evidence import agreement, ballots, consensus
 from tasks.evidence.ballots import ACTS, BETTER
-from tests import real_sets, simulated
-from tests.chatlog import AGGREGATE, CONSENSUS, SIGNALS, ChatLog, Row, accounts
+from tests.builders import real_sets, simulated
+from tests.builders.chatlog import AGGREGATE, CONSENSUS, SIGNALS, ChatLog, Row, accounts
+from tests.builders.simulated import Crowd
 from tests.conftest import ROOT
-from tests.simulated import Crowd
 
 SETTINGS = consensus.Consensus.model_validate(CONSENSUS)
 TIES = (0.0, 0.2)

@@ -22,8 +22,8 @@ from tasks.augmenters.treat import treat, verdicts
 from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
-from tests.candidates_made import candidate, frame
-from tests.chatlog import UNTOLD
+from tests.builders.candidates_made import candidate, frame
+from tests.builders.chatlog import UNTOLD
 from tests.conftest import ROOT
 
 PARAMS = params.load(ROOT / "params.yaml", "augment", augment.Params)

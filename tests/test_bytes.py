@@ -30,8 +30,8 @@ from tasks.core import packing, raw, records
 from tasks.core.packing import Unpack
 from tasks.core.params import load
 from tasks.core.raw import Fault
+from tests.builders.raw_logs import GOOD, Result, chat, lines, read
 from tests.conftest import ROOT
-from tests.test_ingest import GOOD, Result, chat, lines, read
 
 MANY = [chat(f"c{n}", f"Question {n} é?", f"Answer {n * 7919}.") for n in range(200)]
 TEXTS = [f"Question {n} é?" for n in range(200)]

@@ -21,8 +21,8 @@ from tasks.similar import Near, digests
 from tasks.similar.minhash import signatures
 from tasks.similar.pairs import jaccard
 from tasks.similar.text import folded
+from tests.builders.split_runs import text
 from tests.conftest import ROOT
-from tests.test_split import text
 
 Row = dict[str, Any]
 SPLIT = load(ROOT / "params.yaml", "split", split.Params)

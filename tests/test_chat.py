@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import releases
+from tests.builders import releases
 from tests.conftest import ROOT
 from trainer import chat
 from trainer.core import models, release

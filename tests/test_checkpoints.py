@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tests import training
-from tests.killed import killed
-from tests.training import digests, released, stage, tiny
+from tests.builders import training
+from tests.builders.killed import killed
+from tests.builders.training import digests, released, stage, tiny
 from trainer.core.guard import DivergedError
 from trainer.core.watch import Watch
 

@@ -6,7 +6,6 @@ import json
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import daft
 import pyarrow as pa
@@ -16,13 +15,10 @@ from hypothesis import strategies as st
 
 from tasks import clean
 from tasks.core.ledger import settle
-from tasks.core.params import load
 from tasks.core.tables import Feedback, Turns
 from tasks.text.repair import repair, repair_all
-from tests.conftest import ROOT
+from tests.builders.clean_turns import PARAMS, Row, turn
 
-Row = dict[str, Any]
-PARAMS = load(ROOT / "params.yaml", "clean", clean.Params)
 DAMAGE = st.lists(
     st.sampled_from(
         [
@@ -58,25 +54,6 @@ DAMAGE = st.lists(
         ]
     )
 ).map("".join)
-
-
-def turn(turn_id: str, parent: str | None, position: int, role: str, content: str, **more: object) -> Row:
-    return (
-        dict.fromkeys(Turns.names())
-        | {
-            "conversation_id": "c",
-            "turn_id": turn_id,
-            "parent_id": parent,
-            "position": position,
-            "role": role,
-            "content": content,
-            "status": "",
-            "topic": "",
-            "source": "jsonl",
-            "origin": {"file": "f", "record": 0, "position": position},
-        }
-        | more
-    )
 
 
 def act(feedback_id: str, **more: object) -> Row:

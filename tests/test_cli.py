@@ -17,9 +17,9 @@ import pytest
 from flows import cli, report
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES, Table
-from tests import toys
+from tests.builders import toys
+from tests.builders.toys import pairwright
 from tests.conftest import ROOT
-from tests.toys import pairwright
 from trainer.core import card
 
 

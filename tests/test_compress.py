@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
-from tests.training import digests, released, run, tiny
+from tests.builders.training import digests, released, run, tiny
 from trainer.compression import bench, distill, drop, faults, layers, pareto, plot, prune, recipes, report, workshop
 from trainer.core import basis, card, models, packed
 

@@ -26,12 +26,12 @@ from tasks.core import catalog, engine, params
 from tasks.core.errors import UserError
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import TEXT, Candidates
-from tests.candidates_made import candidate, frame
+from tests.builders.candidates_made import candidate, frame
+from tests.builders.projects import digests, make_project, run_stage
+from tests.builders.real_prompts import MODEL, benchmark_items, real_prompts, same_as_self_instruct
+from tests.builders.rewordings import BEYOND, KINDS, reword
+from tests.builders.thesaurus import write
 from tests.conftest import ROOT
-from tests.projects import digests, make_project, run_stage
-from tests.real_prompts import MODEL, benchmark_items, real_prompts, same_as_self_instruct
-from tests.rewordings import BEYOND, KINDS, reword
-from tests.thesaurus import write
 
 PARAMS = params.load(ROOT / "params.yaml", "decontaminate", decontaminate.Params)
 ITEM = "Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences and must-see attractions."

@@ -14,7 +14,7 @@ from tasks.formats import FORMATS, recognise, wrapped
 from tasks.formats.votes import VoteWatch
 from tasks.text import parts
 from tasks.text.failures import are_failures
-from tests.test_formats import gather
+from tests.builders.format_examples import gather
 
 Row = dict[str, Any]
 ASKED: Row = {"role": "user", "content": "Which river runs through Prague?"}

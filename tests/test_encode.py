@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tests.training import pair
+from tests.builders.training import pair
 from trainer.core import encode, tokenizer
 from trainer.core.release import Example, Prompt
 

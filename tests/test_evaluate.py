@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tasks.core.errors import UserError
-from tests import releases
-from tests.training import COUNTS, digests, pair, released, run, stage, tiny
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, pair, released, run, stage, tiny
 from trainer import evaluate
 from trainer.core import basis, encode, models, scoring, statistics
 from trainer.judging import accuracy, baselines, control

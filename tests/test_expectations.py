@@ -17,7 +17,7 @@ from expectations import feedback, pairs, prompts, turns, unpaired
 from expectations.gate import Gate, SuiteError, first_rules
 from expectations.rules import Rule, Suite, among, between, columns_of, holds, rows_between, true, true_for, unique
 from tasks.core.errors import UserError
-from tests.browser import browser, missing
+from tests.builders.browser import browser, missing
 
 TURNS = turns.Bounds(
     min_rows=1, max_dropped=0.1, may_drop=0, max_question_chars=9, min_answer_chars=1, max_answer_chars=9, earliest_year=2000,

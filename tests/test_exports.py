@@ -21,7 +21,7 @@ import yaml
 from tasks.core import manifest
 from tasks.core.errors import UserError
 from tasks.core.tables import Prompts, Unpaired
-from tests import releases
+from tests.builders import releases
 from tests.conftest import ROOT
 from trainer.core import release
 from trainer.exports import export, rows

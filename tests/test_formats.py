@@ -15,31 +15,12 @@ from expectations import feedback as feedback_rules
 from tasks.core.raw import Unreadable
 from tasks.evidence import acts
 from tasks.formats import FORMATS, feedback_lines, recognise
-from tasks.formats.columns import Gatherer
 from tasks.formats.facts import Message, moment
-from tasks.formats.loose import Place
 from tasks.formats.trees import BEYOND, depths
-from tests.conftest import ROOT
+from tests.builders.format_examples import example, gather
 
-EXAMPLES = ROOT / "tests" / "examples"
 TURN = ("conversation_id", "turn_id", "parent_id", "role", "content", "model", "status")
 ACT = ("conversation_id", "kind", "turn_id", "value", "better", "worse", "text", "label", "scale_min", "scale_max", "shown_first")
-
-
-def example(name: str) -> dict[str, Any]:
-    path = EXAMPLES / f"{name}.json"
-    assert path.is_file(), f"the format {name} has no example: add {path}"
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
-def gather(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """Turns, feedback and the reasons of notes that the records give."""
-    gatherer, reasons = Gatherer(lambda: "pepper"), list[str]()
-    for number, record in enumerate(records):
-        reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
-    turns, notes = gatherer.turns()
-    said = [row for row in gatherer.feedback().to_pylist() if row["retracts"] != "implied"]
-    return turns.to_pylist(), said, reasons + [reason for _, _, reason, _ in notes]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -26,10 +26,10 @@ from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
 from tasks.evidence import following, placing
 from tasks.evidence.ties import Edges
-from tests.chatlog import Row, accounts
+from tests.builders.chatlog import Row, accounts
+from tests.builders.split_runs import DEFAULTS, MANY, prompt, text
+from tests.builders.tied_logs import logs, places, too_common
 from tests.conftest import ROOT
-from tests.test_apart import logs, places, too_common
-from tests.test_split import DEFAULTS, MANY, prompt, text
 
 HELD = {"validation", "test"}
 

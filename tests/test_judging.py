@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
-from tests import releases
-from tests.training import pair
+from tests.builders import releases
+from tests.builders.training import pair
 from trainer import evaluate
 from trainer.core import statistics
 from trainer.core.encode import Encoded, Encoding

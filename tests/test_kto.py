@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tests import releases
-from tests.training import COUNTS, digests, run, tiny
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, run, tiny
 from trainer.core import encode, release
 from trainer.core.settings import Schedule
 from trainer.methods import kto

@@ -16,7 +16,7 @@ from tasks.clean import run
 from tasks.core.tables import Feedback, Turns
 from tasks.text.language import identify
 from tasks.text.telling import CLOSE, told
-from tests.test_clean import PARAMS, turn
+from tests.builders.clean_turns import PARAMS, turn
 
 
 def alone(texts: Sequence[str]) -> list[str]:

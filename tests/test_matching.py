@@ -17,9 +17,9 @@ from tasks.core import ids
 from tasks.core.tables import Pairs
 from tasks.evidence import matching
 from tasks.evidence.matching import Matching
-from tests import releases
-from tests.chatlog import ChatLog, frame
-from tests.test_pair import candidates, settled
+from tests.builders import releases
+from tests.builders.chatlog import ChatLog, frame
+from tests.builders.pair_runs import candidates, settled
 
 SETTINGS = Matching(use=True, feature="characters", by=[], splits=["train"], tolerance=0.0)
 

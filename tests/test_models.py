@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tasks.core.errors import UserError
-from tests import gguf_files, releases
-from tests.training import digests, released, run, tiny
+from tests.builders import gguf_files, releases
+from tests.builders.training import digests, released, run, tiny
 from trainer import chat
 from trainer.core import models, release, runtime, sources, tokenizer
 

@@ -15,10 +15,10 @@ from tasks.evidence import encoding
 from tasks.formats import recognise
 from tasks.releasing import layout
 from tasks.text.calls import Tools
-from tests.chatlog import ChatLog
-from tests.real_sets import Line, run_path, write
-from tests.test_formats import gather
-from tests.test_pair import pairs, run
+from tests.builders.chatlog import ChatLog
+from tests.builders.format_examples import gather
+from tests.builders.pair_runs import pairs, run
+from tests.builders.real_sets import Line, run_path, write
 from trainer.core.release import _rows
 
 PARAMETERS: Line = {"type": "object", "properties": {"city": {"type": "string", "description": "A place"}}, "required": ["city"]}

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tasks.core.errors import UserError
-from tests import training
+from tests.builders import training
+from tests.builders.training import digests, released
 from tests.conftest import ROOT
-from tests.training import digests, released
 from trainer.core import launch, parallel
 
 NOISE = 1e-4  # of weights after three steps: sums over shares are rounded in another order

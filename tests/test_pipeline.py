@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.core import catalog, salt
+from tests.builders.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
 from tests.conftest import ROOT, SHARED
-from tests.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
 
 FROM_DEDUPE = DATA_STAGES[DATA_STAGES.index("dedupe") :]
 

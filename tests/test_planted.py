@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import planted
-from tests.training import run, tiny
+from tests.builders.training import run, tiny
 
 SEEDS = range(6)
 MODEL = {"model__width": 48, "model__inner": 96, "model__layers": 2, "model__vocabulary": 512}

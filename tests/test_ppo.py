@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
 from tasks.core.tables import Prompts
-from tests import releases
-from tests.killed import killed
-from tests.training import COUNTS, digests, released, run, tiny
+from tests.builders import releases
+from tests.builders.killed import killed
+from tests.builders.training import COUNTS, digests, released, run, tiny
 from trainer.core import models
 from trainer.methods import ppo, ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import KlPrice

@@ -14,8 +14,8 @@ import yaml
 
 from tasks.core import params
 from tasks.core.errors import UserError
+from tests.builders.training import module
 from tests.conftest import ROOT
-from tests.training import module
 from trainer import presets
 from trainer.core import sources
 

@@ -14,7 +14,7 @@ from tasks import rebalance
 from tasks.core import params
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import Candidates
-from tests.candidates_made import candidate, frame
+from tests.builders.candidates_made import candidate, frame
 from tests.conftest import ROOT
 
 PARAMS = params.load(ROOT / "params.yaml", "rebalance", rebalance.Params).model_copy(update={"by": ["topic"], "min_stratum": 2})

@@ -17,8 +17,8 @@ from tasks.text.personal import ibans
 from tasks.text.redact import KINDS, Books, find, flat, mark_all
 from tasks.text.services import SERVICES
 from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
-from tests import redaction_made
 from tests.benchmarks import redaction_values
+from tests.builders import redaction_made
 from tests.conftest import SHARED
 
 PERSONAL = {

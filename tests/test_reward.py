@@ -17,9 +17,9 @@ import pytest
 
 from tasks.core import params
 from tasks.core.errors import UserError
-from tests import releases
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, module, pair, released, run, tiny
 from tests.conftest import ROOT
-from tests.training import COUNTS, digests, module, pair, released, run, tiny
 from trainer import reward as stage
 from trainer.core import basis, encode, release, rewards, statistics
 from trainer.core.release import Pair

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import releases
+from tests.builders import releases
 from trainer.core import encode, models, release, scoring
 
 SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)

@@ -12,7 +12,7 @@ from tasks.core.ledger import Account
 from tasks.core.tables import TEXT
 from tasks.evidence import signals
 from tasks.evidence.phrases import plain
-from tests.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts, dropped
+from tests.builders.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts, dropped
 
 SETTINGS = signals.Settings.model_validate(SIGNALS)
 

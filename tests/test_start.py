@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tests import releases
-from tests.training import COUNTS, digests, pair, released, run, tiny
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from trainer import start
 from trainer.core import batches, encode, models, release, tokenizer
 

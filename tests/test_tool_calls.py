@@ -13,8 +13,8 @@ import pytest
 from tasks.core.tables import Prompts, Unpaired
 from tasks.evidence import encoding
 from tasks.releasing import flat, layout
-from tests.chatlog import ChatLog
-from tests.test_pair import pairs, run
+from tests.builders.chatlog import ChatLog
+from tests.builders.pair_runs import pairs, run
 
 CALLS = [
     {"function": {"arguments": {"city": "Bergen"}, "name": "rain"}, "id": "c1", "type": "function"},

@@ -16,9 +16,9 @@ import pytest
 
 from tasks.core import params
 from tasks.core.errors import UserError
-from tests import releases
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from tests.conftest import ROOT
-from tests.training import COUNTS, digests, pair, released, run, tiny
 from trainer import methods, train
 from trainer.core import basis, encode, models, release, scoring, tokenizer
 from trainer.core.settings import Schedule

@@ -15,7 +15,7 @@ from tasks.core.errors import UserError
 from tasks.core.tables import Pairs
 from tasks.evidence import encoding, trainable
 from tasks.evidence.trainable import FINDINGS, Trainability
-from tests import releases, training
+from tests.builders import releases, training
 from trainer.core import encode, release, tokenizer
 
 Messages = list[dict[str, str]]

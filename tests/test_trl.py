@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import releases
+from tests.builders import releases
 from trainer.core import encode, hf, models, release, scoring
 from trainer.core.settings import Schedule
 from trainer.methods import dpo, kto, shared_prompt
@@ -200,7 +200,7 @@ def test_trl_cuts_answers_at_the_window_without_a_word() -> None:
     row = {"prompt_ids": [1, 2, 3, 4], "chosen_ids": [5, 6, 7], "rejected_ids": [5, 6, 8]}
     both = DataCollatorForPreference(pad_token_id=0, max_length=6)([row])["input_ids"]
     assert both.tolist() == [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]], "identical after the cut"
-    from tests.training import pair
+    from tests.builders.training import pair
     from trainer.core import tokenizer
 
     letters = tokenizer.from_scratch([], 300, 99)

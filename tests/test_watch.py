@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests import training
-from tests.training import released, stage, tiny
+from tests.builders import training
+from tests.builders.training import released, stage, tiny
 from trainer.core import guard
 from trainer.core.guard import DivergedError
 

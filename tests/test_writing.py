@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders.training import tiny
 from tests.conftest import ROOT
-from tests.training import tiny
 from trainer.core import repetition
 from trainer.judging import flat, quality, verdict
 from trainer.judging.quality import Answer

@@ -24,8 +24,8 @@ from tasks.core import engine, params
 from tasks.core.assignment import Assignment
 from tasks.core.ids import stable_id
 from tasks.core.tables import PROMPT, TEXT, Candidates
+from tests.builders.split_runs import answer, prompt
 from tests.conftest import ROOT
-from tests.test_split import answer, prompt
 
 OTHERS = 300  # conversations of one question each, so that there is something else
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from tasks.core import params
 from tasks.core.params import StageParams
-from tests import releases, training
+from tests.builders import releases, training
 from tests.conftest import ROOT
 
 COUNTS = {"train": 1200, "validation": 100, "test": 400}

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
 from trainer.core import encode, models, release, rewards, scoring
 from trainer.core.statistics import marks

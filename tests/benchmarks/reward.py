@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from tasks.core import params
-from tests import releases, training
 from tests.benchmarks.planted import COUNTS
+from tests.builders import releases, training
 from tests.conftest import ROOT
 from trainer.core import basis, encode, release, rewards, statistics
 from trainer.methods import reward

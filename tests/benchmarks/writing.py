@@ -29,7 +29,7 @@ import numpy as np
 from make_sample import SAYINGS
 
 from tasks.core import params
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
 from trainer.core import basis, encode, models, release, scoring, statistics
 from trainer.judging import generations, groups, lengths

@@ -12,7 +12,7 @@ import yaml
 
 from tasks.core import catalog
 from tasks.core.params import StageParams
-from tests import releases
+from tests.builders import releases
 from tests.conftest import ROOT
 from trainer.core import checkpoints, release
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tasks.core.ids import stable_id
 from tasks.core.tables import VOTE, Candidates
-from tests.chatlog import UNTOLD
+from tests.builders.chatlog import UNTOLD
 
 
 def candidate(text: str, **given: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tasks.core.ledger import Account
 from tasks.evidence.recipes import RECIPES
 from tasks.similar.equality import same_answer
 from tasks.similar.text import fold
-from tests.chatlog import Row
+from tests.builders.chatlog import Row
 
 Look = tuple[str, ...]
 

@@ -25,7 +25,7 @@ from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.core.params import load
 from tasks.core.tables import TEXT
-from tests.chatlog import accounts, kept
+from tests.builders.chatlog import accounts, kept
 from tests.conftest import ROOT
 
 Line = dict[str, Any]

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests import toys
-from tests.browser import wait_for
+from tests.builders import toys
+from tests.builders.browser import wait_for
 
 # Read by every Python that the test starts: notes each host that the process asks the address of, or connects to.
 SPY = """

@@ -1,4 +1,4 @@
-"""A stage of training that kills itself with SIGKILL at an unlucky moment: `python -m tests.killed ROOT STAGE MOMENT PARAMETERS`.
+"""A stage of training that kills itself with SIGKILL at an unlucky moment: `python -m tests.builders.killed ROOT STAGE MOMENT PARAMETERS`.
 
 Moments: `step:5` (the figures of step 5 are there, its checkpoint is not), `torch.save:7` (the seventh file is half written),
 `seal:2` (all files of the second checkpoint are there, `complete.json` is not), `rename:2` (it is sealed, and not yet in its place),
@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
 
 
 def killed(root: Path, name: str, moment: str, **parameters: Any) -> None:
     """Run a stage below `root` in a process of its own, which must die of SIGKILL at the moment."""
-    command = [sys.executable, "-m", "tests.killed", str(root), name, moment, json.dumps(parameters)]
+    command = [sys.executable, "-m", "tests.builders.killed", str(root), name, moment, json.dumps(parameters)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == -signal.SIGKILL, result.stdout + result.stderr
 

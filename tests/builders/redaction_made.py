@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "redaction"
+FOLDER = Path(__file__).parent.parent / "redaction"
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 ALPHABETS = {
     "x": "0123456789abcdef", "X": "0123456789ABCDEF", "a": LOWER + DIGITS, "A": UPPER + DIGITS, "n": LOWER + UPPER + DIGITS,
