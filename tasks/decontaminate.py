@@ -64,7 +64,7 @@ def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Acc
         shell.write_ledger(accounts, folder)
         return accounts
     result = {"candidates": mark(engine.read_table(source), gone)}
-    return shell.write_tables(stage.name, WRITES, result, {"candidates": shell.count_rows(source)}, folder)
+    return shell.write_tables(stage.name, WRITES, result, {"candidates": source}, folder)
 
 
 def run(tables: Tables, items: pa.Table, params: Params) -> Tables:

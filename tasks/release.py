@@ -28,7 +28,7 @@ from expectations import unpaired as unpaired_rules
 from expectations.gate import Gate
 from tasks import split
 from tasks.core import catalog, engine, manifest, salt, shell
-from tasks.core.ledger import settle
+from tasks.core.ledger import ids_of, settle
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
 from tasks.probing import probe
@@ -73,7 +73,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     with shell.whole(stage.reports) as pages:
         gate.publish(pages)
     gate.enforce(stage.reports)
-    accounts = [settle(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [settle(STAGE, name, rows, ids_of(name, rows)) for name, rows in tables.items()]
     about = {path.name: _read(stage, path.name) for path in stage.data if path.name in ABOUT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about, _read(stage, "files"), ledgers, certificate.certify(tables, _proof(stage, params)))

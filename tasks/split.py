@@ -110,7 +110,7 @@ def work(stage: catalog.Stage, params: Params, folder: Path) -> None:
     """
     source, remembered = stage.input("candidates"), stage.input("splits")
     plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment.load(remembered))
-    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
+    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": source}, folder)
     assignment.save(remembered, plan.assignment)
     shell.say(STAGE, accounts)
 

@@ -24,7 +24,7 @@ from tasks.contamination.weights import shares, weights
 from tasks.contamination.words import known, split_words, vocabulary
 from tasks.core import catalog, engine, params
 from tasks.core.errors import UserError
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, ids_of, settle
 from tasks.core.tables import TEXT, Candidates
 from tests.builders.candidates_made import candidate, frame
 from tests.builders.projects import digests, make_project, run_stage
@@ -50,8 +50,9 @@ def items(*texts: str) -> pa.Table:
 
 def account(rows: list[dict[str, Any]], sought: pa.Table, **changed: object) -> Account:
     """What the stage does with the candidates."""
-    result = decontaminate.run({"candidates": frame(rows)}, sought, PARAMS.model_copy(update=changed))
-    return settle("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows))
+    given = frame(rows)
+    result = decontaminate.run({"candidates": given}, sought, PARAMS.model_copy(update=changed))
+    return settle("decontaminate", "candidates", result["candidates"].to_arrow(), ids_of("candidates", given.to_arrow()))
 
 
 def method(message: str, *sought: str, **changed: object) -> str | None:

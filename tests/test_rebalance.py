@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks import rebalance
 from tasks.core import params
-from tasks.core.ledger import Account, settle
+from tasks.core.ledger import Account, ids_of, settle
 from tasks.core.tables import Candidates
 from tests.builders.candidates_made import candidate, frame
 from tests.conftest import ROOT
@@ -38,8 +38,9 @@ def rows_of(strata: list[tuple[int, int]]) -> list[Row]:
 
 def account(rows: list[Row], strategy: str, **changed: Any) -> Account:
     chosen = PARAMS.model_copy(update={"strategy": strategy} | changed)
-    result = rebalance.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
-    return settle("rebalance", "candidates", result, len(rows))
+    given = frame(rows)
+    result = rebalance.run({"candidates": given}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
+    return settle("rebalance", "candidates", result, ids_of("candidates", given.to_arrow()))
 
 
 def counted(rows: list[Row]) -> list[Row]:

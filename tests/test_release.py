@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from tasks import release
 from tasks.core import catalog, engine, ids, manifest, params, shell
 from tasks.core.errors import UserError
-from tasks.core.ledger import settle
+from tasks.core.ledger import ids_of, settle
 from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
 from tasks.releasing import card, facts, flat, layout, meanings, redaction
 from tasks.releasing.facts import Asked, Sources
@@ -87,7 +87,7 @@ def raw_files() -> pa.Table:
 
 
 def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = None) -> dict[str, bytes]:
-    accounts = [settle("release", name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [settle("release", name, rows, ids_of(name, rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
     asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
