@@ -1,4 +1,4 @@
-"""Claims about values that lie exactly at a bound: what `split` still lets in, and what is the first to stay out."""
+"""Claims about values that lie exactly at a bound in `split`, `dedupe` and `decontaminate`: which is the last one in."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import split
+from tasks import dedupe, split
+from tasks.contamination.grams import Index
+from tasks.contamination.verbatim import Ngrams, Verbatim
+from tasks.contamination.words import known, vocabulary
 from tasks.core.assignment import UNKNOWN
 from tasks.evidence import following, placing, ties
 from tasks.evidence.lists import Rows
 from tasks.evidence.ties import Edges
+from tasks.similar import chats, minhash
+from tasks.similar.chats import SameChat, asks_another_thing
+from tasks.similar.wording import OneLetter
+from tests.builders import dedupe_runs
+from tests.builders.chatlog import ChatLog, accounts
 from tests.builders.split_runs import DEFAULTS, answer, prompt, settled, text
 
+SAME_CHAT = SameChat(min_words=0.5, min_message_words=0.5, min_answer_words=4, common=2, misspelt_question_chars=5, misspelt_answer_chars=9)
 SHARES = (0.8, 0.1, 0.1)
 LIMITS = ties.Limits(popular=3, largest_user=1.0, largest_component=1.0)
 
@@ -147,3 +156,105 @@ def test_the_last_part_that_a_held_out_split_has_room_for_comes_along(joining: i
     placed = following.spread(side, np.ones(len(side), bool), inner, np.array([99.0, 5.0, 5.0]))
     assert (placed[3 : 3 + joining] == (2 if along else 0)).all()
     assert (placed[1:3] == 2).all()
+
+
+def compared(**changes: Any) -> chats._Comparison:
+    """One side of two chats of eight words, half of which are the same."""
+    said: dict[str, Any] = {"equal": False, "total": 8, "shared": 4, "telling": 4, "couples": ((8, 4),)}
+    return chats._Comparison(**(said | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [
+        ({}, True),
+        ({"shared": 3}, False),
+        ({"couples": ((8, 3),)}, False),
+        ({"couples": ((chats.SHORT, 0),)}, False),
+        ({"couples": ((chats.SHORT - 1, 0),)}, True),
+    ],
+)
+def test_chats_that_share_exactly_as_many_words_as_they_must_are_alike(changes: dict[str, Any], alike: bool) -> None:
+    assert compared(**changes).alike(SAME_CHAT) == alike
+
+
+@pytest.mark.parametrize(("telling", "one"), [(4, True), (3, False)])
+def test_answers_of_exactly_as_many_words_as_they_need_prove_that_two_chats_are_one(telling: int, one: bool) -> None:
+    assert chats.one_chat(compared(), compared(telling=telling), True, SAME_CHAT) == one
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "another"),
+    [
+        ("which way goes home", "which way went there", True),  # half of the words are others
+        ("which way goes right home", "which way went right home", False),
+        ("which way goes home", "which way goes home thanks", False),
+        ("One sentence. And", "One sentence.", False),  # a single word more
+        ("One sentence. And then", "One sentence.", True),
+    ],
+)
+def test_long_questions_of_which_half_the_words_differ_ask_another_thing(one: str, other: str, another: bool) -> None:
+    assert asks_another_thing(one, other) == another
+
+
+@pytest.mark.parametrize(("words", "same"), [(chats.LONG - 1, True), (chats.LONG, False)])
+def test_questions_are_held_together_by_sentence_from_so_many_words_on(words: int, same: bool) -> None:
+    """The last sentence of two questions on one page asks for two things."""
+    page = " ".join(f"word{letter}" for letter in "abcdefghij" * 5)[: 6 * (words - 3) - 1] + ". "
+    log = ChatLog()
+    for name, question in (("one", "when it opens"), ("two", "who pays there")):
+        log.chat(name, page + question, "the same long answer is given to both")
+    limits = dedupe_runs.SAME_CHAT.model_copy(update={"misspelt_question_chars": 10_000})
+    tables = log.tables()
+    found = accounts("dedupe", dedupe.run(tables, dedupe_runs.PARAMS.model_copy(update={"same_chat": limits})), tables)["turns"]
+    assert bool(len(found.dropped)) == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "answer_chars", "holds"),
+    [
+        ("whihc", "which", 9, False),
+        ("whic", "which", 9, True),
+        ("whic", "which", 8, False),
+        ("whic", "whih", 9, False),
+    ],
+)
+def test_one_letter_is_overlooked_in_texts_exactly_as_long_as_they_must_be(one: str, other: str, answer_chars: int, holds: bool) -> None:
+    """A question of five letters, the longer of the two, and an answer of nine."""
+    assert OneLetter(question_chars=5, answer_chars=9).holds(one, other, answer_chars) == holds
+
+
+@pytest.mark.parametrize(("common", "expected"), [(2, True), (3, False)])
+def test_an_answer_in_exactly_so_many_conversations_is_not_common_yet(common: int, expected: bool) -> None:
+    texts, talk = np.array([7, 7, 7, 7, 8], np.uint64), np.array([0, 0, 1, 2, 2])
+    found = dedupe.is_common(texts, talk, np.ones(5, bool), common)
+    assert found.tolist() == [expected] * 4 + [False]
+
+
+@pytest.mark.parametrize(("largest", "pairs"), [(5, 10), (4, 7)])
+def test_of_a_bucket_exactly_at_the_largest_all_pairs_are_compared(largest: int, pairs: int) -> None:
+    """Of a wider one each with the first and with the next: four and four, one of them the same."""
+    left, right = minhash.candidates(np.full((5, 1), 9, np.uint64), largest)
+    assert len(left) == pairs
+    assert (left < right).all()
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.5, 1), (0.50001, 0)])
+def test_a_text_that_has_exactly_the_share_of_an_items_ngrams_holds_it(share: float, found: int) -> None:
+    """Of four pairs of words it has two."""
+    sought = Verbatim(pa.array(["alpha beta gamma delta epsilon"], pa.large_string()), Ngrams(words=2, share=share), 1)
+    assert len(sought.find(pa.array(["so alpha beta gamma it is"], pa.large_string()))) == found
+
+
+@pytest.mark.parametrize(("least", "found"), [(5, 1), (6, 0)])
+def test_an_item_of_exactly_the_fewest_words_is_looked_for(least: int, found: int) -> None:
+    item = pa.array(["alpha beta gamma delta epsilon"], pa.large_string())
+    assert len(Verbatim(item, Ngrams(words=5, share=1.0), least).find(item)) == found
+
+
+@pytest.mark.parametrize(("common", "ngrams"), [(2, 3), (1, 1)])
+def test_an_ngram_in_exactly_so_many_items_as_are_common_still_tells(common: int, ngrams: int) -> None:
+    """Two items share two of three pairs of words; the first has one more."""
+    items = pa.array(["alpha beta gamma delta", "alpha beta gamma"], pa.large_string())
+    index = Index.of(known(items, vocabulary(items)), 2, np.ones(2, bool), common)
+    assert index.totals[0] == ngrams

@@ -42,7 +42,7 @@ from tests.benchmarks.mutants import Mutant, functions, mutants, statements
 from tests.conftest import ROOT
 
 AREAS: dict[str, tuple[list[str], str]] = {
-    "core": (["tasks/core/*.py"], "core contract bytes ingest salt growth door extremes"),
+    "core": (["tasks/core/*.py"], "core contract bytes salt growth"),
     "split": (
         ["tasks/split.py", *(f"tasks/evidence/{name}.py" for name in ("apart", "placing", "ties", "following"))],
         "bounds split apart growth similar laws",
