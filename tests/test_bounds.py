@@ -74,6 +74,24 @@ def test_a_component_exactly_at_the_largest_stays_whole(size: int, parted: bool)
 
 
 @pytest.mark.parametrize(("size", "kept"), [(30, False), (31, True)])
+def test_a_firm_component_exactly_at_the_largest_is_no_giant(size: int, kept: bool) -> None:
+    """Prompts that say nearly the same cannot be parted without loss: a giant of them is kept, and told of."""
+    edges = {key: chained(range(size if key == "near" else 1)) for key in ties.KEYS}
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        split.settle_giants(edges, 60, params())
+    assert [str(one.message).endswith("(split.near says what is near)") for one in heard] == [True] * kept
+
+
+@pytest.mark.parametrize("held", [1, 2])
+def test_components_exactly_as_large_as_may_be_held_out_count_for_the_threshold(held: int) -> None:
+    """Of twenty components of five rows, all with one draw, two or so are due: were they not counted, all would be held out."""
+    labels, draws = np.repeat(np.arange(20), 5), np.full(100, 0.3)
+    shares = (0.9, 0.1, 0.0) if held == 1 else (0.9, 0.0, 0.1)
+    assert (placing.place(draws, labels, shares, 0.5) == held).sum() == 5, "one, so that the split is not empty"
+
+
+@pytest.mark.parametrize(("size", "kept"), [(30, False), (31, True)])
 def test_what_alone_holds_more_than_the_largest_together_is_firm(size: int, kept: bool) -> None:
     """A first user turn of exactly so many rows may be given up; one of more would cost them all."""
     assert split.loses_all(chained(range(size), shared_by=size), "opening", 30.0) is kept
@@ -258,3 +276,14 @@ def test_an_ngram_in_exactly_so_many_items_as_are_common_still_tells(common: int
     items = pa.array(["alpha beta gamma delta", "alpha beta gamma"], pa.large_string())
     index = Index.of(known(items, vocabulary(items)), 2, np.ones(2, bool), common)
     assert index.totals[0] == ngrams
+
+
+@pytest.mark.parametrize(("least", "goes"), [(5, True), (6, False)])
+def test_an_answer_of_exactly_as_many_words_as_it_needs_proves_an_earlier_state(least: int, goes: bool) -> None:
+    log = ChatLog()
+    for name, more in (("early", []), ("late", ["and then", "walk on along the harbour until the lights", "how far", "a mile or two"])):
+        log.chat(name, "which way goes home", "past the old harbour gate", *more, user_id="p")
+    limits = dedupe_runs.SAME_CHAT.model_copy(update={"min_answer_words": least})
+    tables = log.tables()
+    changed = dedupe_runs.PARAMS.model_copy(update={"same_chat": limits, "threshold": 0.95})
+    assert accounts("dedupe", dedupe.run(tables, changed), tables)["turns"].reasons == ({"earlier_copy": 2} if goes else {})
