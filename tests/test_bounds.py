@@ -287,3 +287,14 @@ def test_an_answer_of_exactly_as_many_words_as_it_needs_proves_an_earlier_state(
     tables = log.tables()
     changed = dedupe_runs.PARAMS.model_copy(update={"same_chat": limits, "threshold": 0.95})
     assert accounts("dedupe", dedupe.run(tables, changed), tables)["turns"].reasons == ({"earlier_copy": 2} if goes else {})
+
+
+@pytest.mark.parametrize(("threshold", "goes"), [(0.8, True), (0.80001, False)])
+def test_conversations_exactly_as_alike_as_copies_must_be_are_copies(threshold: float, goes: bool) -> None:
+    """Of ten pairs of words in both together, two chats share eight."""
+    log = ChatLog()
+    for name, last in (("one", "lights"), ("two", "lamps")):
+        log.chat(name, "which way goes home", f"past the old harbour gate {last}")
+    tables = log.tables()
+    found = accounts("dedupe", dedupe.run(tables, dedupe_runs.PARAMS.model_copy(update={"threshold": threshold})), tables)["turns"]
+    assert found.reasons == ({"near_copy": 2} if goes else {})
