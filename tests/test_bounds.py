@@ -9,24 +9,27 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import dedupe, split
-from tasks.contamination.grams import Index
-from tasks.contamination.verbatim import Ngrams, Verbatim
-from tasks.contamination.words import known, vocabulary
-from tasks.core.assignment import UNKNOWN
-from tasks.evidence import following, placing, ties
-from tasks.evidence.lists import Rows
-from tasks.evidence.ties import Edges
-from tasks.similar import chats, minhash
-from tasks.similar.chats import SameChat, asks_another_thing
-from tasks.similar.wording import OneLetter
+from tasks.common import links
+from tasks.common.arrays import Rows
+from tasks.common.links import Edges
+from tasks.common.similarity import minhash
+from tasks.common.wording import OneLetter
+from tasks.decontaminate.ngrams import Index
+from tasks.decontaminate.verbatim import Ngrams, Verbatim
+from tasks.decontaminate.words import known, vocabulary
+from tasks.dedupe import same_chat
+from tasks.dedupe import stage as dedupe
+from tasks.dedupe.same_chat import SameChat, asks_another_thing
+from tasks.split import assignment, earlier_releases
+from tasks.split import stage as split
+from tasks.split.assignment_table import UNKNOWN
 from tests.builders import dedupe_runs
 from tests.builders.chatlog import ChatLog, accounts
 from tests.builders.split_runs import DEFAULTS, answer, prompt, settled, text
 
 SAME_CHAT = SameChat(min_words=0.5, min_message_words=0.5, min_answer_words=4, common=2, misspelt_question_chars=5, misspelt_answer_chars=9)
 SHARES = (0.8, 0.1, 0.1)
-LIMITS = ties.Limits(popular=3, largest_user=1.0, largest_component=1.0)
+LIMITS = links.Limits(popular=3, largest_user=1.0, largest_component=1.0)
 
 
 def params(**changes: Any) -> split.Params:
@@ -42,7 +45,7 @@ def chained(*groups: range, shared_by: int = 2) -> Edges:
 def test_a_draw_exactly_at_a_threshold_is_beyond_it() -> None:
     """So of thousand even draws exactly the shares are held out."""
     draws = np.arange(1000) / 1000
-    placed = placing.place(draws, np.arange(1000), SHARES, 1.0)
+    placed = assignment.place(draws, np.arange(1000), SHARES, 1.0)
     assert np.bincount(placed).tolist() == [800, 100, 100]
     assert placed[[99, 100, 199, 200]].tolist() == [2, 1, 1, 0]
 
@@ -54,19 +57,19 @@ def test_a_component_exactly_as_large_as_a_held_out_split_may_take_is_held_out(h
     labels = np.concatenate([np.zeros(size, np.int64), np.arange(1, 101 - size)])
     draws = np.where(labels == 0, 1e-9, 0.999)  # lower than any threshold
     shares = (0.9, 0.1, 0.0) if held == 1 else (0.9, 0.0, 0.1)
-    assert (placing.place(draws, labels, shares, 0.5)[0] == held) == is_held
+    assert (assignment.place(draws, labels, shares, 0.5)[0] == held) == is_held
 
 
 def test_as_many_components_as_splits_leave_none_empty() -> None:
-    chosen = placing.fill(np.zeros(3, np.int64), np.ones(3, np.int64), np.arange(3.0), SHARES, np.zeros(3, bool))
+    chosen = assignment.fill(np.zeros(3, np.int64), np.ones(3, np.int64), np.arange(3.0), SHARES, np.zeros(3, bool))
     assert sorted(chosen.tolist()) == [0, 1, 2]
-    chosen = placing.fill(np.zeros(2, np.int64), np.ones(2, np.int64), np.arange(2.0), SHARES, np.zeros(3, bool))
+    chosen = assignment.fill(np.zeros(2, np.int64), np.ones(2, np.int64), np.arange(2.0), SHARES, np.zeros(3, bool))
     assert chosen.tolist() == [0, 0], "two cannot fill three"
 
 
 @pytest.mark.parametrize(("size", "parted"), [(30, False), (31, True)])
 def test_a_component_exactly_at_the_largest_stays_whole(size: int, parted: bool) -> None:
-    edges = {key: chained(range(size), shared_by=size) if key == "user" else chained(range(1)) for key in ties.KEYS}
+    edges = {key: chained(range(size), shared_by=size) if key == "user" else chained(range(1)) for key in links.KEYS}
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         left = split.settle_giants(edges, 60, params())
@@ -76,7 +79,7 @@ def test_a_component_exactly_at_the_largest_stays_whole(size: int, parted: bool)
 @pytest.mark.parametrize(("size", "kept"), [(30, False), (31, True)])
 def test_a_firm_component_exactly_at_the_largest_is_no_giant(size: int, kept: bool) -> None:
     """Prompts that say nearly the same cannot be parted without loss: a giant of them is kept, and told of."""
-    edges = {key: chained(range(size if key == "near" else 1)) for key in ties.KEYS}
+    edges = {key: chained(range(size if key == "near" else 1)) for key in links.KEYS}
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         split.settle_giants(edges, 60, params())
@@ -88,7 +91,7 @@ def test_components_exactly_as_large_as_may_be_held_out_count_for_the_threshold(
     """Of twenty components of five rows, all with one draw, two or so are due: were they not counted, all would be held out."""
     labels, draws = np.repeat(np.arange(20), 5), np.full(100, 0.3)
     shares = (0.9, 0.1, 0.0) if held == 1 else (0.9, 0.0, 0.1)
-    assert (placing.place(draws, labels, shares, 0.5) == held).sum() == 5, "one, so that the split is not empty"
+    assert (assignment.place(draws, labels, shares, 0.5) == held).sum() == 5, "one, so that the split is not empty"
 
 
 @pytest.mark.parametrize(("size", "kept"), [(30, False), (31, True)])
@@ -101,13 +104,13 @@ def test_values_half_as_common_as_the_commonest_are_not_given_up_with_it() -> No
     groups = {10: range(10), 5: range(9, 14), 6: range(13, 19)}
     parts = [chained(group, shared_by=many) for many, group in groups.items()]
     edges = {"user": Edges(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("left", "right", "shared_by")))}
-    left, given_up = ties.untie(edges, "user", 19, 18)
+    left, given_up = links.untie(edges, "user", 19, 18)
     assert (set(left["user"].shared_by.tolist()), given_up) == ({5}, 14)
 
 
 def test_a_component_that_giving_up_brings_exactly_to_the_limit_loses_no_more() -> None:
     edges = {"user": chained(range(10), shared_by=10), "conversation": chained(range(6))}
-    left, given_up = ties.untie(edges, "user", 12, 10)
+    left, given_up = links.untie(edges, "user", 12, 10)
     assert (len(left["user"].left), given_up) == (9, 0)
 
 
@@ -131,7 +134,7 @@ def test_a_prompt_met_in_exactly_so_many_conversations_as_is_popular_still_ties(
 def test_turns_beyond_those_compared_are_left_out_and_no_others() -> None:
     prompts = pa.array([[{"role": "user", "content": letter} for letter in letters] for letters in ("abc", "ab", "a")])
     for most, said in ((2, [["a", "b"], ["a", "b"], ["a"]]), (3, [["a", "b", "c"], ["a", "b"], ["a"]])):
-        assert ties.first_user_turns(prompts, most)[0].to_pylist() == said
+        assert links.first_user_turns(prompts, most)[0].to_pylist() == said
 
 
 @pytest.mark.parametrize(("count", "warned"), [(split.FEW - 1, False), (split.FEW, True)])
@@ -158,7 +161,7 @@ def test_a_crowd_exactly_as_large_as_a_held_out_split_may_take_comes_along_whole
     """Tied to one row of test over what many share, which takes part of a crowd or, as weak a tie as this, nothing."""
     rows = crowd + 1
     side = np.array([2] + [UNKNOWN] * crowd)
-    placed = following.spread(side, np.ones(rows, bool), {"user": chained(range(rows))}, np.array([99.0, 5.0, 5.0]))
+    placed = earlier_releases.spread(side, np.ones(rows, bool), {"user": chained(range(rows))}, np.array([99.0, 5.0, 5.0]))
     assert (placed[1:] == 2).sum() == along
 
 
@@ -171,15 +174,15 @@ def test_the_last_part_that_a_held_out_split_has_room_for_comes_along(joining: i
         "conversation": Edges(np.array([0, 0]), np.array([1, 3]), np.array([2, 3])),
         "user": Edges(np.array([0]), np.array([3 + joining]), np.array([2])),
     }
-    placed = following.spread(side, np.ones(len(side), bool), inner, np.array([99.0, 5.0, 5.0]))
+    placed = earlier_releases.spread(side, np.ones(len(side), bool), inner, np.array([99.0, 5.0, 5.0]))
     assert (placed[3 : 3 + joining] == (2 if along else 0)).all()
     assert (placed[1:3] == 2).all()
 
 
-def compared(**changes: Any) -> chats._Comparison:
+def compared(**changes: Any) -> same_chat._Comparison:
     """One side of two chats of eight words, half of which are the same."""
     said: dict[str, Any] = {"equal": False, "total": 8, "shared": 4, "telling": 4, "couples": ((8, 4),)}
-    return chats._Comparison(**(said | changes))
+    return same_chat._Comparison(**(said | changes))
 
 
 @pytest.mark.parametrize(
@@ -188,8 +191,8 @@ def compared(**changes: Any) -> chats._Comparison:
         ({}, True),
         ({"shared": 3}, False),
         ({"couples": ((8, 3),)}, False),
-        ({"couples": ((chats.SHORT, 0),)}, False),
-        ({"couples": ((chats.SHORT - 1, 0),)}, True),
+        ({"couples": ((same_chat.SHORT, 0),)}, False),
+        ({"couples": ((same_chat.SHORT - 1, 0),)}, True),
     ],
 )
 def test_chats_that_share_exactly_as_many_words_as_they_must_are_alike(changes: dict[str, Any], alike: bool) -> None:
@@ -198,7 +201,7 @@ def test_chats_that_share_exactly_as_many_words_as_they_must_are_alike(changes: 
 
 @pytest.mark.parametrize(("telling", "one"), [(4, True), (3, False)])
 def test_answers_of_exactly_as_many_words_as_they_need_prove_that_two_chats_are_one(telling: int, one: bool) -> None:
-    assert chats.one_chat(compared(), compared(telling=telling), True, SAME_CHAT) == one
+    assert same_chat.one_chat(compared(), compared(telling=telling), True, SAME_CHAT) == one
 
 
 @pytest.mark.parametrize(
@@ -215,7 +218,7 @@ def test_long_questions_of_which_half_the_words_differ_ask_another_thing(one: st
     assert asks_another_thing(one, other) == another
 
 
-@pytest.mark.parametrize(("words", "same"), [(chats.LONG - 1, True), (chats.LONG, False)])
+@pytest.mark.parametrize(("words", "same"), [(same_chat.LONG - 1, True), (same_chat.LONG, False)])
 def test_questions_are_held_together_by_sentence_from_so_many_words_on(words: int, same: bool) -> None:
     """The last sentence of two questions on one page asks for two things."""
     page = " ".join(f"word{letter}" for letter in "abcdefghij" * 5)[: 6 * (words - 3) - 1] + ". "

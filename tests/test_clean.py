@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import clean
+from tasks.clean import stage as clean
+from tasks.common.text_repair import repair, repair_all
 from tasks.core.ledger import ids_of, settle
 from tasks.core.tables import Feedback, Turns
-from tasks.text.repair import repair, repair_all
 from tests.builders.clean_turns import PARAMS, Row, turn
 
 DAMAGE = st.lists(

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from tasks.evidence import agreement, ballots, consensus
-from tasks.evidence.ballots import BETTER, NEITHER, WORSE
+from tasks.aggregate import agreement, dawid_skene
+from tasks.common import annotator_labels
+from tasks.common.annotator_labels import BETTER, NEITHER, WORSE
 from tests.builders import simulated
 from tests.builders.consensus_runs import SETTINGS, column, judged
 from tests.builders.simulated import Crowd
@@ -76,7 +77,7 @@ def test_one_vote_is_as_sure_as_the_annotator_is_reliable(seed: int) -> None:
     told, found, _ = judged(Crowd(seed=seed))
     alone = simulated.ballots(Crowd(items=4000, votes=(1, 1), seed=seed), error=told.error)
     both = pa.concat_tables([simulated.acts(told), simulated.acts(alone.moved(100_000))])
-    reliability = column(consensus.find(both, SETTINGS).annotators, "reliability", 60)
+    reliability = column(dawid_skene.find(both, SETTINGS).annotators, "reliability", 60)
     assert reliability.tolist() == column(found.annotators, "reliability", 60).tolist(), "votes that nobody shares change nothing"
     ours = simulated.weighed(alone, reliability)
     decided = ours.says != 0
@@ -86,7 +87,7 @@ def test_one_vote_is_as_sure_as_the_annotator_is_reliable(seed: int) -> None:
 def test_who_says_the_same_of_everything_tells_nothing() -> None:
     told = simulated.ballots(Crowd(items=1500, good=0.9, spammers=0))
     told.label[told.person == 0] = 1
-    found = consensus.find(simulated.acts(told, "thumb"), SETTINGS).annotators
+    found = dawid_skene.find(simulated.acts(told, "thumb"), SETTINGS).annotators
     assert column(found, "agreement", 60)[0] > 0.75, "although the others mostly say so too"
     assert column(found, "reliability", 60)[0] < 0.65 < np.sort(column(found, "reliability", 60))[1]
 
@@ -94,14 +95,14 @@ def test_who_says_the_same_of_everything_tells_nothing() -> None:
 def test_who_always_says_tie_tells_nothing() -> None:
     told = simulated.ballots(Crowd(ties=0.2, spammers=0))
     told.label[told.person == 0] = 0
-    reliability = column(consensus.find(simulated.acts(told), SETTINGS).annotators, "reliability", 60)
+    reliability = column(dawid_skene.find(simulated.acts(told), SETTINGS).annotators, "reliability", 60)
     assert reliability[0] < 0.6 < np.sort(reliability)[1]
 
 
 def test_input_order_changes_no_byte() -> None:
     acts = simulated.acts(simulated.ballots(Crowd(items=200, ties=0.2)))
     shuffled = acts.take(pa.array(np.random.default_rng(1).permutation(len(acts))))
-    one, other = (consensus.find(rows, SETTINGS) for rows in (acts, shuffled))
+    one, other = (dawid_skene.find(rows, SETTINGS) for rows in (acts, shuffled))
     assert one.annotators.equals(other.annotators)
     assert one.agreement.equals(other.agreement)
 
@@ -112,14 +113,14 @@ def test_input_order_changes_no_byte() -> None:
 ROUNDS = 20  # enough to go far from the majority; both take the same way
 
 
-def posteriors(acts: pa.Table) -> tuple[ballots.Poll, npt.NDArray[np.float64]]:
+def posteriors(acts: pa.Table) -> tuple[annotator_labels.Poll, npt.NDArray[np.float64]]:
     """Without a prior worth the name."""
-    (poll,) = ballots.polls(acts)
+    (poll,) = annotator_labels.polls(acts)
     free = SETTINGS.model_copy(update={"strength": 1e-9, "rounds": ROUNDS})
-    return poll, consensus.fit(poll, free).truth
+    return poll, dawid_skene.fit(poll, free).truth
 
 
-def frame(poll: ballots.Poll) -> pd.DataFrame:
+def frame(poll: annotator_labels.Poll) -> pd.DataFrame:
     return pd.DataFrame({"task": poll.item, "worker": poll.person, "label": poll.label})
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import dedupe
 from tasks.core import engine
 from tasks.core.ledger import Account
-from tasks.similar.align import _Alignment
+from tasks.dedupe import stage as dedupe
+from tasks.dedupe.align import _Alignment
 from tests.builders.chatlog import ChatLog, accounts, dropped
 from tests.builders.dedupe_runs import PARAMS, SAME_CHAT, rows, settled
 
@@ -437,7 +437,7 @@ def test_the_order_of_the_rows_changes_nothing(log: ChatLog) -> None:
 def test_the_short_way_finds_what_the_long_way_finds(log: ChatLog) -> None:
     short = settled(log)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.similar.align._Alignment.plain", lambda *_: {})
+        patch.setattr("tasks.dedupe.align._Alignment.plain", lambda *_: {})
         long = settled(log)
     assert all(short[name].kept.equals(long[name].kept) for name in short)
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.similar import snapshots
-from tasks.similar.text import Hashes
+from tasks.common.similarity.ngrams import Hashes
+from tasks.dedupe import snapshots
 from tests.builders.chatlog import ChatLog, dropped
 from tests.builders.dedupe_runs import rows
 from tests.builders.dedupe_runs import settled as deduped

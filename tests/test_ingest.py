@@ -18,15 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import ingest
+from tasks.common.raw_files.files import raw_files
 from tasks.core import engine
 from tasks.core.errors import UserError
 from tasks.core.ids import person_id, stable_id
 from tasks.core.params import load
-from tasks.core.raw import raw_files
 from tasks.core.tables import TABLES
-from tasks.formats.columns import RAW_FEEDBACK, RAW_TURNS
-from tasks.formats.limits import MaxUnread
+from tasks.ingest import stage as ingest
+from tasks.ingest.formats.columns import RAW_FEEDBACK, RAW_TURNS
+from tasks.ingest.formats.limits import MaxUnread
 from tests.builders.projects import digests, make_project, run_stage
 from tests.builders.raw_logs import GOOD, chat, lines, read
 from tests.conftest import ROOT

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tasks.aggregate import prompt_ids
 from tasks.core.ledger import Account
-from tasks.evidence import identity
-from tasks.evidence.recipes import RECIPES, Rewriting
+from tasks.pair.recipes import RECIPES, Rewriting
 from tests.builders.chatlog import UNTOLD, ChatLog, Row, dropped, frame
 from tests.builders.pair_runs import DEFAULTS, candidates, lettered, pairs, run, settled
 
@@ -613,4 +613,4 @@ def test_pair_id_names_prompt_answers_and_recipe(four: ChatLog) -> None:
 
 def test_prompt_key_of_what_people_wrote_is_its_id(four: ChatLog) -> None:
     (row,) = candidates(four).to_pylist()
-    assert identity.prompt_id(row["prompt"]) == row["prompt_id"]
+    assert prompt_ids.prompt_id(row["prompt"]) == row["prompt_id"]

@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.builders.checkouts import checkout, kill_at, run
 from tests.builders.projects import digests
 from tests.builders.split_runs import text
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
-OUTPUT = catalog.stage("split", ROOT).output
+OUTPUT = pipeline.stage("split", ROOT).output
 SPLITS = Path("data/splits")
 
 

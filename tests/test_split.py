@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tasks import split
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.params import load
-from tasks.evidence import placing
+from tasks.split import assignment
+from tasks.split import stage as split
 from tests.builders.chatlog import Row
 from tests.builders.split_runs import DEFAULTS, MANY, WORDS, prompt, settled, text
 
@@ -236,7 +236,7 @@ def test_more_data_of_known_users_takes_few_rows_out_of_test() -> None:
 def test_thresholds_do_not_move_where_the_sizes_of_components_stay() -> None:
     sizes = np.repeat([1, 2, 5, 40], [3000, 800, 200, 20])
     more = np.repeat([1, 2, 5, 40], [3150, 840, 210, 21])
-    assert placing.threshold(sizes, 0.1, int(sizes.sum())) == placing.threshold(more, 0.1, int(more.sum()))
+    assert assignment.threshold(sizes, 0.1, int(sizes.sum())) == assignment.threshold(more, 0.1, int(more.sum()))
 
 
 def test_growth_moves_rows_only_where_a_threshold_takes_a_step_of_its_grid() -> None:
@@ -245,42 +245,42 @@ def test_growth_moves_rows_only_where_a_threshold_takes_a_step_of_its_grid() -> 
     many = np.concatenate([draw.choice([1, 1, 1, 2, 3], 16000), draw.choice([1, 2, 4], 1500)])
     labels = np.repeat(np.arange(len(many)), many)
     draws, sizes = draw.random(len(labels)), range(25000, 28000, 100)
-    placed = [placing.place(draws[:rows], labels[:rows], (0.8, 0.1, 0.1), 1.0) for rows in sizes]
+    placed = [assignment.place(draws[:rows], labels[:rows], (0.8, 0.1, 0.1), 1.0) for rows in sizes]
     moves = [(before[: rows - 4] != after[: rows - 4]).any() for rows, before, after in zip(sizes, placed, placed[1:], strict=False)]
     assert sum(moves) <= 3, "exact thresholds move rows 28 times of 29"
-    found = np.array([placing.threshold(np.unique(labels[:rows], return_counts=True)[1], 0.1, rows) for rows in sizes])
-    steps = np.log2(found / 0.1) * placing.STEPS
+    found = np.array([assignment.threshold(np.unique(labels[:rows], return_counts=True)[1], 0.1, rows) for rows in sizes])
+    steps = np.log2(found / 0.1) * assignment.STEPS
     assert np.abs(steps - steps.round()).max() < 1e-9
     assert len(set(found)) == 2, "the growth is long enough to cross one line of the grid"
 
 
 @pytest.mark.parametrize("step", range(-24, 1))
 def test_a_value_on_the_grid_stays_and_one_just_below_a_line_goes_to_the_line_under_it(step: int) -> None:
-    line, under = (0.1 * 2 ** (at / placing.STEPS) for at in (step, step - 1))
-    assert placing.on_grid(line, 0.1) == pytest.approx(line, rel=1e-12)
-    assert placing.on_grid(line * (1 - 1e-6), 0.1) == pytest.approx(under, rel=1e-12)
+    line, under = (0.1 * 2 ** (at / assignment.STEPS) for at in (step, step - 1))
+    assert assignment.on_grid(line, 0.1) == pytest.approx(line, rel=1e-12)
+    assert assignment.on_grid(line * (1 - 1e-6), 0.1) == pytest.approx(under, rel=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 1, 1, 20], [50, 2, 1]])
 def test_expected_shares_are_the_wanted_ones_less_a_step_at_most(sizes: list[int]) -> None:
     every = np.repeat(sizes, 500)
     rows = int(every.sum())
-    first = placing.threshold(every, 0.1, rows)
-    second = placing.threshold(every, 0.2, rows, first)
+    first = assignment.threshold(every, 0.1, rows)
+    second = assignment.threshold(every, 0.2, rows, first)
     test = (every * (1 - (1 - first) ** every)).sum() / rows
     validation = (every * ((1 - first) ** every - (1 - second) ** every)).sum() / rows
-    assert 0.1 / 2 ** (1 / placing.STEPS) <= test <= 0.1 + 1e-9
-    assert 0.2 / 2 ** (1 / placing.STEPS) <= validation <= 0.2 + 1e-9
+    assert 0.1 / 2 ** (1 / assignment.STEPS) <= test <= 0.1 + 1e-9
+    assert 0.2 / 2 ** (1 / assignment.STEPS) <= validation <= 0.2 + 1e-9
 
 
 def test_a_test_row_stays_one_when_components_grow_together() -> None:
     draws = np.random.default_rng(3).random(400)
-    apart = placing.place(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
+    apart = assignment.place(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
     labels = np.arange(400) // 2 * 2
     first, second = 0.1, 0.2
     assert (apart[draws < first] == 2).all()
     assert (apart[(draws >= first) & (draws < second)] == 1).all()
-    together = placing.place(draws, labels, (0.8, 0.1, 0.1), 1.0)
+    together = assignment.place(draws, labels, (0.8, 0.1, 0.1), 1.0)
     assert (together[0::2] == together[1::2]).all()
-    lower = placing.threshold(np.full(200, 2), 0.1, 400)
+    lower = assignment.threshold(np.full(200, 2), 0.1, 400)
     assert (together[draws < lower] == 2).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks import clean
+from tasks.clean import stage as clean
 from tasks.core.params import load
 from tasks.core.tables import Turns
 from tests.conftest import ROOT

@@ -10,19 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.evidence import consensus
+from tasks.aggregate import dawid_skene
 from tests.builders import simulated
 from tests.builders.chatlog import CONSENSUS
 from tests.builders.simulated import Crowd
 
-SETTINGS = consensus.Consensus.model_validate(CONSENSUS)
+SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 
 
 @functools.cache
-def judged(crowd: Crowd, kind: str = "choice") -> tuple[simulated.Ballots, consensus.Found, npt.NDArray[np.float64]]:
+def judged(crowd: Crowd, kind: str = "choice") -> tuple[simulated.Ballots, dawid_skene.Found, npt.NDArray[np.float64]]:
     """The crowd's ballots, what was found, and each person's reliability."""
     told = simulated.ballots(crowd)
-    found = consensus.find(simulated.acts(told, kind), SETTINGS)
+    found = dawid_skene.find(simulated.acts(told, kind), SETTINGS)
     return told, found, column(found.annotators, "reliability", crowd.people)
 
 

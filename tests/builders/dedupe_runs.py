@@ -6,9 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks import dedupe
 from tasks.core.ledger import Account
-from tasks.similar.chats import SameChat
+from tasks.dedupe import stage as dedupe
+from tasks.dedupe.same_chat import SameChat
 from tests.builders.chatlog import ChatLog, accounts
 
 SAME_CHAT = SameChat(

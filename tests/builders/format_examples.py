@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tasks.formats import FORMATS
-from tasks.formats.columns import Gatherer
-from tasks.formats.loose import Place
+from tasks.ingest.formats import FORMATS
+from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.loose_messages import Place
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "tests" / "examples"

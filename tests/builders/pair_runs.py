@@ -7,10 +7,11 @@ from typing import Any
 import daft
 import pyarrow as pa
 
-from tasks import aggregate, pair
+from tasks.aggregate import stage as aggregate
 from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
-from tasks.evidence.trainable import FINDINGS
+from tasks.pair import stage as pair
+from tasks.pair.trainability import FINDINGS
 from tests.builders.chatlog import AGGREGATE, ChatLog, Row, accounts, kept
 
 CALIBRATION: Row = {"use": True, "words": True, "worth": 20.0, "min_shared": 20, "precision": 0.03, "max_items": 6000, "max_judged": 20000}

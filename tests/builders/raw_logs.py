@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks import ingest
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.params import load
+from tasks.ingest import stage as ingest
 from tests.conftest import ROOT
 
 Rows = list[dict[str, Any]]
@@ -47,7 +47,7 @@ def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = N
         path = root / "raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    stage = dataclasses.replace(catalog.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
+    stage = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
     out = root / "out"
     out.mkdir()
     params = load(ROOT / "params.yaml", "ingest", ingest.Params)

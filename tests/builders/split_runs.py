@@ -8,10 +8,10 @@ from typing import Any
 import daft
 import pyarrow as pa
 
-from tasks import split
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
+from tasks.split import stage as split
 from tests.builders.chatlog import UNTOLD, Row, accounts
 
 DEFAULTS: Row = {
