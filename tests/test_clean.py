@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tasks.clean import stage as clean
 from tasks.common.text_repair import repair, repair_all
-from tasks.core.ledger import reconcile
+from tasks.core.ledger import ids_of, reconcile
 from tasks.core.tables import Feedback, Turns
 from tests.builders.clean_turns import PARAMS, Row, turn
 
@@ -68,8 +68,8 @@ def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[st
         "feedback": daft.from_arrow(pa.Table.from_pylist(list(feedback), schema=Feedback.schema())),
     }
     result = clean.run(frames, PARAMS)
-    for name, rows in (("turns", turns), ("feedback", feedback)):
-        reconcile("clean", name, result[name].to_arrow(), len(rows))
+    for name, rows in frames.items():
+        reconcile("clean", name, result[name].to_arrow(), ids_of(name, rows.to_arrow()))
     found = [{row[key]: row for row in result[name].to_pylist()} for name, key in (("turns", "turn_id"), ("feedback", "feedback_id"))]
     return found[0], found[1]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tasks.core import engine, params, pipeline
 from tasks.core.errors import UserError
-from tasks.core.ledger import Account, reconcile
+from tasks.core.ledger import Account, ids_of, reconcile
 from tasks.core.tables import TEXT, Candidates
 from tasks.decontaminate import stage as decontaminate
 from tasks.decontaminate import verbatim
@@ -50,8 +50,9 @@ def items(*texts: str) -> pa.Table:
 
 def account(rows: list[dict[str, Any]], sought: pa.Table, **changed: object) -> Account:
     """What the stage does with the candidates."""
-    result = decontaminate.run({"candidates": frame(rows)}, sought, PARAMS.model_copy(update=changed))
-    return reconcile("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows))
+    given = frame(rows)
+    result = decontaminate.run({"candidates": given}, sought, PARAMS.model_copy(update=changed))
+    return reconcile("decontaminate", "candidates", result["candidates"].to_arrow(), ids_of("candidates", given.to_arrow()))
 
 
 def method(message: str, *sought: str, **changed: object) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.aggregate import prompt_ids
 from tasks.core.ledger import Account
-from tasks.pair.recipes import RECIPES
+from tasks.pair.recipes import RECIPES, Rewriting
 from tests.builders.chatlog import UNTOLD, ChatLog, Row, dropped, frame
 from tests.builders.pair_runs import DEFAULTS, candidates, lettered, pairs, run, settled
 
@@ -251,6 +251,24 @@ def test_edits_count_between_two_distances(edited: ChatLog, kind: str, text: str
     assert (row.get("dropped"), row["distance"]) == (reason, distance)
 
 
+def test_an_edit_exactly_as_far_as_it_must_or_may_be_counts(edited: ChatLog) -> None:
+    """The edit changes four letters of twenty."""
+    edited.act("edit", "c/a1", text="abcdefghijklmnopXXXX")
+    for bounds, reasons in (
+        ({"min_distance": 0.2}, {}),
+        ({"min_distance": 0.2000001}, {"too_small_edit": 1}),
+        ({"max_distance": 0.2}, {}),
+        ({"max_distance": 0.1999999}, {"rewritten": 1}),
+    ):
+        assert run(edited, edit=bounds)["pairs"].reasons == reasons, bounds
+
+
+def test_an_edit_may_not_be_bounded_to_one_distance() -> None:
+    assert Rewriting(use=True, reliability=0.9, min_distance=0.2, max_distance=0.2000001).use
+    with pytest.raises(ValueError, match="min_distance"):
+        Rewriting(use=True, reliability=0.9, min_distance=0.2, max_distance=0.2)
+
+
 def test_nearly_equal_answers_are_no_pair_unless_a_person_edited_one_into_the_other(edited: ChatLog) -> None:
     edited.say("c/a2", "abcdefghijklmnopqrsx", after="u0")
     edited.act("choice", "c", 1, better="a1", worse="a2")
@@ -366,6 +384,73 @@ def test_answers_with_fewer_votes_than_asked_make_no_pair(four: ChatLog) -> None
         four.act("thumb", f"c/a{number}", value)
     assert pairs(run(four, thumb_contrast={"min_votes": 2})) == []
     assert len(pairs(run(four))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "recipe", "bound", "at", "beyond"),
+    [
+        ("rating", [5, 4], "rating_margin", "min_margin", 0.25, 0.2500001),
+        ("rating", [5, 5, 1, 1], "rating_margin", "min_ratings", 2, 3),
+        ("thumb", [1, 1, -1, -1], "thumb_contrast", "min_votes", 2, 3),
+    ],
+)
+def test_answers_exactly_at_a_recipes_bound_make_a_pair(
+    four: ChatLog, kind: str, values: list[int], recipe: str, bound: str, at: float, beyond: float
+) -> None:
+    """The first half of the values is about one answer, the other about another."""
+    for number, value in enumerate(values):
+        four.act(kind, f"c/a{1 + 2 * number // len(values)}", value)
+    assert [row[1:] for row in pairs(run(four, **{recipe: {bound: at}}))] == [("A", "B")]
+    assert pairs(run(four, **{recipe: {bound: beyond}})) == []
+
+
+def test_a_confidence_exactly_at_the_least_makes_a_pair(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    (row,) = run(four)["pairs"].kept.to_pylist()
+    least = row["confidence"]
+    assert len(pairs(run(four, confidence={"min": least}))) == 1
+    assert run(four, confidence={"min": math.nextafter(least, 1)})["pairs"].reasons == {"low_confidence": 1}
+
+
+def test_an_even_confidence_is_none_however_low_the_bound(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    (row,) = candidates(four).to_pylist()
+    row["votes"][0] |= {"reliability": 0.5}
+    assert pairs(settled(frame([row], "candidates"))) == []
+
+
+@pytest.mark.parametrize(("cap", "most"), [("max_pairs_per_prompt", 3), ("max_pairs_per_user", 3)])
+def test_as_many_pairs_as_a_cap_allows_all_stay(four: ChatLog, cap: str, most: int) -> None:
+    for number in range(3):
+        four.act("ranking", f"c/a{number + 1}", number, group="g", annotator="p")
+    assert len(pairs(run(four, **{cap: most}))) == 3
+    assert len(pairs(run(four, **{cap: most - 1}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "bound", "at", "beyond"),
+    [("thumb", [1, 1], "min_votes", 2, 3), ("rating", [4], "min_distance", 0.25, 0.2500001)],
+)
+def test_an_answer_exactly_at_a_bound_is_liked(four: ChatLog, kind: str, values: list[int], bound: str, at: float, beyond: float) -> None:
+    for value in values:
+        four.act(kind, "c/a1", value)
+    assert [row["label"] for row in run(four, unpaired={bound: at})["unpaired"].kept.to_pylist()] == [True]
+    assert run(four, unpaired={bound: beyond})["unpaired"].reasons == {"middle": 1}
+
+
+@pytest.mark.parametrize(("count", "reasons"), [(1, {"middle": 1}), (2, {}), (3, {})])
+def test_as_many_signals_as_votes_are_asked_for_decide(four: ChatLog, count: int, reasons: Row) -> None:
+    four.act("thumb", "c/a1", 1)
+    (row,) = candidates(four).to_pylist()
+    row["votes"] = [row["votes"][0] | {"kind": "thanks", "feedback_id": f"f{number}", "annotator": f"p{number}"} for number in range(count)]
+    assert settled(frame([row], "candidates"), unpaired={"min_votes": 2})["unpaired"].reasons == reasons
+
+
+def test_what_a_person_says_of_two_answers_at_one_moment_overtakes_nothing(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
+    for turn, value in (("a1", 1), ("a2", -1)):
+        four.act("thumb", f"c/{turn}", value, annotator="p", minute=3)
+    assert run(four)["pairs"].reasons == {"contradicted": 1}
 
 
 def test_stronger_recipe_wins_a_contradiction(four: ChatLog) -> None:

@@ -239,6 +239,28 @@ def test_thresholds_do_not_move_where_the_sizes_of_components_stay() -> None:
     assert assignment.threshold(sizes, 0.1, int(sizes.sum())) == assignment.threshold(more, 0.1, int(more.sum()))
 
 
+def test_growth_moves_rows_only_where_a_threshold_takes_a_step_of_its_grid() -> None:
+    """New components of other sizes shift the exact thresholds a little each time; on the grid, nearly all growths move no row."""
+    draw = np.random.default_rng(1)
+    many = np.concatenate([draw.choice([1, 1, 1, 2, 3], 16000), draw.choice([1, 2, 4], 1500)])
+    labels = np.repeat(np.arange(len(many)), many)
+    draws, sizes = draw.random(len(labels)), range(25000, 28000, 100)
+    placed = [assignment.assign_splits(draws[:rows], labels[:rows], (0.8, 0.1, 0.1), 1.0) for rows in sizes]
+    moves = [(before[: rows - 4] != after[: rows - 4]).any() for rows, before, after in zip(sizes, placed, placed[1:], strict=False)]
+    assert sum(moves) <= 3, "exact thresholds move rows 28 times of 29"
+    found = np.array([assignment.threshold(np.unique(labels[:rows], return_counts=True)[1], 0.1, rows) for rows in sizes])
+    steps = np.log2(found / 0.1) * assignment.STEPS
+    assert np.abs(steps - steps.round()).max() < 1e-9
+    assert len(set(found)) == 2, "the growth is long enough to cross one line of the grid"
+
+
+@pytest.mark.parametrize("step", range(-24, 1))
+def test_a_value_on_the_grid_stays_and_one_just_below_a_line_goes_to_the_line_under_it(step: int) -> None:
+    line, under = (0.1 * 2 ** (at / assignment.STEPS) for at in (step, step - 1))
+    assert assignment.on_grid(line, 0.1) == pytest.approx(line, rel=1e-12)
+    assert assignment.on_grid(line * (1 - 1e-6), 0.1) == pytest.approx(under, rel=1e-12)
+
+
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 1, 1, 20], [50, 2, 1]])
 def test_expected_shares_are_the_wanted_ones_less_a_step_at_most(sizes: list[int]) -> None:
     every = np.repeat(sizes, 500)

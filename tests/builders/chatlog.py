@@ -13,7 +13,7 @@ import yaml
 
 from tasks.core import engine
 from tasks.core.ids import stable_id
-from tasks.core.ledger import Account, reconcile
+from tasks.core.ledger import Account, ids_of, reconcile
 from tasks.core.tables import PROMPT, TABLES, Feedback, Turns
 from tests.conftest import ROOT
 
@@ -107,7 +107,7 @@ def accounts(stage: str, result: engine.Tables, given: engine.Tables) -> dict[st
     """The result as the shell settles it, sorted by key."""
     found: dict[str, Account] = {}
     for name, rows in result.items():
-        account = reconcile(stage, name, rows.to_arrow(), given[name].count_rows() if name in given else None)
+        account = reconcile(stage, name, rows.to_arrow(), ids_of(name, given[name].to_arrow()) if name in given else None)
         tidy, gone = (engine.sort(part, TABLES[name].KEY) for part in (account.kept, account.dropped))
         found[name] = Account(name, tidy, gone, account.rows_in, account.made, account.kept_rows)
     return found
