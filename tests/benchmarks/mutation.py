@@ -44,14 +44,17 @@ from tests.conftest import ROOT
 AREAS: dict[str, tuple[list[str], str]] = {
     "core": (["tasks/core/*.py"], "core contract bytes salt growth"),
     "split": (
-        ["tasks/split/stage.py", *(f"tasks/aggregate/{name}.py" for name in ("apart", "placing", "ties", "following"))],
+        ["tasks/split/*.py", "tasks/common/links.py"],
         "bounds split apart growth similar laws",
     ),
     "pair": (
-        ["tasks/pair/stage.py", "tasks/pair/*.py", "tasks/pair/recipes.py", "tasks/pair/resolve.py"],
+        ["tasks/pair/*.py"],
         "pair pairing laws matching certainty trainable tool_calls extremes",
     ),
-    "dedupe": (["tasks/dedupe/stage.py", "tasks/common/similarity/*.py"], "dedupe similar extremes certificate product_logs aggregate"),
+    "dedupe": (
+        ["tasks/dedupe/*.py", "tasks/common/similarity/*.py", "tasks/common/text_identity.py", "tasks/common/wording.py"],
+        "dedupe similar extremes certificate product_logs aggregate",
+    ),
 }
 Place = tuple[str, int]  # a file and the line of a statement
 SLOWER, LEAST_SECONDS = 10.0, 30.0
