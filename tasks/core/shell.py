@@ -30,15 +30,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core import catalog, engine, params
+from tasks.core import catalog, params
 from tasks.core.errors import UserError
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import TABLES, TEXT
+
+if TYPE_CHECKING:  # the trainer needs no engine, so where only a model is trained Daft need not be there
+    from tasks.core import engine
 
 ROWS_PER_SHARD = 250_000
 PARAMS = Path("params.yaml")
@@ -94,20 +97,26 @@ def run_stage(name: str) -> None:
     stage = catalog.stage(name)
     module = importlib.import_module(stage.module)
     settings = params.load(PARAMS, name, module.Params)
-    engine.start()
+    if not stage.module.startswith("trainer."):
+        _engine().start()
     if hasattr(module, "work"):  # stages whose inputs or outputs are not tables (ingest reads logs, train writes models)
         for path in stage.data:
             _must_exist(path, name)
         with whole(stage.output) as folder:
             listen(name, lambda: module.work(stage, settings, folder))
         return
-    tables = {path.name: engine.read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
+    tables = {path.name: _engine().read_table(_must_exist(path, name)) for path in stage.data if path.name in TABLES}
     rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
     result = listen(name, lambda: _judged(stage, module, tables, settings) if hasattr(module, "judge") else module.run(tables, settings))
     with whole(stage.output) as folder:
         accounts = write_tables(name, module.WRITES, result, rows_in, folder)
         _pass_ledgers(stage, folder)
     say(name, accounts)
+
+
+def _engine() -> ModuleType:
+    """The engine, imported where tables are read or written."""
+    return importlib.import_module("tasks.core.engine")
 
 
 def listen(stage: str, run: Callable[[], T]) -> T:
@@ -143,7 +152,7 @@ def write_tables(stage: str, writes: Sequence[str], result: engine.Tables, rows_
         raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
     accounts: list[Account] = []
     for name in list(result):
-        account = settle(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
+        account = settle(stage, name, _engine().pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
         write_account(account, name in writes, folder)
         accounts.append(replace(account, kept=account.kept.schema.empty_table()))
     write_ledger(accounts, folder)
@@ -154,9 +163,9 @@ def write_account(account: Account, keeps: bool, folder: Path) -> None:
     """Kept rows, where the stage writes this table, and dropped rows, if any."""
     key = TABLES[account.table].KEY
     if keeps:
-        engine.write_sorted(account.kept, key, folder / account.table, ROWS_PER_SHARD)
+        _engine().write_sorted(account.kept, key, folder / account.table, ROWS_PER_SHARD)
     if len(account.dropped):
-        engine.write_sorted(account.dropped, key, folder / "dropped" / account.table, ROWS_PER_SHARD)
+        _engine().write_sorted(account.dropped, key, folder / "dropped" / account.table, ROWS_PER_SHARD)
 
 
 def pass_table(name: str, source: Path, folder: Path) -> Account:
