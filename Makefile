@@ -8,10 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow serve install preset system bench clean help
+.PHONY: run test slow serve install preset system bench gpu-check clean help
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: install preset ## Build dataset and model from data/raw; runs only what changed (MODEL=smollm2: from a real model; MODEL=scratch: back)
 	@$(BIN)/pairwright run $(if $(MODEL),--model $(MODEL))
@@ -30,6 +30,10 @@ slow: install ## Tests that take minutes: a real server, a browser, killed stage
 
 bench: install ## Measure every stage beside its peers (see tests/benchmarks)
 	@$(BIN)/python -m tests.benchmarks
+
+# Installs nothing: a rented GPU comes with a torch that fits it. What is missing is named.
+gpu-check: ## Try every training on this machine's GPU, beside a bare loop; INTO=folder keeps the table
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,python3) -m trainer.gpu_check $(if $(INTO),--into $(INTO))
 
 install: .venv/.installed system
 
