@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.core import batches, hf, outcome
+from trainer.core import batches, hf, outcome, runtime
 from trainer.core.encode import Encoded
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
@@ -109,7 +109,7 @@ def train(
         "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf.arguments(DPOConfig, settings.schedule, steps, run, **own)
-    held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
+    held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings, run.basis.precision) if held else None
     triples = [(row.prompt, row.chosen, row.rejected) for row in pairs]
     together = shared_prompt.fits(policy, triples, tokenizer.pad_token_id, arguments.per_device_train_batch_size)
     kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
@@ -117,14 +117,22 @@ def train(
         model=policy,
         args=arguments,
         data_collator=collator,
-        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed),
+        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed, run.basis.precision),
         processing_class=tokenizer,
     )
     logged = hf.fit(trainer, run, "dpo", steps, FIGURES, held_out)
     return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in outcome.tails(logged).items()}
 
 
-def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:
+def _rows(
+    pairs: Sequence[Encoded],
+    policy: PreTrainedModel,
+    pad: int,
+    schedule: Schedule,
+    steps: int,
+    seed: int,
+    precision: str = "float32",
+) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
     from datasets import Dataset
 
@@ -132,7 +140,8 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
     order = batches.plan([row.length for row in pairs], weights, schedule.batch, steps, seed)
     places = [place for batch in order for place in batch]
     seen = sorted(set(places))
-    reference = score(policy, [pairs[place] for place in seen], pad, schedule.micro_batch)
+    with runtime.autocast(precision):  # as the policy will be, or their roundings differ and every pair begins with a margin
+        reference = score(policy, [pairs[place] for place in seen], pad, schedule.micro_batch)
     at = [bisect_left(seen, place) for place in places]
     return Dataset.from_dict(
         {
@@ -145,12 +154,17 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
     )
 
 
-def held_out_loss(policy: PreTrainedModel, held: Sequence[Encoded], pad: int, settings: Settings) -> Callable[[], float]:
+def held_out_loss(
+    policy: PreTrainedModel, held: Sequence[Encoded], pad: int, settings: Settings, precision: str = "float32"
+) -> Callable[[], float]:
     """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
-    micro = settings.schedule.micro_batch
-    reference = score(policy, held, pad, micro)
-    lengths = answer_lengths(held)
-    return lambda: float(losses(settings, score(policy, held, pad, micro), reference, lengths).mean())
+
+    def scores() -> Scores:
+        with runtime.autocast(precision):
+            return score(policy, held, pad, settings.schedule.micro_batch)
+
+    reference, lengths = scores(), answer_lengths(held)
+    return lambda: float(losses(settings, scores(), reference, lengths).mean())
 
 
 def answer_lengths(pairs: Sequence[Encoded]) -> Scores:

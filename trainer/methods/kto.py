@@ -25,7 +25,7 @@ import numpy as np
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
 from tasks.releasing import methods
-from trainer.core import batches, hf, outcome
+from trainer.core import batches, hf, outcome, runtime
 from trainer.core.encode import Single
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
@@ -89,7 +89,7 @@ def train(
     }
     arguments = hf.arguments(KTOConfig, schedule, steps, run, **own)
     _demand_neighbours(settings, arguments.per_device_train_batch_size)
-    held_out = held_out_loss(policy, held, pad, weighed, run.basis.window, schedule.micro_batch) if held else None
+    held_out = held_out_loss(policy, held, pad, weighed, run.basis.window, schedule.micro_batch, run.basis.precision) if held else None
     rows = _rows(drawn, policy, pad, settings, run)
     trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
     logged = hf.fit(trainer, run, "kto", steps, FIGURES, held_out)
@@ -166,7 +166,8 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
 
     micro = settings.schedule.micro_batch
     distinct = {id(row): row for row in drawn}
-    scores = dict(zip(distinct, sums(policy, [(row.prompt, row.answer) for row in distinct.values()], pad, micro), strict=True))
+    own = _sums(policy, [(row.prompt, row.answer) for row in distinct.values()], pad, micro, run.basis.precision)
+    scores = dict(zip(distinct, own, strict=True))
     columns = {
         "prompt_ids": [row.prompt for row in drawn],
         "completion_ids": [row.answer for row in drawn],
@@ -177,22 +178,31 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
         others, cut = mismatched(drawn, min(micro, settings.schedule.batch), run.basis.window)
         if cut:
             tell(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
-        columns |= {"KL_completion_ids": [answer for _, answer in others], "ref_KL_logps": sums(policy, others, pad, micro)}
+        columns |= {
+            "KL_completion_ids": [answer for _, answer in others],
+            "ref_KL_logps": _sums(policy, others, pad, micro, run.basis.precision),
+        }
     return Dataset.from_dict(columns)
 
 
+def _sums(policy: PreTrainedModel, rows: Sequence[Row], pad: int, micro: int, precision: str) -> np.ndarray:
+    """Log-probabilities in the precision in which the policy learns, or roundings would look like a move."""
+    with runtime.autocast(precision):
+        return sums(policy, rows, pad, micro)
+
+
 def held_out_loss(
-    policy: PreTrainedModel, held: Sequence[Single], pad: int, weighed: Weighed, window: int, micro: int
+    policy: PreTrainedModel, held: Sequence[Single], pad: int, weighed: Weighed, window: int, micro: int, precision: str = "float32"
 ) -> Callable[[], float]:
     """How to get the mean loss over answers that are not learned from, with one point of reference from all of them."""
     own = [(row.prompt, row.answer) for row in held]
     others = mismatched(held, len(held), window)[0] if weighed.loss in ANCHORED else []
-    before, before_others = sums(policy, own, pad, micro), sums(policy, others, pad, micro)
+    before, before_others = (_sums(policy, rows, pad, micro, precision) for rows in (own, others))
     label = np.array([row.example.label for row in held])
 
     def loss() -> float:
-        moved = sums(policy, own, pad, micro) - before
-        moved_others = sums(policy, others, pad, micro) - before_others
+        moved = _sums(policy, own, pad, micro, precision) - before
+        moved_others = _sums(policy, others, pad, micro, precision) - before_others
         return float(losses(weighed, moved, moved_others, label).mean())
 
     return loss

@@ -25,7 +25,7 @@ import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
-from trainer.core import adapters, batches, checkpoints, encode, guard, outcome, parallel, rewards
+from trainer.core import adapters, batches, checkpoints, encode, guard, outcome, parallel, rewards, runtime
 from trainer.core import tokenizer as tokenizers
 from trainer.core.outcome import Figures
 from trainer.core.release import Prompt
@@ -99,10 +99,18 @@ class Experience:
 class Learner:
     """The four models, and all that changes while the policy learns."""
 
-    def __init__(self, policy: PreTrainedModel, reward: PreTrainedModel, settings: Settings, adapter: Adapter, updates: int) -> None:
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        reward: PreTrainedModel,
+        settings: Settings,
+        adapter: Adapter,
+        updates: int,
+        precision: str = "float32",
+    ) -> None:
         from peft import PeftModel
 
-        self.settings, self.policy = settings, policy.eval()
+        self.settings, self.policy, self.precision = settings, policy.eval(), precision
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
         self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
         self.optimizer, self.rate = pace(self.policy, self.value, settings.schedule, updates)
@@ -123,11 +131,12 @@ class Learner:
     def look(self, sequences: Sequences) -> Seen:
         """What policy, reference and value model say of these rollouts."""
         own, micro = self.settings, self.settings.schedule.micro_batch
-        return Seen(
-            ppo_rollouts.in_parts(lambda part: ppo_rollouts.log_probabilities(self.policy, part, own.temperature)[0], sequences, micro),
-            ppo_rollouts.in_parts(self._reference, sequences, micro),
-            ppo_rollouts.in_parts(lambda part: ppo_rollouts.values(self.value, part, own.after_end), sequences, micro),
-        )
+        with runtime.autocast(self.precision):
+            return Seen(
+                ppo_rollouts.in_parts(lambda part: ppo_rollouts.log_probabilities(self.policy, part, own.temperature)[0], sequences, micro),
+                ppo_rollouts.in_parts(self._reference, sequences, micro),
+                ppo_rollouts.in_parts(lambda part: ppo_rollouts.values(self.value, part, own.after_end), sequences, micro),
+            )
 
     def judge(self, sequences: Sequences, seen: Seen, scores: Tensor) -> Experience:
         """What is to be learnt from rollouts that the reward model has scored."""
@@ -202,8 +211,9 @@ class Learner:
         for rows in batch.sequences.parts(own.schedule.micro_batch):
             part = batch.take(rows)
             mask = part.sequences.answered
-            new, entropy = ppo_rollouts.log_probabilities(self.policy, part.sequences, own.temperature)
-            now = ppo_rollouts.values(self.value, part.sequences, own.after_end)
+            with runtime.autocast(self.precision):
+                new, entropy = ppo_rollouts.log_probabilities(self.policy, part.sequences, own.temperature)
+                now = ppo_rollouts.values(self.value, part.sequences, own.after_end)
             each, clipped = ppo_math.policy_losses(new, part.old, part.advantages, own.clip)
             policy_loss = ppo_math.total(each, mask) / tokens
             missed = ppo_math.value_losses(now, part.values, part.returns, own.value_clip)
@@ -268,7 +278,7 @@ def train(
     """
     updates = _updates(len(prompts), settings)
     order = batches.plan([len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.batch, updates + 1, run.basis.seed)
-    learner = Learner(policy, reward, settings, run.adapter, updates)
+    learner = Learner(policy, reward, settings, run.adapter, updates, run.basis.precision)
     closing = tokenizers.closing(tokenizer)
     how = Writing(
         [tokenizer.eos_token_id, *closing[:1]], tokenizer.pad_token_id, settings.answer, settings.temperature, settings.schedule.micro_batch
@@ -276,7 +286,8 @@ def train(
     done, _ = checkpoints.restore(run, learner.parts())
     for update, rows in enumerate(order[done:], start=done + 1):
         _seed(run, update)
-        sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], how)
+        with runtime.autocast(run.basis.precision):
+            sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], how)
         scores = rewards.score(reward, sequences.rows(closing), how.pad, how.micro_batch)
         seen = learner.look(sequences)
         told = _rollout_figures(sequences, seen, scores)

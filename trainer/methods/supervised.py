@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.core import batches, checkpoints, guard, outcome, parallel
+from trainer.core import batches, checkpoints, guard, outcome, parallel, runtime
 from trainer.core.encode import Encoded
 from trainer.core.outcome import Figures
 from trainer.core.run import Run
@@ -48,13 +48,13 @@ def train(
     rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup), steps)
     order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], schedule.batch, steps, run.basis.seed)
     pad, micro = tokenizer.pad_token_id, schedule.micro_batch
-    stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
+    stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro, run.basis.precision)) if held_out else None)
     parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": stopping}
     step, _ = checkpoints.restore(run, parts, steps)
     stop = False
     model.train()
     while step < steps and not stop:
-        loss = _gradients(model, [pairs[row] for row in order[step]], pad, micro)
+        loss = _gradients(model, [pairs[row] for row in order[step]], pad, micro, run.basis.precision)
         torch.nn.utils.clip_grad_norm_(trained, CLIP)
         optimizer.step()
         rate.step()
@@ -69,26 +69,27 @@ def train(
     return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": outcome.tails(losses)["loss"]}
 
 
-def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro: int) -> float:
+def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro: int, precision: str) -> float:
     """Add up the gradients of one batch, `micro` rows at once, over all processes; the batch's mean loss per token."""
     tokens = sum(len(row.chosen) for row in batch)
     mine, total = parallel.share(batch), 0.0
     for start in range(0, len(mine), micro):
         rows = [(row.prompt, row.chosen) for row in mine[start : start + micro]]
-        loss = token_losses(model, rows, pad).sum() / tokens * parallel.world()  # the mean over processes follows
+        with runtime.autocast(precision):
+            loss = token_losses(model, rows, pad).sum() / tokens * parallel.world()  # the mean over processes follows
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
     parallel.average(model)
     return parallel.mean(total)
 
 
-def loss_of(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> float:
+def loss_of(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int, precision: str = "float32") -> float:
     """The exact mean loss per token of the chosen answers."""
     import torch
 
     model.eval()
     total = 0.0
-    with torch.no_grad():
+    with torch.no_grad(), runtime.autocast(precision):
         for start in range(0, len(pairs), batch):
             rows = [(row.prompt, row.chosen) for row in pairs[start : start + batch]]
             total += token_losses(model, rows, pad).double().sum().item()
