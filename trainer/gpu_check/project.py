@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tasks.core import catalog, shell
+from tasks.core import pipeline, shell
 from trainer.gpu_check import made_release, settings
 from trainer.gpu_check.settings import Size
 from trainer.gpu_check.table import Cost
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROOT = Path(__file__).parents[2]
-RELEASE, START = (catalog.stage(name, ROOT).output for name in ("release", "start"))
+RELEASE, START = (pipeline.stage(name, ROOT).output for name in ("release", "start"))
 MODELS, LOG = START.parent, "log.txt"
 PATIENCE = 300.0  # seconds that a process may take until its first checkpoint
 
@@ -90,9 +90,9 @@ class Project:
         """The seed of every training."""
         return int(self.params["start"]["seed"])
 
-    def stage(self, name: str) -> catalog.Stage:
+    def stage(self, name: str) -> pipeline.Stage:
         """A stage, with its paths relative to the folder."""
-        return catalog.stage(name, self.root)
+        return pipeline.stage(name, self.root)
 
     def run(self, name: str) -> Training:
         """Train by one stage, in this process."""
@@ -113,7 +113,7 @@ class Project:
         steps = [row for row in rows if row["part"] == part and "loss" in row]
         return Training(steps, Cost(self._step_times(stage, part), bytes_at_peak), folder)
 
-    def _step_times(self, stage: catalog.Stage, part: str) -> tuple[float, ...]:
+    def _step_times(self, stage: pipeline.Stage, part: str) -> tuple[float, ...]:
         """Seconds of every step that counts."""
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
