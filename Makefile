@@ -8,10 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow serve install preset system bench docs deps clean help
+.PHONY: run test slow serve install preset system bench docs deps gpu-check clean help
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: install preset ## Build dataset and model from data/raw; runs only what changed (MODEL=smollm2: from a real model; MODEL=scratch: back)
 	@$(BIN)/pairwright run $(if $(MODEL),--model $(MODEL))
@@ -39,6 +39,10 @@ docs: install ## Build the documentation into site/, links checked; loads nothin
 
 deps: install ## Write the code deps of dvc.yaml: what each stage imports
 	@$(BIN)/python -m flows.dependencies
+
+# Installs nothing: a rented GPU comes with a torch that fits it. What is missing is named.
+gpu-check: ## Try every training on this machine's GPU, beside a bare loop; INTO=folder keeps the table
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,python3) -m trainer.gpu_check $(if $(INTO),--into $(INTO))
 
 install: .venv/.installed system
 

@@ -213,3 +213,27 @@ def test_what_is_computed_again_is_the_same_and_less_is_kept(trained: Path, rank
     (plain, gradients), (spare, again) = results
     assert spare < plain / 2
     assert all(torch.equal(gradients[name], again[name]) for name in gradients)
+
+
+def test_an_adapter_on_four_bits_is_added_to_the_weights_in_single_precision(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from trainer.gpu_check import checks
+
+    released(tmp_path)
+    run(tmp_path, "start", tiny("start", model__hidden_size=64, model__intermediate_size=128))  # four bits come in blocks of 64
+    checks.quantize(tmp_path / "data/models/start", tmp_path / "four")
+    model, tokenizer = model_io.load(str(tmp_path / "four"), dtype="bfloat16")
+    learner = adapters.wrap(model, LORA, "CAUSAL_LM")
+    with torch.no_grad():
+        for name, weight in learner.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0, 0.1)
+        tokens = torch.arange(20)[None]
+        before = learner(input_ids=tokens).logits.float()
+        saving.save(adapters.merged(learner), tokenizer, tmp_path / "whole")
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
+        assert {weight.dtype for weight in again.parameters()} == {torch.float32}
+        assert float((again(input_ids=tokens).logits - before).abs().max()) < 0.1 * float(before.abs().max())

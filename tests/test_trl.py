@@ -157,14 +157,21 @@ def test_rows_are_shared_only_where_a_model_heeds_the_mask_and_the_positions() -
     model, tokenizer, _ = made()
     rows = [(row.prompt, row.chosen, row.rejected) for row in encoded()]
     pad = tokenizer.pad_token_id
-    assert shared_prompt.fits(model, rows, pad)
+    assert shared_prompt.fits(model, rows, pad, 4)
     config = model.config
     size = {name: getattr(config, name) for name in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")}
     heads = {"num_attention_heads": config.num_attention_heads, "num_key_value_heads": config.num_attention_heads}
     sliding = MistralForCausalLM(MistralConfig(**size, **heads, sliding_window=8, pad_token_id=pad))
-    assert not shared_prompt.fits(sliding, rows, pad)
+    assert not shared_prompt.fits(sliding, rows, pad, 4)
     with _eager(model):
-        assert not shared_prompt.fits(model, rows, pad)
+        assert not shared_prompt.fits(model, rows, pad, 4)
+
+
+def test_logits_of_shared_rows_need_room_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [([1], [2, 3], [4]), ([1, 2, 3, 4, 5], [6], [7])]  # at most 2 + 1 + 1 logits a pair
+    monkeypatch.setattr(shared_prompt, "MOST_LOGITS", 4 * 16 * 100)
+    assert shared_prompt.has_room(pairs, 16, 100)
+    assert not shared_prompt.has_room(pairs, 17, 100)
 
 
 @contextlib.contextmanager

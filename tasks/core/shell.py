@@ -78,7 +78,12 @@ def _main(package: str, arguments: Sequence[str], run: Runner) -> None:
     names = [name for name, stage in pipeline.stages().items() if stage.module.startswith(f"{package}.")]
     if len(arguments) != 1 or arguments[0] not in names:
         raise UserError(f"python -m {package}", " ".join(arguments) or "no stage", "one of " + ", ".join(names), "name one stage")
-    stage = pipeline.stage(arguments[0])
+    run_stage(arguments[0], run)
+
+
+def run_stage(name: str, run: Runner = run_work) -> None:
+    """Run one stage in the current folder, from its inputs on disk to its output on disk."""
+    stage = pipeline.stage(name)
     module = importlib.import_module(stage.module)
     run(stage, module, params.load(PARAMS, stage.name, module.Params))
 

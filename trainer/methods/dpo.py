@@ -6,7 +6,7 @@ trained in place; the mean figures of the last steps.
 TRL would tokenise, drop and cut by itself, without a count, and score the reference again for every repeated row:
 here it gets exactly the tokens that were counted, and the reference's scores as columns. The reference is scored once, before the
 first step, and only on rows that are seen. Held-out loss is computed here, over all pairs at once: TRL's own is a mean of batch means.
-On processors, both answers of a pair share one row where the model allows it (`shared_prompt`): the same loss at half the cost.
+Both answers of a pair share one row where the model allows it, and the GPU's memory (`shared_prompt`): the same loss at half the cost.
 
 Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
 apo_zero (D'Oosterlinck et al. 2024). Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
@@ -30,6 +30,7 @@ from trainer.loop import hf_trainer, metrics
 from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.methods import shared_prompt
+from trainer.models import runtime
 from trainer.models.scoring import Scores, score
 from trainer.settings import Schedule
 
@@ -110,21 +111,30 @@ def train(
         "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
     arguments = hf_trainer.arguments(DPOConfig, settings.schedule, steps, run, **own)
-    held_out = held_out_loss(policy, heldout, tokenizer.pad_token_id, settings) if heldout else None
-    together = shared_prompt.fits(policy, [(row.prompt, row.chosen, row.rejected) for row in pairs], tokenizer.pad_token_id)
+    held_out = held_out_loss(policy, heldout, tokenizer.pad_token_id, settings, run.context.dtype) if heldout else None
+    triples = [(row.prompt, row.chosen, row.rejected) for row in pairs]
+    together = shared_prompt.fits(policy, triples, tokenizer.pad_token_id, arguments.per_device_train_batch_size)
     kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
     trainer = kind(
         model=policy,
         args=arguments,
         data_collator=collator,
-        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed),
+        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed, run.context.dtype),
         processing_class=tokenizer,
     )
     logged = hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out)
     return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in metrics.final_means(logged).items()}
 
 
-def _rows(pairs: Sequence[EncodedPair], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:
+def _rows(
+    pairs: Sequence[EncodedPair],
+    policy: PreTrainedModel,
+    pad: int,
+    schedule: Schedule,
+    steps: int,
+    seed: int,
+    dtype: str = "float32",
+) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
     from datasets import Dataset
 
@@ -132,7 +142,8 @@ def _rows(pairs: Sequence[EncodedPair], policy: PreTrainedModel, pad: int, sched
     order = batches.plan([row.length for row in pairs], weights, schedule.train_batch_size, steps, seed)
     places = [place for batch in order for place in batch]
     seen = sorted(set(places))
-    reference = score(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
+    with runtime.autocast(dtype):  # as the policy will be, or their roundings differ and every pair begins with a margin
+        reference = score(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
     at = [bisect_left(seen, place) for place in places]
     return Dataset.from_dict(
         {
@@ -145,12 +156,17 @@ def _rows(pairs: Sequence[EncodedPair], policy: PreTrainedModel, pad: int, sched
     )
 
 
-def held_out_loss(policy: PreTrainedModel, heldout: Sequence[EncodedPair], pad: int, settings: Settings) -> Callable[[], float]:
+def held_out_loss(
+    policy: PreTrainedModel, heldout: Sequence[EncodedPair], pad: int, settings: Settings, dtype: str = "float32"
+) -> Callable[[], float]:
     """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
-    micro = settings.schedule.per_device_train_batch_size
-    reference = score(policy, heldout, pad, micro)
-    lengths = answer_lengths(heldout)
-    return lambda: float(losses(settings, score(policy, heldout, pad, micro), reference, lengths).mean())
+
+    def scores() -> Scores:
+        with runtime.autocast(dtype):
+            return score(policy, heldout, pad, settings.schedule.per_device_train_batch_size)
+
+    reference, lengths = scores(), answer_lengths(heldout)
+    return lambda: float(losses(settings, scores(), reference, lengths).mean())
 
 
 def answer_lengths(pairs: Sequence[EncodedPair]) -> Scores:
@@ -217,8 +233,15 @@ def _sharing(settings: Settings) -> type[DPOTrainer]:
             before, lengths = ((inputs[f"{name}_chosen"], inputs[f"{name}_rejected"]) for name in ("reference", "length"))
             chosen, rejected = (self.beta * (mine - theirs).detach() for mine, theirs in zip(now, before, strict=True))
             for name, value in (("margins", chosen - rejected), ("accuracies", (chosen > rejected).float())):
-                self._metrics["train"][f"rewards/{name}"].append(self.accelerator.gather(value).mean().item())
+                self._metrics["train"][f"rewards/{name}"].append(self.accelerator.gather(value).mean())
             return loss_of(settings, now, before, lengths).mean()
+
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            """Only now the figures are asked for: before the way back, the GPU would wait for it to begin."""
+            figures = self._metrics["train"]
+            for name, values in figures.items():
+                figures[name] = [float(value) for value in values]
+            super().log(logs, start_time)
 
     return Sharing
 

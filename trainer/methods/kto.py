@@ -31,6 +31,7 @@ from trainer.loop import hf_trainer, metrics
 from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.methods.dpo import AUTO
+from trainer.models import runtime
 from trainer.models.scoring import Row, sums
 from trainer.settings import Schedule
 
@@ -91,7 +92,9 @@ def train(
     arguments = hf_trainer.arguments(KTOConfig, schedule, steps, run, **own)
     _require_neighbours(settings, arguments.per_device_train_batch_size)
     held_out = (
-        held_out_loss(policy, heldout, pad, weighed, run.context.max_length, schedule.per_device_train_batch_size) if heldout else None
+        held_out_loss(policy, heldout, pad, weighed, run.context.max_length, schedule.per_device_train_batch_size, run.context.dtype)
+        if heldout
+        else None
     )
     rows = _rows(drawn, policy, pad, settings, run)
     trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
@@ -169,7 +172,8 @@ def _rows(drawn: Sequence[EncodedExample], policy: PreTrainedModel, pad: int, se
 
     micro = settings.schedule.per_device_train_batch_size
     distinct = {id(row): row for row in drawn}
-    scores = dict(zip(distinct, sums(policy, [(row.prompt, row.answer) for row in distinct.values()], pad, micro), strict=True))
+    own = _sums(policy, [(row.prompt, row.answer) for row in distinct.values()], pad, micro, run.context.dtype)
+    scores = dict(zip(distinct, own, strict=True))
     columns = {
         "prompt_ids": [row.prompt for row in drawn],
         "completion_ids": [row.answer for row in drawn],
@@ -180,22 +184,37 @@ def _rows(drawn: Sequence[EncodedExample], policy: PreTrainedModel, pad: int, se
         others, cut = mismatched(drawn, min(micro, settings.schedule.train_batch_size), run.context.max_length)
         if cut:
             log(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
-        columns |= {"KL_completion_ids": [answer for _, answer in others], "ref_KL_logps": sums(policy, others, pad, micro)}
+        columns |= {
+            "KL_completion_ids": [answer for _, answer in others],
+            "ref_KL_logps": _sums(policy, others, pad, micro, run.context.dtype),
+        }
     return Dataset.from_dict(columns)
 
 
+def _sums(policy: PreTrainedModel, rows: Sequence[Row], pad: int, micro: int, dtype: str) -> np.ndarray:
+    """Log-probabilities in the precision in which the policy learns, or roundings would look like a move."""
+    with runtime.autocast(dtype):
+        return sums(policy, rows, pad, micro)
+
+
 def held_out_loss(
-    policy: PreTrainedModel, heldout: Sequence[EncodedExample], pad: int, weighed: WeightedSettings, max_length: int, micro: int
+    policy: PreTrainedModel,
+    heldout: Sequence[EncodedExample],
+    pad: int,
+    weighed: WeightedSettings,
+    max_length: int,
+    micro: int,
+    dtype: str = "float32",
 ) -> Callable[[], float]:
     """How to get the mean loss over answers that are not learned from, with one point of reference from all of them."""
     own = [(row.prompt, row.answer) for row in heldout]
     others = mismatched(heldout, len(heldout), max_length)[0] if weighed.loss_type in ANCHORED else []
-    before, before_others = sums(policy, own, pad, micro), sums(policy, others, pad, micro)
+    before, before_others = (_sums(policy, rows, pad, micro, dtype) for rows in (own, others))
     label = np.array([row.example.label for row in heldout])
 
     def loss() -> float:
-        moved = sums(policy, own, pad, micro) - before
-        moved_others = sums(policy, others, pad, micro) - before_others
+        moved = _sums(policy, own, pad, micro, dtype) - before
+        moved_others = _sums(policy, others, pad, micro, dtype) - before_others
         return float(losses(weighed, moved, moved_others, label).mean())
 
     return loss

@@ -34,7 +34,7 @@ from trainer.loop.run import Run
 from trainer.methods import ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import AdaptiveKLController
 from trainer.methods.ppo_rollouts import SamplingConfig, Sequences
-from trainer.models import adapters, parallel, reward_models
+from trainer.models import adapters, parallel, reward_models, runtime
 from trainer.models import tokenizer as tokenizers
 from trainer.settings import Adapter, Schedule
 
@@ -102,10 +102,18 @@ class Experience:
 class Learner:
     """The four models, and all that changes while the policy learns."""
 
-    def __init__(self, policy: PreTrainedModel, reward: PreTrainedModel, settings: Settings, adapter: Adapter, updates: int) -> None:
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        reward: PreTrainedModel,
+        settings: Settings,
+        adapter: Adapter,
+        updates: int,
+        dtype: str = "float32",
+    ) -> None:
         from peft import PeftModel
 
-        self.settings, self.policy = settings, policy.eval()
+        self.settings, self.policy, self.dtype = settings, policy.eval(), dtype
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
         self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
         self.optimizer, self.lr_scheduler = make_optimizer(self.policy, self.value, settings.schedule, updates)
@@ -126,11 +134,12 @@ class Learner:
     def score_rollouts(self, sequences: Sequences) -> RolloutStats:
         """What policy, reference and value model say of these rollouts."""
         own, micro = self.settings, self.settings.schedule.per_device_train_batch_size
-        return RolloutStats(
-            ppo_rollouts.in_parts(lambda part: ppo_rollouts.log_probabilities(self.policy, part, own.temperature)[0], sequences, micro),
-            ppo_rollouts.in_parts(self._reference, sequences, micro),
-            ppo_rollouts.in_parts(lambda part: ppo_rollouts.values(self.value, part, own.after_end), sequences, micro),
-        )
+        with runtime.autocast(self.dtype):
+            return RolloutStats(
+                ppo_rollouts.in_parts(lambda part: ppo_rollouts.log_probabilities(self.policy, part, own.temperature)[0], sequences, micro),
+                ppo_rollouts.in_parts(self._reference, sequences, micro),
+                ppo_rollouts.in_parts(lambda part: ppo_rollouts.values(self.value, part, own.after_end), sequences, micro),
+            )
 
     def compute_advantages(self, sequences: Sequences, stats: RolloutStats, scores: Tensor) -> Experience:
         """What is to be learnt from rollouts that the reward model has scored."""
@@ -205,8 +214,9 @@ class Learner:
         for rows in batch.sequences.parts(own.schedule.per_device_train_batch_size):
             part = batch.take(rows)
             mask = part.sequences.answered
-            new, entropy = ppo_rollouts.log_probabilities(self.policy, part.sequences, own.temperature)
-            now = ppo_rollouts.values(self.value, part.sequences, own.after_end)
+            with runtime.autocast(self.dtype):
+                new, entropy = ppo_rollouts.log_probabilities(self.policy, part.sequences, own.temperature)
+                now = ppo_rollouts.values(self.value, part.sequences, own.after_end)
             each, clipped = ppo_math.policy_losses(new, part.old, part.advantages, own.cliprange)
             policy_loss = ppo_math.total(each, mask) / tokens
             missed = ppo_math.value_losses(now, part.values, part.returns, own.cliprange_value)
@@ -273,7 +283,7 @@ def train(
     order = batches.plan(
         [len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.train_batch_size, updates + 1, run.context.seed
     )
-    learner = Learner(policy, reward, settings, run.adapter, updates)
+    learner = Learner(policy, reward, settings, run.adapter, updates, run.context.dtype)
     closing = tokenizers.closing_tokens(tokenizer)
     sampling = SamplingConfig(
         [tokenizer.eos_token_id, *closing[:1]],
@@ -285,7 +295,8 @@ def train(
     done, _ = checkpoints.restore(run, learner.parts())
     for update, rows in enumerate(order[done:], start=done + 1):
         _seed(run, update)
-        sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], sampling)
+        with runtime.autocast(run.context.dtype):
+            sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], sampling)
         scores = reward_models.score(reward, sequences.rows(closing), sampling.pad_token_id, sampling.batch_size)
         stats = learner.score_rollouts(sequences)
         rollout_metrics = _rollout_figures(sequences, stats, scores)

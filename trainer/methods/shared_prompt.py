@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 Triple = tuple[list[int], list[int], list[int]]  # prompt, chosen, rejected
 BOTH, CHOSEN, REJECTED, PADDING = range(4)  # who reads a column
 TRIED = 4  # pairs
-CLOSE = 1e-3  # nats of a whole answer; where mask or positions are not heeded, it is whole nats
+CLOSE, CLOSE_HALF = 1e-3, 0.5  # nats of a whole answer, by how weights are held; where mask or positions are not heeded, it is whole nats
+MOST_LOGITS = 2**28  # numbers of a micro-batch on a GPU: 1 GB in single precision, and about twice as much again on the way back
 
 
-def fits(model: PreTrainedModel, pairs: Sequence[Triple], pad: int) -> bool:
-    """Whether this model, where it lies, gives the same log-probabilities for pairs in one row as for answers in rows of their own."""
+def fits(model: PreTrainedModel, pairs: Sequence[Triple], pad: int, together: int) -> bool:
+    """Whether this model, where it lies, gives the same log-probabilities for pairs in one row as for answers in rows of their own.
+
+    On a GPU the logits of the pairs that are `together` must have room; TRL makes theirs piece by piece.
+    """
     import torch
 
-    if model.device.type != "cpu" or model.config.get_text_config()._attn_implementation != "sdpa":
+    text = model.config.get_text_config()
+    if text._attn_implementation != "sdpa" or (model.device.type != "cpu" and not has_room(pairs, together, text.vocab_size)):
         return False
     tried = sorted(pairs, key=lambda pair: len(pair[0]))[:: max(1, len(pairs) // TRIED)][:TRIED]
     training = model.training
@@ -38,12 +43,18 @@ def fits(model: PreTrainedModel, pairs: Sequence[Triple], pad: int) -> bool:
     with torch.no_grad():
         before = [-scoring.token_losses(model, [(pair[0], pair[side]) for pair in tried], pad).sum(1) for side in (1, 2)]
         try:
-            now = log_probabilities(model, tensors(tried, pad))
+            now = log_probabilities(model, {name: part.to(model.device) for name, part in tensors(tried, pad).items()})
         except (TypeError, ValueError, RuntimeError):  # a model that takes no positions, or no mask of this shape
             return False
         finally:
             model.train(training)
-    return all(bool(torch.allclose(one, other, rtol=0, atol=CLOSE)) for one, other in zip(before, now, strict=True))
+    close = CLOSE if model.dtype == torch.float32 else CLOSE_HALF
+    return all(bool(torch.allclose(one, other, rtol=0, atol=close)) for one, other in zip(before, now, strict=True))
+
+
+def has_room(pairs: Sequence[Triple], together: int, vocabulary: int) -> bool:
+    """Whether the logits of so many pairs, however long, are few enough to be held at once."""
+    return together * max(len(chosen) + len(rejected) + 1 for _, chosen, rejected in pairs) * vocabulary <= MOST_LOGITS
 
 
 def tensors(pairs: Sequence[Triple], pad: int) -> dict[str, Tensor]:
@@ -73,7 +84,7 @@ def log_probabilities(model: PreTrainedModel, given: Mapping[str, Tensor]) -> tu
     """The sums over the chosen and over the rejected answers, one number a pair."""
     import torch
 
-    readers, columns = given["readers"], torch.arange(given["tokens"].shape[1])
+    readers, columns = given["readers"], torch.arange(given["tokens"].shape[1], device=given["tokens"].device)
     before = columns[None, None, :] <= columns[None, :, None]
     seen = before & ((readers[:, None, :] == BOTH) | (readers[:, None, :] == readers[:, :, None]))
     kept = columns[int(given["first"]) : -1]

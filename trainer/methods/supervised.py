@@ -16,7 +16,7 @@ from trainer.loop import metrics
 from trainer.loop.early_stopping import EarlyStopping
 from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
-from trainer.models import parallel
+from trainer.models import parallel, runtime
 from trainer.models.scoring import token_losses
 from trainer.settings import Schedule
 
@@ -53,13 +53,15 @@ def train(
         [row.length for row in pairs], [row.pair.weight for row in pairs], schedule.train_batch_size, steps, run.context.seed
     )
     pad, micro = tokenizer.pad_token_id, schedule.per_device_train_batch_size
-    early_stopping = EarlyStopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
+    early_stopping = EarlyStopping(
+        run, PART, model, (lambda: loss_of(model, held_out, pad, micro, run.context.dtype)) if held_out else None
+    )
     parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": early_stopping}
     step, _ = checkpoints.restore(run, parts, steps)
     stop = False
     model.train()
     while step < steps and not stop:
-        loss = _gradients(model, [pairs[row] for row in order[step]], pad, micro)
+        loss = _gradients(model, [pairs[row] for row in order[step]], pad, micro, run.context.dtype)
         torch.nn.utils.clip_grad_norm_(trained, CLIP)
         optimizer.step()
         rate.step()
@@ -74,26 +76,27 @@ def train(
     return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": metrics.final_means(losses)["loss"]}
 
 
-def _gradients(model: PreTrainedModel, batch: Sequence[EncodedPair], pad: int, micro: int) -> float:
+def _gradients(model: PreTrainedModel, batch: Sequence[EncodedPair], pad: int, micro: int, dtype: str) -> float:
     """Add up the gradients of one batch, `micro` rows at once, over all processes; the batch's mean loss per token."""
     tokens = sum(len(row.chosen) for row in batch)
     mine, total = parallel.share(batch), 0.0
     for start in range(0, len(mine), micro):
         rows = [(row.prompt, row.chosen) for row in mine[start : start + micro]]
-        loss = token_losses(model, rows, pad).sum() / tokens * parallel.world()  # the mean over processes follows
+        with runtime.autocast(dtype):
+            loss = token_losses(model, rows, pad).sum() / tokens * parallel.world()  # the mean over processes follows
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
     parallel.average(model)
     return parallel.mean(total)
 
 
-def loss_of(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> float:
+def loss_of(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int, dtype: str = "float32") -> float:
     """The exact mean loss per token of the chosen answers."""
     import torch
 
     model.eval()
     total = 0.0
-    with torch.no_grad():
+    with torch.no_grad(), runtime.autocast(dtype):
         for start in range(0, len(pairs), batch):
             rows = [(row.prompt, row.chosen) for row in pairs[start : start + batch]]
             total += token_losses(model, rows, pad).double().sum().item()

@@ -20,6 +20,7 @@ from tasks.core.errors import UserError, one_of
 from trainer.settings import Adapter
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from torch.nn import Module
     from transformers import PreTrainedModel
 
@@ -90,8 +91,22 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
 
     if not isinstance(model, PeftModel):
         return model
-    whole: PreTrainedModel = model.float().merge_and_unload(safe_merge=True, adapter_names=[NAME])
+    single = _dequantized(model) if getattr(model.get_base_model(), "is_quantized", False) else model.float()
+    whole: PreTrainedModel = single.merge_and_unload(safe_merge=True, adapter_names=[NAME])
     return whole.requires_grad_(True)
+
+
+def _dequantized(model: PeftModel) -> PeftModel:
+    """The adapter on the same weights in single precision. peft would round the sum to four bits again, which few small steps survive."""
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    config, learned = model.peft_config[NAME], get_peft_model_state_dict(model, adapter_name=NAME)
+    single = model.unload().dequantize().float()
+    single._weight_conversions = None  # or transformers would save it as it was read, in four bits
+    config.base_model_name_or_path = None  # or peft warns of another name
+    again = get_peft_model(single, config, adapter_name=NAME)
+    set_peft_model_state_dict(again, learned, adapter_name=NAME)
+    return again
 
 
 def save(model: PreTrainedModel, folder: Path) -> None:

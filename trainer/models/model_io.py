@@ -60,7 +60,7 @@ def make(pairs: list[Pair], size: Size) -> tuple[PreTrainedModel, PreTrainedToke
 
 
 def load(source: str, where: str | None = None, dtype: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model and its tokenizer, with the weights held in `precision`; a UserError that calls it `where` if there is none."""
+    """A model and its tokenizer, with the weights held in `dtype`; a UserError that calls it `where` if there is none."""
     found = sources.find(source, where or f"start.model.source: {source}")
     with _readable(found), _quiet():
         model, tokenizer = _read(found, dtype)

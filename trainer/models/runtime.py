@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 
 from tasks.core.errors import UserError
 from trainer.models import parallel
@@ -49,6 +50,17 @@ def device() -> str:
     if wanted == "cuda":
         raise UserError("PAIRWRIGHT_DEVICE", "'cuda'", "a GPU that torch can use", "install torch with CUDA, or unset the variable")
     return "cpu"
+
+
+def autocast(dtype: str) -> AbstractContextManager[object]:
+    """Products of matrices in the run's precision, weights as they are held; changes nothing in single precision.
+
+    Trap: the copies of weights that it makes are kept as long as it is open, and those of a pass without gradients have none: so it is
+    opened anew for every pass, and closed before `backward`.
+    """
+    import torch
+
+    return torch.autocast(device().split(":")[0], torch.bfloat16) if dtype == "bfloat16" else nullcontext()
 
 
 def _keep_memory() -> None:
