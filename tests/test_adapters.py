@@ -10,7 +10,7 @@ import pytest
 
 from tasks.core.errors import UserError
 from tests.builders.training import digests, released, run, tiny
-from trainer.models import adapters, model_io
+from trainer.models import adapters, model_io, saving
 from trainer.settings import Adapter
 
 LORA = Adapter(r=4, lora_alpha=8.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False)
