@@ -41,13 +41,18 @@ def load(path: Path, section: str, model: type[P]) -> P:
         raise UserError(f"{path}{line}", "text that is not YAML", "one mapping a stage", "correct the line") from error
     if section not in document:
         raise UserError(f"{path}", f"no section `{section}`", one_of(document), f"add the section `{section}:`")
+    return check(str(path), section, document[section], model)
+
+
+def check(path: str, section: str, values: object, model: type[P]) -> P:
+    """The values of a section as `model`; a UserError says `path`, the key, what was found and what was expected."""
     try:
-        return model.model_validate(document[section])
+        return model.model_validate(values)
     except ValidationError as error:
         raise _explain(path, section, model, error) from None
 
 
-def _explain(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError:
+def _explain(path: str, section: str, model: type[StageParams], error: ValidationError) -> UserError:
     """The first fault of the section, in one line."""
     fault = error.errors()[0]
     key = ".".join(str(part) for part in (section, *fault["loc"]))

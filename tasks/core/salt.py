@@ -14,7 +14,9 @@ import json
 import os
 import secrets
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from tasks.core import raw
@@ -26,11 +28,22 @@ FOLDER = Path(".pairwright")
 SECRET, FINGERPRINT = "salt", "fingerprint"  # files in FOLDER
 SAMPLE = Path(__file__).with_name("sample.json")  # digest and size of the sample's files; `data/make_sample.py` writes it
 OTHERS_MAY_READ = 0o077
+_USED: ContextVar[str] = ContextVar("salt", default="")
+
+
+@contextmanager
+def using(chosen: str) -> Iterator[None]:
+    """This salt in place of every other while the block runs, for those who call stages from Python; nothing is left on disk."""
+    token = _USED.set(chosen)
+    try:
+        yield
+    finally:
+        _USED.reset(token)
 
 
 def settle(files: Collection[raw.RawFile]) -> str:
     """The salt for logs of these files, made if need be; leaves its fingerprint."""
-    found = _given() or (PUBLIC if is_sample(files) else _kept() or _make())
+    found = given() or (PUBLIC if is_sample(files) else _kept() or _make())
     if found == PUBLIC and not is_sample(files):
         raise UserError(
             _place(), "the public salt of the sample", "a secret, for logs of real people", f"unset ${VARIABLE}: a run makes one"
@@ -41,7 +54,7 @@ def settle(files: Collection[raw.RawFile]) -> str:
 
 def current() -> str:
     """The salt of the stages after the logs were read."""
-    found = _given() or (PUBLIC if told() == fingerprint(PUBLIC) else _secret())
+    found = given() or (PUBLIC if told() == fingerprint(PUBLIC) else _secret())
     if not found:
         raise UserError(str(FOLDER / SECRET), "no such file", "the salt that the logs were read with", "put it there, or read them again")
     return found
@@ -51,7 +64,7 @@ def due(folder: Path) -> str | None:
     """Fingerprint of the salt with which logs in the folder would be read now; None where there are no logs, or no salt is made yet."""
     if not folder.is_dir():
         return None
-    found = _given() or (PUBLIC if _may_be_sample(folder) and is_sample(raw.raw_files(folder)) else _secret())
+    found = given() or (PUBLIC if _may_be_sample(folder) and is_sample(raw.raw_files(folder)) else _secret())
     return fingerprint(found) if found else None
 
 
@@ -95,12 +108,13 @@ def _may_be_sample(folder: Path) -> bool:
     return True
 
 
-def _given() -> str:
-    return os.environ.get(VARIABLE, "").strip()
+def given() -> str:
+    """The salt that this process was given; nothing where it was given none."""
+    return _USED.get() or os.environ.get(VARIABLE, "").strip()
 
 
 def _place() -> str:
-    return f"${VARIABLE}" if _given() else str(FOLDER / SECRET)
+    return f"${VARIABLE}" if given() else str(FOLDER / SECRET)
 
 
 def _secret() -> str:
