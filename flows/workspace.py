@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows import leash
+from flows import installed, leash
 from tasks.core import catalog, salt, telemetry
 from tasks.core.errors import UserError
 
@@ -142,6 +142,7 @@ def _repository() -> Iterator[Any]:
     from dvc.scm import SCMError
 
     _must_be_project()
+    installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(".") as repository:
