@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from tasks import dedupe
 from tasks.core import engine
 from tasks.core.tables import TABLES
 from tasks.evidence import consensus
+from tasks.releasing import layout
 from tests import simulated
 from tests.conftest import ROOT
 from tests.projects import digests, make_project
@@ -131,6 +133,16 @@ def test_every_function_says_what_goes_in_and_out() -> None:
         if not name[0].isupper():
             doc = getattr(pairwright, name).__doc__
             assert all(f"{part}\n    {'-' * len(part)}" in doc for part in ("Parameters", "Returns", "Raises", "Examples")), name
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_tutorial_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    page = ROOT / "docs" / "tutorial" / "from-python.md"
+    blocks = "\n".join(re.findall(r"```pycon\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    said = doctest.DocTestRunner(verbose=False).run(doctest.DocTestParser().get_doctest(blocks, {}, page.name, str(page), 0))
+    assert said.attempted > 20
+    assert said.failed == 0
 
 
 # --- rows of any kind ------------------------------------------------------------------------------------------------
@@ -243,6 +255,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a later result": (lambda: pairwright.clean(whole("split")), "clean: found the result of a later step (Split)"),
     "no such pair": (lambda: pairwright.build_pairs(whole("split")).explain("x"), "explain: x: found no pair of that id"),
     "no such copy": (lambda: pairwright.deduplicate(LOG).explain("x"), "explain: x: found no copy of that id"),
+    "no such split": (
+        lambda: pairwright.build_pairs(whole("split")).for_trainers("dev"),
+        "for_trainers: found 'dev'; expected one of test",
+    ),
     "no votes": (lambda: pairwright.confidence([{"item": 1, "label": 2}]), "expected a column annotator"),
     "a vote without a label": (
         lambda: pairwright.confidence([{"item": 1, "annotator": 2, "label": None}]),
@@ -328,6 +344,15 @@ def test_explain_knows_what_was_proposed_and_dropped_too() -> None:
     told = result.explain(row["pair_id"])
     assert told.dropped == "low_confidence"
     assert str(told).splitlines()[1].startswith("  for     choice 1, reliability 0.75, weight 1.10, by ")
+
+
+def test_trainers_get_the_pairs_of_a_split_as_the_release_has_them() -> None:
+    result = pairwright.build_pairs(whole("split"))
+    split = result.pairs["split"][0].as_py()
+    rows = result.for_trainers(split)
+    assert rows["pair_id"].to_pylist() == [row["pair_id"] for row in result.pairs.to_pylist() if row["split"] == split]
+    files = layout.files({name: result.steps[-1].kept[name] for name in ("pairs", "unpaired", "prompts")})
+    assert layout.parquet(rows) == files[f"preference/{split}-00000.parquet"]
 
 
 # --- other thresholds ------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Consensus:
         return tuple(sorted(self._votes[item], key=lambda vote: (-vote.reliability, vote.annotator)))
 
     def __repr__(self) -> str:
-        known = "estimated" if self.estimated else "mostly assumed: few items have several votes"
+        known = "estimated" if self.estimated else "mostly assumed: few votes are on shared items"
         told = f"{len(self.matrix):,} items, {len(self.annotators):,} annotators, {len(self.labels)} labels"
         return f"<Consensus: {told}; reliabilities {known}>"
 

@@ -17,10 +17,11 @@ from pairwright._read import Logs, Source, read_logs
 from pairwright._split import Split, split
 from pairwright._tables import Result, frames, is_table, step_of, table_of
 from tasks import pair as stage
-from tasks.core.errors import UserError
+from tasks.core.errors import UserError, one_of
 from tasks.core.ids import stable_id
 from tasks.core.tables import Candidates
 from tasks.evidence.pairing.tally import MICRO, weights_of
+from tasks.evidence.placing import SPLITS
 
 SAYS = {1: "for", 0: "tied", -1: "against"}
 SIDES = ("chosen", "rejected")
@@ -71,7 +72,10 @@ class Explanation:
     dropped : str or None
         Why it is no pair after all; None for one that is kept.
     confidence : float
-        Probability that the preference is right, in (0.5, 1]; `basis` says whether reliabilities are "assumed" or estimated.
+        Probability that the preference is right, in (0.5, 1].
+    basis : {"assumed", "overlap", "words"}
+        What it rests on: "assumed" where the weights of the votes add up to its log odds; else it is estimated from what several people
+        judged, or from that and from what words say of such answers.
     votes : tuple of Support
         The acts, by id.
     """
@@ -91,7 +95,7 @@ class Explanation:
 
 def _line(vote: Support) -> str:
     value = "" if vote.value is None else f" {vote.value:g}"
-    about = f" for the {vote.about} answer" if vote.about else ""
+    about = f" about the {vote.about} answer" if vote.about else ""
     weight = "in the mean" if vote.weight is None else f"weight {vote.weight:.2f}"
     return (
         f"  {vote.says or '-':7} {vote.kind}{value}{about}, reliability {vote.reliability:.2f}, {weight}, by {vote.annotator or 'somebody'}"
@@ -164,6 +168,26 @@ class Pairs(Result):
         assumed = getattr(self._params, row["recipe"]).reliability
         votes = [_support(vote, sides, assumed) for vote in prompt["votes"] if vote["feedback_id"] in set(row["votes"])]
         return Explanation(pair_id, row["recipe"], row.get("dropped"), row["confidence"], row["confidence_basis"], tuple(votes))
+
+    def for_trainers(self, split: str) -> pa.Table:
+        """The pairs of a split as TRL and `datasets` read them: as the release has them, without what no log has (tools and their calls).
+
+        Parameters
+        ----------
+        split : {"train", "validation", "test"}
+            Which pairs.
+
+        Raises
+        ------
+        UserError
+            For another name of a split.
+        """
+        from tasks.releasing import layout
+
+        if split not in SPLITS:
+            raise UserError("for_trainers", repr(split), one_of(SPLITS), "correct the name of the split")
+        rows = layout.spread(self.pairs.filter(pc.equal(self.pairs["split"], split)), layout.held({"pairs": self.pairs}))
+        return layout.portable(rows.drop_columns(["split"]))
 
     def _row(self, pair_id: str) -> dict[str, Any]:
         for rows in (self.pairs, self.steps[-1].dropped.get("pairs", self.pairs)):

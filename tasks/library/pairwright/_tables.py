@@ -58,10 +58,12 @@ class Result:
         return pa.concat_tables(parts, promote_options="default")
 
     def __repr__(self) -> str:
-        reasons = {row["values"]: row["counts"] for row in pc.value_counts(self.dropped["reason"]).to_pylist()}
-        told = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         kept = ", ".join(f"{len(rows):,} {name}" for name, rows in self.steps[-1].kept.items() if len(rows)) or "nothing"
-        return f"<{type(self).__name__}: {kept}" + (f"; dropped: {told}>" if told else ">")
+        gone: dict[str, dict[str, int]] = {}
+        for row in self.dropped.group_by(["table", "reason"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
+            gone.setdefault(row["table"], {})[row["reason"]] = row["count_all"]
+        told = [f"{name}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(rows.items())) for name, rows in gone.items()]
+        return f"<{type(self).__name__}: {kept}" + (f"; dropped {'; '.join(told)}>" if told else ">")
 
 
 def _no_table(name: str) -> pa.Table:
