@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from flows import installed, workspace
 from tasks.core import catalog
@@ -61,6 +62,8 @@ def test_the_lists_name_the_code_that_each_stage_depends_on(made: Path) -> None:
 def test_dvc_finds_every_stage_of_a_new_workspace_to_be_run(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
     assert set(workspace.stale()) == set(catalog.stages())
+    with Repo(".") as repository:
+        assert not repository.dvcignore.is_ignored_file(str(made / ".pairwright" / "code" / "clean"))
     assert subprocess.run(["git", "check-ignore", ".pairwright/code/clean"], cwd=made, check=False).returncode == 1
 
 

@@ -164,8 +164,10 @@ def test_logs_are_read_from_rows_of_any_kind(kind: str) -> None:
         {"id": f"c{at}", "messages": [message("user", f"Who is number {at}?"), message("assistant", "Me.")], "user_id": "u"}
         for at in range(3)
     ]
+    del told[1]["user_id"]
     read = pairwright.read_logs(KINDS[kind](pa.Table.from_pylist(told)))
-    assert read.turns.equals(pairwright.read_logs(told).turns)
+    same = [name for name in read.turns.column_names if (name, kind) != ("origin", "list")]  # a list says null where a table lacks a value
+    assert read.turns.select(same).equals(pairwright.read_logs(told).turns.select(same))
 
 
 def test_logs_are_read_from_files_and_folders_alike(tmp_path: Path) -> None:
@@ -338,6 +340,16 @@ def test_weights_add_up_to_the_log_odds_of_the_pair() -> None:
     assert pair["confidence"] == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-6)
 
 
+def test_a_vote_for_neither_is_told_as_tied() -> None:
+    winners = {"a": "model_a", "b": "model_a", "c": "tie"}
+    result = pairwright.build_pairs(
+        [{**battle("Name a noble gas.", "Neon is one.", "Iron is one.", who), "winner": winners[who]} for who in winners]
+    )
+    [pair] = result.pairs.to_pylist()
+    assert sorted(vote.says or "" for vote in result.explain(pair["pair_id"]).votes) == ["for", "for", "tied"]
+    assert (pair["votes_for"], pair["votes_tied"]) == (2, 1)
+
+
 def test_explain_knows_what_was_proposed_and_dropped_too() -> None:
     result = pairwright.build_pairs([battle("Name a noble gas.", "Neon is one.", "Iron is one.")], confidence={"min": 0.9})
     [row] = result.dropped_rows("pairs").to_pylist()
@@ -362,9 +374,9 @@ def test_rethreshold_of_copies_is_a_fresh_run_with_that_threshold() -> None:
     long = "The Danube flows through Vienna, then on to Bratislava, Budapest and Belgrade, and at last into the Black Sea near Sulina"
     log = [
         chat("a", "Which river flows through Vienna?", f"{long}."),
-        chat("b", "Which river flows through Vienna?", f"{long} in the east."),
+        chat("b", "Which river flows through Vienna?", f"{long} in the far east of Romania."),
     ]
-    strict, loose = pairwright.deduplicate(log, threshold=0.95), pairwright.deduplicate(log, threshold=0.6)
+    strict, loose = pairwright.deduplicate(log), pairwright.deduplicate(log, threshold=0.6)
     assert (len(strict.copies), len(loose.copies)) == (0, 1)
     again = strict.rethreshold(0.6)
     assert again.turns.equals(loose.turns)
@@ -442,6 +454,32 @@ def test_with_many_votes_labels_are_those_of_crowd_kit(labels: int) -> None:
     )
     assert np.corrcoef(found.annotators["reliability"].to_numpy(), skill)[0, 1] > 0.8
     assert found.matrix.sum(axis=1) == pytest.approx(1)
+
+
+def test_sides_are_named_as_the_votes_name_them() -> None:
+    votes = [
+        {"item": item, "annotator": who, "label": label}
+        for item, label in {"p": "left", "q": "right", "r": "same"}.items()
+        for who in "abc"
+    ]
+    found = pairwright.confidence(votes, sides=("left", "right"))
+    assert found.labels == ("right", "same", "left")
+    assert found.probabilities["label"].to_pylist() == ["left", "right", "same"]
+    assert found.matrix.argmax(axis=1).tolist() == [2, 0, 1]
+
+
+def test_whose_votes_nobody_shares_is_right_as_often_as_is_assumed() -> None:
+    votes = [{"item": label, "annotator": label, "label": label} for label in "yn"]
+    assert pairwright.confidence(votes).probabilities["confidence"].to_pylist() == pytest.approx([0.75, 0.75])
+    assert pairwright.confidence(votes, accuracy=0.9).probabilities["confidence"].to_pylist() == pytest.approx([0.9, 0.9])
+    assert not pairwright.confidence(votes).estimated
+
+
+def test_the_last_vote_of_an_annotator_on_an_item_counts() -> None:
+    votes = [{"item": "a", "annotator": "ann", "label": label} for label in "xyz"]
+    found = pairwright.confidence(votes)
+    assert [(said.annotator, said.label) for said in found.explain("a")] == [("ann", "z")]
+    assert found.probabilities["votes"].to_pylist() == [1]
 
 
 def test_a_single_vote_is_as_good_as_its_annotator() -> None:
