@@ -126,9 +126,9 @@ def _print(line: str) -> None:
 
 def make_workspace(given: argparse.Namespace) -> None:
     """Make a workspace, and say what comes next."""
-    installed.init(given.folder)
+    raw = installed.init(given.folder)
     _print(f"made {given.folder}: dvc.yaml is the path of the data, params.yaml has every number and switch")
-    _print(f"put chat logs and feedback into {given.folder / 'data' / 'raw'}, then: cd {given.folder} && pairwright run")
+    _print(f"put chat logs and feedback into {raw}, then: cd {given.folder} && pairwright run")
 
 
 def run_once(given: argparse.Namespace) -> None:

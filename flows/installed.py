@@ -33,9 +33,8 @@ COPIED = {
     "dvcignore": ".dvcignore",
     "dvc-config": ".dvc/config",
     "dvc-gitignore": ".dvc/.gitignore",
-    "splits.md": "data/splits/README.md",
-    "benchmarks.md": "data/benchmarks/README.md",
 }
+PAGES = {"splits.md": ("split", "splits"), "benchmarks.md": ("decontaminate", "benchmarks")}  # the inputs that they explain, by stage
 ADDED = {".gitignore": "!/.pairwright/code/\n", ".dvcignore": "!.pairwright/code\n"}
 HEAD = """# The path of the data. The code of each stage is that of the installed package: .pairwright/code/STAGE lists its files
 # with their digests, and `pairwright` keeps the lists up to date.
@@ -50,22 +49,30 @@ def shipped() -> Path:
     return found
 
 
-def init(folder: Path) -> None:
-    """Make a workspace in a new or empty folder; a UserError where something lies there."""
+def init(folder: Path) -> Path:
+    """Make a workspace in a new or empty folder, and say where in it logs go; a UserError where something lies there."""
     if folder.exists() and (not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())):
         raise UserError(str(folder), "something that lies there", "a new or an empty folder", "choose another one")
     if shutil.which("git") is None:
         raise UserError("git", "no such command", "git, which keeps the workspace's versions", "install it")
     source = shipped()
     for name, place in COPIED.items():
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / place).write_text((source / name).read_text(encoding="utf-8") + ADDED.get(place, ""), encoding="utf-8")
-    (folder / "data" / "raw").mkdir()
+        _put(folder / place, (source / name).read_text(encoding="utf-8") + ADDED.get(place, ""))
     (folder / "dvc.yaml").write_text(HEAD + yaml.safe_dump(_path(), sort_keys=False, width=140, allow_unicode=True), encoding="utf-8")
+    for name, (stage, data) in PAGES.items():
+        _put(folder / catalog.stage(stage, folder).input(data) / "README.md", (source / name).read_text(encoding="utf-8"))
+    raw = folder / catalog.stage("ingest", folder).input("raw")
+    raw.mkdir()
     refresh(folder)
     (folder / CODE.parent / salt.FINGERPRINT).write_text(salt.fingerprint(salt.PUBLIC) + "\n", encoding="utf-8")
     if not (folder / ".git").exists():
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return raw
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _path() -> dict[str, Any]:
@@ -87,8 +94,7 @@ def refresh(folder: Path = Path()) -> None:
     for name in listed:
         path, text = folder / CODE / name, "".join(_lines(filter(_is_code, document[name]["deps"])))
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            _put(path, text)
 
 
 def _lines(deps: Iterable[str]) -> Iterator[str]:
