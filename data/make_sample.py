@@ -2,7 +2,7 @@
 
     python data/make_sample.py [FOLDER]
 
-Without FOLDER the digests in `tasks/core/sample.json`, by which a run knows the sample, are written, too.
+Without FOLDER the digests in `tasks/common/sample.json`, by which a run knows the sample, are written, too.
 Everything follows from SEED: two runs write the same bytes. Three files in three formats come out (plain JSONL, an Open
 WebUI export with its feedback export, Chatbot Arena battles). Planted, and told by `make()`:
 
@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 from sample_formats import START, Json, as_battle, as_jsonl, as_webui
 
-DIGESTS = Path(__file__).parent.parent / "tasks" / "core" / "sample.json"
+DIGESTS = Path(__file__).parent.parent / "tasks" / "common" / "sample.json"
 SEED = 20_260_101
 CONVERSATIONS = 3_400
 ERROR = 0.10

@@ -1,4 +1,4 @@
-"""What must hold for preference pairs before they are released. Judges the flat columns of `tasks.releasing.flat`."""
+"""What must hold for preference pairs before they are released. Judges the flat columns of `tasks.release.gate_columns`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import access, installed, report, server, workspace
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
@@ -212,7 +212,7 @@ def say_status(given: argparse.Namespace) -> None:
     """One line a stage: up to date, stale with its reasons, waiting for one before it, or left out with what is not here."""
     changed, away = workspace.stale(given.stages), workspace.left_out()
     late = workspace.waiting(workspace.stale() if given.stages else changed)
-    for name in given.stages or catalog.stages():
+    for name in given.stages or pipeline.stages():
         if name in away:
             _print(f"{name}: left out: private and not on this machine: {', '.join(line.removesuffix(' deleted') for line in away[name])}")
         elif name in changed:
@@ -225,7 +225,7 @@ def export_release(given: argparse.Namespace) -> None:
     """Write the release in the form of another trainer."""
     from trainer.exports import export
 
-    for line in export.write(given.trainer, catalog.stage("release").output, Path(given.to), given.base):
+    for line in export.write(given.trainer, pipeline.stage("release").output, Path(given.to), given.base):
         _print(line)
 
 

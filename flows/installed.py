@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 import tasks
-from tasks.core import catalog, manifest, salt
+from tasks.common import salt
+from tasks.core import manifest, pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import parse
 
@@ -60,8 +61,8 @@ def init(folder: Path) -> Path:
         _put(folder / place, (source / name).read_text(encoding="utf-8") + ADDED.get(place, ""))
     (folder / "dvc.yaml").write_text(HEAD + yaml.safe_dump(_path(), sort_keys=False, width=140, allow_unicode=True), encoding="utf-8")
     for name, (stage, data) in PAGES.items():
-        _put(folder / catalog.stage(stage, folder).input(data) / "README.md", (source / name).read_text(encoding="utf-8"))
-    raw = folder / catalog.stage("ingest", folder).input("raw")
+        _put(folder / pipeline.stage(stage, folder).input(data) / "README.md", (source / name).read_text(encoding="utf-8"))
+    raw = folder / pipeline.stage("ingest", folder).input("raw")
     raw.mkdir()
     refresh(folder)
     (folder / CODE.parent / salt.FINGERPRINT).write_text(salt.fingerprint(salt.PUBLIC) + "\n", encoding="utf-8")
@@ -89,7 +90,7 @@ def _is_code(dep: str) -> bool:
 
 def refresh(folder: Path = Path()) -> None:
     """Write the lists of digests anew where they changed; nothing in a checkout, whose stages depend on the code itself."""
-    listed = [name for name, stage in catalog.stages(folder).items() if CODE / name in stage.code]
+    listed = [name for name, stage in pipeline.stages(folder).items() if CODE / name in stage.code]
     document = parse((shipped() / PATH).read_text(encoding="utf-8"))["stages"] if listed else {}
     for name in listed:
         path, text = folder / CODE / name, "".join(_lines(filter(_is_code, document[name]["deps"])))

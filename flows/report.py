@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from tasks.core import catalog
-from tasks.core.catalog import Stage
+from tasks.core import pipeline
 from tasks.core.errors import UserError
+from tasks.core.pipeline import Stage
 
 HEAD = ("stage", "state", "table", "in", "made", "kept", "dropped", "seconds")
 LEFT = ("stage", "state", "table")  # these columns are text
@@ -32,7 +32,7 @@ def ledger_rows(stage: Stage) -> list[dict[str, Any]]:
 def stage_table(states: Mapping[str, str], seconds: Mapping[str, float]) -> list[str]:
     """The lines of the table of stages."""
     rows = [HEAD]
-    for name, stage in catalog.stages().items():
+    for name, stage in pipeline.stages().items():
         head = (name, states.get(name, "not reached"))
         time = f"{seconds[name]:.1f}" if name in seconds else ""
         for number, entry in enumerate(ledger_rows(stage) or [{}]):
@@ -49,7 +49,7 @@ def _row(cells: tuple[str, ...], widths: list[int]) -> str:
 
 def results() -> Iterator[str]:
     """Where the outcome lies: outputs that no later stage consumes, pages for people, and the figures of `dvc metrics show`."""
-    stages = catalog.stages()
+    stages = pipeline.stages()
     for stage in stages.values():
         if stage.output.exists() and any(stage.output == path for other in stages.values() for path in other.data):
             yield f"{stage.output.name + ':':<12}{stage.output}"  # whole outputs that a later stage reads: the release, the models
@@ -117,7 +117,7 @@ def lineage(wanted: str) -> Iterator[str]:
 def _find(wanted: str) -> tuple[str, dict[str, Any]]:
     """Id column and row of the one id that begins so."""
     for stage, table, column in LOOKUPS:
-        folder = catalog.stage(stage).output / table
+        folder = pipeline.stage(stage).output / table
         if not folder.is_dir():
             raise UserError(str(folder), "nothing there", "the dataset's rows", "run `pairwright run`")
         rows = pq.read_table(folder, filters=pc.starts_with(pc.field(column), wanted))
@@ -133,7 +133,7 @@ def _find(wanted: str) -> tuple[str, dict[str, Any]]:
 
 def _raw_files() -> dict[str, str]:
     """Short file id -> path of the raw file, from the table that ingest keeps; where that is not here, from the redacted one after it."""
-    first, *later = catalog.stages().values()
+    first, *later = pipeline.stages().values()
     folder = next((at for stage in (first, *later) if (at := stage.output / "files").is_dir()), None)
     names: dict[str, str] = {}
     if folder is None:

@@ -10,7 +10,7 @@ from typing import Any
 from flows import workspace
 from flows.walk import conclude, walk
 from flows.workspace import dataset_stages, training_stages
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.errors import UserError
 
 from prefect import flow  # isort: skip  (after flows.walk, which switches usage reports off first)
@@ -35,7 +35,7 @@ def train(force: bool = False) -> State[Any]:
 
 def demand_release() -> None:
     """A UserError unless what training reads is what its stages last made and let pass."""
-    stages = catalog.stages()
+    stages = pipeline.stages()
     read = {path for name in training_stages() for path in stages[name].data}
     makers = [name for name in dataset_stages() if stages[name].output in read]
     for name, reasons in workspace.stale(makers).items():

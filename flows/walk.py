@@ -13,7 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.core import catalog, telemetry  # noqa: F401  (before prefect: switches its usage reports off)
+from tasks.core import (
+    pipeline,
+    telemetry,  # noqa: F401  (before prefect: switches its usage reports off)
+)
 
 from prefect import task  # isort: skip
 from prefect.artifacts import create_table_artifact
@@ -65,7 +68,7 @@ def walk(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for name in names:
         started = time.monotonic()
-        stage_task = run_stage.with_options(name=name, task_run_name=name, description=catalog.stage(name).description)
+        stage_task = run_stage.with_options(name=name, task_run_name=name, description=pipeline.stage(name).description)
         state: State[Any] = stage_task(name, idle, force, return_state=True)
         outcomes.append(Outcome(name, state.name or state.type.value.title(), time.monotonic() - started, state.message or ""))
         if not state.is_completed():
@@ -115,6 +118,6 @@ def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
-        counts = ledger_rows(catalog.stage(outcome.stage)) or [{}]
+        counts = ledger_rows(pipeline.stage(outcome.stage)) or [{}]
         rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
     return rows

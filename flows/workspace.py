@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from flows import installed, leash
-from tasks.core import catalog, salt, telemetry
+from tasks.common import salt
+from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
 
 Say = Callable[[str], object]
@@ -62,7 +63,7 @@ def left_out() -> dict[str, list[str]]:
     Their outputs are in no remote. Where the raw logs are missing too, and nothing else of these stages changed since they ran elsewhere,
     all that follows from them is as good as if they were here.
     """
-    stages = catalog.stages()
+    stages = pipeline.stages()
     hidden = [stage for stage in stages.values() if stage.private]
     paths = {path for stage in hidden for path in (stage.output, *stage.data)}
     if not hidden or any(path.exists() for path in paths):
@@ -77,9 +78,9 @@ def left_out() -> dict[str, list[str]]:
 
 def _found(names: Sequence[str]) -> dict[str, list[str]]:
     """What DVC says of these stages, or of all: those that changed, with the reasons."""
-    known = catalog.stages()
+    known = pipeline.stages()
     for name in names:
-        catalog.stage(name)
+        pipeline.stage(name)
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
     found = {name: _reasons(status[name]) for name in known if name in status}
@@ -88,14 +89,14 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     return {name: found[name] for name in known if name in found}
 
 
-def _salted() -> catalog.Stage | None:
+def _salted() -> pipeline.Stage | None:
     """The stage that hashes people of the raw logs, which it reads first of all."""
-    return next((stage for stage in catalog.stages().values() if any(path.name == salt.FINGERPRINT for path in stage.code)), None)
+    return next((stage for stage in pipeline.stages().values() if any(path.name == salt.FINGERPRINT for path in stage.code)), None)
 
 
 def waiting(changed: Iterable[str]) -> dict[str, str]:
     """Stages that are not stale themselves, but will be when those they read from have run: stage -> the stage waited for."""
-    stages = catalog.stages()
+    stages = pipeline.stages()
     late = list(changed)
     found: dict[str, str] = {}
     for name, stage in stages.items():
@@ -110,17 +111,17 @@ def waiting(changed: Iterable[str]) -> dict[str, str]:
 
 def dataset_stages() -> list[str]:
     """Names of the stages that make the dataset, in order."""
-    return [name for name, stage in catalog.stages().items() if not stage.module.startswith(TRAINER)]
+    return [name for name, stage in pipeline.stages().items() if not stage.module.startswith(TRAINER)]
 
 
 def training_stages() -> list[str]:
     """Names of the stages that train and judge, in order."""
-    return [name for name, stage in catalog.stages().items() if stage.module.startswith(TRAINER)]
+    return [name for name, stage in pipeline.stages().items() if stage.module.startswith(TRAINER)]
 
 
 def nothing_to_learn() -> str | None:
     """Why the release as it lies there is not trained on: it has no pairs to train on, or none to judge by. None where it has."""
-    read = (path for name in training_stages() for path in catalog.stage(name).data)
+    read = (path for name in training_stages() for path in pipeline.stage(name).data)
     release = next((path for path in read if (path / FIGURES).is_file()), None)
     if release is None:
         return None
@@ -154,7 +155,7 @@ def _repository() -> Iterator[Any]:
 
 
 def _must_be_project() -> None:
-    catalog.stages()
+    pipeline.stages()
     here = Path.cwd()
     for need, remedy in ((".git", "run `git init`, or clone the project"), (".dvc", "run `dvc init`, or clone the project")):
         if not Path(need).exists():

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tasks.core import salt, telemetry  # noqa: F401  (before any library that would report its use)
+from tasks.common import salt
+from tasks.core import telemetry  # noqa: F401  (before any library that would report its use)
 
 # Ids of people are the same in every project that a test makes, whatever its logs.
 os.environ.setdefault(salt.VARIABLE, "salt of the tests")
 
 import yaml  # isort: skip
-from tasks.formats.roles import learn_roles  # isort: skip
+from tasks.ingest.formats.roles import learn_roles  # isort: skip
 
 # A busy machine must not fail a law; examples are the same in every run.
 settings.register_profile("house", deadline=None, derandomize=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tasks.common.similarity.ngrams import fold
+from tasks.common.text_identity import same_answer
 from tasks.core.ledger import Account
-from tasks.evidence.recipes import RECIPES
-from tasks.similar.equality import same_answer
-from tasks.similar.text import fold
+from tasks.pair.recipes import RECIPES
 from tests.chatlog import Row
 
 Look = tuple[str, ...]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.conftest import ROOT
 
-DATA_STAGES = [name for name in catalog.stages(ROOT) if not catalog.stage(name, ROOT).module.startswith("trainer.")]
+DATA_STAGES = [name for name in pipeline.stages(ROOT) if not pipeline.stage(name, ROOT).module.startswith("trainer.")]
 
 
 def make_project(root: Path, raw: Path | None = None) -> Path:
@@ -40,7 +40,7 @@ def set_param(root: Path, stage: str, key: str, value: object) -> None:
 
 def run_stage(root: Path, stage: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one stage of the project as a process of its own; its output is captured."""
-    package = catalog.stage(stage, ROOT).command.split()[2]
+    package = pipeline.stage(stage, ROOT).command.split()[2]
     command = [sys.executable, "-m", package, stage]
     variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)

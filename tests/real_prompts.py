@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.contamination.items import PROMPT, read_items
+from tasks.decontaminate.benchmarks import PROMPT, read_items
 
 BENCHMARKS = {
     "mt_bench.jsonl": "fastchat/fastchat/llm_judge/data/mt_bench/question.jsonl",

@@ -1,6 +1,6 @@
 """Real sets of judged answers that have no reader of their own, as lines of our own JSONL; and the path that they take to pairs.
 
-In: the folder of real inputs. Out: conversations and feedback, as `tasks.formats.jsonl` reads them. Everything that the set says
+In: the folder of real inputs. Out: conversations and feedback, as `tasks.ingest.formats.jsonl` reads them. Everything that the set says
 goes along, also what no vote can be made of (a rating of a user's message, a blank rating): giving reasons is the pipeline's work.
 """
 
@@ -19,12 +19,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks import ingest
-from tasks.core import catalog, engine
+from tasks.core import engine, pipeline
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.core.params import load
 from tasks.core.tables import TEXT
+from tasks.ingest import stage as ingest
 from tests.chatlog import accounts, kept
 from tests.conftest import ROOT
 
@@ -215,7 +215,7 @@ STAGES: dict[str, ModuleType] = {
 def run_path(raw: Path, out: Path) -> dict[str, dict[str, Account]]:
     """All stages from raw logs to pairs that neither add nor repeat rows, in this process: by stage, the accounts of its tables."""
     out.mkdir()
-    reading = dataclasses.replace(catalog.stage("ingest", ROOT), data=(raw,))
+    reading = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(raw,))
     ingest.work(reading, load(ROOT / "params.yaml", "ingest", ingest.Params), out)
     now = {name: engine.read_table(out / name) for name in ("turns", "feedback")}
     gone = {name: pq.read_table(folder) for name in now if (folder := out / "dropped" / name).exists()}
@@ -223,7 +223,7 @@ def run_path(raw: Path, out: Path) -> dict[str, dict[str, Account]]:
     found = {"ingest": {name: _account(name, rows.to_arrow(), gone.get(name, empty)) for name, rows in now.items()}}
     found["ingest"]["quarantine"] = _account("quarantine", engine.read_table(out / "quarantine").to_arrow(), empty)
     for stage, module in list(STAGES.items())[1:]:
-        taken = {name: rows for name, rows in now.items() if name in {path.name for path in catalog.stage(stage, ROOT).data}}
+        taken = {name: rows for name, rows in now.items() if name in {path.name for path in pipeline.stage(stage, ROOT).data}}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             result = module.run(taken, load(ROOT / "params.yaml", stage, module.Params))

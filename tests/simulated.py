@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tasks.common.annotator_labels import ACTS
 from tasks.core.tables import TEXT
-from tasks.evidence.ballots import ACTS
 
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import aggregate
+from tasks.aggregate import prompt_ids
+from tasks.aggregate import stage as aggregate
+from tasks.aggregate.votes import KINDS
+from tasks.common import arrays
+from tasks.common.text_identity import same_answer, same_question
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT, TEXTS
-from tasks.evidence import identity, lists
-from tasks.evidence.acts import KINDS
-from tasks.similar.equality import same_answer, same_question
 from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
 
 
@@ -54,7 +55,7 @@ def test_prompt_goes_from_the_root_to_the_turn_before_the_answer(two_answers: Ch
     (row,) = candidates(two_answers)
     assert [message["content"] for message in row["prompt"]] == ["How long do I boil rice?", "Twelve minutes.", "Thanks! And pasta?"]
     assert [message["role"] for message in row["prompt"]] == ["user", "assistant", "user"]
-    assert row["prompt_id"] == identity.prompt_id(row["prompt"])
+    assert row["prompt_id"] == prompt_ids.prompt_id(row["prompt"])
     assert (row["split"], row["cluster_id"], row["weight"], row["augmented_from"]) == ("", "", 1.0, None)
 
 
@@ -92,7 +93,7 @@ def test_equal_prompts_and_equal_answers_of_several_conversations_are_one() -> N
     assert row["users"] == ["p1", "p2", "p3"]
     assert row["prompt"][0]["content"] == "Hello  there", "as the first conversation spells it"
     assert response["content"] == "Hi!", "the first spelling by byte order"
-    assert response["response_id"] == identity.response_id(row["prompt_id"], "Hi!")
+    assert response["response_id"] == prompt_ids.response_id(row["prompt_id"], "Hi!")
 
 
 def test_all_answers_to_a_judged_prompt_are_candidates(two_answers: ChatLog) -> None:
@@ -415,8 +416,8 @@ def test_a_judging_model_is_none_of_the_people_behind_a_prompt() -> None:
 )
 def test_which_prompts_are_equal(one: str, other: str, same: bool) -> None:
     first, second = ([{"role": "user", "content": text}] for text in (one, other))
-    assert (identity.prompt_id(first) == identity.prompt_id(second)) is same
-    assert identity.prompt_id(first) != identity.prompt_id([{"role": "system", "content": one}])
+    assert (prompt_ids.prompt_id(first) == prompt_ids.prompt_id(second)) is same
+    assert prompt_ids.prompt_id(first) != prompt_ids.prompt_id([{"role": "system", "content": one}])
 
 
 @pytest.mark.parametrize(
@@ -433,7 +434,7 @@ def test_which_prompts_are_equal(one: str, other: str, same: bool) -> None:
     ],
 )
 def test_which_answers_are_equal(one: str, other: str, same: bool) -> None:
-    assert (identity.response_id("p", one) == identity.response_id("p", other)) is same
+    assert (prompt_ids.response_id("p", one) == prompt_ids.response_id("p", other)) is same
 
 
 @given(st.text())
@@ -467,11 +468,11 @@ ROWS = st.lists(st.none() | st.lists(st.none() | st.sampled_from(["", "a", "b", 
 def test_lists_handled_whole_are_as_if_handled_one_by_one(rows: list[list[str | None] | None], chance: Random) -> None:
     texts = [[word for word in row or () if word is not None] for row in rows]
     column = pa.array(rows, TEXTS)
-    assert lists.most_frequent(column).to_pylist() == [min(row, key=lambda word: (-row.count(word), word), default=None) for row in texts]
+    assert arrays.most_frequent(column).to_pylist() == [min(row, key=lambda word: (-row.count(word), word), default=None) for row in texts]
     loose = [(owner, word) for owner, row in enumerate(rows) for word in row or ()]
     chance.shuffle(loose)
     owner, words = np.array([owner for owner, _ in loose], np.int64), pa.array([word for _, word in loose], TEXT)
-    assert lists.distinct(owner, len(rows), words).to_pylist() == [sorted(set(row)) for row in texts]
+    assert arrays.distinct(owner, len(rows), words).to_pylist() == [sorted(set(row)) for row in texts]
 
 
 @pytest.mark.parametrize(("media", "prompts"), [("drop", 0), ("keep", 2)])

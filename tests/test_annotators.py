@@ -15,17 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from tasks import aggregate, pair
+from tasks.aggregate import agreement, dawid_skene
+from tasks.aggregate import stage as aggregate
+from tasks.common import annotator_labels
+from tasks.common.annotator_labels import ACTS, BETTER
 from tasks.core import params
 from tasks.core.tables import TEXT, Annotators
-from tasks.evidence import agreement, ballots, consensus
-from tasks.evidence.ballots import ACTS, BETTER
+from tasks.pair import stage as pair
 from tests import real_sets, simulated
 from tests.chatlog import AGGREGATE, CONSENSUS, SIGNALS, ChatLog, Row, accounts
 from tests.conftest import ROOT
 from tests.simulated import Crowd
 
-SETTINGS = consensus.Consensus.model_validate(CONSENSUS)
+SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 TIES = (0.0, 0.2)
 
 
@@ -187,7 +189,7 @@ def test_whatever_people_say_each_has_a_reliability_or_none(told: list[Row], ran
         named = {"better_id": first, "worse_id": second} if two else {"response_id": first}
         acts.append(dict.fromkeys(ACTS.names) | act | named | {"prompt_id": "q"})
     settings = SETTINGS.model_copy(update={"min_ballots": 1})
-    found = consensus.find(pa.Table.from_pylist(acts, ACTS), settings)
+    found = dawid_skene.find(pa.Table.from_pylist(acts, ACTS), settings)
     people = found.annotators.to_pylist()
     keys = [tuple(row[name] for name in Annotators.KEY) for row in people]
     assert set(keys) == {(act["annotator"] or "", act["annotator_kind"], act["kind"]) for act in acts}
@@ -196,7 +198,7 @@ def test_whatever_people_say_each_has_a_reliability_or_none(told: list[Row], ran
     assert all(row["reliability"] is None or 0 < row["reliability"] < 1 for row in people)
     assert all(row["alpha"] is None or row["alpha"] <= 1 for row in found.agreement.to_pylist())
     random.shuffle(acts)
-    assert consensus.find(pa.Table.from_pylist(acts, ACTS), settings).annotators.equals(found.annotators)
+    assert dawid_skene.find(pa.Table.from_pylist(acts, ACTS), settings).annotators.equals(found.annotators)
 
 
 def test_thanks_and_complaints_are_not_asked_for_agreement(answers: ChatLog) -> None:
@@ -208,7 +210,7 @@ def test_thanks_and_complaints_are_not_asked_for_agreement(answers: ChatLog) -> 
 
 
 def test_polls_of_no_acts_are_none() -> None:
-    assert list(ballots.polls(ACTS.empty_table())) == []
+    assert list(annotator_labels.polls(ACTS.empty_table())) == []
 
 
 def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -> None:
@@ -227,10 +229,10 @@ def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -
             **{name: pa.nulls(2 * many, TEXT) for name in ("better_id", "worse_id")},
         }
     ).select(ACTS.names)
-    (poll,) = ballots.polls(acts)
-    assert poll.shared == sum(many - reach for reach in range(1, ballots.REACH + 1))
+    (poll,) = annotator_labels.polls(acts)
+    assert poll.shared == sum(many - reach for reach in range(1, annotator_labels.REACH + 1))
     assert set(poll.label) == {BETTER}
-    (other,) = ballots.polls(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
+    (other,) = annotator_labels.polls(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
     assert all((one == two).all() for one, two in ((poll.item, other.item), (poll.person, other.person), (poll.label, other.label)))
 
 
@@ -274,18 +276,18 @@ def test_three_people_of_pandalm_agree_as_krippendorff_says(shared_data: Path, c
         "grade": given["value"],
     }
     acts = pa.table({name: columns.get(name, [None] * len(given)) for name in ACTS.names}, ACTS)
-    found = consensus.find(acts, SETTINGS)
+    found = dawid_skene.find(acts, SETTINGS)
     (told,) = found.agreement.to_pylist()
     side = np.where(given["value"] == 0, 0, np.where(given["better"] == "1", 1, 2)).reshape(-1, 3)  # as the annotators saw them
     assert (told["votes"], told["shared_items"], told["annotators"], told["spammers"]) == (2997, 999, 3, 0)
     assert told["alpha"] == pytest.approx(krippendorff.alpha(side.T, level_of_measurement="nominal"), abs=0.01)
-    (poll,) = ballots.polls(acts)
+    (poll,) = annotator_labels.polls(acts)
     kappas = {}
     for one, other in ((0, 1), (0, 2), (1, 2)):
         of = np.isin(poll.person, (one, other))
         kappas[one + 1, other + 1] = agreement.kappa(poll.item[of], poll.person[of], poll.label[of])
         assert kappas[one + 1, other + 1] == pytest.approx(cohen_kappa_score(side[:, one], side[:, other]), abs=0.01)
-    truth = consensus.fit(poll, SETTINGS).truth.argmax(axis=1)
+    truth = dawid_skene.fit(poll, SETTINGS).truth.argmax(axis=1)
     most = np.array([np.bincount(row, minlength=3).argmax() if len(set(row)) < 3 else -1 for row in poll.label.reshape(-1, 3)])
     assert (truth == most)[most >= 0].mean() > 0.99, "three who agree so well need no weighing"
     with capsys.disabled():

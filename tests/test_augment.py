@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import augment
-from tasks.augmenters import AUGMENTERS, apertium, build
-from tasks.augmenters.back_translation import MODES, from_stream, to_stream
-from tasks.augmenters.checks import fault
-from tasks.augmenters.protect import split
-from tasks.augmenters.synonym import Synonym
-from tasks.augmenters.treat import treat, verdicts
+from tasks.augment import apertium
+from tasks.augment import stage as augment
+from tasks.augment.back_translation import MODES, from_stream, to_stream
+from tasks.augment.checks import fault
+from tasks.augment.protected_words import split
+from tasks.augment.registry import AUGMENTERS, build
+from tasks.augment.rewording import treat, verdicts
+from tasks.augment.synonym import Synonym
 from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle

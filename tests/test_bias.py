@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.tables import Pairs, Votes
-from tasks.releasing import bias, features
-from tasks.releasing.bias import Band
+from tasks.release.analysis import bias, features
+from tasks.release.analysis.bias import Band
 from tests import releases
 
 BAND = Band(low=0.45, high=0.55, confidence=0.95, groups=3)

@@ -13,7 +13,7 @@ import pytest
 from scipy.special import expit
 
 from tasks.core.tables import TEXT
-from tasks.evidence.bradley_terry import bradley_terry, rank_models
+from tasks.release.analysis.bradley_terry import bradley_terry, rank_models
 
 TRUE = np.linspace(-1.2, 1.2, 7)
 Numbers = npt.NDArray[np.int64]

@@ -25,11 +25,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import ingest
-from tasks.core import packing, raw, records
-from tasks.core.packing import Unpack
+from tasks.common.raw_files import archives, records
+from tasks.common.raw_files import files as raw
+from tasks.common.raw_files.archives import Unpack
+from tasks.common.raw_files.files import Fault
 from tasks.core.params import load
-from tasks.core.raw import Fault
+from tasks.ingest import stage as ingest
 from tests.conftest import ROOT
 from tests.test_ingest import GOOD, Result, chat, lines, read
 
@@ -237,7 +238,7 @@ def test_members_of_a_7z_are_read_also_inside_others_and_their_bounds_hold(tmp_p
     ):
         file = tmp_path / f"{reason}.7z"
         file.write_bytes(data)
-        found = [fault for _, fault in packing.members(file, bounds=bound(free_bytes=1_000_000, max_ratio=10)) if isinstance(fault, Fault)]
+        found = [fault for _, fault in archives.members(file, bounds=bound(free_bytes=1_000_000, max_ratio=10)) if isinstance(fault, Fault)]
         assert [fault.reason for fault in found] == [reason]
 
 
@@ -320,7 +321,7 @@ def test_no_damage_to_bytes_is_a_crash(data: st.DataObject) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(mutable)
         file.flush()
-        for _, stream in packing.members(Path(file.name), None, bound()):
+        for _, stream in archives.members(Path(file.name), None, bound()):
             if isinstance(stream, raw.Fault):
                 continue
             with contextlib.suppress(raw.Unreadable):  # told by whoever reads

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pytest
 from scipy.optimize import approx_fprime
 
-from tasks import pair
 from tasks.core.ledger import Account
-from tasks.evidence.pairing import flatten, opinions, overlap, response, words
-from tasks.evidence.pairing.opinions import NAMES, WAYS, Opinions
-from tasks.evidence.pairing.response import Data, Model
-from tasks.evidence.resolve import propose
+from tasks.pair import act_accuracy, comparisons, item_response, word_judge
+from tasks.pair import evidence as flatten
+from tasks.pair import stage as pair
+from tasks.pair.comparisons import NAMES, WAYS, Opinions
+from tasks.pair.item_response import Data, Model
+from tasks.pair.resolve import propose
 from tests import test_pair
 from tests.benchmarks import calibration
 from tests.benchmarks.calibration import World
@@ -63,17 +64,17 @@ def of_people(count: int, person: list[int], side: list[int], couple: list[int])
 
 @pytest.mark.parametrize(("right", "opinions"), [(0.85, 108), (0.75, 261), (0.65, 766)])
 def test_the_surer_acts_are_the_fewer_second_opinions_tell_it(right: float, opinions: int) -> None:
-    assert overlap.asked(right, 0.03) == opinions
+    assert act_accuracy.asked(right, 0.03) == opinions
 
 
 @pytest.mark.parametrize("right", [0.6, 0.75, 0.9])
 def test_reliability_is_what_agreement_of_two_independent_acts_says(right: float) -> None:
-    assert overlap.reliability_of(overlap.agreement_of(right)) == pytest.approx(right)
+    assert act_accuracy.reliability_of(act_accuracy.agreement_of(right)) == pytest.approx(right)
 
 
 def test_of_n_people_one_opinion_is_the_first_and_each_of_them_counts_once() -> None:
     told = of_people(6, person=[1, 2, 3, 4, 4, 5], side=[1, 1, -1, 1, 1, 1], couple=[0, 0, 0, 1, 1, 2])
-    shared, agreeing = overlap.agreeing_in(told)
+    shared, agreeing = act_accuracy.agreeing_in(told)
     assert shared == 2, "one person twice, and one alone, are no second opinions"
     assert agreeing == pytest.approx(2 / 3, abs=1e-6), "of three people's three couples one agrees"
 
@@ -168,11 +169,11 @@ def test_words_are_never_judged_by_those_that_learnt_from_their_own_cluster() ->
             answer["content"] = "zebra" if answer["response_id"] == row["votes"][0]["better"] else "giraffe"
     evidence = flatten.read(frame(rows))
     proposals = propose(evidence, {name: getattr(PARAMS, name) for name in NAMES}, judges=False)
-    told = opinions.read(evidence, proposals)
+    told = comparisons.read(evidence, proposals)
     side = np.zeros(len(told.low), np.int64)
     side[told.opinions.couple] = told.opinions.side
     everything = np.ones(len(told.low), bool)
-    found = words.judge(evidence, words.Couples(told.low, told.high, side, everything), np.arange(len(told.low)), 6000)
+    found = word_judge.judge(evidence, word_judge.Couples(told.low, told.high, side, everything), np.arange(len(told.low)), 6000)
     cluster = np.array(evidence.prompts["cluster_id"].to_pylist())[evidence.home[told.low]]
     assert (cluster == "one").sum() == 40
     assert not found.margins[cluster == "one"].any(), "the two words stand in this cluster alone"
@@ -188,17 +189,17 @@ def test_words_are_never_judged_by_those_that_learnt_from_the_same_persons_chats
     evidence = flatten.read(frame(rows))
     low = np.arange(len(evidence.home))
     mine = np.isin(evidence.prompts["prompt_id"].to_pylist(), [row["prompt_id"] for row in rows[:40]])[evidence.home]
-    fold = words.folds(evidence, low)
+    fold = word_judge.folds(evidence, low)
     assert len(set(fold[mine].tolist())) == 1
-    assert len(set(fold.tolist())) == words.FOLDS
+    assert len(set(fold.tolist())) == word_judge.FOLDS
 
 
 def test_people_who_chat_everywhere_leave_folds() -> None:
     rank, person = np.tile(np.arange(100), 2), np.repeat([0, 1], 100)
-    assert words.together(100, rank, person).tolist() == list(range(100)), "each of all chats"
+    assert word_judge.together(100, rank, person).tolist() == list(range(100)), "each of all chats"
     chain = np.repeat(np.arange(99), 2), np.repeat(np.arange(99), 2)
-    linked = words.together(100, chain[0] + np.tile([0, 1], 99), chain[1])
-    assert np.bincount(linked).max() <= 100 // words.FOLDS, "each ties two, and so all"
+    linked = word_judge.together(100, chain[0] + np.tile([0, 1], 99), chain[1])
+    assert np.bincount(linked).max() <= 100 // word_judge.FOLDS, "each ties two, and so all"
 
 
 # --- the same everywhere ------------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ def data_of(world: World) -> tuple[Data, int]:
     return Data.of(told, np.round((np.sign(log.margin) + noise) / 2, 2)), int(log.person.max()) + 1
 
 
-PRIOR = response.prior_ways([0.75] * len(WAYS))
+PRIOR = item_response.prior_ways([0.75] * len(WAYS))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_last_bits_of_sums_change_no_parameter(world: World) -> None:
     data, people = data_of(world)
     bits = 1 + 1e-12 * np.random.default_rng(2).normal(size=(2, len(data.item)))
     noisy = replace(data, opinions=replace(data.opinions, weight=data.opinions.weight * bits[0]), scale=data.scale * bits[1])
-    one, other = (response.fit(given, PRIOR, words=True, people=people) for given in (data, noisy))
+    one, other = (item_response.fit(given, PRIOR, words=True, people=people) for given in (data, noisy))
     assert one.common.tolist() == other.common.tolist()
     assert one.ways.tolist() == other.ways.tolist()
     assert one.ability.tolist() == other.ability.tolist()
@@ -241,14 +242,14 @@ def test_last_bits_of_sums_change_no_parameter(world: World) -> None:
 
 def test_gradient_is_that_of_the_loss() -> None:
     data, people = data_of(World(items=60, overlap=0.3, seed=4))
-    values = np.concatenate([response.CENTRE, PRIOR]) + 0.1
+    values = np.concatenate([item_response.CENTRE, PRIOR]) + 0.1
     width = np.ones(len(values))
-    model = Model(response.CENTRE, PRIOR, words=True, ability=np.linspace(0.5, 1.5, people))
+    model = Model(item_response.CENTRE, PRIOR, words=True, ability=np.linspace(0.5, 1.5, people))
 
     def loss(at: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-        return response.loss(response.parted(model, at), data, values * 0, width)[0]
+        return item_response.loss(item_response.parted(model, at), data, values * 0, width)[0]
 
-    slope = response.loss(response.parted(model, values), data, values * 0, width)[1]
+    slope = item_response.loss(item_response.parted(model, values), data, values * 0, width)[1]
     assert slope == pytest.approx(approx_fprime(values, loss, 1e-6), abs=1e-3)
 
 
@@ -259,7 +260,7 @@ def test_who_says_the_opposite_is_found_out_and_so_is_who_answers_at_random() ->
     world = World(items=600, votes=5, people=30, right=0.85, difficulty=False, overlap=0.0, lazy=0.2, hostile=0.2, seed=6)
     log = calibration.make(world)
     data, people = data_of(world)
-    ability = response.fit(data, PRIOR, words=False, people=people).ability
+    ability = item_response.fit(data, PRIOR, words=False, people=people).ability
     agrees = np.array([(log.first == (log.margin[log.item] > 0))[log.person == person].mean() for person in range(people)])
     assert ability[agrees < 0.35].max() < 0 < ability[agrees > 0.75].min()
     assert np.abs(ability[(agrees > 0.4) & (agrees < 0.6)]).mean() < 0.5
@@ -267,17 +268,17 @@ def test_who_says_the_opposite_is_found_out_and_so_is_who_answers_at_random() ->
 
 def test_people_who_are_all_alike_are_not_told_apart_by_the_luck_of_their_votes() -> None:
     data, people = data_of(World(items=1000, votes=5, people=60, right=0.85, overlap=0.0, judge=False, difficulty=False, seed=4))
-    assert response.fit(data, PRIOR, words=False, people=people).ability.std() < 0.05
+    assert item_response.fit(data, PRIOR, words=False, people=people).ability.std() < 0.05
 
 
 def test_the_place_on_the_screen_is_told_from_quality() -> None:
     data, people = data_of(World(items=3000, overlap=0.1, position=0.8, seed=7))
-    assert response.fit(data, PRIOR, words=True, people=people).values()[3] == pytest.approx(0.8, abs=0.3)
+    assert item_response.fit(data, PRIOR, words=True, people=people).values()[3] == pytest.approx(0.8, abs=0.3)
 
 
 def test_one_opinion_is_as_sure_as_its_recipe_is_assumed_to_be() -> None:
-    ways = response.prior_ways([0.6 + 0.03 * place for place in range(len(WAYS))])
-    model = Model(response.CENTRE, ways, words=False)
+    ways = item_response.prior_ways([0.6 + 0.03 * place for place in range(len(WAYS))])
+    model = Model(item_response.CENTRE, ways, words=False)
     alone = of_people(len(NAMES), person=list(range(len(NAMES))), side=[1] * len(NAMES), couple=list(range(len(NAMES))))
-    found = response.sure(model, replace(alone, way=np.arange(len(NAMES))), np.full(len(NAMES), np.nan))
+    found = item_response.sure(model, replace(alone, way=np.arange(len(NAMES))), np.full(len(NAMES), np.nan))
     assert found.tolist() == pytest.approx([0.6 + 0.03 * place for place in range(len(NAMES))], abs=1e-3)

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from tasks import release, split
+from tasks.common.similarity import Near, digests
+from tasks.common.similarity.minhash import signatures
+from tasks.common.similarity.near_copies import jaccard
+from tasks.common.similarity.ngrams import folded
 from tasks.core.errors import UserError
 from tasks.core.params import load
 from tasks.core.tables import Candidates, Common, Pairs, Places, Prompts, Unpaired
-from tasks.releasing import certificate, characters, likeness, meaning
-from tasks.similar import Near, digests
-from tasks.similar.minhash import signatures
-from tasks.similar.pairs import jaccard
-from tasks.similar.text import folded
+from tasks.release import character_search, embedding_search, nearest_prompts, split_certificate
+from tasks.release import stage as release
+from tasks.split import stage as split
 from tests.conftest import ROOT
 from tests.test_split import text
 
@@ -55,11 +56,11 @@ def certified(
     """The certificate of these rows; `places` are those of earlier releases."""
     rows = {"pairs": (Pairs, pairs), "unpaired": (Unpaired, list(unpaired)), "prompts": (Prompts, [])}
     tables = {name: pa.Table.from_pylist(entries, schema=table.schema()) for name, (table, entries) in rows.items()}
-    sources = pa.Table.from_pylist(candidates, schema=Candidates.schema()).select(certificate.SOURCES)
+    sources = pa.Table.from_pylist(candidates, schema=Candidates.schema()).select(split_certificate.SOURCES)
     met = pa.Table.from_pylist(list(common), schema=Common.schema())
     known = pa.Table.from_pylist(list(places), schema=Places.schema())
-    proof = certificate.Proof(sources, met, known, SPLIT, SEARCH, RELEASE.characters, RELEASE.meaning)
-    return certificate.certify(tables, proof)
+    proof = split_certificate.Proof(sources, met, known, SPLIT, SEARCH, RELEASE.characters, RELEASE.meaning)
+    return split_certificate.certify(tables, proof)
 
 
 def test_rows_that_share_nothing_are_certified() -> None:
@@ -188,7 +189,7 @@ def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str]
     texts = folded(pa.array([" ".join(words) for words, _ in rows], pa.large_string()))
     train = np.array([side for _, side in rows])
     search = Near(shingle_words=1, threshold=0.3, bands=128, rows=1, largest_bucket=1000, seed=1)
-    left, right, cut = likeness.couples(signatures(texts, search), train, search.largest_bucket)
+    left, right, cut = nearest_prompts.couples(signatures(texts, search), train, search.largest_bucket)
     assert not cut
     assert not train[left].any()
     assert train[right].all()
@@ -202,7 +203,7 @@ def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str]
 
 def test_stated_recall_is_the_formula() -> None:
     search = SEARCH.model_copy(update={"bands": 10, "rows": 2})
-    assert likeness.recall_at(0.5, search) == pytest.approx(1 - 0.75**10)
+    assert nearest_prompts.recall_at(0.5, search) == pytest.approx(1 - 0.75**10)
 
 
 @pytest.mark.parametrize(
@@ -245,10 +246,10 @@ def test_the_search_by_letters_finds_the_most_alike_couple(rows: list[tuple[str,
     search = RELEASE.characters.model_copy(update={"gram": 2, "bands": 200, "rows": 1, "largest_bucket": 1000})
     table = pa.table({name: [f"{place}"] * len(rows) for place, name in enumerate(("table", "id"))})
     table = table.append_column("split", pa.array(["train" if side else "test" for _, side in rows]))
-    found = characters.sought(table, pa.array([[said] for said, _ in rows], pa.large_list(pa.large_string())), (), search)
-    texts = [characters.bare(said, ()) for said, _ in rows]
+    found = character_search.sought(table, pa.array([[said] for said, _ in rows], pa.large_list(pa.large_string())), (), search)
+    texts = [character_search.bare(said, ()) for said, _ in rows]
     held, train = ({text for text, (_, side) in zip(texts, rows, strict=True) if text and side == wanted} for wanted in (False, True))
-    exact = max((characters.similarity(one, other, 2) for one in held for other in train), default=0.0)
+    exact = max((character_search.similarity(one, other, 2) for one in held for other in train), default=0.0)
     told = found["highest_similarity"]["similarity"] if found["highest_similarity"] else 0.0
     assert told == pytest.approx(exact, abs=1e-4) or exact < 0.1
     assert found["same"] == len(held & train)
@@ -278,10 +279,10 @@ def test_embeddings_are_asked_only_where_a_model_is_named(monkeypatch: pytest.Mo
 
     candidates, pairs = made(6)
     assert certified(candidates, pairs)["meaning"] is None
-    monkeypatch.setattr(meaning, "Embeddings", Toy)
+    monkeypatch.setattr(embedding_search, "Embeddings", Toy)
     rows = pa.table({"table": ["pairs"] * 4, "id": list("abcd"), "split": ["train", "test", "train", "test"]})
     said = pa.array([["my car"], ["the automobile"], ["nothing"], ["my car again"]], pa.large_list(pa.large_string()))
-    found = meaning.sought(rows, said, meaning.Search(model="toy", threshold=0.9))
+    found = embedding_search.sought(rows, said, embedding_search.Search(model="toy", threshold=0.9))
     assert found == {
         "model": "toy",
         "threshold": 0.9,

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import clean
+from tasks.clean import stage as clean
+from tasks.common.text_repair import repair, repair_all
 from tasks.core.ledger import settle
 from tasks.core.params import load
 from tasks.core.tables import Feedback, Turns
-from tasks.text.repair import repair, repair_all
 from tests.conftest import ROOT
 
 Row = dict[str, Any]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -92,7 +92,7 @@ def test_flow_and_dvc_write_the_same_lock_and_a_second_run_does_nothing(unbroken
 
 def test_a_run_killed_at_every_stage_ends_like_an_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
     root = checkout(tmp_path)
-    for name, stage in catalog.stages(ROOT).items():
+    for name, stage in pipeline.stages(ROOT).items():
         kill_at(root, name, stage.output)
         assert not (root / stage.output).exists(), f"{name} left an output that is not whole"
         run(root, "dvc", "repro", "--single-item", name)

@@ -15,23 +15,24 @@ import pyarrow.compute as pc
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from tasks.evidence import agreement, ballots, consensus
-from tasks.evidence.ballots import BETTER, NEITHER, WORSE
+from tasks.aggregate import agreement, dawid_skene
+from tasks.common import annotator_labels
+from tasks.common.annotator_labels import BETTER, NEITHER, WORSE
 from tests import simulated
 from tests.chatlog import CONSENSUS
 from tests.simulated import Crowd
 
-SETTINGS = consensus.Consensus.model_validate(CONSENSUS)
+SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 SEEDS = range(4)
 TIES = (0.0, 0.2)
 CROWDS = pytest.mark.parametrize("crowd", [Crowd(ties=ties, seed=seed) for seed in SEEDS for ties in TIES], ids=str)
 
 
 @functools.cache
-def judged(crowd: Crowd, kind: str = "choice") -> tuple[simulated.Ballots, consensus.Found, npt.NDArray[np.float64]]:
+def judged(crowd: Crowd, kind: str = "choice") -> tuple[simulated.Ballots, dawid_skene.Found, npt.NDArray[np.float64]]:
     """The crowd's ballots, what was found, and each person's reliability."""
     told = simulated.ballots(crowd)
-    found = consensus.find(simulated.acts(told, kind), SETTINGS)
+    found = dawid_skene.find(simulated.acts(told, kind), SETTINGS)
     return told, found, column(found.annotators, "reliability", crowd.people)
 
 
@@ -93,7 +94,7 @@ def test_one_vote_is_as_sure_as_the_annotator_is_reliable(seed: int) -> None:
     told, found, _ = judged(Crowd(seed=seed))
     alone = simulated.ballots(Crowd(items=4000, votes=(1, 1), seed=seed), error=told.error)
     both = pa.concat_tables([simulated.acts(told), simulated.acts(alone.moved(100_000))])
-    reliability = column(consensus.find(both, SETTINGS).annotators, "reliability", 60)
+    reliability = column(dawid_skene.find(both, SETTINGS).annotators, "reliability", 60)
     assert reliability.tolist() == column(found.annotators, "reliability", 60).tolist(), "votes that nobody shares change nothing"
     ours = simulated.weighed(alone, reliability)
     decided = ours.says != 0
@@ -103,7 +104,7 @@ def test_one_vote_is_as_sure_as_the_annotator_is_reliable(seed: int) -> None:
 def test_who_says_the_same_of_everything_tells_nothing() -> None:
     told = simulated.ballots(Crowd(items=1500, good=0.9, spammers=0))
     told.label[told.person == 0] = 1
-    found = consensus.find(simulated.acts(told, "thumb"), SETTINGS).annotators
+    found = dawid_skene.find(simulated.acts(told, "thumb"), SETTINGS).annotators
     assert column(found, "agreement", 60)[0] > 0.75, "although the others mostly say so too"
     assert column(found, "reliability", 60)[0] < 0.65 < np.sort(column(found, "reliability", 60))[1]
 
@@ -111,14 +112,14 @@ def test_who_says_the_same_of_everything_tells_nothing() -> None:
 def test_who_always_says_tie_tells_nothing() -> None:
     told = simulated.ballots(Crowd(ties=0.2, spammers=0))
     told.label[told.person == 0] = 0
-    reliability = column(consensus.find(simulated.acts(told), SETTINGS).annotators, "reliability", 60)
+    reliability = column(dawid_skene.find(simulated.acts(told), SETTINGS).annotators, "reliability", 60)
     assert reliability[0] < 0.6 < np.sort(reliability)[1]
 
 
 def test_input_order_changes_no_byte() -> None:
     acts = simulated.acts(simulated.ballots(Crowd(items=200, ties=0.2)))
     shuffled = acts.take(pa.array(np.random.default_rng(1).permutation(len(acts))))
-    one, other = (consensus.find(rows, SETTINGS) for rows in (acts, shuffled))
+    one, other = (dawid_skene.find(rows, SETTINGS) for rows in (acts, shuffled))
     assert one.annotators.equals(other.annotators)
     assert one.agreement.equals(other.agreement)
 
@@ -129,14 +130,14 @@ def test_input_order_changes_no_byte() -> None:
 ROUNDS = 20  # enough to go far from the majority; both take the same way
 
 
-def posteriors(acts: pa.Table) -> tuple[ballots.Poll, npt.NDArray[np.float64]]:
+def posteriors(acts: pa.Table) -> tuple[annotator_labels.Poll, npt.NDArray[np.float64]]:
     """Without a prior worth the name."""
-    (poll,) = ballots.polls(acts)
+    (poll,) = annotator_labels.polls(acts)
     free = SETTINGS.model_copy(update={"strength": 1e-9, "rounds": ROUNDS})
-    return poll, consensus.fit(poll, free).truth
+    return poll, dawid_skene.fit(poll, free).truth
 
 
-def frame(poll: ballots.Poll) -> pd.DataFrame:
+def frame(poll: annotator_labels.Poll) -> pd.DataFrame:
     return pd.DataFrame({"task": poll.item, "worker": poll.person, "label": poll.label})
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.core import catalog, params
+from tasks.core import params, pipeline
 from tasks.core.params import StageParams
 from tasks.core.tables import TABLES
 from tests.conftest import ROOT
 
-STAGES = catalog.stages(ROOT)
+STAGES = pipeline.stages(ROOT)
 OURS = ("tasks", "trainer", "flows", "expectations")
 # The order of the data, as the README draws it.
 ORDER = ["ingest", "clean", "dedupe", "validate", "aggregate", "split", "decontaminate", "augment", "rebalance", "pair"]

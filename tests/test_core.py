@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core import catalog, engine, ids, params
+from tasks.core import engine, ids, params, pipeline
 from tasks.core.errors import UserError
 from tasks.core.ledger import AccountError, settle
 from tasks.core.shell import whole
@@ -227,7 +227,7 @@ def test_engine_may_be_started_twice_in_one_process() -> None:
 
 def test_unknown_stage_lists_the_known() -> None:
     with pytest.raises(UserError, match=r"one of .*clean"):
-        catalog.stage("claen", ROOT)
+        pipeline.stage("claen", ROOT)
 
 
 def test_telemetry_is_off_before_any_library_is_imported() -> None:

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import decontaminate
-from tasks.contamination import verbatim
-from tasks.contamination.items import ITEMS, PROMPT, SOLUTION, read_items
-from tasks.contamination.search import Search
-from tasks.contamination.weights import shares, weights
-from tasks.contamination.words import known, split_words, vocabulary
-from tasks.core import catalog, engine, params
+from tasks.core import engine, params, pipeline
 from tasks.core.errors import UserError
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import TEXT, Candidates
+from tasks.decontaminate import stage as decontaminate
+from tasks.decontaminate import verbatim
+from tasks.decontaminate.benchmarks import ITEMS, PROMPT, SOLUTION, read_items
+from tasks.decontaminate.search import Search
+from tasks.decontaminate.weights import shares, weights
+from tasks.decontaminate.words import known, split_words, vocabulary
 from tests.candidates_made import candidate, frame
 from tests.conftest import ROOT
 from tests.projects import digests, make_project, run_stage
@@ -356,13 +356,13 @@ def test_a_model_that_is_not_there_is_a_mistake_of_the_parameters(model: str) ->
 def project(root: Path, rows: list[dict[str, Any]]) -> Path:
     make_project(root)
     table = pa.Table.from_pylist(rows, schema=Candidates.schema())
-    engine.write_sorted(table, Candidates.KEY, root / catalog.stage("decontaminate", ROOT).input("candidates"), 10)
+    engine.write_sorted(table, Candidates.KEY, root / pipeline.stage("decontaminate", ROOT).input("candidates"), 10)
     return root
 
 
 def test_an_empty_folder_is_told_in_one_line_and_a_benchmark_changes_the_result(tmp_path: Path) -> None:
     root = project(tmp_path, [candidate(ITEM), candidate(OTHER)])
-    stage = catalog.stage("decontaminate", ROOT)
+    stage = pipeline.stage("decontaminate", ROOT)
     output, benchmarks = root / stage.output, root / stage.input("benchmarks")
     done = run_stage(root, "decontaminate")
     assert done.stderr.splitlines() == [f"decontaminate: warning: nothing is checked: {stage.input('benchmarks')} holds no benchmark"]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import dedupe
 from tasks.core import engine
 from tasks.core.ledger import Account
-from tasks.similar.align import _Alignment
-from tasks.similar.chats import SameChat
+from tasks.dedupe import stage as dedupe
+from tasks.dedupe.align import _Alignment
+from tasks.dedupe.same_chat import SameChat
 from tests.chatlog import ChatLog, accounts, dropped
 
 SAME_CHAT = SameChat(
@@ -455,7 +455,7 @@ def test_the_order_of_the_rows_changes_nothing(log: ChatLog) -> None:
 def test_the_short_way_finds_what_the_long_way_finds(log: ChatLog) -> None:
     short = settled(log)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.similar.align._Alignment.plain", lambda *_: {})
+        patch.setattr("tasks.dedupe.align._Alignment.plain", lambda *_: {})
         long = settled(log)
     assert all(short[name].kept.equals(long[name].kept) for name in short)
 

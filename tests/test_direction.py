@@ -9,11 +9,11 @@ import daft
 import pyarrow as pa
 import pytest
 
+from tasks.aggregate import scale_direction, votes
 from tasks.core.tables import TEXT, Feedback
-from tasks.evidence import acts, direction
 from tests.chatlog import ChatLog, Row, frame
 
-SETTINGS = direction.Settings(min_shared=20, against=-0.5)
+SETTINGS = scale_direction.Settings(min_shared=20, against=-0.5)
 BEST_LAST, BEST_FIRST = (1.0, 5.0), (5.0, 1.0)
 
 
@@ -22,7 +22,7 @@ def judged(log: ChatLog) -> daft.DataFrame:
     turns = {(row["conversation_id"], row[slot]): None for row in log.feedback for slot in ("turn_id", "better", "worse") if row[slot]}
     known = [{"conversation_id": c, "turn_id": t, "fault": None, "prompt_id": "p", "response_id": f"{c}/{t}"} for c, t in turns]
     schema = pa.schema([(name, TEXT) for name in ("conversation_id", "turn_id", "fault", "prompt_id", "response_id")])
-    return acts.judge(frame(log.feedback, "feedback"), daft.from_arrow(pa.Table.from_pylist(known, schema=schema)))
+    return votes.judge(frame(log.feedback, "feedback"), daft.from_arrow(pa.Table.from_pylist(known, schema=schema)))
 
 
 def rated(numbers: int, scale: tuple[float, float], kind: str, flips: float = 0.0, **more: object) -> ChatLog:
@@ -45,10 +45,10 @@ def rated(numbers: int, scale: tuple[float, float], kind: str, flips: float = 0.
 @pytest.mark.parametrize("kind", ["thumb", "choice"])
 def test_a_scale_read_upside_down_is_told_with_its_source_and_figure(kind: str) -> None:
     log = rated(60, BEST_FIRST, kind)
-    (found,) = direction.findings(judged(log), 20)
+    (found,) = scale_direction.findings(judged(log), 20)
     assert (found.source, found.kind, found.figure) == ("jsonl", kind, -1.0)
     with pytest.warns(UserWarning, match=rf"ratings from jsonl run against its {kind}s: association -1.00 .* over {found.shared} shared"):
-        direction.warn(judged(log), SETTINGS)
+        scale_direction.warn(judged(log), SETTINGS)
 
 
 @pytest.mark.parametrize("kind", ["thumb", "choice"])
@@ -61,12 +61,12 @@ def test_nothing_is_told_of_noise_of_few_answers_and_of_what_agrees(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        direction.warn(judged(rated(numbers, scale, kind, flips)), SETTINGS)
+        scale_direction.warn(judged(rated(numbers, scale, kind, flips)), SETTINGS)
 
 
 def test_models_ratings_and_acts_that_do_not_count_tell_nothing() -> None:
-    assert direction.findings(judged(rated(60, BEST_FIRST, "thumb", annotator_kind="model")), 2) == []
-    assert direction.findings(judged(rated(60, (5.0, 5.0), "thumb")), 2) == []
+    assert scale_direction.findings(judged(rated(60, BEST_FIRST, "thumb", annotator_kind="model")), 2) == []
+    assert scale_direction.findings(judged(rated(60, (5.0, 5.0), "thumb")), 2) == []
 
 
 def test_each_source_is_compared_with_itself() -> None:
@@ -74,7 +74,7 @@ def test_each_source_is_compared_with_itself() -> None:
     rows: list[Row] = [{**row, "source": "oasst" if row["kind"] == "thumb" else "jsonl"} for row in log.feedback]
     assert set(rows[0]) == set(Feedback.names())
     log.feedback = rows
-    assert direction.findings(judged(log), 2) == []
+    assert scale_direction.findings(judged(log), 2) == []
 
 
 def test_the_figure_counts_pairs_of_a_liked_and_a_disliked_answer() -> None:
@@ -82,5 +82,5 @@ def test_the_figure_counts_pairs_of_a_liked_and_a_disliked_answer() -> None:
     for number, (stars, thumb) in enumerate([(5, 1), (3, 1), (3, -1), (4, -1)]):
         log.act("rating", f"c/a{number}", stars)
         log.act("thumb", f"c/a{number}", thumb)
-    (found,) = direction.findings(judged(log), 2)
+    (found,) = scale_direction.findings(judged(log), 2)
     assert (found.shared, found.figure) == (4, 0.25), "higher twice, lower once, equal once"

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.core.records import batches
+from tasks.clean.failures import are_failures
+from tasks.common import reasoning_marks
+from tasks.common.raw_files.records import batches
 from tasks.core.tables import TEXT
-from tasks.formats import FORMATS, recognise, wrapped
-from tasks.formats.votes import VoteWatch
-from tasks.text import parts
-from tasks.text.failures import are_failures
+from tasks.ingest.formats import FORMATS, recognise, wrapped
+from tasks.ingest.formats.unread_votes import VoteWatch
 from tests.test_formats import gather
 
 Row = dict[str, Any]
@@ -69,7 +69,7 @@ def test_no_record_is_taken_for_what_a_log_collector_wrote_before_another(data: 
 def test_reasoning_goes_whatever_server_spelled_it(text: str) -> None:
     (left,), _, kinds = (
         part.to_pylist() if isinstance(part, pa.Array) else part
-        for part in parts.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)
+        for part in reasoning_marks.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)
     )
     assert (left, dict(kinds)) == (GOOD, {"reasoning": 1})
 
@@ -90,7 +90,7 @@ def test_reasoning_goes_whatever_server_spelled_it(text: str) -> None:
     ],
 )
 def test_marks_of_other_templates_go(text: str) -> None:
-    (left,) = parts.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)[0].to_pylist()
+    (left,) = reasoning_marks.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)[0].to_pylist()
     assert left == GOOD
 
 
@@ -107,7 +107,7 @@ def test_marks_of_other_templates_go(text: str) -> None:
     ],
 )
 def test_what_only_looks_like_a_mark_stays(text: str) -> None:
-    assert parts.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)[0].to_pylist() == [text]
+    assert reasoning_marks.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)[0].to_pylist() == [text]
 
 
 FAILED = [

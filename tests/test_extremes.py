@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.similar import snapshots
-from tasks.similar.text import Hashes
+from tasks.common.similarity.ngrams import Hashes
+from tasks.dedupe import snapshots
 from tests.chatlog import ChatLog, dropped
 from tests.test_dedupe import rows
 from tests.test_dedupe import settled as deduped

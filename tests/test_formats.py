@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expectations import feedback as feedback_rules
-from tasks.core.raw import Unreadable
-from tasks.evidence import acts
-from tasks.formats import FORMATS, feedback_lines, recognise
-from tasks.formats.columns import Gatherer
-from tasks.formats.facts import Message, moment
-from tasks.formats.loose import Place
-from tasks.formats.trees import BEYOND, depths
+from tasks.aggregate import votes
+from tasks.common.raw_files.files import Unreadable
+from tasks.ingest.formats import FORMATS, feedback_lines, recognise
+from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.loose_messages import Place
+from tasks.ingest.formats.message_trees import BEYOND, depths
+from tasks.ingest.formats.parsed import Message, moment
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "tests" / "examples"
@@ -221,7 +221,7 @@ def test_an_act_whose_value_no_reader_knows_keeps_its_words(name: str, record: d
 def test_readers_and_rules_know_the_same_kinds() -> None:
     read = set(feedback_lines.NAMES)
     assert read == set(feedback_rules.KINDS)
-    assert read <= {*acts.KINDS, *acts.SILENT}
+    assert read <= {*votes.KINDS, *votes.SILENT}
 
 
 @pytest.mark.parametrize(("winner", "value", "better"), [("model_a", 1.0, "a"), ("model_b", 1.0, "b"), ("tie", 0.0, "a")])

@@ -17,15 +17,16 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
-from tasks import split
-from tasks.core import assignment, salt
-from tasks.core.assignment import Assignment
+from tasks.common import salt
+from tasks.common.links import Edges
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
-from tasks.evidence import following, placing
-from tasks.evidence.ties import Edges
+from tasks.split import assignment as placing
+from tasks.split import assignment_table, earlier_releases
+from tasks.split import stage as split
+from tasks.split.assignment_table import Assignment
 from tests.chatlog import Row, accounts
 from tests.conftest import ROOT
 from tests.test_apart import logs, places, too_common
@@ -249,15 +250,15 @@ def test_what_is_asked_of_new_rows_makes_up_for_what_is_short_within_bounds() ->
 
 
 def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.similar import pairs
+    from tasks.common.similarity import near_copies
 
-    exact, compared = pairs.jaccard, list[int]()
+    exact, compared = near_copies.jaccard, list[int]()
 
     def counting(texts: pa.Array, left: Any, right: Any, words: int) -> Any:
         compared.append(len(left))
         return exact(texts, left, right, words)
 
-    monkeypatch.setattr(pairs, "jaccard", counting)
+    monkeypatch.setattr(near_copies, "jaccard", counting)
     asked = list[int]()
     for count in (40, 80, 160):
         said = [text(number) for number in range(2 * count)]
@@ -272,12 +273,12 @@ def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(m
 
 def test_the_file_says_the_same_when_it_is_read_and_written(tmp_path: Path) -> None:
     known = Assignment(b"key").grown(("prompt", pa.array(["a", "b", "c"]), [0, 1, 2]), ("user", pa.array(["x"]), [4]))
-    assignment.save(tmp_path, known)
-    path = assignment.place(tmp_path, salt.current())
-    assert assignment.parse(path) == dict(known.marks)
+    assignment_table.save(tmp_path, known)
+    path = assignment_table.place(tmp_path, salt.current())
+    assert assignment_table.parse(path) == dict(known.marks)
     assert [name.name for name in tmp_path.iterdir()] == [path.name], "nothing is left beside it"
     written = path.stat().st_mtime_ns
-    assignment.save(tmp_path, known)
+    assignment_table.save(tmp_path, known)
     assert path.stat().st_mtime_ns == written
     assert "train" in path.read_text(encoding="utf-8")
     assert not any(name in path.read_text(encoding="utf-8").split() for name in "abcx"), "digests only"
@@ -285,9 +286,9 @@ def test_the_file_says_the_same_when_it_is_read_and_written(tmp_path: Path) -> N
 
 def test_a_mark_never_changes_but_to_what_ties_nothing() -> None:
     known = Assignment().grown(("user", pa.array(["a", "b"]), [0, 2]))
-    known = known.grown(("user", pa.array(["a", "b", "c"]), [1, assignment.ANYWHERE, assignment.UNKNOWN]))
-    assert known.of("user", pa.array(["a", "b", "c"])).tolist() == [0, assignment.ANYWHERE, assignment.UNKNOWN]
-    assert known.of("prompt", pa.array(["a"])).tolist() == [assignment.UNKNOWN]
+    known = known.grown(("user", pa.array(["a", "b", "c"]), [1, assignment_table.ANYWHERE, assignment_table.UNKNOWN]))
+    assert known.of("user", pa.array(["a", "b", "c"])).tolist() == [0, assignment_table.ANYWHERE, assignment_table.UNKNOWN]
+    assert known.of("prompt", pa.array(["a"])).tolist() == [assignment_table.UNKNOWN]
 
 
 @pytest.mark.parametrize(
@@ -299,35 +300,35 @@ def test_a_mark_never_changes_but_to_what_ties_nothing() -> None:
     ],
 )
 def test_a_file_that_is_not_as_it_was_written_is_refused(tmp_path: Path, lines: list[str], told: str) -> None:
-    path = assignment.place(tmp_path, salt.current())
+    path = assignment_table.place(tmp_path, salt.current())
     path.write_text("\n".join(["# head", *lines]) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=told) as error:
-        assignment.load(tmp_path)
+        assignment_table.load(tmp_path)
     assert "git checkout" in str(error.value)
 
 
 def test_a_union_of_two_histories_is_read_where_they_agree(tmp_path: Path) -> None:
-    path = assignment.place(tmp_path, salt.current())
+    path = assignment_table.place(tmp_path, salt.current())
     path.write_text("train:\n0123456789ab\n0123456789ab\nanywhere:\n0123456789ab\n", encoding="utf-8")
-    assert assignment.parse(path) == {"0123456789ab": assignment.ANYWHERE}
+    assert assignment_table.parse(path) == {"0123456789ab": assignment_table.ANYWHERE}
 
 
 def test_another_salt_has_its_own_file_and_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = Assignment().grown(("prompt", pa.array(["a"]), [0]))
-    assignment.save(tmp_path, known)
+    assignment_table.save(tmp_path, known)
     monkeypatch.setenv(salt.VARIABLE, "another")
     with pytest.warns(UserWarning, match="every row draws its split anew"):
-        assert assignment.load(tmp_path).marks == {}
-    assignment.save(tmp_path, known)
+        assert assignment_table.load(tmp_path).marks == {}
+    assignment_table.save(tmp_path, known)
     assert len(list(tmp_path.glob("*.txt"))) == 2
     monkeypatch.setenv(salt.VARIABLE, salt.PUBLIC)
     for path in tmp_path.glob("*.txt"):
         path.unlink()
-    assignment.save(tmp_path, known)
+    assignment_table.save(tmp_path, known)
     monkeypatch.setenv(salt.VARIABLE, "another")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert assignment.load(tmp_path).marks == {}, "the sample's says nothing of logs of one's own"
+        assert assignment_table.load(tmp_path).marks == {}, "the sample's says nothing of logs of one's own"
 
 
 def test_a_held_out_split_takes_no_more_of_a_crowd_than_it_may() -> None:
@@ -337,7 +338,7 @@ def test_a_held_out_split_takes_no_more_of_a_crowd_than_it_may() -> None:
     chain = Edges(np.arange(rows - 1), np.arange(1, rows), np.full(rows - 1, 2))
     new = np.ones(rows, bool)
     for key, most in (("conversation", 1 + 5), ("user", 1)):
-        spread = following.spread(side, new, {key: chain}, np.array([50.0, 5.0, 5.0]))
+        spread = earlier_releases.spread(side, new, {key: chain}, np.array([50.0, 5.0, 5.0]))
         assert spread[0] == 2
         assert np.bincount(spread, minlength=3)[2] <= most
         assert (spread >= 0).all()

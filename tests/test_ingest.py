@@ -19,15 +19,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import ingest
-from tasks.core import catalog, engine
+from tasks.common.raw_files.files import raw_files
+from tasks.core import engine, pipeline
 from tasks.core.errors import UserError
 from tasks.core.ids import person_id, stable_id
 from tasks.core.params import load
-from tasks.core.raw import raw_files
 from tasks.core.tables import TABLES
-from tasks.formats.columns import RAW_FEEDBACK, RAW_TURNS
-from tasks.formats.limits import MaxUnread
+from tasks.ingest import stage as ingest
+from tasks.ingest.formats.columns import RAW_FEEDBACK, RAW_TURNS
+from tasks.ingest.formats.limits import MaxUnread
 from tests.conftest import ROOT
 from tests.projects import digests, make_project, run_stage
 
@@ -64,7 +64,7 @@ def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = N
         path = root / "raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    stage = dataclasses.replace(catalog.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
+    stage = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
     out = root / "out"
     out.mkdir()
     params = load(ROOT / "params.yaml", "ingest", ingest.Params)

@@ -15,7 +15,7 @@ import yaml
 from dvc.repo import Repo
 
 from flows import installed, workspace
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tests.conftest import ROOT
 from tests.toys import environment, pairwright
@@ -54,14 +54,14 @@ def test_a_workspace_has_the_path_of_the_project_with_digests_for_its_code(made:
 
 def test_the_lists_name_the_code_that_each_stage_depends_on(made: Path) -> None:
     told = {name: {line.split()[1] for line in text.splitlines()} for name, text in lists(made).items()}
-    for name, stage in catalog.stages(ROOT).items():
+    for name, stage in pipeline.stages(ROOT).items():
         files = {path for dep in stage.code if dep.parts[0] != ".pairwright" for path in [ROOT / dep, *(ROOT / dep).rglob("*.py")]}
         assert told[name] >= {path.relative_to(ROOT).as_posix() for path in files if path.is_file()}
 
 
 def test_dvc_finds_every_stage_of_a_new_workspace_to_be_run(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
-    assert set(workspace.stale()) == set(catalog.stages())
+    assert set(workspace.stale()) == set(pipeline.stages())
     with Repo(".") as repository:
         assert not repository.dvcignore.is_ignored_file(str(made / ".pairwright" / "code" / "clean"))
     assert subprocess.run(["git", "check-ignore", ".pairwright/code/clean"], cwd=made, check=False).returncode == 1

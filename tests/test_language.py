@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from tasks.clean import run
+from tasks.clean.language import identify
+from tasks.clean.language_words import CLOSE, told
+from tasks.clean.stage import run
 from tasks.core.tables import Feedback, Turns
-from tasks.text.language import identify
-from tasks.text.telling import CLOSE, told
 from tests.test_clean import PARAMS, turn
 
 

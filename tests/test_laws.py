@@ -14,10 +14,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import aggregate, pair, split
+from tasks.aggregate import stage as aggregate
+from tasks.aggregate.votes import KINDS
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
-from tasks.evidence.acts import KINDS
+from tasks.pair import stage as pair
+from tasks.split import stage as split
 from tests import oracle, test_pair, test_split
 from tests.chatlog import AGGREGATE, ChatLog, accounts, frame, kept
 

@@ -25,11 +25,11 @@ import yaml
 
 import pairwright
 from pairwright import UserError
-from tasks import dedupe
+from tasks.aggregate import dawid_skene
 from tasks.core import engine
 from tasks.core.tables import TABLES
-from tasks.evidence import consensus
-from tasks.releasing import layout
+from tasks.dedupe import stage as dedupe
+from tasks.release import files as layout
 from tests import simulated
 from tests.conftest import ROOT
 from tests.projects import digests, make_project
@@ -421,7 +421,7 @@ def ballots(crowd: Crowd) -> tuple[simulated.Ballots, pd.DataFrame]:
 def test_sides_give_the_reliabilities_that_the_stage_gives() -> None:
     told, votes = ballots(Crowd())
     found = pairwright.confidence(votes, sides=("first", "second"))
-    stage = consensus.find(simulated.acts(told, "choice"), consensus.Consensus.model_validate(_shipped()))
+    stage = dawid_skene.find(simulated.acts(told, "choice"), dawid_skene.Consensus.model_validate(_shipped()))
     theirs = dict(zip(stage.annotators["annotator"].to_pylist(), stage.annotators["reliability"].to_pylist(), strict=True))
     ours = dict(zip(found.annotators["annotator"].to_pylist(), found.annotators["reliability"].to_pylist(), strict=True))
     assert ours == pytest.approx(theirs, abs=1e-6)

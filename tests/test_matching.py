@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tasks.core import ids
 from tasks.core.tables import Pairs
-from tasks.evidence import matching
-from tasks.evidence.matching import Matching
+from tasks.pair import length_matching
+from tasks.pair.length_matching import Matching
 from tests import releases
 from tests.chatlog import ChatLog, frame
 from tests.test_pair import candidates, settled
@@ -47,11 +47,11 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 def kept(pairs: pa.Table, settings: Matching = SETTINGS) -> pa.Table:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pairs.filter(matching.reasons(pairs, settings).is_null())
+        return pairs.filter(length_matching.reasons(pairs, settings).is_null())
 
 
 def ahead(pairs: pa.Table) -> np.ndarray[Any, Any]:
-    chosen, rejected = (matching.length(pairs[side]) for side in ("chosen", "rejected"))
+    chosen, rejected = (length_matching.length(pairs[side]) for side in ("chosen", "rejected"))
     return chosen - rejected
 
 
@@ -60,7 +60,7 @@ def test_a_planted_length_bias_of_60_percent_goes_and_the_price_is_told() -> Non
     before = float(np.mean(ahead(pairs) > 0))
     assert 0.59 < before < 0.61
     with pytest.warns(UserWarning, match="share of longer chosen") as heard:
-        reasons = matching.reasons(pairs, SETTINGS)
+        reasons = length_matching.reasons(pairs, SETTINGS)
     left = ahead(pairs.filter(reasons.is_null()))
     assert abs(np.mean(left > 0) - 0.5) <= 0.02
     assert set(reasons.drop_null().to_pylist()) == {"unmatched"}
@@ -81,7 +81,7 @@ def test_a_side_that_is_shorter_too_often_is_thinned_as_well() -> None:
 def test_off_gives_up_nothing_and_says_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert matching.reasons(planted(50, 0.9), SETTINGS.model_copy(update={"use": False})).null_count == 50
+        assert length_matching.reasons(planted(50, 0.9), SETTINGS.model_copy(update={"use": False})).null_count == 50
 
 
 def test_other_splits_and_equal_lengths_are_left_alone() -> None:
@@ -114,7 +114,7 @@ def test_strata_are_matched_each_in_itself() -> None:
 
 def test_words_are_counted_where_asked() -> None:
     row = releases.row("Question", "one two three", "a-single-very-long-word", "train")
-    assert matching.length(table([row])["chosen"], "words").tolist() == [3]
+    assert length_matching.length(table([row])["chosen"], "words").tolist() == [3]
     assert len(kept(table([row]), SETTINGS.model_copy(update={"feature": "words"}))) == 0
 
 
@@ -142,7 +142,7 @@ def test_what_is_dropped_already_takes_no_part() -> None:
     dropped = pa.array(["tie"] * 5 + [None] * 8, pa.large_string())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert matching.reasons(pairs.append_column("dropped", dropped), SETTINGS).null_count == 13
+        assert length_matching.reasons(pairs.append_column("dropped", dropped), SETTINGS).null_count == 13
 
 
 def repeat(parent: dict[str, Any], times: int) -> dict[str, Any]:

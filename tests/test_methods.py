@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.common import training_methods
+from tasks.common.training_methods import Choice, Needs
 from tasks.core.tables import Pairs, Prompts, Unpaired
-from tasks.releasing import methods
-from tasks.releasing.methods import Choice, Needs
 from tests import releases
 
 NEEDS = Needs(dpo_pairs=10, kto_examples=20, kto_rarer=5, reward_pairs=40, ppo_prompts=30)
@@ -31,7 +31,7 @@ def chosen(pairs: int = 0, liked: int = 0, disliked: int = 0, prompts: int = 0, 
         "unpaired": (Unpaired, examples),
         "prompts": (Prompts, [{name: row[name] for name in about} for row in asked]),
     }
-    return methods.choose({name: pa.Table.from_pylist(part, schema=table.schema()) for name, (table, part) in made.items()}, NEEDS)
+    return training_methods.choose({name: pa.Table.from_pylist(part, schema=table.schema()) for name, (table, part) in made.items()}, NEEDS)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_label_noise_is_what_confidence_leaves() -> None:
 
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
 def test_kto_weights_satisfy_trl(desirable: int, undesirable: int) -> None:
-    found = methods.weights(desirable, undesirable)
+    found = training_methods.weights(desirable, undesirable)
     good, bad = found.desirable_weight, found.undesirable_weight
     assert good is not None
     assert bad is not None
@@ -85,10 +85,10 @@ def test_kto_weights_satisfy_trl(desirable: int, undesirable: int) -> None:
 
 
 def test_kto_has_no_weights_without_both_labels() -> None:
-    assert methods.weights(5, 0).desirable_weight is None
-    assert methods.weights(0, 0).ratio is None
+    assert training_methods.weights(5, 0).desirable_weight is None
+    assert training_methods.weights(0, 0).ratio is None
 
 
 def test_weights_aim_at_the_middle() -> None:
-    found = methods.weights(100, 1000)
+    found = training_methods.weights(100, 1000)
     assert found.desirable_weight == pytest.approx(10 * math.sqrt(4 / 3), abs=0.01)

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import ingest
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.params import load
+from tasks.ingest import stage as ingest
 from tests.conftest import ROOT
 from tests.test_formats import EXAMPLES
 
@@ -89,7 +89,7 @@ def read(root: Path) -> Path:
     (root / "out").mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        reading = dataclasses.replace(catalog.stage("ingest", ROOT), data=(root / "raw",))
+        reading = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw",))
         ingest.work(reading, params.model_copy(update={"max_unread": all_of_it}), root / "out")
     return root / "out"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clean import Params
+from tasks.clean.stage import Params
+from tasks.common.redaction import paths
 from tasks.core.params import load
-from tasks.text import names
 from tests.conftest import ROOT
 
 KINDS = load(ROOT / "params.yaml", "clean", Params).redact
@@ -31,8 +31,8 @@ KINDS = load(ROOT / "params.yaml", "clean", Params).redact
     ],
 )
 def test_a_path_loses_what_names_a_person(path: str, shown: str) -> None:
-    assert names.path(path, KINDS) == shown
-    assert names.path(path, []) == path
+    assert paths.path(path, KINDS) == shown
+    assert paths.path(path, []) == path
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def test_a_path_loses_what_names_a_person(path: str, shown: str) -> None:
     ],
 )
 def test_a_path_without_a_person_stays(path: str) -> None:
-    assert names.path(path, KINDS) == path
+    assert paths.path(path, KINDS) == path
 
 
 @given(st.text("ab_-@.%+ 0123456789/x", max_size=40))
 def test_nothing_is_found_a_second_time(path: str) -> None:
-    shown = names.path(path, KINDS)
-    assert names.path(shown, KINDS) == shown
+    shown = paths.path(path, KINDS)
+    assert paths.path(shown, KINDS) == shown
 
 
 def test_nulls_and_empty_columns_stay() -> None:
-    assert names.paths(pa.array([None, "a"], pa.large_string()), KINDS).to_pylist() == [None, "a"]
-    assert names.ids(pa.array([], pa.large_string()), KINDS, str.upper).to_pylist() == []
-    assert names.ids(pa.array([None, "x@example.org", "b"], pa.large_string()), KINDS, str.upper).to_pylist() == [
+    assert paths.paths(pa.array([None, "a"], pa.large_string()), KINDS).to_pylist() == [None, "a"]
+    assert paths.ids(pa.array([], pa.large_string()), KINDS, str.upper).to_pylist() == []
+    assert paths.ids(pa.array([None, "x@example.org", "b"], pa.large_string()), KINDS, str.upper).to_pylist() == [
         None,
         "X@EXAMPLE.ORG",
         "b",

@@ -10,11 +10,11 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from tasks.core.raw import Unreadable
-from tasks.evidence import encoding
-from tasks.formats import recognise
-from tasks.releasing import layout
-from tasks.text.calls import Tools
+from tasks.clean.tool_calls import Tools
+from tasks.common import tokenization
+from tasks.common.raw_files.files import Unreadable
+from tasks.ingest.formats import recognise
+from tasks.release import files
 from tests.chatlog import ChatLog
 from tests.real_sets import Line, run_path, write
 from tests.test_formats import gather
@@ -148,7 +148,7 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
     from transformers import PreTrainedTokenizerFast
 
     file = tmp_path / "train.parquet"
-    file.write_bytes(layout.parquet(layout.portable(layout.spread(rows, layout.held({"pairs": rows})))))
+    file.write_bytes(files.parquet(files.portable(files.spread(rows, files.held({"pairs": rows})))))
     read = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
     released = {row["prompt"][0]["content"]: row for row in read}
     assert {name: row["tools"] for name, row in released.items()} == {"Will it rain?": TOLD, "Is it windy?": None}
@@ -167,11 +167,11 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
             tools = json.loads(row["tools"]) if isinstance(row["tools"], str) else row["tools"]  # as TRL's trainers do
             spoken = trl.apply_chat_template({key: row[key] for key in ("prompt", "chosen", "rejected")}, tokenizer, tools=tools)
             assert ("Whether it rains." in spoken["prompt"]) == (name == "Will it rain?")
-            assert encoding.written(tokenizer, ours[name], prompt=True) == spoken["prompt"]
+            assert tokenization.written(tokenizer, ours[name], prompt=True) == spoken["prompt"]
 
 
 def test_a_release_of_plain_chats_has_no_such_fields(rows: pa.Table) -> None:
     plain = rows.filter(pa.array([row["prompt"][0]["content"] == "Is it windy?" for row in rows.to_pylist()]))
-    made = layout.spread(plain, layout.held({"pairs": plain}))
+    made = files.spread(plain, files.held({"pairs": plain}))
     assert made.column_names == plain.column_names
     assert [field.name for field in made.schema.field("prompt").type.value_type] == ["role", "content"]

@@ -10,12 +10,13 @@ import daft
 import pyarrow as pa
 import pytest
 
-from tasks import aggregate, pair
+from tasks.aggregate import prompt_ids
+from tasks.aggregate import stage as aggregate
 from tasks.core.ledger import Account
 from tasks.core.tables import Candidates
-from tasks.evidence import identity
-from tasks.evidence.recipes import RECIPES
-from tasks.evidence.trainable import FINDINGS
+from tasks.pair import stage as pair
+from tasks.pair.recipes import RECIPES
+from tasks.pair.trainability import FINDINGS
 from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, Row, accounts, dropped, frame, kept
 
 CALIBRATION: Row = {"use": True, "words": True, "worth": 20.0, "min_shared": 20, "precision": 0.03, "max_items": 6000, "max_judged": 20000}
@@ -598,4 +599,4 @@ def test_pair_id_names_prompt_answers_and_recipe(four: ChatLog) -> None:
 
 def test_prompt_key_of_what_people_wrote_is_its_id(four: ChatLog) -> None:
     (row,) = candidates(four).to_pylist()
-    assert identity.prompt_id(row["prompt"]) == row["prompt_id"]
+    assert prompt_ids.prompt_id(row["prompt"]) == row["prompt_id"]

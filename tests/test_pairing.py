@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.ledger import Account
-from tasks.evidence.pairing.cycles import closing
+from tasks.pair.cycles import closing
 from tests.chatlog import ChatLog, Row, frame
 from tests.test_pair import candidates, pairs, settled
 

@@ -13,7 +13,8 @@ import make_sample
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core import catalog, salt
+from tasks.common import salt
+from tasks.core import pipeline
 from tests.conftest import ROOT, SHARED
 from tests.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
 
@@ -35,7 +36,7 @@ def test_the_sample_is_what_its_generator_makes() -> None:
 
 @pytest.mark.parametrize("stage", DATA_STAGES)
 def test_no_row_disappears(built: Path, stage: str) -> None:
-    ledger = json.loads((built / catalog.stage(stage, ROOT).output / "ledger.json").read_text(encoding="utf-8"))
+    ledger = json.loads((built / pipeline.stage(stage, ROOT).output / "ledger.json").read_text(encoding="utf-8"))
     assert ledger
     for table, entry in ledger.items():
         assert entry["in"] + entry["made"] == entry["kept"] + entry["dropped"], f"{stage}: {table}"
@@ -46,7 +47,7 @@ def test_planted_secrets_are_nowhere_after_clean(built: Path) -> None:
     secrets = make_sample.make().secrets
     assert len(secrets) > 300
     texts = [(built / "log.txt").read_text(encoding="utf-8")]
-    outputs = [catalog.stage(stage, ROOT).output for stage in DATA_STAGES[1:]]
+    outputs = [pipeline.stage(stage, ROOT).output for stage in DATA_STAGES[1:]]
     for folder in [built / out for out in outputs] + [built / "data" / "reports"]:
         texts += [readable(path) for path in sorted(folder.rglob("*")) if path.is_file()]
     everything = "\n".join(texts)
@@ -76,7 +77,7 @@ def test_neither_file_names_nor_line_order_nor_workers_change_a_table(built: Pat
     root = make_project(tmp_path / "renamed", raw.parent)
     run_stages(root, DATA_STAGES, PAIRWRIGHT_WORKERS=str(chance.choice([1])))
     for stage in FROM_DEDUPE:
-        output = catalog.stage(stage, ROOT).output
+        output = pipeline.stage(stage, ROOT).output
         assert digests(built / output) == digests(root / output), stage
 
 
@@ -91,7 +92,7 @@ def test_shuffled_records_change_only_origins(built: Path, tmp_path: Path) -> No
     root = make_project(tmp_path / "shuffled", raw.parent)
     run_stages(root, DATA_STAGES)
     for stage, table, origin in (("dedupe", "turns", "origin"), ("dedupe", "feedback", "origin"), ("pair", "pairs", "origins")):
-        output = catalog.stage(stage, ROOT).output / table
+        output = pipeline.stage(stage, ROOT).output / table
         one, other = (pq.read_table(at / output).drop_columns([origin]) for at in (built, root))
         assert one.equals(other), f"{stage}/{table}"
 

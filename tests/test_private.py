@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flows import workspace
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests import toys
 from tests.conftest import ROOT
 from tests.test_clone import checkout, run
@@ -20,7 +20,7 @@ PLANTED = ("jane.doe@example.org", "+49 171 2345678", "jane-1988", "DE8937040044
 
 
 def test_only_the_stage_that_redacts_reads_what_is_not_redacted() -> None:
-    stages = catalog.stages(ROOT)
+    stages = pipeline.stages(ROOT)
     private = [stage.output for stage in stages.values() if stage.private]
     assert private == [Path("data/01_ingest")]
     readers = {name for name, stage in stages.items() for path in stage.data if any(out == path or out in path.parents for out in private)}

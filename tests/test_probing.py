@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import release
-from tasks.contamination.embeddings import Embeddings
+from tasks.common.embeddings import Embeddings
+from tasks.common.tfidf_bradley_terry import Probe
 from tasks.core import manifest, params
 from tasks.core.tables import Pairs
-from tasks.probing import curve, groups, probe
-from tasks.probing.probe import Probed
-from tasks.probing.tfidf import Probe
-from tasks.releasing.probed import probe as section
+from tasks.release import stage as release
+from tasks.release.probe import folds, learning_curve, probe
+from tasks.release.probe.probe import Probed
+from tasks.release.report.probe_section import probe as section
 from tests import releases, thesaurus
 from tests.conftest import ROOT
 
@@ -196,9 +196,9 @@ def test_pairs_that_share_a_cluster_or_a_conversation_never_lie_in_two_folds() -
         row | {"cluster_id": f"k{chance.randrange(150)}", "conversations": [f"c{chance.randrange(200)}", f"c{chance.randrange(4000)}"]}
         for row in PLANTED
     ]
-    taken = groups.written(table(rows))
-    numbers, names = groups.groups(taken)
-    fold = groups.folds(numbers, names, 5, 1)
+    taken = folds.written(table(rows))
+    numbers, names = folds.groups(taken)
+    fold = folds.folds(numbers, names, 5, 1)
     for column in ("cluster_id", "conversations"):
         seen: dict[str, int] = {}
         for values, place in zip(taken[column].to_pylist(), fold.tolist(), strict=True):
@@ -228,30 +228,32 @@ def test_repeating_what_one_prompt_says_does_not_help_the_probe() -> None:
 
 def test_a_law_is_found_again_from_its_own_points() -> None:
     sizes = np.array([100.0, 200.0, 400.0, 800.0])
-    ceiling, fall, power = curve.fit(sizes, np.array([0.9 - 2.0 * sizes**-0.5]))[:, 0]
+    ceiling, fall, power = learning_curve.fit(sizes, np.array([0.9 - 2.0 * sizes**-0.5]))[:, 0]
     assert (round(ceiling, 6), round(fall, 6), power) == (0.9, 2.0, 0.5)
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
 def test_no_law_rises_above_one_or_falls_with_more_pairs(accuracies: list[float]) -> None:
-    ceiling, fall, _ = curve.fit(np.array([100.0, 200.0, 400.0, 800.0]), np.array([accuracies]))[:, 0]
+    ceiling, fall, _ = learning_curve.fit(np.array([100.0, 200.0, 400.0, 800.0]), np.array([accuracies]))[:, 0]
     assert ceiling <= 1 + 1e-12
     assert fall >= 0
 
 
 def test_what_is_needed_follows_from_the_law_and_beyond_tenfold_nothing_is_said() -> None:
     laws = np.array([[0.9], [2.0], [0.5]])  # at 800 pairs 0.829; one more point at 1,084
-    found = curve.needed(laws, 800, 1000, 0.01)
+    found = learning_curve.needed(laws, 800, 1000, 0.01)
     assert (found.reached, found.pairs) == (1.0, int(float(f"{((2.0 / (2.0 * 800**-0.5 - 0.01)) ** 2 / 800 - 1) * 1000:.2g}")))
-    assert curve.needed(np.array([[0.9], [0.3], [1.0]]), 800, 1000, 0.01).pairs is None
-    assert curve.needed(np.array([[0.9], [2.0], [0.15]]), 800, 1000, 0.3).pairs is None
+    assert learning_curve.needed(np.array([[0.9], [0.3], [1.0]]), 800, 1000, 0.01).pairs is None
+    assert learning_curve.needed(np.array([[0.9], [2.0], [0.15]]), 800, 1000, 0.3).pairs is None
 
 
 def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
     sizes = np.array([100.0, 200.0, 400.0, 800.0])
     told = np.array([0.9 - 2.0 * sizes**-0.5])
     counts = [int(size) for size in sizes]
-    sample, whole = (curve.curve(counts, told, told[0], curve.Extent(total, 0.8 * total, 1.0), 0.95) for total in (4000, 1000))
+    sample, whole = (
+        learning_curve.curve(counts, told, told[0], learning_curve.Extent(total, 0.8 * total, 1.0), 0.95) for total in (4000, 1000)
+    )
     times = (2.0 / (2.0 * 3200**-0.5 - 0.01)) ** 2 / 3200
     assert sample.more[0].pairs == int(float(f"{(times - 1) * 4000:.2g}"))
     assert sample.more[0].pairs > 4 * (whole.more[0].pairs or 0), "the curve is flatter there"
@@ -259,7 +261,9 @@ def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
 
 def test_the_curves_intervals_are_as_wide_as_they_are_asked_to_be() -> None:
     drawn = np.random.default_rng(0).normal(0.7, 0.02, (2000, 4))
-    found = [curve.curve([100, 200, 400, 800], drawn, drawn[0], curve.Extent(1000, 800.0, 1.0), sure) for sure in (0.95, 0.5)]
+    found = [
+        learning_curve.curve([100, 200, 400, 800], drawn, drawn[0], learning_curve.Extent(1000, 800.0, 1.0), sure) for sure in (0.95, 0.5)
+    ]
     widths = [one.points[0].high - one.points[0].low for one in found]
     assert widths[0] / widths[1] == pytest.approx(1.96 / 0.674, rel=0.1)
 
@@ -268,7 +272,9 @@ def test_the_curves_intervals_are_as_wide_as_they_are_asked_to_be() -> None:
     ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "cannot be told"), (0.05, "will hardly help")]
 )
 def test_the_verdict_is_as_sure_as_the_draws(reached: float, words: str) -> None:
-    assert words in curve.verdict((curve.More(0.01, reached, 500, 300, None), curve.More(0.02, 0.0, None, None, None)), 1.5)
+    assert words in learning_curve.verdict(
+        (learning_curve.More(0.01, reached, 500, 300, None), learning_curve.More(0.02, 0.0, None, None, None)), 1.5
+    )
 
 
 def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from tasks.common.similarity.ngrams import fold
+from tasks.common.text_identity import same_answer, same_question
 from tasks.core.ledger import Account
-from tasks.similar.equality import same_answer, same_question
-from tasks.similar.text import fold
 from tests import real_sets
 from tests.chatlog import Row
 from tests.real_sets import Line

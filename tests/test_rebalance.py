@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import rebalance
 from tasks.core import params
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import Candidates
+from tasks.rebalance import stage as rebalance
 from tests.candidates_made import candidate, frame
 from tests.conftest import ROOT
 

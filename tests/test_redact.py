@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.check_digits import luhn
-from tasks.text.personal import ibans
-from tasks.text.redact import KINDS, Books, find, flat, mark_all
-from tasks.text.services import SERVICES
-from tasks.text.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
+from tasks.common.redaction.check_digits import luhn
+from tasks.common.redaction.personal import ibans
+from tasks.common.redaction.redact import KINDS, Books, find, flat, mark_all
+from tasks.common.redaction.services import SERVICES
+from tasks.common.redaction.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
 from tests import redaction_made
 from tests.benchmarks import redaction_values
 from tests.conftest import SHARED

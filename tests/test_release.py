@@ -20,14 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks import release
-from tasks.core import catalog, engine, ids, manifest, params, shell
+from tasks.common.redaction import redact
+from tasks.core import engine, ids, manifest, params, pipeline, shell
 from tasks.core.errors import UserError
 from tasks.core.ledger import settle
 from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
-from tasks.releasing import card, facts, flat, layout, meanings, redaction
-from tasks.releasing.facts import Asked, Sources
-from tasks.text import redact
+from tasks.release import column_docs, dataset_card, gate_columns, redaction_notice, summary
+from tasks.release import files as layout
+from tasks.release import stage as release
+from tasks.release.summary import Asked, Sources
 
 ROOT = Path(__file__).parent.parent
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
@@ -91,7 +92,7 @@ def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = No
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
     asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
-    return release.render(sources, facts.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
+    return release.render(sources, summary.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
 
 
 def write(files: dict[str, bytes], folder: Path) -> Path:
@@ -116,7 +117,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str
 
 
 def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
-    told = redaction.told(REDACTED)
+    told = redaction_notice.told(REDACTED)
     assert told.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
     assert told.endswith("Placeholders stand for keys and e-mail addresses.")
     card_text, page = ((made / name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
@@ -127,19 +128,24 @@ def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
 @pytest.mark.parametrize(
     ("kinds", "model", "stays", "gone"),
     [
-        (list(redaction.KINDS), "", "names of people, places, postal addresses, birthdays and whatever", "stand for keys, passwords"),
+        (
+            list(redaction_notice.KINDS),
+            "",
+            "names of people, places, postal addresses, birthdays and whatever",
+            "stand for keys, passwords",
+        ),
         (["url"], "m", "names of people, places and addresses that its model missed, birthdays, keys", "found them and links."),
         ([], "", "birthdays, keys", "Nothing was replaced"),
     ],
 )
 def test_what_redaction_left_follows_the_parameters(kinds: list[str], model: str, stays: str, gone: str) -> None:
-    about = redaction.about({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
-    assert stays in redaction.told(about)
-    assert gone in redaction.told(about)
+    about = redaction_notice.about({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
+    assert stays in redaction_notice.told(about)
+    assert gone in redaction_notice.told(about)
 
 
 def test_every_kind_that_can_be_redacted_has_words() -> None:
-    assert set(redaction.KINDS) == set(redact.KINDS)
+    assert set(redaction_notice.KINDS) == set(redact.KINDS)
 
 
 # The gate: one row of pairs changed, and the rule that must break.
@@ -179,7 +185,7 @@ def test_gate_stops_reversed_and_repeated_pairs_but_not_repeats_that_name_their_
     back = {**rows[0], "pair_id": "back", "chosen": rows[0]["rejected"], "rejected": rows[0]["chosen"]}
     parent = {**again, "augmented_from": "p0", "augmenter": "repeat"}
     flags = {
-        name: flat.flatten(made_tables([*rows, row]))["pairs"]
+        name: gate_columns.flatten(made_tables([*rows, row]))["pairs"]
         for name, row in (("again", again), ("back", back), ("parent", parent))
     }  # fmt: skip
     assert flags["again"]["not_repeated"].to_pylist().count(False) == 1
@@ -372,8 +378,8 @@ def test_the_card_says_what_every_column_means(made: Path) -> None:
     card_text = (made / "README.md").read_text()
     for name, config in layout.CONFIGS.items():
         columns = [column for column in TABLES[config.table].names() if column != "split"]
-        assert set(columns) == set(meanings.COLUMNS[name])
-        assert all(f"| `{column}` | {meanings.COLUMNS[name][column]} |" in card_text for column in columns)
+        assert set(columns) == set(column_docs.COLUMNS[name])
+        assert all(f"| `{column}` | {column_docs.COLUMNS[name][column]} |" in card_text for column in columns)
 
 
 def test_report_is_one_file_that_fetches_nothing_and_escapes_what_people_wrote(made: Path) -> None:
@@ -402,9 +408,9 @@ def test_words_and_ends_follow_the_messages(lists: list[list[tuple[str, str]]]) 
     column = pa.chunked_array(
         [pa.array([[{"role": r, "content": c} for r, c in one] for one in lists], Pairs.schema().field("prompt").type)]
     )
-    assert flat.ends(column, "last").to_pylist() == [one[-1][0] if one else "" for one in lists]
-    assert flat.ends(column, "first").to_pylist() == [one[0][0] if one else "" for one in lists]
-    assert [text.count(":") for text in flat.words(column).to_pylist()] == [sum(1 + c.count(":") for _, c in one) for one in lists]
+    assert gate_columns.ends(column, "last").to_pylist() == [one[-1][0] if one else "" for one in lists]
+    assert gate_columns.ends(column, "first").to_pylist() == [one[0][0] if one else "" for one in lists]
+    assert [text.count(":") for text in gate_columns.words(column).to_pylist()] == [sum(1 + c.count(":") for _, c in one) for one in lists]
 
 
 HOSTILE = (
@@ -444,7 +450,7 @@ def test_features_of_the_card_agree_with_datasets() -> None:
 
     for table in (Pairs, Unpaired, Prompts):
         schema = layout.portable(table.schema().empty_table()).schema
-        assert card.features(schema) == datasets.Features.from_arrow_schema(schema)._to_yaml_list()
+        assert dataset_card.features(schema) == datasets.Features.from_arrow_schema(schema)._to_yaml_list()
 
 
 # The stage as a whole, in a project of its own.
@@ -476,7 +482,7 @@ def test_broken_gate_names_a_page_and_leaves_the_last_release(
     monkeypatch.setattr(engine, "start", lambda: None)  # Daft lets a process choose its runner once
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)
-    stage = catalog.stage("release")
+    stage = pipeline.stage("release")
     tables = {**made_tables(), "files": raw_files()}
     sources = [{name: row.get(name) for name in Candidates.names()} for row in tables["pairs"].to_pylist()]
     tables["candidates"] = pa.Table.from_pylist(

@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.conftest import ROOT
 from tests.projects import digests
 from tests.test_clone import checkout, kill_at, run
 from tests.test_split import text
 
 pytestmark = pytest.mark.slow
-OUTPUT = catalog.stage("split", ROOT).output
+OUTPUT = pipeline.stage("split", ROOT).output
 SPLITS = Path("data/splits")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.formats import retractions
+from tasks.ingest.formats import retractions
 
 MOMENTS = st.one_of(st.none(), st.integers(0, 3).map(lambda hour: dt.datetime(2026, 1, 1, hour, tzinfo=dt.UTC)))
 ROWS = st.fixed_dictionaries(

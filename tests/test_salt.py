@@ -15,7 +15,7 @@ import make_sample
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core import salt
+from tasks.common import salt
 from tasks.core.ids import person_id
 from tests.conftest import ROOT
 from tests.projects import make_project, run_stage

@@ -7,14 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks import aggregate
+from tasks.aggregate import implicit_feedback
+from tasks.aggregate import stage as aggregate
+from tasks.common.phrases import plain
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT
-from tasks.evidence import signals
-from tasks.evidence.phrases import plain
 from tests.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts, dropped
 
-SETTINGS = signals.Settings.model_validate(SIGNALS)
+SETTINGS = implicit_feedback.Settings.model_validate(SIGNALS)
 
 
 def run(log: ChatLog, shuffle: int | None = None, **changed: Any) -> dict[str, Account]:
@@ -35,7 +35,7 @@ def votes(log: ChatLog, **changed: Any) -> list[tuple[str, str, Any]]:
 
 
 def kind_of(message: str, answer: str = "The answer.") -> str | None:
-    kinds, _ = signals.opinions(plain(pa.array([message], TEXT)), pa.array([answer], TEXT), SETTINGS)
+    kinds, _ = implicit_feedback.opinions(plain(pa.array([message], TEXT)), pa.array([answer], TEXT), SETTINGS)
     found: str | None = kinds[0]
     return found
 
@@ -322,7 +322,7 @@ def test_shipped_phrases_match_their_own_kind() -> None:
     for name, settings in (("thanks", SETTINGS.thanks), ("complaint", SETTINGS.complaint)):
         for phrases in settings.phrases.values():
             said = [phrase.removesuffix(" *").replace(" * ", " one two ") for phrase in phrases]
-            kinds, _ = signals.opinions(plain(pa.array(said, TEXT)), pa.array(["The answer."] * len(said), TEXT), SETTINGS)
+            kinds, _ = implicit_feedback.opinions(plain(pa.array(said, TEXT)), pa.array(["The answer."] * len(said), TEXT), SETTINGS)
             assert dict(zip(phrases, kinds.tolist(), strict=True)) == dict.fromkeys(phrases, name)
 
 

@@ -1,4 +1,4 @@
-"""Claims about `tasks.similar`: what is a near copy is decided exactly, and the order of the rows changes nothing."""
+"""Claims about `tasks.common.similarity`: what is a near copy is decided exactly, and the order of the rows changes nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.similar import Near, components, near_pairs, normalise
-from tasks.similar.text import blocks, folded
+from tasks.common.similarity import Near, components, near_pairs, normalise
+from tasks.common.similarity.ngrams import blocks, folded
 
 # 256 bands of one row: a pair at similarity 0.4 is missed with probability 0.6^256
 NEAR = Near(shingle_words=2, threshold=0.4, bands=256, rows=1, largest_bucket=1000, seed=1)
@@ -90,8 +90,8 @@ def test_normalise_says_what_it_folds() -> None:
 def test_texts_cut_by_blocks_compare_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [" ".join(f"w{(i * 7 + j) % 40}" for j in range(30)) for i in range(40)] * 2
     expected = brute(texts, NEAR)
-    monkeypatch.setattr("tasks.similar.text.BLOCK", 64)
-    monkeypatch.setattr("tasks.similar.pairs.CHUNK", 3)
+    monkeypatch.setattr("tasks.common.similarity.ngrams.BLOCK", 64)
+    monkeypatch.setattr("tasks.common.similarity.near_copies.CHUNK", 3)
     assert pairs_of(texts) == expected
 
 

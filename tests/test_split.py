@@ -12,13 +12,13 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from tasks import split
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.core.params import load
 from tasks.core.tables import Candidates
-from tasks.evidence import placing
+from tasks.split import assignment
+from tasks.split import stage as split
 from tests.chatlog import UNTOLD, Row, accounts
 
 DEFAULTS: Row = {
@@ -300,29 +300,29 @@ def test_more_data_of_known_users_takes_few_rows_out_of_test() -> None:
 def test_thresholds_do_not_move_where_the_sizes_of_components_stay() -> None:
     sizes = np.repeat([1, 2, 5, 40], [3000, 800, 200, 20])
     more = np.repeat([1, 2, 5, 40], [3150, 840, 210, 21])
-    assert placing.threshold(sizes, 0.1, int(sizes.sum())) == placing.threshold(more, 0.1, int(more.sum()))
+    assert assignment.threshold(sizes, 0.1, int(sizes.sum())) == assignment.threshold(more, 0.1, int(more.sum()))
 
 
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 1, 1, 20], [50, 2, 1]])
 def test_expected_shares_are_the_wanted_ones_less_a_step_at_most(sizes: list[int]) -> None:
     every = np.repeat(sizes, 500)
     rows = int(every.sum())
-    first = placing.threshold(every, 0.1, rows)
-    second = placing.threshold(every, 0.2, rows, first)
+    first = assignment.threshold(every, 0.1, rows)
+    second = assignment.threshold(every, 0.2, rows, first)
     test = (every * (1 - (1 - first) ** every)).sum() / rows
     validation = (every * ((1 - first) ** every - (1 - second) ** every)).sum() / rows
-    assert 0.1 / 2 ** (1 / placing.STEPS) <= test <= 0.1 + 1e-9
-    assert 0.2 / 2 ** (1 / placing.STEPS) <= validation <= 0.2 + 1e-9
+    assert 0.1 / 2 ** (1 / assignment.STEPS) <= test <= 0.1 + 1e-9
+    assert 0.2 / 2 ** (1 / assignment.STEPS) <= validation <= 0.2 + 1e-9
 
 
 def test_a_test_row_stays_one_when_components_grow_together() -> None:
     draws = np.random.default_rng(3).random(400)
-    apart = placing.place(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
+    apart = assignment.place(draws, np.arange(400), (0.8, 0.1, 0.1), 1.0)
     labels = np.arange(400) // 2 * 2
     first, second = 0.1, 0.2
     assert (apart[draws < first] == 2).all()
     assert (apart[(draws >= first) & (draws < second)] == 1).all()
-    together = placing.place(draws, labels, (0.8, 0.1, 0.1), 1.0)
+    together = assignment.place(draws, labels, (0.8, 0.1, 0.1), 1.0)
     assert (together[0::2] == together[1::2]).all()
-    lower = placing.threshold(np.full(200, 2), 0.1, 400)
+    lower = assignment.threshold(np.full(200, 2), 0.1, 400)
     assert (together[draws < lower] == 2).all()

@@ -10,9 +10,9 @@ import datasets
 import pyarrow as pa
 import pytest
 
+from tasks.common import tokenization
 from tasks.core.tables import Prompts, Unpaired
-from tasks.evidence import encoding
-from tasks.releasing import flat, layout
+from tasks.release import files, gate_columns
 from tests.chatlog import ChatLog
 from tests.test_pair import pairs, run
 
@@ -41,7 +41,7 @@ def rows() -> pa.Table:
 
 def released(rows: pa.Table, tmp_path: Path) -> list[dict[str, Any]]:
     """The rows as `datasets` reads them from the release's file."""
-    (tmp_path / "train.parquet").write_bytes(layout.parquet(layout.portable(layout.spread(rows, layout.held({"pairs": rows})))))
+    (tmp_path / "train.parquet").write_bytes(files.parquet(files.portable(files.spread(rows, files.held({"pairs": rows})))))
     found = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache"))
     return list(found)
 
@@ -51,7 +51,7 @@ def test_a_prompt_keeps_the_tools_that_were_called_and_passes_the_gate(rows: pa.
     assert [message["role"] for message in prompts["Will it rain?"]] == ["user", "assistant", "tool"]
     assert json.loads(prompts["Will it rain?"][1]["tool_calls"]) == CALLS
     tables = {"pairs": rows, "unpaired": Unpaired.schema().empty_table(), "prompts": Prompts.schema().empty_table()}
-    assert flat.flatten(tables)["pairs"]["has_prompt"].to_pylist() == [True, True]
+    assert gate_columns.flatten(tables)["pairs"]["has_prompt"].to_pylist() == [True, True]
 
 
 def test_datasets_reads_calls_as_objects_whatever_their_arguments(rows: pa.Table, tmp_path: Path) -> None:
@@ -67,11 +67,11 @@ def test_without_calls_the_release_has_no_such_field(rows: pa.Table, tmp_path: P
 
 def test_templates_get_objects_and_no_empty_fields(rows: pa.Table, tmp_path: Path) -> None:
     for told in ([row["prompt"] for row in rows.to_pylist()], [row["prompt"] for row in stored(rows)]):
-        spoken = {messages[0]["content"]: encoding.spoken(messages) for messages in told}
+        spoken = {messages[0]["content"]: tokenization.spoken(messages) for messages in told}
         assert spoken["Will it rain?"][1] == {"role": "assistant", "content": "", "tool_calls": CALLS}
         assert spoken["Is it windy?"] == [{"role": "user", "content": "Is it windy?"}]
 
 
 def stored(rows: pa.Table) -> list[dict[str, Any]]:
     """The rows as the trainer reads them from a release."""
-    return [dict(row) for row in layout.portable(layout.spread(rows, {"tool_calls"})).to_pylist()]
+    return [dict(row) for row in files.portable(files.spread(rows, {"tool_calls"})).to_pylist()]

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.common import tokenization
 from tasks.core.errors import UserError
 from tasks.core.tables import Pairs
-from tasks.evidence import encoding, trainable
-from tasks.evidence.trainable import FINDINGS, Trainability
+from tasks.pair import trainability
+from tasks.pair.trainability import FINDINGS, Trainability
 from tests import releases, training
 from trainer.core import encode, release, tokenizer
 
@@ -36,14 +37,14 @@ def pair(prompt: str | Messages, chosen: str, rejected: str) -> dict[str, Any]:
 
 def talk(roles: str) -> Messages:
     """Messages of the roles whose first letters are given."""
-    names = {name[0]: name for name in encoding.MARKS}
+    names = {name[0]: name for name in tokenization.MARKS}
     return [{"role": names[letter], "content": f"{number}"} for number, letter in enumerate(roles)]
 
 
 def reasons(pairs: pa.Table, chosen: Trainability) -> list[str | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found: list[str | None] = trainable.reasons(pairs, chosen).to_pylist()
+        found: list[str | None] = trainability.reasons(pairs, chosen).to_pylist()
     return found
 
 
@@ -56,7 +57,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_template(letters: Path, folder: Path, template: str) -> str:
-    loaded = trainable.load(str(letters))
+    loaded = trainability.load(str(letters))
     loaded.chat_template = template
     loaded.save_pretrained(folder)
     return str(folder)
@@ -125,7 +126,7 @@ def test_findings_are_counted_and_only_dropped_where_the_parameters_say_so(lette
     rows = table(pair(talk("uu"), "abc", "abc"), pair("12345", "abcd", "xyz"), pair("12345", "abc", "xyz"))
     given = settings(str(letters), roles_not_alternating="warn", same_tokens="drop", answer_cut="ignore")
     with pytest.warns(UserWarning, match="of 3 pairs") as heard:
-        assert trainable.reasons(rows, given).to_pylist() == ["same_tokens", None, None]
+        assert trainability.reasons(rows, given).to_pylist() == ["same_tokens", None, None]
     about = f"tokenizer {letters}, 12 tokens"
     assert [str(one.message) for one in heard] == [
         f"roles_not_alternating: 1 of 3 pairs (kept, {about})",
@@ -137,7 +138,7 @@ def test_what_is_dropped_already_is_neither_judged_nor_counted(letters: Path) ->
     rows = table(pair("12345", "abcd", "xyz"), pair("12345", "abcd", "xyz"), pair("1", "a", "b"))
     marked = rows.append_column("dropped", pa.array(["tie", None, None], pa.large_string()))
     with pytest.warns(UserWarning, match="answer_cut: 1 of 2 pairs"):
-        assert trainable.reasons(marked, settings(str(letters))).to_pylist() == [None, "answer_cut", None]
+        assert trainability.reasons(marked, settings(str(letters))).to_pylist() == [None, "answer_cut", None]
 
 
 def test_the_most_severe_finding_is_the_reason() -> None:
@@ -146,14 +147,14 @@ def test_the_most_severe_finding_is_the_reason() -> None:
 
 def test_stop_stops_with_one_line() -> None:
     with pytest.raises(UserError, match=r"pair\.trainability\.roles_not_alternating: stop: found .*1 of 1 pairs; expected no such pair"):
-        trainable.reasons(table(pair(talk("uu"), "a", "b")), settings(roles_not_alternating="stop"))
+        trainability.reasons(table(pair(talk("uu"), "a", "b")), settings(roles_not_alternating="stop"))
 
 
 def test_without_findings_nothing_is_said(letters: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert trainable.reasons(table(pair("1", "a", "b")), settings(str(letters))).null_count == 1
-        assert trainable.reasons(table(), settings(str(letters))).to_pylist() == []
+        assert trainability.reasons(table(pair("1", "a", "b")), settings(str(letters))).null_count == 1
+        assert trainability.reasons(table(), settings(str(letters))).to_pylist() == []
 
 
 # Templates.
@@ -196,14 +197,14 @@ def test_a_tokenizer_that_cannot_be_read_is_one_line(name: str, tmp_path: Path, 
     (tmp_path / "broken" / "tokenizer.json").write_text("{")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=rf"pair\.trainability\.tokenizer: {name}: found .*; expected `bytes`") as error:
-        trainable.load(name)
+        trainability.load(name)
     assert "\n" not in str(error.value)
 
 
 def test_a_tokenizer_without_template_is_refused(letters: Path, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_bytes((letters / "tokenizer.json").read_bytes())
     with pytest.raises(UserError, match="a tokenizer without chat template"):
-        trainable.load(str(tmp_path / "tokenizer.json"))
+        trainability.load(str(tmp_path / "tokenizer.json"))
 
 
 # The trainer's own rule.
@@ -213,7 +214,7 @@ def test_the_trainer_leaves_out_what_is_found_here_and_nothing_else(letters: Pat
     rows = releases.planted({"train": 30}) + [pair("12345", chosen, rejected) for chosen, rejected, _ in WINDOW]
     pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
     for window in (12, 300, 400):
-        left = encode.encode(pairs, trainable.load(str(letters)), window).reasons
+        left = encode.encode(pairs, trainability.load(str(letters)), window).reasons
         told = [reason for reason in reasons(table(*rows), settings(str(letters), window)) if reason]
         assert left == {reason: told.count(reason) for reason in sorted(set(told))}
 
@@ -222,9 +223,9 @@ def test_the_trainer_leaves_out_what_is_found_here_and_nothing_else(letters: Pat
 def test_bytes_are_never_fewer_than_the_tokens_of_a_byte_level_tokenizer(texts: list[str]) -> None:
     sides = tuple([{"role": role, "content": text}] for role, text in zip(("user", "assistant", "assistant"), texts, strict=True))
     prompt, chosen, rejected = sides
-    rendered = encoding.render(MERGING, (prompt, chosen, rejected))
-    tokens = encoding.tokenize(MERGING, [rendered.prompt, rendered.chosen or "", rendered.rejected or ""])
-    counted = encoding.as_bytes((prompt, chosen, rejected))
+    rendered = tokenization.render(MERGING, (prompt, chosen, rejected))
+    tokens = tokenization.tokenize(MERGING, [rendered.prompt, rendered.chosen or "", rendered.rejected or ""])
+    counted = tokenization.as_bytes((prompt, chosen, rejected))
     for mine, bound in zip(tokens, (counted.prompt, counted.chosen, counted.rejected), strict=True):
         assert len(mine) <= len(bound)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from tasks import pair
 from tasks.core import params
 from tasks.core.tables import TEXT
-from tasks.evidence.unblinded import named
+from tasks.pair import stage as pair
+from tasks.pair.self_identification import named
 from tests.conftest import ROOT
 
 OWN = params.load(ROOT / "params.yaml", "pair", pair.Params).identity

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tasks.formats import FORMATS
-from tasks.formats.limits import MaxUnread
-from tasks.formats.nearest import NEEDS, nearest
+from tasks.ingest.formats import FORMATS
+from tasks.ingest.formats.limits import MaxUnread
+from tasks.ingest.formats.nearest_format import NEEDS, nearest
 from tests.projects import digests, make_project, run_stage
 from tests.test_formats import example
 from tests.test_ingest import GOOD, chat, lines, read

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import validate
 from tasks.core import engine, params
 from tasks.core.tables import Feedback, Turns
-from tasks.validate import judge, run, with_orphans
+from tasks.validate import stage as validate
+from tasks.validate.stage import judge, run, with_orphans
 
 ROOT = Path(__file__).parent.parent
 ORIGIN = {"file": "0" * 16, "record": 0, "position": 0}

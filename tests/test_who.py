@@ -13,11 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.common.raw_files.files import Unreadable
 from tasks.core.errors import UserError
-from tasks.core.raw import Unreadable
-from tasks.formats import FORMATS, recognise
-from tasks.formats.roles import UNKNOWN, role_of
-from tasks.formats.times import moment, unread_shapes
+from tasks.ingest.formats import FORMATS, recognise
+from tasks.ingest.formats.roles import UNKNOWN, role_of
+from tasks.ingest.formats.times import moment, unread_shapes
 from tests.conftest import ROOT
 from tests.test_formats import gather
 from tests.test_ingest import GOOD, chat, lines, read

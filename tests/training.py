@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tasks.core.params import StageParams
 from tests import releases
 from tests.conftest import ROOT
@@ -55,12 +55,12 @@ def _shrink(document: dict[str, Any]) -> None:
 
 def module(name: str) -> Any:
     """The module of a stage."""
-    return importlib.import_module(catalog.stage(name, ROOT).module)
+    return importlib.import_module(pipeline.stage(name, ROOT).module)
 
 
-def stage(name: str, root: Path) -> catalog.Stage:
+def stage(name: str, root: Path) -> pipeline.Stage:
     """A stage of the real path, below another root."""
-    real = catalog.stage(name, ROOT)
+    real = pipeline.stage(name, ROOT)
     below = {key: root / path for key in ("reports", "checkpoints") if (path := getattr(real, key))}
     return dataclasses.replace(real, data=tuple(root / path for path in real.data), output=root / real.output, **below)
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from tasks.core import manifest
-from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core.settings import Count, Schedule
 

@@ -30,8 +30,8 @@ import numpy as np
 from pydantic import Field
 
 from tasks.core import manifest
-from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core.settings import Count
 from trainer.judging.quality import Bounds

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from tasks.core.catalog import Stage
 from tasks.core.params import StageParams
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core.settings import Adapter, Lessons, Watching
 

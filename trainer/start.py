@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core.settings import Adapter, Count, Model, Precision, Schedule, Watching
 

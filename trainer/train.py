@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core.settings import Adapter, Count, Lessons, Watching
 

@@ -17,7 +17,7 @@ def stable_id(*parts: str) -> str:
 
 
 def person_id(native: str, salt: str) -> str:
-    """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); `tasks.core.salt` says with which salt."""
+    """Salted hash of a person's id (HMAC-SHA256, 16 hex digits); `tasks.common.salt` says with which salt."""
     return hmac.new(salt.encode(), native.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 

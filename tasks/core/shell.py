@@ -35,7 +35,7 @@ from typing import NoReturn, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core import catalog, engine, params
+from tasks.core import engine, params, pipeline
 from tasks.core.errors import UserError
 from tasks.core.ledger import Account, settle
 from tasks.core.tables import TABLES, TEXT
@@ -83,7 +83,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _main(package: str, arguments: Sequence[str]) -> None:
-    names = [name for name, stage in catalog.stages().items() if stage.module.startswith(f"{package}.")]
+    names = [name for name, stage in pipeline.stages().items() if stage.module.startswith(f"{package}.")]
     if len(arguments) != 1 or arguments[0] not in names:
         raise UserError(f"python -m {package}", " ".join(arguments) or "no stage", "one of " + ", ".join(names), "name one stage")
     run_stage(arguments[0])
@@ -91,7 +91,7 @@ def _main(package: str, arguments: Sequence[str]) -> None:
 
 def run_stage(name: str) -> None:
     """Run one stage in the current folder, from its inputs on disk to its output on disk."""
-    stage = catalog.stage(name)
+    stage = pipeline.stage(name)
     module = importlib.import_module(stage.module)
     settings = params.load(PARAMS, name, module.Params)
     engine.start()
@@ -122,7 +122,7 @@ def listen(stage: str, run: Callable[[], T]) -> T:
                 print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
 
 
-def _judged(stage: catalog.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
+def _judged(stage: pipeline.Stage, module: ModuleType, tables: engine.Tables, settings: params.StageParams) -> engine.Tables:
     """The tables of a stage that is a gate: its pages for people are on disk before a broken rule stops the pipeline."""
     judged = module.judge(tables, settings)
     if stage.reports is None:
@@ -174,9 +174,9 @@ def write_ledger(accounts: Sequence[Account], folder: Path, more: dict[str, dict
     (folder / LEDGER).write_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _pass_ledgers(stage: catalog.Stage, folder: Path) -> None:
+def _pass_ledgers(stage: pipeline.Stage, folder: Path) -> None:
     """The ledgers among a stage's inputs, which hold counts only, for readers that have not got the output that they lie in."""
-    makers = {known.output: name for name, known in catalog.stages().items()}
+    makers = {known.output: name for name, known in pipeline.stages().items()}
     for path in stage.data:
         if path.name == LEDGER:
             (folder / makers[path.parent]).mkdir()
@@ -213,7 +213,7 @@ def count_rows(folder: Path) -> int:
 
 def _must_exist(path: Path, stage: str) -> Path:
     if not path.exists():
-        made = any(known.output == path or known.output in path.parents for known in catalog.stages().values())
+        made = any(known.output == path or known.output in path.parents for known in pipeline.stages().values())
         remedy = "run `dvc repro`, which makes what is missing" if made else f"put it there, or `git checkout -- {path}`"
         raise UserError(str(path), "nothing there", f"the input of stage {stage}", remedy)
     return path

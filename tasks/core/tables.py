@@ -242,7 +242,7 @@ class Common(Table):
     KEY = ("kind", "digest")
     COLUMNS = (
         ("kind", TEXT),  # "first_user_turn", "answer" or "user"
-        ("digest", pa.uint64()),  # of the text, or of the user's hash, as `tasks.similar.digests` makes it
+        ("digest", pa.uint64()),  # of the text, or of the user's hash, as `tasks.common.similarity.digests` makes it
         ("met", pa.int64()),  # in so many conversations, or under so many prompts
         ("prompt_id", TEXT),  # one of the prompts where it stands: the first by id
     )

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.benchmarks import copies, redaction
 from tests.benchmarks.corpus import Corpus, project
 from tests.benchmarks.measure import Figures, run_measured, table
@@ -54,7 +54,7 @@ def stages(corpus: Corpus, root: Path, until: str) -> list[Figures]:
     """Run the stages one after the other on a share of the corpus."""
     project(corpus, root)
     rows: list[Figures] = []
-    for name in catalog.stages(ROOT):
+    for name in pipeline.stages(ROOT):
         usage = run_measured([sys.executable, "-m", "tasks", name], cwd=root)
         note = corpus.quality(name, root)
         rows.append(Figures(f"{name} @ {corpus.fraction:g}", corpus.messages, usage.cpu_seconds, usage.peak_mb, usage.wall_seconds, note))

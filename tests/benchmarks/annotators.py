@@ -15,7 +15,7 @@ import sys
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tasks.evidence import consensus
+from tasks.aggregate import dawid_skene
 from tests import simulated
 from tests.simulated import Crowd
 from tests.test_consensus import SETTINGS, judged
@@ -52,7 +52,7 @@ def main(seeds: int) -> None:
         )
     acts = simulated.acts(simulated.ballots(MILLION))
     before = _cpu()
-    consensus.find(acts, SETTINGS)
+    dawid_skene.find(acts, SETTINGS)
     sys.stdout.write(f"{len(acts):,} votes of {MILLION.people:,} people: {_cpu() - before:.1f} CPU s\n")
 
 

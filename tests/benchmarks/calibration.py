@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.calibration [--seeds 3] [--first 100] [--peers] [--worlds TEXT] [--cleanlab PYTHON]
 
-Each world is a log of candidates with votes that `tasks.evidence.consensus` and the stage `pair` read as they read any other. The figure is
+Each world is a log of candidates with votes that `tasks.aggregate.dawid_skene` and the stage `pair` read as they read any other. The
+figure is
 the expected calibration error (ten bins of equal width) of the pairs that stay, mean and worst over seeds, and over votes that are right in
 65, 75 and 85 % of the cases; errors follow the difficulty of an item or do not; words tell the better answer (judge) or do not (mute).
 `--peers` prints crowd-kit's Dawid-Skene, MACE and GLAD beside it, of the same votes; `--cleanlab` cleanlab's consensus quality, by the
@@ -25,12 +26,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks import pair
+from tasks.aggregate import dawid_skene
+from tasks.common.annotator_labels import ACTS
 from tasks.core import params
 from tasks.core.ids import stable_id
 from tasks.core.tables import VOTE
-from tasks.evidence import consensus
-from tasks.evidence.ballots import ACTS
+from tasks.pair import stage as pair
 from tests.candidates_made import candidate, frame
 from tests.conftest import ROOT
 from tests.simulated import calibration_error
@@ -200,13 +201,13 @@ def reliability(log: Log, prompts: list[str], ids: list[list[str]]) -> dict[str,
         sides = [(ids[item] if first else ids[item][::-1]) for item, first in zip(log.item, log.first, strict=True)]
         columns |= {"better_id": pa.array([side[0] for side in sides]), "worse_id": pa.array([side[1] for side in sides])}
     table = pa.table(columns).select(ACTS.names).cast(ACTS)
-    found = consensus.find(table, settings("aggregate").consensus).annotators
+    found = dawid_skene.find(table, settings("aggregate").consensus).annotators
     return dict(zip(found["annotator"].to_pylist(), found["reliability"].to_pylist(), strict=True))
 
 
 def settings(stage: str) -> Any:
     """The stage's parameters as they ship."""
-    from tasks import aggregate
+    from tasks.aggregate import stage as aggregate
 
     return params.load(ROOT / "params.yaml", stage, {"aggregate": aggregate, "pair": pair}[stage].Params)
 
@@ -251,17 +252,17 @@ def peers(log: Log) -> dict[str, tuple[Floats, npt.NDArray[np.bool_]]]:
 
 def cleanlab(log: Log, python: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """The same by cleanlab's consensus quality, with the out-of-fold probabilities of a judge of words."""
-    from tasks.probing import tfidf
+    from tasks.common import tfidf_bradley_terry
 
     one, other = ([texts[side] for texts in log.texts] for side in (0, 1))
-    rows = tfidf.count(tfidf.vocabulary([*one, *other]), [""] * len(one), one, other)
+    rows = tfidf_bradley_terry.count(tfidf_bradley_terry.vocabulary([*one, *other]), [""] * len(one), one, other)
     lead = np.bincount(log.item, np.where(log.first, 1, -1), len(log.texts))
     margins = np.zeros(len(lead))
     for fold in range(5):
         held = np.arange(len(lead)) % 5 == fold
         taught = np.flatnonzero(~held & (lead != 0))
         turned = rows.turned(lead < 0)
-        margins[held] = tfidf.learn(turned.take(taught), np.ones(len(taught))).margins(rows.take(np.flatnonzero(held)))
+        margins[held] = tfidf_bradley_terry.learn(turned.take(taught), np.ones(len(taught))).margins(rows.take(np.flatnonzero(held)))
     given = {
         "item": log.item.tolist(),
         "person": log.person.tolist(),

@@ -18,11 +18,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.contamination.search import Search
-from tasks.contamination.verbatim import METHODS
-from tasks.core import packing, params, raw, records
+from tasks.common.raw_files import archives, files, records
+from tasks.core import params
 from tasks.core.tables import TEXT
-from tasks.decontaminate import Params
+from tasks.decontaminate.search import Search
+from tasks.decontaminate.stage import Params
+from tasks.decontaminate.verbatim import METHODS
 from tests.conftest import ROOT, SHARED
 from tests.real_prompts import MODEL, benchmark_items, chats, real_prompts, same_as_self_instruct
 from tests.rewordings import BEYOND, KINDS, reword
@@ -77,8 +78,8 @@ def corpus(data: Path) -> list[str]:
     """What users say in 100,000 chats, without copies."""
     said: set[str] = set()
     for path in sorted((data / "corpus_100k").glob("chats*")):
-        for _, stream in packing.members(path):
-            assert not isinstance(stream, raw.Fault)
+        for _, stream in archives.members(path):
+            assert not isinstance(stream, files.Fault)
             for batch in records.batches(stream):
                 said.update(turn["content"] for record in batch for turn in record.value["messages"] if turn["role"] == "user")
     return sorted(said)

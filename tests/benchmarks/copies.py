@@ -46,7 +46,7 @@ def rows(fraction: float) -> list[dict[str, Any]]:
 
 def write_texts(fraction: float, source: Path) -> None:
     """The conversations of the share as normalised texts, with their ids."""
-    from tasks.similar import normalise
+    from tasks.common.similarity import normalise
 
     corpus = Corpus(CORPUS, fraction)
     chats = {
@@ -84,9 +84,9 @@ def measured(engine: str, corpus: Corpus, source: Path, count: int) -> dict[str,
 
 
 def ours(source: Path) -> list[str]:
-    """`tasks.similar` with the pipeline's own settings."""
+    """`tasks.common.similarity` with the pipeline's own settings."""
+    from tasks.common.similarity import Near, components, near_pairs
     from tasks.core import engine
-    from tasks.similar import Near, components, near_pairs
 
     engine.start()
     table = pq.read_table(source).sort_by("id").combine_chunks()
@@ -202,7 +202,7 @@ def text_dedup(source: Path) -> list[str]:
 
 # An engine: the module that it needs, and what makes the ids that stay from the file of texts.
 ENGINES: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
-    "pairwright": ("tasks.similar", ours),
+    "pairwright": ("tasks.common.similarity", ours),
     "rensa, checked": ("rensa", by_edges(lambda texts: rensa_edges(texts, BANDS * ROWS), check=True)),
     "rensa, candidates": ("rensa", by_edges(rensa_edges)),
     "rensa, its deduplicator": ("rensa", rensa_own),

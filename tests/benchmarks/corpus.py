@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.conftest import ROOT
 
 COPIES = ("near", "exact_raw", "exact_clean")
@@ -47,7 +47,7 @@ class Corpus:
 
     def quality(self, stage: str, root: Path) -> str:
         """What the truth says of a stage's result; empty where it says nothing."""
-        output = root / catalog.stage(stage, ROOT).output
+        output = root / pipeline.stage(stage, ROOT).output
         if stage == "clean":
             return f"planted personal data found {self.redacted(output / 'turns'):.4f}"
         return f"copies F1 {self.copies_f1(output / 'turns'):.4f}" if stage == "dedupe" else ""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.core import catalog, engine
+from tasks.core import engine, pipeline
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Table, Turns
 from tests.benchmarks.corpus import scratch_project
 from tests.benchmarks.measure import Figures, run_measured, table
@@ -176,17 +176,17 @@ def in_schema(columns: dict[str, pa.Array], kind: type[Table]) -> pa.Table:
 def project(events: int, root: Path) -> None:
     """A scratch project whose first four stages are done: their output is the made log."""
     scratch_project(root)
-    log, output = Log(events), root / catalog.stage("validate", ROOT).output
+    log, output = Log(events), root / pipeline.stage("validate", ROOT).output
     engine.write_sorted(log.turns(), Turns.KEY, output / "turns", 250_000)
     engine.write_sorted(log.feedback(), Feedback.KEY, output / "feedback", 250_000)
 
 
 def link(root: Path, stage: str) -> None:
     """Stand in for the stages before this one that are not measured: its input is the output of the one measured last."""
-    for path in catalog.stage(stage, ROOT).data:
+    for path in pipeline.stage(stage, ROOT).data:
         if not (root / path).exists() and path.name == "candidates":
             (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).symlink_to(root / catalog.stage("split", ROOT).output / "candidates")
+            (root / path).symlink_to(root / pipeline.stage("split", ROOT).output / "candidates")
 
 
 def main(events: int) -> int:

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from rapidfuzz import fuzz, process
 
-from tasks.core import catalog
+from tasks.core import pipeline
 from tests.conftest import ROOT, SHARED
 from tests.projects import DATA_STAGES, make_project, run_stages
 
@@ -60,7 +60,7 @@ def release(root: Path, log: Callable[[Path, float], None], share: float) -> lis
     raw.mkdir(exist_ok=True)
     log(raw, share)
     run_stages(root, STAGES, **SALT)
-    folder = catalog.stage("split", ROOT).output / "candidates"
+    folder = pipeline.stage("split", ROOT).output / "candidates"
     columns = ["prompt_id", "prompt", "users", "conversations", "votes", "split"]
     rows: list[dict[str, Any]] = pq.read_table(root / folder, columns=columns).to_pylist()
     lost = root / folder.parent / "dropped"

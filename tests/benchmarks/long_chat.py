@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks import split
 from tasks.core import engine, params
-from tasks.core.assignment import Assignment
 from tasks.core.ids import stable_id
 from tasks.core.tables import PROMPT, TEXT, Candidates
+from tasks.split import stage as split
+from tasks.split.assignment_table import Assignment
 from tests.conftest import ROOT
 from tests.test_split import answer, prompt
 

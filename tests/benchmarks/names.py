@@ -15,8 +15,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from tasks.text.recognise import Names, Recogniser, _folder, digest, load
-from tasks.text.redact import KINDS, find, flat, with_names
+from tasks.common.redaction.name_model import Names, Recogniser, _folder, digest, load
+from tasks.common.redaction.redact import KINDS, find, flat, with_names
 from tests.benchmarks.redaction import PUBLIC
 
 MARKED = ("PERSON", "STREET_ADDRESS", "GPE", "ZIP_CODE", "ORGANIZATION")

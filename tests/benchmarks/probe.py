@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks import release
 from tasks.core import params
 from tasks.core.tables import Pairs
-from tasks.probing import flips, groups, probe
+from tasks.release import stage as release
+from tasks.release.probe import folds, probe, suspect_labels
 from tests.conftest import ROOT, SHARED
 from tests.test_probing import harmless
 
@@ -48,15 +48,15 @@ def area(pairs: pa.Table, seed: int) -> float:
     """How well turned labels are found by their out-of-fold probability, over all repeats of the probe."""
     picked = drawn(len(pairs), PLANTED, seed)
     given = turned(pairs, picked)
-    numbers, names = groups.groups(given)
+    numbers, names = folds.groups(given)
     trial = probe.Trial(probe.counted(given, SETTINGS.embedding), numbers, names, SETTINGS)
     margins = np.mean([trial.margins(repeat, 1.0) for repeat in range(SETTINGS.repeats)], axis=0)
-    return flips.auc(-margins, np.array(picked))
+    return suspect_labels.auc(-margins, np.array(picked))
 
 
 def measure(name: str, pairs: pa.Table) -> None:
     """Print all figures of one set."""
-    known = groups.sample(groups.written(pairs), SETTINGS.max_pairs, SETTINGS.seed)
+    known = folds.sample(folds.written(pairs), SETTINGS.max_pairs, SETTINGS.seed)
     for share in SHARES:
         began = time.process_time()
         found = probe.gather(turned(known, drawn(len(known), share, 0)), SETTINGS)

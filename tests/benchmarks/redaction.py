@@ -26,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tasks.text.redact import KINDS, find, flat
+from tasks.common.redaction.redact import KINDS, find, flat
 from tests.benchmarks import redaction_values
 from tests.benchmarks.corpus import Corpus
 from tests.benchmarks.measure import run_measured
@@ -90,7 +90,7 @@ def redact_ours(texts: list[str]) -> list[str]:
     """Through the stage's own way: the prefilter, the finders, and placeholders for a conversation of each text."""
     import pyarrow as pa
 
-    from tasks.text.redact import Books, mark_all
+    from tasks.common.redaction.redact import Books, mark_all
 
     names = pa.array(map(str, range(len(texts))), pa.large_string())
     done: list[str] = Books().number(names, mark_all(pa.array(texts, pa.large_string()), KINDS)).to_pylist()
@@ -196,7 +196,7 @@ def speed() -> Iterator[str]:
     """Megabytes of chat text a CPU second on one core, through the stage's own way."""
     import pyarrow as pa
 
-    from tasks.text.redact import mark_all
+    from tasks.common.redaction.redact import mark_all
 
     pa.set_cpu_count(1)
     for name, texts in chats().items():

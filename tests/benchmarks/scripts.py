@@ -26,8 +26,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks.core import catalog
-from tasks.similar.equality import same_answer, same_question
+from tasks.common.text_identity import same_answer, same_question
+from tasks.core import pipeline
 from tests.benchmarks.corpus import scratch_project
 from tests.conftest import ROOT
 from tests.projects import run_stages
@@ -335,7 +335,7 @@ def plain(text: str) -> str:
 
 def table(root: Path, stage: str, name: str, *columns: str) -> dict[str, list[Any]]:
     """Columns of a table that a stage wrote."""
-    found: dict[str, list[Any]] = pq.read_table(root / catalog.stage(stage, ROOT).output / name, columns=list(columns)).to_pydict()
+    found: dict[str, list[Any]] = pq.read_table(root / pipeline.stage(stage, ROOT).output / name, columns=list(columns)).to_pydict()
     return found
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core import manifest
-from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core import identity, parallel, randomness
 from trainer.core.guard import SPAN

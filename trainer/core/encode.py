@@ -1,6 +1,6 @@
 """Pairs, single answers and prompts as tokens. What does not fit is left out with its reason and counted; nothing is ever cut.
 
-How a pair becomes tokens, and when it fits, says `tasks.evidence.encoding`, by which the stage `pair` counts beforehand. A single
+How a pair becomes tokens, and when it fits, says `tasks.common.tokenization`, by which the stage `pair` counts beforehand. A single
 answer is held against the same rule; a prompt to practise on must leave room for an answer, which its reader measures (`most`).
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from tasks.common.tokenization import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Tokens, render, tokenize, verdict, written
 from tasks.core.errors import UserError
-from tasks.evidence.encoding import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Tokens, render, tokenize, verdict, written
 from trainer.core.release import Example, Pair, Prompt
 
 if TYPE_CHECKING:

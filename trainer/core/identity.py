@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import manifest
-from tasks.core.catalog import Stage
+from tasks.core.pipeline import Stage
 from trainer.core import basis as bases
 from trainer.core import parallel
 from trainer.core.basis import Basis

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.core import catalog, params, shell
+from tasks.core import params, pipeline, shell
 from tasks.core.errors import UserError
 from trainer.core import checkpoints, parallel
 
@@ -44,14 +44,14 @@ def _alone(arguments: Sequence[str]) -> int:
     finally:
         parallel.end()
     if code == 0:
-        checkpoints.end(catalog.stage(arguments[0]))
+        checkpoints.end(pipeline.stage(arguments[0]))
     return code
 
 
 def _beside(arguments: Sequence[str]) -> int:
     """The stage in a process that is not the first."""
     with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch, Path(os.devnull).open("w") as nowhere:
-        stage = catalog.stage(arguments[0])
+        stage = pipeline.stage(arguments[0])
         module = importlib.import_module(stage.module)
         quiet = replace(stage, reports=None, output=Path(scratch))
         try:

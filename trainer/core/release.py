@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.common import tokenization
 from tasks.core import manifest
 from tasks.core.errors import UserError
-from tasks.evidence import encoding
 
 SPLITS = ("train", "validation", "test")
 
-Messages = encoding.Messages
+Messages = tokenization.Messages
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _rows(file: Path, columns: list[str]) -> list[dict[str, Any]]:
     except pa.ArrowInvalid as error:  # what pyarrow raises for a column that is not there, too
         raise UserError(str(file), str(error).splitlines()[0], "the columns " + ", ".join(columns), "make the release again") from error
     tools = [row.pop("tools", None) for row in rows]
-    return [row | {"prompt": encoding.spoken(row["prompt"], offered)} for row, offered in zip(rows, tools, strict=True)]
+    return [row | {"prompt": tokenization.spoken(row["prompt"], offered)} for row, offered in zip(rows, tools, strict=True)]
 
 
 def train_pairs(folder: Path, shuffle: bool, seed: int) -> list[Pair]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.catalog import Stage
+from tasks.core.pipeline import Stage
 from trainer.core import checkpoints, identity, parallel
 from trainer.core.basis import Basis
 from trainer.core.guard import DivergedError

@@ -139,7 +139,7 @@ def _kto(given: Plan, made: Export) -> Line:
 
 def balanced(made: Export) -> Line:
     """Weights under which both labels weigh about the same."""
-    from tasks.releasing.methods import weights
+    from tasks.common.training_methods import weights
 
     lines = made.files["kto.train.jsonl"].decode("utf-8", "surrogatepass").splitlines()
     liked = sum('"label": true' in line for line in lines)

@@ -16,7 +16,7 @@ NAMES = ("longer", "tfidf")
 
 def words(train: Sequence[Pair], held_out: Sequence[Sequence[Pair]]) -> list[np.ndarray]:
     """The TF-IDF judge's margins on each held-out split; it takes all for ties where there is nothing to learn from."""
-    from tasks.probing.tfidf import Probe
+    from tasks.common.tfidf_bradley_terry import Probe
 
     if not train:
         return [np.zeros(len(pairs)) for pairs in held_out]

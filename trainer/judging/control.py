@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from tasks.core.catalog import Stage
 from tasks.core.errors import UserError
+from tasks.core.pipeline import Stage
 from tasks.core.shell import tell
 from trainer.core import statistics
 from trainer.core.basis import NAME, Basis

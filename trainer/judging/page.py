@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.releasing.elements import card, gauge, grid_rows, legend, section, table, text
-from tasks.releasing.style import STYLE
+from tasks.common.html.elements import card, gauge, grid_rows, legend, section, table, text
+from tasks.common.html.style import STYLE
 from trainer.judging import flat, plots, written
 from trainer.judging.accuracy import STRATA
 from trainer.judging.plots import EVEN

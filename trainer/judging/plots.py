@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.releasing.elements import text
+from tasks.common.html.elements import text
 
 SIDE, LEFT, FOOT = 300, 44, 34
 FROM, TO = 0.5, 1.0  # of the confidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.releasing.elements import card, gauge, grid_rows, section, table, text
+from tasks.common.html.elements import card, gauge, grid_rows, section, table, text
 from trainer.judging.generations import CAVEAT
 from trainer.judging.plots import EVEN
 from trainer.judging.quality import WRITERS

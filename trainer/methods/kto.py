@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.common import training_methods
 from tasks.core.errors import UserError
 from tasks.core.shell import tell
-from tasks.releasing import methods
 from trainer.core import batches, hf, outcome
 from trainer.core.encode import Single
 from trainer.core.outcome import Figures
@@ -108,12 +108,12 @@ def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
     liked = sum(row.example.label for row in drawn)
     disliked = len(drawn) - liked
     if settings.class_weights == AUTO:
-        found = methods.weights(liked, disliked)
+        found = training_methods.weights(liked, disliked)
         both = (found.desirable_weight or 1.0, found.undesirable_weight or 1.0)
     else:
         both = (float(settings.class_weights[0]), float(settings.class_weights[1]))
     ratio = both[0] * liked / (both[1] * disliked) if disliked else float("inf")
-    low, high = methods.KTO_RANGE
+    low, high = training_methods.KTO_RANGE
     outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
     tell(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
     return Weighed(settings.loss, settings.beta, *both)

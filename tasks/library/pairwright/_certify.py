@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 from pairwright._defaults import Params, section, settings
 from pairwright._pairs import Pairs
 from pairwright._tables import Rows, records_of
-from tasks import split as splitting
+from tasks.common import links
+from tasks.common.arrays import flat
+from tasks.common.links import Said
+from tasks.common.raw_files.files import Unreadable
+from tasks.common.similarity import Near
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.params import StageParams, check
-from tasks.core.raw import Unreadable
 from tasks.core.tables import MESSAGES, PROMPT, TABLES, TEXT, TEXTS
-from tasks.evidence import ties
-from tasks.evidence.lists import flat
-from tasks.evidence.ties import Said
-from tasks.formats import preference
-from tasks.releasing import certificate, characters, meaning
-from tasks.similar import Near
+from tasks.ingest.formats import preference
+from tasks.release import character_search, embedding_search, split_certificate
+from tasks.split import stage as splitting
 
 RELEASED = ("pairs", "unpaired", "prompts")
 CROSSING = pa.schema([("key", TEXT), ("rows", TEXTS), ("splits", TEXTS)])
@@ -37,8 +37,8 @@ class _Searches(StageParams):
     """The parameters of `release` that certify reads."""
 
     search: Near
-    characters: characters.Search
-    meaning: meaning.Search
+    characters: character_search.Search
+    meaning: embedding_search.Search
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,10 +111,10 @@ def certify(source: Pairs | Rows, *, params: Params | None = None, **own: Any) -
     wanted = section("release", params)
     searches = check("parameters", "release", {name: wanted[name] for name in _Searches.model_fields}, _Searches)
     tables, held = _of_result(source) if isinstance(source, Pairs) else _of_rows(source, rules)
-    proof = certificate.Proof(*held, rules, searches.search, searches.characters, searches.meaning)
-    rows = certificate.gathered(tables)
-    found, loose = certificate.values_of(tables, rows, proof)
-    return Certificate(_crossing(found), certificate.document(rows, found, loose, proof))
+    proof = split_certificate.Proof(*held, rules, searches.search, searches.characters, searches.meaning)
+    rows = split_certificate.gathered(tables)
+    found, loose = split_certificate.values_of(tables, rows, proof)
+    return Certificate(_crossing(found), split_certificate.document(rows, found, loose, proof))
 
 
 Held = tuple[pa.Table, pa.Table, pa.Table]  # candidates, common and places, as certificate.Proof
@@ -124,7 +124,7 @@ def _of_result(source: Pairs) -> tuple[dict[str, pa.Table], Held]:
     last = source.parts.steps[-1].kept if source.parts else {}
     about = [last.get(name, TABLES[name].schema().empty_table()) for name in ("common", "places")]
     tables = {name: source.steps[-1].kept[name] for name in RELEASED}
-    return tables, (source._candidates.select(list(certificate.SOURCES)), *about)
+    return tables, (source._candidates.select(list(split_certificate.SOURCES)), *about)
 
 
 def _of_rows(source: Rows, rules: splitting.Params) -> tuple[dict[str, pa.Table], Held]:
@@ -153,9 +153,9 @@ def _of_rows(source: Rows, rules: splitting.Params) -> tuple[dict[str, pa.Table]
 def _tied(prompts: list[str], arrays: Mapping[str, pa.Array], rules: splitting.Params) -> tuple[dict[str, str], pa.Table]:
     """A label for each distinct prompt, equal where prompts are near-equal; and what is too common to tell anything."""
     facts = splitting.known_facts(daft.from_arrow(_distinct(prompts, arrays)), rules)
-    said = Said.of(ties.loosened(flat(facts["asked"]), rules.fillers), rules.near)
-    limits = ties.Limits(rules.popular, rules.largest_user, rules.largest_component)
-    tied = ties.tie(facts, said, limits, lambda _, names: np.zeros(len(names), bool))
+    said = Said.of(links.loosened(flat(facts["asked"]), rules.fillers), rules.near)
+    limits = links.Limits(rules.popular, rules.largest_user, rules.largest_component)
+    tied = links.tie(facts, said, limits, lambda _, names: np.zeros(len(names), bool))
     names = facts["prompt_id"].to_pylist()
     labels = splitting.clusters(tied, np.zeros(len(names), bool))
     return {name: names[label] for name, label in zip(names, labels.tolist(), strict=True)}, tied.common
@@ -214,7 +214,7 @@ def _crossing(found: Mapping[str, pa.Table]) -> pa.Table:
     """Every value that lies in several splits, with its rows."""
     parts = []
     for key, values in sorted(found.items()):
-        inside = values.filter(pc.is_in(values["value"], value_set=certificate.in_two_splits(values)))
+        inside = values.filter(pc.is_in(values["value"], value_set=split_certificate.in_two_splits(values)))
         groups = inside.group_by("value", use_threads=False).aggregate([("id", "distinct"), ("split", "distinct")]).to_pylist()
         parts += [{"key": key, "rows": sorted(one["id_distinct"]), "splits": sorted(one["split_distinct"])} for one in groups]
     return pa.Table.from_pylist(sorted(parts, key=lambda part: (part["key"], part["rows"])), CROSSING)

@@ -10,8 +10,8 @@ import pyarrow as pa
 from pairwright._defaults import Params, salt_of, settings
 from pairwright._read import Logs, Source, read_logs
 from pairwright._tables import Result, Rows, frames, is_table, step_of, table_of
-from tasks import clean as stage
-from tasks.core import salt as salts
+from tasks.clean import stage as stage
+from tasks.common import salt as salts
 from tasks.core.errors import UserError
 from tasks.core.tables import Feedback, Turns
 

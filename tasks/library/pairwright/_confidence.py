@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from pairwright._defaults import Params, section
 from pairwright._tables import Rows, records_of
+from tasks.aggregate import dawid_skene
+from tasks.common.annotator_labels import BETTER, NEITHER, WORSE, Poll, shared
 from tasks.core.errors import UserError
 from tasks.core.params import check
 from tasks.core.tables import TEXT
-from tasks.evidence import consensus
-from tasks.evidence.ballots import BETTER, NEITHER, WORSE, Poll, shared
 
 NAMES = {  # of the three columns, and what others call them
     "item": ("item", "task", "example_id", "prompt_id"),
@@ -124,7 +124,9 @@ def confidence(votes: Rows, *, sides: Sequence[Hashable] | None = None, params: 
     >>> [vote.label for vote in found.explain("q3") if vote.annotator == "bob"]
     ['n']
     """
-    chosen = check("parameters", "aggregate.consensus", section("aggregate", params, {"consensus": own})["consensus"], consensus.Consensus)
+    chosen = check(
+        "parameters", "aggregate.consensus", section("aggregate", params, {"consensus": own})["consensus"], dawid_skene.Consensus
+    )
     rows = _votes(votes)
     if not len(rows):
         return _none()
@@ -132,9 +134,9 @@ def confidence(votes: Rows, *, sides: Sequence[Hashable] | None = None, params: 
     items, people = (sorted(rows[name].unique()) for name in ("item", "annotator"))
     item, person = (pd.Index(known).get_indexer(rows[name]) for known, name in ((items, "item"), (people, "annotator")))
     poll = _poll(item, person, codes, people, 0 if sides else len(labels))
-    fitted = consensus.fit(poll, chosen) if len(poll.item) else _unfitted(poll, chosen)
+    fitted = dawid_skene.fit(poll, chosen) if len(poll.item) else _unfitted(poll, chosen)
     matrix = _matrix(poll, fitted, item, person, codes)
-    reliable = consensus.reliability(fitted.says, poll, consensus.share_of_ties(poll))
+    reliable = dawid_skene.reliability(fitted.says, poll, dawid_skene.share_of_ties(poll))
     told = _told(rows, dict(zip(people, reliable.tolist(), strict=True)))
     columns = _columns(labels, bool(sides))
     return Consensus(
@@ -201,19 +203,19 @@ def _poll(item: Any, person: Any, label: npt.NDArray[np.int64], people: list[str
     )
 
 
-def _unfitted(poll: Poll, chosen: consensus.Consensus) -> consensus.Fit:
+def _unfitted(poll: Poll, chosen: dawid_skene.Consensus) -> dawid_skene.Fit:
     """What is assumed of annotators who share no item."""
     known = np.ones(poll.labels, bool)
     nothing = np.zeros((len(poll.people), poll.labels, poll.labels))
-    says, pooled = consensus.estimate(nothing, consensus.prior(poll, known, chosen), poll.compares, chosen)
-    return consensus.Fit(np.zeros((0, poll.labels)), says, pooled, known)
+    says, pooled = dawid_skene.estimate(nothing, dawid_skene.prior(poll, known, chosen), poll.compares, chosen)
+    return dawid_skene.Fit(np.zeros((0, poll.labels)), says, pooled, known)
 
 
-def _matrix(poll: Poll, fitted: consensus.Fit, item: Any, person: Any, label: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:  # noqa: ANN401
+def _matrix(poll: Poll, fitted: dawid_skene.Fit, item: Any, person: Any, label: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:  # noqa: ANN401
     """The probability of each label of every item, also of those with a single vote."""
     every = Poll(**{**vars(poll), "item": item, "person": person, "label": label})
     frequent = fitted.truth if len(fitted.truth) else np.eye(poll.labels)[label] + 1 / poll.labels
-    return consensus.posterior(every, fitted.says, frequent, fitted.known)
+    return dawid_skene.posterior(every, fitted.says, frequent, fitted.known)
 
 
 def _probabilities(

@@ -13,9 +13,9 @@ from pairwright._clean import chats_of
 from pairwright._defaults import Params, settings
 from pairwright._read import Logs, Source
 from pairwright._tables import Result, Rows, frames, step_of
-from tasks import dedupe as stage
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
+from tasks.dedupe import stage as stage
 
 COPIES = pa.schema([("conversation_id", TEXT), ("copy_of", TEXT), ("similarity", pa.float64()), ("reason", TEXT)])
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tasks.common.salt import given
 from tasks.core.errors import UserError, one_of
 from tasks.core.params import StageParams, check, parse
-from tasks.core.salt import given
 
 WORKSPACE = Path(__file__).with_name("workspace")  # the files of a workspace, as they are shipped
 P = TypeVar("P", bound=StageParams)

@@ -16,12 +16,12 @@ from pairwright._defaults import Params, settings
 from pairwright._read import Logs, Source, read_logs
 from pairwright._split import Split, split
 from pairwright._tables import Result, frames, is_table, step_of, table_of
-from tasks import pair as stage
 from tasks.core.errors import UserError, one_of
 from tasks.core.ids import stable_id
 from tasks.core.tables import Candidates
-from tasks.evidence.pairing.tally import MICRO, weights_of
-from tasks.evidence.placing import SPLITS
+from tasks.pair import stage as stage
+from tasks.pair.vote_counts import MICRO, weights_of
+from tasks.split.assignment import SPLITS
 
 SAYS = {1: "for", 0: "tied", -1: "against"}
 SIDES = ("chosen", "rejected")
@@ -182,12 +182,12 @@ class Pairs(Result):
         UserError
             For another name of a split.
         """
-        from tasks.releasing import layout
+        from tasks.release import files
 
         if split not in SPLITS:
             raise UserError("for_trainers", repr(split), one_of(SPLITS), "correct the name of the split")
-        rows = layout.spread(self.pairs.filter(pc.equal(self.pairs["split"], split)), layout.held({"pairs": self.pairs}))
-        return layout.portable(rows.drop_columns(["split"]))
+        rows = files.spread(self.pairs.filter(pc.equal(self.pairs["split"], split)), files.held({"pairs": self.pairs}))
+        return files.portable(rows.drop_columns(["split"]))
 
     def _row(self, pair_id: str) -> dict[str, Any]:
         for rows in (self.pairs, self.steps[-1].dropped.get("pairs", self.pairs)):

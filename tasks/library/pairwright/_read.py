@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from pairwright._defaults import Params, salt_of, settings
 from pairwright._tables import Result, Rows, Step, records_of
-from tasks import ingest
-from tasks.core import engine, raw
+from tasks.common.raw_files import files as raw
+from tasks.core import engine
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES
+from tasks.ingest import stage as ingest
 
 RECORDS = "records.jsonl"  # how records that lie in no file are called
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS

@@ -12,9 +12,9 @@ from pairwright._clean import chats_of
 from pairwright._defaults import Params, settings
 from pairwright._read import Source
 from pairwright._tables import Result, Rows, Step, frames, step_of
-from tasks import aggregate
-from tasks import split as stage
+from tasks.aggregate import stage as aggregate
 from tasks.core.errors import UserError
+from tasks.split import stage as stage
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +96,7 @@ def split(source: Source | Result, feedback: Rows | None = None, *, params: Para
 
 def _validated(tables: Mapping[str, pa.Table], params: Params | None) -> Step:
     """The stage `validate`; a UserError for the first rule of a table that is broken."""
-    from tasks import validate  # Great Expectations takes two seconds to import
+    from tasks.validate import stage as validate  # Great Expectations takes two seconds to import
 
     bounds = settings("validate", validate.Params, params)
     if not len(tables["turns"]):

@@ -1,0 +1,1 @@
+"""Stage `aggregate`: conversation trees and people's feedback to prompts, answers and votes."""

@@ -1,0 +1,1 @@
+"""Stage `augment`: reworded variants of training prompts."""

@@ -1,0 +1,11 @@
+"""Augmenter `delete`: words are left out (nlpaug's RandomWordAug)."""
+
+from __future__ import annotations
+
+from tasks.augment import swap
+
+
+class Delete(swap.Swap):
+    """Words are left out; never a negation, a name, or a word before punctuation."""
+
+    ACTION = "delete"

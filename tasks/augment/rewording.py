@@ -1,0 +1,53 @@
+"""Runs one augmenter over many texts and judges what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import daft
+import pyarrow as pa
+
+from tasks.augment.augmenter import Augmenter, Settings
+from tasks.augment.checks import fault
+from tasks.augment.registry import build
+from tasks.core import engine
+
+TEXT = pa.large_string()
+Column = Callable[..., daft.Expression]
+
+
+def treat(name: str, settings: Settings, texts: pa.Array, seeds: pa.Array) -> pa.Table:
+    """Columns `text` (reworded; null where that failed) and `reason` (why it cannot be used; null when it can), in order."""
+    augmenter = build(name, settings)  # here, so that no two threads load dictionaries
+    rows: dict[str, Any] = {"at": pa.array(range(len(texts)), pa.int64()), "old": texts, "seed": seeds}
+    if not augmenter.IN_ENGINE:
+        rows["new"] = pa.array(augmenter.reword(texts.to_pylist(), seeds.to_pylist()), TEXT)
+    frame = daft.from_arrow(pa.table(rows))
+    new = daft.col("new") if "new" in rows else _reword(name, settings)(daft.col("old"), daft.col("seed"))
+    frame = frame.with_column("new", new)
+    frame = frame.with_column("reason", _judge(name, settings)(daft.col("old"), daft.col("new")))
+    table = frame.select("at", daft.col("new").alias("text"), "reason").to_arrow()
+    return table.sort_by("at").drop_columns(["at"])
+
+
+def _reword(name: str, settings: Settings) -> Column:
+    @engine.batch(TEXT)
+    def reword(old: daft.Series, seed: daft.Series) -> pa.Array:
+        return pa.array(build(name, settings).reword(old.to_pylist(), seed.to_pylist()), TEXT)
+
+    return reword
+
+
+def _judge(name: str, settings: Settings) -> Column:
+    @engine.batch(TEXT)
+    def judge(old: daft.Series, new: daft.Series) -> pa.Array:
+        return pa.array(verdicts(build(name, settings), old.to_pylist(), new.to_pylist()), TEXT)
+
+    return judge
+
+
+def verdicts(augmenter: Augmenter, old: Sequence[str], new: Sequence[str | None]) -> list[str | None]:
+    """For each variant why it cannot be used, as one word; None when it can."""
+    pairs = zip(old, new, strict=True)
+    return ["untranslated" if after is None else fault(before, after) or augmenter.gate(before, after) for before, after in pairs]

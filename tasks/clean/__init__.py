@@ -1,0 +1,1 @@
+"""Stage `clean`: repair of text, failed answers, redaction, languages."""

@@ -1,0 +1,1 @@
+"""What two stages or more use: arrays, identity and similarity of texts, redaction, raw files. Imports no stage."""

@@ -1,0 +1,1 @@
+"""The pieces and the look of every report page."""

@@ -1,0 +1,1 @@
+"""Raw files as they lie on disk: which there are, what is packed in them, and their records."""

@@ -1,0 +1,1 @@
+"""Stage `decontaminate`: benchmark items among what users say, found verbatim, nearly so, or reworded."""

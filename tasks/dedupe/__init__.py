@@ -1,0 +1,1 @@
+"""Stage `dedupe`: copies of conversations merged, their votes kept."""

@@ -1,1 +1,0 @@
-"""Evidence: from conversation trees and people's acts to prompts, answers, votes, ties between prompts, and preferences."""

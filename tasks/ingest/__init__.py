@@ -1,0 +1,1 @@
+"""Stage `ingest`: raw logs of any known format to turns and feedback."""

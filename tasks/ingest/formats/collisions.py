@@ -1,0 +1,153 @@
+"""Two conversations with one id: every exporter counts from 1.
+
+In: all turns as the readers gave them. Out: the turns, in which conversations that begin otherwise have names of their own, and for these
+ids which record tells which. Records that share a first question of a user, or an id of one that nobody counts up to, tell one
+conversation, however much they differ below; but under an id that exporters count up to, not where a later question of somebody else, or
+of nobody known, stands there in other words: many chats begin with "hello". The one with the earliest question keeps the name, so that a
+later file changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tasks.core.ids import stable_id
+from tasks.core.tables import TEXT
+from tasks.ingest.formats.loose_messages import Place
+from tasks.ingest.formats.merge_exports import in_several_records
+from tasks.ingest.formats.message_trees import BEYOND
+
+Note = tuple[str, Place, str, str]
+Homes = dict[str, dict[Place, str]]
+SURE = 16  # an id of so many characters is no count: it means the same message wherever it stands
+JOIN = pa.scalar("\x1f", TEXT)
+
+
+def keep_apart(turns: pa.Table) -> tuple[pa.Table, Homes, list[Note]]:
+    """The turns, the names of conversations by id and record where an id has several, and notes."""
+    several = in_several_records(turns)
+    openings = _openings(turns.filter(pa.array(several))) if several.any() else {}
+    homes = {name: found for name, records in openings.items() if (found := _homes(name, records))}
+    if not homes:
+        return turns, {}, []
+    mask = pc.is_in(turns["conversation_id"], pa.array(sorted(homes), TEXT)).combine_chunks()
+    few = turns.select(["conversation_id", "origin", "source"]).filter(mask).to_pylist()
+    places = [Place(row["origin"]["file"], row["origin"]["record"]) for row in few]
+    fresh = []
+    notes = set[Note]()
+    for row, at in zip(few, places, strict=True):
+        name = row["conversation_id"]
+        home = homes[name].setdefault(at, name)
+        fresh.append(home)
+        if home != name:
+            detail = f"another conversation has the same id and begins otherwise: kept apart, with {home.removeprefix(name)} behind its id"
+            notes.add((row["source"], at, "another_conversation", detail))
+    names = pc.replace_with_mask(turns["conversation_id"].combine_chunks(), mask, pa.array(fresh, TEXT))
+    return turns.set_column(turns.column_names.index("conversation_id"), "conversation_id", names), homes, sorted(notes)
+
+
+def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
+    """Of ids with several openings: by record the first questions (digests, ids), and the time of the first message."""
+    rows = turns.filter(pc.and_(pc.equal(turns["role"], "user"), pc.less(turns["position"], BEYOND)))
+    origin = rows["origin"].combine_chunks()
+    names, position = rows["conversation_id"].combine_chunks(), rows["position"].to_numpy()
+    record = _record_numbers(names, origin)
+    first = np.full(int(record.max(initial=-1)) + 1, BEYOND)
+    np.minimum.at(first, record, position)
+    rows = rows.filter(pa.array(position == first[record]))
+    texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(rows["content"], r"\s+", " "))
+    files = pc.fill_null(pc.binary_join(rows["attachments"], JOIN), "")
+    table = pa.table({"name": rows["conversation_id"], "text": pc.binary_join_element_wise(texts, files, JOIN)})
+    counts = table.group_by(["name", "text"]).aggregate([]).group_by("name").aggregate([([], "count_all")])
+    later = _later(turns)
+    unlike = [*counts.filter(pc.greater(counts["count_all"], 1))["name"].to_pylist(), *later]
+    mask = pc.is_in(table["name"], pa.array(unlike, TEXT))
+    talks: dict[tuple[str, str], list[_Talk]] = {}
+    found: dict[str, dict[Place, tuple[set[str], int]]] = {}
+    told = zip(table.filter(mask).to_pylist(), rows.select(["turn_id", "origin", "created_at"]).filter(mask).to_pylist(), strict=True)
+    for said, row in sorted(told, key=lambda one: (one[1]["origin"]["file"], one[1]["origin"]["record"])):
+        at = Place(row["origin"]["file"], row["origin"]["record"])
+        when = int(row["created_at"].timestamp()) if row["created_at"] is not None else 1 << 62
+        texts_here, earliest = found.setdefault(said["name"], {}).get(at, (set[str](), 1 << 62))
+        talk = _joined(talks.setdefault((said["name"], said["text"]), []), later.get(said["name"], {}).get(at))
+        signs = {stable_id(said["text"], *talk), *([row["turn_id"]] if len(row["turn_id"]) >= SURE else [])}
+        found[said["name"]][at] = (texts_here | signs, min(earliest, when))
+    return found
+
+
+@dataclass
+class _Talk:
+    """What records that tell one conversation say of it."""
+
+    user: str  # "": nobody says
+    said: dict[str, str]  # digests of the questions, by the ids of their turns
+
+
+def _later(turns: pa.Table) -> dict[str, dict[Place, _Talk]]:
+    """By record, what users ask under ids that exporters count up to, of the conversations of which one turn asks two things."""
+    native = pc.replace_substring_regex(turns["conversation_id"], r"^[^:]*:", "")
+    by_user = pc.and_(pc.equal(turns["role"], "user"), pc.less(turns["position"], BEYOND))
+    counted = pc.and_(pc.less(pc.utf8_length(native), SURE), pc.less(pc.utf8_length(turns["turn_id"]), SURE))
+    rows = turns.filter(pc.and_(by_user, counted)).select(["conversation_id", "turn_id", "content", "user_id", "origin"])
+    told = rows.group_by(["conversation_id", "turn_id", "content"]).aggregate([])
+    counts = told.group_by(["conversation_id", "turn_id"]).aggregate([([], "count_all")])
+    unlike = pc.unique(counts.filter(pc.greater(counts["count_all"], 1))["conversation_id"])
+    found: dict[str, dict[Place, _Talk]] = {}
+    for row in rows.filter(pc.is_in(rows["conversation_id"], unlike)).to_pylist():
+        at = Place(row["origin"]["file"], row["origin"]["record"])
+        talk = found.setdefault(row["conversation_id"], {}).setdefault(at, _Talk("", {}))
+        talk.user = talk.user or row["user_id"] or ""
+        talk.said[row["turn_id"]] = stable_id(" ".join((row["content"] or "").split()))
+    return found
+
+
+def _joined(talks: list[_Talk], talk: _Talk | None) -> list[str]:
+    """What tells the talk from others that begin alike; it joins the first one of the same person, or not contradicted."""
+    if talk is None:
+        return []
+    for number, other in enumerate(talks):
+        same = talk.user == other.user != ""
+        if same or all(other.said.get(turn, text) == text for turn, text in talk.said.items()):
+            other.user, other.said = other.user or talk.user, talk.said | other.said
+            return [str(number)] if number else []
+    talks.append(talk)
+    return [str(len(talks) - 1)] if len(talks) > 1 else []
+
+
+def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """A number for each record of each conversation."""
+    keys = pa.table({"name": names, "file": origin.field("file"), "record": origin.field("record")})
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    ordered = keys.take(order)
+    starts = np.zeros(len(keys), dtype=bool)
+    for column in ordered.columns:
+        starts[1:] |= pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0))).to_numpy()
+    numbers = np.empty(len(keys), dtype=np.int64)
+    numbers[order.to_numpy()] = np.cumsum(starts)
+    return numbers
+
+
+def _homes(name: str, records: dict[Place, tuple[set[str], int]]) -> dict[Place, str]:
+    """The name of each record's conversation; nothing where all records tell the same one."""
+    told = sorted(records.items())
+    first: dict[str, int] = {}  # of each question: the record that has it first
+    ties = np.array([(number, first.setdefault(text, number)) for number, (_, (texts, _)) in enumerate(told) for text in texts])
+    count, labels = connected_components(
+        coo_array((np.ones(len(ties)), (ties[:, 0], ties[:, 1])), shape=(len(told), len(told))), directed=False
+    )
+    if count < 2:
+        return {}
+    texts, earliest, places = [set[str]() for _ in range(count)], [1 << 62] * count, [list[Place]() for _ in range(count)]
+    for label, (at, (questions, moment)) in zip(labels.tolist(), told, strict=True):
+        texts[label] |= questions
+        earliest[label] = min(earliest[label], moment)
+        places[label].append(at)
+    order = sorted(range(count), key=lambda label: (earliest[label], min(texts[label])))
+    suffixes = ["", *(f"~{min(texts[label])[:8]}" for label in order[1:])]
+    return {at: name + suffix for suffix, label in zip(suffixes, order, strict=True) for at in places[label]}

@@ -1,0 +1,336 @@
+"""From what readers say to the columns of `turns` and `feedback`: ids, hashed people, depth in the tree, origins.
+
+In: `Facts` of record after record, and plain conversations in bulk. Out: two Arrow tables with the schemas of `Turns` (and
+a column `preferred`: the text a vote was about) and `Feedback` (and `seen_at`, `retracts`: see `Act`); the same fact may still be
+there more than once.
+
+Linear in the logs: rows become Arrow columns a batch at a time, so that the Python objects of one batch at most are alive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.common.raw_files.files import Unreadable
+from tasks.core.ids import person_id, stable_id
+from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
+from tasks.ingest.formats.collisions import keep_apart
+from tasks.ingest.formats.jsonl import Plain, topic_of
+from tasks.ingest.formats.loose_messages import Place, Waiting, climb
+from tasks.ingest.formats.message_trees import BEYOND, depths
+from tasks.ingest.formats.nearest_format import named, tellable
+from tasks.ingest.formats.parsed import ROLES, Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
+from tasks.ingest.formats.references import settle
+from tasks.ingest.formats.retractions import IMPLIED
+from tasks.ingest.formats.roles import UNKNOWN, bridged
+
+ROWS_AT_A_TIME = 20_000
+ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
+ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
+UNLIKE = "a user or an assistant speaks twice in a row, or an assistant first: not every chat template takes such a prompt"
+# By the role before, the roles that would not alternate with it; "": nothing stands before, or it is not known.
+TURNS = {"": ("assistant",), "system": ("assistant",), "user": ("user",), "assistant": ("assistant",), "tool": ()}
+RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
+RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.field("retracts", TEXT))
+
+
+class Gatherer:
+    """Takes facts in any order; `turns()` and `feedback()` give the tables. `salt` is asked for when there is somebody to hash."""
+
+    def __init__(self, salt: Callable[[], str]) -> None:
+        self._salt = salt
+        self._chunks: list[pa.Table] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._acts: list[tuple[str, Place, int, Act]] = []
+        self._waiting: list[Waiting] = []
+        self._people: dict[str, str] = {}
+        self._named: set[str] = set()  # conversations whose messages have ids of their own
+        self._joined: list[tuple[str, Place, dict[str | int, str]]] = []  # the whole answers of a record, by id and place of their pieces
+        self._unlike: Counter[tuple[str, str]] = Counter()  # by format and file: conversations whose roles do not alternate
+
+    def add(self, source: str, at: Place, facts: Facts) -> list[tuple[str, str]]:
+        """Take all that one record says, or raise `Unreadable` and take nothing. Returns notes of what was left out."""
+        notes = list(facts.notes)
+        placed = []
+        for conversation in facts.conversations:
+            known, strangers = bridged(conversation.messages)
+            notes.extend(("unknown_role", name) for name in strangers)
+            if strangers and not known:
+                raise Unreadable("unknown_role", "no message has a role that is known: " + named(filter(tellable, strangers)))
+            depth, more = depths(known)
+            notes.extend(more)
+            placed.append((conversation, depth))
+        alien = [loose.message.role.removeprefix(UNKNOWN) for loose in facts.loose if loose.message.role.startswith(UNKNOWN)]
+        if alien and len(alien) == len(facts.loose) and not placed:
+            raise Unreadable("unknown_role", "the message has no role that is known: " + named(filter(tellable, alien)))
+        position = 0
+        for conversation, depth in placed:
+            self._add_conversation(source, at, position, conversation, depth)
+            position += len(conversation.order or conversation.messages)
+        said = [act for act in facts.acts if act.retracts != IMPLIED]
+        alone = not facts.conversations and len(said) == 1
+        self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(said))
+        self._acts.extend((source, at, -1, act) for act in facts.acts if act.retracts == IMPLIED)
+        notes.extend(("unknown_role", role) for role in alien)
+        self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose if not loose.message.role.startswith(UNKNOWN))
+        return notes
+
+    def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:
+        name = f"{source}:{conversation.native_id}"
+        user = self._person(conversation.user)
+        names = conversation.order or [message.turn_id for message in conversation.messages]
+        places = {turn: index for index, turn in enumerate(names)}
+        for message in conversation.messages:
+            if message.turn_id in depth:
+                position = first + places[message.turn_id]
+                self._rows.append(self._row(source, name, at, position, message, depth, user, conversation))
+        if any(turn != place(index) for index, turn in enumerate(names)):
+            self._named.add(name)
+        self._note_pieces(name, at, conversation)
+        self._unlike[source, at.file] += not _alternates([message for message in conversation.messages if message.turn_id in depth])
+        if len(self._rows) >= ROWS_AT_A_TIME:
+            self._flush()
+
+    def _note_pieces(self, name: str, at: Place, conversation: Conversation) -> None:
+        """Keep which answers a record's joined pieces belong to, by id and by place."""
+        places = {turn: index for index, turn in enumerate(conversation.order or [message.turn_id for message in conversation.messages])}
+        pieces: dict[str | int, str] = {}
+        for turn, end in conversation.joined.items():
+            pieces[turn] = pieces[places[turn]] = end
+        if pieces:
+            self._joined.append((name, at, pieces))
+
+    def _row(
+        self,
+        source: str,
+        name: str,
+        at: Place,
+        position: int,
+        message: Message,
+        depth: dict[str, int],
+        user: str | None,
+        conversation: Conversation,
+    ) -> tuple[Any, ...]:
+        return (
+            name,
+            message.turn_id,
+            message.parent_id,
+            depth[message.turn_id],
+            message.role,
+            message.content,
+            message.tool_calls,
+            message.tool_call_id,
+            message.tool_name,
+            None if depth[message.turn_id] else conversation.tools,
+            message.reasoning,
+            message.attachments or None,
+            message.model,
+            self._person(message.user) or user,
+            message.created_at if message.created_at is not None else conversation.created_at,
+            message.status,
+            None,
+            None,
+            conversation.topic,
+            source,
+            (at.file, at.record, position),
+            message.preferred,
+        )
+
+    def _person(self, native: str | None) -> str | None:
+        if native is None:
+            return None
+        found = self._people.get(native)
+        if found is None:
+            found = self._people[native] = person_id(native, self._salt())
+        return found
+
+    def add_plain(self, source: str, file: str, lines: Plain) -> None:
+        """Take conversations of bare `role` and `content` lines, as `jsonl.plain` picks them, without an object a message."""
+        if not lines.records:
+            return
+        values, total = [record.value for record in lines.records], len(lines.roles)
+        counts = np.array(lines.counts)
+        starts = np.cumsum(counts) - counts
+        owner = pa.array(np.repeat(np.arange(len(values)), counts))
+        position = np.arange(total) - np.repeat(starts, counts)
+        index = position.copy()  # the place in the log's list
+        for number, whole in lines.whole.items():
+            index[starts[number] : starts[number] + counts[number]] = [int(message.turn_id) for message in whole.messages]
+            self._note_pieces(f"{source}:{whole.native_id}", Place(file, lines.records[number].number), whole)
+        places = pa.array([place(number) for number in range(int(index.max()) + 1)], TEXT)
+        codes = np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)
+        self._unlike[source, file] += _unlike(codes, starts)
+        roles = ROLE_NAMES.take(pa.array(codes))
+
+        def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
+            """A column of conversations, repeated for each message."""
+            return pa.array(column, kind).take(owner)
+
+        models = [name_of(value.get("model")) for value in values]
+        model = pa.nulls(total, TEXT)
+        if any(models):
+            model = pc.if_else(pc.equal(roles, "assistant"), spread(models), model)
+        depth = pa.array(position, pa.int32())
+        at = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), pa.array(index, pa.int32())]
+        columns = [
+            spread([f"{source}:{name}" for name in lines.names]),
+            places.take(pa.array(index)),
+            places.take(pa.array(np.roll(index, 1), mask=position == 0)),
+            depth,
+            roles,
+            pa.array(lines.contents, TEXT),
+            *[pa.nulls(total, TEXT)] * 5,  # calls and their answers, tools, reasoning
+            pa.nulls(total, TEXTS),
+            model,
+            spread([self._person(name_of(value.get("user_id"))) for value in values]),
+            spread([moment(value.get("created_at")) for value in values], pa.int64()).cast(TIME),
+            _same("", total),
+            pa.nulls(total, TEXT),
+            pa.nulls(total, TEXT),
+            spread([topic_of(value) for value in values]),
+            _same(source, total),
+            pa.StructArray.from_arrays(at, fields=list(ORIGIN)),
+            _same(False, total, pa.bool_()),
+        ]
+        self._chunks.append(pa.Table.from_arrays(columns, schema=RAW_TURNS))
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._chunks.append(_table(self._rows, RAW_TURNS))
+            self._rows = []
+
+    def turns(self) -> tuple[pa.Table, list[tuple[str, Place, str, str]]]:
+        """All turns, and notes of loose messages that found no place: (format, place, reason, detail). Call once."""
+        notes = self._settle_loose()
+        self._flush()
+        chunks, self._chunks = self._chunks, []
+        turns, homes, more = keep_apart(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
+        notes += more + settle(self._acts, turns, self._named, self._joined, homes)
+        for (source, file), count in sorted(self._unlike.items()):
+            if count:
+                notes.append((source, Place(file, -1), "roles_not_alternating", f"in {count} conversations {UNLIKE}"))
+        return turns, notes
+
+    def _settle_loose(self) -> list[tuple[str, Place, str, str]]:
+        """Give messages that came one a record their conversation and depth, through their parents in any file."""
+        if not self._waiting:
+            return []
+        self._flush()
+        notes: list[tuple[str, Place, str, str]] = []
+        waiting = sorted(self._waiting, key=lambda item: (item.source, item.loose.message.turn_id, item.at))
+        by_id = {(item.source, item.loose.message.turn_id): item for item in reversed(waiting)}
+        known = self._known_depths({f"{item.source}:{item.loose.tree}" for item in waiting if item.loose.tree})
+        root: dict[tuple[str, str], tuple[str, int] | None] = {}
+        for item in waiting:
+            found = climb(item, by_id, known, root)
+            message = item.loose.message
+            if found is None:
+                notes.append((item.source, item.at, "missing_parent", "a message before this one is in no file"))
+                if item.loose.tree is None:
+                    continue
+            tree, depth = found or (str(item.loose.tree), BEYOND)
+            conversation = Conversation(tree, [message])
+            name = f"{item.source}:{tree}"
+            self._rows.append(self._row(item.source, name, item.at, -1, message, {message.turn_id: depth}, None, conversation))
+        return notes
+
+    def _known_depths(self, names: set[str]) -> dict[tuple[str, str], int]:
+        """Depth of every turn so far of the conversations named."""
+        wanted, depth = pa.array(sorted(names), TEXT), dict[tuple[str, str], int]()
+        for chunk in self._chunks:
+            part = chunk.filter(pc.is_in(chunk["conversation_id"], wanted)).select(["conversation_id", "turn_id", "position"])
+            for name, turn, position in zip(*(column.to_pylist() for column in part.columns), strict=True):
+                depth[name, turn] = min(position, depth.get((name, turn), position))
+        return depth
+
+    def feedback(self) -> pa.Table:
+        """All acts; places of messages have become turn ids. Call after `turns`, which settles what they name."""
+        chunks = [RAW_FEEDBACK.empty_table()]
+        while self._acts:  # the objects of what is done are let go at once
+            part = self._acts[-ROWS_AT_A_TIME:]
+            del self._acts[-ROWS_AT_A_TIME:]
+            chunks.append(_table([self._act_row(*entry) for entry in part], RAW_FEEDBACK))
+        return pa.concat_tables(chunks)
+
+    def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
+        name = f"{source}:{act.conversation}"
+        turn, better, worse, first = (_turn(ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
+        annotator = self._person(act.annotator)
+        low, high = act.scale or (None, None)
+        group = None if act.group is None else f"{source}:{act.group}"
+        if act.native_id is not None:
+            feedback_id = stable_id(source, act.native_id)
+        else:
+            words = () if act.value is not None or act.label is None else (act.label,)
+            said = (name, turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at, *words)
+            feedback_id = stable_id(source, *map(repr, said))
+        return (
+            feedback_id,
+            name,
+            turn,
+            act.kind,
+            act.value,
+            low,
+            high,
+            act.label,
+            better,
+            worse,
+            first,
+            group,
+            act.text,
+            annotator,
+            act.annotator_kind,
+            act.created_at,
+            source,
+            (at.file, at.record, position),
+            act.seen_at,
+            act.retracts,
+        )
+
+
+def _alternates(messages: Sequence[Message]) -> bool:
+    """Whether user and assistant take turns on every branch, the user first."""
+    roles = {message.turn_id: message.role for message in messages}
+    return not any(message.role in TURNS[roles.get(message.parent_id, "tool") if message.parent_id else ""] for message in messages)
+
+
+def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """The number of conversations in which user and assistant do not take turns, each one line of role codes from its start."""
+    before = np.roll(codes, 1)
+    before[starts] = ROLE_CODES["system"]
+    wrong = (codes == ROLE_CODES["assistant"]) & ((before == codes) | (before == ROLE_CODES["system"]))
+    wrong |= (codes == ROLE_CODES["user"]) & (before == codes)
+    return int(np.count_nonzero(np.add.reduceat(wrong, starts)))
+
+
+def _turn(ref: str | int | IdOrPlace | None) -> str | None:
+    """A turn's id; what is a number still is a place."""
+    number = ref.number if isinstance(ref, IdOrPlace) else ref
+    return place(number) if isinstance(number, int) else number
+
+
+def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), count)
+
+
+def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table; times are whole microseconds."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    return pa.Table.from_arrays([_array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if kind == TIME:
+        return pa.array(column, pa.int64()).cast(TIME)
+    if kind == ORIGIN:
+        parts = list(zip(*column, strict=True)) if column else [()] * len(ORIGIN)
+        return pa.StructArray.from_arrays(
+            [pa.array(part, inner.type) for part, inner in zip(parts, ORIGIN, strict=True)], fields=list(ORIGIN)
+        )
+    return pa.array(column, kind)

@@ -1,0 +1,110 @@
+"""Preference sets that people have already: a prompt with `chosen` and `rejected`, as TRL, UltraFeedback, Orca and Alpaca write them.
+
+The prompt is text or a list of messages under `prompt`, `question`, `instruction` (with `input`) or `query`, with `system` before it; or
+both sides are whole conversations. Equal scores (`score_chosen`, `score_rejected`) are a tie; scores that say the opposite, no preference.
+The sides may have other names, or be two answers with a verdict beside them (see `tasks.ingest.formats.preference_spellings`); a prompt
+that is a transcript
+of `Human:` and `Assistant:` is read as one. TRL's lines for KTO too: `prompt`, `completion`, and `label`, true or false, which is a thumb.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.common.raw_files.files import Unreadable
+from tasks.ingest.formats import hh
+from tasks.ingest.formats.comparisons import Line, two_answers
+from tasks.ingest.formats.message_parts import said_of, tools_of
+from tasks.ingest.formats.parsed import Act, Conversation, Facts, Said, chain, content_id, name_of, number_of
+from tasks.ingest.formats.preference_spellings import judged
+
+PROMPTS = ("prompt", "question", "instruction", "query", "context", "history")
+SIDES = ("chosen", "rejected")
+OTHERS = frozenset({"messages", "conversations", "items"})  # formats with a conversation of their own beside the sides
+
+
+def recognise(record: dict[str, Any]) -> bool:
+    """True for two sides with a prompt or as whole conversations, and for a completion with a label."""
+    if record.keys() & OTHERS:
+        return False
+    if "completion" in record and "prompt" in record and _label(record.get("label")) is not None:
+        return True
+    if record.keys() & {*PROMPTS} and judged(record) is not None:
+        return True
+    if not all(isinstance(record.get(side), str | list | dict) for side in SIDES) or hh.recognise(record):
+        return False
+    return bool(record.keys() & {*PROMPTS}) or all(isinstance(record[side], list) for side in SIDES)
+
+
+def read(record: dict[str, Any]) -> Facts:
+    """One conversation with two last answers and the choice between them; or with one and a thumb."""
+    prompt = prompt_of(record)
+    if "completion" in record:
+        return _labelled(prompt, record)
+    told = None if all(side in record for side in SIDES) else judged(record)
+    sides = told.sides if told else (record.get(side) for side in SIDES)
+    chosen, rejected = (line_of(prompt, side) for side in sides)
+    if chosen == rejected:
+        raise Unreadable("identical_pair", "chosen and rejected are the same")
+    if not chosen[-1][1].strip() or not rejected[-1][1].strip():
+        raise Unreadable("empty_answer", "the last answer of one side is empty")
+    models = (name_of(record.get("chosen_model")), name_of(record.get("rejected_model")))
+    if told is not None:
+        return two_answers(chosen, rejected, told.winner, models, label=told.label, tools=tools_of(record))
+    return two_answers(chosen, rejected, _winner(record), models, tools=tools_of(record))
+
+
+def _label(value: object) -> bool | None:
+    """A truth value, also one that went through a table: 1 and 0, or a word."""
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return value if isinstance(value, bool) else words.get(str(value).strip().lower().removesuffix(".0"))
+
+
+def _winner(record: dict[str, Any]) -> str:
+    better, worse = (number_of(record.get(f"score_{side}", record.get(f"{side}_score"))) for side in SIDES)
+    if better is None or worse is None or better > worse:
+        return "a"
+    if better < worse:
+        raise Unreadable("scores_contradict", "the rejected side has the higher score")
+    return "tie"
+
+
+def _labelled(prompt: Line, record: dict[str, Any]) -> Facts:
+    line = line_of(prompt, record["completion"])
+    tools, label = tools_of(record), bool(_label(record.get("label")))
+    name = content_id(line, tools=tools)
+    act = Act(name, "thumb", len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
+    return Facts([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
+
+
+def prompt_of(record: dict[str, Any]) -> Line:
+    """The messages before the answers; none where the sides hold them."""
+    system = record.get("system")
+    before: Line = [Said("system", system)] if isinstance(system, str) and system.strip() else []
+    said = next((record[key] for key in PROMPTS if record.get(key)), None)
+    if not isinstance(said, str):
+        return before + (_messages(said) if said else [])
+    if hh.begins(said):
+        return before + hh.line_of(said, open_end=True)
+    beside = record.get("input")
+    return [*before, Said("user", f"{said}\n\n{beside}" if isinstance(beside, str) and beside.strip() else said)]
+
+
+def line_of(prompt: Line, side: object) -> Line:
+    """The prompt with the answer; a side that begins with a question is a whole conversation."""
+    answer = [Said("assistant", side)] if isinstance(side, str) else _messages(side)
+    if answer[-1][0] != "assistant":
+        raise Unreadable("no_answer", "a side does not end with an answer")
+    if answer[0][0] != "assistant":
+        return [*(message for message in prompt[:1] if message[0] == "system" and answer[0][0] != "system"), *answer]
+    if not prompt:
+        raise Unreadable("no_prompt", "two answers without a prompt")
+    return prompt + answer
+
+
+def _messages(value: object) -> Line:
+    """What a message says, or each of a list of them, with `role` and `content` or `from` and `value`."""
+    said: list[Any] = value if isinstance(value, list) else [value]
+    if not said or not all(isinstance(message, dict) for message in said):
+        raise Unreadable("no_messages", "expected text, a message or a list of messages")
+    return [said_of({"role": message.get("from"), "content": message.get("value"), **message}) for message in said]

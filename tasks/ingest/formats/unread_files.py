@@ -1,0 +1,45 @@
+"""What users are told of files that are not read, or not wholly: a warning each, and a page with all of it.
+
+In: the files as they were read, and the rows of quarantine. Out: warnings, and the text of the page.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tasks.common.redaction import redact
+from tasks.common.redaction.paths import path
+from tasks.core.tables import Quarantine
+from tasks.ingest.formats.file_findings import Member
+
+MOST_WARNINGS, MOST_NAMED = 20, 8
+
+
+def warn_of(members: Sequence[Member], former: Mapping[str, str]) -> None:
+    """A warning a file on what is not read of it, the worst first and the first few of many; `former` are formats of the run before."""
+    said = [text for member in sorted(members, key=lambda one: (-one.unread, one.name)) if (text := member.warning())]
+    for text in said[:MOST_WARNINGS]:
+        warnings.warn(text, stacklevel=2)
+    if len(said) > MOST_WARNINGS:
+        warnings.warn(f"{len(said) - MOST_WARNINGS} more files are not read, or not wholly: see the table `quarantine`", stacklevel=2)
+    foreign = sorted(member.shown for member in members if not member.records and member.first_fault == "not_a_log")
+    if foreign:
+        more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
+        warnings.warn(f"no logs, and not read: {', '.join(foreign[:MOST_NAMED])}{more}", stacklevel=2)
+    for member in members:
+        if member.name in former and not member.formats:
+            warnings.warn(f"{member.shown}: the run before read it as {former[member.name]}; today no reader knows it", stacklevel=2)
+
+
+def page_of(quarantine: Iterable[tuple[Any, ...]], files: Iterable[tuple[Any, ...]]) -> str:
+    """The quarantine for people, as CSV: the names of files instead of their ids."""
+    names = {row[0]: path(row[1], redact.KINDS) for row in files}
+    page = io.StringIO()
+    writer = csv.writer(page, lineterminator="\n")
+    writer.writerow(("file", *Quarantine.schema().names[1:]))
+    writer.writerows(sorted(([names.get(row[0], row[0]), *row[1:]] for row in quarantine), key=str))
+    return page.getvalue()

@@ -1,0 +1,335 @@
+"""Read raw chat logs and feedback of any known format into turns and feedback.
+
+In: every file below `data/raw`, packed or not; the format is recognised record by record from its content.
+Out: `turns`, `feedback`, `quarantine` (what could not be read, with its place and reason) and `files` (what was found).
+`ledger.json` also counts the records: in = read (kept) + quarantined (dropped).
+
+What is not read is told, a line a file, also what looks like a vote; more of it than `ingest.max_unread` allows stops the run.
+Two files with the same bytes are read once. The same turn or act in several exports stays once (see `tasks.ingest.formats.merge_exports`).
+People's ids are hashed with the salt of `tasks.common.salt`. Raw files are only ever opened for reading.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import gc
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from tasks.common import salt
+from tasks.common.raw_files import archives, records
+from tasks.common.raw_files import files as raw
+from tasks.common.raw_files.json_repair import parse
+from tasks.core import engine, shell
+from tasks.core.errors import UserError, one_of
+from tasks.core.ledger import Account, settle
+from tasks.core.params import StageParams
+from tasks.core.pipeline import Stage
+from tasks.core.tables import Files, Quarantine
+from tasks.ingest.formats import FORMATS, jsonl, recognise
+from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.file_findings import SAID, Member, row_of
+from tasks.ingest.formats.limits import MaxUnread, nothing_read, too_much
+from tasks.ingest.formats.loose_messages import Place
+from tasks.ingest.formats.merge_exports import settle_acts, settle_turns
+from tasks.ingest.formats.nearest_format import tellable
+from tasks.ingest.formats.roles import learn_roles
+from tasks.ingest.formats.times import unread_shapes
+from tasks.ingest.formats.unread_files import page_of, warn_of
+from tasks.ingest.formats.unread_votes import VoteWatch
+from tasks.ingest.formats.vote_words import zeros_as_down
+from tasks.ingest.formats.wrapped import listed, untabled, unwrapped
+
+WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
+MOST_PAGES = 200  # records in a batch; where there are more, they are too small to be pages of records
+PAGE = "quarantine.csv"  # for people, where the run stops
+
+
+class Params(StageParams):
+    """What a person may decide about reading."""
+
+    formats: dict[str, str] = Field(description="glob on the path below the raw folder: name of the format to read it as")
+    not_logs: list[str] = Field(description="globs on names of files that hold no chats: they may be unread")
+    roles: dict[Literal["system", "user", "assistant", "tool"], list[str]] = Field(description="names that logs give each role")
+    max_unread: MaxUnread
+    unpack: archives.Unpack
+
+
+def run(tables: engine.Tables, params: Params) -> engine.Tables:
+    """Mark turns and acts that are there more than once; quarantine and files pass as they are."""
+    turns = settle_turns(tables["turns"].to_arrow()).drop_columns(["preferred"])
+    acts, zeros = zeros_as_down(settle_acts(tables["feedback"].to_arrow()), "jsonl")
+    if not len(acts):
+        warnings.warn(
+            "no feedback in any file: prompts can be made, and pairs only where users' next turns say what they think", stacklevel=2
+        )
+    if zeros:
+        warnings.warn(f"all thumbs are 1 or 0: the {zeros} that are 0 count as down", stacklevel=2)
+    return {**tables, "turns": engine.in_parts(turns), "feedback": engine.from_arrow(acts)}
+
+
+def work(stage: Stage, params: Params, folder: Path) -> None:
+    """Read all files of the stage's input and write its tables into `folder`."""
+    check(params)
+    source = stage.input("raw")
+    with no_cycle_search():
+        files, odd = raw.look(source)
+        key = functools.cache(lambda: salt.settle(files))
+        reading = Reading(params, key)
+        reading.read(source, files, odd)
+        reading.tell(_formats_before(stage.output))
+        page = stage.reports / PAGE if stage.reports else None
+        reading.hold_to_bounds(source, page)
+        if page:
+            page.unlink(missing_ok=True)  # of an earlier run
+        key()  # also where nobody has an id: later stages hash with it, too
+        accounts = reading.accounts()
+    for account in accounts:
+        shell.write_account(account, True, folder)
+    shell.write_ledger(accounts, folder, {"records": reading.record_account()})
+    shell.say(stage.name, accounts)
+
+
+def _formats_before(output: Path) -> dict[str, str]:
+    """Format by file of the run whose output still stands, for a message only."""
+    if not (output / "files").is_dir():
+        return {}
+    rows = engine.read_table(output / "files").to_arrow().select(["name", "format"]).to_pylist()
+    return {row["name"]: row["format"] for row in rows if row["format"]}
+
+
+def check(params: Params) -> None:
+    """A UserError for a format that does not exist."""
+    for glob, name in params.formats.items():
+        if name not in FORMATS:
+            raise UserError(f"params.yaml: ingest.formats: {glob}", repr(name), one_of(FORMATS), "correct the name of the format")
+
+
+@contextmanager
+def no_cycle_search() -> Iterator[None]:
+    """Parsed records hold no reference cycles, but their millions of objects keep Python's search for cycles busy: half the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _distinct(files: list[raw.RawFile]) -> list[tuple[raw.RawFile, list[raw.RawFile]]]:
+    """Each content once, with the files that only repeat it."""
+    groups: dict[str, list[raw.RawFile]] = {}
+    for file in files:
+        groups.setdefault(file.digest, []).append(file)
+    return [(group[0], group[1:]) for group in groups.values()]
+
+
+class Reading:
+    """One run of the stage: takes files, gives the accounts of its tables."""
+
+    def __init__(self, params: Params, key: Callable[[], str]) -> None:
+        self._params = params
+        learn_roles(params.roles)
+        unread_shapes()  # of whoever read before
+        self._gatherer = Gatherer(key)
+        self._watch = VoteWatch()
+        self._members: list[Member] = []
+        self._quarantine: set[tuple[Any, ...]] = set()
+        self._files: list[tuple[Any, ...]] = []
+        self._reasons: Counter[str] = Counter()
+        self._records = 0
+
+    def read(self, source: Path, files: list[raw.RawFile], odd: Iterable[raw.Oddity]) -> None:
+        """Take note of what is odd and read each content once; `source` is where the files lie, for messages."""
+        self.enter(source, odd)
+        for file, copies in _distinct(files):
+            self.read_file(file, copies)
+
+    def enter(self, source: Path, odd: Iterable[raw.Oddity]) -> None:
+        """Take note of what lies there and is no readable file, or is read through a detour."""
+        for oddity in odd:
+            member = Member(raw.RawFile(source / oddity.name, oddity.name, raw.name_digest(oddity.name), 0), oddity.name)
+            if oddity.read:
+                member.whole_note(oddity.fault)
+            else:
+                member.whole_fault(None, oddity.fault)
+            self._close(member)
+
+    def read_file(self, file: raw.RawFile, copies: list[raw.RawFile]) -> None:
+        """Read one content; `copies` are the other names under which the same bytes lie there."""
+        number, formats = 0, set()
+        try:
+            for inner, stream in archives.members(file.path, file.size, self._params.unpack):
+                member = Member(file, f"{file.name}/{inner}" if inner else file.name)
+                number = self._read_member(member, stream, number)
+                formats.add(member.format)
+        except OSError as error:
+            member = Member(file, file.name)
+            member.whole_fault(None, raw.Fault("cannot_be_read", f"reading ends early ({error.strerror})"))
+            self._close(member)
+        if file.has_changed():
+            member = Member(file, file.name)
+            member.whole_note(raw.Fault("changed", "the file changed while it was read: what was there at first is read; run again"))
+            self._take_note(member)
+        for copy in copies:
+            self._files.append((file.digest, copy.name, copy.size, formats.pop() if len(formats) == 1 else None, 0, 0))
+            self._quarantine.add((file.digest, -1, None, None, "same_file", f"the same bytes lie there {len(copies) + 1} times; read once"))
+
+    def _read_member(self, member: Member, stream: raw.Stream | raw.Fault, number: int) -> int:
+        """Read one unpacked file whose records are numbered from `number`; the number after its last."""
+
+        def tell(reason: str, what: str, number: int, line: int | None) -> None:
+            member.again(reason, what, raw.Record(number, line, None, None))
+
+        forced = next((name for glob, name in self._params.formats.items() if fnmatch.fnmatchcase(member.name, glob)), None)
+        if isinstance(stream, raw.Fault):
+            member.whole_fault(forced, stream)
+        else:
+            try:
+                for told in records.batches(stream, number, tell):
+                    batch = told if forced else self._opened(member, told, number)
+                    self._read_batch(member, batch, forced)
+                    number += len(batch)
+            except raw.Unreadable as error:
+                member.whole_fault(forced, error.fault)
+        self._close(member)
+        return number
+
+    def _opened(self, member: Member, batch: list[raw.Record], first: int) -> list[raw.Record]:
+        """The batch with the records of each list in the place of what it stands in, numbered anew from `first`."""
+        found: list[raw.Record] = []
+        for record in batch if len(batch) <= MOST_PAGES else ():
+            value = record.value
+            page = listed(value) if isinstance(value, dict) and not recognise(value) and unwrapped(value) is None else None
+            if page:
+                member.again("wrapped", page[1] if tellable(page[1]) else "?", record)
+            found += [record] if page is None else [record._replace(value=item) for item in page[0]]
+        found = found or batch
+        if len(found) == len(batch) and (not batch or batch[0].number == first):
+            return batch
+        return [record._replace(number=first + at) for at, record in enumerate(found)]
+
+    def _read_batch(self, member: Member, batch: list[raw.Record], forced: str | None) -> None:
+        member.records += len(batch)
+        groups: dict[str, list[raw.Record]] = {}
+        for record in batch:
+            if known := self._recognised(member, record, forced):
+                groups.setdefault(known[0], []).append(known[1])
+        for name, group in groups.items():
+            member.formats[name] += len(group)
+            if name == "jsonl":
+                straight, group = jsonl.plain(group)
+                self._gatherer.add_plain(name, member.file.digest, straight)
+                self._look_for_votes(member, name, straight.records, "messages")
+            if forced is None:
+                self._look_for_votes(member, name, group)
+            for record in group:
+                self._read_record(member, name, record)
+
+    def _recognised(self, member: Member, record: raw.Record, forced: str | None) -> tuple[str, raw.Record] | None:
+        """A record's format, and the record without what a log collector wrapped it in; None, and a fault, where nobody knows it."""
+        if isinstance(record.value, str) and record.value.lstrip()[:1] == "{":  # a text that holds a record
+            record = record._replace(value=parse(record.value.encode("utf-8", "replace"))[0])
+        if fault := record.fault or _no_object(record):
+            member.fault(record, forced, fault)
+            return None
+        if (whole := untabled(record.value)) is not record.value:
+            record = record._replace(value=whole)
+        if name := forced or recognise(record.value):
+            return name, record
+        if inside := unwrapped(record.value):
+            member.again("wrapped", inside[1] if tellable(inside[1]) else "?", record)
+            return str(recognise(inside[0])), record._replace(value=inside[0])
+        member.fault(record, None, raw.Fault("unknown_format", "no reader knows such a record"))
+        return None
+
+    def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record], bare: str | None = None) -> None:
+        """Count what looks like a vote and is not read; `bare` names a list whose objects hold nothing else than what is read."""
+        for record in group:
+            for key in self._watch.unread(name, FORMATS[name].read, record.value, bare):
+                member.again("unread_vote", key, record, name)
+
+    def _read_record(self, member: Member, name: str, record: raw.Record) -> None:
+        try:
+            notes = self._gatherer.add(name, Place(member.file.digest, record.number), FORMATS[name].read(record.value))
+        except raw.Unreadable as error:
+            member.fault(record, name, error.fault)
+        except (LookupError, TypeError, AttributeError, ValueError):
+            if FORMATS[name].recognise(record.value):
+                raise  # a fault of the reader's
+            member.fault(record, name, raw.Fault("wrong_format", f"forced to be read as {name}, which it is not"))
+        else:
+            for reason, detail in notes:
+                if reason in SAID:
+                    member.again(reason, detail if tellable(detail) else "?", record, name)
+                else:
+                    member.note(record, name, reason, detail)
+
+    def _close(self, member: Member) -> None:
+        """Enter one file's counts."""
+        for shape in unread_shapes():
+            member.again("unread_time", shape, None)
+        self._take_note(member)
+        lost = [fault.reason for fault in member.faults if fault.record >= 0]
+        self._reasons.update(lost if member.formats or not lost else [member.first_reason] * len(lost))
+        self._records += member.records
+        self._files.append((member.file.digest, member.name, member.file.size, member.format, member.records, member.lost))
+
+    def _take_note(self, member: Member) -> None:
+        """Enter what is told of a file."""
+        self._members.append(member)
+        self._quarantine.update(row_of(member.file, told) for told in member.rows())
+
+    def tell(self, former: dict[str, str]) -> None:
+        """Warn of what is not read; `former` are formats by file of the run before."""
+        if self._records > sum(self._reasons.values()):  # else the error says it all
+            warn_of(self._members, former)
+
+    def hold_to_bounds(self, source: Path, page: Path | None) -> None:
+        """Stop where too much is unread, or where nothing was read: the quarantine is on the page before that."""
+        if self._records > sum(self._reasons.values()):
+            error = too_much(self._members, self._params.max_unread, self._params.not_logs, source, page)
+        else:
+            error = nothing_read(self._members, FORMATS, source, page)
+        if error is None:
+            return
+        if page:
+            shell.write_page(page, page_of(self._quarantine, self._files))
+        raise error
+
+    def record_account(self) -> dict[str, object]:
+        """The ledger's line about records: read ones count as kept, quarantined ones as dropped."""
+        lost = sum(self._reasons.values())
+        reasons = dict(sorted(self._reasons.items()))
+        return {"in": self._records, "made": 0, "kept": self._records - lost, "dropped": lost, "reasons": reasons}
+
+    def accounts(self) -> list[Account]:
+        """All tables, settled."""
+        turns, notes = self._gatherer.turns()
+        for name, at, reason, detail in notes:
+            self._quarantine.add((at.file, at.record, None, name, reason, detail))
+        tables = {
+            "turns": engine.in_parts(turns),
+            "feedback": engine.from_arrow(self._gatherer.feedback()),
+            "quarantine": engine.from_arrow(_rows(self._quarantine, Quarantine.schema())),
+            "files": engine.from_arrow(_rows(self._files, Files.schema())),
+        }
+        result = run(tables, self._params)
+        tables.clear()
+        return [settle("ingest", name, result.pop(name).to_arrow(), None) for name in WRITES]
+
+
+def _no_object(record: raw.Record) -> raw.Fault | None:
+    return None if isinstance(record.value, dict) else raw.Fault("not_an_object", f"a {type(record.value).__name__}")
+
+
+def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table; the shell sorts it."""
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)

@@ -1,0 +1,1 @@
+"""Stage `rebalance`: strata of the training split evened out."""

@@ -1,0 +1,1 @@
+"""Stage `release`: the gate, the certificate, the files that trainers read, and the pages that people read."""

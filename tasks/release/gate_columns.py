@@ -1,0 +1,168 @@
+"""Flat columns of the three released tables, which the gate's suites judge: flags, ids and roles, never text.
+
+In: the Arrow tables pairs, unpaired and prompts. Out: one flat table each. Prompts are judged by their words alone: letter case and
+spacing do not make them differ. Answers differ as `tasks.common.text_identity` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.common.text_identity import same_answer
+from tasks.core.tables import TEXT
+
+LINE = pa.scalar("\n", TEXT)
+COLON = pa.scalar(":", TEXT)
+BLANKS = r"[\s\p{Z}]+"
+Released = dict[str, pa.Table]
+
+
+def flatten(tables: Released) -> Released:
+    """The flat columns of pairs, unpaired and prompts; prompts in two splits are sought over all three together."""
+    texts = {name: words(rows["prompt"]) for name, rows in tables.items()}
+    places = pa.concat_tables(pa.table({"value": texts[name], "split": rows["split"]}) for name, rows in tables.items())
+    shared = crossing(places)
+    flat = {name: _common(rows, texts[name], shared) for name, rows in tables.items()}
+    return {
+        **flat,
+        "pairs": _pairs(tables["pairs"], flat["pairs"], texts["pairs"]),
+        "unpaired": _unpaired(tables["unpaired"], flat["unpaired"]),
+    }
+
+
+def crossing(places: pa.Table) -> pa.Array:
+    """The values (column `value`) that occur in more than one split (column `split`)."""
+    distinct = places.group_by(["value", "split"]).aggregate([])
+    counts = distinct.group_by("value").aggregate([("split", "count")])
+    return counts.filter(pc.greater(counts["split_count"], 1))["value"].combine_chunks()
+
+
+def nested_places(rows: pa.Table, column: str) -> pa.Table:
+    """The values of a list column, each with its row's split, as `crossing` takes them."""
+    parents = pc.list_parent_indices(rows[column])
+    return pa.table({"value": pc.list_flatten(rows[column]), "split": rows["split"].take(parents)})
+
+
+def words(messages: pa.ChunkedArray) -> pa.Array:
+    """Each list of messages as one lower-case text with single blanks, roles included."""
+    lists = messages.combine_chunks()
+    flat = pc.list_flatten(lists)
+    lines = pc.binary_join_element_wise(pc.struct_field(flat, "role"), pc.struct_field(flat, "content"), COLON)
+    # the join has no kernel for lists of 64-bit offsets; the counts of messages fit 32 bits
+    joined = pc.binary_join(pa.ListArray.from_arrays(_offsets(lists), lines), LINE)
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(joined), BLANKS, " "))
+
+
+def ends(messages: pa.ChunkedArray, place: str) -> pa.Array:
+    """Role of the first or last message of each list; "" where the list is empty."""
+    lists = messages.combine_chunks()
+    offsets, roles = _offsets(lists), pc.struct_field(pc.list_flatten(lists), "role")
+    first, past = offsets[:-1], offsets[1:]
+    at = first if place == "first" else pc.subtract(past, 1)
+    return pc.fill_null(roles.take(pc.if_else(pc.equal(first, past), pa.scalar(None, pa.int32()), at)), "")
+
+
+def _offsets(lists: pa.Array) -> pa.Array:
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
+    return pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
+
+
+def _common(rows: pa.Table, texts: pa.Array, shared: pa.Array) -> pa.Table:
+    key = rows.column_names[0]
+    columns = {
+        key: rows[key],
+        "split": pc.fill_null(rows["split"], ""),
+        "has_prompt": _nonempty(rows["prompt"]),
+        "prompt_end": ends(rows["prompt"], "last"),
+        "prompt_in_one_split": pc.invert(pc.is_in(texts, value_set=shared)),
+    }
+    if "weight" in rows.column_names:
+        in_train = pc.equal(columns["split"], "train")
+        columns["weight"] = pc.fill_null(rows["weight"], 0.0)
+        columns["as_written_or_train"] = pc.or_(in_train, pc.is_null(rows["augmented_from"]))
+    return pa.table(columns)
+
+
+def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array) -> pa.Table:
+    chosen, rejected = answers(rows["chosen"]), answers(rows["rejected"])
+    forward, backward = _key(prompts, chosen, rejected), _key(prompts, rejected, chosen)
+    margin = rows["margin"]
+    positive = pc.and_(pc.is_finite(margin), pc.greater(margin, 0))
+    more = {
+        "recipe": rows["recipe"],
+        "has_answers": pc.and_(_nonempty(rows["chosen"]), _nonempty(rows["rejected"])),
+        "answers_by_assistant": _all(pc.equal(ends(rows[side], "first"), "assistant") for side in ("chosen", "rejected")),
+        "sides_differ": pc.not_equal(chosen, rejected),
+        "not_reversed": pc.invert(pc.and_(pc.is_in(forward, value_set=backward), pc.not_equal(chosen, rejected))),
+        "not_repeated": _first_of_each(forward, rows["augmented_from"]),
+        "margin_positive": pc.or_(pc.is_null(margin), pc.fill_null(positive, False)),
+        "confidence": pc.fill_null(rows["confidence"], 0.0),
+        "cluster_in_one_split": _apart(
+            rows["cluster_id"], crossing(rows.select(["cluster_id", "split"]).rename_columns(["value", "split"]))
+        ),
+        "conversations_in_one_split": _lists_apart(rows),
+    }
+    return pa.table({**dict(zip(flat.column_names, flat.columns, strict=True)), **more})
+
+
+def _unpaired(rows: pa.Table, flat: pa.Table) -> pa.Table:
+    more = {
+        "has_answers": _nonempty(rows["completion"]),
+        "answers_by_assistant": pc.equal(ends(rows["completion"], "first"), "assistant"),
+        "has_label": pc.is_valid(rows["label"]),
+    }
+    return pa.table({**dict(zip(flat.column_names, flat.columns, strict=True)), **more})
+
+
+def _key(*texts: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(*texts, pa.scalar("\0", TEXT))
+
+
+def answers(messages: pa.ChunkedArray) -> pa.Array:
+    """One text an answer, equal where two are one (`tasks.common.text_identity`)."""
+    lists = messages.combine_chunks()
+    said = pc.struct_field(pc.list_flatten(lists), "content").to_pylist()
+    spelt = pa.array([same_answer(text or "") for text in said], TEXT)
+    return pc.binary_join(pa.ListArray.from_arrays(_offsets(lists), spelt), pa.scalar("\x1e", TEXT))
+
+
+def _nonempty(messages: pa.ChunkedArray) -> pa.Array:
+    """There is a message, and none of the messages is blank."""
+    lists = messages.combine_chunks()
+    text = pc.fill_null(pc.struct_field(pc.list_flatten(lists), "content"), "")
+    blank = pc.equal(pc.utf8_trim_whitespace(text), "")
+    if lists.type.value_type.get_field_index("tool_calls") >= 0:  # a message that calls a tool needs no words
+        blank = pc.and_(blank, pc.is_null(pc.struct_field(pc.list_flatten(lists), "tool_calls")))
+    blanks = pc.unique(pc.list_parent_indices(lists).filter(blank))
+    numbers = pa.array(range(len(lists)), pa.int64())
+    return pc.and_(pc.greater(pc.fill_null(pc.list_value_length(lists), 0), 0), pc.invert(pc.is_in(numbers, value_set=blanks)))
+
+
+def _first_of_each(keys: pa.Array, augmented_from: pa.ChunkedArray) -> pa.Array:
+    """False for the later ones of equal pairs that people wrote; a repeat made by `rebalance` names its parent and may recur."""
+    numbers = pa.array(range(len(keys)), pa.int64())
+    written = pa.table({"key": keys, "number": numbers}).filter(pc.is_null(augmented_from))
+    firsts = written.group_by("key").aggregate([("number", "min")])["number_min"]
+    return pc.or_(pc.is_valid(augmented_from), pc.is_in(numbers, value_set=firsts.combine_chunks()))
+
+
+def _apart(values: pa.ChunkedArray, shared: pa.Array) -> pa.ChunkedArray:
+    return pc.invert(pc.is_in(values, value_set=shared))
+
+
+def _lists_apart(rows: pa.Table) -> pa.Array:
+    """None of the row's conversations has a row in another split."""
+    places = nested_places(rows, "conversations")
+    parents = pc.list_parent_indices(rows["conversations"])
+    torn = pc.unique(parents.filter(pc.is_in(places["value"], value_set=crossing(places))))
+    return pc.invert(pc.is_in(pa.array(range(len(rows)), pa.int64()), value_set=torn))
+
+
+def _all(flags: Iterable[pa.Array]) -> pa.Array:
+    first, *others = flags
+    for other in others:
+        first = pc.and_(first, other)
+    return first

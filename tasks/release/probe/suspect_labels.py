@@ -1,0 +1,102 @@
+"""Labels that are probably the wrong way round, and how far such a suspicion can be trusted.
+
+In: pairs and what judges that did not learn from them say of them. Out: the suspects, least likely first; and, of labels that were
+turned on purpose, how well they are told from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.common.tfidf_bradley_terry import Numbers
+from tasks.core.ids import stable_id
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+DIGITS = 4
+MOST_LOG_ODDS = 30.0
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One pair whose label is doubted."""
+
+    pair_id: str
+    split: str
+    recipe: str
+    probability: float  # that its label is right, as judges say that did not see it
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """All suspects."""
+
+    count: int
+    share: float
+    threshold: float  # probability below which a label is suspected
+    listed: tuple[Suspect, ...]  # the least likely ones
+
+
+@dataclass(frozen=True)
+class Planted:
+    """How labels that were turned on purpose are found."""
+
+    share: float  # of the labels, turned
+    auc: float  # area under the curve of the suspicion: 0.5 is chance
+    found: float  # share of the turned labels that are suspected
+    others: float  # share of the other labels that are suspected
+
+
+def probabilities(margins: Numbers) -> Numbers:
+    """The probability that each label is right. Margins of a strict regression are too small: one factor for all sets that right."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    turned = np.where(np.arange(len(margins)) % 2, 1.0, -1.0)
+    with threadpool_limits(limits=1):
+        scale = LogisticRegression(C=np.inf, fit_intercept=False).fit((turned * margins)[:, None], turned).coef_[0, 0]
+    return 1 / (1 + np.exp(-np.clip(max(float(scale), 0.0) * margins, -MOST_LOG_ODDS, MOST_LOG_ODDS)))
+
+
+def threshold(likely: Numbers, most: float) -> float:
+    """Confident learning's: the opposite label must be as likely as labels are on average; and at least as `most` asks."""
+    return float(min(1 - likely.mean(), most))
+
+
+def suspects(pairs: pa.Table, margins: Numbers, most: float, listed: int) -> Suspects:
+    """The pairs whose label is less likely than the threshold."""
+    likely = probabilities(margins)
+    below = threshold(likely, most)
+    places = np.flatnonzero(likely < below)
+    places = places[np.argsort(np.round(likely[places], DIGITS), kind="stable")]
+    rows: list[dict[str, Any]] = pairs.select(["pair_id", "split", "recipe"]).take(places[:listed]).to_pylist()
+    named = tuple(Suspect(**row, probability=round(float(likely[place]), DIGITS)) for row, place in zip(rows, places[:listed], strict=True))
+    return Suspects(len(places), round(len(places) / len(likely), DIGITS), round(below, DIGITS), named)
+
+
+def drawn(ids: Sequence[str], share: float, seed: int) -> Mask:
+    """Which labels to turn: this share of them, drawn by hashes of their ids."""
+    order = np.argsort(np.array([stable_id("turned", str(seed), name) for name in ids]), kind="stable")
+    turned = np.zeros(len(ids), bool)
+    turned[order[: round(share * len(ids))]] = True
+    return turned
+
+
+def found(turned: Mask, margins: Numbers, most: float) -> Planted:
+    """How the turned labels stand out among the others."""
+    likely = probabilities(margins)
+    below = likely < threshold(likely, most)
+    shares = (round(float(below[part].mean()), DIGITS) for part in (turned, ~turned))
+    return Planted(round(float(turned.mean()), DIGITS), auc(-likely, turned), *shares)
+
+
+def auc(scores: Numbers, positive: Mask) -> float:
+    """How often a positive row has the higher score; ties count half."""
+    from sklearn.metrics import roc_auc_score
+
+    return round(float(roc_auc_score(positive, scores)), DIGITS)

@@ -1,0 +1,1 @@
+"""The release's report page and its sections."""

@@ -1,0 +1,1 @@
+"""Stage `split`: prompts to train, validation and test, so that nothing crosses."""

@@ -1,0 +1,298 @@
+"""Stage `split`: train, validation and test, so that nothing crosses, and what was placed once stays where it is.
+
+In: candidates, and the assignment of earlier releases (`tasks.split.assignment_table`), to which the stage adds what is new. Out:
+candidates with
+`cluster_id` and `split`; `common`, the texts that are met too often to tie prompts; `places`, what the assignment says of each prompt; and,
+as dropped rows, the `votes` that were taken out. Prompts are tied when they read the same or are near-equal in what the user says (signs
+and words such as "please" aside), open with the same user turn, come from one conversation or one user, or share a long answer. What is
+tied, directly or over others, is one component and goes to one split (`tasks.split.assignment`); what earlier releases know stays, and what
+is tied to it follows (`tasks.split.earlier_releases`).
+
+- A component with more than `largest_held_out` of the rows of its split goes to train.
+- Where there are as many components as splits, none stays empty.
+- A component above `largest_component` is reported with the key that ties it, and `on_giant` says what happens: `error` stops,
+  `keep` goes on, `untie_weakest` gives up, inside that component alone, the ties over users (of the users met most often first),
+  then over answers, first user turns and conversations, until it is small enough. What costs every row that then lies elsewhere is not
+  given up: near-equality, and a first user turn or a conversation that is itself a giant. Such a component is kept, and told.
+- What lies in two splits after that is taken out of all but one (`tasks.split.leakage_removal`), with the reason `crosses_split`.
+- Shares that are more than `far_from_asked` from those asked for are a warning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import daft
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from daft import col, lit
+from pydantic import Field, model_validator
+
+from tasks.common import links
+from tasks.common.arrays import Mask, Rows, flat, owners
+from tasks.common.links import Edges, Keyed, Said
+from tasks.common.similarity import Near, digests
+from tasks.core import engine, pipeline, shell
+from tasks.core.engine import Tables
+from tasks.core.errors import UserError
+from tasks.core.params import StageParams
+from tasks.core.tables import TEXT, TEXTS, Candidates, Places, Votes
+from tasks.split import assignment_table, earlier_releases, leakage_removal
+from tasks.split.assignment import SPLITS
+from tasks.split.assignment_table import ANYWHERE, MARKS, NEITHER, Assignment
+from tasks.split.earlier_releases import Known, Rules
+from tasks.split.leakage_removal import Home
+
+STAGE = "split"
+FEW = 30  # rows of which shares say little
+WRITES = ("candidates", "common", "places")
+BINDING = ("user", "answer", "opening", "conversation")  # keys whose values the assignment remembers, beside prompts
+SAID = pa.struct([("asked", TEXTS), ("look", pa.uint64()), ("opening", pa.uint64()), ("answers", links.DIGESTS)])
+PLACED = pa.struct([("cluster_id", TEXT), ("split", TEXT), ("touched", pa.bool_())])
+
+
+class Params(StageParams):
+    """Parameters of `split`."""
+
+    train: float = Field(gt=0, le=1)  # shares of the rows; their sum is 1
+    validation: float = Field(ge=0, lt=1)
+    test: float = Field(ge=0, lt=1)
+    popular: int = Field(ge=1)  # what is met more often than this ties nothing: a prompt, a first user turn, an answer
+    min_answer_chars: int = Field(ge=1)  # equal answers of at least this length tie their prompts
+    largest_user: float = Field(gt=0, le=1)  # who stands behind a larger share of the prompts, and behind more than `popular`, ties none
+    largest_held_out: float = Field(gt=0, le=1)  # share of validation, or test, that one component may make up
+    far_from_asked: float = Field(gt=0, le=1)  # by how much of the rows a split may miss its share before a warning says so
+    compared_turns: int = Field(ge=1)  # of a user in one prompt, from the first: what comes later makes no two prompts differ
+    largest_component: float = Field(gt=0, le=1)  # share of the rows above which a component is a giant
+    on_giant: Literal["error", "untie_weakest", "keep"]
+    fillers: list[str]  # words that change nothing of a question; nor do the signs at the ends of its words
+    near: Near  # when two prompts are near-equal, without these
+
+    @model_validator(mode="after")
+    def _whole(self) -> Params:
+        if abs(self.train + self.validation + self.test - 1) > 1e-9:
+            raise ValueError("train, validation and test must sum to 1")
+        return self
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Shares in the order of SPLITS."""
+        return (self.train, self.validation, self.test)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of each row, in the order of `names`, and what belongs where."""
+
+    names: npt.NDArray[np.uint64]  # digests of the prompt ids, sorted
+    clusters: pa.Array
+    split: Rows
+    whole: Mask  # rows that go whole
+    touched: Mask  # these, and rows from which something is taken
+    home: Mapping[str, Home]
+    common: pa.Table  # what is too common to tie anything
+    places: pa.Table  # what the assignment says of each prompt
+    assignment: Assignment  # that of earlier releases, and what is new
+
+    def rows(self, prompt_ids: pa.Array) -> Rows:
+        """Where these prompts stand in the plan."""
+        return np.searchsorted(self.names, digests(prompt_ids))
+
+
+def work(stage: pipeline.Stage, params: Params, folder: Path) -> None:
+    """Split what `aggregate` gathered; what is placed for the first time is in the assignment before the stage's output is whole.
+
+    Killed between the two, the stage runs again, finds all in the assignment and places it the same way.
+    """
+    source, remembered = stage.input("candidates"), stage.input("splits")
+    plan, tables = settle({"candidates": engine.read_table(source)}, params, assignment_table.load(remembered))
+    accounts = shell.write_tables(STAGE, WRITES, tables, {"candidates": shell.count_rows(source)}, folder)
+    assignment_table.save(remembered, plan.assignment)
+    shell.say(STAGE, accounts)
+
+
+def run(tables: Tables, params: Params) -> Tables:
+    """The tables of a first release."""
+    return settle(tables, params, Assignment())[1]
+
+
+def settle(tables: Tables, params: Params, former: Assignment) -> tuple[Plan, Tables]:
+    """The plan, and candidates with their split and the votes that were taken out."""
+    candidates = tables["candidates"]
+    plan = make_plan(known_facts(candidates, params), params, former)
+    placed = with_places(candidates, plan)
+    made = {"common": plan.common, "places": plan.places, "votes": Votes.schema().empty_table()}
+    more = {name: engine.from_arrow(rows) for name, rows in made.items()}
+    if not plan.touched.any():
+        return plan, {"candidates": placed.select(*Candidates.names()), **more}
+    columns = [col(name) for name in Candidates.names()]
+    rows = engine.sort(engine.to_arrow(placed.where(col("touched")).select(*columns), Candidates.schema()), Candidates.KEY)
+    at = plan.rows(flat(rows["prompt_id"]))
+    stripped = leakage_removal.strip(rows, plan.split[at], plan.whole[at], plan.home)
+    report_stripped(stripped)
+    rest = placed.where(~col("touched")).select(*columns, lit(None).cast(daft.DataType.string()).alias("dropped"))
+    left = rest.concat(daft.from_arrow(stripped.candidates))
+    return plan, {"candidates": left, **more, "votes": daft.from_arrow(stripped.votes)}
+
+
+def known_facts(candidates: daft.DataFrame, params: Params) -> pa.Table:
+    """What ties go by, sorted by prompt."""
+    said = what_is_said(col("prompt"), col("responses"), params.min_answer_chars, params.compared_turns).unnest()
+    return engine.sort(engine.to_arrow(candidates.select("prompt_id", said, "conversations", "users"), links.FACTS), ("prompt_id",))
+
+
+@engine.batch(SAID)
+def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int, turns: int) -> pa.Array:
+    """What the user says in a prompt, the digest of its first turn, and those of the long answers."""
+    asked, opening = links.first_user_turns(prompts.to_arrow(), turns)
+    lists = responses.to_arrow()
+    contents = pc.struct_field(pc.list_flatten(lists), "content")
+    answers = links.long_answers(owners(lists), len(lists), contents, min_answer_chars)
+    columns = [asked.cast(TEXTS), links.looks(prompts.to_arrow()), opening, answers.cast(links.DIGESTS)]
+    return pa.StructArray.from_arrays(columns, fields=list(SAID))
+
+
+def make_plan(facts: pa.Table, params: Params, former: Assignment) -> Plan:
+    """Ties, components, their splits, and what lies in two splits nevertheless."""
+    prompts = flat(facts["prompt_id"])
+    said = Said.of(links.loosened(flat(facts["asked"]), params.fillers), params.near)
+    limits = links.Limits(params.popular, params.largest_user, params.largest_component)
+    tied = links.tie(facts, said, limits, lambda kind, names: former.of(kind, names) == ANYWHERE)
+    report_popular(tied, params)
+    known = Known(former.of("prompt", prompts), {key: former.of(key, tied.keyed[key].names) for key in BINDING})
+    inner = settle_giants(tied.edges(known.rows == assignment_table.UNKNOWN), len(facts), params)
+    names = digests(prompts)
+    rules = Rules(params.shares, params.largest_held_out)
+    split, neither = earlier_releases.follow(tied, inner, known, names / 2.0**64, rules)
+    report_shares(split[~neither], params)
+    cluster = clusters(tied, neither)
+    whole, home = belongings(tied, known, split, neither, Keyed(cluster, np.arange(len(facts)), prompts))
+    touched = np.logical_or.reduce([whole, *(values.touched for values in home.values())])
+    marks = np.where(neither, NEITHER, split).tolist()
+    homes = [(key, tied.keyed[key].names, home[key].of_value.tolist()) for key in BINDING]
+    everywhere = [(key, names, [ANYWHERE] * len(names)) for key, names in tied.anywhere.items()]
+    grown = former.grown(("prompt", prompts, marks), *homes, *everywhere)
+    order = np.argsort(names)
+    if len(names) > 1 and (np.diff(names[order]) == 0).any():
+        raise AssertionError("two prompt ids have one digest")
+    places = pa.table({"prompt_id": prompts, "place": pa.array(MARKS, TEXT).take(pa.array(grown.of("prompt", prompts)))}, Places.schema())
+    return Plan(
+        names=names[order],
+        clusters=prompts.take(pa.array(cluster[order])),
+        split=split[order],
+        whole=whole[order],
+        touched=touched[order],
+        home=home,
+        common=tied.common,
+        places=places,
+        assignment=grown,
+    )
+
+
+def clusters(tied: links.Ties, neither: Mask) -> Rows:
+    """A label for each row: the first row of those that say nearly the same, those that lie in no split aside."""
+    looks = tied.keyed["look"]
+    chained = links.chain(looks.where(~neither[looks.rows]))
+    return links.components(len(neither), tied.said.edges(~neither), chained)
+
+
+def belongings(tied: links.Ties, known: Known, split: Rows, neither: Mask, cluster: Keyed) -> tuple[Mask, dict[str, Home]]:
+    """Which rows go whole, and where the values of each key belong: what is remembered stays."""
+    home: dict[str, Home] = {}
+    whole = neither.copy()
+    home["opening"] = leakage_removal.homes(tied.keyed["opening"], split, tied.common_row, ~whole, known.values["opening"])
+    whole |= home["opening"].touched
+    whole |= leakage_removal.homes(cluster, split, tied.common_row, ~whole).touched
+    for key in ("user", "answer", "conversation"):
+        home[key] = leakage_removal.homes(tied.keyed[key], split, tied.common_row, ~whole, known.values[key])
+    return whole, home
+
+
+def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
+    """Candidates with cluster, split and `touched`. A look-up and no join: it neither copies nor moves the rows."""
+    splits = pa.array(SPLITS, TEXT)
+
+    @engine.batch(PLACED)
+    def look_up(prompt_ids: daft.Series) -> pa.Array:
+        at = plan.rows(prompt_ids.to_arrow())
+        columns = [plan.clusters.take(pa.array(at)), splits.take(pa.array(plan.split[at])), pa.array(plan.touched[at])]
+        return pa.StructArray.from_arrays(columns, fields=list(PLACED))
+
+    others = candidates.exclude("cluster_id", "split")
+    return others.with_column("place", look_up(col("prompt_id"))).select(*others.column_names, col("place").unnest())
+
+
+def settle_giants(edges: dict[str, Edges], rows: int, params: Params) -> dict[str, Edges]:
+    """The ties that are left when no component is a giant, as far as `on_giant` says."""
+    limit = params.largest_component * rows
+    labels = links.components(rows, *edges.values())
+    untie = params.on_giant == "untie_weakest"
+    firm = {key for key, values in edges.items() if untie and loses_all(values, key, limit)}
+    giant, size = links.largest(links.components(rows, *(edges[key] for key in firm))) if firm else (0, 0)
+    if size > max(limit, 1):
+        told = f"one component with {size} of {rows} rows, tied by {' and '.join(key for key in links.KEYS if key in firm)}, is kept"
+        warnings.warn(f"{told}: parted, it would lose all that then lies elsewhere (split.near says what is near)", stacklevel=2)
+        return edges
+    for key in links.KEYS:
+        giant, size = links.largest(labels)
+        inside = int((labels[edges[key].left] == giant).sum())
+        if size <= limit or not inside or key in firm:
+            continue
+        found = f"one component with {size} of {rows} rows, tied by {key} ({inside} ties)"
+        expected = f"at most {params.largest_component:.0%} of the rows (split.largest_component)"
+        if params.on_giant == "error":
+            raise UserError("split", found, expected, "set split.on_giant to untie_weakest or keep")
+        if params.on_giant == "keep":
+            warnings.warn(f"{found}; kept", stacklevel=2)
+            break
+        edges, given_up = links.untie(edges, key, rows, limit)
+        labels = links.components(rows, *edges.values())
+        warnings.warn(f"{found}; {given_up} of them given up, those of the commonest first", stacklevel=2)
+    return edges
+
+
+def loses_all(values: Edges, key: str, limit: float) -> bool:
+    """Whether giving up ties of this key costs every row that then lies elsewhere: such a row goes whole, as a near-equal one does.
+
+    So it is with a first user turn, or a conversation, that alone is in more rows than a component may have.
+    """
+    return key == "near" or (key in ("opening", "conversation") and bool(values.shared_by.max(initial=0) > limit))
+
+
+def report_shares(split: Rows, params: Params) -> None:
+    """Say which splits are far from the shares that were asked for."""
+    shares = np.bincount(split, minlength=len(SPLITS)) / max(1, len(split))
+    found = list(zip(SPLITS, shares.tolist(), params.shares, strict=True))
+    if len(split) >= FEW and any(abs(share - asked) > params.far_from_asked for _, share, asked in found):
+        told = ", ".join(f"{name} has {share:.1%} of the rows ({asked:.0%} asked)" for name, share, asked in found)
+        warnings.warn(f"{told}: large groups of tied prompts train whole, and what earlier releases placed stays", stacklevel=2)
+
+
+def report_popular(tied: links.Ties, params: Params) -> None:
+    """Say what is too common to tie anything."""
+    counts = pc.value_counts(tied.common["kind"]).to_pylist()
+    met = {"first_user_turn": 0, "answer": 0, "user": 0} | {entry["values"]: entry["counts"] for entry in counts}
+    prompts = int(tied.common_row.sum())
+    if met["first_user_turn"] or prompts:
+        common = f"{met['first_user_turn']} first user turns and {prompts} prompts"
+        warnings.warn(f"{common} are met in more than {params.popular} conversations and do not tie them", stacklevel=2)
+    if met["user"]:
+        who = "an owner, an account that many share, or raters of everything"
+        warnings.warn(
+            f"{met['user']} users stand behind more than {params.largest_user:.0%} of the prompts ({who}) and do not tie them", stacklevel=2
+        )
+    if met["answer"]:
+        warnings.warn(f"{met['answer']} answers stand under more than {params.popular} prompts and do not tie them", stacklevel=2)
+
+
+def report_stripped(stripped: leakage_removal.Stripped) -> None:
+    """Say what was taken out so that nothing crosses."""
+    whole = len(stripped.candidates) - stripped.candidates["dropped"].null_count
+    parts = f"{whole} rows dropped, {len(stripped.candidates) - whole} stripped of what belongs elsewhere"
+    warnings.warn(f"users, conversations or answers lay in two splits: {parts}; {len(stripped.votes)} votes went with it", stacklevel=2)

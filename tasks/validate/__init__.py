@@ -1,0 +1,1 @@
+"""Stage `validate`: turns and feedback held against their suites."""
