@@ -30,9 +30,9 @@ class Stage:
 
     @property
     def module(self) -> str:
-        """Dotted name of the stage's module, e.g. `tasks.clean`."""
+        """Dotted name of the stage's module, e.g. `tasks.clean.stage` or `trainer.train`."""
         package = self.command.split()[2]
-        return f"{package}.{self.name}"
+        return f"{package}.{self.name}.stage" if package == "tasks" else f"{package}.{self.name}"
 
     def input(self, name: str) -> Path:
         """The input whose last path component is `name`."""
