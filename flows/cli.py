@@ -1,6 +1,6 @@
 """The command `pairwright`: run the pipeline once, serve it on a schedule, say what is stale, say where a row comes from.
 
-    pairwright run | serve | status | where ID | chat --model DIR | export TRAINER --to DIR
+    pairwright init DIR | run | serve | status | where ID | chat --model DIR | export TRAINER --to DIR
 
 Prefect is imported only when something must run, so a run that has nothing to do takes a second.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import access, dvc, report, server
+from flows import access, dvc, installed, report, server
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
@@ -50,6 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Raw chat logs and feedback in, a preference dataset and a trained model out. Run it in the project's folder.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    init = _command(commands, "init", make_workspace, "make a workspace for the installed package: its path, its parameters, and git")
+    init.add_argument("folder", metavar="DIR", type=Path, help="a new or an empty folder")
     run = _command(commands, "run", run_once, "run every stage that is stale, once, then say what came out")
     run.add_argument("--no-train", dest="train", action="store_false", help="make the dataset only")
     run.add_argument(
@@ -121,6 +123,13 @@ def _terminated(number: int, frame: object) -> None:
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def make_workspace(given: argparse.Namespace) -> None:
+    """Make a workspace, and say what comes next."""
+    raw = installed.init(given.folder)
+    _print(f"made {given.folder}: dvc.yaml is the path of the data, params.yaml has every number and switch")
+    _print(f"put chat logs and feedback into {raw}, then: cd {given.folder} && pairwright run")
 
 
 def run_once(given: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows import process_group
+from flows import installed, process_group
 from tasks.common import log_salt, salt
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
@@ -145,6 +145,7 @@ def _repository() -> Iterator[Any]:
     from dvc.scm import SCMError
 
     _must_be_project()
+    installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(".") as repository:

@@ -65,24 +65,26 @@ class Fit:
     truth: Floats  # a row an item: the probability of each label
     says: Floats  # [person, truth, label]: the probability that the person says so
     pooled: Floats  # [truth, label]: the same of all
+    known: npt.NDArray[np.bool_]  # which labels may be true
 
 
 def fit(poll: AnnotatorLabels, settings: Consensus) -> Fit:
     """Dawid-Skene for the poll's items that several judged."""
-    cell = poll.person * LABELS + poll.label
-    truth = count(poll.item, np.eye(LABELS)[poll.label])
-    known = np.array([True, bool(truth[:, NEITHER].any()), True])  # where nobody says "neither", it is no truth either
+    truth = count(poll.item, np.eye(poll.labels)[poll.label])
+    known = np.ones(poll.labels, bool)
+    known[NEITHER] = bool(poll.names) or bool(truth[:, NEITHER].any())  # where nobody says "neither", it is no truth either
     truth = shares(truth)
+    cell = poll.person * poll.labels + poll.label
     before, ties = np.zeros(0), share_of_ties(poll)
     for _ in range(settings.rounds):
-        counts = count(cell, truth[poll.item], len(poll.people) * LABELS).reshape(-1, LABELS, LABELS).swapaxes(1, 2)
-        says, pooled = estimate(counts, known, poll.compares, settings)
-        now = reliability(says, poll.compares, ties)
+        counts = count(cell, truth[poll.item], len(poll.people) * poll.labels).reshape(-1, poll.labels, poll.labels).swapaxes(1, 2)
+        says, pooled = estimate(counts, prior(poll, known, settings), poll.compares, settings)
+        now = reliability(says, poll, ties)
         if len(before) and np.abs(now - before).max(initial=0.0) < SETTLED:
             break
         before = now
-        truth = posterior(poll, cell, says, truth, known)
-    return Fit(truth, says, pooled)
+        truth = posterior(poll, says, truth, known)
+    return Fit(truth, says, pooled, known)
 
 
 def count(place: Column, rows: Floats, size: int = 0) -> Floats:
@@ -90,12 +92,20 @@ def count(place: Column, rows: Floats, size: int = 0) -> Floats:
     return np.stack([np.bincount(place, rows[:, column], size) for column in range(rows.shape[1])], axis=1)
 
 
-def estimate(counts: Floats, known: npt.NDArray[np.bool_], mirrored: bool, settings: Consensus) -> tuple[Floats, Floats]:
+def estimate(counts: Floats, guessed: Floats, mirrored: bool, settings: Consensus) -> tuple[Floats, Floats]:
     """Each person's probabilities of saying a label given the truth, and everyone's, from what they have said: [person, truth, label]."""
     if mirrored:
         counts = (counts + counts[:, ::-1, ::-1]) / 2
-    pooled = shares(counts.sum(axis=0) + settings.strength * guess(settings.accuracy, known))
+    pooled = shares(counts.sum(axis=0) + settings.strength * guessed)
     return shares(counts + settings.strength * pooled), pooled
+
+
+def prior(poll: AnnotatorLabels, known: npt.NDArray[np.bool_], settings: Consensus) -> Floats:
+    """Probabilities before any vote: [truth, label]; of labels without an order all mistakes are alike."""
+    if not poll.names:
+        return guess(settings.accuracy, known)
+    wrong = (1 - settings.accuracy) / max(poll.names - 1, 1)
+    return shares(np.where(np.eye(poll.names, dtype=bool), settings.accuracy, wrong))
 
 
 def guess(accuracy: float, known: npt.NDArray[np.bool_]) -> Floats:
@@ -111,15 +121,16 @@ def shares(rows: Floats) -> Floats:
     return np.asarray(rows / rows.sum(axis=-1, keepdims=True))
 
 
-def posterior(poll: AnnotatorLabels, cell: Column, says: Floats, truth: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+def posterior(poll: AnnotatorLabels, says: Floats, truth: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     """Probability of each truth of each item, given what was said and how frequent each truth is."""
     frequent = truth.sum(axis=0)
     if poll.compares:
         frequent = frequent + frequent[::-1]
     with np.errstate(divide="ignore"):
-        voices = np.log(says.swapaxes(1, 2).reshape(-1, LABELS))
-        prior = np.log(frequent / frequent.sum())
-    score = count(poll.item, np.where(known, voices, 0.0)[cell]) + np.where(known, prior, -np.inf)
+        voices = np.log(says.swapaxes(1, 2).reshape(-1, poll.labels))
+        frequency = np.log(frequent / frequent.sum())
+    cell = poll.person * poll.labels + poll.label
+    score = count(poll.item, np.where(known, voices, 0.0)[cell]) + np.where(known, frequency, -np.inf)
     return shares(np.exp(score - score.max(axis=1, keepdims=True)))
 
 
@@ -130,9 +141,11 @@ def share_of_ties(poll: AnnotatorLabels) -> Floats:
     return np.asarray(neither / np.maximum(np.bincount(poll.person, minlength=many), 1))
 
 
-def reliability(says: Floats, compares: bool, ties: Floats) -> Floats:
-    """Of each person, how often he is right about two answers of which one is better; `says` as in `Fit`."""
-    if not compares:
+def reliability(says: Floats, poll: AnnotatorLabels, ties: Floats) -> Floats:
+    """Of each person, how often he is right about two answers of which one is better, or names the right label; `says` as in `Fit`."""
+    if poll.names:
+        return np.asarray(np.trace(says, axis1=1, axis2=2) / poll.names)
+    if not poll.compares:
         # of good answers called good and of bad ones called bad, the mean: who always says the same has one half
         return np.asarray((says[:, WORSE, WORSE] + says[:, BETTER, BETTER]) / 2)
     side = np.log(says[:, WORSE, WORSE] / says[:, WORSE, BETTER])
@@ -173,7 +186,7 @@ def annotators(poll: AnnotatorLabels, fitted: Fit | None, settings: Consensus) -
     with_most, against = majority(poll)
     decided = np.bincount(poll.person[with_most | against], minlength=many)
     agreeing = np.bincount(poll.person[with_most], minlength=many) / np.maximum(decided, 1)
-    reliable = np.full(many, np.nan) if fitted is None else reliability(fitted.says, poll.compares, share_of_ties(poll))
+    reliable = np.full(many, np.nan) if fitted is None else reliability(fitted.says, poll, share_of_ties(poll))
     reliable = np.clip(np.round(reliable, DIGITS), 10.0**-DIGITS, 1 - 10.0**-DIGITS)  # sure of nobody: a weight is finite
     named = poll.people.to_numpy(zero_copy_only=False) != NOBODY
     columns = {
@@ -215,7 +228,7 @@ def agreements(poll: AnnotatorLabels, fitted: Fit | None, people: pa.Table) -> p
         "raw": agreement.raw(poll.item, poll.label),
         "alpha": agreement.ordinal(poll.graded, poll.grade) if graded else agreement.nominal(poll.item, poll.label),
         "kappa": agreement.kappa(poll.item, poll.person, poll.label) if two else None,
-        "reliability": None if fitted is None else float(reliability(fitted.pooled[None], poll.compares, np.zeros(1))[0]),
+        "reliability": None if fitted is None else float(reliability(fitted.pooled[None], poll, np.zeros(1))[0]),
         "spammers": int(pc.sum(people["spammer"].cast(pa.int64())).as_py()),
     }
     counts = {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}

@@ -59,11 +59,17 @@ class AnnotatorLabels:
     label: Rows  # and the label
     graded: Rows  # ratings alone, of answers that several rated, sorted: the answer's number,
     grade: Column  # and the rating on 0..1
+    names: int = 0  # of labels without an order, numbered from 0; 0 where they are WORSE, NEITHER and BETTER
 
     @property
     def shared(self) -> int:
         """How many items have several ballots."""
         return int(self.item[-1]) + 1 if len(self.item) else 0
+
+    @property
+    def labels(self) -> int:
+        """How many labels there are."""
+        return self.names or LABELS
 
 
 @dataclass(frozen=True)
@@ -172,14 +178,14 @@ def beside(acts: Acts, rows: Rows, group: Rows) -> tuple[Rows, Rows, Rows, Rows]
     return first, second, lead, at
 
 
-def shared(item: Rows, person: Rows, label: Rows) -> tuple[int, tuple[Rows, Rows, Rows]]:
+def shared(item: Rows, person: Rows, label: Rows, labels: int = LABELS) -> tuple[int, tuple[Rows, Rows, Rows]]:
     """How many items there are; and the ballots on items with several, sorted, such items numbered from 0."""
     _, number, count = np.unique(item, return_inverse=True, return_counts=True)
     several = count[number] > 1
     place = np.cumsum(count > 1) - 1
     people = int(person.max(initial=0)) + 1
-    ballots = np.sort((place[number[several]] * people + person[several]) * LABELS + label[several])
-    rest, label = np.divmod(ballots, LABELS)
+    ballots = np.sort((place[number[several]] * people + person[several]) * labels + label[several])
+    rest, label = np.divmod(ballots, labels)
     item, person = np.divmod(rest, people)
     return len(count), (item, person, label)
 

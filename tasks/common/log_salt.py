@@ -22,9 +22,9 @@ OTHERS_MAY_READ = 0o077
 
 def choose(files: Collection[raw.RawFile]) -> str:
     """The salt for logs of these files, made if need be; leaves its fingerprint."""
-    found = salt.from_environment() or (salt.PUBLIC if is_sample(files) else _kept() or _make())
+    found = salt.given() or (salt.PUBLIC if is_sample(files) else _kept() or _make())
     if found == salt.PUBLIC and not is_sample(files):
-        place = f"${salt.VARIABLE}" if salt.from_environment() else str(salt.FOLDER / salt.SECRET)
+        place = f"${salt.VARIABLE}" if salt.given() else str(salt.FOLDER / salt.SECRET)
         remedy = f"unset ${salt.VARIABLE}: a run makes one"
         raise UserError(place, "the public salt of the sample", "a secret, for logs of real people", remedy)
     _leave(salt.fingerprint(found))
@@ -36,7 +36,7 @@ def due(folder: Path) -> str | None:
     if not folder.is_dir():
         return None
     is_public = _may_be_sample(folder) and is_sample(raw.raw_files(folder))
-    found = salt.from_environment() or (salt.PUBLIC if is_public else salt.read_secret())
+    found = salt.given() or (salt.PUBLIC if is_public else salt.read_secret())
     return salt.fingerprint(found) if found else None
 
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from tasks.core.errors import UserError
@@ -19,11 +22,12 @@ VARIABLE = "PAIRWRIGHT_SALT"
 PUBLIC = "pairwright-sample"
 FOLDER = Path(".pairwright")
 SECRET, FINGERPRINT = "salt", "fingerprint"  # files in FOLDER
+_USED: ContextVar[str] = ContextVar("salt", default="")
 
 
 def current() -> str:
     """The salt of the stages after the logs were read."""
-    found = from_environment() or (PUBLIC if last_fingerprint() == fingerprint(PUBLIC) else read_secret())
+    found = given() or (PUBLIC if last_fingerprint() == fingerprint(PUBLIC) else read_secret())
     if not found:
         raise UserError(str(FOLDER / SECRET), "no such file", "the salt that the logs were read with", "put it there, or read them again")
     return found
@@ -41,9 +45,19 @@ def fingerprint(salt: str) -> str:
     return hashlib.scrypt(salt.encode(), salt=b"pairwright fingerprint", n=1 << 14, r=8, p=1, dklen=8).hex()
 
 
-def from_environment() -> str:
-    """What $PAIRWRIGHT_SALT says; nothing where it is not set."""
-    return os.environ.get(VARIABLE, "").strip()
+@contextmanager
+def using(chosen: str) -> Iterator[None]:
+    """This salt in place of every other while the block runs, for those who call stages from Python; nothing is left on disk."""
+    token = _USED.set(chosen)
+    try:
+        yield
+    finally:
+        _USED.reset(token)
+
+
+def given() -> str:
+    """The salt that this process was given; nothing where it was given none."""
+    return _USED.get() or os.environ.get(VARIABLE, "").strip()
 
 
 def read_secret() -> str:

@@ -51,15 +51,20 @@ def load(path: Path, section: str, model: type[P]) -> P:
         near = nearest(section, [str(name) for name in document])
         remedy = f"rename `{near}:` to `{section}:`" if near else f"add the section `{section}:`"
         raise UserError(f"{path}", f"no section `{section}`", one_of(document), remedy)
+    return check(str(path), section, document[section], model)
+
+
+def check(path: str, section: str, values: object, model: type[P]) -> P:
+    """The values of a section as `model`; a UserError says `path`, the key, what was found and what was expected."""
     try:
-        return model.model_validate(document[section])
+        return model.model_validate(values)
     except ValidationError as error:
         raise (
             _renamed(path, section, model, error) or _moved(path, section, model, error) or _explain(path, section, model, error)
         ) from None
 
 
-def _renamed(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
+def _renamed(path: str, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
     """The first old name in the section with its new one, in one line; None where there is none."""
     for fault in error.errors():
         *outer, last = fault["loc"]
@@ -71,7 +76,7 @@ def _renamed(path: Path, section: str, model: type[StageParams], error: Validati
     return None
 
 
-def _moved(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
+def _moved(path: str, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
     """The first list in the section that lies in a file now, in one line; None where there is none."""
     for fault in error.errors():
         *outer, last = fault["loc"]
@@ -91,7 +96,7 @@ def _shown(file: Path) -> Path:
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 
-def _explain(path: Path, section: str, model: type[StageParams], error: ValidationError) -> UserError:
+def _explain(path: str, section: str, model: type[StageParams], error: ValidationError) -> UserError:
     """The first fault of the section, in one line; an unknown key before a missing one, which it may stand for."""
     faults = error.errors()
     fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])

@@ -82,15 +82,13 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read all files of the stage's input and write its tables into `folder`."""
-    _check(params)
+    check(params)
     source = stage.input("raw")
-    with _no_cycle_search():
+    with no_cycle_search():
         files, odd = raw.look(source)
         key = functools.cache(lambda: log_salt.choose(files))
         reading = Reading(params, key)
-        reading.enter(source, odd)
-        for file, copies in _distinct(files):
-            reading.read_file(file, copies)
+        reading.read(source, files, odd)
         reading.tell(_formats_before(stage.output))
         page = stage.reports / PAGE if stage.reports else None
         reading.hold_to_bounds(source, page)
@@ -112,14 +110,15 @@ def _formats_before(output: Path) -> dict[str, str]:
     return {row["name"]: row["format"] for row in rows if row["format"]}
 
 
-def _check(params: Params) -> None:
+def check(params: Params) -> None:
+    """A UserError for a format that does not exist."""
     for glob, name in params.formats.items():
         if name not in FORMATS:
             raise UserError(f"params.yaml: ingest.formats: {glob}", repr(name), one_of(FORMATS), "correct the name of the format")
 
 
 @contextmanager
-def _no_cycle_search() -> Iterator[None]:
+def no_cycle_search() -> Iterator[None]:
     """Parsed records hold no reference cycles, but their millions of objects keep Python's search for cycles busy: half the time."""
     gc.disable()
     try:
@@ -150,6 +149,12 @@ class Reading:
         self._files: list[tuple[Any, ...]] = []
         self._reasons: Counter[str] = Counter()
         self._records = 0
+
+    def read(self, source: Path, files: list[raw.RawFile], odd: Iterable[raw.Oddity]) -> None:
+        """Take note of what is odd and read each content once; `source` is where the files lie, for messages."""
+        self.enter(source, odd)
+        for file, copies in _distinct(files):
+            self.read_file(file, copies)
 
     def enter(self, source: Path, odd: Iterable[raw.Oddity]) -> None:
         """Take note of what lies there and is no readable file, or is read through a detour."""

@@ -75,7 +75,11 @@ class Acts:
 
 def weights(evidence: Evidence, votes: Rows, assumed: float) -> Rows:
     """The weight of each of these votes; `assumed` is the reliability where none was estimated."""
-    given = np.asarray(evidence.votes["reliability"].to_numpy(zero_copy_only=False)).astype(float)[votes]
+    return weights_of(np.asarray(evidence.votes["reliability"].to_numpy(zero_copy_only=False)).astype(float)[votes], assumed)
+
+
+def weights_of(given: Floats, assumed: float) -> Rows:
+    """The weights of votes of these reliabilities, NaN where none was estimated."""
     right = np.clip(np.where(np.isnan(given), assumed, given), 1 / MICRO, 1 - 1 / MICRO)
     return np.asarray(np.maximum(np.rint(np.log(right / (1 - right)) * MICRO), 0)).astype(np.int64)
 

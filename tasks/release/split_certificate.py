@@ -84,8 +84,16 @@ class Proof:
 def certify(tables: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
     """The certificate; a UserError where something lies in two splits."""
     rows = gathered(tables)
+    found, loose = values_of(tables, rows, proof)
+    crossing = {key: in_two_splits(values) for key, values in found.items()}
+    stop_at(crossing, found)
+    return document(rows, found, loose, proof)
+
+
+def values_of(tables: Mapping[str, pa.Table], rows: pa.Table, proof: Proof) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """By key what may not lie in two splits, and what may: values with the split and the id of their rows."""
     prompts = words(rows["prompt"])
-    said, opening = links.first_user_turns(flat(rows["prompt"]))
+    _, opening = links.first_user_turns(flat(rows["prompt"]))
     openings, common_openings = parted(places(rows, opening), proof.common, "first_user_turn")
     answers = answers_of(tables)
     short = pc.less(answers["chars"], proof.split.min_answer_chars)
@@ -99,13 +107,17 @@ def certify(tables: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
         "first_user_turns": openings,
         "answers": long,
     }
-    crossing = {key: in_two_splits(values) for key, values in found.items()}
-    stop_at(crossing, found)
     loose = {"first_user_turns": common_openings, "answers": common_answers, "users": common_users, "short_answers": answers.filter(short)}
+    return found, loose
+
+
+def document(rows: pa.Table, found: Mapping[str, pa.Table], loose: Mapping[str, pa.Table], proof: Proof) -> dict[str, Any]:
+    """The certificate of these rows and values, whatever lies in two splits."""
     rules = {key: rule.format(**proof.split.model_dump()) for key, rule in BOILERPLATE.items()}
+    said, _ = links.first_user_turns(flat(rows["prompt"]))
     return {
         "rows": counted(rows),
-        "shared": {key: len(values) for key, values in crossing.items()},
+        "shared": {key: len(in_two_splits(values)) for key, values in found.items()},
         "checked": {key: pc.count_distinct(values["value"]).as_py() for key, values in found.items()},
         "boilerplate": {key: {"shared": len(in_two_splits(values)), "rule": rules[key]} for key, values in loose.items()},
         **nearest_prompts.sought(rows, said, proof.search, proof.split.near.threshold),

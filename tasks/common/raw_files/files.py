@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -90,6 +90,18 @@ def look(folder: Path) -> tuple[list[RawFile], list[Oddity]]:
         name = _printable(path.relative_to(folder))
         try:
             files.append(_file(path, name, folder, odd))
+        except Unreadable as error:
+            odd.append(Oddity(name, error.fault, read=False))
+    return sorted(files, key=lambda file: (file.digest, file.name)), sorted(odd)
+
+
+def look_at(paths: Iterable[Path]) -> tuple[list[RawFile], list[Oddity]]:
+    """The same of these files alone, each known by its name without its folders."""
+    files, odd = list[RawFile](), list[Oddity]()
+    for path in paths:
+        name = _printable(Path(path.name))
+        try:
+            files.append(_file(path, name, path.parent, odd))
         except Unreadable as error:
             odd.append(Oddity(name, error.fault, read=False))
     return sorted(files, key=lambda file: (file.digest, file.name)), sorted(odd)

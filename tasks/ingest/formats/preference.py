@@ -41,12 +41,12 @@ def recognise(record: dict[str, Any]) -> bool:
 
 def read(record: dict[str, Any]) -> Facts:
     """One conversation with two last answers and the choice between them; or with one and a thumb."""
-    prompt = _prompt(record)
+    prompt = prompt_of(record)
     if "completion" in record:
         return _labelled(prompt, record)
     told = None if all(side in record for side in SIDES) else judged(record)
     sides = told.sides if told else (record.get(side) for side in SIDES)
-    chosen, rejected = (_whole(prompt, side) for side in sides)
+    chosen, rejected = (line_of(prompt, side) for side in sides)
     if chosen == rejected:
         raise Unreadable(why.IDENTICAL_PAIR, "chosen and rejected are the same")
     if not chosen[-1][1].strip() or not rejected[-1][1].strip():
@@ -73,14 +73,14 @@ def _winner(record: dict[str, Any]) -> str:
 
 
 def _labelled(prompt: Line, record: dict[str, Any]) -> Facts:
-    line = _whole(prompt, record["completion"])
+    line = line_of(prompt, record["completion"])
     tools, label = tools_of(record), bool(_label(record.get("label")))
     name = content_id(line, tools=tools)
     act = Act(name, THUMB, len(line) - 1, 1.0 if label else -1.0, (-1.0, 1.0), str(label).lower())
     return Facts([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
 
 
-def _prompt(record: dict[str, Any]) -> Line:
+def prompt_of(record: dict[str, Any]) -> Line:
     """The messages before the answers; none where the sides hold them."""
     system = record.get("system")
     before: Line = [Said(SYSTEM, system)] if isinstance(system, str) and system.strip() else []
@@ -93,7 +93,7 @@ def _prompt(record: dict[str, Any]) -> Line:
     return [*before, Said(USER, f"{said}\n\n{beside}" if isinstance(beside, str) and beside.strip() else said)]
 
 
-def _whole(prompt: Line, side: object) -> Line:
+def line_of(prompt: Line, side: object) -> Line:
     """The prompt with the answer; a side that begins with a question is a whole conversation."""
     answer = [Said(ASSISTANT, side)] if isinstance(side, str) else _messages(side)
     if answer[-1][0] != ASSISTANT:
