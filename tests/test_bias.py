@@ -33,7 +33,7 @@ def pairs(count: int, longer: float, seed: int = 0, **more: Any) -> list[dict[st
 
 def measured(rows: list[dict[str, Any]], votes: list[dict[str, Any]] | None = None) -> bias.Bias:
     cast = None if votes is None else pa.Table.from_pylist(votes, schema=Votes.schema())
-    return bias.gather(pa.Table.from_pylist(rows, schema=Pairs.schema()), cast, BAND)
+    return bias.measure_bias(pa.Table.from_pylist(rows, schema=Pairs.schema()), cast, BAND)
 
 
 def vote(number: int, first_won: bool | None, **more: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_longer_chosen_answers_are_counted_and_warned_of() -> None:
     assert share.score == share.share, "all pairs differ, so `longer wins` is right as often"
     line, *_ = found.warnings()
     assert line.startswith("bias: the chosen answer has more length in 6")
-    assert line.endswith("of the 1,000 that differ; the band is 45 to 55 %")
+    assert line.endswith("of the 1,000 pairs that differ; the band is 45 to 55 %")
 
 
 def test_inside_the_band_or_unsure_nothing_is_said() -> None:

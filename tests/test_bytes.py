@@ -69,7 +69,7 @@ def test_a_mark_is_taken_away(tmp_path: Path, mark: bytes) -> None:
 def test_windows_1252_is_read_and_told_with_its_first_line(tmp_path: Path) -> None:
     text = "Où est le café de l’été ? – “À gauche” …"
     data = as_lines([GOOD]) + as_lines([chat("d", text, "ok"), chat("e", text + "!", "ok")]).decode().encode("cp1252")
-    with pytest.warns(UserWarning, match=r"a: no UTF-8, read as Windows-1252 \(2 times\)"):
+    with pytest.warns(UserWarning, match=r"a: not UTF-8, read as Windows-1252 \(2 times\)"):
         result = read(tmp_path, {"a": data})
     assert questions(result) == ["Hi", text, text + "!"]
     assert result.faults() == [(1, 2, "windows_1252")]

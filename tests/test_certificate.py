@@ -151,7 +151,7 @@ def test_boilerplate_is_counted_apart() -> None:
         "users": 1,
         "short_answers": 1,
     }
-    assert found["boilerplate"]["answers"]["rule"] == f"stands under more than {SPLIT.popular} prompts (split.popular)"
+    assert found["boilerplate"]["answers"]["rule"] == f"answers more than {SPLIT.popular} prompts (split.popular)"
     with pytest.raises(UserError, match="1 first user turns in two splits"):
         certified(candidates, pairs, common[1:])
     with pytest.raises(UserError, match="1 users in two splits"):
@@ -160,7 +160,7 @@ def test_boilerplate_is_counted_apart() -> None:
 
 def test_a_prompt_without_a_candidate_is_refused() -> None:
     candidates, pairs = made()
-    with pytest.raises(UserError, match="row pair8, whose prompt is no candidate"):
+    with pytest.raises(UserError, match="row pair8, whose prompt is not a candidate"):
         certified(candidates[:-1], pairs)
 
 
@@ -174,7 +174,7 @@ def test_the_most_alike_prompts_of_two_sides_are_found() -> None:
         found = certified(candidates, pairs)["highest_similarity"]
     assert found["held_out"] == {"table": "pairs", "split": "validation", "id": "pair10"}
     assert found["train"]["id"] == "pair15"
-    assert [str(one.message) for one in heard] == [f"two prompts in two splits are alike ({found['similarity']}): pair10 in pairs, pair15"]
+    assert [str(one.message) for one in heard] == [f"similar prompts in two splits ({found['similarity']}): pair10 in pairs, pair15"]
 
 
 def test_nothing_held_out_nothing_alike() -> None:
@@ -189,7 +189,7 @@ def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str]
     texts = folded(pa.array([" ".join(words) for words, _ in rows], pa.large_string()))
     train = np.array([side for _, side in rows])
     search = Near(shingle_words=1, threshold=0.3, bands=128, rows=1, largest_bucket=1000, seed=1)
-    left, right, cut = nearest_prompts.couples(signatures(texts, search), train, search.largest_bucket)
+    left, right, cut = nearest_prompts.candidate_pairs(signatures(texts, search), train, search.largest_bucket)
     assert not cut
     assert not train[left].any()
     assert train[right].all()
@@ -224,7 +224,7 @@ def test_the_search_by_letters_sees_what_signs_accents_and_courtesies_hide(other
         found = certified(candidates, pairs)["characters"]
     assert found["same"] == same
     assert [str(one.message) for one in heard if "letters" in str(one.message)] == (
-        ["1 held-out prompts have the letters of a training prompt: pair4 in pairs, pair3 in pairs"] if same else []
+        ["1 held-out prompts have the same letters as a training prompt: pair4 in pairs, pair3 in pairs"] if same else []
     )
 
 
@@ -246,8 +246,10 @@ def test_the_search_by_letters_finds_the_most_alike_couple(rows: list[tuple[str,
     search = RELEASE.characters.model_copy(update={"gram": 2, "bands": 200, "rows": 1, "largest_bucket": 1000})
     table = pa.table({name: [f"{place}"] * len(rows) for place, name in enumerate(("table", "id"))})
     table = table.append_column("split", pa.array(["train" if side else "test" for _, side in rows]))
-    found = character_search.sought(table, pa.array([[said] for said, _ in rows], pa.large_list(pa.large_string())), (), search)
-    texts = [character_search.bare(said, ()) for said, _ in rows]
+    found = character_search.search_by_characters(
+        table, pa.array([[said] for said, _ in rows], pa.large_list(pa.large_string())), (), search
+    )
+    texts = [character_search.normalized(said, ()) for said, _ in rows]
     held, train = ({text for text, (_, side) in zip(texts, rows, strict=True) if text and side == wanted} for wanted in (False, True))
     exact = max((character_search.similarity(one, other, 2) for one in held for other in train), default=0.0)
     told = found["highest_similarity"]["similarity"] if found["highest_similarity"] else 0.0
@@ -261,9 +263,7 @@ def test_a_prompt_that_lies_elsewhere_than_before_stops_the_release() -> None:
     assert certified(candidates, pairs, places=here)["moved"] == {"checked": 9, "moved": 0}
     assert certified(candidates, pairs, places=here[:4])["moved"] == {"checked": 4, "moved": 0}
     here[4]["place"] = "train"
-    with pytest.raises(
-        UserError, match=r"found 1 prompts that lie elsewhere than in an earlier release, one of them p4 \(now validation\)"
-    ):
+    with pytest.raises(UserError, match=r"found 1 prompts in another split than in an earlier release, one of them p4 \(now validation\)"):
         certified(candidates, pairs, places=here)
 
 
@@ -282,7 +282,7 @@ def test_embeddings_are_asked_only_where_a_model_is_named(monkeypatch: pytest.Mo
     monkeypatch.setattr(embedding_search, "Embeddings", Toy)
     rows = pa.table({"table": ["pairs"] * 4, "id": list("abcd"), "split": ["train", "test", "train", "test"]})
     said = pa.array([["my car"], ["the automobile"], ["nothing"], ["my car again"]], pa.large_list(pa.large_string()))
-    found = embedding_search.sought(rows, said, embedding_search.Search(model="toy", threshold=0.9))
+    found = embedding_search.search_by_embeddings(rows, said, embedding_search.Search(model="toy", threshold=0.9))
     assert found == {
         "model": "toy",
         "threshold": 0.9,

@@ -79,9 +79,9 @@ def test_only_the_named_splits_lose_prompts_and_the_others_are_told() -> None:
     rows = [candidate(f"{ITEM} {split}", split=split) for split in ("train", "validation", "test")]
     assert {row["split"] for row in account(rows, items(ITEM)).dropped.to_pylist()} == {"train", "validation"}
     assert {row["split"] for row in account(rows, items(ITEM), splits=["test"]).dropped.to_pylist()} == {"test"}
-    found = decontaminate.find(frame(rows), items(ITEM), PARAMS)
+    found = decontaminate.find_matches(frame(rows), items(ITEM), PARAMS)
     with pytest.warns(UserWarning, match="^1 prompts of the test split hold benchmark items; they are kept"):
-        decontaminate.report(found, PARAMS)
+        decontaminate.warn_of_kept(found, PARAMS)
     assert decontaminate.summary(items(ITEM), found) == {"mt": {"items": 1, "prompts": {"train": 1, "validation": 1, "test": 1}}}
 
 
@@ -258,7 +258,7 @@ def test_neither_the_order_of_rows_nor_of_files_changes_a_find(tmp_path: Path) -
         for name, text in list(zip("xyz", texts, strict=True))[::order]:
             (folder / f"{name}.txt").write_text(text)
         random.Random(order).shuffle(rows)
-        found.append(decontaminate.find(frame(rows), read_items(folder), PARAMS))
+        found.append(decontaminate.find_matches(frame(rows), read_items(folder), PARAMS))
     assert found[0].equals(found[1])
     assert len(found[0]) == 20
 
@@ -319,9 +319,9 @@ def test_names_come_from_paths_and_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "found"),
     [
-        ("a.jsonl", b'{"question": "x"}\n{"answer": "x", "id": 1}', "no item's text in record 2, which has the keys answer, id"),
+        ("a.jsonl", b'{"question": "x"}\n{"answer": "x", "id": 1}', "no text of an item in record 2, which has the keys answer, id"),
         ("a.jsonl", b'{"question": "x"}\n{"question": ', "record 2: "),
-        ("a.json", b"[1]", "no item's text in record 1, which has the type int"),
+        ("a.json", b"[1]", "no text of an item in record 1, which has the type int"),
         ("a.json", b"", "nothing but blanks"),
         ("a.txt", b" \n", "no record"),
         ("a.txt", b"\xff\xfe", "a broken file (UnicodeDecodeError)"),
@@ -340,7 +340,7 @@ def test_a_benchmark_that_cannot_be_read_stops_the_stage(name: str, data: bytes,
 def test_files_of_other_names_are_told(tmp_path: Path) -> None:
     for name in ("LICENSE", "a.csv", "README", "b.txt"):
         (tmp_path / name).write_text("text")
-    with pytest.warns(UserWarning, match="^not read as benchmarks, by their names: LICENSE, a.csv$"):
+    with pytest.warns(UserWarning, match=r"^ignored files \(not benchmarks by their names\): LICENSE, a.csv$"):
         assert read_items(tmp_path)["benchmark"].to_pylist() == ["b"]
 
 
@@ -365,7 +365,7 @@ def test_an_empty_folder_is_told_in_one_line_and_a_benchmark_changes_the_result(
     stage = pipeline.stage("decontaminate", ROOT)
     output, benchmarks = root / stage.output, root / stage.input("benchmarks")
     done = run_stage(root, "decontaminate")
-    assert done.stderr.splitlines() == [f"decontaminate: warning: nothing is checked: {stage.input('benchmarks')} holds no benchmark"]
+    assert done.stderr.splitlines() == [f"decontaminate: warning: nothing is checked: no benchmark in {stage.input('benchmarks')}"]
     assert done.stdout.splitlines() == ["decontaminate: candidates: 2 in = 2 kept + 0 dropped"]
     assert digests(output) == digests(root / "data" / "06_split"), "nothing changes"
     (benchmarks / "mine.txt").write_text(ITEM)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary import kinds
 from tasks.ingest.formats import FORMATS, feedback_lines, recognise
-from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.columns import TableBuilder
 from tasks.ingest.formats.loose_messages import Place
 from tasks.ingest.formats.message_trees import BEYOND, depths
 from tasks.ingest.formats.parsed import Message, moment
@@ -33,7 +33,7 @@ def example(name: str) -> dict[str, Any]:
 
 def gather(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """Turns, feedback and the reasons of notes that the records give."""
-    gatherer, reasons = Gatherer(lambda: "pepper"), list[str]()
+    gatherer, reasons = TableBuilder(lambda: "pepper"), list[str]()
     for number, record in enumerate(records):
         reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
     turns, notes = gatherer.turns()

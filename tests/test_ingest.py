@@ -629,7 +629,7 @@ def test_roles_that_do_not_alternate_are_told_once_a_file(tmp_path: Path) -> Non
     chats = [{"id": str(at), "messages": told} for at, told in enumerate((twice, greeting, GOOD["messages"], twice))]
     result = read(tmp_path, {"a.jsonl": lines(*chats)})
     (note,) = result.table("quarantine")
-    assert (note["record"], note["reason"], note["detail"][:21]) == (-1, "roles_not_alternating", "in 3 conversations a ")
+    assert (note["record"], note["reason"], note["detail"][:21]) == (-1, "roles_not_alternating", "in 3 conversations ro")
 
 
 def voted(annotation: dict[str, Any], when: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tasks.clean.language import identify
-from tasks.clean.language_words import CLOSE, told
+from tasks.clean.language_words import CLOSE, corrected_language
 from tasks.clean.stage import run
 from tasks.core.tables import Feedback, Turns
 from tests.test_clean import PARAMS, turn
@@ -60,8 +60,8 @@ def test_a_word_that_two_close_languages_share_tells_neither() -> None:
 
 
 def test_a_sure_guess_is_not_doubted_for_two_foreign_words() -> None:
-    assert told("ok yalla habibi let us go to the beach now", "en", 0.9) == "en"
-    assert told("ok yalla habibi", "en", 0.2) == "ar"
+    assert corrected_language("ok yalla habibi let us go to the beach now", "en", 0.9) == "en"
+    assert corrected_language("ok yalla habibi", "en", 0.2) == "ar"
 
 
 def test_a_short_message_takes_the_language_of_its_conversation() -> None:

@@ -148,7 +148,7 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
     from transformers import PreTrainedTokenizerFast
 
     file = tmp_path / "train.parquet"
-    file.write_bytes(files.parquet(files.portable(files.spread(rows, files.held({"pairs": rows})))))
+    file.write_bytes(files.parquet(files.portable(files.as_trainers_read(rows, files.optional_fields({"pairs": rows})))))
     read = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
     released = {row["prompt"][0]["content"]: row for row in read}
     assert {name: row["tools"] for name, row in released.items()} == {"Will it rain?": TOLD, "Is it windy?": None}
@@ -172,6 +172,6 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
 
 def test_a_release_of_plain_chats_has_no_such_fields(rows: pa.Table) -> None:
     plain = rows.filter(pa.array([row["prompt"][0]["content"] == "Is it windy?" for row in rows.to_pylist()]))
-    made = files.spread(plain, files.held({"pairs": plain}))
+    made = files.as_trainers_read(plain, files.optional_fields({"pairs": plain}))
     assert made.column_names == plain.column_names
     assert [field.name for field in made.schema.field("prompt").type.value_type] == ["role", "content"]

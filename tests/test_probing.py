@@ -99,7 +99,7 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def probed(rows: list[dict[str, Any]], **more: Any) -> Probed:
-    found = probe.gather(table(rows), SETTINGS.model_copy(update=more))
+    found = probe.run_probe(table(rows), SETTINGS.model_copy(update=more))
     assert found
     return found
 
@@ -122,7 +122,7 @@ def test_the_probe_is_ahead_of_length_where_words_decide(clean: Probed) -> None:
     assert clean.accuracy.share > 0.85
     assert clean.accuracy.low > clean.longer.high
     assert clean.ahead[1] > 0.2
-    assert not clean.nothing()
+    assert not clean.at_chance()
     assert (clean.pairs, clean.probed, clean.by["recipe"]["choice"].pairs) == (300, 300, 300)
 
 
@@ -141,7 +141,7 @@ def test_accuracy_falls_as_labels_are_turned_and_ends_at_chance(clean: Probed) -
     noisy = probed(turned(PLANTED, 0.25)[0]).accuracy.share
     assert clean.accuracy.share > noisy + 0.1
     half = probed(turned(PLANTED, 0.5)[0])
-    assert half.nothing()
+    assert half.at_chance()
     assert "about" not in half.curve.verdict.split(";")[0], "more of the same will not help"
     assert half.accuracy.share < noisy
     assert half.accuracy.drawn_low < 0.5 < half.accuracy.drawn_high + 0.03
@@ -183,11 +183,11 @@ def test_of_a_large_release_a_sample_is_probed_and_said_to_be(clean: Probed) -> 
 
 
 def test_too_few_groups_say_nothing() -> None:
-    assert probe.gather(table(PLANTED[:40]), SETTINGS) is None
+    assert probe.run_probe(table(PLANTED[:40]), SETTINGS) is None
     one = [row | {"conversations": ["all in one"]} for row in PLANTED]
-    assert probe.gather(table(one), SETTINGS) is None
-    assert probe.gather(table([]), SETTINGS) is None
-    assert probe.gather(table(PLANTED), SETTINGS.model_copy(update={"use": False})) is None
+    assert probe.run_probe(table(one), SETTINGS) is None
+    assert probe.run_probe(table([]), SETTINGS) is None
+    assert probe.run_probe(table(PLANTED), SETTINGS.model_copy(update={"use": False})) is None
 
 
 def test_pairs_that_share_a_cluster_or_a_conversation_never_lie_in_two_folds() -> None:
@@ -269,7 +269,7 @@ def test_the_curves_intervals_are_as_wide_as_they_are_asked_to_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "cannot be told"), (0.05, "will hardly help")]
+    ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "unclear whether"), (0.05, "will hardly improve")]
 )
 def test_the_verdict_is_as_sure_as_the_draws(reached: float, words: str) -> None:
     assert words in learning_curve.verdict(
@@ -287,7 +287,7 @@ def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
     assert [point.pairs for point in clean.curve.points] == [48, 120, 240]
     page = section(clean)
     assert page.count("<circle") == 3
-    assert "What there is to learn" in page
+    assert "What the pairs teach" in page
     assert section(None) == ""
 
 
@@ -317,4 +317,4 @@ def test_real_preferences_are_seen_as_far_as_words_carry_them_and_noise_is_seen(
     assert 0.60 <= shares[0] <= 0.66
     assert found[0].accuracy.low > found[0].longer.high
     assert shares[0] > shares[1] + 0.03 > shares[2] + 0.03
-    assert found[2].nothing()
+    assert found[2].at_chance()

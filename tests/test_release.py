@@ -28,7 +28,7 @@ from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, 
 from tasks.release import column_docs, dataset_card, gate_columns, redaction_notice, summary
 from tasks.release import files as layout
 from tasks.release import stage as release
-from tasks.release.summary import Asked, Sources
+from tasks.release.summary import Options, Sources
 
 ROOT = Path(__file__).parent.parent
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
@@ -37,7 +37,7 @@ PROVENANCE = {"params": {"release": "0"}, "redacted": REDACTED, "versions": {"da
 LEDGERS = {"ingest": {"turns": {"in": 0, "made": 9, "kept": 8, "dropped": 1, "reasons": {"repeated": 1}}}}
 CERTIFICATE = {
     "shared": {"prompts": 0, "first_user_turns": 0},
-    "boilerplate": {"answers": {"shared": 3, "rule": "stands under more than 20 prompts"}},
+    "boilerplate": {"answers": {"shared": 3, "rule": "answers more than 20 prompts"}},
     "highest_similarity": {"similarity": 0.41, "held_out": {"id": "e1"}, "train": {"id": "e2"}},
     "search": {"recall_at": {"0.30": 0.9976}, "compared": 1234},
     "characters": {"held_out_at_least_threshold": 7, "threshold": 0.8, "same": 0},
@@ -91,8 +91,8 @@ def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = No
     accounts = [reconcile("release", name, rows, len(rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
-    asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
-    return release.render(sources, summary.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
+    asked = Options(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
+    return release.render(sources, summary.summarize(sources, asked), STAGE_PARAMS, PROVENANCE)
 
 
 def write(files: dict[str, bytes], folder: Path) -> Path:
@@ -117,7 +117,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str
 
 
 def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
-    told = redaction_notice.told(REDACTED)
+    told = redaction_notice.notice(REDACTED)
     assert told.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
     assert told.endswith("Placeholders stand for keys and e-mail addresses.")
     card_text, page = ((made / name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
@@ -139,9 +139,9 @@ def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
     ],
 )
 def test_what_redaction_left_follows_the_parameters(kinds: list[str], model: str, stays: str, gone: str) -> None:
-    about = redaction_notice.about({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
-    assert stays in redaction_notice.told(about)
-    assert gone in redaction_notice.told(about)
+    about = redaction_notice.manifest_entry({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
+    assert stays in redaction_notice.notice(about)
+    assert gone in redaction_notice.notice(about)
 
 
 def test_every_kind_that_can_be_redacted_has_words() -> None:
@@ -165,7 +165,7 @@ BAD_PAIRS: dict[str, dict[str, Any]] = {
 
 
 def broken(tables: dict[str, pa.Table], settings: release.Params = STAGE_PARAMS) -> set[str]:
-    return {outcome.rule for outcome in release.hold(tables, settings).broken}
+    return {outcome.rule for outcome in release.check_gate(tables, settings).broken}
 
 
 def test_gate_lets_a_good_release_through() -> None:
@@ -356,15 +356,15 @@ def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
         "&lt;m1&gt;",
         "similarity 0.41",
         "99.76 % of",
-        "7 held-out prompts are like a training prompt in at least 80% of their n-grams of letters",
-        "4,321 prompts were held against their place in earlier releases: 0 moved",
+        "7 held-out prompts share at least 80% of their character n-grams with a training prompt",
+        "4,321 prompts were compared with their split in earlier releases: 0 moved",
         "the same question in other words",
         "more than 20 prompts",
-        "Models, as preferred",
+        "Models by preference",
         "Not enough for any",
     ):
         assert words in page
-    assert "Outside 45 to 55 %: length, bold." in files["README.md"].decode()
+    assert "Significantly outside 45 to 55 %: length, bold." in files["README.md"].decode()
     bias = json.loads(files["bias.json"])
     assert (bias["features"]["length"]["share"], bias["features"]["length"]["marked"]) == (1.0, True)
     assert (bias["position"]["share"], bias["position"]["marked"]) == (1.0, True)

@@ -41,7 +41,9 @@ def rows() -> pa.Table:
 
 def released(rows: pa.Table, tmp_path: Path) -> list[dict[str, Any]]:
     """The rows as `datasets` reads them from the release's file."""
-    (tmp_path / "train.parquet").write_bytes(files.parquet(files.portable(files.spread(rows, files.held({"pairs": rows})))))
+    (tmp_path / "train.parquet").write_bytes(
+        files.parquet(files.portable(files.as_trainers_read(rows, files.optional_fields({"pairs": rows}))))
+    )
     found = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache"))
     return list(found)
 
@@ -74,4 +76,4 @@ def test_templates_get_objects_and_no_empty_fields(rows: pa.Table, tmp_path: Pat
 
 def stored(rows: pa.Table) -> list[dict[str, Any]]:
     """The rows as the trainer reads them from a release."""
-    return [dict(row) for row in files.portable(files.spread(rows, {"tool_calls"})).to_pylist()]
+    return [dict(row) for row in files.portable(files.as_trainers_read(rows, {"tool_calls"})).to_pylist()]

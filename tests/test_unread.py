@@ -32,7 +32,7 @@ def test_a_file_whose_exporter_renamed_a_field_stops_the_run_and_is_named_with_a
         "10 of 10 records",
         "unknown_format",
         "id, turns",
-        "jsonl, which needs id, messages",
+        "jsonl, which requires id, messages",
         "ingest.max_unread.file",
     ):
         assert part in said
@@ -116,7 +116,7 @@ def test_a_stopped_run_leaves_the_last_output_and_names_a_format_that_was_read_b
     (project / "data" / "raw" / "b.jsonl").write_bytes(lines(*[{"dialogue": [{"from": "human", "value": "Hi"}]}] * 9))
     done = run_stage(project, "ingest")
     assert done.returncode == 1
-    assert "b.jsonl: the run before read it as sharegpt; today no reader knows it" in done.stderr
+    assert "b.jsonl: the previous run read it as sharegpt; now no reader recognises it" in done.stderr
     assert digests(project / "data" / "01_ingest", "**/*") == before
     (project / "data" / "raw" / "b.jsonl").unlink()
     assert run_stage(project, "ingest").returncode == 0

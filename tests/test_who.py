@@ -158,7 +158,7 @@ def test_a_time_is_read_in_every_usual_spelling(value: Any) -> None:
     ],
 )
 def test_a_time_that_may_be_another_is_told_and_null(tmp_path: Path, value: Any, shape: str) -> None:
-    with pytest.warns(UserWarning, match=re.escape(f"times spelled {shape} are not read")):
+    with pytest.warns(UserWarning, match=re.escape(f"times of the form {shape} are not read")):
         result = read(tmp_path, {"a": lines(GOOD | {"created_at": value}, chat("d", "x") | {"created_at": value})})
     assert {row["created_at"] for row in result.table("turns")} == {None}
     assert [reason for _, _, reason in result.faults()] == ["unread_time"]

@@ -22,7 +22,7 @@ FAILED = (
     "|ContentPolicyViolation|InvalidRequest|Throttling|ModelNotReady|ModelTimeout|ModelStream|ReadTimeout|ConnectTimeout|RemoteProtocol"
 )
 STATUS = "40[0-9]|41[0-9]|42[0-9]|43[01]|451|50[0-9]|52[0-9]|530"
-PATTERNS = (  # RE2, of the whole text behind leading signs and perhaps "Error:"
+PATTERNS = (  # RE2 for the whole text after leading signs and an optional "Error:"
     rf"(?:[\w.]+\.)?(?:{FAILED})(?:Error|Exception)\s*[:(].*",
     r"(?:google\.api_core\.exceptions|google\.genai\.errors|botocore\.(?:errorfactory|exceptions)|openai|anthropic|groq|mistralai|cohere"
     r"|httpx|httpcore|aiohttp\.client_exceptions|requests\.exceptions|urllib3\.exceptions|litellm(?:\.exceptions)?)\."
@@ -48,7 +48,7 @@ PATTERNS = (  # RE2, of the whole text behind leading signs and perhaps "Error:"
     r"claude (?:is currently at capacity|will return soon|hit the maximum length)[^\n]{0,120}",
 )
 SIGNS = r"[\s*_$\"'`>#⚠️❌.:!(-]*"
-SUSPECT = (  # RE2: words of which every failure has one
+SUSPECT = (  # RE2: every failure has one of these words
     r"(?i)error|fail|timed out|overloaded|unavailable|exhausted|throttl|exceeded|limit reached|quota|not found|does not exist|capacity"
     r"|memory|exceptions?\.|timeout|content_filter|reset by peer|sorry|oops|apologies|return soon|not available|openai\.|anthropic\."
 )
@@ -68,14 +68,14 @@ def known(more: FailedAnswers) -> FailedAnswers:
     return with_shipped(SHIPPED, more)
 
 
-def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, asked: pa.Array | None = None) -> pa.Array:
-    """Mask of the texts, of those `asked` about, that are failures by their shape."""
+def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, candidates: pa.Array | None = None) -> pa.Array:
+    """Mask of the texts, among the `candidates`, that have the form of an error message."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     short = pc.fill_null(pc.less_equal(pc.binary_length(whole), 4 * max_chars), False)
-    places = pc.indices_nonzero(short if asked is None else pc.and_(short, asked))
+    places = pc.indices_nonzero(short if candidates is None else pc.and_(short, candidates))
     few = whole.take(places)
     likely = pc.and_(pc.match_substring_regex(few, SUSPECT), pc.less_equal(pc.utf8_length(few), max_chars))
-    found = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
+    matches = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
     mask = np.zeros(len(whole), bool)
-    mask[found.to_numpy()] = True
+    mask[matches.to_numpy()] = True
     return pa.array(mask)

@@ -1,9 +1,9 @@
-"""The tables of the house: one class a table, one field a column, each with its meaning.
+"""The tables of the pipeline: one class per table, one field per column, each with its meaning.
 
 A table is a folder of Parquet files, sorted by its key, in shards of a fixed number of rows.
 In a running stage it is a Daft DataFrame with exactly these columns.
 
-A column's place in the class is its place on disk. `Table.schema()` gives the Arrow schema,
+The order of columns in the class is their order on disk. `Table.schema()` gives the Arrow schema,
 `Table.KEY` the primary key, which is also the sort order: it is unique, so the order is total.
 """
 
@@ -127,7 +127,7 @@ class Table:
 
     @classmethod
     def schema(cls) -> pa.Schema:
-        """Arrow schema, columns in the order in which they are written."""
+        """Arrow schema, with columns in the order on disk."""
         return pa.schema([(column.name, column.type) for column in cls.COLUMNS])
 
     @classmethod
@@ -137,7 +137,7 @@ class Table:
 
 
 class Turns(Table):
-    """One row a message. Messages of a conversation form a tree: regenerated answers share a parent."""
+    """One row per message. Messages of a conversation form a tree: regenerated answers share a parent."""
 
     KEY = ("conversation_id", "position", "turn_id")
     COLUMNS = (
@@ -177,7 +177,7 @@ class Turns(Table):
 
 
 class Feedback(Table):
-    """One row an act of a person, or of a judging model, about an answer."""
+    """One row per act of feedback on an answer, by a person or a judging model."""
 
     KEY = ("feedback_id",)
     COLUMNS = (
@@ -203,7 +203,7 @@ class Feedback(Table):
 
 
 class Quarantine(Table):
-    """One row a record that could not be read. Holds no text of the record itself."""
+    """One row per record that could not be read. Contains no text of the record itself."""
 
     KEY = ("file", "record", "reason", "detail")
     COLUMNS = (
@@ -217,7 +217,7 @@ class Quarantine(Table):
 
 
 class Files(Table):
-    """One row a raw file: what the short file ids in `origin` stand for."""
+    """One row per raw file: the files that the short ids in `origin` refer to."""
 
     KEY = ("file", "name")
     COLUMNS = (
@@ -231,7 +231,7 @@ class Files(Table):
 
 
 class Candidates(Table):
-    """One row a distinct prompt, with its candidate answers and the votes about them."""
+    """One row per distinct prompt, with its candidate answers and their votes."""
 
     KEY = ("prompt_id",)
     COLUMNS = (
@@ -258,7 +258,7 @@ class Candidates(Table):
 
 
 class Annotators(Table):
-    """One row an annotator and kind of act: how far their acts can be trusted."""
+    """One row per annotator and kind of feedback: how reliable their votes are."""
 
     KEY = ("annotator", "annotator_kind", "kind")
     COLUMNS = (
@@ -276,7 +276,7 @@ class Annotators(Table):
 
 
 class Agreement(Table):
-    """One row a kind of act and of annotators: how far they agree with each other."""
+    """One row per kind of feedback and of annotators: how well they agree."""
 
     KEY = ("kind", "annotator_kind")
     COLUMNS = (
@@ -296,7 +296,7 @@ class Agreement(Table):
 
 
 class Common(Table):
-    """One row a text, or a user, met too often to tie the prompts where it stands."""
+    """One row per text or user that is too common to link its prompts."""
 
     KEY = ("kind", "digest")
     COLUMNS = (
@@ -308,7 +308,7 @@ class Common(Table):
 
 
 class Places(Table):
-    """One row a prompt: where it lies since it was first released, as the assignment of `split` tells it."""
+    """One row per prompt: its split since it was first released, as assigned by `split`."""
 
     KEY = ("prompt_id",)
     COLUMNS = (
@@ -318,7 +318,7 @@ class Places(Table):
 
 
 class Pairs(Table):
-    """One row a preference: the answer people preferred, and one that they liked less."""
+    """One row per preference: the preferred answer, and the rejected one."""
 
     KEY = ("pair_id",)
     COLUMNS = (
@@ -363,7 +363,7 @@ class Pairs(Table):
 
 
 class Calibration(Table):
-    """One row a recipe: how often one of its acts is right, and how that is known."""
+    """One row per recipe: the reliability of one of its votes, and how it is known."""
 
     KEY = ("recipe",)
     COLUMNS = (
@@ -378,7 +378,7 @@ class Calibration(Table):
 
 
 class Unpaired(Table):
-    """One row an answer that people called good or bad (KTO)."""
+    """One row per answer that people rated good or bad (KTO)."""
 
     KEY = ("example_id",)
     COLUMNS = (
@@ -401,7 +401,7 @@ class Unpaired(Table):
 
 
 class Prompts(Table):
-    """One row a prompt to practise on (PPO)."""
+    """One row per prompt for online training (PPO)."""
 
     KEY = ("prompt_id",)
     COLUMNS = (
@@ -416,7 +416,7 @@ class Prompts(Table):
 
 
 class Selection(Table):
-    """One row a group of answers: who gets feedback, against who chats. Only usable acts of people; a comparison counts for each answer."""
+    """One row per group of answers: which answers get feedback. Only usable feedback by people; a comparison counts for each answer."""
 
     KEY = ("dimension", "value")
     COLUMNS = (
@@ -436,7 +436,7 @@ class Selection(Table):
 
 
 class Votes(Table):
-    """One row a vote on a prompt that people wrote, as it was given, and what it stands behind."""
+    """One row per vote on an original prompt, and the rows that it supports."""
 
     KEY = ("feedback_id", "prompt_id")
     COLUMNS = (
@@ -452,7 +452,7 @@ class Votes(Table):
 
 
 def put(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """The table with another column in the place of this one."""
+    """The table with this column replaced."""
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
