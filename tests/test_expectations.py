@@ -87,12 +87,12 @@ def test_table_rules_break(rule: Rule, rows: pa.Table) -> None:
     assert broken(Suite("t", {}, {"rule": rule}), rows) == ["rule"]
 
 
-def test_a_warning_neither_stops_nor_drops_but_is_told() -> None:
+def test_a_warning_neither_stops_nor_drops_but_is_reported() -> None:
     suite = Suite("t", {}, {"languages": is_true_for("known", 0.9, severity="warning")})
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         assert broken(suite, table(known=[True, False])) == []
-    assert any("rule languages: found 1 of 2 rows (50 %)" in str(warning.message) for warning in heard)
+    assert any("rule languages: found 1 of 2 rows (50 %)" in str(warning.message) for warning in caught)
 
 
 def test_a_rule_that_cannot_be_judged_is_an_error_not_a_verdict() -> None:
@@ -162,14 +162,14 @@ def lines(page: str) -> list[list[str]]:
 def test_index_says_what_broke_what_was_counted_and_what_holds(site: Path) -> None:
     page = (site / "index.html").read_text()
     assert "✗ 2 rules broken: the pipeline stopped here" in page
-    told = lines(page)
-    assert ["turns", "✗ broken", "10", "5", "2", "1", "2"] in told
-    assert ["a<b>&c d", "✓ holds", "3", "2", "2", "0", "0"] in told
-    assert ["turns: too_short", "✗ broken", "10 of 10 rows (100 %) breaking it", "n at least 1, with at most 20 % breaking it"] in told
-    assert ["turns: languages", "! warning", "2 of 10 rows (20 %) breaking it", "known for at least 90 % of the rows"] in told
-    assert ["unknown_role", "✓ drops rows", "1 of 10 rows (10 %) breaking it"] in [line[:3] for line in told]
-    assert ["few", "✓ holds", "10", "rows at least 5"] in told
-    assert ["ok", "✓ holds", "0 of 3 rows (0 %) breaking it", "ok for every row"] in told
+    shown = lines(page)
+    assert ["turns", "✗ broken", "10", "5", "2", "1", "2"] in shown
+    assert ["a<b>&c d", "✓ holds", "3", "2", "2", "0", "0"] in shown
+    assert ["turns: too_short", "✗ broken", "10 of 10 rows (100 %) breaking it", "n at least 1, with at most 20 % breaking it"] in shown
+    assert ["turns: languages", "! warning", "2 of 10 rows (20 %) breaking it", "known for at least 90 % of the rows"] in shown
+    assert ["unknown_role", "✓ drops rows", "1 of 10 rows (10 %) breaking it"] in [line[:3] for line in shown]
+    assert ["few", "✓ holds", "10", "rows at least 5"] in shown
+    assert ["ok", "✓ holds", "0 of 3 rows (0 %) breaking it", "ok for every row"] in shown
     assert "zebra-secret" not in page
 
 

@@ -99,9 +99,9 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def probed(rows: list[dict[str, Any]], **more: Any) -> Probed:
-    found = probe.run_probe(table(rows), SETTINGS.model_copy(update=more))
-    assert found
-    return found
+    result = probe.run_probe(table(rows), SETTINGS.model_copy(update=more))
+    assert result
+    return result
 
 
 def turned(rows: list[dict[str, Any]], share: float, seed: int = 5) -> tuple[list[dict[str, Any]], set[str]]:
@@ -149,15 +149,15 @@ def test_accuracy_falls_as_labels_are_turned_and_ends_at_chance(clean: Probed) -
 
 def test_turned_labels_are_suspected_first(clean: Probed) -> None:
     rows, picked = turned(releases.planted({"train": 300}, 6, noise=0.0), 0.1)
-    found = probed(rows)
-    first = [suspect.pair_id for suspect in found.suspects.listed[: len(picked)]]
+    result = probed(rows)
+    first = [suspect.pair_id for suspect in result.suspects.listed[: len(picked)]]
     assert len(picked & set(first)) > 0.7 * len(first)
-    assert found.suspects.count > clean.suspects.count
+    assert result.suspects.count > clean.suspects.count
     assert clean.planted.auc > 0.9
     assert clean.planted.found > 3 * clean.planted.others
-    likely = [suspect.probability for suspect in found.suspects.listed]
+    likely = [suspect.probability for suspect in result.suspects.listed]
     assert likely == sorted(likely)
-    assert max(likely) < found.suspects.threshold <= SETTINGS.suspect
+    assert max(likely) < result.suspects.threshold <= SETTINGS.suspect
 
 
 def test_the_order_of_the_rows_and_the_number_of_threads_change_nothing(clean: Probed) -> None:
@@ -175,11 +175,11 @@ def test_variants_and_repeats_are_no_evidence(clean: Probed) -> None:
 
 
 def test_of_a_large_release_a_sample_is_probed_and_said_to_be(clean: Probed) -> None:
-    found = probed(PLANTED, max_pairs=150)
-    assert (found.pairs, found.probed) == (300, 150)
-    assert "on 150 of 300 pairs" in found.line()
+    result = probed(PLANTED, max_pairs=150)
+    assert (result.pairs, result.probed) == (300, 150)
+    assert "on 150 of 300 pairs" in result.line()
     assert "of 300 pairs" not in clean.line()
-    assert found.suspects.count <= 150
+    assert result.suspects.count <= 150
 
 
 def test_too_few_groups_say_nothing() -> None:
@@ -218,9 +218,9 @@ def test_repeating_what_one_prompt_says_does_not_help_the_probe() -> None:
         chance.shuffle(sides)
         row = releases.row(f"Question {number}", sides[0], sides[1], "train", cluster_id=f"k{number}")
         rows += [row | {"pair_id": f"{number}-{copy}"} for copy in range(4)]
-    found = probed(rows)
-    assert found.groups == 80
-    assert found.accuracy.drawn_low < 0.5 < found.accuracy.drawn_high
+    result = probed(rows)
+    assert result.groups == 80
+    assert result.accuracy.drawn_low < 0.5 < result.accuracy.drawn_high
 
 
 # The learning curve.
@@ -241,18 +241,19 @@ def test_no_law_rises_above_one_or_falls_with_more_pairs(accuracies: list[float]
 
 def test_what_is_needed_follows_from_the_law_and_beyond_tenfold_nothing_is_said() -> None:
     laws = np.array([[0.9], [2.0], [0.5]])  # at 800 pairs 0.829; one more point at 1,084
-    found = learning_curve.needed(laws, 800, 1000, 0.01)
-    assert (found.reached, found.pairs) == (1.0, int(float(f"{((2.0 / (2.0 * 800**-0.5 - 0.01)) ** 2 / 800 - 1) * 1000:.2g}")))
+    result = learning_curve.needed(laws, 800, 1000, 0.01)
+    assert (result.reached, result.pairs) == (1.0, int(float(f"{((2.0 / (2.0 * 800**-0.5 - 0.01)) ** 2 / 800 - 1) * 1000:.2g}")))
     assert learning_curve.needed(np.array([[0.9], [0.3], [1.0]]), 800, 1000, 0.01).pairs is None
     assert learning_curve.needed(np.array([[0.9], [2.0], [0.15]]), 800, 1000, 0.3).pairs is None
 
 
 def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
     sizes = np.array([100.0, 200.0, 400.0, 800.0])
-    told = np.array([0.9 - 2.0 * sizes**-0.5])
+    accuracies = np.array([0.9 - 2.0 * sizes**-0.5])
     counts = [int(size) for size in sizes]
     sample, whole = (
-        learning_curve.curve(counts, told, told[0], learning_curve.Extent(total, 0.8 * total, 1.0), 0.95) for total in (4000, 1000)
+        learning_curve.curve(counts, accuracies, accuracies[0], learning_curve.Extent(total, 0.8 * total, 1.0), 0.95)
+        for total in (4000, 1000)
     )
     times = (2.0 / (2.0 * 3200**-0.5 - 0.01)) ** 2 / 3200
     assert sample.more[0].pairs == int(float(f"{(times - 1) * 4000:.2g}"))
@@ -261,10 +262,10 @@ def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
 
 def test_the_curves_intervals_are_as_wide_as_they_are_asked_to_be() -> None:
     drawn = np.random.default_rng(0).normal(0.7, 0.02, (2000, 4))
-    found = [
+    result = [
         learning_curve.curve([100, 200, 400, 800], drawn, drawn[0], learning_curve.Extent(1000, 800.0, 1.0), sure) for sure in (0.95, 0.5)
     ]
-    widths = [one.points[0].high - one.points[0].low for one in found]
+    widths = [one.points[0].high - one.points[0].low for one in result]
     assert widths[0] / widths[1] == pytest.approx(1.96 / 0.674, rel=0.1)
 
 
@@ -280,10 +281,10 @@ def test_the_verdict_is_as_sure_as_the_draws(reached: float, words: str) -> None
 def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
     chance = random.Random(2)  # forty good words and forty bad ones: each must have been seen
     rows = [releases.row(f"Q {n}", f"good{chance.randrange(40)}", f"bad{chance.randrange(40)}", "train") for n in range(240)]
-    found = probed(rows).curve
-    assert found.points[0].accuracy + 0.05 < found.points[-1].accuracy
-    assert found.fall > 0
-    assert found.at(1000) >= found.at(100)
+    result = probed(rows).curve
+    assert result.points[0].accuracy + 0.05 < result.points[-1].accuracy
+    assert result.fall > 0
+    assert result.at(1000) >= result.at(100)
     assert [point.pairs for point in clean.curve.points] == [48, 120, 240]
     page = section(clean)
     assert page.count("<circle") == 3
@@ -297,7 +298,7 @@ def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
 def harmless(folder: Path) -> list[dict[str, Any]]:
     """Anthropic's harmless pairs, as the reader of the format understands them."""
     lines = gzip.decompress((folder / "hh_rlhf/harmless-base/test.jsonl.gz").read_bytes()).decode().splitlines()
-    found = []
+    result = []
     for number, line in enumerate(map(json.loads, lines)):
         before, chosen = line["chosen"].rsplit("\n\nAssistant:", 1)
         other, rejected = line["rejected"].rsplit("\n\nAssistant:", 1)
@@ -305,16 +306,16 @@ def harmless(folder: Path) -> list[dict[str, Any]]:
             continue
         start = before.split("\n\nAssistant:")[0].strip().lower()
         row = releases.row(before.rsplit("\n\nHuman:", 1)[-1], chosen.strip(), rejected.strip(), "train")
-        found.append(row | {"pair_id": f"{number:05d}", "cluster_id": start, "conversations": []})
-    return found
+        result.append(row | {"pair_id": f"{number:05d}", "cluster_id": start, "conversations": []})
+    return result
 
 
 @pytest.mark.slow
 def test_real_preferences_are_seen_as_far_as_words_carry_them_and_noise_is_seen(shared_data: Path) -> None:
     rows = harmless(shared_data)
-    found = [probed(turned(rows, share)[0]) for share in (0.0, 0.2, 0.5)]
-    shares = [one.accuracy.share for one in found]
+    result = [probed(turned(rows, share)[0]) for share in (0.0, 0.2, 0.5)]
+    shares = [one.accuracy.share for one in result]
     assert 0.60 <= shares[0] <= 0.66
-    assert found[0].accuracy.low > found[0].longer.high
+    assert result[0].accuracy.low > result[0].longer.high
     assert shares[0] > shares[1] + 0.03 > shares[2] + 0.03
-    assert found[2].at_chance()
+    assert result[2].at_chance()

@@ -48,14 +48,14 @@ SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
 
 
-def said(role: str, content: str) -> list[dict[str, str]]:
+def message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
 
 
 def pair(number: int, split: str, **more: Any) -> dict[str, Any]:
     row = {
-        "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": said("user", f"Question {number}? <b>&"),
-        "chosen": said("assistant", f"Good answer {number}."), "rejected": said("assistant", f"Bad {number}."), "recipe": "choice",
+        "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": message("user", f"Question {number}? <b>&"),
+        "chosen": message("assistant", f"Good answer {number}."), "rejected": message("assistant", f"Bad {number}."), "recipe": "choice",
         "margin": 1.0, "confidence": 0.75, "evidence": 1, "language": "en", "topic": "billing", "source": "jsonl",
         "cluster_id": f"p{number}", "split": split, "weight": 1.0, "conversations": [f"jsonl:{number}"], "origins": [f"f:{number}:-1"],
     }  # fmt: skip
@@ -117,12 +117,12 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str
 
 
 def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
-    told = redaction_notice.notice(REDACTED)
-    assert told.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
-    assert told.endswith("Placeholders stand for keys and e-mail addresses.")
+    notice = redaction_notice.notice(REDACTED)
+    assert notice.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
+    assert notice.endswith("Placeholders stand for keys and e-mail addresses.")
     card_text, page = ((made / name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
-    assert told in card_text[: card_text.index("| config |")]
-    assert told in page[: page.index("<h2>")]
+    assert notice in card_text[: card_text.index("| config |")]
+    assert notice in page[: page.index("<h2>")]
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_every_kind_that_can_be_redacted_has_words() -> None:
 BAD_PAIRS: dict[str, dict[str, Any]] = {
     "unknown_split": {"split": "dev"},
     "no_prompt": {"prompt": []},
-    "prompt_end": {"prompt": said("assistant", "Hello")},
-    "prompt_in_two_splits": {"prompt": said("user", "QUESTION  1? <b>&")},
-    "no_answer": {"chosen": said("assistant", " \n")},
-    "not_an_answer": {"rejected": said("user", "Bad 0.")},
-    "equal_sides": {"rejected": said("assistant", "Good answer 0. \n")},
+    "prompt_end": {"prompt": message("assistant", "Hello")},
+    "prompt_in_two_splits": {"prompt": message("user", "QUESTION  1? <b>&")},
+    "no_answer": {"chosen": message("assistant", " \n")},
+    "not_an_answer": {"rejected": message("user", "Bad 0.")},
+    "equal_sides": {"rejected": message("assistant", "Good answer 0. \n")},
     "margin": {"margin": 0.0},
     "confidence": {"confidence": 0.5},
     "weight": {"weight": 0.0},
@@ -195,8 +195,8 @@ def test_gate_stops_reversed_and_repeated_pairs_but_not_repeats_that_name_their_
 
 def test_gate_stops_changed_rows_outside_train_empty_splits_and_too_few_rows() -> None:
     rows = [pair(0, "train"), pair(1, "validation", augmented_from="p9", augmenter="swap")]
-    found = broken(made_tables(rows), STAGE_PARAMS.model_copy(update={"min_pairs": 5, "required_from": 1}))
-    assert {"changed_outside_train", "empty_split", "too_few"} <= found
+    result = broken(made_tables(rows), STAGE_PARAMS.model_copy(update={"min_pairs": 5, "required_from": 1}))
+    assert {"changed_outside_train", "empty_split", "too_few"} <= result
 
 
 def test_a_prompt_of_one_table_may_not_lie_in_another_split_of_another_table() -> None:
@@ -221,13 +221,13 @@ def test_datasets_loads_all_configs_with_the_columns_the_card_says(calls: bool, 
     rows = [pair(number, SPLITS[number % 3]) for number in range(12)]
     rows[0] |= {"prompt": CALLING} if calls else {}
     made = write(rendered(made_tables(rows)), tmp_path / "release")
-    told = yaml.safe_load((made / "README.md").read_text().split("---")[1])
-    for info in told["dataset_info"]:
-        found = load(made, info["config_name"])
-        assert set(found["train"][0]["prompt"][0]) == {"role", "content", *["tool_calls"] * calls}
-        assert {split: len(found[split]) for split in found} == {split["name"]: split["num_examples"] for split in info["splits"]}
-        assert list(found["train"].features) == [feature["name"] for feature in info["features"]]
-        assert found["train"].features._to_yaml_list() == info["features"]
+    head = yaml.safe_load((made / "README.md").read_text().split("---")[1])
+    for info in head["dataset_info"]:
+        result = load(made, info["config_name"])
+        assert set(result["train"][0]["prompt"][0]) == {"role", "content", *["tool_calls"] * calls}
+        assert {split: len(result[split]) for split in result} == {split["name"]: split["num_examples"] for split in info["splits"]}
+        assert list(result["train"].features) == [feature["name"] for feature in info["features"]]
+        assert result["train"].features._to_yaml_list() == info["features"]
 
 
 def test_trl_takes_every_config_as_conversational(made: Path, load: Callable[[Path, str], Any]) -> None:
@@ -290,7 +290,7 @@ def test_manifest_lists_every_file_and_verify_finds_any_change(made: Path, tmp_p
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"files": {"a": {}}}'])
-def test_a_file_that_is_no_manifest_is_told(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_manifest_is_reported(text: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected the manifest of a release"):
         manifest.verify(tmp_path)
     (tmp_path / "manifest.json").write_text(text)
@@ -299,9 +299,9 @@ def test_a_file_that_is_no_manifest_is_told(text: str, tmp_path: Path) -> None:
 
 
 def test_metrics_are_flat_numbers(made: Path) -> None:
-    found = json.loads((made / "metrics.json").read_text())
-    assert all(isinstance(value, int | float) for value in found.values())
-    assert (found["pairs_train"], found["unpaired"], found["kept_share_ingest"]) == (4, 12, round(8 / 9, 4))
+    result = json.loads((made / "metrics.json").read_text())
+    assert all(isinstance(value, int | float) for value in result.values())
+    assert (result["pairs_train"], result["unpaired"], result["kept_share_ingest"]) == (4, 12, round(8 / 9, 4))
 
 
 class Links(HTMLParser):
@@ -345,7 +345,8 @@ def about() -> dict[str, pa.Table]:
 
 def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
     rows = [
-        pair(n, SPLITS[n % 3], chosen_model="m1", rejected_model="m2", chosen=said("assistant", "**Long** answer." * 9)) for n in range(60)
+        pair(n, SPLITS[n % 3], chosen_model="m1", rejected_model="m2", chosen=message("assistant", "**Long** answer." * 9))
+        for n in range(60)
     ]
     files = rendered(made_tables(rows), about())
     page = files["report.html"].decode()
@@ -436,12 +437,12 @@ def test_card_and_report_show_what_logs_call_things_and_do_nothing_else(words: s
         body = pages["README.md"].decode().split("---\n", 2)[2]
         pages["card"] = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(body).encode()
     for page in ("card", "report.html"):
-        found, expected = Links(), Links()
-        found.feed(files[page].decode())
+        result, expected = Links(), Links()
+        result.feed(files[page].decode())
         expected.feed(plain[page].decode())
-        assert set(found.tags) == set(expected.tags)
-        assert found.fetched == expected.fetched
-        assert words in found.text
+        assert set(result.tags) == set(expected.tags)
+        assert result.fetched == expected.fetched
+        assert words in result.text
     assert not re.search(r"https?://evil|www\.evil", files["README.md"].decode()), "GitHub makes a link of a bare address"
 
 
@@ -470,7 +471,7 @@ shell.capture_warnings("stage", work)
 """
 
 
-def test_what_is_said_after_the_gate_is_heard() -> None:
+def test_what_is_said_after_the_gate_is_shown() -> None:
     done = subprocess.run([sys.executable, "-c", JUDGED_THEN_WARNED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "stage: warning: said after the gate" in done.stderr
 
