@@ -1,8 +1,8 @@
-"""Texts that stand where an answer failed, known by their shape: what SDKs, gateways and servers write, whatever the provider.
+"""Error messages in place of an answer, recognised by their form: those of SDKs, gateways and servers of any provider.
 
-In: texts. Out: a mask. `failed_answers.yaml` holds what has to be known word for word; here is what all of a kind have in common: the name
-of an SDK's exception, a status of HTTP behind the word error, an object of JSON that is nothing but an error. Only short texts of few lines
-are meant; answers that explain an error are told apart by their words (`explaining` there).
+In: texts. Out: a mask. `failed_answers.yaml` lists literal texts; here are general patterns: the name of an SDK's exception, an HTTP status
+after the word error, a JSON object that holds only an error. Only short texts of few lines match; answers that explain an error are
+recognised by their words (`explaining` there).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ WHOLE = rf"(?is)\A{SIGNS}(?:(?:error|exception|failed)\s*[:!]\s*)?(?:{'|'.join(P
 
 
 class FailedAnswers(StageParams):
-    """What stands where an answer failed, known word for word."""
+    """Literal texts of error messages in place of an answer."""
 
     error_banners: list[str]  # how the texts begin; case and leading signs do not matter
     error_messages: list[str]  # the same for texts that hold nothing else

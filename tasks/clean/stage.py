@@ -65,7 +65,7 @@ class Params(StageParams):
     names: name_model.Names  # names of people, places and postal addresses
     reasoning: Literal["drop", "keep"]  # whether a model's reasoning is kept in its answer
     empty_texts: list[str]  # what programs write in place of an empty text; a message with nothing else is empty
-    more_failures: failures.FailedAnswers  # what stands where an answer failed, beyond what is shipped
+    more_failures: failures.FailedAnswers  # error messages in place of an answer, in addition to the shipped ones
     max_banner_chars: int = Field(ge=1)  # a longer answer that begins as a banner is an answer
     cursors: list[str]  # an answer that ends with one of these was cut off
     min_letters: int = Field(ge=1)  # a message with fewer gets its conversation's language

@@ -59,7 +59,7 @@ SECTIONS = {
     "checked": "different things that were looked at, by kind",
     "boilerplate": "things in two splits that are too common or too short to count as a leak: how many, and by which rule",
     "highest_similarity": "the two prompts, held out and for training, that are most alike by words, and their Jaccard similarity",
-    "search": "how they were sought, and the share of couples at a similarity that such a search finds (`recall_at`)",
+    "search": "the method of the search, and the share of pairs at a similarity that it finds (`recall_at`)",
     "characters": "the same by letters, signs, accents, case and fillers aside; `same`: held-out prompts with a training prompt's letters",
     "meaning": "the same by embeddings; null where `release.meaning.model` names no model",
     "moved": "prompts that an earlier release placed, and how many of them have moved to another split",
