@@ -22,9 +22,9 @@ from typing import Any
 
 from PIL import Image
 
-from tests import toys
-from tests.browser import Browser, browser, missing, wait_for
-from tests.served import ask, free_port
+from tests.builders import toys
+from tests.builders.browser import Browser, browser, missing, wait_for
+from tests.builders.served import ask, free_port
 
 ASSETS = Path(__file__).parent / "assets"
 WIDTH, HEIGHT = 1280, 800

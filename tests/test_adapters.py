@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tests.training import digests, released, run, tiny
-from trainer.core import adapters, models
-from trainer.core.settings import Adapter
+from tests.builders.training import digests, released, run, tiny
+from trainer.models import adapters, model_io
+from trainer.settings import Adapter
 
-LORA = Adapter(rank=4, alpha=8.0, dropout=0.0, targets="all-linear", recompute=False)
-NONE = LORA.model_copy(update={"rank": 0})
+LORA = Adapter(r=4, lora_alpha=8.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False)
+NONE = LORA.model_copy(update={"r": 0})
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_all(root: Path) -> None:
-    run(root, "start", tiny("start", adapter__rank=4))
+    run(root, "start", tiny("start", adapter__r=4))
     (root / "data/models/reward").mkdir(parents=True, exist_ok=True)
-    run(root, "train", tiny("train", adapter__rank=4, dpo__schedule__learning_rate=0.01))
+    run(root, "train", tiny("train", adapter__r=4, dpo__schedule__learning_rate=0.01))
 
 
 def model(root: Path, name: str = "start") -> Any:
-    return models.load(str(root / "data/models" / name))[0]
+    return model_io.load(str(root / "data/models" / name))[0]
 
 
 def weights(given: Any) -> dict[str, Any]:
@@ -111,13 +111,13 @@ def test_the_head_of_a_reward_model_is_trained_and_merged(trained: Path) -> None
 @pytest.mark.parametrize("targets", ["q_prj", ["q_proj", "lm_head"], ["layers"], []])
 def test_targets_that_do_not_exist_are_refused_with_those_that_do(trained: Path, targets: Any) -> None:
     with pytest.raises(UserError) as caught:
-        adapters.wrap(model(trained), LORA.model_copy(update={"targets": targets}), "CAUSAL_LM")
+        adapters.wrap(model(trained), LORA.model_copy(update={"target_modules": targets}), "CAUSAL_LM")
     assert "one of down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_named_targets_are_the_only_ones(trained: Path) -> None:
-    wrapped = adapters.wrap(model(trained), LORA.model_copy(update={"targets": ["q_proj", "v_proj"]}), "CAUSAL_LM")
+    wrapped = adapters.wrap(model(trained), LORA.model_copy(update={"target_modules": ["q_proj", "v_proj"]}), "CAUSAL_LM")
     assert {name.split(".")[-4] for name, weight in wrapped.named_parameters() if weight.requires_grad} == {"q_proj", "v_proj"}
 
 
@@ -137,8 +137,8 @@ def test_an_adapter_begins_the_same_whatever_was_drawn_before(trained: Path) -> 
 def test_frozen_weights_may_be_held_in_half_precision_but_what_learns_is_not(trained: Path) -> None:
     import torch
 
-    assert (adapters.held(LORA, "bfloat16"), adapters.held(NONE, "bfloat16")) == ("bfloat16", "float32")
-    half = models.load(str(trained / "data/models/start"), precision="bfloat16")[0]
+    assert (adapters.weight_dtype(LORA, "bfloat16"), adapters.weight_dtype(NONE, "bfloat16")) == ("bfloat16", "float32")
+    half = model_io.load(str(trained / "data/models/start"), dtype="bfloat16")[0]
     wrapped = adapters.wrap(half, LORA, "CAUSAL_LM")
     assert {weight.dtype for weight in wrapped.parameters() if weight.requires_grad} == {torch.float32}
     assert {weight.dtype for weight in adapters.merged(wrapped).parameters()} == {torch.float32}
@@ -172,9 +172,9 @@ def test_two_runs_with_adapters_are_bit_equal(trained: Path, tmp_path: Path) -> 
 
 
 def test_only_the_adapter_reaches_the_optimizer_of_trl(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.core import hf
+    from trainer.loop import hf_trainer
 
-    fit = hf.fit
+    fit = hf_trainer.fit
     learned, adapted = set[str](), set[str]()
 
     def heard(trainer: Any, *rest: Any, **more: Any) -> Any:
@@ -184,8 +184,8 @@ def test_only_the_adapter_reaches_the_optimizer_of_trl(trained: Path, monkeypatc
         learned.update(names[id(weight)] for group in trainer.optimizer.param_groups for weight in group["params"])
         return figures
 
-    monkeypatch.setattr(hf, "fit", heard)
-    run(trained, "train", tiny("train", adapter__rank=4, dpo__schedule__learning_rate=0.01))
+    monkeypatch.setattr(hf_trainer, "fit", heard)
+    run(trained, "train", tiny("train", adapter__r=4, dpo__schedule__learning_rate=0.01))
     assert adapted
     assert learned == adapted
 
@@ -196,7 +196,9 @@ def test_what_is_computed_again_is_the_same_and_less_is_kept(trained: Path, rank
 
     results = []
     for recompute in (False, True):
-        learner = adapters.wrap(model(trained), LORA.model_copy(update={"rank": rank, "recompute": recompute}), "CAUSAL_LM").train()
+        learner = adapters.wrap(
+            model(trained), LORA.model_copy(update={"r": rank, "gradient_checkpointing": recompute}), "CAUSAL_LM"
+        ).train()
         kept: list[int] = []
 
         def keep(tensor: torch.Tensor, kept: list[int] = kept) -> torch.Tensor:

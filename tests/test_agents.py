@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.projects import DATA_STAGES, make_project, run_stages
-from tests.real_sets import Line, run_path, write
-from tests.test_product_logs import choice, prose, thumb
+from tests.builders.product_logs import choice, prose, thumb
+from tests.builders.projects import DATA_STAGES, make_project, run_stages
+from tests.builders.real_sets import Line, run_path, write
 
 TOOLS = ("search", "weather", "run_code", "read_file")
 

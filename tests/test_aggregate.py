@@ -21,7 +21,7 @@ from tasks.common.text_identity import same_answer, same_question
 from tasks.common.vocabulary.kinds import VOTED
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT, TEXTS
-from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
+from tests.builders.chatlog import AGGREGATE, UNTOLD, ChatLog, accounts, dropped
 
 
 def run(log: ChatLog, unjudged: str = "none", shuffle: int | None = None) -> dict[str, Account]:

@@ -22,10 +22,10 @@ from tasks.common.annotator_labels import ACTS, BETTER
 from tasks.core import params
 from tasks.core.tables import TEXT, Annotators
 from tasks.pair import stage as pair
-from tests import real_sets, simulated
-from tests.chatlog import AGGREGATE, CONSENSUS, SIGNALS, ChatLog, Row, accounts
+from tests.builders import real_sets, simulated
+from tests.builders.chatlog import AGGREGATE, CONSENSUS, SIGNALS, ChatLog, Row, accounts
+from tests.builders.simulated import Crowd
 from tests.conftest import ROOT
-from tests.simulated import Crowd
 
 SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 TIES = (0.0, 0.2)

@@ -22,9 +22,9 @@ from tasks.augment.rewording import reword_and_check, verdicts
 from tasks.augment.synonym import Synonym
 from tasks.core import params
 from tasks.core.errors import UserError
-from tasks.core.ledger import reconcile
-from tests.candidates_made import candidate, frame
-from tests.chatlog import UNTOLD
+from tasks.core.ledger import ids_of, reconcile
+from tests.builders.candidates_made import candidate, frame
+from tests.builders.chatlog import UNTOLD
 from tests.conftest import ROOT
 
 PARAMS = params.load(ROOT / "params.yaml", "augment", augment.Params)
@@ -57,8 +57,9 @@ def with_only(*names: str, **changed: Any) -> augment.Params:
 
 def outcome(rows: list[dict[str, Any]], chosen: augment.Params) -> pa.Table:
     """All rows of the result, sorted; the ledger has accepted them."""
-    result = augment.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow()
-    reconcile("augment", "candidates", result, len(rows))
+    given = frame(rows)
+    result = augment.run({"candidates": given}, chosen)["candidates"].to_arrow()
+    reconcile("augment", "candidates", result, ids_of("candidates", given.to_arrow()))
     return result.sort_by("prompt_id")
 
 

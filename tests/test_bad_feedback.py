@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from tasks.core.ledger import Account
-from tests import real_sets
-from tests.real_sets import Line
+from tests.builders import real_sets
+from tests.builders.real_sets import Line
 
 LIKED = {"conversation_id": "c", "kind": "thumb", "value": "up"}
 ANSWER = LIKED | {"message_id": "a"}

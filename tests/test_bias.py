@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.core.tables import Pairs, Votes
 from tasks.release.analysis import bias, features
 from tasks.release.analysis.bias import Band
-from tests import releases
+from tests.builders import releases
 
 BAND = Band(low=0.45, high=0.55, confidence=0.95, groups=3)
 

@@ -31,8 +31,8 @@ from tasks.common.raw_files.archives import Unpack
 from tasks.common.raw_files.files import Fault
 from tasks.core.params import load
 from tasks.ingest import stage as ingest
+from tests.builders.raw_logs import GOOD, Result, chat, lines, read
 from tests.conftest import ROOT
-from tests.test_ingest import GOOD, Result, chat, lines, read
 
 MANY = [chat(f"c{n}", f"Question {n} é?", f"Answer {n * 7919}.") for n in range(200)]
 TEXTS = [f"Question {n} é?" for n in range(200)]

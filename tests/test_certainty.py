@@ -19,13 +19,13 @@ from tasks.pair import stage as pair
 from tasks.pair.comparisons import NAMES, WAYS, Opinions
 from tasks.pair.item_response import Data, Model
 from tasks.pair.resolve import propose
-from tests import test_pair
 from tests.benchmarks import calibration
 from tests.benchmarks.calibration import World
-from tests.candidates_made import frame
-from tests.chatlog import ChatLog, Row, accounts
-from tests.simulated import calibration_error
-from tests.test_pair import DEFAULTS, lettered
+from tests.builders import pair_runs
+from tests.builders.candidates_made import frame
+from tests.builders.chatlog import ChatLog, Row, accounts
+from tests.builders.pair_runs import DEFAULTS, lettered
+from tests.builders.simulated import calibration_error
 
 CHOICE = NAMES.index("choice")
 PARAMS = calibration.settings("pair")
@@ -93,7 +93,7 @@ def test_thumbs_of_strangers_are_one_comparison_and_of_one_person_a_stronger_one
 ) -> None:
     two.act("thumb", "c/a1", 1, annotator=people[0])
     two.act("thumb", "c/a2", -1, annotator=people[1])
-    (row,) = test_pair.run(two)["pairs"].kept.to_pylist()
+    (row,) = pair_runs.run(two)["pairs"].kept.to_pylist()
     assert row["confidence"] == pytest.approx(confidence, abs=1e-4)
     assert row["confidence_basis"] == "assumed"
 
@@ -101,7 +101,7 @@ def test_thumbs_of_strangers_are_one_comparison_and_of_one_person_a_stronger_one
 def test_without_second_opinions_confidences_are_assumed_and_what_would_end_that_is_said(two: ChatLog) -> None:
     two.act("choice", "c", 1, better="a1", worse="a2")
     with pytest.warns(UserWarning, match=r"assumed, not estimated, for choice 0\.75 \(261 more\)"):
-        result = test_pair.run(two)
+        result = pair_runs.run(two)
     assert result["calibration"].kept.to_pylist() == [
         {"recipe": "choice", "pairs": 1, "shared": 0.0, "agreement": None, "reliability": 0.75, "basis": "assumed", "missing": 261}
     ]

@@ -22,8 +22,8 @@ from tasks.core.tables import Candidates, Common, Pairs, Places, Prompts, Unpair
 from tasks.release import character_search, embedding_search, nearest_prompts, split_certificate
 from tasks.release import stage as release
 from tasks.split import stage as split
+from tests.builders.split_runs import text
 from tests.conftest import ROOT
-from tests.test_split import text
 
 Row = dict[str, Any]
 SPLIT = load(ROOT / "params.yaml", "split", split.Params)

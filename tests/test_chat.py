@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import releases
+from tests.builders import releases
 from tests.conftest import ROOT
 from trainer import chat
-from trainer.core import models, release
+from trainer.data import release_reader
+from trainer.models import model_io, saving
 
 COMMAND = [sys.executable, "-m", "flows.cli", "chat", "--model"]
 
@@ -26,17 +27,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     rows = releases.planted({"train": 40})
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        model, made = models.make(pairs, models.Size(400, 32, 64, 1, 2, 128))
+        model, made = model_io.make(pairs, model_io.Size(400, 32, 64, 1, 2, 128))
         head = torch.randn_like(model.lm_head.weight)  # one of its own: the shared one would repeat the last token for ever
     head[: len(made.added_tokens_decoder)] = 0  # ends and roles, which are not written, weigh less than the best of the others
     model.config.tie_word_embeddings = False
     model.lm_head.weight = torch.nn.Parameter(head)
     path = tmp_path_factory.mktemp("chat") / "model"
-    models.fit(model, made, 128)
-    models.save(model, made, path)
+    model_io.fit(model, made, 128)
+    saving.save(model, made, path)
     return path
 
 
@@ -68,7 +69,7 @@ def test_says_its_commands_and_what_does_not_fit_on_stderr(talked: subprocess.Co
 
 def test_history_reaches_the_model(folder: Path) -> None:
     settings = chat.Settings(str(folder), "Be brief.", 8, 0.0, 0)
-    talk = chat.Chat(*models.load(str(folder)), settings)
+    talk = chat.Chat(*model_io.load(str(folder)), settings)
     talk.ask("one")
     talk.ask("two")
     prompt, forgotten = talk._fitting([*talk.history, {"role": "user", "content": "three"}])
@@ -79,7 +80,7 @@ def test_history_reaches_the_model(folder: Path) -> None:
 
 
 def test_a_long_conversation_forgets_its_beginning_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    talk = chat.Chat(*models.load(str(folder)), chat.Settings(str(folder), None, 20, 0.0, 0))
+    talk = chat.Chat(*model_io.load(str(folder)), chat.Settings(str(folder), None, 20, 0.0, 0))
     for number in range(4):
         talk.ask(f"my router does not start, number {number}")
     assert "its first 2 messages are forgotten" in capsys.readouterr().err
@@ -105,9 +106,9 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_without_template_is_refused(folder: Path, tmp_path: Path) -> None:
-    model, made = models.load(str(folder))
+    model, made = model_io.load(str(folder))
     made.chat_template = None
-    models.save(model, made, tmp_path)
+    saving.save(model, made, tmp_path)
     done = say(tmp_path, options=("--prompt", "x"))
     assert "found a tokenizer without chat template" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -143,10 +144,10 @@ def test_at_a_keyboard_answers_stream_and_both_keys_end_the_chat_cleanly(folder:
 def test_ctrl_c_ends_an_answer_but_not_the_chat(folder: Path, tmp_path: Path) -> None:
     from transformers import LlamaForCausalLM
 
-    model, made = models.load(str(folder))
+    model, made = model_io.load(str(folder))
     model.config.max_position_embeddings = 10**6
     assert isinstance(model, LlamaForCausalLM)
-    models.save(model, made, tmp_path)
+    saving.save(model, made, tmp_path)
     talk = subprocess.Popen(
         [*COMMAND, str(tmp_path), "--max-new-tokens", "100000"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tests import training
-from tests.killed import killed
-from tests.training import digests, released, stage, tiny
-from trainer.core.guard import DivergedError
-from trainer.core.watch import Watch
+from tests.builders import training
+from tests.builders.killed import killed
+from tests.builders.training import digests, released, stage, tiny
+from trainer.checkpointing.divergence import DivergedError
+from trainer.loop.monitor import Monitor
 
 STEPS, BROKEN = 6, 5  # a checkpoint after steps 2 and 4, and the end comes in step 5
-WATCHING = {"watching__save_every": 2, "watching__log_every": 1}
+WATCHING = {"monitoring__save_steps": 2, "monitoring__logging_steps": 1}
 LENGTH = {"start": "schedule__max_steps", "train": "dpo__schedule__max_steps"}
 
 
@@ -45,7 +45,7 @@ def broken(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of runs that were broken off in step 5, each with two checkpoints."""
     root = copy(whole, tmp_path_factory.mktemp("broken") / "root")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Watch, "step", _broken_off(Watch.step))
+        patch.setattr(Monitor, "step", _broken_off(Monitor.step))
         for name in LENGTH:
             with pytest.raises(KeyboardInterrupt):
                 run(root, name)
@@ -53,10 +53,10 @@ def broken(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _broken_off(step: Callable[..., None], at: int = BROKEN) -> Callable[..., None]:
-    def call(watch: Watch, part: str, number: int, *rest: Any) -> None:
+    def call(monitor: Monitor, part: str, number: int, *rest: Any) -> None:
         if number == at:
             raise KeyboardInterrupt
-        step(watch, part, number, *rest)
+        step(monitor, part, number, *rest)
 
     return call
 
@@ -175,7 +175,8 @@ def test_a_checkpoint_of_another_run_is_not_used_and_the_difference_is_said(
     assert other != digests(stage("train", whole).output)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "another run" in line]
     assert line == (
-        f"train: starts anew: the checkpoint in {own} is of another run (dpo.beta 0.1 → 0.3); watching.resume: other would go on from it"
+        f"train: starts anew: the checkpoint in {own} is of another run (dpo.beta 0.1 → 0.3); "
+        "monitoring.resume_from_checkpoint: other would go on from it"
     )
     alone = copy(whole, tmp_path / "alone")
     assert other == run(alone, "train", dpo__beta=0.3), "nothing of the other run is in it"
@@ -192,15 +193,15 @@ def test_a_checkpoint_of_other_data_is_not_used(broken: Path, tmp_path: Path, ca
 
 def test_how_often_a_run_speaks_and_saves_makes_it_no_other_run(broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = copy(broken, tmp_path / "root")
-    run(root, "start", watching__log_every=3, watching__save_every=4, watching__keep=5, watching__max_kl=7.0)
+    run(root, "start", monitoring__logging_steps=3, monitoring__save_steps=4, monitoring__save_total_limit=5, monitoring__max_kl=7.0)
     assert "goes on after step 4" in capsys.readouterr().out
 
 
 def test_told_to_a_run_goes_on_from_another(broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = copy(broken, tmp_path / "root")
-    run(root, "train", dpo__beta=0.3, watching__resume="other")
+    run(root, "train", dpo__beta=0.3, monitoring__resume_from_checkpoint="other")
     said = capsys.readouterr().out
-    assert "is of another run (dpo.beta 0.1 → 0.3, watching." not in said
+    assert "is of another run (dpo.beta 0.1 → 0.3, monitoring." not in said
     assert "warning: " in said
     assert "is of another run (dpo.beta 0.1 → 0.3)" in said
     assert "goes on after step 4" in said
@@ -209,14 +210,16 @@ def test_told_to_a_run_goes_on_from_another(broken: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize("name", LENGTH)
 def test_told_to_go_on_a_run_without_anything_to_go_on_from_is_refused(whole: Path, tmp_path: Path, name: str) -> None:
     root = copy(whole, tmp_path / "root")
-    with pytest.raises(UserError, match=r"found no whole checkpoint; expected one to go on from \(watching.resume: other\)"):
-        run(root, name, watching__resume="other")
+    with pytest.raises(
+        UserError, match=r"found no whole checkpoint; expected one to go on from \(monitoring.resume_from_checkpoint: other\)"
+    ):
+        run(root, name, monitoring__resume_from_checkpoint="other")
 
 
 def test_a_checkpoint_of_another_shape_is_refused_in_one_line(broken: Path, tmp_path: Path) -> None:
     root = copy(broken, tmp_path / "root")
     with pytest.raises(UserError, match="expected a checkpoint of a model of this shape") as caught:
-        run(root, "start", model__width=64, watching__resume="other")
+        run(root, "start", model__hidden_size=64, monitoring__resume_from_checkpoint="other")
     assert "\n" not in str(caught.value)
 
 
@@ -224,12 +227,12 @@ def test_a_checkpoint_beyond_the_end_of_this_run_is_refused(broken: Path, tmp_pa
     root = copy(broken, tmp_path / "root")
     for name in LENGTH:
         with pytest.raises(UserError, match="found a checkpoint of step 4; expected one before step 3"):
-            run(root, name, watching__resume="other", **{LENGTH[name]: 3})
+            run(root, name, monitoring__resume_from_checkpoint="other", **{LENGTH[name]: 3})
 
 
 def test_told_so_a_run_starts_anew(whole: Path, broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = copy(broken, tmp_path / "root")
-    weights = run(root, "start", watching__resume="none")["model.safetensors"]
+    weights = run(root, "start", monitoring__resume_from_checkpoint="none")["model.safetensors"]
     assert weights == digests(stage("start", whole).output)["model.safetensors"]
     assert "step 1 of" in capsys.readouterr().out
 
@@ -241,25 +244,25 @@ def test_a_disk_without_room_is_refused_before_the_first_step(whole: Path, tmp_p
     root = copy(whole, tmp_path / "root")
     for name in LENGTH:
         with pytest.raises(UserError, match=r"found room for .* GB; expected .* GB for 1000000000000 checkpoints and one being written"):
-            run(root, name, watching__keep=10**12)
+            run(root, name, monitoring__save_total_limit=10**12)
     assert "step 1 of" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", LENGTH)
 def test_only_so_many_checkpoints_are_kept(whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watch, "step", _broken_off(Watch.step, at=10))
+    monkeypatch.setattr(Monitor, "step", _broken_off(Monitor.step, at=10))
     for keep, kept in ((7, "3456789"), (1, "456789")):  # never fewer than a guard may go back to
         root = copy(whole, tmp_path / f"{keep}")
         with pytest.raises(KeyboardInterrupt):
-            run(root, name, watching__save_every=1, watching__keep=keep, **{LENGTH[name]: 10})
+            run(root, name, monitoring__save_steps=1, monitoring__save_total_limit=keep, **{LENGTH[name]: 10})
         assert [path.name[-1] for path in checkpoints(root, name)] == list(kept)
 
 
 def test_the_checkpoint_that_a_guard_goes_back_to_is_kept_beside_the_newest(whole: Path, tmp_path: Path) -> None:
     root = copy(whole, tmp_path / "root")
-    long = {"schedule__max_steps": 12, "schedule__learning_rate": 0.99, "watching__save_every": 1, "watching__keep": 1}
+    long = {"schedule__max_steps": 12, "schedule__learning_rate": 0.99, "monitoring__save_steps": 1, "monitoring__save_total_limit": 1}
     with pytest.raises(DivergedError, match="the last good checkpoint is kept in") as caught:
-        run(root, "start", watching__max_loss=2.2, **long)
+        run(root, "start", monitoring__max_loss=2.2, **long)
     kept = checkpoints(root, "start")[-1]
     assert int(kept.name[-2:]) == caught.value.since > 0  # at which step such a run diverges, hangs on the machine
 
@@ -267,7 +270,7 @@ def test_the_checkpoint_that_a_guard_goes_back_to_is_kept_beside_the_newest(whol
 def test_saving_costs_no_byte_of_the_result(whole: Path, tmp_path: Path) -> None:
     root = copy(whole, tmp_path / "root")
     for name in LENGTH:
-        weights = run(root, name, watching__save_every=0)["model.safetensors"]
+        weights = run(root, name, monitoring__save_steps=0)["model.safetensors"]
         assert weights == digests(stage(name, whole).output)["model.safetensors"]
 
 
@@ -296,7 +299,7 @@ def test_a_run_killed_twice_ends_with_the_same_bytes(whole: Path, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LENGTH)
 def test_a_killed_run_of_an_adapter_with_dropout_ends_with_the_same_bytes(whole: Path, name: str, tmp_path: Path) -> None:
-    lora = {"adapter__rank": 4, "adapter__dropout": 0.2}
+    lora = {"adapter__r": 4, "adapter__lora_dropout": 0.2}
     root = copy(whole, tmp_path / "root")
     unbroken = run(root, name, **lora)
     killed(root, name, "step:5", **{LENGTH[name]: STEPS, **WATCHING, **lora})

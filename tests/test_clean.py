@@ -6,7 +6,6 @@ import json
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import daft
 import pyarrow as pa
@@ -16,13 +15,10 @@ from hypothesis import strategies as st
 
 from tasks.clean import stage as clean
 from tasks.common.text_repair import repair, repair_all
-from tasks.core.ledger import reconcile
-from tasks.core.params import load
+from tasks.core.ledger import ids_of, reconcile
 from tasks.core.tables import Feedback, Turns
-from tests.conftest import ROOT
+from tests.builders.clean_turns import PARAMS, Row, turn
 
-Row = dict[str, Any]
-PARAMS = load(ROOT / "params.yaml", "clean", clean.Params)
 DAMAGE = st.lists(
     st.sampled_from(
         [
@@ -60,25 +56,6 @@ DAMAGE = st.lists(
 ).map("".join)
 
 
-def turn(turn_id: str, parent: str | None, position: int, role: str, content: str, **more: object) -> Row:
-    return (
-        dict.fromkeys(Turns.names())
-        | {
-            "conversation_id": "c",
-            "turn_id": turn_id,
-            "parent_id": parent,
-            "position": position,
-            "role": role,
-            "content": content,
-            "status": "",
-            "topic": "",
-            "source": "jsonl",
-            "origin": {"file": "f", "record": 0, "position": position},
-        }
-        | more
-    )
-
-
 def act(feedback_id: str, **more: object) -> Row:
     start = {"feedback_id": feedback_id, "conversation_id": "c", "kind": "thumb", "annotator_kind": "person", "source": "jsonl"}
     return dict.fromkeys(Feedback.names()) | start | {"origin": {"file": "f", "record": 1, "position": 0}} | more
@@ -91,8 +68,8 @@ def cleaned(turns: Sequence[Row], feedback: Sequence[Row] = ()) -> tuple[dict[st
         "feedback": daft.from_arrow(pa.Table.from_pylist(list(feedback), schema=Feedback.schema())),
     }
     result = clean.run(frames, PARAMS)
-    for name, rows in (("turns", turns), ("feedback", feedback)):
-        reconcile("clean", name, result[name].to_arrow(), len(rows))
+    for name, rows in frames.items():
+        reconcile("clean", name, result[name].to_arrow(), ids_of(name, rows.to_arrow()))
     actual = [{row[key]: row for row in result[name].to_pylist()} for name, key in (("turns", "turn_id"), ("feedback", "feedback_id"))]
     return actual[0], actual[1]
 

@@ -17,10 +17,10 @@ import pytest
 from flows import cli, report
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES, Table
-from tests import toys
+from tests.builders import toys
+from tests.builders.toys import pairwright
 from tests.conftest import ROOT
-from tests.toys import pairwright
-from trainer.core import card
+from trainer.evaluation import verdict
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_outcome_compares_with_the_reference() -> None:
     assert told.startswith("test accuracy 0.812 [0.700, 0.900] on 64 pairs (reference 0.500)")
     assert told.endswith("(reference 0.500): prefers better, writes worse: 28 % of its answers never end")
     assert report.listed({"a": 1}) == "a 1"
-    assert report.VERDICT == card.VERDICT
+    assert report.VERDICT == verdict.NAME
 
 
 def test_what_is_handed_over_stands_beside_what_was_trained() -> None:

@@ -17,9 +17,22 @@ from hypothesis import strategies as st
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
-from tests.training import digests, released, run, tiny
-from trainer.compression import bench, distill, drop, faults, layers, pareto, plot, prune, recipes, report, workshop
-from trainer.core import basis, card, models, packed
+from tests.builders.training import digests, released, run, tiny
+from trainer.compression import (
+    compression_report,
+    degenerate_answers,
+    distillation,
+    evaluator,
+    layer_dropping,
+    layers,
+    pareto,
+    pareto_plot,
+    pruning,
+    variant_builder,
+    variant_names,
+)
+from trainer.evaluation import verdict
+from trainer.models import model_io, packed, training_context
 
 VARIANTS = ["half", "int8", "dynamic", "prune-60", "drop-1", "student-2", "student-2+int8"]
 POINTS = st.dictionaries(st.text(min_size=1, max_size=2), st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=8)
@@ -30,10 +43,10 @@ def small(**other: Any) -> Any:
     given = {
         "variants": VARIANTS,
         "generation__prompts": 3,
-        "generation__tokens": 8,
+        "generation__max_new_tokens": 8,
         "timing__rounds": 1,
         "timing__tokens": 2,
-        "timing__batch": 2,
+        "timing__batch_size": 2,
         "budget__accuracy_points": 100.0,
         "budget__error_points": 100.0,
         "budget__plain": False,
@@ -46,13 +59,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tiny run of three layers, up to compress."""
     root = tmp_path_factory.mktemp("compressed")
     released(root)
-    run(root, "start", tiny("start", model__layers=3))
+    run(root, "start", tiny("start", model__num_hidden_layers=3))
     (root / "data/models/reward").mkdir()
     run(root, "train")
     (root / "data/evaluation").mkdir()
     (root / "data/evaluation/metrics.json").write_bytes(manifest.dumps({"test_accuracy": 0.75, "validation_accuracy": 0.5}))
     told = {"faults": ["28 % of its answers never end"], "sentence": "on test the policy prefers better, but writes worse"}
-    (root / "data/evaluation" / card.VERDICT).write_bytes(manifest.dumps(told))
+    (root / "data/evaluation" / verdict.NAME).write_bytes(manifest.dumps(told))
     run(root, "compress", small())
     return root
 
@@ -60,7 +73,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def policy(root: Path) -> Any:
     """The policy, fresh from disk."""
-    return models.load(str(root / "data/models/policy"))[0]
+    return model_io.load(str(root / "data/models/policy"))[0]
 
 
 def told(root: Path) -> dict[str, Any]:
@@ -92,24 +105,26 @@ def test_hands_over_one_whole_variant_and_keeps_no_other(root: Path) -> None:
 def test_the_smallest_within_the_budget_is_picked_and_loads(root: Path) -> None:
     sizes = {name: one["bytes"] for name, one in told(root)["variants"].items()}
     assert told(root)["pick"] == min(sizes, key=lambda name: sizes[name])
-    model, _ = models.load(str(root / "data/models/final"))
+    model, _ = model_io.load(str(root / "data/models/final"))
     assert layers.count(model) == 2
 
 
 def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -> None:
-    base = basis.read(root / "data/models/policy", root / "data/release")
-    again = bench.Bench.read(root / "data/release", root / "data/models/start", base.window, small().batch, 3, 8, 0.7, base.seed)
-    figures = again.judge(models.load(str(root / "data/models/final"))[0])
+    context = training_context.read(root / "data/models/policy", root / "data/release")
+    again = evaluator.Evaluator.read(
+        root / "data/release", root / "data/models/start", context.max_length, small().per_device_eval_batch_size, 3, 8, 0.7, context.seed
+    )
+    figures = again.evaluate(model_io.load(str(root / "data/models/final"))[0])
     measured = told(root)["variants"][told(root)["pick"]]
     assert {key: measured[key] for key in figures} == figures
 
 
 def test_a_second_run_writes_the_same_bytes_though_its_clock_differs(root: Path) -> None:
-    before, paces = digests(root / "data/models/final"), (root / "data/reports/compress/pareto.json").read_bytes()
+    before, latencies = digests(root / "data/models/final"), (root / "data/reports/compress/pareto.json").read_bytes()
     run(root, "compress", small(timing__tokens=3))
     after = digests(root / "data/models/final")
     assert {name for name in after if after[name] != before[name]} == {"trained_on.json"}, "it alone holds the parameters of the stage"
-    assert (root / "data/reports/compress/pareto.json").read_bytes() != paces
+    assert (root / "data/reports/compress/pareto.json").read_bytes() != latencies
 
 
 def test_the_times_stand_in_the_reports_only(root: Path) -> None:
@@ -138,8 +153,10 @@ def test_a_model_that_writes_worse_is_not_recommended(root: Path, tmp_path: Path
     text = (root / "data/models/final/README.md").read_text()
     assert "> **Not recommended.** It writes worse than it should: 28 % of its answers never end." in text.split("## ")[0]
     assert "On test the policy prefers better, but writes worse." in text
-    assert report.advice(card.verdict(root / "data/evaluation"))[0].endswith("is not recommended: 28 % of its answers never end")
-    assert report.advice(card.verdict(tmp_path)) == [] == report.advice({"faults": []})
+    assert compression_report.advice(verdict.read(root / "data/evaluation"))[0].endswith(
+        "is not recommended: 28 % of its answers never end"
+    )
+    assert compression_report.advice(verdict.read(tmp_path)) == [] == compression_report.advice({"faults": []})
 
 
 def test_the_card_tells_the_parameters_that_made_the_model(root: Path) -> None:
@@ -147,7 +164,7 @@ def test_the_card_tells_the_parameters_that_made_the_model(root: Path) -> None:
     config = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     params = json.loads((root / "data/models/policy/trained_on.json").read_text())["params"]
     assert config["train"] == {name: params[name] for name in ("method", "dpo", "adapter")}
-    assert config["start"]["model"]["layers"] == 3
+    assert config["start"]["model"]["num_hidden_layers"] == 3
 
 
 @pytest.mark.parametrize(
@@ -156,9 +173,9 @@ def test_the_card_tells_the_parameters_that_made_the_model(root: Path) -> None:
 def test_a_storage_gives_nearly_the_same_model_in_fewer_bytes(
     root: Path, tmp_path: Path, policy: Any, storage: str, off: float, most: float
 ) -> None:
-    _, tokenizer = models.load(str(root / "data/models/policy"))
+    _, tokenizer = model_io.load(str(root / "data/models/policy"))
     packed.save(policy, tokenizer, tmp_path / "it", storage)
-    again, _ = models.load(str(tmp_path / "it"))
+    again, _ = model_io.load(str(tmp_path / "it"))
     with torch.no_grad():
         first, second = policy(ids()).logits, again(ids()).logits
     assert (second - first).norm() <= off * first.norm()
@@ -167,20 +184,20 @@ def test_a_storage_gives_nearly_the_same_model_in_fewer_bytes(
 
 
 def test_leaving_zeros_out_loses_nothing_and_saves_their_room(root: Path, tmp_path: Path, policy: Any) -> None:
-    _, tokenizer = models.load(str(root / "data/models/policy"))
-    prune.prune(policy, 60)
+    _, tokenizer = model_io.load(str(root / "data/models/policy"))
+    pruning.prune(policy, 60)
     zeros = {name: float((weight == 0).float().mean()) for name, weight in policy.named_parameters() if "proj" in name}
     assert min(zeros.values()) == pytest.approx(0.6, abs=0.01)
     assert not (policy.get_input_embeddings().weight == 0).any()
     packed.save(policy, tokenizer, tmp_path / "dense", "float32")
     packed.save(policy, tokenizer, tmp_path / "sparse", "sparse")
-    again, _ = models.load(str(tmp_path / "sparse"))
+    again, _ = model_io.load(str(tmp_path / "sparse"))
     assert all(torch.equal(one, other) for one, other in zip(policy.state_dict().values(), again.state_dict().values(), strict=True))
-    assert workshop.size(tmp_path / "sparse") < workshop.size(tmp_path / "dense")
+    assert variant_builder.size(tmp_path / "sparse") < variant_builder.size(tmp_path / "dense")
 
 
 def test_dynamic_kernels_do_not_saturate() -> None:
-    from trainer.core import int8
+    from trainer.models import int8
 
     layer = torch.nn.Linear(256, 8, bias=False)
     layer.weight.data = torch.ones(8, 256)  # the largest integers everywhere: without a reduced range old x86 kernels overflow
@@ -204,24 +221,24 @@ def test_transformers_refuses_a_packed_folder_instead_of_guessing(root: Path) ->
 
 
 def test_a_damaged_packed_folder_is_one_line(root: Path, tmp_path: Path, policy: Any) -> None:
-    _, tokenizer = models.load(str(root / "data/models/policy"))
+    _, tokenizer = model_io.load(str(root / "data/models/policy"))
     packed.save(policy, tokenizer, tmp_path / "it", "int8")
     path = tmp_path / "it" / packed.WEIGHTS
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="expected a model as the stage compress writes it"):
-        models.load(str(tmp_path / "it"))
+        model_io.load(str(tmp_path / "it"))
 
 
 def test_the_layer_whose_loss_costs_least_goes(root: Path) -> None:
     def load() -> Any:
-        return models.load(str(root / "data/models/policy"))[0]
+        return model_io.load(str(root / "data/models/policy"))[0]
 
     wanted = load().model.layers[1].mlp.up_proj.weight
 
     def judge(model: Any) -> tuple[float, float]:
         return 0.5, -float(any(torch.equal(layer.mlp.up_proj.weight, wanted) for layer in model.model.layers))
 
-    assert drop.without_one(load, judge, [0, 1, 2]) == [0, 2]
+    assert layer_dropping.without_one(load, judge, [0, 1, 2]) == [0, 2]
 
 
 def test_fewer_layers_still_write_with_a_cache(policy: Any) -> None:
@@ -234,40 +251,43 @@ def test_fewer_layers_still_write_with_a_cache(policy: Any) -> None:
 
 
 def test_a_student_keeps_the_first_and_the_last_layer() -> None:
-    assert distill.evenly(4, 2) == [0, 3]
-    assert distill.evenly(30, 15)[0] == 0
-    assert [len(set(distill.evenly(30, count))) for count in range(1, 30)] == list(range(1, 30))
+    assert distillation.evenly(4, 2) == [0, 3]
+    assert distillation.evenly(30, 15)[0] == 0
+    assert [len(set(distillation.evenly(30, count))) for count in range(1, 30)] == list(range(1, 30))
 
 
 def test_a_student_equal_to_its_teacher_has_nothing_to_learn(root: Path, policy: Any) -> None:
-    from trainer.core import encode, release, scoring
+    from trainer.data import encode, release_reader
+    from trainer.models import scoring
 
-    _, tokenizer = models.load(str(root / "data/models/policy"))
-    rows = encode.encode(release.pairs(root / "data/release", "train")[:4], tokenizer, 256).kept
-    tokens, margins = distill.losses(policy, policy, rows, tokenizer.pad_token_id)
+    _, tokenizer = model_io.load(str(root / "data/models/policy"))
+    rows = encode.encode(release_reader.pairs(root / "data/release", "train")[:4], tokenizer, 256).kept
+    tokens, margins = distillation.losses(policy, policy, rows, tokenizer.pad_token_id)
     assert (tokens.item(), margins.item()) == pytest.approx((0, 0), abs=1e-5)
-    other = models.load(str(root / "data/models/start"))[0]
+    other = model_io.load(str(root / "data/models/start"))[0]
     mine, theirs = (scoring.score(model, rows, tokenizer.pad_token_id, 4).margin for model in (policy, other))
-    _, margins = distill.losses(policy, other, rows, tokenizer.pad_token_id)
+    _, margins = distillation.losses(policy, other, rows, tokenizer.pad_token_id)
     assert margins.item() == pytest.approx(np.abs(mine - theirs).mean(), rel=1e-3)
 
 
 def test_a_student_comes_nearer_to_its_teacher(root: Path, policy: Any) -> None:
-    from trainer.core import encode, release
-    from trainer.core.settings import Schedule
+    from trainer.data import encode, release_reader
+    from trainer.settings import Schedule
 
-    student, tokenizer = models.load(str(root / "data/models/policy"))
+    student, tokenizer = model_io.load(str(root / "data/models/policy"))
     with torch.no_grad():
         student.lm_head.weight.mul_(8)
-    rows = encode.encode(release.pairs(root / "data/release", "train"), tokenizer, 256).kept
-    schedule = Schedule(epochs=20, max_steps=20, batch=8, micro_batch=8, learning_rate=0.02, warmup=0.1)
-    loss = distill.train(student, policy, rows, tokenizer.pad_token_id, 0.02, schedule, seed=0)
+    rows = encode.encode(release_reader.pairs(root / "data/release", "train"), tokenizer, 256).kept
+    schedule = Schedule(
+        num_train_epochs=20, max_steps=20, train_batch_size=8, per_device_train_batch_size=8, learning_rate=0.02, warmup_ratio=0.1
+    )
+    loss = distillation.train(student, policy, rows, tokenizer.pad_token_id, 0.02, schedule, seed=0)
     assert len(loss) == 20
     assert loss[-1]["tokens"] < loss[0]["tokens"] / 2
 
 
 def test_broken_answers_are_told_apart(root: Path) -> None:
-    _, tokenizer = models.load(str(root / "data/models/policy"))
+    _, tokenizer = model_io.load(str(root / "data/models/policy"))
     words, end = tokenizer("Good morning to you", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id
     blank, byte = tokenizer(" \n", add_special_tokens=False)["input_ids"], tokenizer.convert_tokens_to_ids("Ã")
     answers = {
@@ -278,7 +298,7 @@ def test_broken_answers_are_told_apart(root: Path) -> None:
         "near": [*random.Random(0).choices(words[:3], k=40), end],
         "not_text": [*words, byte, end],
     }
-    assert {kind: faults.fault(tokens, {end}, tokenizer) or "ok" for kind, tokens in answers.items()} == {
+    assert {kind: degenerate_answers.classify(tokens, {end}, tokenizer) or "ok" for kind, tokens in answers.items()} == {
         kind: "loop" if kind == "near" else kind for kind in answers
     }
 
@@ -298,9 +318,9 @@ def candidate(accuracy: float, size: int, errors: float = 0.1, ms: float | None 
 
 
 def test_the_budget_binds_accuracy_errors_and_time() -> None:
-    base = {"original": candidate(0.80, 100, ms=9.0)}
+    context = {"original": candidate(0.80, 100, ms=9.0)}
     near, broken, slow = candidate(0.79, 50, ms=9.0), candidate(0.80, 20, 0.2, 9.0), candidate(0.80, 10, ms=30.0)
-    every = base | {"near": near, "far": candidate(0.78, 5, ms=9.0), "broken": broken, "slow": slow}
+    every = context | {"near": near, "far": candidate(0.78, 5, ms=9.0), "broken": broken, "slow": slow}
     assert pareto.pick(every, "original", pareto.Budget(1.0, 5.0, 20.0)) == "near"
     assert pareto.pick(every, "original", pareto.Budget(1.0, 5.0, None)) == "slow"
     assert pareto.pick(every, "original", pareto.Budget(1.0, 10.0, 20.0)) == "broken"
@@ -310,7 +330,9 @@ def test_the_budget_binds_accuracy_errors_and_time() -> None:
 
 def test_where_nothing_fits_a_line_says_so(root: Path) -> None:
     result = told(root) | {"pick": "original"}
-    assert report.words(result).startswith("no smaller variant is within the budget (at most 100 points of accuracy lost")
+    assert compression_report.explain_pick(result).startswith(
+        "no smaller variant is within the budget (at most 100 points of accuracy lost"
+    )
 
 
 @pytest.mark.parametrize(
@@ -326,46 +348,46 @@ def test_where_nothing_fits_a_line_says_so(root: Path) -> None:
 )
 def test_a_variant_that_cannot_be_is_refused_before_any_work(root: Path, names: list[str], line: str) -> None:
     with pytest.raises(UserError, match=line):
-        workshop.planned(root / "data/models/policy", names)
+        variant_builder.plan(root / "data/models/policy", names)
 
 
-@given(st.sampled_from(["prune-20", "drop-1", "student-2"]), st.sampled_from(recipes.STORAGES))
+@given(st.sampled_from(["prune-20", "drop-1", "student-2"]), st.sampled_from(variant_names.STORAGES))
 def test_a_name_tells_recipe_and_storage(first: str, storage: str) -> None:
-    recipe = recipes.parse(f"{first}+{storage}")
-    assert (f"{recipe.kind}-{recipe.amount}", recipe.storage) == (first, storage)
+    spec = variant_names.parse(f"{first}+{storage}")
+    assert (f"{spec.kind}-{spec.amount}", spec.storage) == (first, storage)
 
 
 def test_the_plot_rings_the_pick_in_both_panels(root: Path) -> None:
     timed = json.loads((root / "data/reports/compress/pareto.json").read_text())
-    assert plot.plot(timed).count('class="pick"') == 2
+    assert pareto_plot.plot(timed).count('class="pick"') == 2
 
 
-@given(st.lists(st.tuples(st.floats(0, plot.WIDE), st.floats(0, plot.HIGH)), min_size=1, max_size=11))
+@given(st.lists(st.tuples(st.floats(0, pareto_plot.WIDE), st.floats(0, pareto_plot.HIGH)), min_size=1, max_size=11))
 def test_the_plot_keeps_names_apart_and_off_the_dots(places: list[tuple[float, float]]) -> None:
     spots = [(f"variant-{number}", x, y) for number, (x, y) in enumerate(places)]
-    names = [(float(x), float(y)) for x, y in re.findall(r'<text x="([-.\d]+)" y="([-.\d]+)"', "".join(plot._labels(spots)))]
+    names = [(float(x), float(y)) for x, y in re.findall(r'<text x="([-.\d]+)" y="([-.\d]+)"', "".join(pareto_plot._labels(spots)))]
     assert len(names) == len(spots)
     wide = 7.0 * len("variant-0")
     for at, (x, y) in enumerate(names):
-        assert all(abs(x - other) >= wide - 1 or abs(y - line) >= plot.LINE - 0.2 for other, line in names[:at])
+        assert all(abs(x - other) >= wide - 1 or abs(y - line) >= pareto_plot.LINE - 0.2 for other, line in names[:at])
         assert not any(x < dot < x + wide and y - 10 < height < y + 2 for _, dot, height in spots)
 
 
 @given(st.floats(0, 1), st.floats(0.01, 500))
 def test_axes_have_some_round_marks_within(low: float, length: float) -> None:
-    marks = plot._round(low, low + length)
+    marks = pareto_plot._round(low, low + length)
     assert 2 <= len(marks) <= 8
     assert low - 1e-6 <= marks[0] < marks[-1] <= low + length + 1e-6
     assert all(len(f"{mark:.6f}".rstrip("0").replace(".", "").strip("0")) <= 6 for mark in marks)
 
 
 def test_a_plain_budget_hands_over_what_any_server_loads(root: Path) -> None:
-    from trainer.compression.clock import Pace
+    from trainer.compression.latency import Latency
 
     variants = told(root)["variants"]
-    paces = {name: Pace(*[1.0] * 6) for name in variants}
+    latencies = {name: Latency(*[1.0] * 6) for name in variants}
     anything, plain = (small(budget__plain=plain).budget.model_dump() for plain in (False, True))
-    assert report.result(variants, paces, anything)["pick"] == "student-2+int8"
-    picked = report.result(variants, paces, plain)["pick"]
+    assert compression_report.summarize(variants, latencies, anything)["pick"] == "student-2+int8"
+    picked = compression_report.summarize(variants, latencies, plain)["pick"]
     sizes = {name: one["bytes"] for name, one in variants.items() if one["plain"]}
     assert picked == min(sizes, key=lambda name: sizes[name]) == "half"

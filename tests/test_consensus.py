@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import crowdkit.aggregation as crowdkit
@@ -11,35 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from tasks.aggregate import agreement, dawid_skene
 from tasks.common import annotator_labels
 from tasks.common.annotator_labels import BETTER, NEITHER, WORSE
-from tests import simulated
-from tests.chatlog import CONSENSUS
-from tests.simulated import Crowd
+from tests.builders import simulated
+from tests.builders.consensus_runs import SETTINGS, column, judged
+from tests.builders.simulated import Crowd
 
-SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 SEEDS = range(4)
 TIES = (0.0, 0.2)
 CROWDS = pytest.mark.parametrize("crowd", [Crowd(ties=ties, seed=seed) for seed in SEEDS for ties in TIES], ids=str)
-
-
-@functools.cache
-def judged(crowd: Crowd, kind: str = "choice") -> tuple[simulated.Ballots, dawid_skene.Found, npt.NDArray[np.float64]]:
-    """The crowd's ballots, what was found, and each person's reliability."""
-    told = simulated.ballots(crowd)
-    found = dawid_skene.find(simulated.acts(told, kind), SETTINGS)
-    return told, found, column(found.annotators, "reliability", crowd.people)
-
-
-def column(annotators: pa.Table, name: str, people: int) -> npt.NDArray[Any]:
-    """A column of the table in the order of the simulation's people."""
-    rows = pc.index_in(simulated.name("p", np.arange(people)), annotators["annotator"].combine_chunks())
-    return np.asarray(annotators[name].take(rows).to_numpy())
 
 
 # --- on simulated annotators -----------------------------------------------------------------------------------------

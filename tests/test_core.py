@@ -16,17 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core import engine, ids, params, pipeline
+from tasks.core.engine import Ids
 from tasks.core.errors import UserError
-from tasks.core.ledger import AccountError, declare, reconcile
+from tasks.core.ledger import AccountError, declare, ids_of, reconcile
 from tasks.core.shell import atomic_output
-from tasks.core.tables import TABLES, Prompts
+from tasks.core.table_io import write_tables
+from tasks.core.tables import TABLES, Prompts, Turns
 from tests.conftest import ROOT
 
 declare("toy", {"prompts": ["empty"]})
 TOY = """
 import daft
 from daft.functions import when
-from tasks.core.ledger import declare
 from tasks.core.params import StageParams
 WRITES = ("prompts",)
 declare("toy", {"prompts": ["unwanted"]})
@@ -163,9 +164,83 @@ def test_whole_replaces_the_output_only_at_the_end(tmp_path: Path) -> None:
     assert [path.name for path in output.iterdir()] == ["second"]
 
 
+def came(count: int) -> Ids:
+    """The ids of the first so many prompts."""
+    return ids_of("prompts", prompts(count))
+
+
 def test_lost_rows_are_refused() -> None:
-    with pytest.raises(AccountError, match="5 rows in"):
-        reconcile("toy", "prompts", prompts(4), 5)
+    with pytest.raises(AccountError, match=r"5 rows in \+ 0 made, but 4 kept \+ 0 dropped \(1 neither kept nor dropped, 0 from nowhere"):
+        reconcile("toy", "prompts", prompts(4), came(5))
+
+
+def test_rows_from_nowhere_are_refused_unless_they_say_that_they_were_made() -> None:
+    with pytest.raises(AccountError, match=r"4 rows in \+ 0 made, but 5 kept \+ 0 dropped \(0 neither kept nor dropped, 1 from nowhere"):
+        reconcile("toy", "prompts", prompts(5), came(4))
+    made = prompts(5).append_column("made", pa.array([False, False, False, None, True]))
+    assert reconcile("toy", "prompts", made, came(4)).made == 1
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_lost_row_does_not_hide_behind_one_from_nowhere(dropped: bool) -> None:
+    """Their number alone is right."""
+    reasons = pa.array([None, None, None, "empty" if dropped else None], pa.large_string())
+    rows = prompts(5).slice(1).append_column("dropped", reasons)
+    with pytest.raises(AccountError, match="1 neither kept nor dropped, 1 from nowhere"):
+        reconcile("toy", "prompts", rows, came(4))
+
+
+def test_a_row_that_is_kept_and_dropped_at_once_does_not_hide_a_lost_one() -> None:
+    rows = prompts(4).take(pa.array([0, 1, 2, 2])).append_column("dropped", pa.array([None, None, None, "empty"], pa.large_string()))
+    with pytest.raises(AccountError, match="1 neither kept nor dropped, 0 from nowhere, 1 kept and dropped at once"):
+        reconcile("toy", "prompts", rows, came(4))
+
+
+@pytest.mark.parametrize("at", [[0, 1, 1], [0, 1, 2, 2]], ids=["of a row that went in", "of another row that was made"])
+def test_a_made_row_has_an_id_of_its_own(at: list[int]) -> None:
+    rows = prompts(3).take(pa.array(at)).append_column("made", pa.array([place >= 2 for place in range(len(at))]))
+    with pytest.raises(AccountError, match="has the id of another row"):
+        reconcile("toy", "prompts", rows, came(2))
+
+
+def test_turns_are_known_again_under_new_ids_by_their_place_in_the_raw_log() -> None:
+    """Stage `dedupe` moves turns to other conversations."""
+    rows = [dict.fromkeys(Turns.names()) | {"turn_id": "a", "origin": {"file": "f", "record": at, "position": 0}} for at in range(2)]
+    given = pa.Table.from_pylist(rows, schema=Turns.schema())
+    moved = pa.Table.from_pylist([row | {"turn_id": "b", "conversation_id": "c"} for row in rows], schema=Turns.schema())
+    assert reconcile("toy", "turns", moved, ids_of("turns", given)).kept_rows == 2
+    with pytest.raises(AccountError, match="1 from nowhere"):
+        reconcile("toy", "turns", moved, ids_of("turns", given.take(pa.array([0, 0]))))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.booleans()), max_size=8), st.integers(0, 5), st.integers(1, 9))
+def test_a_result_balances_if_and_only_if_each_row_that_went_in_comes_out_once_and_made_rows_are_new(
+    out: list[tuple[int, bool, bool]], count: int, size: int
+) -> None:
+    """Any result of rows (which one, dropped, made), in pieces of any size, against a count of ids in plain Python."""
+    rows = prompts(6).take(pa.array([at for at, _, _ in out], pa.int64()))
+    rows = rows.append_column("dropped", pa.array(["empty" if gone else None for _, gone, _ in out], pa.large_string()))
+    rows = rows.append_column("made", pa.array([made for _, _, made in out], pa.bool_()))
+    stayed, new = ([at for at, _, made in out if made is wanted] for wanted in (False, True))
+    balanced = sorted(stayed) == list(range(count)) and len({*new, *range(count)}) == len(new) + count
+    pieces = [rows.slice(start, size) for start in range(0, max(len(rows), 1), size)]
+    if balanced:
+        account = reconcile("toy", "prompts", pieces, came(count))
+        assert (account.rows_in, account.made, account.kept_rows) == (count, len(new), sum(not gone for _, gone, _ in out))
+    else:
+        with pytest.raises(AccountError):
+            reconcile("toy", "prompts", pieces, came(count))
+
+
+def test_a_row_that_a_stage_makes_up_stops_it_before_its_output_is_there(tmp_path: Path) -> None:
+    """Whatever the stage: the shell knows the rows again by what lies on disk."""
+    engine.write_sorted(prompts(3), Prompts.KEY, tmp_path / "in" / "prompts", 2)
+    sources, result = {"prompts": tmp_path / "in" / "prompts"}, {"prompts": daft.from_arrow(prompts(4).slice(1))}
+    with pytest.raises(AccountError, match="1 neither kept nor dropped, 1 from nowhere"):
+        write_tables("toy", ["prompts"], result, sources, tmp_path)
+    assert not (tmp_path / "prompts").exists()
+    (account,) = write_tables("toy", ["prompts"], {"prompts": daft.from_arrow(prompts(3))}, sources, tmp_path)
+    assert (account.rows_in, account.kept_rows) == (3, 3)
 
 
 @pytest.mark.parametrize("known", [{}, {"prompts": {"empty": "it is empty"}}, {"pairs": {"too_long": "it is too long"}}])
@@ -173,22 +248,22 @@ def test_a_reason_that_the_vocabulary_has_not_for_this_table_is_refused(known: M
     declare("other", known)
     rows = prompts(1).append_column("dropped", pa.array(["too_long"], pa.large_string()))
     with pytest.raises(AccountError, match=r"other: prompts: found the reason 'too_long'; expected .*; add it, with its meaning"):
-        reconcile("other", "prompts", rows, 1)
+        reconcile("other", "prompts", rows, came(1))
 
 
 def test_made_rows_are_counted() -> None:
-    rows = prompts(4).append_column("made", pa.array([True, False, True, None]))
-    account = reconcile("toy", "prompts", rows, 2)
+    rows = prompts(4).append_column("made", pa.array([None, False, True, True]))
+    account = reconcile("toy", "prompts", rows, came(2))
     assert (account.rows_in, account.made, len(account.kept)) == (2, 2, 4)
 
 
 def test_rows_that_are_only_counted_are_accounted_for_all_the_same() -> None:
     rows = prompts(3).append_column("dropped", pa.array([None, "empty", None], pa.large_string()))
-    whole, counted = reconcile("toy", "prompts", rows, 3), reconcile("toy", "prompts", rows, 3, keep=False)
+    whole, counted = reconcile("toy", "prompts", rows, came(3)), reconcile("toy", "prompts", rows, came(3), keep=False)
     assert counted.entry() == whole.entry() == {"in": 3, "made": 0, "kept": 2, "dropped": 1, "reasons": {"empty": 1}}
     assert (len(counted.kept), len(whole.kept)) == (0, 2)
     with pytest.raises(AccountError, match="3 rows in"):
-        reconcile("toy", "prompts", rows.slice(1), 3, keep=False)
+        reconcile("toy", "prompts", rows.slice(1), came(3), keep=False)
 
 
 @given(st.permutations(list(range(9))), st.integers(1, 10))

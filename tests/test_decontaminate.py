@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tasks.core import engine, params, pipeline
 from tasks.core.errors import UserError
-from tasks.core.ledger import Account, reconcile
+from tasks.core.ledger import Account, ids_of, reconcile
 from tasks.core.tables import TEXT, Candidates
 from tasks.decontaminate import stage as decontaminate
 from tasks.decontaminate import verbatim
@@ -26,12 +26,12 @@ from tasks.decontaminate.benchmarks import ITEMS, PROMPT, SOLUTION, read_items
 from tasks.decontaminate.search import Search
 from tasks.decontaminate.weights import shares, weights
 from tasks.decontaminate.words import known, split_words, vocabulary
-from tests.candidates_made import candidate, frame
+from tests.builders.candidates_made import candidate, frame
+from tests.builders.projects import digests, make_project, run_stage
+from tests.builders.real_prompts import MODEL, benchmark_items, real_prompts, same_as_self_instruct
+from tests.builders.rewordings import BEYOND, KINDS, reword
+from tests.builders.thesaurus import write
 from tests.conftest import ROOT
-from tests.projects import digests, make_project, run_stage
-from tests.real_prompts import MODEL, benchmark_items, real_prompts, same_as_self_instruct
-from tests.rewordings import BEYOND, KINDS, reword
-from tests.thesaurus import write
 
 PARAMS = params.load(ROOT / "params.yaml", "decontaminate", decontaminate.Params)
 ITEM = "Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences and must-see attractions."
@@ -50,8 +50,9 @@ def items(*texts: str) -> pa.Table:
 
 def account(rows: list[dict[str, Any]], sought: pa.Table, **changed: object) -> Account:
     """What the stage does with the candidates."""
-    result = decontaminate.run({"candidates": frame(rows)}, sought, PARAMS.model_copy(update=changed))
-    return reconcile("decontaminate", "candidates", result["candidates"].to_arrow(), len(rows))
+    given = frame(rows)
+    result = decontaminate.run({"candidates": given}, sought, PARAMS.model_copy(update=changed))
+    return reconcile("decontaminate", "candidates", result["candidates"].to_arrow(), ids_of("candidates", given.to_arrow()))
 
 
 def method(message: str, *sought: str, **changed: object) -> str | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,27 +13,11 @@ from tasks.core import engine
 from tasks.core.ledger import Account
 from tasks.dedupe import stage as dedupe
 from tasks.dedupe.align import _Alignment
-from tasks.dedupe.same_chat import SameChat
-from tests.chatlog import ChatLog, accounts, dropped
+from tests.builders.chatlog import ChatLog, accounts, dropped
+from tests.builders.dedupe_runs import PARAMS, SAME_CHAT, rows, settled
 
-SAME_CHAT = SameChat(
-    min_words=0.5, min_message_words=0.5, min_answer_words=1, common=20, misspelt_question_chars=60, misspelt_answer_chars=40
-)
-PARAMS = dedupe.Params(shingle_words=2, threshold=0.6, bands=64, rows=1, largest_bucket=50, seed=1, same_chat=SAME_CHAT)
 LONG = "please tell me how one comes by train from the old harbour to the new airport in the evening"
 ANSWER = "take the blue line to the central station and change there to the airport express"
-
-
-def settled(log: ChatLog, shuffle: int | None = None) -> dict[str, Account]:
-    """The accounts of the stage on the log."""
-    tables = log.tables(shuffle)
-    return accounts("dedupe", dedupe.run(tables, PARAMS), tables)
-
-
-def rows(table: pa.Table, *names: str) -> list[Any]:
-    """Rows as tuples, or as values of one column."""
-    columns = [table[name].to_pylist() for name in names]
-    return columns[0] if len(names) == 1 else list(zip(*columns, strict=True))
 
 
 def test_an_exact_copy_goes_and_says_whose_it_is() -> None:

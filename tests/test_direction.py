@@ -11,7 +11,7 @@ import pytest
 
 from tasks.aggregate import scale_direction, votes
 from tasks.core.tables import TEXT, Feedback
-from tests.chatlog import ChatLog, Row, frame
+from tests.builders.chatlog import ChatLog, Row, frame
 
 SETTINGS = scale_direction.Settings(min_shared=20, against=-0.5)
 BEST_LAST, BEST_FIRST = (1.0, 5.0), (5.0, 1.0)

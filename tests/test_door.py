@@ -14,7 +14,7 @@ from tasks.common.raw_files.records import batches
 from tasks.core.tables import TEXT
 from tasks.ingest.formats import FORMATS, recognise, wrapped
 from tasks.ingest.formats.unread_votes import VoteWatch
-from tests.test_formats import read_all
+from tests.builders.format_examples import read_all
 
 Row = dict[str, Any]
 ASKED: Row = {"role": "user", "content": "Which river runs through Prague?"}

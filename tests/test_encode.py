@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import UserError
-from tests.training import pair
-from trainer.core import encode, tokenizer
-from trainer.core.release import Example, Prompt
+from tests.builders.training import pair
+from trainer.data import encode
+from trainer.data.release_reader import Example, Prompt
+from trainer.models import tokenizer
 
 
 @functools.cache
@@ -47,8 +48,8 @@ def test_a_single_answer_that_does_not_fit_is_left_out_with_its_reason(answer: s
 
 
 def test_no_single_answer_that_fits_is_one_line() -> None:
-    with pytest.raises(UserError, match=r"start.window: 8: found train: 1 examples = 0 used \+ 1 left out \(prompt_fills_window 1\)"):
-        encode.demanded_examples("train", [example("12345", "a")], letters(), 8)
+    with pytest.raises(UserError, match=r"start.max_length: 8: found train: 1 examples = 0 used \+ 1 left out \(prompt_fills_window 1\)"):
+        encode.require_examples("train", [example("12345", "a")], letters(), 8)
 
 
 def test_prompts_wait_for_an_answer_and_long_ones_are_counted() -> None:

@@ -17,8 +17,8 @@ from tasks.common.raw_files.files import Unreadable
 from tasks.ingest.formats import FORMATS, Format, recognise
 from tasks.ingest.formats.columns import TableBuilder
 from tasks.ingest.formats.loose_messages import Place
+from tests.builders.projects import DATA_STAGES, make_project
 from tests.conftest import ROOT
-from tests.projects import DATA_STAGES, make_project
 
 EXAMPLES = ROOT / "examples"
 STAGES = "import sys; from tasks.core import shell; sys.exit(any(shell.main('tasks', [stage]) for stage in sys.argv[1:]))"

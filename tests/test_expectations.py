@@ -18,7 +18,7 @@ from expectations.gate import Gate, SuiteError, first_rules
 from expectations.rules import Rule, Suite, columns_of, contains_all, in_range, is_true, is_true_for, one_of, rows_between, unique
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core.errors import UserError
-from tests.browser import browser, missing
+from tests.builders.browser import browser, missing
 
 TURNS = turns.Bounds(
     min_rows=1, max_dropped=0.1, may_drop=0, max_question_chars=9, min_answer_chars=1, max_answer_chars=9, earliest_year=2000,

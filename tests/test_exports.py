@@ -21,10 +21,10 @@ import yaml
 from tasks.core import manifest
 from tasks.core.errors import UserError
 from tasks.core.tables import Prompts, Unpaired
-from tests import releases
+from tests.builders import releases
 from tests.conftest import ROOT
-from trainer.core import release
-from trainer.exports import export, rows
+from trainer.data import release_reader
+from trainer.exports import export, export_rows
 from trainer.exports.export import EXPORTS
 
 BASE = "owner/model"
@@ -154,8 +154,8 @@ def test_an_export_tells_its_files_and_never_holds_the_test_split(whole: Path, n
     told = json.loads((to / "export.json").read_text())
     assert {path.name for path in to.iterdir()} == {*told["files"], "export.json"}
     assert all(entry["sha256"] == manifest.file_digest(to / file) for file, entry in told["files"].items())
-    assert (told["release"], told["base"]) == (release.verified(folder), BASE)
-    held = {prompt["content"] for row in release.pairs(folder, "test") for prompt in row.prompt}
+    assert (told["release"], told["base"]) == (release_reader.verified(folder), BASE)
+    held = {prompt["content"] for row in release_reader.pairs(folder, "test") for prompt in row.prompt}
     texts = [path.read_bytes() if path.suffix != ".parquet" else str(pq.read_table(path).to_pylist()).encode() for path in to.iterdir()]
     assert not any(prompt.encode() in text for prompt in held for text in texts)
 
@@ -228,7 +228,7 @@ def test_an_unknown_trainer_is_told_the_known_ones(folder: Path) -> None:
 
 
 def test_openrlhf_gets_conversations_with_the_prompt_apart(whole: Path) -> None:
-    to, pairs = whole / "out/openrlhf", release.pairs(whole / "data/release", "train")
+    to, pairs = whole / "out/openrlhf", release_reader.pairs(whole / "data/release", "train")
     assert [(row["prompt"], row["chosen"], row["rejected"]) for row in lines(to / "pairs.train.jsonl")] == [
         (row.prompt, row.chosen, row.rejected) for row in pairs
     ]
@@ -239,8 +239,8 @@ def test_openrlhf_gets_conversations_with_the_prompt_apart(whole: Path) -> None:
 
 
 def test_openrlhf_knows_every_flag(folder: Path) -> None:
-    set_param("train", dpo__loss="robust", adapter__rank=8)
-    set_param("reward", margin="confidence", adapter__rank=8)
+    set_param("train", dpo__loss_type="robust", adapter__r=8)
+    set_param("reward", margin="confidence", adapter__r=8)
     to = made(folder, "openrlhf")
     assert {path.name for path in to.glob("*.sh")} == set(OPENRLHF)
     for script, known in OPENRLHF.items():
@@ -248,8 +248,8 @@ def test_openrlhf_knows_every_flag(folder: Path) -> None:
 
 
 def test_openrlhf_gets_the_numbers_of_the_parameters(folder: Path) -> None:
-    set_param("train", dpo__loss="ipo", dpo__beta=0.25, ppo__clip=0.3)
-    set_param("start", window=640)
+    set_param("train", dpo__loss_type="ipo", dpo__beta=0.25, ppo__cliprange=0.3)
+    set_param("start", max_length=640)
     to = made(folder, "openrlhf")
     dpo, ppo = flags(to / "dpo.sh"), flags(to / "ppo.sh")
     assert (dpo["--model.beta"], dpo["--model.ipo_enable"], dpo["--data.max_len"]) == ("0.25", "", "640")
@@ -258,9 +258,9 @@ def test_openrlhf_gets_the_numbers_of_the_parameters(folder: Path) -> None:
 
 
 def test_label_smoothing_is_the_release_s_estimate_where_the_loss_reads_it(folder: Path) -> None:
-    set_param("train", dpo__loss="robust", dpo__label_smoothing="auto")
+    set_param("train", dpo__loss_type="robust", dpo__label_smoothing="auto")
     assert flags(made(folder, "openrlhf") / "dpo.sh")["--model.label_smoothing"] == "0.1"
-    set_param("train", dpo__loss="sigmoid")
+    set_param("train", dpo__loss_type="sigmoid")
     assert "--model.label_smoothing" not in flags(made(folder, "openrlhf") / "dpo.sh")
 
 
@@ -272,15 +272,15 @@ def test_a_reward_model_that_reads_margins_gets_them(folder: Path) -> None:
 
 
 def test_a_loss_that_a_trainer_lacks_is_refused_with_those_it_has(folder: Path) -> None:
-    set_param("train", dpo__loss="apo_zero")
+    set_param("train", dpo__loss_type="apo_zero")
     for name in ("openrlhf", "llamafactory"):
         with pytest.raises(UserError, match="one of sigmoid"):
             made(folder, name)
 
 
 def test_openrlhf_s_reward_model_is_whole_since_its_adapters_lack_the_head(folder: Path) -> None:
-    set_param("reward", adapter__rank=8)
-    set_param("train", adapter__rank=8)
+    set_param("reward", adapter__r=8)
+    set_param("train", adapter__r=8)
     to = made(folder, "openrlhf")
     assert "--ds.lora.rank" not in flags(to / "reward.sh")
     assert "--ds.lora.rank" in flags(to / "dpo.sh")
@@ -318,19 +318,19 @@ def test_verl_gets_prompts_with_what_its_reward_manager_reads(whole: Path) -> No
     assert set(row) == {"data_source", "prompt", "ability", "reward_model", "extra_info"}
     assert row["reward_model"] == {"style": "model", "ground_truth": ""}
     assert (row["extra_info"]["index"], row["extra_info"]["split"]) == (0, "train")
-    assert row["prompt"] == release.prompts(whole / "data/release", "train")[0].prompt
+    assert row["prompt"] == release_reader.prompts(whole / "data/release", "train")[0].prompt
 
 
 def test_verl_s_reward_data_are_strings(whole: Path) -> None:
     table = pq.read_table(whole / "out/verl/pairs.train.parquet")
     assert all(str(table.schema.field(name).type) == "string" for name in ("prompt", "chosen", "rejected"))
-    row, pair = table.to_pylist()[0], release.pairs(whole / "data/release", "train")[0]
+    row, pair = table.to_pylist()[0], release_reader.pairs(whole / "data/release", "train")[0]
     assert row["chosen"] == pair.chosen[0]["content"]
     assert row["prompt"] == f"User: {pair.prompt[0]['content']}\n\nAssistant: "
 
 
 def test_verl_knows_every_key(folder: Path) -> None:
-    set_param("train", adapter__rank=8)
+    set_param("train", adapter__r=8)
     given = flags(made(folder, "verl") / "ppo.sh")
     assert not set(given) - set(VERL.split())
     assert int(given["data.max_prompt_length"]) + int(given["data.max_response_length"]) == 512
@@ -358,8 +358,8 @@ def test_verl_saves_what_it_trained_and_reaches_its_last_step(whole: Path) -> No
 def test_llamafactory_s_ppo_finds_the_reward_model_whole_or_as_an_adapter(
     folder: Path, reward: int, policy: int, expected: dict[str, str]
 ) -> None:
-    set_param("reward", adapter__rank=reward)
-    set_param("train", adapter__rank=policy)
+    set_param("reward", adapter__r=reward)
+    set_param("train", adapter__r=policy)
     document = yaml.safe_load((made(folder, "llamafactory") / "ppo.yaml").read_text())
     assert {key: value for key, value in document.items() if key.startswith("reward_model")} == expected
 
@@ -403,7 +403,7 @@ def test_llamafactory_s_single_answers_end_with_the_assistant_and_hold_a_boolean
 
 
 def test_llamafactory_knows_every_key_and_every_data_set(folder: Path) -> None:
-    set_param("train", adapter__rank=8, dpo__loss="robust")
+    set_param("train", adapter__r=8, dpo__loss_type="robust")
     to = made(folder, "llamafactory")
     assert {path.stem for path in to.glob("*.yaml")} == {"dpo", "reward", "kto", "ppo"}
     for name in ("dpo", "reward", "kto", "ppo"):
@@ -433,9 +433,9 @@ def test_rows_with_weights_are_told_since_no_trainer_reads_them(tmp_path: Path, 
 
 
 def test_neighbours_of_one_role_become_one_message() -> None:
-    assert rows.alternating(said("user: a", "user: b", "assistant: c", "assistant: d", "user: e")) == said(
+    assert export_rows.alternating(said("user: a", "user: b", "assistant: c", "assistant: d", "user: e")) == said(
         "user: a\n\nb", "assistant: c\n\nd", "user: e"
     )
     for bad in ([], said("assistant: a"), said("user: a", "assistant: b"), said("user: a", "system: b", "user: c")):
-        with pytest.raises(rows.DoesNotFitError):
-            rows.alternating(bad)
+        with pytest.raises(export_rows.DoesNotFitError):
+            export_rows.alternating(bad)

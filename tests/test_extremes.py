@@ -11,10 +11,10 @@ import pytest
 
 from tasks.common.similarity.ngrams import Hashes
 from tasks.dedupe import snapshots
-from tests.chatlog import ChatLog, dropped
-from tests.test_dedupe import rows
-from tests.test_dedupe import settled as deduped
-from tests.test_pair import run
+from tests.builders.chatlog import ChatLog, dropped
+from tests.builders.dedupe_runs import rows
+from tests.builders.dedupe_runs import settled as deduped
+from tests.builders.pair_runs import run
 
 VOTES = 10_000
 

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.projects import DATA_STAGES, make_project, run_stages
-from tests.test_ingest import chat, lines
-from tests.test_product_logs import asked, choice
+from tests.builders.product_logs import asked, choice
+from tests.builders.projects import DATA_STAGES, make_project, run_stages
+from tests.builders.raw_logs import chat, lines
 
 WORDS = ["area", "edge", "angle", "slope", "depth", "width", "speed", "force", "power", "energy", "mass", "weight", "charge", "current"]
 WORDS += ["voltage", "heat", "light", "sound", "wave", "tide", "moon"]

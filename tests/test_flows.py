@@ -16,8 +16,8 @@ import pytest
 
 from flows import dvc, process_group, server
 from tasks.core.errors import UserError
-from tests import toys
-from tests.browser import wait_for
+from tests.builders import toys
+from tests.builders.browser import wait_for
 
 
 @pytest.fixture

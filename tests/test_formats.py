@@ -14,31 +14,12 @@ from hypothesis import strategies as st
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary import kinds
 from tasks.ingest.formats import FORMATS, feedback_lines, recognise
-from tasks.ingest.formats.columns import TableBuilder
-from tasks.ingest.formats.loose_messages import Place
 from tasks.ingest.formats.message_trees import BEYOND, depths
 from tasks.ingest.formats.parsed import Message, moment
-from tests.conftest import ROOT
+from tests.builders.format_examples import example, read_all
 
-EXAMPLES = ROOT / "tests" / "examples"
 TURN = ("conversation_id", "turn_id", "parent_id", "role", "content", "model", "status")
 ACT = ("conversation_id", "kind", "turn_id", "value", "better", "worse", "text", "label", "scale_min", "scale_max", "shown_first")
-
-
-def example(name: str) -> dict[str, Any]:
-    path = EXAMPLES / f"{name}.json"
-    assert path.is_file(), f"the format {name} has no example: add {path}"
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
-def read_all(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """Turns, feedback and the reasons of notes that the records give."""
-    gatherer, reasons = TableBuilder(lambda: "pepper"), list[str]()
-    for number, record in enumerate(records):
-        reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
-    turns, notes = gatherer.turns()
-    votes = [row for row in gatherer.feedback().to_pylist() if row["retracts"] != "implied"]
-    return turns.to_pylist(), votes, reasons + [reason for _, _, reason, _ in notes]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -27,10 +27,10 @@ from tasks.split import assignment as placing
 from tasks.split import assignment_table, earlier_releases
 from tasks.split import stage as split
 from tasks.split.assignment_table import Assignment
-from tests.chatlog import Row, accounts
+from tests.builders.chatlog import Row, accounts
+from tests.builders.split_runs import DEFAULTS, MANY, prompt, text
+from tests.builders.tied_logs import logs, places, too_common
 from tests.conftest import ROOT
-from tests.test_apart import logs, places, too_common
-from tests.test_split import DEFAULTS, MANY, prompt, text
 
 HELD = {"validation", "test"}
 

@@ -18,7 +18,7 @@ import pytest
 from flows import access, guard, probe, server
 from flows.guard import Message, Rules
 from tasks.core.errors import UserError
-from tests import toys
+from tests.builders import toys
 
 OWN = "127.0.0.1:4200"
 FOREIGN = ["http://evil.example", "http://127.0.0.1:8000", "http://localhost:4200", "http://127.0.0.1:4200.evil.example", "null", "file://"]

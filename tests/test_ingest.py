@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import dataclasses
 import gzip
 import io
 import json
@@ -20,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.common.raw_files.files import raw_files
-from tasks.core import engine, pipeline
+from tasks.core import engine
 from tasks.core.errors import UserError
 from tasks.core.ids import person_id, stable_id
 from tasks.core.params import load
@@ -28,60 +27,9 @@ from tasks.core.tables import TABLES
 from tasks.ingest import stage as ingest
 from tasks.ingest.formats.columns import RAW_FEEDBACK, RAW_TURNS
 from tasks.ingest.formats.limits import MaxUnread
+from tests.builders.projects import digests, make_project, run_stage
+from tests.builders.raw_logs import GOOD, chat, lines, read
 from tests.conftest import ROOT
-from tests.projects import digests, make_project, run_stage
-
-Rows = list[dict[str, Any]]
-
-
-@dataclasses.dataclass
-class Result:
-    """What a run wrote."""
-
-    folder: Path
-
-    def table(self, name: str) -> Rows:
-        return pq.read_table(self.folder / name).to_pylist()  # type: ignore[no-any-return]
-
-    def dropped(self, name: str) -> Rows:
-        folder = self.folder / "dropped" / name
-        return pq.read_table(folder).to_pylist() if folder.exists() else []
-
-    @property
-    def ledger(self) -> dict[str, Any]:
-        return json.loads((self.folder / "ledger.json").read_text())  # type: ignore[no-any-return]
-
-    def faults(self) -> list[tuple[int, int | None, str]]:
-        return [(row["record"], row["line"], row["reason"]) for row in self.table("quarantine")]
-
-    def contents(self) -> list[str]:
-        return [row["content"] for row in self.table("turns")]
-
-
-def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = None, **more: Any) -> Result:
-    """Run the stage over these files."""
-    for name, data in files.items():
-        path = root / "raw" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    stage = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
-    out = root / "out"
-    out.mkdir()
-    params = load(ROOT / "params.yaml", "ingest", ingest.Params)
-    ingest.work(stage, params.model_copy(update={"formats": formats or {}, **more}), out)
-    return Result(out)
-
-
-def chat(name: str, *texts: str, **more: Any) -> dict[str, Any]:
-    """A conversation in which user and assistant take turns."""
-    return {"id": name, "messages": [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)]} | more
-
-
-def lines(*records: Any) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
-
-
-GOOD = chat("c", "Hi", "Hello")
 
 
 def test_tables_have_their_schemas_and_the_ledger_adds_up(tmp_path: Path) -> None:

@@ -13,18 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tests import releases
-from tests.training import COUNTS, digests, run, tiny
-from trainer.core import encode, release
-from trainer.core.settings import Schedule
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, run, tiny
+from trainer.data import encode, release_reader
 from trainer.methods import kto
+from trainer.settings import Schedule
 
-BLANK = release.Example("", [], [], True, "", "", "", "", 1.0)
-SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
+BLANK = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
+SCHEDULE = Schedule(
+    num_train_epochs=1, max_steps=4, train_batch_size=4, per_device_train_batch_size=4, learning_rate=0.01, warmup_ratio=0.0
+)
 
 
-def single(label: bool = True, prompt: int = 2, answer: int = 2) -> encode.Single:
-    return encode.Single(dataclasses.replace(BLANK, label=label), [1] * prompt, list(range(100, 100 + answer)))
+def single(label: bool = True, prompt: int = 2, answer: int = 2) -> encode.EncodedExample:
+    return encode.EncodedExample(dataclasses.replace(BLANK, label=label), [1] * prompt, list(range(100, 100 + answer)))
 
 
 def release_of(root: Path, labels: str = "both") -> Path:
@@ -56,7 +58,7 @@ def test_one_switch_trains_with_kto_and_two_runs_give_the_same_bytes(started: Pa
 
 
 def test_an_adapter_starts_at_the_reference_and_moves_from_it(started: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lora = {"adapter__rank": 4, "kto__schedule__max_steps": 3, "kto__schedule__learning_rate": 0.05}
+    lora = {"adapter__r": 4, "kto__schedule__max_steps": 3, "kto__schedule__learning_rate": 0.05}
     made = run(started, "train", tiny("train", method="kto", **lora))
     first = next(line for line in capsys.readouterr().out.splitlines() if "step 1 of 3" in line)
     assert first.endswith("kl 0.0000, margin 0.0000")
@@ -76,16 +78,16 @@ def test_one_label_alone_is_refused(labels: str, tmp_path: Path) -> None:
 def test_no_single_answers_is_refused(tmp_path: Path) -> None:
     folder = releases.write(tmp_path / "release", releases.planted(COUNTS))
     with pytest.raises(UserError, match="no single answer in the split train"):
-        release.train_examples(folder, False, 0)
+        release_reader.train_examples(folder, False, 0)
 
 
 def test_a_row_alone_in_its_micro_batch_is_refused(started: Path) -> None:
-    with pytest.raises(UserError, match=r"train\.kto\.schedule.micro_batch: 1: found rows alone"):
-        run(started, "train", tiny("train", method="kto", kto__schedule__micro_batch=1))
+    with pytest.raises(UserError, match=r"train\.kto\.schedule.per_device_train_batch_size: 1: found rows alone"):
+        run(started, "train", tiny("train", method="kto", kto__schedule__per_device_train_batch_size=1))
 
 
 def test_held_out_loss_is_looked_at_on_the_validation_answers(started: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = tiny("train", method="kto", kto__schedule__max_steps=2, watching__check_every=1)
+    settings = tiny("train", method="kto", kto__schedule__max_steps=2, monitoring__eval_steps=1)
     run(started, "train", settings)
     said = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line or "held out" in line]
     assert len(said) == 2, "one look a step"
@@ -113,7 +115,7 @@ def test_own_weights_are_taken_and_said_to_lie_outside(capsys: pytest.CaptureFix
 
 def test_class_weights_stand_before_the_loss_of_their_label() -> None:
     moved, label = np.array([1.0, 1.0]), np.array([True, False])
-    plain, weighed = (kto.losses(kto.Weighed("kto", 0.1, 1.0, weight), moved, np.zeros(2), label) for weight in (1.0, 3.0))
+    plain, weighed = (kto.losses(kto.WeightedSettings("kto", 0.1, 1.0, weight), moved, np.zeros(2), label) for weight in (1.0, 3.0))
     assert (weighed / plain).tolist() == [1.0, 3.0]
 
 
@@ -130,16 +132,16 @@ def test_a_single_answer_of_weight_two_is_drawn_twice_as_often() -> None:
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=12), st.integers(2, 5))
 def test_mismatched_answers_are_those_of_the_block_and_fit(lengths: list[tuple[int, int]], block: int) -> None:
     rows = [single(prompt=prompt, answer=answer) for prompt, answer in lengths]
-    window = max(row.length for row in rows)
-    others, cut = kto.mismatched(rows, block, window)
+    max_length = max(row.length for row in rows)
+    others, cut = kto.mismatched(rows, block, max_length)
     assert [prompt for prompt, _ in others] == [row.prompt for row in rows]
-    assert all(0 < len(prompt) + len(answer) <= window and answer for prompt, answer in others)
+    assert all(0 < len(prompt) + len(answer) <= max_length and answer for prompt, answer in others)
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
         for row, (_, answer) in zip(part, others[start : start + block], strict=True):
             theirs = [other for other in part if other.prompt != row.prompt] or part
-            assert any(answer == other.answer[: window - len(row.prompt)] for other in theirs), "of another prompt, where there is one"
-    assert cut <= sum(len(answer) == window - len(row.prompt) for row, (_, answer) in zip(rows, others, strict=True))
+            assert any(answer == other.answer[: max_length - len(row.prompt)] for other in theirs), "of another prompt, where there is one"
+    assert cut <= sum(len(answer) == max_length - len(row.prompt) for row, (_, answer) in zip(rows, others, strict=True))
 
 
 def test_copies_of_a_row_do_not_lend_each_other_their_answer() -> None:
@@ -156,7 +158,7 @@ def test_copies_of_a_row_do_not_lend_each_other_their_answer() -> None:
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
 def test_shuffled_labels_keep_their_numbers_and_say_nothing(liked: int, disliked: int, seed: int) -> None:
     rows = [dataclasses.replace(BLANK, example_id=str(at), label=at < liked) for at in range(liked + disliked)]
-    shuffled = release.shuffled_examples(rows, seed)
+    shuffled = release_reader.shuffled_examples(rows, seed)
     assert sum(one.label for one in shuffled) == liked
     shares = [np.mean([one.label for one in part]) for part in (shuffled[:liked], shuffled[liked:])]
     assert abs(shares[0] - shares[1]) <= 0.5 / liked + 0.5 / disliked + 1e-9

@@ -16,7 +16,7 @@ from tasks.clean.language import identify
 from tasks.clean.language_words import CLOSE, corrected_language
 from tasks.clean.stage import run
 from tasks.core.tables import Feedback, Turns
-from tests.test_clean import PARAMS, turn
+from tests.builders.clean_turns import PARAMS, turn
 
 
 def alone(texts: Sequence[str]) -> list[str]:

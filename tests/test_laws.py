@@ -20,8 +20,8 @@ from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
 from tasks.pair import stage as pair
 from tasks.split import stage as split
-from tests import oracle, test_pair, test_split
-from tests.chatlog import AGGREGATE, ChatLog, accounts, frame, kept
+from tests.builders import oracle, pair_runs, split_runs
+from tests.builders.chatlog import AGGREGATE, ChatLog, accounts, frame, kept
 
 # Few texts, so that prompts and answers meet; some differ in case and spacing only.
 TEXTS = ("hi", "Hi ", "how do I boil rice", "pasta", "x\ty", "X Y", "ok")
@@ -114,7 +114,7 @@ def test_laws_of_pairs(log: ChatLog, shuffle: int, judges: bool) -> None:
         for row in rows:
             row["cluster_id"] = "rice" if "rice" in row["prompt"][-1]["content"] else row["prompt_id"]
         clustered = replace(found["candidates"], kept=frame(rows, "candidates").to_arrow())
-        made.append(test_pair.settled(kept(clustered), judges={"use": judges}) | {"candidates": clustered})
+        made.append(pair_runs.settled(kept(clustered), judges={"use": judges}) | {"candidates": clustered})
     no_tie_and_no_inversion(made[0])
     for name in pair.WRITES:
         assert made[0][name].kept.equals(made[1][name].kept), f"the order of the input changed {name}"
@@ -128,9 +128,9 @@ def build(log: ChatLog, shuffle: int | None = None, **splitting: Any) -> dict[st
     tables = {"candidates": kept(found["candidates"])}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        placed = accounts("split", split.run(tables, split.Params.model_validate(test_split.DEFAULTS | splitting)), tables)
+        placed = accounts("split", split.run(tables, split.Params.model_validate(split_runs.DEFAULTS | splitting)), tables)
     tables = {"candidates": kept(placed["candidates"])}
-    made = accounts("pair", pair.run(tables, pair.Params.model_validate(test_pair.DEFAULTS)), tables)
+    made = accounts("pair", pair.run(tables, pair.Params.model_validate(pair_runs.DEFAULTS)), tables)
     return found | {"candidates": placed["candidates"]} | {name: made[name] for name in pair.WRITES}
 
 
@@ -178,7 +178,7 @@ def candidates_are_well_formed(tables: dict[str, Account]) -> None:
 
 def no_tie_and_no_inversion(tables: dict[str, Account]) -> None:
     """Counted anew, the evidence of every pair speaks for the chosen answer, no preferences contradict, and every vote's fate is told."""
-    known = oracle.Candidates(tables["candidates"].kept.to_pylist(), test_pair.DEFAULTS)
+    known = oracle.Candidates(tables["candidates"].kept.to_pylist(), pair_runs.DEFAULTS)
     pairs = tables["pairs"].kept.to_pylist()
     for row in pairs:
         oracle.check_pair(row, known)

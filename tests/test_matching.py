@@ -18,9 +18,9 @@ from tasks.core import ids
 from tasks.core.tables import Pairs
 from tasks.pair import length_matching
 from tasks.pair.length_matching import Matching
-from tests import releases
-from tests.chatlog import ChatLog, frame
-from tests.test_pair import candidates, settled
+from tests.builders import releases
+from tests.builders.chatlog import ChatLog, frame
+from tests.builders.pair_runs import candidates, settled
 
 SETTINGS = Matching(use=True, feature="characters", by=[], splits=["train"], tolerance=0.0)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.common import training_methods
 from tasks.common.training_methods import Choice, Needs
 from tasks.core.tables import Pairs, Prompts, Unpaired
-from tests import releases
+from tests.builders import releases
 
 NEEDS = Needs(dpo_pairs=10, kto_examples=20, kto_rarer=5, reward_pairs=40, ppo_prompts=30)
 

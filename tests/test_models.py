@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from tasks.core.errors import UserError
-from tests import gguf_files, releases
-from tests.training import digests, released, run, tiny
+from tests.builders import gguf_files, releases
+from tests.builders.training import digests, released, run, tiny
 from trainer import chat
-from trainer.core import models, release, runtime, sources, tokenizer
+from trainer.data import release_reader
+from trainer.models import model_io, runtime, saving, sources, tokenizer
 
 TEXT = "Hello, my router does not start. Case 12345: ünïcödé 漢字"
 
@@ -27,18 +28,18 @@ def made() -> tuple[Any, Any]:
     import torch
 
     rows = releases.planted({"train": 40})
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        return models.make(pairs, models.Size(400, 32, 64, 2, 2, 256))
+        return model_io.make(pairs, model_io.Size(400, 32, 64, 2, 2, 256))
 
 
 @pytest.fixture(scope="module")
 def folder(made: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as a folder."""
     path = tmp_path_factory.mktemp("models") / "folder"
-    models.fit(*made, 256)
-    models.save(*made, path)
+    model_io.fit(*made, 256)
+    saving.save(*made, path)
     return path
 
 
@@ -51,7 +52,7 @@ def file(made: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
 def refused(source: str | Path) -> str:
     """What is said of a source that cannot be read."""
     with pytest.raises(UserError) as caught:
-        models.load(str(source))
+        model_io.load(str(source))
     told = str(caught.value)
     assert "\n" not in told
     assert str(source) in told
@@ -70,18 +71,18 @@ def logits(model: Any, made: Any) -> np.ndarray:
 
 
 def test_a_gguf_file_gives_the_same_model_and_tokens(made: tuple[Any, Any], file: Path) -> None:
-    model, read = models.load(str(file))
+    model, read = model_io.load(str(file))
     assert read(TEXT)["input_ids"] == made[1](TEXT)["input_ids"]
     assert read.decode(read(TEXT)["input_ids"]) == TEXT
     np.testing.assert_allclose(logits(model, read), logits(made[0].eval(), made[1]), atol=1e-5)
 
 
 def test_a_model_from_gguf_can_be_saved_and_comes_back_bit_equal(file: Path, tmp_path: Path) -> None:
-    model, read = models.load(str(file))
+    model, read = model_io.load(str(file))
     tokenizer.check(read, "x")
-    models.fit(model, read, 256)
-    models.save(model, read, tmp_path)
-    again, reread = models.load(str(tmp_path))
+    model_io.fit(model, read, 256)
+    saving.save(model, read, tmp_path)
+    again, reread = model_io.load(str(tmp_path))
     assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
     assert np.array_equal(logits(again, reread), logits(model, read))
     assert (reread.pad_token, reread.chat_template) == ("<|pad|>", read.chat_template)
@@ -89,7 +90,7 @@ def test_a_model_from_gguf_can_be_saved_and_comes_back_bit_equal(file: Path, tmp
 
 
 def test_padding_that_a_gguf_file_gives_the_end_of_answers_is_replaced(file: Path) -> None:
-    _, read = models.load(str(file))
+    _, read = model_io.load(str(file))
     assert read.pad_token_id == read.eos_token_id
     tokenizer.check(read, "x")
     assert read.pad_token_id != read.eos_token_id
@@ -97,9 +98,9 @@ def test_padding_that_a_gguf_file_gives_the_end_of_answers_is_replaced(file: Pat
 
 def test_training_starts_from_a_gguf_file(file: Path, tmp_path: Path) -> None:
     released(tmp_path, {"train": 8, "validation": 2, "test": 2})
-    out = run(tmp_path, "start", tiny("start", model__source=str(file), schedule__epochs=0))
-    model, _ = models.load(str(file))
-    saved, _ = models.load(str(out))
+    out = run(tmp_path, "start", tiny("start", model__source=str(file), schedule__num_train_epochs=0))
+    model, _ = model_io.load(str(file))
+    saved, _ = model_io.load(str(out))
     for name, weight in saved.state_dict().items():
         given = model.state_dict()[name]
         assert bool((weight[: len(given)] == given).all()), f"{name} is not the file's"
@@ -191,33 +192,33 @@ def test_a_reward_model_is_no_model_to_start_from(folder: Path, tmp_path: Path) 
 
 
 def test_saving_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    models.save(*models.load(str(folder)), tmp_path / "again")
+    saving.save(*model_io.load(str(folder)), tmp_path / "again")
     assert digests(tmp_path / "again") == digests(folder)
 
 
 def test_a_model_must_be_as_long_as_the_window(made: tuple[Any, Any]) -> None:
-    with pytest.raises(UserError, match=r"start\.window: 257: found a model of at most 256 tokens"):
-        models.fit(*made, 257)
+    with pytest.raises(UserError, match=r"start\.max_length: 257: found a model of at most 256 tokens"):
+        model_io.fit(*made, 257)
 
 
 def test_a_padding_added_to_the_tokenizer_is_added_to_the_model(folder: Path) -> None:
-    model, read = models.load(str(folder))
+    model, read = model_io.load(str(folder))
     read.add_special_tokens({"pad_token": "<|new|>"})
-    models.fit(model, read, 256)
+    model_io.fit(model, read, 256)
     assert model.get_input_embeddings().num_embeddings == len(read)
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
-    model, read = models.load(str(folder))
+    model, read = model_io.load(str(folder))
     model.resize_token_embeddings(300)
     with pytest.raises(UserError, match=f"found a tokenizer of {len(read)} tokens with a model of 300"):
-        models.fit(model, read, 256)
+        model_io.fit(model, read, 256)
 
 
 def test_weights_are_held_in_the_wanted_precision(folder: Path) -> None:
     import torch
 
-    assert {weight.dtype for weight in models.load(str(folder), precision="bfloat16")[0].parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in model_io.load(str(folder), dtype="bfloat16")[0].parameters()} == {torch.bfloat16}
 
 
 # --- templates ---

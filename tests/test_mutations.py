@@ -24,8 +24,8 @@ import pytest
 from tasks.core import pipeline
 from tasks.core.params import load
 from tasks.ingest import stage as ingest
+from tests.builders.format_examples import EXAMPLES
 from tests.conftest import ROOT
-from tests.test_formats import EXAMPLES
 
 RECORDS = [record for path in sorted(EXAMPLES.glob("*.json")) for record in json.loads(path.read_text("utf-8"))["records"]]
 KEYS = sorted({key for record in RECORDS for key in record} | {"conversation_id", "rating", "chosen", "extra"})

@@ -15,11 +15,10 @@ from tasks.common import tokenization
 from tasks.common.raw_files.files import Unreadable
 from tasks.ingest.formats import recognise
 from tasks.release import files
-from tests.chatlog import ChatLog
-from tests.real_sets import Line, run_path, write
-from tests.test_formats import read_all
-from tests.test_pair import pairs, run
-from trainer.core.release import _rows
+from tests.builders.format_examples import read_all
+from tests.builders.real_sets import Line, run_path, write
+from tests.builders.tool_pairs import call, rows_of
+from trainer.data.release_reader import _rows
 
 PARAMETERS: Line = {"type": "object", "properties": {"city": {"type": "string", "description": "A place"}}, "required": ["city"]}
 RAIN: Line = {"type": "function", "function": {"name": "rain", "description": "Whether it rains.", "parameters": PARAMETERS}}
@@ -128,19 +127,7 @@ def test_prompts_that_were_offered_other_tools_are_other_prompts(tmp_path: Path)
 @pytest.fixture
 def rows() -> pa.Table:
     """One pair whose prompt was offered a tool and called it, and one whose prompt was not."""
-    log = ChatLog()
-    log.say("c/u0", "Will it rain?", tools=TOLD)
-    calls = [{"id": "call_1", "type": "function", "function": {"name": "rain", "arguments": {"city": "Bergen"}}}]
-    log.say("c/a1", "", after="u0", tool_calls=json.dumps(calls))
-    log.say("c/t2", "12 mm", after="a1", tool_call_id="call_1", tool_name="rain")
-    log.say("d/u0", "Is it windy?")
-    for name, parent in (("c", "t2"), ("d", "u0")):
-        for number, text in enumerate(("Yes, in the evening.", "No idea."), 3):
-            log.say(f"{name}/a{number}", text, after=parent)
-        log.act("choice", name, 1, better="a3", worse="a4")
-    made = run(log)
-    assert len(pairs(made)) == 2
-    return made["pairs"].kept
+    return rows_of([call("rain", city="Bergen")], "12 mm", offered=TOLD, tool_call_id="call_1", tool_name="rain")
 
 
 @pytest.mark.slow

@@ -6,75 +6,13 @@ import math
 import warnings
 from typing import Any
 
-import daft
-import pyarrow as pa
 import pytest
 
 from tasks.aggregate import prompt_ids
-from tasks.aggregate import stage as aggregate
 from tasks.core.ledger import Account
-from tasks.core.tables import Candidates
-from tasks.pair import stage as pair
-from tasks.pair.recipes import RECIPES
-from tasks.pair.trainability import FINDINGS
-from tests.chatlog import AGGREGATE, UNTOLD, ChatLog, Row, accounts, dropped, frame, kept
-
-CALIBRATION: Row = {"use": True, "words": True, "worth": 20.0, "min_shared": 20, "precision": 0.03, "max_items": 6000, "max_judged": 20000}
-DEFAULTS: Row = {
-    "edit": {"use": True, "reliability": 0.9, "min_distance": 0.0, "max_distance": 1.0},
-    "correction": {"use": True, "reliability": 0.9, "min_distance": 0.0, "max_distance": 1.0},
-    "choice": {"use": True, "reliability": 0.75},
-    "ranking": {"use": True, "reliability": 0.75, "which": "all", "rank": 2},
-    "rating_margin": {
-        "use": True,
-        "reliability": 0.75,
-        "min_margin": 0.25,
-        "min_ratings": 1,
-        "spread": 0.25,
-        "spread_worth": 20.0,
-        "compared": 64,
-    },
-    "thumb_contrast": {"use": True, "reliability": 0.75, "min_votes": 1, "compared": 64},
-    "regeneration": {"use": True, "reliability": 0.65},
-    "retry": {"use": True, "reliability": 0.6},
-    "judges": {"use": False},
-    "confidence": {"min": 0.5, "margin": "evidence", "weight": False},
-    "calibration": CALIBRATION,
-    "nearly_equal": 0.98,
-    "identity": {"action": "drop", "recipes": ["choice"], "more": {"names": [], "lead_ins": {}, "fillers": {}}},
-    "max_pairs_per_prompt": 10,
-    "max_pairs_per_user": 100,
-    "matching": {"use": False, "feature": "characters", "by": [], "splits": ["train"], "tolerance": 0.0},
-    "trainability": {"tokenizer": "", "max_length": 64} | dict.fromkeys(FINDINGS, "drop"),
-    "unpaired": {"min_votes": 1, "min_distance": 0.25, "signals": True},
-}
-
-
-def candidates(log: ChatLog) -> daft.DataFrame:
-    tables = log.tables()
-    return kept(accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)["candidates"])
-
-
-def run(log: ChatLog, *variants: Row, **changes: Any) -> dict[str, Account]:
-    """Pairs and the rest; `variants` are changes of the first candidate that make augmented ones."""
-    rows = candidates(log)
-    if variants:
-        (first, *_) = rows.to_pylist()
-        made = [first | {"augmented_from": first["prompt_id"]} | variant for variant in variants]
-        rows = rows.concat(daft.from_arrow(pa.Table.from_pylist(made, schema=Candidates.schema())))
-    return settled(rows, **changes)
-
-
-def settled(rows: daft.DataFrame, **changes: Any) -> dict[str, Account]:
-    """The stage's accounts for these candidates; `changes` of DEFAULTS are merged into its sections."""
-    merged = {key: DEFAULTS[key] | new if isinstance(new, dict) else new for key, new in changes.items()}
-    tables = {"candidates": rows}
-    return accounts("pair", pair.run(tables, pair.Params.model_validate(DEFAULTS | merged)), tables)
-
-
-def pairs(result: dict[str, Account]) -> list[tuple[str, str, str]]:
-    """Recipe, chosen and rejected of each pair, sorted."""
-    return sorted((row["recipe"], row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in result["pairs"].kept.to_pylist())
+from tasks.pair.recipes import RECIPES, Rewriting
+from tests.builders.chatlog import UNTOLD, ChatLog, Row, dropped, frame
+from tests.builders.pair_runs import DEFAULTS, candidates, lettered, pairs, run, settled
 
 
 @pytest.mark.parametrize(
@@ -119,15 +57,6 @@ def test_what_another_person_says_later_overtakes_nothing(four: ChatLog) -> None
 def only(recipe: str, **settings: Any) -> Row:
     """Parameters with one recipe in use."""
     return {name: DEFAULTS[name] | {"use": name == recipe} | (settings if name == recipe else {}) for name in RECIPES}
-
-
-def lettered(answers: str) -> ChatLog:
-    """One question with these letters as its answers (turns a1, a2, ...)."""
-    log = ChatLog()
-    log.say("c/u0", "Which?")
-    for number, letter in enumerate(answers, 1):
-        log.say(f"c/a{number}", letter, after="u0", model=f"m{letter}")
-    return log
 
 
 @pytest.fixture
@@ -322,6 +251,24 @@ def test_edits_count_between_two_distances(edited: ChatLog, kind: str, text: str
     assert (row.get("dropped"), row["distance"]) == (reason, distance)
 
 
+def test_an_edit_exactly_as_far_as_it_must_or_may_be_counts(edited: ChatLog) -> None:
+    """The edit changes four letters of twenty."""
+    edited.act("edit", "c/a1", text="abcdefghijklmnopXXXX")
+    for bounds, reasons in (
+        ({"min_distance": 0.2}, {}),
+        ({"min_distance": 0.2000001}, {"too_small_edit": 1}),
+        ({"max_distance": 0.2}, {}),
+        ({"max_distance": 0.1999999}, {"rewritten": 1}),
+    ):
+        assert run(edited, edit=bounds)["pairs"].reasons == reasons, bounds
+
+
+def test_an_edit_may_not_be_bounded_to_one_distance() -> None:
+    assert Rewriting(use=True, reliability=0.9, min_distance=0.2, max_distance=0.2000001).use
+    with pytest.raises(ValueError, match="min_distance"):
+        Rewriting(use=True, reliability=0.9, min_distance=0.2, max_distance=0.2)
+
+
 def test_nearly_equal_answers_are_no_pair_unless_a_person_edited_one_into_the_other(edited: ChatLog) -> None:
     edited.say("c/a2", "abcdefghijklmnopqrsx", after="u0")
     edited.act("choice", "c", 1, better="a1", worse="a2")
@@ -437,6 +384,73 @@ def test_answers_with_fewer_votes_than_asked_make_no_pair(four: ChatLog) -> None
         four.act("thumb", f"c/a{number}", value)
     assert pairs(run(four, thumb_contrast={"min_votes": 2})) == []
     assert len(pairs(run(four))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "recipe", "bound", "at", "beyond"),
+    [
+        ("rating", [5, 4], "rating_margin", "min_margin", 0.25, 0.2500001),
+        ("rating", [5, 5, 1, 1], "rating_margin", "min_ratings", 2, 3),
+        ("thumb", [1, 1, -1, -1], "thumb_contrast", "min_votes", 2, 3),
+    ],
+)
+def test_answers_exactly_at_a_recipes_bound_make_a_pair(
+    four: ChatLog, kind: str, values: list[int], recipe: str, bound: str, at: float, beyond: float
+) -> None:
+    """The first half of the values is about one answer, the other about another."""
+    for number, value in enumerate(values):
+        four.act(kind, f"c/a{1 + 2 * number // len(values)}", value)
+    assert [row[1:] for row in pairs(run(four, **{recipe: {bound: at}}))] == [("A", "B")]
+    assert pairs(run(four, **{recipe: {bound: beyond}})) == []
+
+
+def test_a_confidence_exactly_at_the_least_makes_a_pair(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    (row,) = run(four)["pairs"].kept.to_pylist()
+    least = row["confidence"]
+    assert len(pairs(run(four, confidence={"min": least}))) == 1
+    assert run(four, confidence={"min": math.nextafter(least, 1)})["pairs"].reasons == {"low_confidence": 1}
+
+
+def test_an_even_confidence_is_none_however_low_the_bound(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    (row,) = candidates(four).to_pylist()
+    row["votes"][0] |= {"reliability": 0.5}
+    assert pairs(settled(frame([row], "candidates"))) == []
+
+
+@pytest.mark.parametrize(("cap", "most"), [("max_pairs_per_prompt", 3), ("max_pairs_per_user", 3)])
+def test_as_many_pairs_as_a_cap_allows_all_stay(four: ChatLog, cap: str, most: int) -> None:
+    for number in range(3):
+        four.act("ranking", f"c/a{number + 1}", number, group="g", annotator="p")
+    assert len(pairs(run(four, **{cap: most}))) == 3
+    assert len(pairs(run(four, **{cap: most - 1}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "bound", "at", "beyond"),
+    [("thumb", [1, 1], "min_votes", 2, 3), ("rating", [4], "min_distance", 0.25, 0.2500001)],
+)
+def test_an_answer_exactly_at_a_bound_is_liked(four: ChatLog, kind: str, values: list[int], bound: str, at: float, beyond: float) -> None:
+    for value in values:
+        four.act(kind, "c/a1", value)
+    assert [row["label"] for row in run(four, unpaired={bound: at})["unpaired"].kept.to_pylist()] == [True]
+    assert run(four, unpaired={bound: beyond})["unpaired"].reasons == {"middle": 1}
+
+
+@pytest.mark.parametrize(("count", "reasons"), [(1, {"middle": 1}), (2, {}), (3, {})])
+def test_as_many_signals_as_votes_are_asked_for_decide(four: ChatLog, count: int, reasons: Row) -> None:
+    four.act("thumb", "c/a1", 1)
+    (row,) = candidates(four).to_pylist()
+    row["votes"] = [row["votes"][0] | {"kind": "thanks", "feedback_id": f"f{number}", "annotator": f"p{number}"} for number in range(count)]
+    assert settled(frame([row], "candidates"), unpaired={"min_votes": 2})["unpaired"].reasons == reasons
+
+
+def test_what_a_person_says_of_two_answers_at_one_moment_overtakes_nothing(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
+    for turn, value in (("a1", 1), ("a2", -1)):
+        four.act("thumb", f"c/{turn}", value, annotator="p", minute=3)
+    assert run(four)["pairs"].reasons == {"contradicted": 1}
 
 
 def test_stronger_recipe_wins_a_contradiction(four: ChatLog) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tasks.core.ledger import Account
 from tasks.pair.cycles import closing
-from tests.chatlog import ChatLog, Row, frame
-from tests.test_pair import candidates, pairs, settled
+from tests.builders.chatlog import ChatLog, Row, frame
+from tests.builders.pair_runs import candidates, pairs, settled
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from tasks.core.errors import UserError
-from tests import training
+from tests.builders import training
+from tests.builders.training import digests, released
 from tests.conftest import ROOT
-from tests.training import digests, released
-from trainer.core import launch, parallel
+from trainer import launch
+from trainer.models import parallel
 
 NOISE = 1e-4  # of weights after three steps: sums over shares are rounded in another order
 
@@ -27,9 +28,9 @@ def project(root: Path) -> Path:
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for name in ("start", "reward", "train"):
         training._shrink(document[name])
-        document[name]["watching"] |= {"save_every": 2, "log_every": 1}
+        document[name]["monitoring"] |= {"save_steps": 2, "logging_steps": 1}
     for section in (document["start"], document["reward"], document["train"]["dpo"]):
-        section["schedule"]["micro_batch"] = 2
+        section["schedule"]["per_device_train_batch_size"] = 2
     document["train"]["dpo"]["sft_weight"] = 0.0  # a mean over the tokens of a share, which are not as many in each
     (root / "params.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     shutil.copy(ROOT / "dvc.yaml", root)
@@ -87,7 +88,7 @@ def test_accelerate_starts_the_same_training(alone: Path, tmp_path: Path) -> Non
     own, theirs = (digests(root / "data/models/start") for root in roots)
     assert own["model.safetensors"] == theirs["model.safetensors"]
     text = (roots[1] / "params.yaml").read_text(encoding="utf-8")
-    (roots[1] / "params.yaml").write_text(text.replace("batch: 4", "batch: 3"), encoding="utf-8")
+    (roots[1] / "params.yaml").write_text(text.replace("train_batch_size: 4", "train_batch_size: 3"), encoding="utf-8")
     assert "no even share for 2 processes" in started(roots[1], "start", 2, accelerate).stderr
 
 
@@ -96,11 +97,13 @@ def test_a_mistake_is_one_line_whatever_the_number_of_processes(alone: Path, tmp
     root = project(tmp_path)
     shutil.copytree(alone / "data/release", root / "data/release")
     text = (root / "params.yaml").read_text(encoding="utf-8")
-    (root / "params.yaml").write_text(text.replace("batch: 4", "batch: 3"), encoding="utf-8")
+    (root / "params.yaml").write_text(text.replace("train_batch_size: 4", "train_batch_size: 3"), encoding="utf-8")
     result = started(root, "start", 2)
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: schedule.batch: 3: found no even share for 2 processes that take 2 rows at once; expected a multiple of")
+    assert line.startswith(
+        "error: schedule.train_batch_size: 3: found no even share for 2 processes that take 2 rows at once; expected a multiple of"
+    )
 
 
 @pytest.mark.slow
@@ -113,8 +116,8 @@ def test_only_whole_numbers_of_processes_are_taken(tmp_path: Path) -> None:
 
 def test_a_batch_that_is_no_multiple_of_what_fits_at_once_is_refused(tmp_path: Path) -> None:
     released(tmp_path)
-    with pytest.raises(UserError, match=r"schedule.batch: 4: found no even share for 1 process that takes 3 rows at once"):
-        training.run(tmp_path, "start", training.tiny("start", schedule__micro_batch=3))
+    with pytest.raises(UserError, match=r"schedule.train_batch_size: 4: found no even share for 1 process that takes 3 rows at once"):
+        training.run(tmp_path, "start", training.tiny("start", schedule__per_device_train_batch_size=3))
 
 
 @pytest.mark.parametrize(("batch", "micro", "steps"), [(16, 16, 1), (16, 4, 4), (4, 16, 1)])
@@ -137,7 +140,7 @@ def test_fewer_rows_at_once_learn_the_same(name: str, tmp_path: Path) -> None:
 
     released(tmp_path)
     training.run(tmp_path, "start")
-    key = {"start": "schedule__micro_batch", "train": "dpo__schedule__micro_batch"}[name]
+    key = {"start": "schedule__per_device_train_batch_size", "train": "dpo__schedule__per_device_train_batch_size"}[name]
     plain = {"train": {"dpo__sft_weight": 0.0}}.get(name, {})  # the supervised part is TRL's, a mean over the tokens of rows at once
     whole, parts = (
         load_file(training.run(tmp_path, name, training.tiny(name, **{key: micro}, **plain)) / "model.safetensors") for micro in (4, 2)

@@ -15,8 +15,8 @@ import pytest
 
 from tasks.common import salt
 from tasks.core import pipeline
+from tests.builders.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
 from tests.conftest import ROOT, SHARED
-from tests.projects import DATA_STAGES, digests, make_project, run_stage, run_stages, set_param
 
 FROM_DEDUPE = DATA_STAGES[DATA_STAGES.index("dedupe") :]
 

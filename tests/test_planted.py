@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import planted
-from tests.training import run, tiny
+from tests.builders.training import run, tiny
 
 SEEDS = range(6)
-MODEL = {"model__width": 48, "model__inner": 96, "model__layers": 2, "model__vocabulary": 512}
-SCHEDULE = {"max_steps": 60, "batch": 8, "micro_batch": 8}
+MODEL = {"model__hidden_size": 48, "model__intermediate_size": 96, "model__num_hidden_layers": 2, "model__vocab_size": 512}
+SCHEDULE = {"max_steps": 60, "train_batch_size": 8, "per_device_train_batch_size": 8}
 
 
 @pytest.mark.slow

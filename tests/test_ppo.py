@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
 from tasks.core.tables import Prompts
-from tests import releases
-from tests.killed import killed
-from tests.training import COUNTS, digests, released, run, tiny
-from trainer.core import models
+from tests.builders import releases
+from tests.builders.killed import killed
+from tests.builders.training import COUNTS, digests, released, run, tiny
 from trainer.methods import ppo, ppo_math, ppo_rollouts
-from trainer.methods.ppo_math import KlPrice
+from trainer.methods.ppo_math import AdaptiveKLController
+from trainer.models import model_io
 
 END, PAD = 1, 0
 MADE = {
     "method": "ppo",
-    "ppo__answer": 8,
-    "ppo__minibatches": 2,
+    "ppo__max_new_tokens": 8,
+    "ppo__num_mini_batches": 2,
     "ppo__schedule__max_steps": 4,
-    "watching__save_every": 1,
-    "watching__log_every": 1,
+    "monitoring__save_steps": 1,
+    "monitoring__logging_steps": 1,
 }
 
 # --- arithmetic ---
@@ -181,15 +181,15 @@ def test_distance_is_never_negative_and_zero_without_a_change(made: dict[str, An
 
 
 def test_the_price_follows_the_divergence_and_hears_at_most_a_fifth() -> None:
-    price = KlPrice(0.1, target=5.0, horizon=100)
-    price.hear(500.0, 10)
-    assert price.coefficient == pytest.approx(0.1 * (1 + 0.2 * 10 / 100))
-    price.hear(5.5, 10)
-    assert price.coefficient == pytest.approx(0.1 * 1.02 * (1 + 0.1 * 10 / 100))
-    price.hear(0.0, 10)
-    assert price.coefficient == pytest.approx(0.1 * 1.02 * 1.01 * 0.98)
-    fixed = KlPrice(0.1, target=0.0, horizon=100)
-    fixed.hear(500.0, 10)
+    kl_controller = AdaptiveKLController(0.1, target=5.0, horizon=100)
+    kl_controller.update(500.0, 10)
+    assert kl_controller.coefficient == pytest.approx(0.1 * (1 + 0.2 * 10 / 100))
+    kl_controller.update(5.5, 10)
+    assert kl_controller.coefficient == pytest.approx(0.1 * 1.02 * (1 + 0.1 * 10 / 100))
+    kl_controller.update(0.0, 10)
+    assert kl_controller.coefficient == pytest.approx(0.1 * 1.02 * 1.01 * 0.98)
+    fixed = AdaptiveKLController(0.1, target=0.0, horizon=100)
+    fixed.update(500.0, 10)
     assert fixed.coefficient == 0.1
 
 
@@ -238,9 +238,9 @@ def test_the_policy_is_whole_and_its_figures_say_how_it_went(whole: Path) -> Non
 
 
 def test_a_left_padded_batch_is_answered_as_one_by_one(whole: Path) -> None:
-    model, tokenizer = models.load(str(whole / "data/models/start"))
+    model, tokenizer = model_io.load(str(whole / "data/models/start"))
     prompts = [tokenizer(text)["input_ids"] for text in ("Hi", "My printer shows an error. What now?", "Is it the invoice or the router?")]
-    how = ppo_rollouts.Writing([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 0.0, 3)
+    how = ppo_rollouts.SamplingConfig([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 0.0, 3)
     together = ppo_rollouts.write(model, prompts, how).rows([tokenizer.eos_token_id])
     assert together == [ppo_rollouts.write(model, [prompt], how).rows([tokenizer.eos_token_id])[0] for prompt in prompts]
     assert len({tuple(answer) for _, answer in together}) > 1
@@ -249,8 +249,8 @@ def test_a_left_padded_batch_is_answered_as_one_by_one(whole: Path) -> None:
 def test_rollouts_follow_the_policy_and_not_a_taste_that_came_with_it(whole: Path) -> None:
     import torch
 
-    model, tokenizer = models.load(str(whole / "data/models/start"))
-    how = ppo_rollouts.Writing([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 1.0, 4)
+    model, tokenizer = model_io.load(str(whole / "data/models/start"))
+    how = ppo_rollouts.SamplingConfig([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 1.0, 4)
     torch.manual_seed(3)
     plain = ppo_rollouts.write(model, [[5, 6, 7]] * 4, how).tokens.tolist()
     model.generation_config.update(top_k=1, top_p=0.1, repetition_penalty=3.0, no_repeat_ngram_size=1, min_p=0.9, temperature=9.0)
@@ -267,7 +267,7 @@ def test_padding_columns_and_the_size_of_a_micro_batch_leave_the_gradients_as_th
         answers = torch.nn.functional.pad(sequences.answers, (0, pads), value=pad)
         prompts, real = sequences.tokens[:, : sequences.context], sequences.real[:, : sequences.context]
         wide = ppo_rollouts.Sequences.of(prompts, real, answers, [learner_end(sequences)])
-        batch = learner.judge(wide, learner.look(wide), torch.tensor([1.0, -1.0, 0.5, 2.0]))
+        batch = learner.compute_advantages(wide, learner.score_rollouts(wide), torch.tensor([1.0, -1.0, 0.5, 2.0]))
         figures = learner._losses(batch)
         grown.append(
             [figures["loss"], figures["value_loss"], *(float(w.grad.norm()) for w in learner.policy.parameters() if w.grad is not None)]
@@ -285,11 +285,11 @@ def _learner(whole: Path, micro: int) -> tuple[ppo.Learner, ppo_rollouts.Sequenc
     """A learner, and four answers that all have an end."""
     import torch
 
-    from trainer.core import rewards
+    from trainer.models import reward_models
 
-    policy, tokenizer = models.load(str(whole / "data/models/start"))
-    reward, _ = rewards.load(whole / "data/models/reward")
-    params = tiny("train", **MADE, ppo__schedule__micro_batch=micro)
+    policy, tokenizer = model_io.load(str(whole / "data/models/start"))
+    reward, _ = reward_models.load(whole / "data/models/reward")
+    params = tiny("train", **MADE, ppo__schedule__per_device_train_batch_size=micro)
     settings = ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     answers = torch.tensor([[9, 8, 7, end], [9, end, pad, pad], [9, 8, end, pad], [end, pad, pad, pad]])
@@ -317,7 +317,7 @@ def test_an_update_ends_where_the_policy_has_moved_too_far(whole: Path, tmp_path
 
 def test_an_adapter_is_trained_against_the_policy_without_it(whole: Path, tmp_path: Path) -> None:
     root = copied(whole, tmp_path)
-    run(root, "train", tiny("train", **MADE, adapter__rank=2))
+    run(root, "train", tiny("train", **MADE, adapter__r=2))
     lines = [json.loads(line) for line in (root / "data/models/policy/metrics.jsonl").read_text().splitlines()]
     assert lines[0]["kl"] == pytest.approx(0, abs=1e-4)
     assert abs(lines[-1]["kl"]) > 1e-5
@@ -326,9 +326,9 @@ def test_an_adapter_is_trained_against_the_policy_without_it(whole: Path, tmp_pa
 @pytest.mark.parametrize(
     ("other", "error"),
     [
-        ({"ppo__minibatches": 3}, r"schedule.batch: 4: found no even share for 3 minibatches in each of 1 processes"),
-        ({"watching__check_every": 1}, r"train.watching.check_every: 1: found the method ppo, which has no held-out loss"),
-        ({"ppo__answer": 256}, r"train.ppo.answer: 256: found train: 49 prompts = 0 used \+ 49 left out"),
+        ({"ppo__num_mini_batches": 3}, r"schedule.train_batch_size: 4: found no even share for 3 minibatches in each of 1 processes"),
+        ({"monitoring__eval_steps": 1}, r"train.monitoring.eval_steps: 1: found the method ppo, which has no held-out loss"),
+        ({"ppo__max_new_tokens": 256}, r"train.ppo.max_new_tokens: 256: found train: 49 prompts = 0 used \+ 49 left out"),
     ],
 )
 def test_what_cannot_end_well_is_refused_before_any_step(
@@ -351,7 +351,7 @@ def unbroken(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Parameters, and the digests of the policy that an unbroken run makes with them."""
-    parameters = MADE | {"adapter__rank": request.param, "adapter__dropout": 0.1}
+    parameters = MADE | {"adapter__r": request.param, "adapter__lora_dropout": 0.1}
     root = copied(whole, tmp_path_factory.mktemp("unbroken"))
     return parameters, digests(run(root, "train", tiny("train", **parameters)))
 

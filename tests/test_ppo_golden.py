@@ -18,36 +18,38 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trainer.core import rewards, runtime
-from trainer.core.settings import Adapter, Schedule
 from trainer.methods import ppo, ppo_math, ppo_rollouts
+from trainer.models import reward_models, runtime
+from trainer.settings import Adapter, Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEDULE = Schedule(epochs=1, max_steps=3, batch=32, micro_batch=16, learning_rate=1e-3, warmup=0.0)
+SCHEDULE = Schedule(
+    num_train_epochs=1, max_steps=3, train_batch_size=32, per_device_train_batch_size=16, learning_rate=1e-3, warmup_ratio=0.0
+)
 RECORDED = ppo.Settings(  # as SOURCE.txt beside the recording says
-    answer=20,
+    max_new_tokens=20,
     temperature=0.9 + 1e-7,
-    rounds=2,
-    minibatches=2,
+    num_ppo_epochs=2,
+    num_mini_batches=2,
     gamma=1.0,
-    decay=0.95,
-    clip=0.2,
-    value_clip=0.2,
-    value_weight=0.1,
-    gradient_norm=math.inf,
-    missing_end=1.0,
+    gae_lambda=0.95,
+    cliprange=0.2,
+    cliprange_value=0.2,
+    vf_coef=0.1,
+    max_grad_norm=math.inf,
+    missing_eos_penalty=1.0,
     whiten_rewards=False,
     after_end=True,
-    kl_coefficient=0.05,
+    kl_coef=0.05,
     kl_target=0.0,
     kl_horizon=1,
     kl_stop=0.0,
     kl_bound=0.0,
     schedule=SCHEDULE,
 )
-FULL = Adapter(rank=0, alpha=1.0, dropout=0.0, targets="all-linear", recompute=False)
+FULL = Adapter(r=0, lora_alpha=1.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False)
 FIRST = 1e-5  # differences before the first step
 LATER = 1e-2  # of single log-probabilities once weights differ in their last bits
 
@@ -77,14 +79,14 @@ class Replay:
         mask = sequences.answered
         self.masks_equal &= bool((mask == ~self.recorded[f"{step}.padding_mask"]).all())
         self.masks_equal &= bool((ppo_math.valued(mask, True) == ~self.recorded[f"{step}.padding_mask_p1"]).all())
-        scores = self.recorded[f"{step}.scores"].new_tensor(rewards.score(self.reward, sequences.rows([self.end]), self.pad, 16))
+        scores = self.recorded[f"{step}.scores"].new_tensor(reward_models.score(self.reward, sequences.rows([self.end]), self.pad, 16))
         self.differ("scores", step, scores - (~sequences.ended).float(), "scores")
-        seen = self.learner.look(sequences)
+        seen = self.learner.score_rollouts(sequences)
         for name, ours, outside in (("logprobs", seen.policy, 1), ("ref_logprobs", seen.reference, 1), ("values", seen.values, 0)):
             self.differ(name, step, ours.masked_fill(~ppo_math.valued(mask, name == "values"), outside), name)
         policy, reference = (self.recorded[f"{step}.{name}"].masked_fill(~mask, 0) for name in ("logprobs", "ref_logprobs"))
-        told = ppo.Seen(policy, reference, self.recorded[f"{step}.values"])
-        experience = self.learner.judge(sequences, told, scores)
+        told = ppo.RolloutStats(policy, reference, self.recorded[f"{step}.values"])
+        experience = self.learner.compute_advantages(sequences, told, scores)
         for name in ("rewards", "advantages", "returns"):
             self.differ(name, step, getattr(experience, name), name)
         return experience
@@ -113,7 +115,7 @@ def replay(shared_data: Path) -> Replay:
     runtime.prepare(threads=1, seed=0, offline=True)
     tokenizer = AutoTokenizer.from_pretrained(folder / "policy_and_reference")
     policy = AutoModelForCausalLM.from_pretrained(folder / "policy_and_reference")
-    reward, _ = rewards.load(folder / "reward_and_value")
+    reward, _ = reward_models.load(folder / "reward_and_value")
     learner = ppo.Learner(policy, reward, RECORDED, FULL, updates=3)
     made = Replay(learner, reward, load_file(folder / "steps.safetensors"), tokenizer.pad_token_id, tokenizer.eos_token_id)
     for step, told in enumerate(json.loads((folder / "steps.json").read_bytes())):
@@ -122,7 +124,7 @@ def replay(shared_data: Path) -> Replay:
         assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(told["lr"], abs=1e-12)
         made.step(step, experience)
         if step % 4 == 3:
-            learner.rate.step()
+            learner.lr_scheduler.step()
     theirs = load_file(folder / "policy_after_12_steps.safetensors")
     weights = policy.state_dict()
     made.largest["weights after 12 steps"] = max((weights[name] - theirs[name]).abs().max().item() for name in theirs)

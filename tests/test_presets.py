@@ -14,10 +14,10 @@ import yaml
 
 from tasks.core import params
 from tasks.core.errors import UserError
+from tests.builders.training import module
 from tests.conftest import ROOT
-from tests.training import module
 from trainer import presets
-from trainer.core import sources
+from trainer.models import sources
 
 STAGES = ("start", "reward", "train", "evaluate")
 
@@ -88,9 +88,9 @@ def test_mistakes_are_one_line_and_change_nothing(file: Path, tmp_path: Path) ->
         presets.lay("smolm", file)
     with pytest.raises(UserError, match="no such file"):
         presets.lay("scratch", tmp_path / "none.yaml")
-    text = file.read_text(encoding="utf-8").replace("  window: 512", "  width: 512")
+    text = file.read_text(encoding="utf-8").replace("  max_length: 512", "  length: 512")
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"found no key start\.window"):
+    with pytest.raises(UserError, match=r"found no key start\.max_length"):
         presets.lay("smollm2", file)
     assert file.read_text(encoding="utf-8") == text
     file.write_text("start: {", encoding="utf-8")

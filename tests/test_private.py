@@ -12,9 +12,9 @@ import yaml
 
 from flows import dvc
 from tasks.core import pipeline
-from tests import toys
+from tests.builders import toys
+from tests.builders.checkouts import checkout, run
 from tests.conftest import ROOT
-from tests.test_clone import checkout, run
 
 PLANTED = ("jane.doe@example.org", "+49 171 2345678", "jane-1988", "DE89370400440532013000")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,8 @@ from tasks.release import stage as release
 from tasks.release.probe import folds, learning_curve, probe
 from tasks.release.probe.probe import Probed
 from tasks.release.report.probe_section import probe as section
-from tests import releases, thesaurus
+from tests.builders import releases, thesaurus
+from tests.builders.harmless import harmless
 from tests.conftest import ROOT
 
 Texts = list[str]
@@ -293,21 +292,6 @@ def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
 
 
 # Real labels.
-
-
-def harmless(folder: Path) -> list[dict[str, Any]]:
-    """Anthropic's harmless pairs, as the reader of the format understands them."""
-    lines = gzip.decompress((folder / "hh_rlhf/harmless-base/test.jsonl.gz").read_bytes()).decode().splitlines()
-    result = []
-    for number, line in enumerate(map(json.loads, lines)):
-        before, chosen = line["chosen"].rsplit("\n\nAssistant:", 1)
-        other, rejected = line["rejected"].rsplit("\n\nAssistant:", 1)
-        if before != other or chosen.strip() == rejected.strip():
-            continue
-        start = before.split("\n\nAssistant:")[0].strip().lower()
-        row = releases.row(before.rsplit("\n\nHuman:", 1)[-1], chosen.strip(), rejected.strip(), "train")
-        result.append(row | {"pair_id": f"{number:05d}", "cluster_id": start, "conversations": []})
-    return result
 
 
 @pytest.mark.slow

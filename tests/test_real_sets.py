@@ -18,9 +18,9 @@ import pytest
 from tasks.common.similarity.ngrams import fold
 from tasks.common.text_identity import same_answer, same_question
 from tasks.core.ledger import Account
-from tests import real_sets
-from tests.chatlog import Row
-from tests.real_sets import Line
+from tests.builders import real_sets
+from tests.builders.chatlog import Row
+from tests.builders.real_sets import Line
 
 Path_ = dict[str, dict[str, Account]]
 EXPORTS = {

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core import params
-from tasks.core.ledger import Account, reconcile
+from tasks.core.ledger import Account, ids_of, reconcile
 from tasks.core.tables import Candidates
 from tasks.rebalance import stage as rebalance
-from tests.candidates_made import candidate, frame
+from tests.builders.candidates_made import candidate, frame
 from tests.conftest import ROOT
 
 PARAMS = params.load(ROOT / "params.yaml", "rebalance", rebalance.Params).model_copy(update={"by": ["topic"], "min_stratum": 2})
@@ -38,8 +38,9 @@ def rows_of(strata: list[tuple[int, int]]) -> list[Row]:
 
 def account(rows: list[Row], strategy: str, **changed: Any) -> Account:
     chosen = PARAMS.model_copy(update={"strategy": strategy} | changed)
-    result = rebalance.run({"candidates": frame(rows)}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
-    return reconcile("rebalance", "candidates", result, len(rows))
+    given = frame(rows)
+    result = rebalance.run({"candidates": given}, chosen)["candidates"].to_arrow().sort_by("prompt_id")
+    return reconcile("rebalance", "candidates", result, ids_of("candidates", given.to_arrow()))
 
 
 def counted(rows: list[Row]) -> list[Row]:

@@ -17,8 +17,8 @@ from tasks.common.redaction.personal import ibans
 from tasks.common.redaction.redact import KINDS, Books, find, flat, mark_all
 from tasks.common.redaction.services import SERVICES
 from tasks.common.redaction.tokens import BLOCKS, GUESSED, PREFIXED, SHAPED
-from tests import redaction_made
 from tests.benchmarks import redaction_values
+from tests.builders import redaction_made
 from tests.conftest import SHARED
 
 PERSONAL = {

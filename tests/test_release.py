@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from tasks.common.redaction import redact
 from tasks.core import engine, ids, manifest, params, pipeline, shell
 from tasks.core.errors import UserError
-from tasks.core.ledger import reconcile
+from tasks.core.ledger import ids_of, reconcile
 from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
 from tasks.release import column_docs, dataset_card, gate_columns, redaction_notice, summary
 from tasks.release import files as layout
@@ -88,7 +88,7 @@ def raw_files() -> pa.Table:
 
 
 def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = None) -> dict[str, bytes]:
-    accounts = [reconcile("release", name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [reconcile("release", name, rows, ids_of(name, rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
     asked = Options(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
@@ -131,7 +131,7 @@ def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
         (
             list(redaction_notice.KINDS),
             "",
-            "names of people, places, postal addresses, birthdays and whatever",
+            "names of people, places, postal addresses, birthdays and anything",
             "stand for keys, passwords",
         ),
         (["url"], "m", "names of people, places and addresses that its model missed, birthdays, keys", "found them and links."),

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.core import pipeline
+from tests.builders.checkouts import checkout, kill_at, run
+from tests.builders.projects import digests
+from tests.builders.split_runs import text
 from tests.conftest import ROOT
-from tests.projects import digests
-from tests.test_clone import checkout, kill_at, run
-from tests.test_split import text
 
 pytestmark = pytest.mark.slow
 OUTPUT = pipeline.stage("split", ROOT).output

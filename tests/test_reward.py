@@ -17,15 +17,17 @@ import pytest
 
 from tasks.core import params
 from tasks.core.errors import UserError
-from tests import releases
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, module, pair, released, run, tiny
 from tests.conftest import ROOT
-from tests.training import COUNTS, digests, module, pair, released, run, tiny
 from trainer import reward as stage
-from trainer.core import basis, encode, release, rewards, statistics
-from trainer.core.release import Pair
-from trainer.methods import margins, mixup, reward
+from trainer.data import encode, release_reader
+from trainer.data.release_reader import Pair
+from trainer.evaluation import proportions
+from trainer.methods import margins, mixup, reward_modeling
+from trainer.models import reward_models, training_context
 
-PLAIN = tiny("reward", margin="none", mixup=0.0)
+PLAIN = tiny("reward", margin="none", mixup_alpha=0.0)
 SEED = tiny("start").seed
 
 
@@ -47,9 +49,9 @@ def beside(rewarded: Path, root: Path) -> Path:
     return root
 
 
-def encoded(rewarded: Path, split: str) -> list[encode.Encoded]:
-    _, tokenizer = rewards.load(rewarded / "data/models/reward")
-    return encode.encode(release.pairs(rewarded / "data/release", split), tokenizer, 256).kept
+def encoded(rewarded: Path, split: str) -> list[encode.EncodedPair]:
+    _, tokenizer = reward_models.load(rewarded / "data/models/reward")
+    return encode.encode(release_reader.pairs(rewarded / "data/release", split), tokenizer, 256).kept
 
 
 def metrics(root: Path) -> dict[str, float]:
@@ -57,8 +59,8 @@ def metrics(root: Path) -> dict[str, float]:
     return found
 
 
-def settings(**other: Any) -> reward.Settings:
-    return replace(reward.Settings("none", 1.0, 0.0, 0.0, PLAIN.schedule), **other)
+def settings(**other: Any) -> reward_modeling.Settings:
+    return replace(reward_modeling.Settings("none", 1.0, 0.0, 0.0, PLAIN.schedule), **other)
 
 
 # --- the model ---
@@ -66,33 +68,33 @@ def settings(**other: Any) -> reward.Settings:
 
 def test_writes_a_model_that_scores_answers(rewarded: Path) -> None:
     made = rewarded / "data/models/reward"
-    model, _ = rewards.load(made)
+    model, _ = reward_models.load(made)
     assert type(model).__name__ == "LlamaForSequenceClassification"
     assert model.config.num_labels == 1
     assert digests(made)["tokenizer.json"] == digests(rewarded / "data/models/start")["tokenizer.json"]
     told = json.loads((made / "trained_on.json").read_text())
-    assert told["release"] == release.verified(rewarded / "data/release")
+    assert told["release"] == release_reader.verified(rewarded / "data/release")
     assert (metrics(rewarded)["pairs"], metrics(rewarded)["left_out"]) == (COUNTS["train"], 0)
 
 
 def test_an_answers_reward_does_not_depend_on_the_rows_beside_it(rewarded: Path) -> None:
     import torch
 
-    model, tokenizer = rewards.load(rewarded / "data/models/reward")
+    model, tokenizer = reward_models.load(rewarded / "data/models/reward")
     rows = [(row.prompt, side) for row in encoded(rewarded, "test") for side in (row.chosen, row.rejected)]
     alone = [model(input_ids=torch.tensor([prompt + answer])).logits.item() for prompt, answer in rows]
     assert np.std(alone) > 1e-3, "the rewards differ"
     for batch in (1, 5, 64):
-        assert rewards.score(model, rows, tokenizer.pad_token_id, batch) == pytest.approx(alone, abs=1e-5)
+        assert reward_models.score(model, rows, tokenizer.pad_token_id, batch) == pytest.approx(alone, abs=1e-5)
 
 
 def test_the_reward_is_read_at_the_answers_last_token(rewarded: Path) -> None:
     import torch
 
-    model, tokenizer = rewards.load(rewarded / "data/models/reward")
+    model, tokenizer = reward_models.load(rewarded / "data/models/reward")
     row = encoded(rewarded, "test")[0]
     states = model.model(input_ids=torch.tensor([row.prompt + row.chosen])).last_hidden_state[0]
-    (found,) = rewards.score(model, [(row.prompt, row.chosen)], tokenizer.pad_token_id, 1)
+    (found,) = reward_models.score(model, [(row.prompt, row.chosen)], tokenizer.pad_token_id, 1)
     assert found == pytest.approx(model.score(states[-1]).item(), abs=1e-6)
     assert row.chosen[-1] == tokenizer.eos_token_id != tokenizer.pad_token_id
 
@@ -103,7 +105,7 @@ def test_the_new_head_depends_on_the_seed_alone(rewarded: Path) -> None:
     heads = []
     for noise, seed in ((1, 3), (2, 3), (2, 4)):
         torch.manual_seed(noise)
-        heads.append(rewards.begin(rewarded / "data/models/start", seed)[0].score.weight)
+        heads.append(reward_models.begin(rewarded / "data/models/start", seed)[0].score.weight)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
@@ -116,9 +118,9 @@ def test_two_runs_give_the_same_bytes(rewarded: Path, tmp_path: Path) -> None:
 def test_an_adapter_leaves_a_plain_model_whose_head_has_learned(rewarded: Path, tmp_path: Path) -> None:
     import torch
 
-    made = run(beside(rewarded, tmp_path), "reward", tiny("reward", adapter__rank=2))
-    model, _ = rewards.load(made)
-    fresh, _ = rewards.begin(rewarded / "data/models/start", SEED)
+    made = run(beside(rewarded, tmp_path), "reward", tiny("reward", adapter__r=2))
+    model, _ = reward_models.load(made)
+    fresh, _ = reward_models.begin(rewarded / "data/models/start", SEED)
     assert set(model.state_dict()) == set(fresh.state_dict())
     assert not torch.equal(model.score.weight, fresh.score.weight)
     assert not torch.equal(model.model.layers[0].mlp.up_proj.weight, fresh.model.layers[0].mlp.up_proj.weight)
@@ -129,9 +131,9 @@ def test_an_adapter_leaves_a_plain_model_whose_head_has_learned(rewarded: Path, 
 def test_the_head_of_a_body_in_bfloat16_is_trained_in_single_precision(rewarded: Path) -> None:
     import torch
 
-    model, tokenizer = rewards.begin(rewarded / "data/models/start", 3, "bfloat16")
+    model, tokenizer = reward_models.begin(rewarded / "data/models/start", 3, "bfloat16")
     assert (model.model.embed_tokens.weight.dtype, model.score.weight.dtype) == (torch.bfloat16, torch.float32)
-    assert np.isfinite(rewards.score(model, [([9, 9], [9, 1])], tokenizer.pad_token_id, 1)).all()
+    assert np.isfinite(reward_models.score(model, [([9, 9], [9, 1])], tokenizer.pad_token_id, 1)).all()
 
 
 # --- the loss ---
@@ -139,13 +141,13 @@ def test_the_head_of_a_body_in_bfloat16_is_trained_in_single_precision(rewarded:
 
 def test_the_first_loss_is_that_of_bradley_and_terry(rewarded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     root = beside(rewarded, tmp_path)
-    run(root, "reward", tiny("reward", margin="confidence", margin_size=2.0, mixup=0.0, centre=0.0))
+    run(root, "reward", tiny("reward", margin="confidence", margin_size=2.0, mixup_alpha=0.0, center_rewards_coefficient=0.0))
     told = float(first_step(capsys.readouterr().out))
-    model, tokenizer = rewards.begin(root / "data/models/start", SEED)
+    model, tokenizer = reward_models.begin(root / "data/models/start", SEED)
     rows = {tuple(row.prompt + row.chosen): row for row in encoded(rewarded, "train")}
-    dataset = reward._rows(list(rows.values()), settings(), 3, SEED)
-    seen = [rows[tuple(ids)] for ids in dataset[: PLAIN.schedule.batch]["chosen_ids"]]
-    gaps = reward.gaps(model, seen, tokenizer.pad_token_id, 2)
+    dataset = reward_modeling._rows(list(rows.values()), settings(), 3, SEED)
+    seen = [rows[tuple(ids)] for ids in dataset[: PLAIN.schedule.train_batch_size]["chosen_ids"]]
+    gaps = reward_modeling.gaps(model, seen, tokenizer.pad_token_id, 2)
     assert all(row.pair.confidence == 1 for row in seen)
     assert told == pytest.approx(np.mean(-np.log(1 / (1 + np.exp(-(gaps - 2.0))))), abs=1e-4)
 
@@ -156,15 +158,15 @@ def first_step(log: str) -> str:
 
 
 def test_a_batch_in_parts_learns_as_a_whole_batch(rewarded: Path, tmp_path: Path) -> None:
-    run(beside(rewarded, tmp_path), "reward", tiny("reward", margin="none", mixup=0.0, schedule__micro_batch=2))
+    run(beside(rewarded, tmp_path), "reward", tiny("reward", margin="none", mixup_alpha=0.0, schedule__per_device_train_batch_size=2))
     for name, value in metrics(rewarded).items():
         assert metrics(tmp_path)[name] == pytest.approx(value, abs=2e-5), name
 
 
 def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
     pairs = [replace(row, pair=replace(row.pair, weight=1.0 + at % 2)) for at, row in enumerate(encoded(rewarded, "train"))]
-    steps = 30 * len(pairs) // PLAIN.schedule.batch
-    seen = Counter(map(tuple, reward._rows(pairs, settings(), steps, 0)["chosen_ids"]))
+    steps = 30 * len(pairs) // PLAIN.schedule.train_batch_size
+    seen = Counter(map(tuple, reward_modeling._rows(pairs, settings(), steps, 0)["chosen_ids"]))
     heavy, light = (sum(seen[tuple(row.prompt + row.chosen)] for row in pairs[side::2]) for side in (1, 0))
     assert heavy / light == pytest.approx(2, rel=0.1)
 
@@ -172,7 +174,7 @@ def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
 def test_centring_prices_how_far_a_pairs_rewards_are_from_zero(rewarded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     losses, mean = [], 0.0
     for strength in (0.0, 0.5):
-        run(beside(rewarded, tmp_path / f"{strength}"), "reward", tiny("reward", centre=strength))
+        run(beside(rewarded, tmp_path / f"{strength}"), "reward", tiny("reward", center_rewards_coefficient=strength))
         said = capsys.readouterr().out
         losses.append(float(first_step(said)))
         mean = float(said.partition("mean ")[2].split()[0])
@@ -189,21 +191,21 @@ def rated(recipe: str, margin: float | None, confidence: float = 0.75) -> Pair:
 
 def test_a_margin_counts_in_means_of_its_recipe_and_asks_for_nothing_where_none_is_given() -> None:
     pairs = [rated("stars", 1.0), rated("stars", 3.0), rated("votes", 0.2), rated("votes", 0.2), rated("edit", None)]
-    assert margins.asked(pairs, "margin", 2.0) == [1.0, 3.0, 2.0, 2.0, 0.0]
+    assert margins.for_pairs(pairs, "margin", 2.0) == [1.0, 3.0, 2.0, 2.0, 0.0]
 
 
 def test_one_wild_margin_is_capped() -> None:
     pairs = [*(rated("stars", 0.1) for _ in range(99)), rated("stars", 1000.0)]
-    assert margins.asked(pairs, "margin", 1.0)[-1] == margins.MOST  # type: ignore[index]
+    assert margins.for_pairs(pairs, "margin", 1.0)[-1] == margins.MOST  # type: ignore[index]
 
 
 def test_a_guess_asks_for_no_margin_and_certainty_for_a_whole_one() -> None:
-    assert margins.asked([rated("x", 1, 0.5), rated("x", 1, 0.75), rated("x", 1, 1.0)], "confidence", 3.0) == [0.0, 1.5, 3.0]
+    assert margins.for_pairs([rated("x", 1, 0.5), rated("x", 1, 0.75), rated("x", 1, 1.0)], "confidence", 3.0) == [0.0, 1.5, 3.0]
 
 
 def test_every_margin_can_be_asked_for() -> None:
     assert set(stage.Params.model_fields["margin"].annotation.__args__) == set(margins.MARGINS)  # type: ignore[union-attr]
-    assert margins.asked([rated("x", 1.0)], "none", 1.0) is None
+    assert margins.for_pairs([rated("x", 1.0)], "none", 1.0) is None
 
 
 # --- mixing ---
@@ -218,7 +220,7 @@ def drawn(**columns: list[float]) -> dict[str, Any]:
 def test_mixing_rewards_is_mixing_the_features_before_the_head(rewarded: Path) -> None:
     import torch
 
-    model, _ = rewards.load(rewarded / "data/models/reward")
+    model, _ = reward_models.load(rewarded / "data/models/reward")
     rows = encoded(rewarded, "test")[:4]
     ends = [
         [model.model(torch.tensor([row.prompt + side])).last_hidden_state[0, -1] for side in (row.chosen, row.rejected)] for row in rows
@@ -241,17 +243,19 @@ def test_a_pair_mixed_with_itself_turned_teaches_indifference() -> None:
 def test_without_shares_the_mixed_loss_is_the_plain_one() -> None:
     gaps = drawn(gap=[2.0, -1.0, 0.3])["gap"]
     whole = drawn(share=[1.0] * 3, turn=[-1.0] * 3, lot=[0.3, 0.1, 0.2])
-    assert mixup.loss(gaps, whole).item() == pytest.approx(reward.loss(gaps.numpy()), abs=1e-6)
+    assert mixup.loss(gaps, whole).item() == pytest.approx(reward_modeling.loss(gaps.numpy()), abs=1e-6)
 
 
 def test_the_trainer_learns_from_mixed_pairs_with_their_margins(rewarded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import torch
 
     root = beside(rewarded, tmp_path)
-    run(root, "reward", tiny("reward", margin="confidence", margin_size=1.0, mixup=0.5, centre=0.1))
-    model, tokenizer = rewards.begin(root / "data/models/start", SEED)
-    batch = reward._rows(encoded(rewarded, "train"), settings(mixup=0.5), 3, SEED)[: PLAIN.schedule.batch]
-    both = [rewards.score(model, [([], ids) for ids in batch[side]], tokenizer.pad_token_id, 4) for side in ("chosen_ids", "rejected_ids")]
+    run(root, "reward", tiny("reward", margin="confidence", margin_size=1.0, mixup_alpha=0.5, center_rewards_coefficient=0.1))
+    model, tokenizer = reward_models.begin(root / "data/models/start", SEED)
+    batch = reward_modeling._rows(encoded(rewarded, "train"), settings(mixup_alpha=0.5), 3, SEED)[: PLAIN.schedule.train_batch_size]
+    both = [
+        reward_models.score(model, [([], ids) for ids in batch[side]], tokenizer.pad_token_id, 4) for side in ("chosen_ids", "rejected_ids")
+    ]
     gaps = torch.tensor(both[0] - both[1] - 1.0, dtype=torch.float32)
     slow = mixup.loss(gaps, drawn(**{name: batch[name] for name in mixup.COLUMNS})).item() + 0.1 * np.mean((both[0] + both[1]) ** 2)
     assert float(first_step(capsys.readouterr().out)) == pytest.approx(slow, abs=1e-4)
@@ -261,14 +265,16 @@ def test_the_trainer_learns_from_mixed_pairs_with_their_margins(rewarded: Path, 
 
 
 def test_held_out_figures_are_counted_pair_by_pair(rewarded: Path) -> None:
-    model, tokenizer = rewards.load(rewarded / "data/models/reward")
+    model, tokenizer = reward_models.load(rewarded / "data/models/reward")
     gaps = []
     for row in encoded(rewarded, "validation"):
-        chosen, rejected = (rewards.score(model, [(row.prompt, side)], tokenizer.pad_token_id, 1)[0] for side in (row.chosen, row.rejected))
+        chosen, rejected = (
+            reward_models.score(model, [(row.prompt, side)], tokenizer.pad_token_id, 1)[0] for side in (row.chosen, row.rejected)
+        )
         gaps.append(chosen - rejected)
     found = metrics(rewarded)
     assert found["validation_pairs"] == COUNTS["validation"] == len(gaps)
-    assert found["validation_accuracy"] == statistics.marks(gaps).mean()
+    assert found["validation_accuracy"] == proportions.correctness(gaps).mean()
     assert found["validation_loss"] == pytest.approx(np.mean(np.log1p(np.exp(-np.array(gaps)))), abs=1e-5)
 
 
@@ -293,8 +299,8 @@ def started(rewarded: Path, root: Path, rows: list[dict[str, Any]]) -> Path:
     """A root whose start says that it was trained on a release of these rows."""
     releases.write(root / "data/release", rows)
     shutil.copytree(rewarded / "data/models/start", root / "data/models/start")
-    known = basis.read(rewarded / "data/models/start", rewarded / "data/release")
-    basis.write(root / "data/models/start", replace(known, release=release.verified(root / "data/release")), {})
+    known = training_context.read(rewarded / "data/models/start", rewarded / "data/release")
+    training_context.write(root / "data/models/start", replace(known, release=release_reader.verified(root / "data/release")), {})
     return root
 
 
@@ -304,7 +310,7 @@ def test_no_train_pairs(rewarded: Path, tmp_path: Path) -> None:
 
 def test_no_pair_fits_the_window(rewarded: Path, tmp_path: Path) -> None:
     root = started(rewarded, tmp_path, [releases.row("Why? " * 300, "Yes.", "No.", "train")])
-    assert "start.window: 256: found train: 1 pairs = 0 used + 1 left out" in refused(root, PLAIN)
+    assert "start.max_length: 256: found train: 1 pairs = 0 used + 1 left out" in refused(root, PLAIN)
 
 
 def test_a_start_of_another_release(rewarded: Path, tmp_path: Path) -> None:
@@ -315,15 +321,15 @@ def test_a_start_of_another_release(rewarded: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_pairs_it_still_trains(rewarded: Path, tmp_path: Path) -> None:
-    run(started(rewarded, tmp_path, releases.planted({"train": 12})), "reward", tiny("reward", watching__check_every=1))
+    run(started(rewarded, tmp_path, releases.planted({"train": 12})), "reward", tiny("reward", monitoring__eval_steps=1))
     assert metrics(tmp_path)["validation_pairs"] == 0
 
 
 def test_a_language_model_is_no_reward_model(rewarded: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="found a LlamaForCausalLM; expected a reward model"):
-        rewards.load(rewarded / "data/models/start")
+        reward_models.load(rewarded / "data/models/start")
     with pytest.raises(UserError, match="expected a model that transformers loads"):
-        rewards.load(tmp_path)
+        reward_models.load(tmp_path)
 
 
 def test_an_unknown_margin_is_refused_with_those_that_exist(tmp_path: Path) -> None:
@@ -338,7 +344,13 @@ def test_an_unknown_margin_is_refused_with_those_that_exist(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_run_killed_and_resumed_ends_like_an_unbroken_one(rewarded: Path, tmp_path: Path) -> None:
-    wanted = {"schedule__max_steps": 12, "watching__save_every": 2, "watching__log_every": 1, "mixup": 0.3, "margin": "confidence"}
+    wanted = {
+        "schedule__max_steps": 12,
+        "monitoring__save_steps": 2,
+        "monitoring__logging_steps": 1,
+        "mixup_alpha": 0.3,
+        "margin": "confidence",
+    }
     unbroken = run(beside(rewarded, tmp_path / "unbroken"), "reward", tiny("reward", **wanted))
     root = beside(rewarded, tmp_path / "killed")
     code = (
@@ -360,6 +372,6 @@ def test_finds_a_planted_preference_under_ten_percent_of_turned_labels(tmp_path:
     own = {name: params.load(ROOT / "params.yaml", name, module(name).Params) for name in ("start", "reward")}
     for name, wanted in own.items():
         run(tmp_path, name, wanted)
-    model, tokenizer = rewards.load(tmp_path / "data/models/reward")
-    held_out = encode.encode(release.pairs(tmp_path / "data/release", "test"), tokenizer, own["start"].window).kept
-    assert statistics.marks(reward.gaps(model, held_out, tokenizer.pad_token_id, 32)).mean() >= 0.80
+    model, tokenizer = reward_models.load(tmp_path / "data/models/reward")
+    held_out = encode.encode(release_reader.pairs(tmp_path / "data/release", "test"), tokenizer, own["start"].max_length).kept
+    assert proportions.correctness(reward_modeling.gaps(model, held_out, tokenizer.pad_token_id, 32)).mean() >= 0.80

@@ -17,9 +17,9 @@ import pytest
 
 from tasks.common import log_salt, salt
 from tasks.core.ids import person_id
+from tests.builders.checkouts import checkout, run
+from tests.builders.projects import make_project, run_stage
 from tests.conftest import ROOT
-from tests.projects import make_project, run_stage
-from tests.test_clone import checkout, run
 
 SAMPLE = ROOT / "data" / "raw" / "sample"
 MADE = "made a secret salt"

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import releases
-from trainer.core import encode, models, release, scoring
+from tests.builders import releases
+from trainer.data import encode, release_reader
+from trainer.models import model_io, scoring
 
-SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
+SIZE = model_io.Size(vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_length=512)
 
 
 @functools.cache
-def made() -> tuple[Any, Any, list[encode.Encoded]]:
+def made() -> tuple[Any, Any, list[encode.EncodedPair]]:
     """A model, its tokenizer and pairs."""
     import torch
 
     torch.manual_seed(0)
     rows = releases.planted({"train": 12})
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
-    model, tokenizer = models.make(pairs, SIZE)
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
+    model, tokenizer = model_io.make(pairs, SIZE)
     return model, tokenizer, encode.encode(pairs, tokenizer, 512).kept
 
 
@@ -47,7 +48,7 @@ def test_few_logits_at_once_change_no_score(monkeypatch: pytest.MonkeyPatch) -> 
     model, tokenizer, pairs = made()
     whole = scoring.score(model, pairs, tokenizer.pad_token_id, 12)
     seen: list[int] = []
-    most = 3 * 200 * SIZE.vocabulary
+    most = 3 * 200 * SIZE.vocab_size
     monkeypatch.setattr(scoring, "MOST_LOGITS", most)
     hook = model.lm_head.register_forward_hook(lambda *given: seen.append(given[2].numel()))
     parts = scoring.score(model, pairs, tokenizer.pad_token_id, 12)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.aggregate import stage as aggregate
-from tests.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts
+from tests.builders.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts
 
 COUNTS = ("users", "judged_users", "answers", "judged", "acts", "ups", "downs", "signals")
 

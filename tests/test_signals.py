@@ -12,7 +12,7 @@ from tasks.aggregate import stage as aggregate
 from tasks.common.phrases import plain
 from tasks.core.ledger import Account
 from tasks.core.tables import TEXT
-from tests.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts, dropped
+from tests.builders.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts, dropped
 
 SETTINGS = implicit_feedback.Settings.model_validate(SIGNALS)
 

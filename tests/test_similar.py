@@ -101,6 +101,25 @@ def test_a_pair_at_the_threshold_counts_and_one_below_does_not() -> None:
     assert pairs_of(["a b c d e f", "a b c d e g"], near) == {}
 
 
+def test_every_space_of_ascii_parts_words_and_its_neighbours_do_not() -> None:
+    """As `str.split` does it: tab to carriage return, the four separators, and the space."""
+    near = Near(shingle_words=1, threshold=0.9, bands=64, rows=1, largest_bucket=10, seed=1)
+    for code in range(128):
+        texts = [f"ab{chr(code)}cd", "ab cd"]
+        assert bool(pairs_of(texts, near)) == (texts[0].split() == ["ab", "cd"]), code
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [("A", "a", True), ("Z", "z", True), ("@", "`", False), ("[", "{", False)])
+def test_letters_are_one_in_both_cases_and_the_signs_beside_them_are_not(one: str, other: str, same: bool) -> None:
+    assert bool(pairs_of([f"word{one} word", f"word{other} word"])) == same
+
+
+def test_a_text_of_exactly_as_many_words_as_an_ngram_shares_it_with_a_longer_one() -> None:
+    near = Near(shingle_words=3, threshold=0.5, bands=64, rows=1, largest_bucket=10, seed=1)
+    assert pairs_of(["a b c", "a b c d"], near) == {("k0000", "k0001"): 0.5}
+    assert pairs_of(["a b", "a b c"], near) == {}, "a shorter one is compared as a whole"
+
+
 def test_a_bucket_too_wide_for_all_pairs_still_connects_its_texts() -> None:
     near = Near(shingle_words=2, threshold=0.5, bands=16, rows=4, largest_bucket=4, seed=1)
     common = " ".join(f"word{i}" for i in range(40))

@@ -2,81 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import Any
 
-import daft
 import numpy as np
-import pyarrow as pa
 import pytest
 import yaml
 
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
-from tasks.core.ledger import Account
 from tasks.core.params import load
-from tasks.core.tables import Candidates
 from tasks.split import assignment
 from tasks.split import stage as split
-from tests.chatlog import UNTOLD, Row, accounts
-
-DEFAULTS: Row = {
-    "train": 0.6,
-    "validation": 0.2,
-    "test": 0.2,
-    "popular": 3,
-    "min_answer_chars": 40,
-    "largest_user": 1.0,
-    "largest_held_out": 1.0,
-    "far_from_asked": 1.0,
-    "largest_component": 0.5,
-    "compared_turns": 32,
-    "on_giant": "drop_weakest_links",
-    "fillers": ["please", "hi"],
-    "near": {"shingle_words": 3, "threshold": 0.7, "bands": 24, "rows": 4, "largest_bucket": 64, "seed": 1},
-}
-WORDS = list("abcdefghijklmnopqrst")
-
-
-def text(number: int) -> str:
-    """A sentence that is near no other."""
-    return " ".join(WORDS[int(digit, 16)] for digit in stable_id(str(number)))
-
-
-def prompt(number: int, *said: str, **more: Any) -> Row:
-    """A candidate that asks `said`, in a conversation of its own unless told otherwise."""
-    turns = [
-        {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content, **UNTOLD}
-        for place, content in enumerate(said or (text(number),))
-    ]
-    row: Row = dict.fromkeys(Candidates.names()) | {"prompt_id": stable_id("p", str(number)), "prompt": turns, "weight": 1.0}
-    row |= {"responses": [], "votes": [], "users": [], "origins": [], "conversations": [f"c{number}"]} | more
-    if not row["responses"]:
-        row["responses"] = [answer(f"answer {number}", *row["conversations"])]
-    row["parts"] = row["parts"] or [part for talk in row["conversations"] for part in parts(talk, *row["users"])]
-    return row
-
-
-def answer(content: str, *conversations: str, **more: Any) -> Row:
-    """An answer given in these conversations."""
-    given = {"response_id": stable_id("r", content), "content": content, "turns": [f"{talk}/a" for talk in conversations]}
-    return given | {"model": "m", "written_by": "model", "ups": 0, "downs": 0, "ratings": 0, "score": None} | more
-
-
-def parts(conversation: str, *users: str) -> list[Row]:
-    """What one conversation adds to a prompt: the people who chat in it, and one record."""
-    people: list[Row] = [{"conversation": conversation, "user": user, "origin": None} for user in users]
-    return [*people, {"conversation": conversation, "user": None, "origin": f"file:{conversation}:1"}]
-
-
-def settled(rows: list[Row], **changes: Any) -> tuple[dict[str, Account], list[str]]:
-    """The accounts of the stage, and what it said."""
-    tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
-        result = accounts("split", split.run(tables, split.Params.model_validate(DEFAULTS | changes)), tables)
-    return result, [str(warning.message) for warning in heard]
+from tests.builders.chatlog import Row
+from tests.builders.split_runs import DEFAULTS, MANY, WORDS, prompt, settled, text
 
 
 def run(rows: list[Row], **changes: Any) -> tuple[dict[str, Row], list[str]]:
@@ -89,9 +28,6 @@ def sides(rows: list[Row], *numbers: int, **changes: Any) -> set[str]:
     """The splits in which the prompts with these numbers lie."""
     placed, _ = run(rows, **changes)
     return {placed[stable_id("p", str(number))]["split"] for number in numbers}
-
-
-MANY = [prompt(number) for number in range(100, 160)]
 
 
 @pytest.mark.parametrize(
@@ -301,6 +237,28 @@ def test_thresholds_do_not_move_where_the_sizes_of_components_stay() -> None:
     sizes = np.repeat([1, 2, 5, 40], [3000, 800, 200, 20])
     more = np.repeat([1, 2, 5, 40], [3150, 840, 210, 21])
     assert assignment.threshold(sizes, 0.1, int(sizes.sum())) == assignment.threshold(more, 0.1, int(more.sum()))
+
+
+def test_growth_moves_rows_only_where_a_threshold_takes_a_step_of_its_grid() -> None:
+    """New components of other sizes shift the exact thresholds a little each time; on the grid, nearly all growths move no row."""
+    draw = np.random.default_rng(1)
+    many = np.concatenate([draw.choice([1, 1, 1, 2, 3], 16000), draw.choice([1, 2, 4], 1500)])
+    labels = np.repeat(np.arange(len(many)), many)
+    draws, sizes = draw.random(len(labels)), range(25000, 28000, 100)
+    placed = [assignment.assign_splits(draws[:rows], labels[:rows], (0.8, 0.1, 0.1), 1.0) for rows in sizes]
+    moves = [(before[: rows - 4] != after[: rows - 4]).any() for rows, before, after in zip(sizes, placed, placed[1:], strict=False)]
+    assert sum(moves) <= 3, "exact thresholds move rows 28 times of 29"
+    found = np.array([assignment.threshold(np.unique(labels[:rows], return_counts=True)[1], 0.1, rows) for rows in sizes])
+    steps = np.log2(found / 0.1) * assignment.STEPS
+    assert np.abs(steps - steps.round()).max() < 1e-9
+    assert len(set(found)) == 2, "the growth is long enough to cross one line of the grid"
+
+
+@pytest.mark.parametrize("step", range(-24, 1))
+def test_a_value_on_the_grid_stays_and_one_just_below_a_line_goes_to_the_line_under_it(step: int) -> None:
+    line, under = (0.1 * 2 ** (at / assignment.STEPS) for at in (step, step - 1))
+    assert assignment.on_grid(line, 0.1) == pytest.approx(line, rel=1e-12)
+    assert assignment.on_grid(line * (1 - 1e-6), 0.1) == pytest.approx(under, rel=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 1, 1, 20], [50, 2, 1]])

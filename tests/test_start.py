@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tests import releases
-from tests.training import COUNTS, digests, pair, released, run, tiny
+from tests.builders import releases
+from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from trainer import start
-from trainer.core import batches, encode, models, release, tokenizer
+from trainer.data import batches, encode, release_reader
+from trainer.models import model_io, saving, tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,8 @@ def test_writes_the_model_and_what_it_was_made_from(started: Path) -> None:
     out = started / "data/models/start"
     assert (out / "model.safetensors").is_file()
     told = json.loads((out / "trained_on.json").read_text())
-    assert told["release"] == release.verified(started / "data/release")
-    assert (told["window"], told["seed"], told["source"]) == (256, 7, "scratch")
+    assert told["release"] == release_reader.verified(started / "data/release")
+    assert (told["max_length"], told["seed"], told["source"]) == (256, 7, "scratch")
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["pairs"] == COUNTS["train"]
     assert metrics["left_out"] == 0
@@ -49,7 +50,7 @@ def test_clocks_lie_in_the_reports_only(started: Path) -> None:
 
 def test_says_steps_in_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     released(tmp_path)
-    run(tmp_path, "start", tiny("start", watching__log_every=2))
+    run(tmp_path, "start", tiny("start", monitoring__logging_steps=2))
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "start: train: 48 pairs = 48 used + 0 left out"
     assert [line.split(":")[1:3] for line in lines[2:]] == [[" supervised", f" step {step} of 3"] for step in (1, 2, 3)]
@@ -59,9 +60,11 @@ def test_says_steps_in_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.fixture(scope="module")
-def scratch() -> tuple[object, list[release.Pair]]:
+def scratch() -> tuple[object, list[release_reader.Pair]]:
     rows = releases.planted({"train": 40})
-    pairs = sorted((release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows), key=lambda pair: pair.pair_id)
+    pairs = sorted(
+        (release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows), key=lambda pair: pair.pair_id
+    )
     return tokenizer.from_scratch(pairs, 400, 512), pairs
 
 
@@ -88,7 +91,7 @@ def test_a_pair_that_just_fits_stays_whole() -> None:
     assert letters.decode(kept.chosen) == "abcdefgh<|end|>"
 
 
-def test_tokens_are_those_that_trl_would_make(scratch: tuple[object, list[release.Pair]]) -> None:
+def test_tokens_are_those_that_trl_would_make(scratch: tuple[object, list[release_reader.Pair]]) -> None:
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
@@ -104,7 +107,7 @@ def test_tokens_are_those_that_trl_would_make(scratch: tuple[object, list[releas
 
 
 @given(st.text(max_size=40).map(lambda text: text.replace("<|", "")))
-def test_any_text_comes_back_from_its_tokens(scratch: tuple[object, list[release.Pair]], text: str) -> None:
+def test_any_text_comes_back_from_its_tokens(scratch: tuple[object, list[release_reader.Pair]], text: str) -> None:
     made = scratch[0]
     assert made.decode(made(text)["input_ids"]) == text  # type: ignore[operator, attr-defined]
 
@@ -134,7 +137,7 @@ def test_a_row_of_weight_two_is_seen_twice_as_often() -> None:
 
 def test_shuffling_swaps_exactly_half() -> None:
     given_pairs = [pair(f"p{number}", "good", "bad") for number in range(50)]
-    turned = release.shuffled(given_pairs, 3)
+    turned = release_reader.shuffled(given_pairs, 3)
     assert sum(one.chosen[0]["content"] == "bad" for one in turned) == 25
     assert [one.pair_id for one in turned] == [one.pair_id for one in given_pairs]
 
@@ -163,8 +166,8 @@ def test_a_release_that_was_changed(tmp_path: Path) -> None:
 
 def test_a_window_that_holds_no_pair(tmp_path: Path) -> None:
     releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    assert "start.window: 8: found train: 48 pairs = 0 used + 48 left out (prompt_fills_window 48)" in refused(
-        tmp_path, tiny("start", window=8)
+    assert "start.max_length: 8: found train: 48 pairs = 0 used + 48 left out (prompt_fills_window 48)" in refused(
+        tmp_path, tiny("start", max_length=8)
     )
 
 
@@ -176,9 +179,9 @@ def test_a_model_that_is_not_there(tmp_path: Path, source: str) -> None:
 
 def test_a_model_without_chat_template(started: Path, tmp_path: Path) -> None:
     releases.write(tmp_path / "data/release", releases.planted(COUNTS))
-    model, made = models.load(str(started / "data/models/start"))
+    model, made = model_io.load(str(started / "data/models/start"))
     made.chat_template = None
-    models.save(model, made, tmp_path / "bare")
+    saving.save(model, made, tmp_path / "bare")
     assert "found a tokenizer without chat template" in refused(tmp_path, tiny("start", model__source=str(tmp_path / "bare")))
 
 
@@ -188,14 +191,14 @@ def test_a_trained_model_can_be_trained_on(started: Path, tmp_path: Path) -> Non
     assert digests(made)["tokenizer.json"] == digests(started / "data/models/start")["tokenizer.json"]
 
 
-def test_a_template_that_changes_its_prompt_when_an_answer_follows(scratch: tuple[object, list[release.Pair]]) -> None:
+def test_a_template_that_changes_its_prompt_when_an_answer_follows(scratch: tuple[object, list[release_reader.Pair]]) -> None:
     made = tokenizer.from_scratch(scratch[1], 400, 512)
     made.chat_template = tokenizer.TEMPLATE.replace("{{ '<|assistant|>' }}", "{{ '<|assistant|><think>' }}")
     with pytest.raises(UserError, match="goes on otherwise when an answer follows"):
         tokenizer.check(made, "x")
 
 
-def test_padding_that_ends_answers_is_replaced_or_refused(scratch: tuple[object, list[release.Pair]]) -> None:
+def test_padding_that_ends_answers_is_replaced_or_refused(scratch: tuple[object, list[release_reader.Pair]]) -> None:
     made = tokenizer.from_scratch(scratch[1], 400, 512)
     made.pad_token = tokenizer.END
     tokenizer.check(made, "x")

@@ -19,9 +19,9 @@ import pytest
 
 from flows import access, probe, server
 from tasks.core.errors import UserError
-from tests import toys
-from tests.browser import browser, missing, wait_for
-from tests.served import ask, finished, free_port, serving
+from tests.builders import toys
+from tests.builders.browser import browser, missing, wait_for
+from tests.builders.served import ask, finished, free_port, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")]
 

@@ -13,8 +13,7 @@ import pytest
 from tasks.common import tokenization
 from tasks.core.tables import Prompts, Unpaired
 from tasks.release import files, gate_columns
-from tests.chatlog import ChatLog
-from tests.test_pair import pairs, run
+from tests.builders.tool_pairs import rows_of
 
 CALLS = [
     {"function": {"arguments": {"city": "Bergen"}, "name": "rain"}, "id": "c1", "type": "function"},
@@ -25,18 +24,7 @@ CALLS = [
 @pytest.fixture
 def rows() -> pa.Table:
     """One pair whose prompt calls two tools of different arguments, and one whose prompt calls none."""
-    log = ChatLog()
-    log.say("c/u0", "Will it rain?")
-    log.say("c/a1", "", after="u0", tool_calls=json.dumps(CALLS))
-    log.say("c/t2", '{"mm": 12}', after="a1")
-    log.say("d/u0", "Is it windy?")
-    for name, parent in (("c", "t2"), ("d", "u0")):
-        for number, text in enumerate(("Yes, in the evening.", "No idea."), 3):
-            log.say(f"{name}/a{number}", text, after=parent)
-        log.act("choice", name, 1, better="a3", worse="a4")
-    made = run(log)
-    assert len(pairs(made)) == 2
-    return made["pairs"].kept
+    return rows_of(CALLS, '{"mm": 12}')
 
 
 def released(rows: pa.Table, tmp_path: Path) -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ from tasks.core.errors import UserError
 from tasks.core.tables import Pairs
 from tasks.pair import trainability
 from tasks.pair.trainability import FINDINGS, Trainability
-from tests import releases, training
-from trainer.core import encode, release, tokenizer
+from tests.builders import releases, training
+from trainer.data import encode, release_reader
+from trainer.models import tokenizer
 
 Messages = list[dict[str, str]]
 
@@ -212,7 +213,7 @@ def test_a_tokenizer_without_template_is_refused(letters: Path, tmp_path: Path) 
 
 def test_the_trainer_leaves_out_what_is_found_here_and_nothing_else(letters: Path) -> None:
     rows = releases.planted({"train": 30}) + [pair("12345", chosen, rejected) for chosen, rejected, _ in WINDOW]
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
     for window in (12, 300, 400):
         left = encode.encode(pairs, trainability.load(str(letters)), window).reasons
         told = [reason for reason in reasons(table(*rows), settings(str(letters), window)) if reason]

@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import releases
-from trainer.core import encode, hf, models, release, scoring
-from trainer.core.settings import Schedule
+from tests.builders import releases
+from trainer.data import encode, release_reader
+from trainer.loop import hf_trainer
 from trainer.methods import dpo, kto, shared_prompt
+from trainer.models import model_io, scoring
+from trainer.settings import Schedule
 
-SIZE = models.Size(vocabulary=400, width=32, inner=64, layers=1, heads=2, window=512)
-SCHEDULE = Schedule(epochs=1, max_steps=4, batch=4, micro_batch=4, learning_rate=0.01, warmup=0.0)
+SIZE = model_io.Size(vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_length=512)
+SCHEDULE = Schedule(
+    num_train_epochs=1, max_steps=4, train_batch_size=4, per_device_train_batch_size=4, learning_rate=0.01, warmup_ratio=0.0
+)
 ARGUMENTS = {
     "use_cpu": True,
     "bf16": False,
@@ -32,14 +36,14 @@ ARGUMENTS = {
 
 
 @functools.cache
-def made() -> tuple[Any, Any, list[release.Pair]]:
+def made() -> tuple[Any, Any, list[release_reader.Pair]]:
     """A model, its tokenizer and pairs of which one stands the wrong way round now and then."""
     import torch
 
     torch.manual_seed(0)
     rows = releases.planted({"train": 24})
-    pairs = [release.Pair(**{name: row[name] for name in release.COLUMNS}) for row in rows]
-    model, tokenizer = models.make(pairs, SIZE)
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
+    model, tokenizer = model_io.make(pairs, SIZE)
     return model, tokenizer, pairs
 
 
@@ -56,23 +60,24 @@ def moved(model: Any) -> Any:
     return other
 
 
-def encoded() -> list[encode.Encoded]:
+def encoded() -> list[encode.EncodedPair]:
     """The pairs as tokens."""
     _, tokenizer, pairs = made()
     return encode.encode(pairs, tokenizer, 512).kept
 
 
-def singles() -> list[encode.Single]:
+def singles() -> list[encode.EncodedExample]:
     """Single answers, liked and disliked in turn."""
     rows = encoded()
     sides = [(row.chosen, True) if number % 2 else (row.rejected, False) for number, row in enumerate(rows)]
-    blank = release.Example("", [], [], True, "", "", "", "", 1.0)
+    blank = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
     return [
-        encode.Single(dataclasses.replace(blank, label=label), row.prompt, answer) for row, (answer, label) in zip(rows, sides, strict=True)
+        encode.EncodedExample(dataclasses.replace(blank, label=label), row.prompt, answer)
+        for row, (answer, label) in zip(rows, sides, strict=True)
     ]
 
 
-def dpo_trainer(folder: Path, rows: Sequence[encode.Encoded], **own: Any) -> Any:
+def dpo_trainer(folder: Path, rows: Sequence[encode.EncodedPair], **own: Any) -> Any:
     """TRL's trainer of a moved policy, the rows scored by the model that stood before it."""
     from datasets import Dataset
     from trl import DPOConfig
@@ -200,8 +205,8 @@ def test_trl_cuts_answers_at_the_window_without_a_word() -> None:
     row = {"prompt_ids": [1, 2, 3, 4], "chosen_ids": [5, 6, 7], "rejected_ids": [5, 6, 8]}
     both = DataCollatorForPreference(pad_token_id=0, max_length=6)([row])["input_ids"]
     assert both.tolist() == [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]], "identical after the cut"
-    from tests.training import pair
-    from trainer.core import tokenizer
+    from tests.builders.training import pair
+    from trainer.models import tokenizer
 
     letters = tokenizer.from_scratch([], 300, 99)
     found = encode.encode([pair("12345", "abcdefgh", "abcdefgi")], letters, 12)
@@ -214,7 +219,7 @@ def test_trl_leaves_a_shared_message_in_both_answers_where_one_side_begins_the_o
     asked, said = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}
     found = extract_prompt({"chosen": [asked, said, asked, said], "rejected": [asked, said]})
     assert found["chosen"][0] == found["rejected"][0] == said, "learned as an answer, though both sides share it"
-    assert "prompt" in release.COLUMNS, "ours has a prompt of its own, so that TRL looks for none"
+    assert "prompt" in release_reader.COLUMNS, "ours has a prompt of its own, so that TRL looks for none"
 
 
 def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: Path) -> None:
@@ -227,9 +232,9 @@ def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: P
         assert bare.gradient_checkpointing is True
         if torch.cuda.is_available():
             assert kind(output_dir=str(tmp_path)).device.type != "cpu"
-        told = SimpleNamespace(precision="float32", window=512, seed=1)
-        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, basis=told, watching=SimpleNamespace(save_every=0))
-        ours = hf.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
+        told = SimpleNamespace(dtype="float32", max_length=512, seed=1)
+        run = SimpleNamespace(checkpoints=None, scratch=tmp_path, context=told, monitoring=SimpleNamespace(save_steps=0))
+        ours = hf_trainer.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
         assert (ours.bf16, ours.gradient_checkpointing, ours.learning_rate) == (False, False, SCHEDULE.learning_rate)
         assert ours.use_cpu is not torch.cuda.is_available()
 
@@ -244,7 +249,7 @@ def test_discopop_is_known_to_trl_and_not_to_us() -> None:
 # --- KTO ---
 
 
-def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighed, **own: Any) -> Any:
+def kto_trainer(folder: Path, rows: Sequence[encode.EncodedExample], weighed: kto.WeightedSettings, **own: Any) -> Any:
     """TRL's trainer of a moved policy, the rows and their mismatched answers scored by the model that stood before it."""
     from datasets import Dataset
     from trl import KTOConfig
@@ -262,14 +267,14 @@ def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighe
             "ref_KL_logps": scoring.sums(model, others, pad, 8),
         }
     )
-    if weighed.loss not in kto.ANCHORED:
+    if weighed.loss_type not in kto.ANCHORED:
         table = table.remove_columns(["KL_completion_ids", "ref_KL_logps"])
     config = KTOConfig(
         output_dir=str(folder),
         per_device_eval_batch_size=len(rows),
         train_sampling_strategy="sequential",
         max_length=512,
-        loss_type=weighed.loss,
+        loss_type=weighed.loss_type,
         beta=weighed.beta,
         desirable_weight=weighed.liked,
         undesirable_weight=weighed.disliked,
@@ -284,10 +289,10 @@ def kto_trainer(folder: Path, rows: Sequence[encode.Single], weighed: kto.Weighe
 @pytest.mark.parametrize("loss", kto.LOSSES)
 def test_the_held_out_loss_of_kto_is_the_number_of_trl(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer, _ = made()
-    rows, weighed = singles(), kto.Weighed(loss, 0.1, 1.0, 1.5)
+    rows, weighed = singles(), kto.WeightedSettings(loss, 0.1, 1.0, 1.5)
     trainer = kto_trainer(tmp_path, rows, weighed)
     theirs = trainer.evaluate()["eval_loss"]
-    policy = models.make(made()[2], SIZE)[0]
+    policy = model_io.make(made()[2], SIZE)[0]
     policy.load_state_dict(model.state_dict())
     held_out = kto.held_out_loss(policy, rows, tokenizer.pad_token_id, weighed, 512, 8)
     before = held_out()
@@ -307,8 +312,8 @@ def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
     config = type("Config", (), {"dataset_num_proc": None, "max_length": 512, "per_device_train_batch_size": 3})()
     assert {"dataset_num_proc", "max_length", "per_device_train_batch_size"} <= set(dir(KTOConfig)), "the settings the double stands for"
     theirs = KTOTrainer._prepare_dataset(stub, table, tokenizer, config, "train")
-    blank = release.Example("", [], [], True, "", "", "", "", 1.0)
-    rows = [encode.Single(blank, row["prompt_ids"], row["completion_ids"]) for row in theirs]
+    blank = release_reader.Example("", [], [], True, "", "", "", "", 1.0)
+    rows = [encode.EncodedExample(blank, row["prompt_ids"], row["completion_ids"]) for row in theirs]
     ours, cut = kto.mismatched(rows, 3, 512)
     assert [answer for _, answer in ours] == theirs["KL_completion_ids"]
     assert cut == 0
@@ -319,7 +324,9 @@ def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
 
 def test_trl_gives_no_margin_for_a_step_of_one_label_and_ours_does(tmp_path: Path) -> None:
     rows = [row for row in singles() if row.example.label][:4]
-    trainer = kto_trainer(tmp_path, rows, kto.Weighed("kto", 0.1, 1.0, 1.0), max_steps=1, per_device_train_batch_size=4, learning_rate=1e-3)
+    trainer = kto_trainer(
+        tmp_path, rows, kto.WeightedSettings("kto", 0.1, 1.0, 1.0), max_steps=1, per_device_train_batch_size=4, learning_rate=1e-3
+    )
     seen: list[dict[str, float]] = []
     trainer.args.logging_steps = trainer.state.logging_steps = 1
     trainer.add_callback(_listener(seen))

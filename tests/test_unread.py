@@ -14,9 +14,9 @@ from tasks.core.errors import UserError
 from tasks.ingest.formats import FORMATS
 from tasks.ingest.formats.limits import MaxUnread
 from tasks.ingest.formats.nearest_format import NEEDS, nearest
-from tests.projects import digests, make_project, run_stage
-from tests.test_formats import example
-from tests.test_ingest import GOOD, chat, lines, read
+from tests.builders.format_examples import example
+from tests.builders.projects import digests, make_project, run_stage
+from tests.builders.raw_logs import GOOD, chat, lines, read
 
 OLD = [chat(f"c{n}", f"Question {n}?", f"Answer {n}.") for n in range(20)]
 RENAMED = [{"id": f"r{n}", "turns": OLD[n]["messages"]} for n in range(10)]

@@ -18,10 +18,10 @@ from tasks.common.vocabulary.reasons.every import STAGES
 from tasks.common.vocabulary.reasons.pair import UNTRAINABLE
 from tasks.core.tables import TABLES
 from tasks.pair.trainability import Trainability
+from tests.builders.toys import environment
 from tests.conftest import ROOT
-from tests.toys import environment
 
-OURS = ("tasks", "expectations", "flows")
+OURS = ("tasks", "expectations", "flows", "trainer")
 HOME = ROOT / "tasks" / "common" / "vocabulary"
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 REASONS = [(stage, table, reason) for stage, tables in STAGES.items() for table, known in tables.items() for reason in known]
@@ -52,8 +52,8 @@ def test_every_reason_is_one_word_with_a_meaning(stage: str, table: str, reason:
 
 DECLARED = """
 import importlib, sys
-from tasks.core import catalog
-for name, stage in catalog.stages().items():
+from tasks.core import pipeline
+for name, stage in pipeline.stages().items():
     if stage.command.startswith("python -m tasks"):
         for module in [one for one in sys.modules if one.partition(".")[0] in ("tasks", "expectations")]:
             del sys.modules[module]

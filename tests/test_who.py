@@ -18,9 +18,9 @@ from tasks.core.errors import UserError
 from tasks.ingest.formats import FORMATS, recognise
 from tasks.ingest.formats.roles import UNKNOWN, role_of
 from tasks.ingest.formats.times import moment, unread_shapes
+from tests.builders.format_examples import read_all
+from tests.builders.raw_logs import GOOD, chat, lines, read
 from tests.conftest import ROOT
-from tests.test_formats import read_all
-from tests.test_ingest import GOOD, chat, lines, read
 
 NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 

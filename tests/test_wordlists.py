@@ -24,7 +24,7 @@ from tasks.core.tables import TEXT
 from tasks.core.wordlists import with_shipped
 from tasks.pair import self_identification
 from tasks.pair import stage as pair
-from tests.chatlog import SIGNALS
+from tests.builders.chatlog import SIGNALS
 from tests.conftest import ROOT
 
 # stage, its parameters, the keys that lead to the model of the lists, that model, the file, and the key of additions

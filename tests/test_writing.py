@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders.training import tiny
 from tests.conftest import ROOT
-from tests.training import tiny
-from trainer.core import repetition
-from trainer.judging import flat, quality, verdict
-from trainer.judging.quality import Answer
+from trainer.evaluation import evaluation_metrics, quality, repetition, verdict
+from trainer.evaluation.quality import Answer
 
 # What the help desk says, and what a model said that had learned to prefer and forgotten to write.
 GOOD = [
@@ -46,7 +45,7 @@ def faults(policy: list[Answer], reference: list[Answer] | None = None, chosen: 
     good = said([GOOD[at % 3] for at in range(len(policy))])
     answers = {"policy": policy, "reference": reference or good, "chosen": chosen or good}
     figures = {
-        name: quality.described(rows, np.array([(nats if name == "policy" else 0.4) * len(row.tokens) for row in rows]))
+        name: quality.writer_metrics(rows, np.array([(nats if name == "policy" else 0.4) * len(row.tokens) for row in rows]))
         for name, rows in answers.items()
     }
     return quality.faults(figures, answers, BOUNDS, 0.01)
@@ -147,7 +146,7 @@ def test_words_that_the_reference_would_not_say_are_told() -> None:
 
 def test_only_who_prefers_better_and_writes_no_worse_is_better() -> None:
     told = {
-        (prefers, found, prompts): verdict.of(
+        (prefers, found, prompts): verdict.decide(
             {"better": prefers, "p_implicit": 1e-9, "p_likelihood": 0.5}, {"prompts": prompts, "faults": list(found)}
         )
         for prefers in (True, False)
@@ -167,5 +166,5 @@ def test_only_who_prefers_better_and_writes_no_worse_is_better() -> None:
 def test_every_bound_stands_in_the_parameters() -> None:
     own: Any = tiny("evaluate").generations.worse
     assert set(own.model_dump()) == set(BOUNDS.model_dump())
-    assert flat.WRITING.keys() <= set(flat.WRITTEN)
+    assert evaluation_metrics.WRITING.keys() <= set(evaluation_metrics.WRITTEN)
     assert "worse:" in (ROOT / "params.yaml").read_text(encoding="utf-8")

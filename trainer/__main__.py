@@ -5,6 +5,6 @@ from __future__ import annotations
 import sys
 
 from tasks.core.shell import leave
-from trainer.core.launch import main
+from trainer.launch import main
 
 leave(main(sys.argv[1:]))

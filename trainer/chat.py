@@ -22,7 +22,7 @@ from tasks.core.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextStreamer
 
-    from trainer.core.release import Messages
+    from trainer.data.release_reader import Messages
 
 HELP = "/reset forgets the conversation, /quit ends it"
 
@@ -56,13 +56,13 @@ class Chat:
         history = [*self.history, {"role": "user", "content": question}]
         prompt, forgotten = self._fitting(history)
         if forgotten:
-            _complain(f"the conversation is longer than the model can read: its first {forgotten} messages are forgotten")
-        told = _streamer(self.tokenizer)
+            _note(f"the conversation is longer than the model can read: its first {forgotten} messages are forgotten")
+        streamer = _streamer(self.tokenizer)
         try:
-            self._generate(prompt, told)
+            self._generate(prompt, streamer)
         except KeyboardInterrupt:
-            told.end()
-        self.history = [*history[forgotten:], {"role": "assistant", "content": "".join(told.parts).strip()}]
+            streamer.end()
+        self.history = [*history[forgotten:], {"role": "assistant", "content": "".join(streamer.parts).strip()}]
 
     def _fitting(self, history: Messages) -> tuple[Any, int]:
         """Tokens of the conversation and how many of its first messages had to go so that an answer has room."""
@@ -92,34 +92,34 @@ class Chat:
 
     def _ends(self) -> list[int]:
         """Tokens that end an answer: the tokenizer's, the model's, and the one with which the template closes an answer."""
-        from trainer.core.tokenizer import closing
+        from trainer.models.tokenizer import closing_tokens
 
         known = self.model.generation_config.eos_token_id
         ends = {self.tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])}
-        ends |= set(closing(self.tokenizer)[:1]) & set(self.tokenizer.all_special_ids)
+        ends |= set(closing_tokens(self.tokenizer)[:1]) & set(self.tokenizer.all_special_ids)
         return sorted(end for end in ends if end is not None)
 
 
 def begin(settings: Settings) -> Chat:
     """A chat with a model that is there and has a chat template; a UserError otherwise."""
-    from trainer.core import models, runtime
+    from trainer.models import model_io, runtime
 
-    runtime.prepare(len(os.sched_getaffinity(0)), settings.seed, offline=not models.is_hub_name(settings.model))
+    runtime.prepare(len(os.sched_getaffinity(0)), settings.seed, offline=not model_io.is_hub_name(settings.model))
     where = f"--model {settings.model}"
-    model, tokenizer = models.load(settings.model, where)
+    model, tokenizer = model_io.load(settings.model, where)
     if not tokenizer.chat_template:
         raise UserError(where, "a tokenizer without chat template", "a chat model", "take the instruct or chat version")
-    _demand_template(tokenizer, where)
+    _require_template(tokenizer, where)
     return Chat(model.eval(), tokenizer, settings)
 
 
-def _demand_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
+def _require_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
     """A UserError where the chat template is broken; one that only trains wrongly will do here."""
-    from trainer.core.tokenizer import closing, template_faults
+    from trainer.models.tokenizer import closing_tokens, template_errors
 
     try:
-        closing(tokenizer)
-    except template_faults() as error:
+        closing_tokens(tokenizer)
+    except template_errors() as error:
         raise UserError(where, f"a chat template that fails: {error}", "one that renders a chat", "correct chat_template.jinja") from error
 
 
@@ -129,14 +129,14 @@ def talk(settings: Settings, question: str | None = None) -> None:
     if question is not None:
         chat.ask(question)
         return
-    _complain(HELP)
+    _note(HELP)
     for line in _lines():
         if line == "/quit":
             return
         if line == "/reset":
             chat.reset()
         elif line.startswith("/"):
-            _complain(HELP)
+            _note(HELP)
         elif line:
             _answer(chat, line)
 
@@ -146,7 +146,7 @@ def _answer(chat: Chat, line: str) -> None:
     try:
         chat.ask(line)
     except UserError as error:
-        _complain(str(error))
+        _note(str(error))
 
 
 def _lines() -> Iterator[str]:
@@ -164,7 +164,7 @@ def _streamer(tokenizer: PreTrainedTokenizerBase) -> Any:  # noqa: ANN401
     """A streamer that writes words as they are whole, and keeps them."""
     from transformers import TextStreamer
 
-    class Told(TextStreamer):  # type: ignore[misc]
+    class RecordingStreamer(TextStreamer):  # type: ignore[misc]
         """Keeps what it writes."""
 
         def __init__(self) -> None:
@@ -176,9 +176,9 @@ def _streamer(tokenizer: PreTrainedTokenizerBase) -> Any:  # noqa: ANN401
             sys.stdout.write(text + ("\n" if stream_end else ""))
             sys.stdout.flush()
 
-    return Told()
+    return RecordingStreamer()
 
 
-def _complain(line: str) -> None:
+def _note(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -23,25 +23,27 @@ from tasks.core import manifest
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
-from trainer.core.settings import Count, Schedule
+from trainer.settings import Count, OptionalSchedule
 
 if TYPE_CHECKING:
-    from trainer.compression.clock import Pace
+    from trainer.compression.latency import Latency
 
 
 class Student(StageParams):
     """How a student with fewer layers learns from the policy."""
 
     margin: float = Field(ge=0)  # price of a nat between the two models' margins, beside a nat of a token's distribution
-    schedule: Schedule
+    schedule: OptionalSchedule
 
 
 class Generation(StageParams):
-    """Answers that are looked through for faults."""
+    """Answers that are searched for degenerate ones."""
 
     prompts: int = Count  # held-out prompts that each variant answers
-    tokens: int = Count  # an answer that has no end by then counts as broken
+    max_new_tokens: int = Count  # an answer that has no end by then counts as broken
     temperature: float = Field(ge=0)
+
+    renamed: ClassVar = {"tokens": "max_new_tokens"}
 
 
 class Timing(StageParams):
@@ -49,7 +51,9 @@ class Timing(StageParams):
 
     rounds: int = Count  # of timing; their median counts
     tokens: int = Count  # written in each round
-    batch: int = Count  # answers at once, where throughput is taken
+    batch_size: int = Count  # answers at once, where throughput is taken
+
+    renamed: ClassVar = {"batch": "batch_size"}
 
 
 class Budget(StageParams):
@@ -72,7 +76,7 @@ class Params(StageParams):
     """Section `compress` of `params.yaml`."""
 
     variants: list[str]  # the smaller and faster forms of the policy that are made and measured
-    batch: int = Count  # pairs scored, and answers written, at once
+    per_device_eval_batch_size: int = Count  # pairs scored, and answers written, at once
     choose_pairs: int = Count  # of the validation split, to choose the layers that go
     student: Student
     generation: Generation
@@ -80,52 +84,67 @@ class Params(StageParams):
     budget: Budget
     card: About
 
+    renamed: ClassVar = {"batch": "per_device_eval_batch_size"}
+
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Check the names first; then make and measure each variant, one model in memory at a time; then pick and hand over."""
-    from trainer.compression import clock, report, workshop
-    from trainer.compression.bench import Bench
-    from trainer.core import basis, card, outcome, runtime
+    from trainer.compression import compression_report, latency, model_card, variant_builder
+    from trainer.compression.evaluator import Evaluator
+    from trainer.evaluation import verdict
+    from trainer.loop import metrics
+    from trainer.models import runtime, training_context
 
     release, policy = stage.input("release"), stage.input("policy")
-    base = basis.read(policy, release)
-    runtime.prepare(base.threads, base.seed, offline=True)
-    recipes = workshop.planned(policy, params.variants)
+    context = training_context.read(policy, release)
+    runtime.prepare(context.threads, context.seed, offline=True)
+    specs = variant_builder.plan(policy, params.variants)
     own = params.generation
-    bench = Bench.read(release, stage.input("start"), base.window, params.batch, own.prompts, own.tokens, own.temperature, base.seed)
-    shop = workshop.Workshop(policy, release, base, bench, params.choose_pairs, params.student.margin, params.student.schedule)
-    shelf = folder / "variants"
-    variants = {recipe.name: figures for recipe, figures in workshop.make(shop, recipes, shelf, stage.name)}
-    prompt = sorted(bench.prompts, key=len)[len(bench.prompts) // 2]
+    evaluator = Evaluator.read(
+        release,
+        stage.input("start"),
+        context.max_length,
+        params.per_device_eval_batch_size,
+        own.prompts,
+        own.max_new_tokens,
+        own.temperature,
+        context.seed,
+    )
+    builder = variant_builder.VariantBuilder(
+        policy, release, context, evaluator, params.choose_pairs, params.student.margin, params.student.schedule
+    )
+    output_dir = folder / "variants"
+    variants = {spec.name: figures for spec, figures in variant_builder.build_variants(builder, specs, output_dir, stage.name)}
+    prompt = sorted(evaluator.prompts, key=len)[len(evaluator.prompts) // 2]
     timing = params.timing
-    paces = clock.measure({name: shelf / name for name in variants}, prompt, timing.tokens, timing.batch, timing.rounds)
-    result = report.result(variants, paces, params.budget.model_dump())
-    _hand_over(shelf, str(result["pick"]), folder)
+    latencies = latency.measure({name: output_dir / name for name in variants}, prompt, timing.tokens, timing.batch_size, timing.rounds)
+    result = compression_report.summarize(variants, latencies, params.budget.model_dump())
+    _hand_over(output_dir, str(result["pick"]), folder)
     (folder / "pareto.json").write_bytes(manifest.dumps(result))
-    outcome.write(folder, report.flat(result))
-    basis.write(folder, base, params.model_dump(mode="json"))
-    words = card.Words(params.card.title, params.card.license)
+    metrics.write(folder, compression_report.flat_metrics(result))
+    training_context.write(folder, context, params.model_dump(mode="json"))
+    words = model_card.CardText(params.card.title, params.card.license)
     made = {"start": stage.input("start"), "train": policy}
-    (folder / "README.md").write_text(card.card(words, base, release, stage.input("evaluation"), made, result), encoding="utf-8")
-    _publish(stage, result, paces)
-    for line in (*report.lines(result, paces), *report.advice(card.verdict(stage.input("evaluation")))):
+    (folder / "README.md").write_text(model_card.render(words, context, release, stage.input("evaluation"), made, result), encoding="utf-8")
+    _publish(stage, result, latencies)
+    for line in (*compression_report.lines(result, latencies), *compression_report.advice(verdict.read(stage.input("evaluation")))):
         log(stage.name, line)
 
 
-def _hand_over(shelf: Path, name: str, folder: Path) -> None:
+def _hand_over(output_dir: Path, name: str, folder: Path) -> None:
     """The picked variant's files become the output; the others go."""
-    for path in sorted((shelf / name).iterdir()):
+    for path in sorted((output_dir / name).iterdir()):
         path.rename(folder / path.name)
-    shutil.rmtree(shelf)
+    shutil.rmtree(output_dir)
 
 
-def _publish(stage: Stage, result: dict[str, Any], paces: dict[str, Pace]) -> None:
+def _publish(stage: Stage, result: dict[str, Any], latencies: dict[str, Latency]) -> None:
     """The figures with their clocks, and the plot, for people."""
-    from trainer.compression import plot, report
+    from trainer.compression import compression_report, pareto_plot
 
     if stage.reports is None:
         return
     stage.reports.mkdir(parents=True, exist_ok=True)
-    timed = report.timed(result, {name: asdict(pace) for name, pace in paces.items()})
+    timed = compression_report.timed(result, {name: asdict(latency) for name, latency in latencies.items()})
     (stage.reports / "pareto.json").write_bytes(manifest.dumps(timed))
-    (stage.reports / "pareto.svg").write_text(plot.plot(timed), encoding="utf-8")
+    (stage.reports / "pareto.svg").write_text(pareto_plot.plot(timed), encoding="utf-8")

@@ -14,9 +14,9 @@ of one conversation or with near-equal prompts are no independent witnesses. The
 luck of a training run: of that speaks the control on shuffled labels, by its mean over several seeds.
 
 The policy *is* better only if it prefers better and what it writes is in nothing clearly worse than what the reference writes and what
-people chose (`trainer.judging.quality`): a model may learn to tell good answers from bad ones and forget how to write either.
+people chose (`trainer.evaluation.quality`): a model may learn to tell good answers from bad ones and forget how to write either.
 
-What else is counted, and exactly how, say the modules of `trainer.judging`.
+What else is counted, and exactly how, say the modules of `trainer.evaluation`.
 
     python -m trainer evaluate
 """
@@ -24,7 +24,7 @@ What else is counted, and exactly how, say the modules of `trainer.judging`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -33,24 +33,26 @@ from tasks.core import manifest
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
-from trainer.core.settings import Count
-from trainer.judging.quality import Bounds
+from trainer.evaluation.quality import Bounds
+from trainer.settings import Count
 
 if TYPE_CHECKING:
-    from trainer.core.basis import Basis
-    from trainer.judging.generations import Asked
-    from trainer.judging.held import Held, Reader
-    from trainer.judging.quality import Answer
+    from trainer.evaluation.generations import HeldOutPrompt
+    from trainer.evaluation.heldout import HeldOutReader, HeldOutSplit
+    from trainer.evaluation.quality import Answer
+    from trainer.models.training_context import TrainingContext
 
 
 class Generations(StageParams):
     """What both models write to held-out prompts."""
 
     prompts: int = Field(ge=0)  # 0 writes nothing
-    most_tokens: int = Count
+    max_new_tokens: int = Count
     temperature: float = Field(ge=0)  # 0 takes the likeliest token each time
     examples: int = Field(ge=0)  # shown on the page
     worse: Bounds  # from where on the policy writes worse
+
+    renamed: ClassVar = {"most_tokens": "max_new_tokens"}
 
 
 class Control(StageParams):
@@ -62,70 +64,79 @@ class Control(StageParams):
 class Params(StageParams):
     """Section `evaluate` of `params.yaml`."""
 
-    batch: int = Count  # pairs scored at once
+    per_device_eval_batch_size: int = Count  # pairs scored at once
     significance: float = Field(gt=0, lt=1)  # p-value below which a difference is called one
     resamples: int = Count  # of the bootstrap over groups
     bins: int = Field(ge=2)  # of the reliability table
     generations: Generations
     control: Control
 
+    renamed: ClassVar = {"batch": "per_device_eval_batch_size"}
+
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Score both splits under every model, count, write, and say the outcome."""
-    from trainer.core import basis, runtime
-    from trainer.core.card import VERDICT
-    from trainer.judging import control, flat, page, verdict
+    from trainer.evaluation import control, evaluation_metrics, report_page, verdict
+    from trainer.models import runtime, training_context
 
-    base = basis.read(stage.input("policy"), stage.input("release"))
-    runtime.prepare(base.threads, base.seed, offline=True)
-    reader, held, generations = _score(stage, params, base)
-    report = {split: _split(one, params.significance) for split, one in held.items()}
-    report["calibration"] = _calibration(held, params.bins)
+    context = training_context.read(stage.input("policy"), stage.input("release"))
+    runtime.prepare(context.threads, context.seed, offline=True)
+    reader, heldout, generations = _score(stage, params, context)
+    report = {split: _split(one, params.significance) for split, one in heldout.items()}
+    report["calibration"] = _calibration(heldout, params.bins)
     report["generations"] = generations
-    report["verdict"] = verdict.of(report["test"], generations)
-    report["control"] = control.run(stage, base, reader, held["test"].reference, params.control.seeds)
+    report["verdict"] = verdict.decide(report["test"], generations)
+    report["control"] = control.run(stage, context, reader, heldout["test"].reference, params.control.seeds)
     (folder / "report.json").write_bytes(manifest.dumps(report))
-    (folder / VERDICT).write_bytes(manifest.dumps(report["verdict"]))
-    (folder / "metrics.json").write_bytes(manifest.dumps(flat.metrics(report)))
-    (folder / "report.html").write_text(page.page(report), encoding="utf-8")
-    for line in flat.lines(report):
+    (folder / verdict.NAME).write_bytes(manifest.dumps(report["verdict"]))
+    (folder / "metrics.json").write_bytes(manifest.dumps(evaluation_metrics.metrics(report)))
+    (folder / "report.html").write_text(report_page.page(report), encoding="utf-8")
+    for line in evaluation_metrics.lines(report):
         log(stage.name, line.rstrip())
 
 
-def _score(stage: Stage, params: Params, base: Basis) -> tuple[Reader, dict[str, Held], dict[str, Any]]:
+def _score(stage: Stage, params: Params, context: TrainingContext) -> tuple[HeldOutReader, dict[str, HeldOutSplit], dict[str, Any]]:
     """The held-out splits under every model, and the generations; one model in memory at a time."""
-    from trainer.core import models, release, rewards
-    from trainer.judging import generations, groups
-    from trainer.judging.held import Reader
+    from trainer.data import release_reader
+    from trainer.evaluation import evidence_groups, generations
+    from trainer.evaluation.heldout import HeldOutReader
+    from trainer.models import model_io, reward_models
 
     given, own = stage.input("release"), params.generations
-    model, tokenizer = models.load(str(stage.input("policy")))
-    reader = Reader.of(given, tokenizer, base.window, params.batch)
+    model, tokenizer = model_io.load(str(stage.input("policy")))
+    reader = HeldOutReader.of(given, tokenizer, context.max_length, params.per_device_eval_batch_size)
     rows = reader.encodings["test"].kept
-    asked, too_long = generations.draw(
-        rows, groups.connected([row.pair for row in rows]), base.window - own.most_tokens, own.prompts, base.seed
+    asked, too_long = generations.draw_prompts(
+        rows, evidence_groups.connected([row.pair for row in rows]), context.max_length - own.max_new_tokens, own.prompts, context.seed
     )
-    how = generations.writing(tokenizer, own.most_tokens, own.temperature, params.batch)
-    policy, answers = reader.likelihoods(model), {"policy": generations.write(model, tokenizer, asked, how, base.seed)}
-    model, _ = models.load(str(stage.input("start")))
-    reference, answers["reference"] = reader.likelihoods(model), generations.write(model, tokenizer, asked, how, base.seed)
-    answers["chosen"] = generations.chosen(tokenizer, asked, own.most_tokens)
-    surprises = {name: generations.surprise(model, asked, said, reader.pad, params.batch) for name, said in answers.items()}
-    model, _ = rewards.load(stage.input("reward"))
+    sampling = generations.sampling_config(tokenizer, own.max_new_tokens, own.temperature, params.per_device_eval_batch_size)
+    policy, answers = reader.likelihoods(model), {"policy": generations.write(model, tokenizer, asked, sampling, context.seed)}
+    model, _ = model_io.load(str(stage.input("start")))
+    reference, answers["reference"] = reader.likelihoods(model), generations.write(model, tokenizer, asked, sampling, context.seed)
+    answers["chosen"] = generations.chosen(tokenizer, asked, own.max_new_tokens)
+    surprises = {
+        name: generations.surprise(model, asked, said, reader.pad, params.per_device_eval_batch_size) for name, said in answers.items()
+    }
+    model, _ = reward_models.load(stage.input("reward"))
     reward = reader.rewards(model)
-    liked = np.stack([generations.scored(model, asked, answers[name], reader.pad, params.batch) for name in ("policy", "reference")])
-    held = reader.together((policy, reference, reward), release.pairs(given, "train"), base, params.resamples)
-    told = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.most_tokens, "temperature": own.temperature}
+    liked = np.stack(
+        [
+            generations.score_answers(model, asked, answers[name], reader.pad, params.per_device_eval_batch_size)
+            for name in ("policy", "reference")
+        ]
+    )
+    heldout = reader.combine_scores((policy, reference, reward), release_reader.pairs(given, "train"), context, params.resamples)
+    generated = {"prompts": len(asked), "groups_too_long": too_long, "most_tokens": own.max_new_tokens, "temperature": own.temperature}
     if not asked:
-        return reader, held, told | {"why_not": "evaluate.generations.prompts is 0" if not own.prompts else "no prompt leaves room"}
-    told |= generations.compared(answers["policy"], answers["reference"], liked, params.resamples, base.seed)
-    told |= generations.written(answers, surprises, own.worse, params.significance)
-    return reader, held, told | {"examples": _examples(asked, answers, liked, own.examples)}
+        return reader, heldout, generated | {"why_not": "evaluate.generations.prompts is 0" if not own.prompts else "no prompt leaves room"}
+    generated |= generations.win_rates(answers["policy"], answers["reference"], liked, params.resamples, context.seed)
+    generated |= generations.writing_metrics(answers, surprises, own.worse, params.significance)
+    return reader, heldout, generated | {"examples": _examples(asked, answers, liked, own.examples)}
 
 
-def _examples(asked: list[Asked], answers: dict[str, list[Answer]], liked: np.ndarray, count: int) -> list[dict[str, Any]]:
+def _examples(asked: list[HeldOutPrompt], answers: dict[str, list[Answer]], liked: np.ndarray, count: int) -> list[dict[str, Any]]:
     """The first prompts as they were drawn, with what both models wrote, and its rewards."""
-    from trainer.core.statistics import rounded
+    from trainer.evaluation.proportions import rounded
 
     names = ("policy", "reference")
     sides = [
@@ -137,23 +148,23 @@ def _examples(asked: list[Asked], answers: dict[str, list[Answer]], liked: np.nd
     return [{"prompt": one.messages, **mine, **theirs} for one, mine, theirs in zip(asked, sides[0::2], sides[1::2], strict=False)]
 
 
-def _split(held: Held, significance: float) -> dict[str, Any]:
+def _split(heldout: HeldOutSplit, significance: float) -> dict[str, Any]:
     """All figures of one split."""
-    from trainer.judging import accuracy, baselines, lengths
+    from trainer.evaluation import baselines, length_control, preference_accuracy
 
-    margins, judged, bootstrap = held.margins, held.judged, held.bootstrap
-    figures = accuracy.figures(judged, held.pairs, bootstrap)
-    figures |= accuracy.tests(judged, baselines.NAMES, bootstrap.groups, significance)
-    figures |= {"left_out": held.encoding.reasons, "groups": bootstrap.count}
-    told = ("implicit", "likelihood", "reference_likelihood", "reward", *baselines.NAMES)
-    figures["lengths"] = {name: lengths.controlled(judged[name], held.difference, bootstrap) for name in told}
-    for name in (*told[:4], "tfidf"):  # the margin of `longer` is the length itself
-        figures["lengths"][name]["preference"] = lengths.preference(margins[name], held.difference, bootstrap.groups)
+    margins, judged, bootstrap = heldout.margins, heldout.correctness, heldout.bootstrap
+    figures = preference_accuracy.figures(judged, heldout.pairs, bootstrap)
+    figures |= preference_accuracy.tests(judged, baselines.NAMES, bootstrap.groups, significance)
+    figures |= {"left_out": heldout.encoding.reasons, "groups": bootstrap.count}
+    names = ("implicit", "likelihood", "reference_likelihood", "reward", *baselines.NAMES)
+    figures["lengths"] = {name: length_control.controlled(judged[name], heldout.length_difference, bootstrap) for name in names}
+    for name in (*names[:4], "tfidf"):  # the margin of `longer` is the length itself
+        figures["lengths"][name]["preference"] = length_control.preference(margins[name], heldout.length_difference, bootstrap.groups)
     return figures
 
 
-def _calibration(held: dict[str, Held], bins: int) -> dict[str, Any]:
+def _calibration(heldout: dict[str, HeldOutSplit], bins: int) -> dict[str, Any]:
     """How far the reward model is as sure as it is right."""
-    from trainer.judging import calibration
+    from trainer.evaluation import calibration
 
-    return calibration.figures(held["validation"].margins["reward"], held["test"].margins["reward"], bins)
+    return calibration.figures(heldout["validation"].margins["reward"], heldout["test"].margins["reward"], bins)

@@ -13,7 +13,7 @@ answer was chosen: what a model that reads nothing but length would get right.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,15 +21,15 @@ from pydantic import Field
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
-from trainer.core.settings import Adapter, Lessons, Watching
+from trainer.settings import Adapter, Monitoring, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedModel
 
-    from trainer.core.encode import Encoded
-    from trainer.core.outcome import Figures
+    from trainer.data.encode import EncodedPair
+    from trainer.loop.metrics import Metrics
 
 
 class Params(StageParams):
@@ -37,58 +37,64 @@ class Params(StageParams):
 
     margin: Literal["none", "margin", "confidence"]  # what says how far apart the rewards of a pair shall be
     margin_size: float = Field(gt=0)  # what the margin is multiplied with
-    mixup: float = Field(ge=0)  # alpha of the Beta distribution by which two pairs are mixed; 0 mixes none
-    centre: float = Field(ge=0)  # how strongly rewards are drawn to a mean of zero; 0 leaves it open where zero lies
+    mixup_alpha: float = Field(ge=0)  # of the Beta distribution by which two pairs are mixed; 0 mixes none
+    center_rewards_coefficient: float = Field(ge=0)  # how strongly rewards are drawn to a mean of zero; 0 leaves it open where zero lies
     adapter: Adapter
-    watching: Watching
-    schedule: Lessons
+    monitoring: Monitoring
+    schedule: Schedule
+
+    renamed: ClassVar = {"mixup": "mixup_alpha", "centre": "center_rewards_coefficient", "watching": "monitoring"}
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import adapters, basis, encode, models, outcome, release, rewards, runtime
-    from trainer.core.run import Run
-    from trainer.methods import reward
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
+    from trainer.loop.run import Run
+    from trainer.methods import reward_modeling
+    from trainer.models import adapters, reward_models, runtime, saving, training_context
 
     given = stage.input("release")
-    base = basis.read(stage.input("start"), given)
-    pairs = release.train_pairs(given, base.shuffle_labels, base.seed)
-    runtime.prepare(base.threads, base.seed, offline=True)
-    model, tokenizer = rewards.begin(stage.input("start"), base.seed, adapters.held(params.adapter, base.precision))
+    context = training_context.read(stage.input("start"), given)
+    pairs = release_reader.train_pairs(given, context.shuffle_labels, context.seed)
+    runtime.prepare(context.threads, context.seed, offline=True)
+    model, tokenizer = reward_models.begin(stage.input("start"), context.seed, adapters.weight_dtype(params.adapter, context.dtype))
     model = adapters.wrap(model, params.adapter, "SEQ_CLS")
-    rows = encode.demanded("train", pairs, tokenizer, base.window)
-    held_out = encode.encode(release.pairs(given, "validation"), tokenizer, base.window)
+    rows = encode.require_pairs("train", pairs, tokenizer, context.max_length)
+    held_out = encode.encode(release_reader.pairs(given, "validation"), tokenizer, context.max_length)
     for split, encoding in (("train", rows), ("validation", held_out)):
         log(stage.name, encode.describe(split, encoding))
-    settings = reward.Settings(params.margin, params.margin_size, params.mixup, params.centre, params.schedule)
-    with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
-        figures = outcome.counts(rows) | reward.train(model, tokenizer, rows.kept, held_out.kept, settings, run)
+    settings = reward_modeling.Settings(
+        params.margin, params.margin_size, params.mixup_alpha, params.center_rewards_coefficient, params.schedule
+    )
+    with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
+        figures = metrics.counts(rows) | reward_modeling.train(model, tokenizer, rows.kept, held_out.kept, settings, run)
     adapters.save(model, folder)
     whole = adapters.merged(model)
-    figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.micro_batch)
-    models.save(whole, tokenizer, folder)
-    run.watch.write(folder)
-    outcome.write(folder, figures)
-    basis.write(folder, base, params.model_dump(mode="json"))
+    figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.per_device_train_batch_size)
+    saving.save(whole, tokenizer, folder)
+    run.monitor.write(folder)
+    metrics.write(folder, figures)
+    training_context.write(folder, context, params.model_dump(mode="json"))
 
 
-def _held_out(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> Figures:
+def _held_out(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> Metrics:
     """Exact figures of the validation split, counted pair by pair; only the count where it is empty."""
-    from trainer.core import statistics
-    from trainer.methods import reward
+    from trainer.evaluation import proportions
+    from trainer.methods import reward_modeling
 
     if not pairs:
         return {"validation_pairs": 0}
-    sides = reward.sides(model, pairs, pad, batch)
+    sides = reward_modeling.sides(model, pairs, pad, batch)
     lengths = np.array([[len(row.chosen) for row in pairs], [len(row.rejected) for row in pairs]], dtype=np.float64)
     return {
         "validation_pairs": len(pairs),
-        "validation_loss": reward.loss(sides[0] - sides[1]),
-        "validation_accuracy": float(statistics.marks(sides[0] - sides[1]).mean()),
+        "validation_loss": reward_modeling.loss(sides[0] - sides[1]),
+        "validation_accuracy": float(proportions.correctness(sides[0] - sides[1]).mean()),
         "validation_mean": float(sides.mean()),
         "validation_spread": float(sides.std()),
         "validation_length": reads_length(lengths, sides),
-        "validation_longer": float(statistics.marks(lengths[0] - lengths[1]).mean()),
+        "validation_longer": float(proportions.correctness(lengths[0] - lengths[1]).mean()),
     }
 
 

@@ -10,7 +10,7 @@ reference of every preference method.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -18,12 +18,12 @@ from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
-from trainer.core.settings import Adapter, Count, Model, Precision, Schedule, Watching
+from trainer.settings import Adapter, Count, Dtype, Model, Monitoring, OptionalSchedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.core.release import Pair
+    from trainer.data.release_reader import Pair
 
 
 class Params(StageParams):
@@ -31,59 +31,75 @@ class Params(StageParams):
 
     seed: int = Field(ge=0, lt=2**32)  # numpy takes no larger one
     threads: int = Count  # part of the result: sums over more threads differ in their last bits
-    window: int = Field(ge=8)  # tokens of prompt and answer together; longer pairs are left out and counted
-    precision: Precision
+    max_length: int = Field(ge=8)  # tokens of prompt and answer together; longer pairs are left out and counted
+    dtype: Dtype
     shuffle_labels: bool  # swap chosen and rejected in half of the training pairs: a control that must learn nothing
     model: Model
     adapter: Adapter
-    schedule: Schedule
-    watching: Watching
+    schedule: OptionalSchedule
+    monitoring: Monitoring
+
+    renamed: ClassVar = {"window": "max_length", "precision": "dtype", "watching": "monitoring"}
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import adapters, basis, encode, models, outcome, release, runtime
-    from trainer.core.run import Run
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
+    from trainer.loop.run import Run
     from trainer.methods import supervised
+    from trainer.models import adapters, model_io, runtime, saving, training_context
 
     given = stage.input("release")
-    digest = release.verified(given)
-    pairs = release.train_pairs(given, params.shuffle_labels, params.seed)
-    runtime.prepare(params.threads, params.seed, offline=not models.is_hub_name(params.model.source))
+    digest = release_reader.verified(given)
+    pairs = release_reader.train_pairs(given, params.shuffle_labels, params.seed)
+    runtime.prepare(params.threads, params.seed, offline=not model_io.is_hub_name(params.model.source))
     model, tokenizer = _model(params, pairs)
-    rows = encode.demanded("train", pairs, tokenizer, params.window)
+    rows = encode.require_pairs("train", pairs, tokenizer, params.max_length)
     log(stage.name, encode.describe("train", rows))
-    held_out = encode.encode(release.pairs(given, "validation"), tokenizer, params.window).kept if params.watching.check_every else []
-    base = basis.Basis(digest, params.model.source, params.seed, params.threads, params.window, params.precision, params.shuffle_labels)
-    with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
-        figures = outcome.sizes(model, tokenizer) | outcome.counts(rows)
+    held_out = (
+        encode.encode(release_reader.pairs(given, "validation"), tokenizer, params.max_length).kept if params.monitoring.eval_steps else []
+    )
+    context = training_context.TrainingContext(
+        digest, params.model.source, params.seed, params.threads, params.max_length, params.dtype, params.shuffle_labels
+    )
+    with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
+        figures = metrics.sizes(model, tokenizer) | metrics.counts(rows)
         learner = adapters.wrap(model, params.adapter, "CAUSAL_LM")
         figures |= supervised.train(learner, tokenizer, rows.kept, params.schedule, run, held_out)
     adapters.save(learner, folder)
-    models.save(adapters.merged(learner), tokenizer, folder)
-    run.watch.write(folder)
-    outcome.write(folder, figures)
-    basis.write(folder, base, params.model_dump(mode="json"))
+    saving.save(adapters.merged(learner), tokenizer, folder)
+    run.monitor.write(folder)
+    metrics.write(folder, figures)
+    training_context.write(folder, context, params.model_dump(mode="json"))
 
 
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
-    from trainer.core import adapters, models, outcome, runtime, tokenizer
+    from trainer.loop import metrics
+    from trainer.models import adapters, model_io, runtime, tokenizer
 
     wanted = params.model
-    if wanted.source == models.SCRATCH:
-        if wanted.width % (2 * wanted.heads):
+    if wanted.source == model_io.SCRATCH:
+        if wanted.hidden_size % (2 * wanted.num_attention_heads):
             raise UserError(
-                f"start.model.width: {wanted.width}",
-                f"no even share for each of {wanted.heads} heads",
-                f"a multiple of {2 * wanted.heads}",
-                "change start.model.width or start.model.heads",
+                f"start.model.hidden_size: {wanted.hidden_size}",
+                f"no even share for each of {wanted.num_attention_heads} heads",
+                f"a multiple of {2 * wanted.num_attention_heads}",
+                "change start.model.hidden_size or start.model.num_attention_heads",
             )
-        size = models.Size(wanted.vocabulary, wanted.width, wanted.inner, wanted.layers, wanted.heads, params.window)
-        model, made = models.make(pairs, size)
+        size = model_io.Size(
+            wanted.vocab_size,
+            wanted.hidden_size,
+            wanted.intermediate_size,
+            wanted.num_hidden_layers,
+            wanted.num_attention_heads,
+            params.max_length,
+        )
+        model, made = model_io.make(pairs, size)
     else:
-        model, made = models.load(wanted.source, precision=adapters.held(params.adapter, params.precision))
+        model, made = model_io.load(wanted.source, dtype=adapters.weight_dtype(params.adapter, params.dtype))
     tokenizer.check(made, wanted.source)
-    models.fit(model, made, params.window)
-    log("start", outcome.describe(model, made))
+    model_io.fit(model, made, params.max_length)
+    log("start", metrics.describe(model, made))
     return model.to(runtime.device()), made

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,57 +19,74 @@ from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
-from trainer.core.settings import Adapter, Count, Lessons, Watching
+from trainer.settings import Adapter, Count, Monitoring, Schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.core.encode import Kept
-    from trainer.core.outcome import Figures
-    from trainer.core.run import Run
+    from trainer.data.encode import FilteredRows
+    from trainer.loop.metrics import Metrics
+    from trainer.loop.run import Run
 
 
 class Dpo(StageParams):
     """Direct preference optimisation (Rafailov et al. 2023)."""
 
-    loss: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
+    loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
     beta: float = Field(gt=0)  # how dear it is to move away from the reference
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["auto"]  # share of pairs believed to be the wrong way round
     sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers beside the preference loss; 0 leaves it out
-    schedule: Lessons
+    schedule: Schedule
+
+    renamed: ClassVar = {"loss": "loss_type"}
 
 
 class Kto(StageParams):
     """Kahneman-Tversky optimisation (Ethayarajh et al. 2024), on single answers that were liked or not."""
 
-    loss: Literal["kto", "apo_zero_unpaired"]
+    loss_type: Literal["kto", "apo_zero_unpaired"]
     beta: float = Field(gt=0)  # how dear it is to move away from the reference
     class_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)] | Literal["auto"]  # liked, disliked
-    schedule: Lessons
+    schedule: Schedule
+
+    renamed: ClassVar = {"loss": "loss_type"}
 
 
 class Ppo(StageParams):
     """Proximal policy optimisation (Schulman et al. 2017) against the reward model, with a price on leaving the reference."""
 
-    answer: int = Count  # tokens of an answer, at most
+    max_new_tokens: int = Count  # tokens of an answer, at most
     temperature: float = Field(gt=0)  # of the rollouts
-    rounds: int = Count  # times that the rollouts of one update are learnt from
-    minibatches: int = Count  # optimizer steps a round
+    num_ppo_epochs: int = Count  # times that the rollouts of one update are learnt from
+    num_mini_batches: int = Count  # optimizer steps a round
     gamma: float = Field(gt=0, le=1)  # how much a reward is worth one token earlier
-    decay: float = Field(ge=0, le=1)  # lambda of the advantages: 0 trusts the value model, 1 the rewards
-    clip: float = Field(gt=0, lt=1)  # change of a probability's ratio beyond which nothing more is gained
-    value_clip: float = Field(gt=0)  # change of a value beyond which nothing more is gained
-    value_weight: float = Field(gt=0)  # of the value loss beside the policy loss
-    gradient_norm: float = Field(gt=0)  # largest norm of either model's gradient
-    missing_end: float = Field(ge=0)  # what an answer without end is fined
+    gae_lambda: float = Field(ge=0, le=1)  # of the advantages: 0 trusts the value model, 1 the rewards
+    cliprange: float = Field(gt=0, lt=1)  # change of a probability's ratio beyond which nothing more is gained
+    cliprange_value: float = Field(gt=0)  # change of a value beyond which nothing more is gained
+    vf_coef: float = Field(gt=0)  # of the value loss beside the policy loss
+    max_grad_norm: float = Field(gt=0)  # largest norm of either model's gradient
+    missing_eos_penalty: float = Field(ge=0)  # what an answer without end is fined
     whiten_rewards: bool  # bring the rewards of an update to variance 1
     after_end: bool  # the score lies one column after the answer, as TRL has it, not on its last token
-    kl_coefficient: float = Field(ge=0)  # price of one nat away from the reference, at the beginning
+    kl_coef: float = Field(ge=0)  # price of one nat away from the reference, at the beginning
     kl_target: float = Field(ge=0)  # nats of a whole answer that the price adapts to; 0 keeps the price
     kl_horizon: int = Count  # rollouts in which the price changes by a fifth at most
     kl_stop: float = Field(ge=0)  # nats of a token between the policy and its rollouts at which an update ends; 0 never
     kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, one update back; 0 never
-    schedule: Lessons  # a step is one update: `batch` rollouts, `rounds` times `minibatches` optimizer steps
+    schedule: Schedule  # a step is one update: `train_batch_size` rollouts, `num_ppo_epochs` times `num_mini_batches` optimizer steps
+
+    renamed: ClassVar = {
+        "answer": "max_new_tokens",
+        "rounds": "num_ppo_epochs",
+        "minibatches": "num_mini_batches",
+        "decay": "gae_lambda",
+        "clip": "cliprange",
+        "value_clip": "cliprange_value",
+        "value_weight": "vf_coef",
+        "gradient_norm": "max_grad_norm",
+        "missing_end": "missing_eos_penalty",
+        "kl_coefficient": "kl_coef",
+    }
 
 
 class Params(StageParams):
@@ -77,112 +94,124 @@ class Params(StageParams):
 
     method: Literal["dpo", "kto", "ppo"]
     adapter: Adapter
-    watching: Watching
+    monitoring: Monitoring
     dpo: Dpo
     ppo: Ppo
     kto: Kto
 
+    renamed: ClassVar = {"watching": "monitoring"}
+
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
-    from trainer.core import adapters, basis, models, outcome, runtime
-    from trainer.core.run import Run
+    from trainer.loop import metrics
+    from trainer.loop.run import Run
+    from trainer.models import adapters, runtime, saving, training_context
 
-    base = basis.read(stage.input("start"), stage.input("release"))
-    runtime.prepare(base.threads, base.seed, offline=True)
-    with Run.begin(stage, base, params.watching, params.adapter, params.model_dump(mode="json")) as run:
+    context = training_context.read(stage.input("start"), stage.input("release"))
+    runtime.prepare(context.threads, context.seed, offline=True)
+    with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         model, tokenizer, figures = learn(stage, params, run)
     adapters.save(model, folder)
-    models.save(adapters.merged(model), tokenizer, folder)
-    run.watch.write(folder)
-    outcome.write(folder, figures)
-    basis.write(folder, base, params.model_dump(mode="json"))
+    saving.save(adapters.merged(model), tokenizer, folder)
+    run.monitor.write(folder)
+    metrics.write(folder, figures)
+    training_context.write(folder, context, params.model_dump(mode="json"))
 
 
-def learn(stage: Stage, params: Params, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Figures]:
+def learn(stage: Stage, params: Params, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Metrics]:
     """The policy that the method makes of the start, any adapter still on it; `evaluate` trains its control by this."""
-    from trainer.core import adapters, models
+    from trainer.models import adapters, model_io
 
-    model, tokenizer = models.load(str(stage.input("start")), precision=adapters.held(params.adapter, run.basis.precision))
+    model, tokenizer = model_io.load(str(stage.input("start")), dtype=adapters.weight_dtype(params.adapter, run.context.dtype))
     model = adapters.wrap(model, params.adapter, "CAUSAL_LM")
     return model, tokenizer, METHODS[params.method](model, tokenizer, stage, params, run)
 
 
-def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
+def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
     """Direct preference optimisation on the released pairs."""
-    from trainer.core import encode, outcome, release
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
     from trainer.methods import dpo
 
     given, own = stage.input("release"), params.dpo
-    estimate = release.label_smoothing(given)
-    smooth = dpo.smoothing(own.loss, own.label_smoothing, estimate)
-    pairs = release.train_pairs(given, run.basis.shuffle_labels, run.basis.seed)
-    rows = encode.demanded("train", pairs, tokenizer, run.basis.window)
+    estimate = release_reader.label_smoothing(given)
+    smooth = dpo.resolve_label_smoothing(own.loss_type, own.label_smoothing, estimate)
+    pairs = release_reader.train_pairs(given, run.context.shuffle_labels, run.context.seed)
+    rows = encode.require_pairs("train", pairs, tokenizer, run.context.max_length)
     _tell(stage, "train", rows)
     if own.label_smoothing == dpo.AUTO:
-        told = f"{smooth:g}" if own.loss in dpo.SMOOTHED else f"not used by the loss {own.loss}; {' and '.join(dpo.SMOOTHED)} reads it"
-        log(stage.name, f"label smoothing: {told} (the release's estimate of its label noise: {estimate})")
-    held = encode.encode(release.pairs(given, "validation"), tokenizer, run.basis.window).kept if _looks(params) else []
-    _demand_looks(params, held)
-    settings = dpo.Settings(own.loss, own.beta, smooth, own.sft_weight, own.schedule)
-    return outcome.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, held)
+        line = (
+            f"{smooth:g}"
+            if own.loss_type in dpo.SMOOTHED
+            else f"not used by the loss {own.loss_type}; {' and '.join(dpo.SMOOTHED)} reads it"
+        )
+        log(stage.name, f"label smoothing: {line} (the release's estimate of its label noise: {estimate})")
+    heldout = encode.encode(release_reader.pairs(given, "validation"), tokenizer, run.context.max_length).kept if _evaluates(params) else []
+    _require_heldout(params, heldout)
+    settings = dpo.Settings(own.loss_type, own.beta, smooth, own.sft_weight, own.schedule)
+    return metrics.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, heldout)
 
 
-def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
+def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
     """Kahneman-Tversky optimisation on the released single answers."""
-    from trainer.core import encode, outcome, release
+    from trainer.data import encode, release_reader
+    from trainer.loop import metrics
     from trainer.methods import kto
 
-    given, own, window = stage.input("release"), params.kto, run.basis.window
-    examples = release.train_examples(given, run.basis.shuffle_labels, run.basis.seed)
-    rows = encode.demanded_examples("train", examples, tokenizer, window)
+    given, own, max_length = stage.input("release"), params.kto, run.context.max_length
+    examples = release_reader.train_examples(given, run.context.shuffle_labels, run.context.seed)
+    rows = encode.require_examples("train", examples, tokenizer, max_length)
     _tell(stage, "train", rows)
-    held = encode.encode_examples(release.examples(given, "validation"), tokenizer, window).kept if _looks(params) else []
-    _demand_looks(params, held)
-    settings = kto.Settings(own.loss, own.beta, own.class_weights, own.schedule)
-    return outcome.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, held)
+    heldout = encode.encode_examples(release_reader.examples(given, "validation"), tokenizer, max_length).kept if _evaluates(params) else []
+    _require_heldout(params, heldout)
+    settings = kto.Settings(own.loss_type, own.beta, own.class_weights, own.schedule)
+    return metrics.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, heldout)
 
 
-def _looks(params: Params) -> bool:
-    """Whether held-out loss is looked at."""
-    return params.watching.check_every > 0
+def _evaluates(params: Params) -> bool:
+    """Whether held-out loss is computed."""
+    return params.monitoring.eval_steps > 0
 
 
-def _demand_looks(params: Params, held: Sized) -> None:
-    """A UserError where held-out loss shall be looked at, and there is nothing to look at."""
-    if _looks(params) and not held:
+def _require_heldout(params: Params, heldout: Sized) -> None:
+    """A UserError where held-out loss is asked for and no held-out row fits."""
+    if _evaluates(params) and not heldout:
         raise UserError(
-            f"train.watching.check_every: {params.watching.check_every}",
+            f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
             f"no held-out row for {params.method} (rows of the split validation that fit the window)",
             "at least one",
-            "set train.watching.check_every and patience to 0, or bring more feedback",
+            "set train.monitoring.eval_steps and early_stopping_patience to 0, or bring more feedback",
         )
 
 
-def _tell(stage: Stage, split: str, rows: Kept[Any]) -> None:
+def _tell(stage: Stage, split: str, rows: FilteredRows[Any]) -> None:
     """Say how many rows fit and why the others do not."""
-    from trainer.core import encode
+    from trainer.data import encode
 
     log(stage.name, encode.describe(split, rows))
 
 
-def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Figures:
-    """Proximal policy optimisation on the released prompts. They carry no weight: the reward model has heard those of the pairs."""
-    from trainer.core import basis, release, rewards
+def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
+    """Proximal policy optimisation on the released prompts. They carry no weight: the reward model was trained with those of the pairs."""
+    from trainer.data import release_reader
     from trainer.methods import ppo
+    from trainer.models import reward_models, training_context
 
     given, own = stage.input("release"), params.ppo
-    if _looks(params):
+    if _evaluates(params):
         raise UserError(
-            f"train.watching.check_every: {params.watching.check_every}",
+            f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
             "the method ppo, which has no held-out loss",
             "0",
-            "set train.watching.check_every and patience to 0; train.ppo.kl_bound ends training early",
+            "set train.monitoring.eval_steps and early_stopping_patience to 0; train.ppo.kl_bound ends training early",
         )
-    basis.read(stage.input("reward"), given)
-    reward, theirs = rewards.load(stage.input("reward"))
-    ppo.demand_same_tokens(tokenizer, theirs, str(stage.input("reward")))
-    prompts, counts = ppo.fitting(release.prompts(given, "train"), tokenizer, run.basis.window, own.answer, stage.name)
+    training_context.read(stage.input("reward"), given)
+    reward, theirs = reward_models.load(stage.input("reward"))
+    ppo.require_same_tokens(tokenizer, theirs, str(stage.input("reward")))
+    prompts, counts = ppo.fitting_prompts(
+        release_reader.prompts(given, "train"), tokenizer, run.context.max_length, own.max_new_tokens, stage.name
+    )
     settings = ppo.Settings(**{name: getattr(own, name) for name in ppo.Settings.__dataclass_fields__})
     return counts | ppo.train(model, tokenizer, prompts, reward, settings, run)
 

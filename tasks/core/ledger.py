@@ -1,8 +1,9 @@
-"""Row accounting: nothing disappears. in + made = kept + dropped, and every drop has a one-word reason that the vocabulary knows.
+"""Row accounting: nothing disappears, nothing appears. in + made = kept + dropped, row by row; every drop has a reason of the vocabulary.
 
 A stage returns, for every table that it was given, all of that table's rows, each kept (`dropped` is null)
 or dropped (`dropped` holds the reason); a table that it only makes may have `dropped` too. A row that it made
-says so in the boolean column `made`. Columns `dropped`, `made` and any other that the schema does not know
+says so in the boolean column `made`. Rows are known again by their table's identity (`Table.identity`), so a lost row cannot hide behind a
+new one, nor a row that is kept and dropped at once behind a lost one. Columns `dropped`, `made` and any other that the schema does not know
 (for instance `copy_of`, `similarity`) go into the dropped rows' table only.
 """
 
@@ -12,9 +13,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.core.engine import Ids, hashes
 from tasks.core.errors import one_of
 from tasks.core.tables import TABLES
 
@@ -49,25 +53,42 @@ class Account:
         return {"in": self.rows_in, "made": self.made, "kept": self.kept_rows, "dropped": len(self.dropped), "reasons": self.reasons}
 
 
-def reconcile(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], rows_in: int | None, *, keep: bool = True) -> Account:
-    """Split a stage's result into kept and dropped, and hold it against the number of rows that went in.
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stage's result, taken apart."""
 
-    `rows_in` is None for a table that the stage makes from others: then every row counts as made. A large result may
+    kept: pa.Table
+    dropped: pa.Table
+    ids: Ids  # of all rows
+    made: npt.NDArray[np.bool_]  # which say that they were made
+
+
+def ids_of(name: str, rows: pa.Table) -> Ids:
+    """What a table's rows are known by, a hash each."""
+    return hashes(rows, TABLES[name].identity())
+
+
+def reconcile(stage: str, name: str, rows: pa.Table | Iterable[pa.Table], came: Ids | None, *, keep: bool = True) -> Account:
+    """Split a stage's result into kept and dropped, and hold it against the rows that went in, of which `came` holds the `ids_of`.
+
+    `came` is None for a table that the stage makes from others: then every row counts as made. A large result may
     come piece by piece (at least one): then it is never there twice. With `keep=False` kept rows are counted and let go.
     Raises AccountError when rows are lost, or come from nowhere, or are dropped for a reason that the stage has not declared.
     """
-    kept, dropped, kept_rows, said_made = list[pa.Table](), list[pa.Table](), 0, 0
-    for piece in [rows] if isinstance(rows, pa.Table) else rows:
-        stays, goes, new = _split(stage, name, piece)
-        kept.append(stays if keep else stays.schema.empty_table())
-        dropped.append(goes)
-        kept_rows, said_made = kept_rows + len(stays), said_made + new
-    gone = pa.concat_tables(dropped)
-    count = kept_rows + len(gone)
-    made = count if rows_in is None else said_made
-    account = Account(name, pa.concat_tables(kept), gone, rows_in or 0, made, kept_rows)
-    if account.rows_in + made != count:
-        raise AccountError(f"{stage}: {name}: {account.rows_in} rows in + {made} made, but {kept_rows} kept + {len(gone)} dropped")
+    kept, dropped, ids, made = list[pa.Table](), list[pa.Table](), list[Ids](), list[npt.NDArray[np.bool_]]()
+    for rows_of_piece in [rows] if isinstance(rows, pa.Table) else rows:
+        piece = _split(stage, name, rows_of_piece, known=came is not None)
+        kept.append(piece.kept if keep else piece.kept.schema.empty_table())
+        dropped.append(piece.dropped)
+        ids.append(piece.ids)
+        made.append(piece.made)
+    gone, new = pa.concat_tables(dropped), np.concatenate(made)
+    count = len(new)
+    if came is None:
+        account = Account(name, pa.concat_tables(kept), gone, 0, count, count - len(gone))
+    else:
+        account = Account(name, pa.concat_tables(kept), gone, len(came), int(new.sum()), count - len(gone))
+        _balance(stage, account, came, np.concatenate(ids), new)
     check_reasons(stage, name, account.reasons)
     return account
 
@@ -88,8 +109,43 @@ def check_reasons(stage: str, name: str, found: Iterable[str]) -> None:
             raise AccountError(f"{stage}: {name}: found the reason {reason!r}; expected {expected}; {remedy}")
 
 
-def _split(stage: str, name: str, rows: pa.Table) -> tuple[pa.Table, pa.Table, int]:
-    """Kept rows, dropped rows, and the number of rows that say that they were made."""
+def _balance(stage: str, account: Account, came: Ids, ids: Ids, made: npt.NDArray[np.bool_]) -> None:
+    """Fail unless the rows that are not made are those that went in, each once, and those that are made are others.
+
+    Sums of hashes tell at no cost; only where they differ are rows looked for.
+    """
+    where, stayed, new = f"{stage}: {account.table}", ids[~made], ids[made]
+    if len(came) != len(stayed):
+        sides = f"{len(came)} rows in + {len(new)} made, but {account.kept_rows} kept + {len(account.dropped)} dropped"
+        raise AccountError(f"{where}: {sides} ({_difference(came, stayed)})")
+    if came.sum() != stayed.sum():
+        raise AccountError(f"{where}: what came out is not what went in: {_difference(came, stayed)}")
+    if len(new) and _repeats(np.concatenate([came, new])) > _repeats(came):
+        raise AccountError(f"{where}: a row that was made has the id of another row")
+
+
+def _repeats(ids: Ids) -> int:
+    """How many rows have the id of another one before them, in order."""
+    ids = np.sort(ids)
+    return int((ids[1:] == ids[:-1]).sum())
+
+
+def _difference(came: Ids, stayed: Ids) -> str:
+    """How many rows are lost, appear from nowhere, or stand there more often than they went in."""
+    known, before, after = _counted(came, stayed)
+    lost, fresh = int(((before > 0) & (after == 0)).sum()), int(((before == 0) & (after > 0)).sum())
+    often = len(known) - lost - fresh - int((before == after).sum())
+    return f"{lost} neither kept nor dropped, {fresh} from nowhere, {often} kept and dropped at once or not as often as they came"
+
+
+def _counted(came: Ids, stayed: Ids) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Each id, how often it went in and how often it came out."""
+    known, at = np.unique(np.concatenate([came, stayed]), return_inverse=True)
+    return known, np.bincount(at[: len(came)], minlength=len(known)), np.bincount(at[len(came) :], minlength=len(known))
+
+
+def _split(stage: str, name: str, rows: pa.Table, *, known: bool) -> Piece:
+    """Kept rows, dropped rows, and where rows that went in are `known` by their ids, the ids; and which rows say that they were made."""
     schema = TABLES[name].schema()
     missing = set(schema.names) - set(rows.column_names)
     if missing:
@@ -100,10 +156,11 @@ def _split(stage: str, name: str, rows: pa.Table) -> tuple[pa.Table, pa.Table, i
     whole = rows["dropped"].null_count == len(rows)  # then nothing need be copied, which for a large table is most of the memory
     kept = (rows if whole else rows.filter(pc.invert(gone))).select(schema.names).cast(schema)
     dropped = rows.slice(0, 0) if whole else rows.filter(gone)
-    return kept, dropped.drop_columns(["made"]) if "made" in dropped.column_names else dropped, _made(rows)
+    ids = ids_of(name, rows) if known else np.zeros(0, np.uint64)
+    return Piece(kept, dropped.drop_columns(["made"]) if "made" in dropped.column_names else dropped, ids, _made(rows))
 
 
-def _made(rows: pa.Table) -> int:
+def _made(rows: pa.Table) -> npt.NDArray[np.bool_]:
     if "made" not in rows.column_names:
-        return 0
-    return int(pc.sum(rows["made"].cast(pa.int64())).as_py() or 0)
+        return np.zeros(len(rows), bool)
+    return np.asarray(pc.fill_null(rows["made"], False).to_numpy(), bool)

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core import engine, params, pipeline, shell
-from tasks.core.ledger import Account, reconcile
+from tasks.core.ledger import Account, ids_of, reconcile
 from tasks.core.tables import TABLES, TEXT
 
 ROWS_PER_SHARD = 250_000
@@ -38,13 +39,13 @@ def run(stage: pipeline.Stage, module: ModuleType, settings: params.StageParams)
         shell.run_work(stage, module, settings)
         return
     tables = {path.name: engine.read_table(shell.must_exist(path, stage.name)) for path in stage.data if path.name in TABLES}
-    rows_in = {path.name: count_rows(path) for path in stage.data if path.name in TABLES}
+    sources = {path.name: path for path in stage.data if path.name in TABLES}
     judges = hasattr(module, "judge")
     result = shell.capture_warnings(
         stage.name, lambda: _judged(stage, module, tables, settings) if judges else module.run(tables, settings)
     )
     with shell.atomic_output(stage.output) as folder:
-        accounts = write_tables(stage.name, module.WRITES, result, rows_in, folder)
+        accounts = write_tables(stage.name, module.WRITES, result, sources, folder)
         _pass_ledgers(stage, folder)
     log_accounts(stage.name, accounts)
 
@@ -60,17 +61,18 @@ def _judged(stage: pipeline.Stage, module: ModuleType, tables: engine.Tables, se
     return dict(judged.tables)
 
 
-def write_tables(stage: str, writes: Sequence[str], result: engine.Tables, rows_in: dict[str, int], folder: Path) -> list[Account]:
+def write_tables(stage: str, writes: Sequence[str], result: engine.Tables, sources: Mapping[str, Path], folder: Path) -> list[Account]:
     """Settle and write a result table by table, so that no two are in memory at once; `result` is empty afterwards.
 
-    Every table that went in must be in the result. The accounts come back without kept rows.
+    `sources` are the folders of the tables that went in; every one must be in the result. The accounts come back without kept rows.
     """
-    forgotten = (set(rows_in) | set(writes)) - set(result)
+    forgotten = (set(sources) | set(writes)) - set(result)
     if forgotten:
         raise AssertionError(f"{stage}: run() returned no rows for {sorted(forgotten)}")
     accounts: list[Account] = []
     for name in list(result):
-        account = reconcile(stage, name, engine.pieces(result.pop(name)), rows_in.get(name), keep=name in writes)
+        came = read_ids(sources[name]) if name in sources else None
+        account = reconcile(stage, name, engine.pieces(result.pop(name)), came, keep=name in writes)
         write_account(account, name in writes, folder)
         accounts.append(replace(account, kept=account.kept.schema.empty_table()))
     write_ledger(accounts, folder)
@@ -125,3 +127,10 @@ def log_accounts(stage: str, accounts: Sequence[Account]) -> None:
 def count_rows(folder: Path) -> int:
     """Rows of a table on disk, from the Parquet footers."""
     return sum(pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet")))
+
+
+def read_ids(folder: Path) -> engine.Ids:
+    """What the rows of a table on disk are known by, a hash each, in the order of its shards."""
+    columns = list(TABLES[folder.name].identity())
+    shards = [ids_of(folder.name, pq.read_table(path, columns=columns)) for path in sorted(folder.glob("*.parquet"))]
+    return np.concatenate(shards)

@@ -4,7 +4,8 @@ A table is a folder of Parquet files, sorted by its key, in shards of a fixed nu
 In a running stage it is a Daft DataFrame with exactly these columns.
 
 The order of columns in the class is their order on disk. `Table.schema()` gives the Arrow schema,
-`Table.KEY` the primary key, which is also the sort order: it is unique, so the order is total.
+`Table.KEY` the primary key, which is also the sort order: it is unique, so the order is total. `Table.identity()` names the columns
+that tell a row apart from stage to stage: the key, unless a stage may give a row a new one.
 """
 
 from __future__ import annotations
@@ -124,6 +125,12 @@ class Table:
 
     KEY: ClassVar[tuple[str, ...]]
     COLUMNS: ClassVar[tuple[Column, ...]]
+    IDENTITY: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def identity(cls) -> tuple[str, ...]:
+        """Columns by which a row of one stage is known again in the next."""
+        return cls.IDENTITY or cls.KEY
 
     @classmethod
     def schema(cls) -> pa.Schema:
@@ -140,6 +147,7 @@ class Turns(Table):
     """One row per message. Messages of a conversation form a tree: regenerated answers share a parent."""
 
     KEY = ("conversation_id", "position", "turn_id")
+    IDENTITY = ("origin",)  # `dedupe` moves turns to other conversations, with new ids
     COLUMNS = (
         Column("conversation_id", TEXT, '"<format>:<native id>"'),
         Column("turn_id", TEXT, "unique in its conversation"),

@@ -64,7 +64,7 @@ def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Acc
         table_io.write_ledger(accounts, folder)
         return accounts
     result = {"candidates": mark(engine.read_table(source), gone)}
-    return table_io.write_tables(stage.name, WRITES, result, {"candidates": table_io.count_rows(source)}, folder)
+    return table_io.write_tables(stage.name, WRITES, result, {"candidates": source}, folder)
 
 
 def run(tables: Tables, items: pa.Table, params: Params) -> Tables:

@@ -32,7 +32,7 @@ from tasks.common.split_rules import SplitRules
 from tasks.common.training_methods import Needs
 from tasks.common.vocabulary.splits import Split
 from tasks.core import engine, manifest, pipeline, shell, table_io
-from tasks.core.ledger import reconcile
+from tasks.core.ledger import ids_of, reconcile
 from tasks.core.params import StageParams, load
 from tasks.core.tables import TABLES
 from tasks.release import character_search, dataset_card, embedding_search, gate_columns, redaction_notice, split_certificate
@@ -77,7 +77,7 @@ def work(stage: pipeline.Stage, params: Params, folder: Path) -> None:
     with shell.atomic_output(stage.reports) as pages:
         gate.publish(pages)
     gate.enforce(stage.reports)
-    accounts = [reconcile(STAGE, name, rows, len(rows)) for name, rows in tables.items()]
+    accounts = [reconcile(STAGE, name, rows, ids_of(name, rows)) for name, rows in tables.items()]
     context = {path.name: _read(stage, path.name) for path in stage.data if path.name in CONTEXT}
     ledgers = {**_ledgers(stage), STAGE: {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, context, _read(stage, "files"), ledgers, split_certificate.certify(tables, _proof(stage, params)))

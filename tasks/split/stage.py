@@ -85,7 +85,7 @@ def work(stage: pipeline.Stage, params: Params, folder: Path) -> None:
     """
     source, remembered = stage.input("candidates"), stage.input("splits")
     plan, tables = assign({"candidates": engine.read_table(source)}, params, assignment_table.load(remembered))
-    accounts = table_io.write_tables(STAGE, WRITES, tables, {"candidates": table_io.count_rows(source)}, folder)
+    accounts = table_io.write_tables(STAGE, WRITES, tables, {"candidates": source}, folder)
     assignment_table.save(remembered, plan.assignment)
     table_io.log_accounts(STAGE, accounts)
 

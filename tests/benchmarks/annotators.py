@@ -16,9 +16,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from tasks.aggregate import dawid_skene
-from tests import simulated
-from tests.simulated import Crowd
-from tests.test_consensus import SETTINGS, judged
+from tests.builders import simulated
+from tests.builders.consensus_runs import SETTINGS, judged
+from tests.builders.simulated import Crowd
 
 CROWDS = {
     "3-7 votes, no ties": Crowd(),

@@ -32,9 +32,9 @@ from tasks.core import params
 from tasks.core.ids import stable_id
 from tasks.core.tables import VOTE
 from tasks.pair import stage as pair
-from tests.candidates_made import candidate, frame
+from tests.builders.candidates_made import candidate, frame
+from tests.builders.simulated import calibration_error
 from tests.conftest import ROOT
-from tests.simulated import calibration_error
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]

@@ -24,9 +24,9 @@ from tasks.core.tables import TEXT
 from tasks.decontaminate.search import Search
 from tasks.decontaminate.stage import Params
 from tasks.decontaminate.verbatim import METHODS
+from tests.builders.real_prompts import MODEL, benchmark_items, chats, real_prompts, same_as_self_instruct
+from tests.builders.rewordings import BEYOND, KINDS, reword
 from tests.conftest import ROOT, SHARED
-from tests.real_prompts import MODEL, benchmark_items, chats, real_prompts, same_as_self_instruct
-from tests.rewordings import BEYOND, KINDS, reword
 
 SHOWN = METHODS[:-1]  # without that for answers
 HEAD = f"{'messages':<34}{'number':>9}{'found':>9}{'share':>9}" + "".join(f"{name:>11}" for name in SHOWN) + f"{'cpu s':>8}"

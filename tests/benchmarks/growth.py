@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from rapidfuzz import fuzz, process
 
 from tasks.core import pipeline
+from tests.builders.projects import DATA_STAGES, make_project, run_stages
 from tests.conftest import ROOT, SHARED
-from tests.projects import DATA_STAGES, make_project, run_stages
 
 STAGES = DATA_STAGES[: DATA_STAGES.index("split") + 1]
 SALT = {"PAIRWRIGHT_SALT": "salt of the benchmark"}

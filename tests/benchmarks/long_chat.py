@@ -24,8 +24,8 @@ from tasks.core.ids import stable_id
 from tasks.core.tables import PROMPT, TEXT, Candidates
 from tasks.split import stage as split
 from tasks.split.assignment_table import Assignment
+from tests.builders.split_runs import answer, prompt
 from tests.conftest import ROOT
-from tests.test_split import answer, prompt
 
 OTHERS = 300  # conversations of one question each, so that there is something else
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from tasks.core import params
 from tasks.core.params import StageParams
-from tests import releases, training
+from tests.builders import releases, training
 from tests.conftest import ROOT
 
 COUNTS = {"train": 1200, "validation": 100, "test": 400}
@@ -87,22 +87,24 @@ def _settings(way: str) -> StageParams:
     """The project's own parameters for `method` or `method:loss`; no checkpoints, which are not measured."""
     method, _, loss = way.partition(":")
     own = params.load(ROOT / "params.yaml", "train", training.module("train").Params)
-    chosen = {"method": method, "watching": own.watching.model_copy(update={"save_every": 0})}
+    chosen = {"method": method, "monitoring": own.monitoring.model_copy(update={"save_steps": 0})}
     if loss:
-        chosen[method] = getattr(own, method).model_copy(update={"loss": loss})
+        chosen[method] = getattr(own, method).model_copy(update={"loss_type": loss})
     made: StageParams = own.model_copy(update=chosen)
     return made
 
 
 def judge(root: Path) -> tuple[float, float, float]:
     """Accuracy of the implicit reward, and of the likelihood of reference and of policy, on the test pairs."""
-    from trainer.core import basis, encode, models, release, scoring, statistics
+    from trainer.data import encode, release_reader
+    from trainer.evaluation import proportions
+    from trainer.models import model_io, scoring, training_context
 
     start, given = root / "data/models/start", root / "data/release"
-    (reference, tokenizer), (policy, _) = (models.load(str(folder)) for folder in (start, root / "data/models/policy"))
-    pairs = encode.encode(release.pairs(given, "test"), tokenizer, basis.read(start, given).window).kept
+    (reference, tokenizer), (policy, _) = (model_io.load(str(folder)) for folder in (start, root / "data/models/policy"))
+    pairs = encode.encode(release_reader.pairs(given, "test"), tokenizer, training_context.read(start, given).max_length).kept
     before, after = (scoring.score(model, pairs, tokenizer.pad_token_id, 32).margin for model in (reference, policy))
-    implicit, first, last = (float(statistics.marks(margin).mean()) for margin in (after - before, before, after))
+    implicit, first, last = (float(proportions.correctness(margin).mean()) for margin in (after - before, before, after))
     return implicit, first, last
 
 

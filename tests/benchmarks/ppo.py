@@ -19,11 +19,12 @@ from typing import Any
 
 import yaml
 
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
-from trainer.core import encode, models, release, rewards, scoring
-from trainer.core.statistics import marks
+from trainer.data import encode, release_reader
+from trainer.evaluation.proportions import correctness
 from trainer.methods import ppo_math, ppo_rollouts
+from trainer.models import model_io, reward_models, scoring
 
 
 def main() -> int:
@@ -87,21 +88,21 @@ def measured(folder: Path, reference: Path, root: Path, count: int) -> tuple[flo
     import torch
 
     own = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    window, how = own["start"]["window"], own["train"]["ppo"]
-    model, tokenizer = models.load(str(folder))
-    first, _ = models.load(str(reference))
-    reward, _ = rewards.load(root / "data/models/reward")
-    given, _ = encode.encode_prompts(release.prompts(root / "data/release", "validation"), tokenizer, window - how["answer"])
+    window, how = own["start"]["max_length"], own["train"]["ppo"]
+    model, tokenizer = model_io.load(str(folder))
+    first, _ = model_io.load(str(reference))
+    reward, _ = reward_models.load(root / "data/models/reward")
+    given, _ = encode.encode_prompts(release_reader.prompts(root / "data/release", "validation"), tokenizer, window - how["max_new_tokens"])
     torch.manual_seed(0)
     end = tokenizer.eos_token_id
-    writing = ppo_rollouts.Writing([end], tokenizer.pad_token_id, how["answer"], how["temperature"], 64)
+    writing = ppo_rollouts.SamplingConfig([end], tokenizer.pad_token_id, how["max_new_tokens"], how["temperature"], 64)
     sequences = ppo_rollouts.write(model.eval(), given[:count], writing)
-    scores = rewards.score(reward, sequences.rows([end]), tokenizer.pad_token_id, 64)
+    scores = reward_models.score(reward, sequences.rows([end]), tokenizer.pad_token_id, 64)
     with torch.no_grad():
         says, said = (ppo_rollouts.log_probabilities(one.eval(), sequences, how["temperature"])[0] for one in (model, first))
     kl = ppo_math.total(says - said, sequences.answered).item() / len(scores)
-    pairs = encode.encode(release.pairs(root / "data/release", "test"), tokenizer, window).kept
-    accuracy = marks(scoring.score(model, pairs, tokenizer.pad_token_id, 32).margin).mean()
+    pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, window).kept
+    accuracy = correctness(scoring.score(model, pairs, tokenizer.pad_token_id, 32).margin).mean()
     return float(scores.mean()), kl, sequences.answered.sum().item() / len(scores), sequences.ended.float().mean().item(), float(accuracy)
 
 

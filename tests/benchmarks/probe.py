@@ -22,8 +22,8 @@ from tasks.core import params
 from tasks.core.tables import Pairs
 from tasks.release import stage as release
 from tasks.release.probe import folds, probe, suspect_labels
+from tests.builders.harmless import harmless
 from tests.conftest import ROOT, SHARED
-from tests.test_probing import harmless
 
 SETTINGS = params.load(ROOT / "params.yaml", "release", release.Params).probe
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5)

@@ -27,18 +27,20 @@ from typing import Any
 import numpy as np
 
 from tasks.core import params
-from tests import releases, training
 from tests.benchmarks.planted import COUNTS
+from tests.builders import releases, training
 from tests.conftest import ROOT
-from trainer.core import basis, encode, release, rewards, statistics
-from trainer.methods import reward
+from trainer.data import encode, release_reader
+from trainer.evaluation import proportions
+from trainer.methods import reward_modeling
+from trainer.models import reward_models, training_context
 
 WAYS: dict[str, dict[str, Any]] = {
     "none": {},
     "margin": {"margin": "margin"},
     "confidence": {"margin": "confidence"},
-    "mixup 0.2": {"mixup": 0.2},
-    "mixup 1.0": {"mixup": 1.0},
+    "mixup 0.2": {"mixup_alpha": 0.2},
+    "mixup 1.0": {"mixup_alpha": 1.0},
 }
 ERRORS = {2: 0.15, 3: 0.07, 4: 0.03, 5: 0.0}  # share of pairs turned, by the number of features in which the answers differ
 
@@ -61,25 +63,25 @@ def _graded(row: dict[str, Any], chance: random.Random) -> dict[str, Any]:
 def measure(root: Path, seed: int, way: dict[str, Any], steps: int | None) -> dict[str, float]:
     """Train one reward model and judge the test pairs."""
     began = _cpu()
-    base = basis.read(root / "data/models/start", root / "data/release")
-    basis.write(root / "data/models/start", replace(base, seed=seed), {})
+    context = training_context.read(root / "data/models/start", root / "data/release")
+    training_context.write(root / "data/models/start", replace(context, seed=seed), {})
     own = params.load(ROOT / "params.yaml", "reward", training.module("reward").Params)
     schedule = own.schedule.model_copy(update={"max_steps": steps or own.schedule.max_steps})
-    settings = own.model_copy(update={"margin": "none", "mixup": 0.0, "schedule": schedule} | way)
+    settings = own.model_copy(update={"margin": "none", "mixup_alpha": 0.0, "schedule": schedule} | way)
     with contextlib.redirect_stdout(io.StringIO()):
         folder = training.run(root, "reward", settings)
     seconds = _cpu() - began
-    model, tokenizer = rewards.load(folder)
-    pairs = encode.encode(release.pairs(root / "data/release", "test"), tokenizer, base.window).kept
-    gaps = reward.gaps(model, pairs, tokenizer.pad_token_id, 32)
+    model, tokenizer = reward_models.load(folder)
+    pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, context.max_length).kept
+    gaps = reward_modeling.gaps(model, pairs, tokenizer.pad_token_id, 32)
     length = json.loads((folder / "metrics.json").read_text())["validation_length"]
-    figures = {"accuracy": float(statistics.marks(gaps).mean()), "loss": reward.loss(gaps), "best": best(gaps)}
+    figures = {"accuracy": float(proportions.correctness(gaps).mean()), "loss": reward_modeling.loss(gaps), "best": best(gaps)}
     return figures | {"length": length, "cpu": seconds}
 
 
 def best(gaps: np.ndarray) -> float:
     """The loss after the rewards are multiplied with what suits these pairs best: two models that differ in scale alone have the same."""
-    return min(reward.loss(gaps * scale) for scale in np.geomspace(0.05, 20, 241))
+    return min(reward_modeling.loss(gaps * scale) for scale in np.geomspace(0.05, 20, 241))
 
 
 def _cpu() -> float:

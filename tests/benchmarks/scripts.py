@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 from tasks.common.text_identity import same_answer, same_question
 from tasks.core import pipeline
 from tests.benchmarks.corpus import scratch_project
+from tests.builders.projects import run_stages
 from tests.conftest import ROOT
-from tests.projects import run_stages
 
 STAGES = ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "decontaminate", "augment", "rebalance", "pair")
 LANGUAGES = ("French", "German", "Polish", "Turkish")

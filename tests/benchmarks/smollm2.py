@@ -3,7 +3,8 @@
     python -m tests.benchmarks.smollm2 RELEASE [--stages start train]
 
 Each stage is a process of its own in a scratch project, and its row the figures of that whole process; the lines of the stages,
-with the seconds a step, go to standard error. The peak depends on `micro_batch` and the longest pairs, little on anything else.
+with the seconds a step, go to standard error. The peak depends on the rows at once and the
+longest pairs, little on anything else.
 """
 
 from __future__ import annotations

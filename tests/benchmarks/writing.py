@@ -29,11 +29,12 @@ import numpy as np
 from make_sample import SAYINGS
 
 from tasks.core import params
-from tests import training
+from tests.builders import training
 from tests.conftest import ROOT
-from trainer.core import basis, encode, models, release, scoring, statistics
-from trainer.judging import generations, groups, lengths
-from trainer.judging.quality import Answer
+from trainer.data import encode, release_reader
+from trainer.evaluation import evidence_groups, generations, length_control, proportions
+from trainer.evaluation.quality import Answer
+from trainer.models import model_io, scoring, training_context
 
 PROMPTS, TOKENS, TEMPERATURE, BATCH = 192, 128, 0.7, 32
 SECRETS = (
@@ -93,16 +94,16 @@ def told(text: str) -> tuple[float, bool]:
 def judged(root: Path, folder: Path, split: str) -> dict[str, float]:
     """The figures of one model of the project below `root`."""
     given, start = root / "data/release", root / "data/models/start"
-    base = basis.read(start, given)
-    model, tokenizer = models.load(str(folder))
-    pairs = encode.encode(release.pairs(given, split), tokenizer, base.window).kept
-    before = scoring.score(models.load(str(start))[0], pairs, tokenizer.pad_token_id, BATCH).margin
-    right = statistics.marks(scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before)
-    connected = groups.connected([row.pair for row in pairs])
-    asked, _ = generations.draw(pairs, connected, base.window - TOKENS, PROMPTS, base.seed)
-    how = generations.writing(tokenizer, TOKENS, TEMPERATURE, BATCH)
-    answers = generations.write(model, tokenizer, asked, how, base.seed)
-    chosen = float(np.mean([lengths.characters(row.pair.chosen) for row in pairs]))
+    context = training_context.read(start, given)
+    model, tokenizer = model_io.load(str(folder))
+    pairs = encode.encode(release_reader.pairs(given, split), tokenizer, context.max_length).kept
+    before = scoring.score(model_io.load(str(start))[0], pairs, tokenizer.pad_token_id, BATCH).margin
+    right = proportions.correctness(scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before)
+    connected = evidence_groups.connected([row.pair for row in pairs])
+    asked, _ = generations.draw_prompts(pairs, connected, context.max_length - TOKENS, PROMPTS, context.seed)
+    how = generations.sampling_config(tokenizer, TOKENS, TEMPERATURE, BATCH)
+    answers = generations.write(model, tokenizer, asked, how, context.seed)
+    chosen = float(np.mean([length_control.characters(row.pair.chosen) for row in pairs]))
     return {"accuracy": float(right.mean())} | written(answers, chosen)
 
 
@@ -140,7 +141,7 @@ def trained(root: Path, name: str, changed: dict[str, Any], pace: str) -> float:
     told_: dict[str, Any] = own.model_dump(mode="json")
     at = told_["dpo"] if name == "train" else told_
     at["schedule"] |= {"max_steps": int(steps), "learning_rate": float(rate)}
-    told_["watching"] |= {"log_every": 10**6, "save_every": 0}
+    told_["monitoring"] |= {"logging_steps": 10**6, "save_steps": 0}
     for key, value in changed.items():
         told_[key] = told_[key] | value if isinstance(value, dict) else value
     began = cpu()

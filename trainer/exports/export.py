@@ -14,10 +14,10 @@ from typing import Any
 
 from tasks.core import manifest, shell
 from tasks.core.errors import UserError, one_of
-from trainer.core import release
-from trainer.exports import forms, llamafactory, openrlhf, plan, rows, verl
-from trainer.exports.plan import Plan
-from trainer.exports.rows import Export, Rows
+from trainer.data import release_reader
+from trainer.exports import export_plan, export_rows, file_formats, llamafactory, openrlhf, verl
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import Export, Rows
 
 NAME = "export.json"
 EXPORTS: dict[str, tuple[str, Callable[[Rows, Plan], Export]]] = {
@@ -33,15 +33,15 @@ def write(name: str, given: Path, to: Path, base: str | None) -> Iterator[str]:
         raise UserError("export", name, one_of(EXPORTS), "name one")
     target = to.absolute()
     _free(target)
-    digest = release.verified(given)
-    agreed = plan.read(shell.PARAMS, base, release.label_smoothing(given))
-    read = rows.read(given, agreed.start.shuffle_labels, agreed.start.seed)
+    digest = release_reader.verified(given)
+    agreed = export_plan.read(shell.PARAMS, base, release_reader.label_smoothing(given))
+    read = export_rows.read(given, agreed.start.shuffle_labels, agreed.start.seed)
     version, make = EXPORTS[name]
     made = make(read, agreed)
     _weights(read, made)
-    told = document(name, version, digest, agreed, made)
+    summary = document(name, version, digest, agreed, made)
     with shell.atomic_output(target) as folder:
-        for file, data in {**made.files, NAME: forms.document(told)}.items():
+        for file, data in {**made.files, NAME: file_formats.document(summary)}.items():
             (folder / file).write_bytes(data)
             if file.endswith(".sh"):
                 (folder / file).chmod(0o755)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainer.core.release import Example, Pair, Prompt
-from trainer.core.settings import Adapter, Schedule
-from trainer.exports import forms, plan
-from trainer.exports.forms import Line
-from trainer.exports.plan import Plan
-from trainer.exports.rows import SPLITS, Export, Rows, alternating, merges, one
+from trainer.data.release_reader import Example, Pair, Prompt
+from trainer.exports import export_plan, file_formats
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import SPLITS, Export, Rows, alternating, merges, one
+from trainer.exports.file_formats import Line
+from trainer.settings import Adapter, Schedule
 
 VERSION = "0.9.5"
 LOSSES = {"sigmoid": "sigmoid", "hinge": "hinge", "ipo": "ipo", "robust": "sigmoid"}
@@ -63,16 +63,20 @@ def export(rows: Rows, given: Plan) -> Export:
         parts = {"pairs": (rows.pairs[split], pair), "kto": (rows.examples[split], example), "prompts": (rows.prompts[split], prompt)}
         for name, (given_rows, shape) in parts.items():
             file = f"{name}.{split}.jsonl"
-            made.lines(file, given_rows, shape, forms.jsonl)  # type: ignore[arg-type]  # each shape takes the rows beside it
+            made.lines(file, given_rows, shape, file_formats.jsonl)  # type: ignore[arg-type]  # each shape takes the rows beside it
             if merged := merges(row.prompt for row in given_rows):  # type: ignore[attr-defined]
                 made.merged[file] = merged
-    made.files["dataset_info.json"] = forms.document(datasets())
-    made.files["ds.json"] = forms.document(DEEPSPEED)
+    made.files["dataset_info.json"] = file_formats.document(datasets())
+    made.files["ds.json"] = file_formats.document(DEEPSPEED)
     for name, values, batch in runs(given, made):
-        made.files[f"{name}.yaml"] = forms.settings(values, f"{name} with LLaMA-Factory {VERSION}: ./run.sh {name}\n# rows a step: {batch}")
-    made.files["run.sh"] = LAUNCH.replace("VERSION", VERSION).replace("DIVIDE\n", forms.DIVIDE).encode()
-    if given.train.dpo.loss == "robust":
-        made.not_carried["train.dpo.loss: robust"] = "LLaMA-Factory smooths labels as cDPO does, which is not unbiased as robust DPO is"
+        made.files[f"{name}.yaml"] = file_formats.settings(
+            values, f"{name} with LLaMA-Factory {VERSION}: ./run.sh {name}\n# rows a step: {batch}"
+        )
+    made.files["run.sh"] = LAUNCH.replace("VERSION", VERSION).replace("DIVIDE\n", file_formats.DIVIDE).encode()
+    if given.train.dpo.loss_type == "robust":
+        made.not_carried["train.dpo.loss_type: robust"] = (
+            "LLaMA-Factory smooths labels as cDPO does, which is not unbiased as robust DPO is"
+        )
     made.not_carried["section train.ppo"] = "of PPO's settings LLaMA-Factory has only the epochs, the target of the KL and whitening"
     return made
 
@@ -109,26 +113,26 @@ def datasets() -> Line:
 def runs(given: Plan, made: Export) -> list[tuple[str, Line, int]]:
     """Name, settings and rows a step of every file that there are rows for."""
     own = given.train
-    loss = plan.choice(own.dpo.loss, LOSSES, "train.dpo.loss", f"LLaMA-Factory {VERSION}")
+    loss = export_plan.choice(own.dpo.loss_type, LOSSES, "train.dpo.loss_type", f"LLaMA-Factory {VERSION}")
     dpo: Line = {"stage": "dpo", "pref_beta": own.dpo.beta, "pref_loss": loss}
     dpo |= {"dpo_label_smoothing": given.smoothing} if given.smoothing else {}
     found = [
-        ("dpo", {**dpo, **_run(given, "pairs", own.dpo.schedule, own.adapter, "dpo", made)}, own.dpo.schedule.batch),
+        ("dpo", {**dpo, **_run(given, "pairs", own.dpo.schedule, own.adapter, "dpo", made)}, own.dpo.schedule.train_batch_size),
         (
             "reward",
             {"stage": "rm", **_run(given, "pairs", given.reward.schedule, given.reward.adapter, "reward", made)},
-            given.reward.schedule.batch,
+            given.reward.schedule.train_batch_size,
         ),
-        ("ppo", _ppo(given, made), own.ppo.schedule.batch),
+        ("ppo", _ppo(given, made), own.ppo.schedule.train_batch_size),
     ]
     if made.rows["kto.train.jsonl"]:
-        found.append(("kto", _kto(given, made), own.kto.schedule.batch))
+        found.append(("kto", _kto(given, made), own.kto.schedule.train_batch_size))
     return found
 
 
 def _kto(given: Plan, made: Export) -> Line:
     own = given.train.kto
-    plan.choice(own.loss, {"kto": "kto"}, "train.kto.loss", f"LLaMA-Factory {VERSION}")
+    export_plan.choice(own.loss_type, {"kto": "kto"}, "train.kto.loss_type", f"LLaMA-Factory {VERSION}")
     values: Line = {"stage": "kto", "pref_beta": own.beta}
     if isinstance(own.class_weights, list):
         values |= {"kto_chosen_weight": own.class_weights[0], "kto_rejected_weight": own.class_weights[1]}
@@ -149,34 +153,39 @@ def balanced(made: Export) -> Line:
 
 def _ppo(given: Plan, made: Export) -> Line:
     own = given.train.ppo
-    values: Line = {"stage": "ppo", **_rewarded(given), "ppo_epochs": own.rounds}
+    values: Line = {"stage": "ppo", **_rewarded(given), "ppo_epochs": own.num_ppo_epochs}
     values |= {"ppo_target": own.kl_target or 6.0, "ppo_whiten_rewards": own.whiten_rewards}
-    values |= {"max_new_tokens": own.answer, "temperature": own.temperature, "top_k": 0, "top_p": 1.0}
+    values |= {"max_new_tokens": own.max_new_tokens, "temperature": own.temperature, "top_k": 0, "top_p": 1.0}
     run = _run(given, "prompts", own.schedule, given.train.adapter, "ppo", made)
     return {**values, **{key: value for key, value in run.items() if not key.startswith(("eval", "per_device_eval"))}}
 
 
 def _rewarded(given: Plan) -> Line:
     """Where PPO finds the reward model: whole, as an adapter beside the policy's own, or as one on a model of its own."""
-    if not given.reward.adapter.rank:
+    if not given.reward.adapter.r:
         return {"reward_model": "out/reward", "reward_model_type": "full"}
-    if given.train.adapter.rank:
+    if given.train.adapter.r:
         return {"reward_model": "out/reward", "reward_model_type": "lora"}
     return {"reward_model": given.base, "reward_model_adapters": "out/reward", "reward_model_type": "full"}
 
 
 def _run(given: Plan, name: str, schedule: Schedule, adapter: Adapter, out: str, made: Export) -> Line:
     """What every file says."""
-    steps = plan.steps(schedule, made.rows[f"{name}.train.jsonl"])
+    steps = export_plan.steps(schedule, made.rows[f"{name}.train.jsonl"])
     lora: Line = {"finetuning_type": "full"}
-    if adapter.rank:
-        targets = "all" if adapter.targets == "all-linear" else ",".join(adapter.targets)
-        lora = {"finetuning_type": "lora", "lora_rank": adapter.rank, "lora_alpha": round(adapter.alpha), "lora_dropout": adapter.dropout}
+    if adapter.r:
+        targets = "all" if adapter.target_modules == "all-linear" else ",".join(adapter.target_modules)
+        lora = {
+            "finetuning_type": "lora",
+            "lora_rank": adapter.r,
+            "lora_alpha": round(adapter.lora_alpha),
+            "lora_dropout": adapter.lora_dropout,
+        }
         lora["lora_target"] = targets
     held: Line = {}
     if made.rows[f"{name}.validation.jsonl"]:
         held = {"eval_dataset": f"pairwright_{name}_validation", "eval_strategy": "epoch"}
-        held["per_device_eval_batch_size"] = schedule.micro_batch
+        held["per_device_eval_batch_size"] = schedule.per_device_train_batch_size
     return {
         "model_name_or_path": given.base,
         "do_train": True,
@@ -184,12 +193,12 @@ def _run(given: Plan, name: str, schedule: Schedule, adapter: Adapter, out: str,
         "dataset_dir": ".",
         "dataset": f"pairwright_{name}_train",
         **held,
-        "cutoff_len": given.window,
-        "per_device_train_batch_size": min(schedule.micro_batch, schedule.batch),
+        "cutoff_len": given.max_length,
+        "per_device_train_batch_size": min(schedule.per_device_train_batch_size, schedule.train_batch_size),
         "learning_rate": schedule.learning_rate,
         "max_steps": steps,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": int(steps * schedule.warmup),
+        "warmup_steps": int(steps * schedule.warmup_ratio),
         "bf16": True,
         "seed": given.start.seed,
         "logging_steps": 10,

@@ -7,12 +7,12 @@ Two traps: a dataset's path may hold neither `,` nor `@`, so scripts run in thei
 
 from __future__ import annotations
 
-from trainer.core.release import Pair, Prompt
-from trainer.core.settings import Adapter, Schedule
-from trainer.exports import forms, plan
-from trainer.exports.forms import Line
-from trainer.exports.plan import Plan
-from trainer.exports.rows import SPLITS, Export, Rows, plain
+from trainer.data.release_reader import Pair, Prompt
+from trainer.exports import export_plan, file_formats
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import SPLITS, Export, Rows, plain
+from trainer.exports.file_formats import Line
+from trainer.settings import Adapter, Schedule
 
 VERSION = "0.11.2"
 LOSSES = {"sigmoid": "sigmoid", "ipo": "ipo", "robust": "sigmoid"}
@@ -25,20 +25,30 @@ def export(rows: Rows, given: Plan) -> Export:
     """All files."""
     made = Export()
     for split in SPLITS:
-        made.lines(f"pairs.{split}.jsonl", rows.pairs[split], lambda row: pair(row, given), forms.jsonl)
-        made.lines(f"prompts.{split}.jsonl", rows.prompts[split], prompt, forms.jsonl)
+        made.lines(f"pairs.{split}.jsonl", rows.pairs[split], lambda row: pair(row, given), file_formats.jsonl)
+        made.lines(f"prompts.{split}.jsonl", rows.prompts[split], prompt, file_formats.jsonl)
     own = given.train
     runs = {
-        "dpo": (f"{DEEPSPEED}.train_dpo", dpo(given, made), own.dpo.schedule.batch, own.dpo.schedule.micro_batch),
-        "reward": (f"{DEEPSPEED}.train_rm", reward(given, made), given.reward.schedule.batch, given.reward.schedule.micro_batch),
-        "ppo": ("python3 -m openrlhf.cli.train_ppo_ray", ppo(given), minibatch(given), own.ppo.schedule.micro_batch),
+        "dpo": (
+            f"{DEEPSPEED}.train_dpo",
+            dpo(given, made),
+            own.dpo.schedule.train_batch_size,
+            own.dpo.schedule.per_device_train_batch_size,
+        ),
+        "reward": (
+            f"{DEEPSPEED}.train_rm",
+            reward(given, made),
+            given.reward.schedule.train_batch_size,
+            given.reward.schedule.per_device_train_batch_size,
+        ),
+        "ppo": ("python3 -m openrlhf.cli.train_ppo_ray", ppo(given), minibatch(given), own.ppo.schedule.per_device_train_batch_size),
     }
     for name, (command, flags, batch, micro) in runs.items():
         about = f"{name} with OpenRLHF {VERSION}" + (", after reward.sh" if name == "ppo" else "")
-        made.files[f"{name}.sh"] = forms.script(command, flags, about, GPUS + forms.divided(batch, micro))
-    if given.train.dpo.loss == "robust":
-        made.not_carried["train.dpo.loss: robust"] = "OpenRLHF smooths labels as cDPO does, which is not unbiased as robust DPO is"
-    if given.reward.adapter.rank:
+        made.files[f"{name}.sh"] = file_formats.script(command, flags, about, GPUS + file_formats.divided(batch, micro))
+    if given.train.dpo.loss_type == "robust":
+        made.not_carried["train.dpo.loss_type: robust"] = "OpenRLHF smooths labels as cDPO does, which is not unbiased as robust DPO is"
+    if given.reward.adapter.r:
         made.not_carried["reward.adapter"] = "OpenRLHF loses the head that scores when it saves an adapter; reward.sh trains all weights"
     made.not_carried["unpaired"] = "OpenRLHF 0.11 has no KTO"
     made.not_carried["max_steps"] = "OpenRLHF counts whole epochs"
@@ -61,13 +71,13 @@ def prompt(row: Prompt) -> Line:
 def minibatch(given: Plan) -> int:
     """Rollouts of one optimizer step of PPO."""
     own = given.train.ppo
-    return max(1, own.schedule.batch // own.minibatches)
+    return max(1, own.schedule.train_batch_size // own.num_mini_batches)
 
 
 def dpo(given: Plan, made: Export) -> Flags:
     """Flags of `train_dpo`."""
     own = given.train.dpo
-    loss = plan.choice(own.loss, LOSSES, "train.dpo.loss", f"OpenRLHF {VERSION}")
+    loss = export_plan.choice(own.loss_type, LOSSES, "train.dpo.loss_type", f"OpenRLHF {VERSION}")
     flags: Flags = [("--model.model_name_or_path", given.base), ("--model.beta", own.beta)]
     flags += [("--model.label_smoothing", given.smoothing)] if given.smoothing else []
     flags += ["--model.ipo_enable"] if loss == "ipo" else []
@@ -90,7 +100,7 @@ def ppo(given: Plan) -> Flags:
         for role in ("actor", "ref", "critic", "reward")
         for flag in ((f"--{role}.num_nodes", 1), (f"--{role}.num_gpus_per_node", gpus))
     ]
-    kl: Flags = [("--algo.kl.init_coef", own.kl_coefficient), ("--algo.kl.horizon", own.kl_horizon)]
+    kl: Flags = [("--algo.kl.init_coef", own.kl_coef), ("--algo.kl.horizon", own.kl_horizon)]
     kl += [("--algo.kl.target", own.kl_target)] if own.kl_target else []
     return [
         ("--actor.model_name_or_path", given.base),
@@ -106,25 +116,25 @@ def ppo(given: Plan) -> Flags:
         ("--data.input_key", "input"),
         ("--data.label_key", "label"),
         "--data.apply_chat_template",
-        ("--data.max_len", given.window),
-        ("--rollout.max_new_tokens", own.answer),
+        ("--data.max_len", given.max_length),
+        ("--rollout.max_new_tokens", own.max_new_tokens),
         ("--rollout.temperature", own.temperature),
-        ("--rollout.batch_size", own.schedule.batch),
+        ("--rollout.batch_size", own.schedule.train_batch_size),
         ("--train.batch_size", minibatch(given)),
         ("--train.micro_batch_size", '"$MICRO"'),
-        ("--train.max_epochs", own.rounds),
-        ("--train.num_episodes", plan.epochs(own.schedule)),
+        ("--train.max_epochs", own.num_ppo_epochs),
+        ("--train.num_episodes", export_plan.epochs(own.schedule)),
         ("--train.seed", given.start.seed),
         ("--algo.advantage.gamma", own.gamma),
-        ("--algo.advantage.lambd", own.decay),
-        ("--actor.eps_clip", own.clip),
-        ("--critic.value_clip", own.value_clip),
-        ("--actor.max_norm", own.gradient_norm),
-        ("--critic.max_norm", own.gradient_norm),
+        ("--algo.advantage.lambd", own.gae_lambda),
+        ("--actor.eps_clip", own.cliprange),
+        ("--critic.value_clip", own.cliprange_value),
+        ("--actor.max_norm", own.max_grad_norm),
+        ("--critic.max_norm", own.max_grad_norm),
         ("--actor.adam.lr", own.schedule.learning_rate),
-        ("--actor.lr_warmup_ratio", own.schedule.warmup),
+        ("--actor.lr_warmup_ratio", own.schedule.warmup_ratio),
         ("--critic.adam.lr", own.schedule.learning_rate),
-        ("--critic.lr_warmup_ratio", own.schedule.warmup),
+        ("--critic.lr_warmup_ratio", own.schedule.warmup_ratio),
         *kl,
         "--actor.gradient_checkpointing_enable",
         *_common(given, given.train.adapter, "out/ppo"),
@@ -141,18 +151,18 @@ def _pairs(given: Plan, made: Export) -> Flags:
         ("--data.chosen_key", "chosen"),
         ("--data.rejected_key", "rejected"),
         "--data.apply_chat_template",
-        ("--data.max_len", given.window),
+        ("--data.max_len", given.max_length),
     ]
 
 
 def _supervised(given: Plan, schedule: Schedule, adapter: Adapter | None, out: str) -> Flags:
     return [
-        ("--train.batch_size", schedule.batch),
+        ("--train.batch_size", schedule.train_batch_size),
         ("--train.micro_batch_size", '"$MICRO"'),
-        ("--train.max_epochs", plan.epochs(schedule)),
+        ("--train.max_epochs", export_plan.epochs(schedule)),
         ("--train.seed", given.start.seed),
         ("--adam.lr", schedule.learning_rate),
-        ("--lr_warmup_ratio", schedule.warmup),
+        ("--lr_warmup_ratio", schedule.warmup_ratio),
         "--model.gradient_checkpointing_enable",
         *_common(given, adapter, out),
     ]
@@ -161,8 +171,8 @@ def _supervised(given: Plan, schedule: Schedule, adapter: Adapter | None, out: s
 def _common(given: Plan, adapter: Adapter | None, out: str) -> Flags:
     """Precision, adapter and where the model goes."""
     flags: Flags = [("--ds.param_dtype", "bf16"), ("--ds.zero_stage", 3), ("--ckpt.output_dir", out), ("--ckpt.path", f"{out}.checkpoints")]
-    if adapter is None or not adapter.rank:
+    if adapter is None or not adapter.r:
         return flags
-    targets = adapter.targets if isinstance(adapter.targets, str) else " ".join(adapter.targets)
-    flags += [("--ds.lora.rank", adapter.rank), ("--ds.lora.alpha", round(adapter.alpha)), ("--ds.lora.dropout", adapter.dropout)]
+    targets = adapter.target_modules if isinstance(adapter.target_modules, str) else " ".join(adapter.target_modules)
+    flags += [("--ds.lora.rank", adapter.r), ("--ds.lora.alpha", round(adapter.lora_alpha)), ("--ds.lora.dropout", adapter.lora_dropout)]
     return [*flags, f"--ds.lora.target_modules {targets}"]

@@ -10,11 +10,11 @@ from functools import partial
 
 import pyarrow as pa
 
-from trainer.core.release import Pair, Prompt
-from trainer.exports import forms, plan
-from trainer.exports.forms import Line
-from trainer.exports.plan import Plan
-from trainer.exports.rows import SPLITS, Export, Rows, one, plain, transcript
+from trainer.data.release_reader import Pair, Prompt
+from trainer.exports import export_plan, file_formats
+from trainer.exports.export_plan import Plan
+from trainer.exports.export_rows import SPLITS, Export, Rows, one, plain, transcript
+from trainer.exports.file_formats import Line
 
 VERSION = "0.9.1"
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -39,11 +39,13 @@ def export(rows: Rows, given: Plan) -> Export:
     made = Export()
     for split in SPLITS:
         numbered = list(enumerate(rows.prompts[split]))
-        made.lines(f"prompts.{split}.parquet", numbered, partial(_numbered, split), partial(forms.parquet, PROMPTS))
-        made.lines(f"pairs.{split}.parquet", rows.pairs[split], pair, partial(forms.parquet, PAIRS))
+        made.lines(f"prompts.{split}.parquet", numbered, partial(_numbered, split), partial(file_formats.parquet, PROMPTS))
+        made.lines(f"pairs.{split}.parquet", rows.pairs[split], pair, partial(file_formats.parquet, PAIRS))
     own = given.train.ppo
-    before = GPUS + forms.divided(max(1, own.schedule.batch // own.minibatches), own.schedule.micro_batch)
-    made.files["ppo.sh"] = forms.script("python3 -m verl.trainer.main_ppo", ppo(given, made), f"PPO with verl {VERSION}", before)
+    before = GPUS + file_formats.divided(
+        max(1, own.schedule.train_batch_size // own.num_mini_batches), own.schedule.per_device_train_batch_size
+    )
+    made.files["ppo.sh"] = file_formats.script("python3 -m verl.trainer.main_ppo", ppo(given, made), f"PPO with verl {VERSION}", before)
     made.not_carried["pairs for DPO"] = "verl has no DPO; pairs.*.parquet are for its RMDataset"
     made.not_carried["unpaired"] = "verl has no KTO"
     made.not_carried["section reward"] = "verl trains no reward model; ppo.sh takes one by REWARD="
@@ -74,26 +76,26 @@ def pair(row: Pair) -> Line:
 def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
     """What `ppo_trainer.yaml` is overridden with."""
     own = given.train.ppo
-    mini, micro = max(1, own.schedule.batch // own.minibatches), '"$MICRO"'
-    steps = plan.steps(own.schedule, made.rows["prompts.train.parquet"])
+    mini, micro = max(1, own.schedule.train_batch_size // own.num_mini_batches), '"$MICRO"'
+    steps = export_plan.steps(own.schedule, made.rows["prompts.train.parquet"])
     held = made.rows["prompts.validation.parquet"] > 0
     values: list[tuple[str, object]] = [
         ("data.train_files=", "prompts.train.parquet"),
         ("data.val_files=", f"prompts.{'validation' if held else 'train'}.parquet"),  # it wants a file, read or not
         ("data.prompt_key=", "prompt"),
-        ("data.max_prompt_length=", given.window - own.answer),
-        ("data.max_response_length=", own.answer),
+        ("data.max_prompt_length=", given.max_length - own.max_new_tokens),
+        ("data.max_response_length=", own.max_new_tokens),
         ("data.filter_overlong_prompts=", "True"),
-        ("data.train_batch_size=", own.schedule.batch),
+        ("data.train_batch_size=", own.schedule.train_batch_size),
         ("data.seed=", given.start.seed),
         ("actor_rollout_ref.model.path=", given.base),
         ("actor_rollout_ref.actor.optim.lr=", own.schedule.learning_rate),
-        ("actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=", own.schedule.warmup),
+        ("actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=", own.schedule.warmup_ratio),
         ("actor_rollout_ref.actor.ppo_mini_batch_size=", mini),
         ("actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=", micro),
-        ("actor_rollout_ref.actor.ppo_epochs=", own.rounds),
-        ("actor_rollout_ref.actor.clip_ratio=", own.clip),
-        ("actor_rollout_ref.actor.grad_clip=", own.gradient_norm),
+        ("actor_rollout_ref.actor.ppo_epochs=", own.num_ppo_epochs),
+        ("actor_rollout_ref.actor.clip_ratio=", own.cliprange),
+        ("actor_rollout_ref.actor.grad_clip=", own.max_grad_norm),
         ("actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=", micro),
         ("actor_rollout_ref.rollout.name=", "vllm"),
         ("actor_rollout_ref.rollout.temperature=", own.temperature),
@@ -102,14 +104,14 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
         ("critic.model.path=", given.base),
         ("critic.optim.lr=", own.schedule.learning_rate),
         ("critic.ppo_micro_batch_size_per_gpu=", micro),
-        ("critic.cliprange_value=", own.value_clip),
-        ("critic.grad_clip=", own.gradient_norm),
+        ("critic.cliprange_value=", own.cliprange_value),
+        ("critic.grad_clip=", own.max_grad_norm),
         ("algorithm.adv_estimator=", "gae"),
         ("algorithm.gamma=", own.gamma),
-        ("algorithm.lam=", own.decay),
+        ("algorithm.lam=", own.gae_lambda),
         ("algorithm.use_kl_in_reward=", "True"),
         ("algorithm.kl_ctrl.type=", "adaptive" if own.kl_target else "fixed"),
-        ("algorithm.kl_ctrl.kl_coef=", own.kl_coefficient),
+        ("algorithm.kl_ctrl.kl_coef=", own.kl_coef),
         ("algorithm.kl_ctrl.horizon=", own.kl_horizon),
         ("algorithm.kl_ctrl.target_kl=", own.kl_target or 0.1),
         ("reward.reward_model.enable=", "True"),
@@ -117,7 +119,7 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
         ("reward.reward_model.rollout.name=", "vllm"),
         ("reward.reward_model.rollout.tensor_model_parallel_size=", 1),
         # The steps end it: its epochs lack the last rows, and it saves at the end.
-        ("trainer.total_epochs=", plan.epochs(own.schedule) + 1),
+        ("trainer.total_epochs=", export_plan.epochs(own.schedule) + 1),
         ("trainer.total_training_steps=", steps),
         ("trainer.save_freq=", steps),  # by itself it saves nothing, not even at the end
         ("trainer.val_before_train=", held),
@@ -134,8 +136,8 @@ def ppo(given: Plan, made: Export) -> list[tuple[str, object] | str]:
 
 def _adapter(given: Plan) -> list[tuple[str, object]]:
     adapter = given.train.adapter
-    if not adapter.rank:
+    if not adapter.r:
         return []
-    targets = adapter.targets if isinstance(adapter.targets, str) else "[" + ",".join(adapter.targets) + "]"
+    targets = adapter.target_modules if isinstance(adapter.target_modules, str) else "[" + ",".join(adapter.target_modules) + "]"
     model = "actor_rollout_ref.model"
-    return [(f"{model}.lora_rank=", adapter.rank), (f"{model}.lora_alpha=", round(adapter.alpha)), (f"{model}.target_modules=", targets)]
+    return [(f"{model}.lora_rank=", adapter.r), (f"{model}.lora_alpha=", round(adapter.lora_alpha)), (f"{model}.target_modules=", targets)]

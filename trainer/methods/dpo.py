@@ -11,7 +11,7 @@ On processors, both answers of a pair share one row where the model allows it (`
 Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
 apo_zero (D'Oosterlinck et al. 2024). Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
 DPO only asks that the chosen answer fall less than the rejected one, and a model whose good answers all become unlikely writes broken ones.
-It is TRL's, a mean over the tokens of the rows at once, so with it the result depends a little on `micro_batch` and on how many processes.
+It is TRL's, a mean over the tokens of the rows at once, so with it the result depends a little on the rows at once and on the processes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.core import batches, hf, outcome
-from trainer.core.encode import Encoded
-from trainer.core.outcome import Figures
-from trainer.core.run import Run
-from trainer.core.scoring import Scores, score
-from trainer.core.settings import Schedule
+from trainer.data import batches
+from trainer.data.encode import EncodedPair
+from trainer.loop import hf_trainer, metrics
+from trainer.loop.metrics import Metrics
+from trainer.loop.run import Run
 from trainer.methods import shared_prompt
+from trainer.models.scoring import Scores, score
+from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,7 +53,7 @@ FIGURES = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "a
 class Settings:
     """What DPO needs to know."""
 
-    loss: str
+    loss_type: str
     beta: float
     label_smoothing: float
     sft_weight: float  # of the supervised loss of the chosen answers; 0 leaves it out
@@ -61,10 +62,10 @@ class Settings:
     @property
     def terms(self) -> dict[str, float]:
         """TRL's names of the parts of the loss, with their weights."""
-        return {self.loss: 1.0} | ({SUPERVISED: self.sft_weight} if self.sft_weight else {})
+        return {self.loss_type: 1.0} | ({SUPERVISED: self.sft_weight} if self.sft_weight else {})
 
 
-def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
+def resolve_label_smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
     """The label smoothing to use: the wanted number, or with `auto` the release's estimate; a UserError where neither can be had."""
     reads = loss in SMOOTHED
     if wanted == AUTO and reads:
@@ -83,7 +84,7 @@ def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
             f"train.dpo.label_smoothing: {wanted}",
             f"the loss {loss}, which ignores it",
             f"0 or auto, or the loss {' or '.join(SMOOTHED)}",
-            "change train.dpo.label_smoothing or train.dpo.loss",
+            "change train.dpo.label_smoothing or train.dpo.loss_type",
         )
     return float(wanted)
 
@@ -91,47 +92,47 @@ def smoothing(loss: str, wanted: float | str, estimate: float | None) -> float:
 def train(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Encoded],
+    pairs: Sequence[EncodedPair],
     settings: Settings,
     run: Run,
-    held: Sequence[Encoded] = (),
-) -> Figures:
+    heldout: Sequence[EncodedPair] = (),
+) -> Metrics:
     """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
     from trl import DPOConfig
 
-    steps = hf.steps(len(pairs), settings.schedule)
+    steps = hf_trainer.steps(len(pairs), settings.schedule)
     own = {
         "loss_type": list(settings.terms),
         "loss_weights": list(settings.terms.values()),
         "beta": settings.beta,
         "label_smoothing": settings.label_smoothing,
         "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
-        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
+        "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
-    arguments = hf.arguments(DPOConfig, settings.schedule, steps, run, **own)
-    held_out = held_out_loss(policy, held, tokenizer.pad_token_id, settings) if held else None
+    arguments = hf_trainer.arguments(DPOConfig, settings.schedule, steps, run, **own)
+    held_out = held_out_loss(policy, heldout, tokenizer.pad_token_id, settings) if heldout else None
     together = shared_prompt.fits(policy, [(row.prompt, row.chosen, row.rejected) for row in pairs], tokenizer.pad_token_id)
     kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
     trainer = kind(
         model=policy,
         args=arguments,
         data_collator=collator,
-        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.basis.seed),
+        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed),
         processing_class=tokenizer,
     )
-    logged = hf.fit(trainer, run, "dpo", steps, FIGURES, held_out)
-    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in outcome.tails(logged).items()}
+    logged = hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out)
+    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in metrics.final_means(logged).items()}
 
 
-def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:
+def _rows(pairs: Sequence[EncodedPair], policy: PreTrainedModel, pad: int, schedule: Schedule, steps: int, seed: int) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
     from datasets import Dataset
 
     weights = [row.pair.weight for row in pairs]
-    order = batches.plan([row.length for row in pairs], weights, schedule.batch, steps, seed)
+    order = batches.plan([row.length for row in pairs], weights, schedule.train_batch_size, steps, seed)
     places = [place for batch in order for place in batch]
     seen = sorted(set(places))
-    reference = score(policy, [pairs[place] for place in seen], pad, schedule.micro_batch)
+    reference = score(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
     at = [bisect_left(seen, place) for place in places]
     return Dataset.from_dict(
         {
@@ -144,15 +145,15 @@ def _rows(pairs: Sequence[Encoded], policy: PreTrainedModel, pad: int, schedule:
     )
 
 
-def held_out_loss(policy: PreTrainedModel, held: Sequence[Encoded], pad: int, settings: Settings) -> Callable[[], float]:
+def held_out_loss(policy: PreTrainedModel, heldout: Sequence[EncodedPair], pad: int, settings: Settings) -> Callable[[], float]:
     """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
-    micro = settings.schedule.micro_batch
-    reference = score(policy, held, pad, micro)
-    lengths = answer_lengths(held)
-    return lambda: float(losses(settings, score(policy, held, pad, micro), reference, lengths).mean())
+    micro = settings.schedule.per_device_train_batch_size
+    reference = score(policy, heldout, pad, micro)
+    lengths = answer_lengths(heldout)
+    return lambda: float(losses(settings, score(policy, heldout, pad, micro), reference, lengths).mean())
 
 
-def answer_lengths(pairs: Sequence[Encoded]) -> Scores:
+def answer_lengths(pairs: Sequence[EncodedPair]) -> Scores:
     """Tokens of both answers of every pair."""
     return Scores(np.array([len(row.chosen) for row in pairs]), np.array([len(row.rejected) for row in pairs]))
 
@@ -173,7 +174,7 @@ def loss_of(settings: Settings, policy: Sides, reference: Sides, lengths: Sides)
     chosen, rejected = (mine - theirs for mine, theirs in zip(policy, reference, strict=True))
     reward, smooth = settings.beta * (chosen - rejected), settings.label_smoothing
     found: Tensor
-    match settings.loss:
+    match settings.loss_type:
         case "sigmoid":
             found = functional.softplus(-reward)
         case "hinge":

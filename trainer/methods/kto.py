@@ -25,13 +25,14 @@ import numpy as np
 from tasks.common import training_methods
 from tasks.core.errors import UserError
 from tasks.core.shell import log
-from trainer.core import batches, hf, outcome
-from trainer.core.encode import Single
-from trainer.core.outcome import Figures
-from trainer.core.run import Run
-from trainer.core.scoring import Row, sums
-from trainer.core.settings import Schedule
+from trainer.data import batches
+from trainer.data.encode import EncodedExample
+from trainer.loop import hf_trainer, metrics
+from trainer.loop.metrics import Metrics
+from trainer.loop.run import Run
 from trainer.methods.dpo import AUTO
+from trainer.models.scoring import Row, sums
+from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,17 +48,17 @@ FIGURES = {"loss": "loss", "kl": "kl", "rewards/margins": "margin"}  # TRL's nam
 class Settings:
     """What KTO needs to know."""
 
-    loss: str
+    loss_type: str
     beta: float
     class_weights: list[float] | str  # of liked and of disliked answers, or `auto`
     schedule: Schedule
 
 
 @dataclass(frozen=True)
-class Weighed:
+class WeightedSettings:
     """Settings whose weights are numbers."""
 
-    loss: str
+    loss_type: str
     beta: float
     liked: float
     disliked: float
@@ -66,44 +67,46 @@ class Weighed:
 def train(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Single],
+    examples: Sequence[EncodedExample],
     settings: Settings,
     run: Run,
-    held: Sequence[Single] = (),
-) -> Figures:
+    heldout: Sequence[EncodedExample] = (),
+) -> Metrics:
     """Train the policy to write what was liked rather than what was not; the reference is the policy as it comes in."""
     from trl import KTOConfig
 
-    _demand_both("train", examples)
+    _require_both("train", examples)
     schedule, pad = settings.schedule, tokenizer.pad_token_id
-    steps = hf.steps(len(examples), schedule)
-    drawn = order(examples, settings, steps, run.basis.seed)
+    steps = hf_trainer.steps(len(examples), schedule)
+    drawn = order(examples, settings, steps, run.context.seed)
     weighed = weigh(settings, drawn, run.stage)
     own = {
-        "loss_type": weighed.loss,
+        "loss_type": weighed.loss_type,
         "beta": weighed.beta,
         "desirable_weight": weighed.liked,
         "undesirable_weight": weighed.disliked,
         "precompute_ref_log_probs": True,
-        "disable_dropout": not run.adapter.dropout,  # TRL would switch the adapter's off, too
+        "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
     }
-    arguments = hf.arguments(KTOConfig, schedule, steps, run, **own)
-    _demand_neighbours(settings, arguments.per_device_train_batch_size)
-    held_out = held_out_loss(policy, held, pad, weighed, run.basis.window, schedule.micro_batch) if held else None
+    arguments = hf_trainer.arguments(KTOConfig, schedule, steps, run, **own)
+    _require_neighbours(settings, arguments.per_device_train_batch_size)
+    held_out = (
+        held_out_loss(policy, heldout, pad, weighed, run.context.max_length, schedule.per_device_train_batch_size) if heldout else None
+    )
     rows = _rows(drawn, policy, pad, settings, run)
     trainer = _trainer_class()(model=policy, args=arguments, train_dataset=rows, processing_class=tokenizer)
-    logged = hf.fit(trainer, run, "kto", steps, FIGURES, held_out)
-    found: Figures = {"kto_steps": len(logged), "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
-    return found | {f"kto_{name}": value for name, value in outcome.tails(logged).items()}
+    logged = hf_trainer.fit(trainer, run, "kto", steps, FIGURES, held_out)
+    found: Metrics = {"kto_steps": len(logged), "kto_weight_liked": weighed.liked, "kto_weight_disliked": weighed.disliked}
+    return found | {f"kto_{name}": value for name, value in metrics.final_means(logged).items()}
 
 
-def order(examples: Sequence[Single], settings: Settings, steps: int, seed: int) -> list[Single]:
+def order(examples: Sequence[EncodedExample], settings: Settings, steps: int, seed: int) -> list[EncodedExample]:
     """The rows of all steps, in order."""
     lengths, weights = [row.length for row in examples], [row.example.weight for row in examples]
-    return [examples[place] for batch in batches.plan(lengths, weights, settings.schedule.batch, steps, seed) for place in batch]
+    return [examples[place] for batch in batches.plan(lengths, weights, settings.schedule.train_batch_size, steps, seed) for place in batch]
 
 
-def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
+def weigh(settings: Settings, drawn: Sequence[EncodedExample], stage: str) -> WeightedSettings:
     """The weights of both labels; says how they stand to the rows that are drawn."""
     liked = sum(row.example.label for row in drawn)
     disliked = len(drawn) - liked
@@ -116,10 +119,10 @@ def weigh(settings: Settings, drawn: Sequence[Single], stage: str) -> Weighed:
     low, high = training_methods.KTO_RANGE
     outside = "" if round(low, 2) <= round(ratio, 2) <= round(high, 2) else "; KTO wants 1.00 to 1.33"
     log(stage, f"kto: {liked} liked rows x {both[0]:g}, {disliked} disliked x {both[1]:g}: together {ratio:.2f} : 1{outside}")
-    return Weighed(settings.loss, settings.beta, *both)
+    return WeightedSettings(settings.loss_type, settings.beta, *both)
 
 
-def _demand_both(split: str, examples: Sequence[Single]) -> None:
+def _require_both(split: str, examples: Sequence[EncodedExample]) -> None:
     """A UserError where one label is missing."""
     liked = sum(row.example.label for row in examples)
     if liked in (0, len(examples)):
@@ -131,40 +134,40 @@ def _demand_both(split: str, examples: Sequence[Single]) -> None:
         )
 
 
-def _demand_neighbours(settings: Settings, micro: int) -> None:
+def _require_neighbours(settings: Settings, micro: int) -> None:
     """A UserError where a row has no other in its micro-batch whose answer could be the mismatched one."""
-    if settings.loss in ANCHORED and micro < 2:
+    if settings.loss_type in ANCHORED and micro < 2:
         raise UserError(
-            f"train.kto.schedule.micro_batch: {micro}",
+            f"train.kto.schedule.per_device_train_batch_size: {micro}",
             "rows alone",
             "at least 2, since each row's answer is held against its neighbour's prompt",
-            "raise train.kto.schedule.micro_batch, or set train.kto.loss to apo_zero_unpaired",
+            "raise train.kto.schedule.per_device_train_batch_size, or set train.kto.loss_type to apo_zero_unpaired",
         )
 
 
-def mismatched(rows: Sequence[Single], block: int, window: int) -> tuple[list[Row], int]:
+def mismatched(rows: Sequence[EncodedExample], block: int, max_length: int) -> tuple[list[Row], int]:
     """Each row's prompt with an answer to another prompt of its block, as `_other` finds it, and how many had to be cut."""
     found: list[Row] = []
     cut = 0
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
         for at, row in enumerate(part):
-            answer, room = _other(part, at).answer, window - len(row.prompt)
+            answer, room = _other(part, at).answer, max_length - len(row.prompt)
             cut += len(answer) > room
             found.append((row.prompt, answer[:room]))
     return found, cut
 
 
-def _other(part: Sequence[Single], at: int) -> Single:
+def _other(part: Sequence[EncodedExample], at: int) -> EncodedExample:
     """The nearest row before (before the first comes the last) that has another prompt; where all have the same, the row before."""
     return next((part[at - back] for back in range(1, len(part)) if part[at - back].prompt != part[at].prompt), part[at - 1])
 
 
-def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: Settings, run: Run) -> Dataset:
+def _rows(drawn: Sequence[EncodedExample], policy: PreTrainedModel, pad: int, settings: Settings, run: Run) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for answers that are tokenised and scored."""
     from datasets import Dataset
 
-    micro = settings.schedule.micro_batch
+    micro = settings.schedule.per_device_train_batch_size
     distinct = {id(row): row for row in drawn}
     scores = dict(zip(distinct, sums(policy, [(row.prompt, row.answer) for row in distinct.values()], pad, micro), strict=True))
     columns = {
@@ -173,8 +176,8 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
         "label": [row.example.label for row in drawn],
         "ref_logps": [scores[id(row)] for row in drawn],
     }
-    if settings.loss in ANCHORED:
-        others, cut = mismatched(drawn, min(micro, settings.schedule.batch), run.basis.window)
+    if settings.loss_type in ANCHORED:
+        others, cut = mismatched(drawn, min(micro, settings.schedule.train_batch_size), run.context.max_length)
         if cut:
             log(run.stage, f"kto: {cut} of {len(others)} mismatched answers are cut at the window; they set the point of reference only")
         columns |= {"KL_completion_ids": [answer for _, answer in others], "ref_KL_logps": sums(policy, others, pad, micro)}
@@ -182,13 +185,13 @@ def _rows(drawn: Sequence[Single], policy: PreTrainedModel, pad: int, settings: 
 
 
 def held_out_loss(
-    policy: PreTrainedModel, held: Sequence[Single], pad: int, weighed: Weighed, window: int, micro: int
+    policy: PreTrainedModel, heldout: Sequence[EncodedExample], pad: int, weighed: WeightedSettings, max_length: int, micro: int
 ) -> Callable[[], float]:
     """How to get the mean loss over answers that are not learned from, with one point of reference from all of them."""
-    own = [(row.prompt, row.answer) for row in held]
-    others = mismatched(held, len(held), window)[0] if weighed.loss in ANCHORED else []
+    own = [(row.prompt, row.answer) for row in heldout]
+    others = mismatched(heldout, len(heldout), max_length)[0] if weighed.loss_type in ANCHORED else []
     before, before_others = sums(policy, own, pad, micro), sums(policy, others, pad, micro)
-    label = np.array([row.example.label for row in held])
+    label = np.array([row.example.label for row in heldout])
 
     def loss() -> float:
         moved = sums(policy, own, pad, micro) - before
@@ -198,9 +201,9 @@ def held_out_loss(
     return loss
 
 
-def losses(weighed: Weighed, moved: np.ndarray, moved_others: np.ndarray, label: np.ndarray) -> np.ndarray:
+def losses(weighed: WeightedSettings, moved: np.ndarray, moved_others: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Each answer's loss, as TRL 1.16 computes it; `moved` are log-ratios of policy to reference, `moved_others` those of mismatched."""
-    anchor = max(0.0, float(moved_others.mean())) if weighed.loss in ANCHORED else 0.0
+    anchor = max(0.0, float(moved_others.mean())) if weighed.loss_type in ANCHORED else 0.0
     away = weighed.beta * (moved - anchor)
     found: np.ndarray = np.where(label, weighed.liked * sigmoid(-away), weighed.disliked * sigmoid(away))
     return found

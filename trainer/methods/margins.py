@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from trainer.core.release import Pair
+from trainer.data.release_reader import Pair
 
 MOST = 3.0  # times the recipe's mean; a single count gone wild must not pull all weights
 
@@ -39,7 +39,7 @@ MARGINS: dict[str, Callable[[Sequence[Pair]], list[float]] | None] = {"none": No
 """Ways to ask for a margin; `none` asks for no margin at all."""
 
 
-def asked(pairs: Sequence[Pair], kind: str, size: float) -> list[float] | None:
+def for_pairs(pairs: Sequence[Pair], kind: str, size: float) -> list[float] | None:
     """The margin of every pair; None where none is asked for."""
     way = MARGINS[kind]
     return [size * margin for margin in way(pairs)] if way else None

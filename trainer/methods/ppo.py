@@ -8,7 +8,7 @@ these rollouts with clipped losses. The arithmetic lies in `ppo_math`, the model
 Schulman et al. 2017 (clipped losses), Ziegler et al. 2019 (KL penalty, adaptive), Stiennon et al. 2020 (separate value model),
 Huang et al. 2024 (details), TRL 1.12 (conventions; a test holds every figure against its recorded steps).
 
-Prompts carry no weight, so none is honoured here: the reward model has heard the weights of the pairs.
+Prompts carry no weight, so none is honoured here: the reward model was trained with the weights of the pairs.
 Memory: policy and value model with their optimizer states, the reward model, and the reference. With an adapter the reference is
 the policy with the adapter off, and costs nothing; without one it is a frozen copy. The last policy within the KL bound is kept as
 a copy of the trained weights.
@@ -25,15 +25,18 @@ import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.core.shell import log
-from trainer.core import adapters, batches, checkpoints, encode, guard, outcome, parallel, rewards
-from trainer.core import tokenizer as tokenizers
-from trainer.core.outcome import Figures
-from trainer.core.release import Prompt
-from trainer.core.run import Run
-from trainer.core.settings import Adapter, Schedule
+from trainer.checkpointing import checkpoints, divergence
+from trainer.data import batches, encode
+from trainer.data.release_reader import Prompt
+from trainer.loop import metrics
+from trainer.loop.metrics import Metrics
+from trainer.loop.run import Run
 from trainer.methods import ppo_math, ppo_rollouts
-from trainer.methods.ppo_math import KlPrice
-from trainer.methods.ppo_rollouts import Sequences, Writing
+from trainer.methods.ppo_math import AdaptiveKLController
+from trainer.methods.ppo_rollouts import SamplingConfig, Sequences
+from trainer.models import adapters, parallel, reward_models
+from trainer.models import tokenizer as tokenizers
+from trainer.settings import Adapter, Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,20 +52,20 @@ ROLLOUT = ("reward", "kl", "length", "ended")  # figures of rollouts
 class Settings:
     """What PPO needs to know; `params.yaml` says what each is."""
 
-    answer: int
+    max_new_tokens: int
     temperature: float
-    rounds: int
-    minibatches: int
+    num_ppo_epochs: int
+    num_mini_batches: int
     gamma: float
-    decay: float
-    clip: float
-    value_clip: float
-    value_weight: float
-    gradient_norm: float
-    missing_end: float
+    gae_lambda: float
+    cliprange: float
+    cliprange_value: float
+    vf_coef: float
+    max_grad_norm: float
+    missing_eos_penalty: float
     whiten_rewards: bool
     after_end: bool
-    kl_coefficient: float
+    kl_coef: float
     kl_target: float
     kl_horizon: int
     kl_stop: float
@@ -71,7 +74,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RolloutStats:
     """What three models say of every token of the answers, at the time of the rollouts."""
 
     policy: Tensor  # log-probabilities
@@ -105,9 +108,9 @@ class Learner:
         self.settings, self.policy = settings, policy.eval()
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
         self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
-        self.optimizer, self.rate = pace(self.policy, self.value, settings.schedule, updates)
-        self.price = KlPrice(settings.kl_coefficient, settings.kl_target, settings.kl_horizon)
-        self.within = Kept(self.policy)
+        self.optimizer, self.lr_scheduler = make_optimizer(self.policy, self.value, settings.schedule, updates)
+        self.kl_controller = AdaptiveKLController(settings.kl_coef, settings.kl_target, settings.kl_horizon)
+        self.snapshot = PolicySnapshot(self.policy)
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -115,29 +118,29 @@ class Learner:
             "policy": self.policy,
             "value": self.value,
             "optimizer": self.optimizer,
-            "rate": self.rate,
-            "price": self.price,
-            "within": self.within,
+            "lr_scheduler": self.lr_scheduler,
+            "kl_controller": self.kl_controller,
+            "snapshot": self.snapshot,
         }
 
-    def look(self, sequences: Sequences) -> Seen:
+    def score_rollouts(self, sequences: Sequences) -> RolloutStats:
         """What policy, reference and value model say of these rollouts."""
-        own, micro = self.settings, self.settings.schedule.micro_batch
-        return Seen(
+        own, micro = self.settings, self.settings.schedule.per_device_train_batch_size
+        return RolloutStats(
             ppo_rollouts.in_parts(lambda part: ppo_rollouts.log_probabilities(self.policy, part, own.temperature)[0], sequences, micro),
             ppo_rollouts.in_parts(self._reference, sequences, micro),
             ppo_rollouts.in_parts(lambda part: ppo_rollouts.values(self.value, part, own.after_end), sequences, micro),
         )
 
-    def judge(self, sequences: Sequences, seen: Seen, scores: Tensor) -> Experience:
+    def compute_advantages(self, sequences: Sequences, stats: RolloutStats, scores: Tensor) -> Experience:
         """What is to be learnt from rollouts that the reward model has scored."""
         own, mask = self.settings, sequences.answered
-        fined = scores - own.missing_end * (~sequences.ended).to(scores.dtype)
-        rewarded = ppo_math.rewards(seen.policy - seen.reference, fined, mask, self.price.coefficient, own.after_end)
+        fined = scores - own.missing_eos_penalty * (~sequences.ended).to(scores.dtype)
+        rewarded = ppo_math.rewards(stats.policy - stats.reference, fined, mask, self.kl_controller.coefficient, own.after_end)
         if own.whiten_rewards:
             rewarded = ppo_math.whiten(rewarded, ppo_math.valued(mask, own.after_end), centre=False)
-        gained = ppo_math.advantages(rewarded, seen.values, own.gamma, own.decay)
-        return Experience(sequences, seen.policy, seen.values, rewarded, ppo_math.whiten(gained, mask), gained + seen.values)
+        gained = ppo_math.advantages(rewarded, stats.values, own.gamma, own.gae_lambda)
+        return Experience(sequences, stats.policy, stats.values, rewarded, ppo_math.whiten(gained, mask), gained + stats.values)
 
     def _reference(self, part: Sequences) -> Tensor:
         if self.reference is not None:
@@ -145,41 +148,41 @@ class Learner:
         with self.policy.disable_adapter():
             return ppo_rollouts.log_probabilities(self.policy, part, self.settings.temperature)[0]
 
-    def learn(self, given: Experience, run: Run, update: int) -> Figures:
+    def learn(self, given: Experience, run: Run, update: int) -> Metrics:
         """Some rounds over the rollouts, in minibatches; mean figures of the steps that were taken."""
-        taken: list[Figures] = []
-        for places in self._minibatches(len(given.old), np.random.default_rng([run.basis.seed, update, parallel.rank()])):
+        taken: list[Metrics] = []
+        for places in self._minibatches(len(given.old), np.random.default_rng([run.context.seed, update, parallel.rank()])):
             figures = self.step(given.take(given.sequences.tokens.new_tensor(places)))
             if figures is None:
                 break
             taken.append(figures)
-        self.rate.step()
+        self.lr_scheduler.step()
         return {name: sum(one[name] for one in taken) / len(taken) for name in taken[0]} | {"steps": len(taken)}
 
     def _minibatches(self, rollouts: int, chance: np.random.Generator) -> Iterator[list[int]]:
         """Places of the rollouts of each minibatch, in a new order every round."""
-        for _ in range(self.settings.rounds):
-            for places in np.split(chance.permutation(rollouts), self.settings.minibatches):
+        for _ in range(self.settings.num_ppo_epochs):
+            for places in np.split(chance.permutation(rollouts), self.settings.num_mini_batches):
                 yield places.tolist()
 
-    def hold(self, figures: Figures, update: int, run: Run) -> bool:
+    def keep(self, figures: Metrics, update: int, run: Run) -> bool:
         """Keep a policy whose rollouts are within the KL bound; else go back to the one before, and say so.
 
         KL is never negative, but its estimate from a few rollouts is, where the policy is far away: so its size counts.
         """
         bound = self.settings.kl_bound
         if not bound or abs(figures["kl"]) <= bound:
-            self.within.hold(figures)
+            self.snapshot.keep(figures)
             return True
-        self.within.give_back()
+        self.snapshot.restore()
         log(
             run.stage,
             f"{PART}: update {update}: KL {figures['kl']:.3f} to the reference is beyond train.ppo.kl_bound {bound:g}: training ends, "
-            f"with the policy of the update before (KL {self.within.figures['kl']:.3f}, reward {self.within.figures['reward']:.3f})",
+            f"with the policy of the update before (KL {self.snapshot.figures['kl']:.3f}, reward {self.snapshot.figures['reward']:.3f})",
         )
         return False
 
-    def step(self, batch: Experience) -> Figures | None:
+    def step(self, batch: Experience) -> Metrics | None:
         """One optimizer step on a minibatch; None, and no step, where the policy is too far from the one that wrote the rollouts."""
         import torch
 
@@ -189,26 +192,26 @@ class Learner:
             return None
         for model in (self.policy, self.value):
             parallel.average(model)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), self.settings.gradient_norm)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return figures
 
-    def _losses(self, batch: Experience) -> Figures:
+    def _losses(self, batch: Experience) -> Metrics:
         """Losses of a minibatch, their gradients added up a few rollouts at a time; sums are divided by the tokens of all."""
         own, mask = self.settings, batch.sequences.answered
         tokens, places = mask.sum(), ppo_math.valued(mask, own.after_end).sum()
         sums = dict.fromkeys(("loss", "policy_loss", "value_loss", "entropy", "clip_fraction", "moved"), 0.0)
-        for rows in batch.sequences.parts(own.schedule.micro_batch):
+        for rows in batch.sequences.parts(own.schedule.per_device_train_batch_size):
             part = batch.take(rows)
             mask = part.sequences.answered
             new, entropy = ppo_rollouts.log_probabilities(self.policy, part.sequences, own.temperature)
             now = ppo_rollouts.values(self.value, part.sequences, own.after_end)
-            each, clipped = ppo_math.policy_losses(new, part.old, part.advantages, own.clip)
+            each, clipped = ppo_math.policy_losses(new, part.old, part.advantages, own.cliprange)
             policy_loss = ppo_math.total(each, mask) / tokens
-            missed = ppo_math.value_losses(now, part.values, part.returns, own.value_clip)
+            missed = ppo_math.value_losses(now, part.values, part.returns, own.cliprange_value)
             value_loss = ppo_math.total(missed, ppo_math.valued(mask, own.after_end)) / places
-            loss = policy_loss + own.value_weight * value_loss
+            loss = policy_loss + own.vf_coef * value_loss
             loss.backward()  # type: ignore[no-untyped-call]
             shares = (ppo_math.total(one, mask) / tokens for one in (entropy, clipped.float(), ppo_math.distance(new, part.old)))
             for name, value in zip(sums, (loss, policy_loss, value_loss, *shares), strict=True):
@@ -216,20 +219,20 @@ class Learner:
         return {name: parallel.mean(value) for name, value in sums.items()}
 
 
-class Kept:
+class PolicySnapshot:
     """A copy of the trained weights of the last policy that stood within the KL bound; part of a checkpoint."""
 
     def __init__(self, policy: PreTrainedModel) -> None:
         self.trained = {name: weight for name, weight in policy.named_parameters() if weight.requires_grad}
         self.weights: dict[str, Tensor] = {}
-        self.figures: Figures = {}
+        self.figures: Metrics = {}
 
-    def hold(self, figures: Figures) -> None:
+    def keep(self, figures: Metrics) -> None:
         """Keep the policy as it stands, with the figures of its rollouts."""
         self.weights = {name: weight.detach().clone() for name, weight in self.trained.items()}
         self.figures = figures
 
-    def give_back(self) -> None:
+    def restore(self) -> None:
         """Let the policy be what was kept."""
         for name, weight in self.trained.items():
             weight.data.copy_(self.weights[name])
@@ -243,14 +246,14 @@ class Kept:
         self.weights, self.figures = state["weights"], state["figures"]
 
 
-def pace(policy: PreTrainedModel, value: PreTrainedModel, schedule: Schedule, updates: int) -> tuple[Optimizer, LRScheduler]:
+def make_optimizer(policy: PreTrainedModel, value: PreTrainedModel, schedule: Schedule, updates: int) -> tuple[Optimizer, LRScheduler]:
     """AdamW over both models; the rate rises, then falls linearly, once an update."""
     import torch
     from transformers import get_linear_schedule_with_warmup
 
     trained = [weight for model in (policy, value) for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
-    return optimizer, get_linear_schedule_with_warmup(optimizer, int(updates * schedule.warmup), updates)
+    return optimizer, get_linear_schedule_with_warmup(optimizer, int(updates * schedule.warmup_ratio), updates)
 
 
 def train(
@@ -260,55 +263,65 @@ def train(
     reward: PreTrainedModel,
     settings: Settings,
     run: Run,
-) -> Figures:
+) -> Metrics:
     """Let the policy learn from the reward model's scores of its own answers; the reference is the policy as it comes in.
 
     After the last update the policy writes once more, and nothing is learnt: the figures named `after` are those of the policy that
     comes out, which is always one whose KL was seen within the bound.
     """
     updates = _updates(len(prompts), settings)
-    order = batches.plan([len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.batch, updates + 1, run.basis.seed)
+    order = batches.plan(
+        [len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.train_batch_size, updates + 1, run.context.seed
+    )
     learner = Learner(policy, reward, settings, run.adapter, updates)
-    closing = tokenizers.closing(tokenizer)
-    how = Writing(
-        [tokenizer.eos_token_id, *closing[:1]], tokenizer.pad_token_id, settings.answer, settings.temperature, settings.schedule.micro_batch
+    closing = tokenizers.closing_tokens(tokenizer)
+    sampling = SamplingConfig(
+        [tokenizer.eos_token_id, *closing[:1]],
+        tokenizer.pad_token_id,
+        settings.max_new_tokens,
+        settings.temperature,
+        settings.schedule.per_device_train_batch_size,
     )
     done, _ = checkpoints.restore(run, learner.parts())
     for update, rows in enumerate(order[done:], start=done + 1):
         _seed(run, update)
-        sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], how)
-        scores = rewards.score(reward, sequences.rows(closing), how.pad, how.micro_batch)
-        seen = learner.look(sequences)
-        told = _rollout_figures(sequences, seen, scores)
-        if not learner.hold(told, update, run) or update > updates:
+        sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], sampling)
+        scores = reward_models.score(reward, sequences.rows(closing), sampling.pad_token_id, sampling.batch_size)
+        stats = learner.score_rollouts(sequences)
+        rollout_metrics = _rollout_figures(sequences, stats, scores)
+        if not learner.keep(rollout_metrics, update, run) or update > updates:
             break
-        learnt = learner.learn(learner.judge(sequences, seen, sequences.tokens.new_tensor(scores, dtype=seen.values.dtype)), run, update)
-        run.watch.step(PART, update, updates, learnt | told | {"kl_coefficient": learner.price.coefficient})
-        learner.price.hear(told["kl"], settings.schedule.batch)
+        learnt = learner.learn(
+            learner.compute_advantages(sequences, stats, sequences.tokens.new_tensor(scores, dtype=stats.values.dtype)), run, update
+        )
+        run.monitor.step(PART, update, updates, learnt | rollout_metrics | {"kl_coefficient": learner.kl_controller.coefficient})
+        learner.kl_controller.update(rollout_metrics["kl"], settings.schedule.train_batch_size)
         checkpoints.save(run, update, learner.parts(), {})
-    guard.demand_finite(PART, updates, policy)
-    return _outcome(run, learner.within)
+    divergence.require_finite(PART, updates, policy)
+    return _final_metrics(run, learner.snapshot)
 
 
-def fitting(
-    prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, window: int, answer: int, stage: str
-) -> tuple[list[list[int]], Figures]:
+def fitting_prompts(
+    prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, max_length: int, answer: int, stage: str
+) -> tuple[list[list[int]], Metrics]:
     """The prompts that leave room for an answer, as tokens, and the counts; a UserError where there is none."""
-    kept, reasons = encode.encode_prompts(prompts, tokenizer, window - answer)
+    kept, reasons = encode.encode_prompts(prompts, tokenizer, max_length - answer)
     left_out = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-    told = f"train: {len(prompts)} prompts = {len(kept)} used + {sum(reasons.values())} left out" + (f" ({left_out})" if left_out else "")
+    summary = f"train: {len(prompts)} prompts = {len(kept)} used + {sum(reasons.values())} left out" + (
+        f" ({left_out})" if left_out else ""
+    )
     if not kept:
         raise UserError(
-            f"train.ppo.answer: {answer}",
-            told,
-            f"a prompt of at most {window - answer} tokens",
-            "raise start.window, or lower train.ppo.answer",
+            f"train.ppo.max_new_tokens: {answer}",
+            summary,
+            f"a prompt of at most {max_length - answer} tokens",
+            "raise start.max_length, or lower train.ppo.max_new_tokens",
         )
-    log(stage, told)
+    log(stage, summary)
     return kept, {"prompts": len(kept), **{f"left_out_{reason}": count for reason, count in reasons.items()}}
 
 
-def demand_same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase, where: str) -> None:
+def require_same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase, where: str) -> None:
     """A UserError where policy and reward model read tokens differently: rewards would be those of another text."""
     if ours.get_vocab() != theirs.get_vocab() or ours.chat_template != theirs.chat_template:
         raise UserError(
@@ -321,39 +334,41 @@ def demand_same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenize
 
 def _updates(prompts: int, settings: Settings) -> int:
     """Updates of the schedule; a UserError where their rollouts cannot be shared evenly."""
-    schedule, pieces = settings.schedule, settings.minibatches * parallel.world()
-    if schedule.batch % pieces:
+    schedule, pieces = settings.schedule, settings.num_mini_batches * parallel.world()
+    if schedule.train_batch_size % pieces:
         raise UserError(
-            f"train.ppo.schedule.batch: {schedule.batch}",
-            f"no even share for {settings.minibatches} minibatches in each of {parallel.world()} processes",
+            f"train.ppo.schedule.train_batch_size: {schedule.train_batch_size}",
+            f"no even share for {settings.num_mini_batches} minibatches in each of {parallel.world()} processes",
             f"a multiple of {pieces}",
-            "change train.ppo.schedule.batch or train.ppo.minibatches, or start fewer processes",
+            "change train.ppo.schedule.train_batch_size or train.ppo.num_mini_batches, or start fewer processes",
         )
-    return batches.steps(prompts, schedule.batch, schedule.epochs, schedule.max_steps)
+    return batches.steps(prompts, schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
 
 
 def _seed(run: Run, update: int) -> None:
     """Let this update draw what it would draw in an unbroken run; each process draws its own."""
     import torch
 
-    torch.manual_seed(int(np.random.SeedSequence([run.basis.seed, update, parallel.rank()]).generate_state(1)[0]))
+    torch.manual_seed(int(np.random.SeedSequence([run.context.seed, update, parallel.rank()]).generate_state(1)[0]))
 
 
-def _rollout_figures(sequences: Sequences, seen: Seen, scores: np.ndarray) -> Figures:
+def _rollout_figures(sequences: Sequences, stats: RolloutStats, scores: np.ndarray) -> Metrics:
     """What the rollouts say of the policy that wrote them: means over answers, of all processes."""
     mask = sequences.answered
     figures = {
         "reward": float(scores.mean()),
-        "kl": ppo_math.total(seen.policy - seen.reference, mask).item() / len(mask),
+        "kl": ppo_math.total(stats.policy - stats.reference, mask).item() / len(mask),
         "length": mask.sum().item() / len(mask),
         "ended": sequences.ended.float().mean().item(),
     }
     return {name: parallel.mean(value) for name, value in figures.items()}
 
 
-def _outcome(run: Run, within: Kept) -> Figures:
+def _final_metrics(run: Run, snapshot: PolicySnapshot) -> Metrics:
     """Figures of the first rollouts, which the reference wrote; of the policy that comes out; and means of the last updates."""
-    logged = run.watch.of(PART)
+    logged = run.monitor.metrics_of(PART)
     first = {f"{PART}_{name}_first": logged[0][name] for name in ROLLOUT} if logged else {}
-    after = {f"{PART}_{name}_after": value for name, value in within.figures.items()}
-    return {f"{PART}_updates": len(logged)} | {f"{PART}_{name}": value for name, value in outcome.tails(logged).items()} | first | after
+    after = {f"{PART}_{name}_after": value for name, value in snapshot.figures.items()}
+    return (
+        {f"{PART}_updates": len(logged)} | {f"{PART}_{name}": value for name, value in metrics.final_means(logged).items()} | first | after
+    )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_ERROR = 0.2  # Ziegler et al. 2019: the controller hears at most so large a relative error
+MOST_ERROR = 0.2  # Ziegler et al. 2019: the controller takes at most so large a relative error
 TINY = 1e-8
 
 
@@ -71,13 +71,13 @@ def rewards(kl: Tensor, scores: Tensor, mask: Tensor, coefficient: float, after_
     return made.scatter_add(1, last.unsqueeze(1), scores.to(made.dtype).unsqueeze(1))
 
 
-def advantages(rewards: Tensor, values: Tensor, gamma: float, decay: float) -> Tensor:
+def advantages(rewards: Tensor, values: Tensor, gamma: float, gae_lambda: float) -> Tensor:
     """Generalised advantage estimation: the sum over later columns of (gamma decay)^distance times the surprise there."""
     made = values.new_zeros(values.shape)
     later, following = values.new_zeros(len(values)), values.new_zeros(len(values))
     for column in reversed(range(values.shape[1])):
         surprise = rewards[:, column] + gamma * following - values[:, column]
-        later = surprise + gamma * decay * later
+        later = surprise + gamma * gae_lambda * later
         made[:, column], following = later, values[:, column]
     return made
 
@@ -85,14 +85,14 @@ def advantages(rewards: Tensor, values: Tensor, gamma: float, decay: float) -> T
 def policy_losses(new: Tensor, old: Tensor, advantages: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     """Loss of every token, and whether the clip decided it: no gain is counted for a ratio outside 1 ± clip."""
     ratio = (new - old).exp()
-    free, held = -advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + clip)
-    return free.maximum(held), held > free
+    unclipped, clipped = -advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + clip)
+    return unclipped.maximum(clipped), clipped > unclipped
 
 
 def value_losses(new: Tensor, old: Tensor, returns: Tensor, clip: float) -> Tensor:
     """Half the squared error of every value, or of the value held within `clip` of the old one where that is worse."""
-    held = old + (new - old).clamp(-clip, clip)
-    return 0.5 * ((new - returns) ** 2).maximum((held - returns) ** 2)
+    clipped = old + (new - old).clamp(-clip, clip)
+    return 0.5 * ((new - returns) ** 2).maximum((clipped - returns) ** 2)
 
 
 def distance(new: Tensor, old: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def distance(new: Tensor, old: Tensor) -> Tensor:
 
 
 @dataclass
-class KlPrice:
+class AdaptiveKLController:
     """The coefficient of the KL penalty. It rises while rollouts are further from the reference than `target`, else it falls.
 
     A target of 0 keeps it as it is. State of the run: it belongs into a checkpoint.
@@ -112,7 +112,7 @@ class KlPrice:
     target: float  # KL of a whole answer, in nats
     horizon: int  # rollouts in which the coefficient changes by a fifth at most
 
-    def hear(self, kl: float, rollouts: int) -> None:
+    def update(self, kl: float, rollouts: int) -> None:
         """Take note of the mean KL of so many rollouts."""
         if self.target:
             error = min(max(kl / self.target - 1, -MOST_ERROR), MOST_ERROR)

@@ -96,40 +96,42 @@ def pad_left(prompts: Sequence[list[int]], pad: int, device: torch.device) -> tu
 
 
 @dataclass(frozen=True)
-class Writing:
+class SamplingConfig:
     """How answers are written."""
 
-    ends: list[int]  # tokens that end an answer
-    pad: int
-    longest: int  # tokens of an answer, at most
+    eos_token_ids: list[int]  # tokens that end an answer
+    pad_token_id: int
+    max_new_tokens: int  # tokens of an answer, at most
     temperature: float  # 0 takes the likeliest token each time
-    micro_batch: int
+    batch_size: int
 
 
-def write(policy: PreTrainedModel, prompts: Sequence[list[int]], how: Writing) -> Sequences:
+def write(policy: PreTrainedModel, prompts: Sequence[list[int]], sampling: SamplingConfig) -> Sequences:
     """Let the policy answer, a few prompts at a time; torch's global generator decides."""
     import torch
 
-    tokens, real = pad_left(prompts, how.pad, policy.device)
-    starts = range(0, len(tokens), how.micro_batch)
-    parts = [_write(policy, tokens[start : start + how.micro_batch], real[start : start + how.micro_batch], how) for start in starts]
+    tokens, real = pad_left(prompts, sampling.pad_token_id, policy.device)
+    starts = range(0, len(tokens), sampling.batch_size)
+    parts = [
+        _write(policy, tokens[start : start + sampling.batch_size], real[start : start + sampling.batch_size], sampling) for start in starts
+    ]
     widest = max(part.shape[1] for part in parts)
-    answers = torch.cat([torch.nn.functional.pad(part, (0, widest - part.shape[1]), value=how.pad) for part in parts])
-    return Sequences.of(tokens, real, answers, how.ends)
+    answers = torch.cat([torch.nn.functional.pad(part, (0, widest - part.shape[1]), value=sampling.pad_token_id) for part in parts])
+    return Sequences.of(tokens, real, answers, sampling.eos_token_ids)
 
 
-def _write(policy: PreTrainedModel, tokens: Tensor, real: Tensor, how: Writing) -> Tensor:
+def _write(policy: PreTrainedModel, tokens: Tensor, real: Tensor, sampling: SamplingConfig) -> Tensor:
     """The answers' tokens, with padding after their ends."""
     import torch
 
-    choice = {"temperature": how.temperature} if how.temperature else {"do_sample": False, "temperature": 1.0}
+    choice = {"temperature": sampling.temperature} if sampling.temperature else {"do_sample": False, "temperature": 1.0}
     with torch.no_grad():
         made: Tensor = policy.generate(
             input_ids=tokens,
             attention_mask=real.long(),
-            max_new_tokens=how.longest,
-            eos_token_id=how.ends,
-            pad_token_id=how.pad,
+            max_new_tokens=sampling.max_new_tokens,
+            eos_token_id=sampling.eos_token_ids,
+            pad_token_id=sampling.pad_token_id,
             **(PLAIN | choice),
         )
     return made[:, tokens.shape[1] :]
@@ -149,8 +151,8 @@ def values(model: PreTrainedModel, sequences: Sequences, after_end: bool) -> Ten
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model  # behind an adapter
     body = getattr(whole, whole.base_model_prefix)
     states = body(**sequences.given, use_cache=False).last_hidden_state[:, sequences.context - 1 : -1]
-    told: Tensor = whole.score(states).squeeze(-1).float()
-    return told.masked_fill(~ppo_math.valued(sequences.answered, after_end), 0)
+    expected: Tensor = whole.score(states).squeeze(-1).float()
+    return expected.masked_fill(~ppo_math.valued(sequences.answered, after_end), 0)
 
 
 def in_parts(ask: Callable[[Sequences], Tensor], sequences: Sequences, rows: int) -> Tensor:

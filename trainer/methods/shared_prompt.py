@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.core import scoring
-from trainer.core.scoring import IGNORED
+from trainer.models import scoring
+from trainer.models.scoring import IGNORED
 
 if TYPE_CHECKING:
     from torch import Tensor

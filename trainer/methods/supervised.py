@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.core import batches, checkpoints, guard, outcome, parallel
-from trainer.core.encode import Encoded
-from trainer.core.outcome import Figures
-from trainer.core.run import Run
-from trainer.core.scoring import token_losses
-from trainer.core.settings import Schedule
-from trainer.core.stopping import Stopping
+from trainer.checkpointing import checkpoints, divergence
+from trainer.data import batches
+from trainer.data.encode import EncodedPair
+from trainer.loop import metrics
+from trainer.loop.early_stopping import EarlyStopping
+from trainer.loop.metrics import Metrics
+from trainer.loop.run import Run
+from trainer.models import parallel
+from trainer.models.scoring import token_losses
+from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,29 +30,31 @@ PART = "supervised"
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Encoded],
+    pairs: Sequence[EncodedPair],
     schedule: Schedule,
     run: Run,
-    held_out: Sequence[Encoded] = (),
-) -> Figures:
+    held_out: Sequence[EncodedPair] = (),
+) -> Metrics:
     """Maximise the likelihood of the chosen answers (not of the prompts) with AdamW; the rate rises, then falls as a cosine.
 
-    `held_out` are the pairs whose loss is looked at, every `watching.check_every` steps.
+    `held_out` are the pairs whose loss is looked at, every `monitoring.eval_steps` steps.
     """
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
-    if schedule.epochs == 0:
+    if schedule.num_train_epochs == 0:
         return {"supervised_steps": 0}
-    parallel.accumulation(schedule.batch, schedule.micro_batch)  # refuses what cannot be shared evenly
-    steps = batches.steps(len(pairs), schedule.batch, schedule.epochs, schedule.max_steps)
+    parallel.accumulation(schedule.train_batch_size, schedule.per_device_train_batch_size)  # refuses what cannot be shared evenly
+    steps = batches.steps(len(pairs), schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
-    rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup), steps)
-    order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], schedule.batch, steps, run.basis.seed)
-    pad, micro = tokenizer.pad_token_id, schedule.micro_batch
-    stopping = Stopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
-    parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": stopping}
+    rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup_ratio), steps)
+    order = batches.plan(
+        [row.length for row in pairs], [row.pair.weight for row in pairs], schedule.train_batch_size, steps, run.context.seed
+    )
+    pad, micro = tokenizer.pad_token_id, schedule.per_device_train_batch_size
+    early_stopping = EarlyStopping(run, PART, model, (lambda: loss_of(model, held_out, pad, micro)) if held_out else None)
+    parts = {"model": model, "optimizer": optimizer, "schedule": rate, "stopping": early_stopping}
     step, _ = checkpoints.restore(run, parts, steps)
     stop = False
     model.train()
@@ -60,16 +65,16 @@ def train(
         rate.step()
         optimizer.zero_grad()
         step += 1
-        run.watch.step(PART, step, steps, {"loss": loss})
-        stop = stopping.look(step)
+        run.monitor.step(PART, step, steps, {"loss": loss})
+        stop = early_stopping.evaluate(step)
         checkpoints.save(run, step, parts, {})
-    guard.demand_finite(PART, step, model)
-    stopping.finish(step)
-    losses = run.watch.of(PART)
-    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": outcome.tails(losses)["loss"]}
+    divergence.require_finite(PART, step, model)
+    early_stopping.restore_best(step)
+    losses = run.monitor.metrics_of(PART)
+    return {"supervised_steps": step, "supervised_loss_first": losses[0]["loss"], "supervised_loss": metrics.final_means(losses)["loss"]}
 
 
-def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro: int) -> float:
+def _gradients(model: PreTrainedModel, batch: Sequence[EncodedPair], pad: int, micro: int) -> float:
     """Add up the gradients of one batch, `micro` rows at once, over all processes; the batch's mean loss per token."""
     tokens = sum(len(row.chosen) for row in batch)
     mine, total = parallel.share(batch), 0.0
@@ -82,7 +87,7 @@ def _gradients(model: PreTrainedModel, batch: Sequence[Encoded], pad: int, micro
     return parallel.mean(total)
 
 
-def loss_of(model: PreTrainedModel, pairs: Sequence[Encoded], pad: int, batch: int) -> float:
+def loss_of(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> float:
     """The exact mean loss per token of the chosen answers."""
     import torch
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tasks.core.errors import UserError, one_of
-from trainer.core import sources
+from trainer.models import sources
 
 FOLDER = Path(__file__).parent
 Keys = tuple[str, ...]
@@ -35,16 +35,16 @@ def lay(name: str, path: Path) -> list[str]:
         sources.find(source, f"--model {name}")
     text = _read(path)
     there = dict(_leaves(yaml.compose(text), ()))
-    changes, told = [], []
+    changes, lines = [], []
     for keys, node in _leaves(yaml.compose(given), ()):
         if keys not in there:
             raise UserError(str(path), f"no key {'.'.join(keys)}", f"every key of the preset {name}", "restore the file from git")
         old, new = text[_span(there[keys])], given[_span(node)]
         if yaml.safe_load(old) != yaml.safe_load(new):
             changes.append((_span(there[keys]), new))
-            told.append(f"{'.'.join(keys)}: {old} -> {new}")
+            lines.append(f"{'.'.join(keys)}: {old} -> {new}")
     _write(path, _replaced(text, changes))
-    return told
+    return lines
 
 
 def _read(path: Path) -> str:

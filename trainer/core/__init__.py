@@ -1,1 +1,0 @@
-"""What every method of training shares: reading a release, tokens, models, batches, log-probabilities, statistics."""

@@ -1,0 +1,1 @@
+"""What every training loop needs: the run, its monitor, its metrics, early stopping, and transformers' own trainer."""

@@ -1,0 +1,145 @@
+"""What our TRL trainers share: arguments that hold on any machine, a fixed order of rows, logs, checkpoints, one way to run.
+
+TRL's defaults are for GPUs, its sampler, its logs and its checkpoints have a say of their own; here all of it is decided once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from trainer.checkpointing import checkpoints, divergence, stateful
+from trainer.data import batches
+from trainer.loop.early_stopping import EarlyStopping
+from trainer.loop.metrics import Metrics
+from trainer.loop.run import Run
+from trainer.models import parallel
+from trainer.settings import Schedule
+
+if TYPE_CHECKING:
+    from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+A = TypeVar("A", bound="TrainingArguments")
+NEEDED = ["optimizer.pt", "scheduler.pt", "trainer_state.json", "stopping.pt", checkpoints.EXTRA]
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
+
+
+def steps(rows: int, schedule: Schedule) -> int:
+    """Optimizer steps of the schedule over so many rows."""
+    return batches.steps(rows, schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
+
+
+def arguments(kind: type[A], schedule: Schedule, count: int, run: Run, **own: Any) -> A:  # noqa: ANN401
+    """Arguments of TRL's kind (`DPOConfig`, `KTOConfig`, `RewardConfig`) for `count` steps; `own` are the method's."""
+    saves = run.checkpoints is not None and run.monitoring.save_steps > 0
+    made: A = kind(
+        output_dir=str(run.checkpoints / checkpoints.BESIDE if run.checkpoints and saves else run.scratch),
+        use_cpu=parallel.on_cpu(),
+        bf16=run.context.dtype == "bfloat16",
+        gradient_checkpointing=False,
+        per_device_train_batch_size=min(schedule.per_device_train_batch_size, schedule.train_batch_size),
+        gradient_accumulation_steps=parallel.accumulation(schedule.train_batch_size, schedule.per_device_train_batch_size),
+        max_steps=count,
+        learning_rate=schedule.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=int(count * schedule.warmup_ratio),
+        max_length=run.context.max_length,
+        train_sampling_strategy="sequential",  # the rows come in the order of our plan
+        save_strategy="steps" if saves else "no",
+        save_steps=run.monitoring.save_steps or count,
+        report_to="none",
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # else a loss that is no number is logged as the mean of those before
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,  # all are used; looking for them costs a walk over the graph
+        seed=run.context.seed,
+        data_seed=run.context.seed,
+        **own,
+    )
+    return made
+
+
+def fit(
+    trainer: Trainer, run: Run, part: str, count: int, names: Mapping[str, str], held_out: Callable[[], float] | None = None
+) -> list[Metrics]:
+    """Train, or go on from a checkpoint; the figures of every step. `names` says which of TRL's figures are kept, and as what.
+
+    `part` names them in the log; `held_out` gives the exact loss on pairs that are not learned from.
+    """
+    from transformers import PrinterCallback, ProgressCallback
+
+    cache = trainer.model.config.use_cache
+    early_stopping = EarlyStopping(run, part, trainer.model, held_out)
+    trainer.add_callback(_watcher(trainer, run, part, count, names, early_stopping))
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    found = _resumed(trainer, run, early_stopping, count)
+    _hush(trainer)
+    try:
+        trainer.train(resume_from_checkpoint=str(found) if found else None)
+    except (RuntimeError, ValueError) as error:
+        if found is None or trainer.state.global_step > checkpoints.step_of(found):
+            raise
+        raise checkpoints.misfit(found, str(error)) from error
+    divergence.require_finite(part, trainer.state.global_step, trainer.model)
+    early_stopping.restore_best(trainer.state.global_step)
+    trainer.model.config.use_cache = cache  # switched off for training; whoever writes with the model wants it on
+    return run.monitor.metrics_of(part)
+
+
+def _resumed(trainer: Trainer, run: Run, early_stopping: EarlyStopping, count: int) -> Path | None:
+    """The checkpoint to go on from, with what is ours in it put back; the trainer puts back the rest."""
+    import torch
+
+    checkpoints.require_disk_space(run, stateful.size(trainer.model))
+    found = checkpoints.latest(run, [*NEEDED, *_random_files()], WEIGHTS, count)
+    if found:
+        checkpoints.read_extra(found, run)
+        early_stopping.load_state_dict(torch.load(found / "stopping.pt", weights_only=True))
+    return found
+
+
+def _hush(trainer: Trainer) -> None:
+    """Silence that a resumed model lacks its output weights, where they are its input weights, which it has."""
+    if getattr(trainer.model.config, "tie_word_embeddings", False):
+        logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys in the checkpoint" not in record.getMessage())
+
+
+def _random_files() -> list[str]:
+    """Where transformers keeps the random states of each process."""
+    return [f"rng_state_{rank}.pth" for rank in range(parallel.world())] if parallel.world() > 1 else ["rng_state.pth"]
+
+
+def _watcher(trainer: Trainer, run: Run, part: str, count: int, names: Mapping[str, str], early_stopping: EarlyStopping) -> TrainerCallback:
+    """A callback that hands every step's metrics to the monitor, computes held-out loss, and seals checkpoints."""
+    from transformers import TrainerCallback
+
+    class Watcher(TrainerCallback):  # type: ignore[misc]
+        """Called at each of the trainer's logs and saves; a log comes before the save of the same step."""
+
+        def on_log(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: object
+        ) -> None:
+            if "loss" in logs:  # the last log of a run is its timing
+                run.monitor.step(part, state.global_step, count, {ours: logs[theirs] for theirs, ours in names.items()})
+                control.should_training_stop |= early_stopping.evaluate(state.global_step)
+
+        def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+            _seal(trainer, run, part, Path(args.output_dir) / f"checkpoint-{state.global_step}", early_stopping)
+
+    return Watcher()
+
+
+def _seal(trainer: Trainer, run: Run, part: str, folder: Path, early_stopping: EarlyStopping) -> None:
+    """What the trainer wrote beside becomes a checkpoint, once every process has written its part and the weights are numbers."""
+    import torch
+
+    divergence.require_finite(part, trainer.state.global_step, trainer.model)
+    parallel.wait()
+    if parallel.rank() == 0:
+        checkpoints.write_extra(folder, run, {})
+        torch.save(early_stopping.state_dict(), folder / "stopping.pt")
+        checkpoints.publish(run, trainer.state.global_step, folder)
+    parallel.wait()

@@ -1,0 +1,160 @@
+"""The reward model with TRL, on pairs that we have tokenised, counted and put in order ourselves.
+
+In: a model with a scalar head, and encoded pairs to learn from and to look at. Out: the model, trained in place so that the chosen
+answer's reward is the higher one; the mean figures of the last steps.
+
+The loss is the Bradley-Terry model's, -log sigmoid(r_chosen - r_rejected), as in Ouyang et al. (2022), with a margin and MixUp as
+options, and a weak pull of rewards to a mean of zero (Eisenstein et al. 2023): the loss itself does not say where zero lies.
+TRL would tokenise, drop and shuffle by itself, without a count: here it gets exactly the tokens that were counted, each
+pair as often as its weight says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainer.data import batches
+from trainer.data.encode import EncodedPair
+from trainer.loop import hf_trainer, metrics
+from trainer.loop.metrics import Metrics
+from trainer.loop.run import Run
+from trainer.methods import margins, mixup
+from trainer.models import reward_models
+from trainer.settings import Schedule
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import RewardTrainer
+
+FIGURES = {"loss": "loss", "margin": "gap", "accuracy": "accuracy", "mean_reward": "mean"}  # TRL's name: ours
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the reward model needs to know."""
+
+    margin: str
+    margin_size: float
+    mixup_alpha: float
+    center_rewards_coefficient: float
+    schedule: Schedule
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[EncodedPair],
+    held_out: Sequence[EncodedPair],
+    settings: Settings,
+    run: Run,
+) -> Metrics:
+    """Train the model to score the chosen answers higher; `held_out` is only looked at."""
+    from trl import RewardConfig
+
+    steps = hf_trainer.steps(len(pairs), settings.schedule)
+    pad, micro = tokenizer.pad_token_id, settings.schedule.per_device_train_batch_size
+    own = {
+        "center_rewards_coefficient": settings.center_rewards_coefficient or None,
+        "pad_to_multiple_of": None,
+        "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
+    }
+    trainer = _trainer_class()(
+        model=model,
+        args=hf_trainer.arguments(RewardConfig, settings.schedule, steps, run, **own),
+        train_dataset=_rows(pairs, settings, steps, run.context.seed),
+        data_collator=_collator(pad),
+        processing_class=tokenizer,
+    )
+    look = (lambda: loss(gaps(model, held_out, pad, micro))) if held_out else None
+    logged = hf_trainer.fit(trainer, run, "reward", steps, FIGURES, held_out=look)
+    return {"reward_steps": len(logged)} | {f"reward_{name}": value for name, value in metrics.final_means(logged).items()}
+
+
+def gaps(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> np.ndarray:
+    """By how much the chosen answer's reward is the higher one, for every pair."""
+    chosen, rejected = sides(model, pairs, pad, batch)
+    difference: np.ndarray = chosen - rejected
+    return difference
+
+
+def sides(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batch: int) -> np.ndarray:
+    """Rewards of the chosen and of the rejected answers: an array of (chosen, rejected) x pairs; `batch` pairs at once."""
+    rows = [(row.prompt, side) for row in pairs for side in (row.chosen, row.rejected)]
+    return reward_models.score(model, rows, pad, 2 * batch).reshape(-1, 2).T
+
+
+def loss(difference: np.ndarray) -> float:
+    """Mean -log sigmoid of the gaps: the loss without margin, mixing or centring, so that settings can be compared."""
+    return float(np.logaddexp(0, -difference).mean())
+
+
+def _rows(pairs: Sequence[EncodedPair], settings: Settings, steps: int, seed: int) -> Dataset:
+    """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised, and in those of the mixing."""
+    from datasets import Dataset
+
+    order = batches.plan([row.length for row in pairs], [row.pair.weight for row in pairs], settings.schedule.train_batch_size, steps, seed)
+    places = [place for batch in order for place in batch]
+    columns: dict[str, list[Any]] = {
+        "chosen_ids": [pairs[place].prompt + pairs[place].chosen for place in places],
+        "rejected_ids": [pairs[place].prompt + pairs[place].rejected for place in places],
+    }
+    asked = margins.for_pairs([row.pair for row in pairs], settings.margin, settings.margin_size)
+    if asked is not None:
+        columns["margin"] = [asked[place] for place in places]
+    if settings.mixup_alpha:
+        columns |= mixup.columns(len(places), settings.mixup_alpha, seed)
+    return Dataset.from_dict(columns)
+
+
+def _collator(pad: int) -> Any:  # noqa: ANN401
+    """TRL's collator, which hands on the columns of the mixing as well."""
+    import torch
+    from trl.trainer.reward_trainer import DataCollatorForPreference
+
+    class Collator(DataCollatorForPreference):  # type: ignore[misc]
+        """Pads on the right, chosen answers first."""
+
+        def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+            drawn = {name: torch.tensor([row[name] for row in examples]) for name in mixup.COLUMNS if name in examples[0]}
+            return {**super().torch_call(examples), **drawn}
+
+    return Collator(pad_token_id=pad)
+
+
+def _trainer_class() -> type[RewardTrainer]:
+    """TRL's trainer, taking rows as they are, and mixing where they say so."""
+    from trl import RewardTrainer
+
+    class CountedRows(RewardTrainer):  # type: ignore[misc]
+        """Neither tokenises nor drops: both is done."""
+
+        def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
+            return dataset
+
+        def _set_signature_columns_if_needed(self) -> None:
+            self._signature_columns = ["chosen_ids", "rejected_ids", "margin", *mixup.COLUMNS]  # no other may reach the collator
+
+        def compute_loss(
+            self, model: PreTrainedModel, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: object = None
+        ) -> Any:  # noqa: ANN401
+            drawn = {name: inputs.pop(name) for name in mixup.COLUMNS if name in inputs}
+            plain, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+            found = _mixed(outputs.logits, inputs.get("margin"), drawn, self.args.center_rewards_coefficient) if drawn else plain
+            return (found, outputs) if return_outputs else found
+
+    return CountedRows
+
+
+def _mixed(logits: Tensor, margin: Tensor | None, drawn: dict[str, Tensor], centre: float | None) -> Tensor:
+    """The loss of mixed pairs, centred as TRL does it. A margin turns with its pair, so it is taken off before."""
+    import torch
+
+    chosen, rejected = logits.squeeze(-1).chunk(2)
+    difference = chosen - rejected if margin is None else chosen - rejected - margin
+    return mixup.loss(difference, drawn) + (centre or 0.0) * torch.mean((chosen + rejected) ** 2)

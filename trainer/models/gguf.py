@@ -1,0 +1,40 @@
+"""Models from GGUF files, the one-file format of llama.cpp: weights as ordinary tensors again, and the tokenizer that lies with them.
+
+In: a folder and the file's name in it. Out: a model and a tokenizer like any other.
+
+Traps: transformers marks a model that it read from GGUF as quantized and refuses to save it, although its weights are whole
+numbers of floating point by then; so a new model of the same configuration takes them over. Many files name the token that ends
+an answer as padding too (`tokenizer.set_padding` mends that).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def read(where: str, folder: str, name: str, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer of one GGUF file; a UserError that calls it `where` if there is no reader for it."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if importlib.util.find_spec("gguf") is None:
+        raise UserError(where, "no package `gguf`", "the package that reads GGUF files", "run `pip install --no-deps gguf`")
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype)
+    return _plain(model), tokenizer
+
+
+def _plain(read: PreTrainedModel) -> PreTrainedModel:
+    """A new model with the configuration and the very tensors of one that was read from GGUF."""
+    from transformers import AutoModelForCausalLM
+
+    settings = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
+    plain = AutoModelForCausalLM.from_config(type(read.config).from_dict(settings), dtype=read.dtype)
+    plain.load_state_dict(read.state_dict(), assign=True)
+    plain.tie_weights()
+    return plain.eval()
