@@ -1,1 +1,1 @@
-"""What must hold: one Great Expectations suite a table, as code."""
+"""Data quality rules: one Great Expectations suite per table, as code."""

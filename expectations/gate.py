@@ -1,8 +1,8 @@
-"""The gate: holds flat tables against their suites with Great Expectations and writes the Data Docs.
+"""The gate: checks flat tables against their suites with Great Expectations and writes the Data Docs.
 
 In: Arrow tables of flat, derived columns (never raw text) and suites. Out: which rows break which row rule, which rules
-of a table are broken, and a folder of pages for people. The context is ephemeral, so that nothing is shared between
-runs, and results hold counts and row numbers only, never values.
+of a table are broken, and a folder of HTML pages. The context is ephemeral, so that nothing is shared between
+runs, and results hold only counts and row numbers, never values.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ SITE = "gate"
 
 
 class SuiteError(Exception):
-    """A rule could not be judged (no such column, wrong type): a fault of ours, not of the data."""
+    """A rule could not be checked (no such column, wrong type): a bug, not a fault of the data."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A rule that did not hold."""
+    """A broken rule."""
 
     suite: str
     rule: str
@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass
 class Gate:
-    """One run of the gate for one stage; collects what is broken until `enforce` is called."""
+    """One run of the gate for one stage; collects broken rules until `enforce` is called."""
 
     stage: str
     broken: list[Outcome] = field(default_factory=list)
@@ -62,16 +62,16 @@ class Gate:
     _context: EphemeralDataContext = None
 
     def rows(self, suite: Suite, table: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
-        """Row numbers that break each row rule, in the order of the rules; warnings excepted."""
+        """Row numbers that break each row rule, in the order of the rules; without warnings."""
         rules = {name: rule for name, rule in suite.rows.items() if rule.severity == "critical"}
         results = self._batch(suite.name, table).validate(
             self._suite(Suite(suite.name, rules, {})), result_format={"result_format": "COMPLETE", "exclude_unexpected_values": True}
         )
-        found = {_rule(result): result for result in _judged(results.results)}
-        return {name: np.asarray(found[name].result.get("unexpected_index_list") or [], dtype=np.int64) for name in rules}
+        results_by_rule = {_rule(result): result for result in _judged(results.results)}
+        return {name: np.asarray(results_by_rule[name].result.get("unexpected_index_list") or [], dtype=np.int64) for name in rules}
 
     def check(self, suite: Suite, table: pa.Table) -> None:
-        """Hold a table against its whole suite; broken rules are remembered for `enforce`, those of severity "warning" only told."""
+        """Check a table against its whole suite; broken rules are kept for `enforce`, those of severity "warning" only reported."""
         gx, context = _gx(), self.context()
         definition = context.validation_definitions.add(
             gx.ValidationDefinition(name=suite.name, data=self._definition(suite.name), suite=context.suites.add(self._suite(suite)))
@@ -82,7 +82,7 @@ class Gate:
             result_format={"result_format": "SUMMARY", "exclude_unexpected_values": True},
         )
         result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": to_pandas(table)})
-        logging.captureWarnings(False)  # importing Great Expectations sends all warnings to its log, where nobody hears them
+        logging.captureWarnings(False)  # importing Great Expectations redirects all warnings to its log, where they are lost
         (run,) = result.run_results.values()
         results = {_rule(entry): entry for entry in _judged(run.results)}
         verdicts = tuple(_verdict(name, rule, suite, results[name]) for name, rule in {**suite.rows, **suite.table}.items())
@@ -94,7 +94,7 @@ class Gate:
                 self.broken.append(Outcome(suite.name, verdict.rule, verdict.found, verdict.expected))
 
     def publish(self, folder: Path) -> None:
-        """Write the Data Docs of all suites checked so far into `folder`, readable from disk and without a network."""
+        """Write the Data Docs of all suites checked so far into `folder`, readable from disk without network access."""
         context = self.context()
         backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
         index = {"class_name": "DefaultSiteIndexBuilder"}
@@ -112,7 +112,7 @@ class Gate:
         where = f"{self.stage}: {first.suite}: rule {first.rule}"
         more = f" ({len(others)} more broken: {', '.join(other.rule for other in others)})" if others else ""
         page = pages.of_suite(folder, first.suite)
-        raise UserError(where, first.found, first.expected, f"see {page}{more}, then mend the logs or the bounds in params.yaml")
+        raise UserError(where, first.found, first.expected, f"see {page}{more}, then correct the logs or the bounds in params.yaml")
 
     def context(self) -> EphemeralDataContext:
         """The ephemeral Great Expectations context of this run."""
@@ -140,20 +140,20 @@ class Gate:
 
 def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array:
     """For each of `length` rows the first rule that it breaks, or null."""
-    return first_reason(*((name, marked(numbers, length)) for name, numbers in rows.items()))
+    return first_reason(*((name, as_mask(numbers, length)) for name, numbers in rows.items()))
 
 
-def marked(numbers: npt.NDArray[np.int64], length: int) -> Mask:
+def as_mask(numbers: npt.NDArray[np.int64], length: int) -> Mask:
     """Row numbers as a mask."""
-    found = np.zeros(length, bool)
-    found[numbers] = True
-    return found
+    mask = np.zeros(length, bool)
+    mask[numbers] = True
+    return mask
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """The flat table for Great Expectations: text stays in Arrow memory, row numbers are the index.
 
-    Numbers become plain NumPy columns (whole numbers with nulls: floats), which are judged four times as fast as nullable ones.
+    Numbers become plain NumPy columns (integers with nulls: floats), which are checked four times as fast as nullable ones.
     """
     text = pd.StringDtype("pyarrow", na_value=np.nan)
     kinds = {pa.large_string(): text, pa.string(): text}
@@ -162,7 +162,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def _gx() -> ModuleType:
-    return importlib.import_module("great_expectations")  # takes seconds, so only where a suite runs
+    return importlib.import_module("great_expectations")  # takes seconds, so only imported where a suite runs
 
 
 def _tolerant(rule: Rule, tolerance: float) -> Rule:
@@ -180,7 +180,7 @@ def _rule(result: ExpectationValidationResult) -> str:
 
 
 def _judged(results: Iterable[ExpectationValidationResult]) -> list[ExpectationValidationResult]:
-    """All results, none of which may be an error: an expectation that could not run is no verdict."""
+    """All results; raises SuiteError for an expectation that could not run."""
     for result in results:
         info = result.exception_info or {}
         errors = [info] if "raised_exception" in info else list(info.values())
@@ -191,7 +191,7 @@ def _judged(results: Iterable[ExpectationValidationResult]) -> list[ExpectationV
 
 
 def _verdict(name: str, rule: Rule, suite: Suite, result: ExpectationValidationResult) -> pages.Verdict:
-    """What became of the rule, in words."""
+    """The verdict on a rule, in words."""
     found, expected = _words(rule, suite, result)
     if not result.success:
         return pages.Verdict(name, "warning" if rule.severity == "warning" else "broken", found, expected)
@@ -200,21 +200,21 @@ def _verdict(name: str, rule: Rule, suite: Suite, result: ExpectationValidationR
 
 
 def _words(rule: Rule, suite: Suite, result: ExpectationValidationResult) -> tuple[str, str]:
-    """What was found and what was expected, in words and without any value of the table."""
-    found = result.result
-    if "unexpected_count" not in found:
-        return _observed(found), rule.expected
-    judged = found["element_count"] - found["missing_count"]
-    broken = f"{found['unexpected_count']} of {judged} rows ({percent(found['unexpected_count'] / max(judged, 1))}) breaking it"
+    """What was found and what was expected, in words, without values of the table."""
+    values = result.result
+    if "unexpected_count" not in values:
+        return _observed(values), rule.expected
+    judged = values["element_count"] - values["missing_count"]
+    broken = f"{values['unexpected_count']} of {judged} rows ({percent(values['unexpected_count'] / max(judged, 1))}) breaking it"
     if result.expectation_config.meta["rule"] in suite.rows and suite.tolerance:
         return broken, f"{rule.expected}, with at most {percent(suite.tolerance)} breaking it"
     return broken, rule.expected
 
 
-def _observed(found: Mapping[str, Any]) -> str:
-    if found.get("partial_missing_list"):
-        return f"none of {', '.join(map(str, found['partial_missing_list']))}"
-    mismatched = (found.get("details") or {}).get("mismatched", {})
+def _observed(values: Mapping[str, Any]) -> str:
+    if values.get("partial_missing_list"):
+        return f"none of {', '.join(map(str, values['partial_missing_list']))}"
+    mismatched = (values.get("details") or {}).get("mismatched", {})
     parts = [f"{word} {', '.join(mismatched[word])}" for word in ("missing", "unexpected") if mismatched.get(word)]
-    observed = found.get("observed_value")
+    observed = values.get("observed_value")
     return "; ".join(parts) or (", ".join(map(str, observed)) if isinstance(observed, list) else f"{observed}")

@@ -1,7 +1,7 @@
-"""Data Docs that a browser can open from disk: without the scripts, fonts and pictures that the pages fetch from elsewhere.
+"""Data Docs that a browser can open from disk: without the scripts, fonts and images that the pages load from other hosts.
 
-Nothing leaves the machine unasked, not even by looking at a page. Great Expectations fills its index by such a script, so the index
-is ours: what is broken first, then each suite with all its rules and links to the pages of Great Expectations.
+No request leaves the machine when a page is viewed. Great Expectations fills its index by such a script, so the index is our own: broken
+rules first, then each suite with all its rules and links to the pages of Great Expectations.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ form, input, .breadcrumb, .btn-group { display: none }
 .alert { border-left: 4px solid #8888; padding: .3rem .8rem }
 </style>
 </head>"""
-# Everything that a browser would fetch by itself from another machine.
+# Everything that a browser would load from another host.
 FETCHED = re.compile(
     r"<script\b[^>]*\bsrc\s*=\s*[\"']https?:[^>]*>\s*</script>|<link\b[^>]*\bhref\s*=\s*[\"']https?:[^>]*>|<img\b[^>]*\bsrc\s*=\s*[\"']https?:[^>]*>",
     re.IGNORECASE,
 )
-# What is left of the scripts would only fail without the libraries they call; the footer asks for a newsletter subscription.
+# The remaining scripts would fail without their libraries; the footer offers a newsletter.
 SCRIPT = re.compile(r"<script\b[^>]*>.*?</script>", re.IGNORECASE | re.DOTALL)
 FOOTER = re.compile(r"<footer\b.*?</footer>", re.IGNORECASE | re.DOTALL)
 State = Literal["holds", "drops rows", "warning", "broken"]
@@ -58,17 +58,17 @@ TITLES: dict[str, State] = {"Broken": "broken", "Warnings": "warning"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one rule."""
+    """The verdict on one rule."""
 
     rule: str
-    state: State  # "drops rows": the rows that break it went, few enough for the table to pass
+    state: State  # "drops rows": rows that break it were dropped, few enough for the table to pass
     found: str
     expected: str
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One suite, held against the rows of its table."""
+    """The verdicts of one suite on its table."""
 
     suite: str
     rows: int
@@ -80,10 +80,10 @@ class Judged:
 
 
 def write_index(folder: Path, stage: str, judged: Sequence[Judged]) -> None:
-    """The first page of the site in `folder`: what is broken, what each suite found, and where to read on."""
+    """Write the index of the site in `folder`: broken rules, the results of each suite, and links to details."""
     broken = sum(len(suite.of("broken")) for suite in judged)
     verdict = f'<p class="broken">✗ {_count(broken, "rule")} broken: the pipeline stopped here</p>'
-    parts = [verdict if broken else '<p class="holds">✓ Every rule that must hold does</p>', _overview(folder, judged)]
+    parts = [verdict if broken else '<p class="holds">✓ All required rules hold</p>', _overview(folder, judged)]
     for title, state in TITLES.items():
         if chosen := [(f"{suite.suite}: {verdict.rule}", verdict) for suite in judged for verdict in suite.of(state)]:
             parts += [f"<h2>{title}</h2>", _rules(chosen)]
@@ -97,7 +97,7 @@ def write_index(folder: Path, stage: str, judged: Sequence[Judged]) -> None:
 
 
 def _overview(folder: Path, judged: Sequence[Judged]) -> str:
-    """One line a suite: its rows, and how many of its rules hold."""
+    """One line per suite: its rows, and how many of its rules hold."""
     heads = ("suite", "", "rows", "rules", "hold", "warn", "broken")
     lines = []
     for suite in judged:
@@ -115,13 +115,13 @@ def _heads(words: Sequence[str], numbers: int) -> str:
 
 
 def _links(folder: Path, suite: Judged) -> str:
-    """Links to the pages of Great Expectations on the suite."""
+    """Links to Great Expectations' pages on the suite."""
     pages = {"every result": of_suite(folder, suite.suite), "the rules": folder / "expectations" / f"{suite.suite}.html"}
     return " · ".join(f'<a href="{quote(str(page.relative_to(folder)))}">{words}</a>' for words, page in pages.items())
 
 
 def _rules(verdicts: Sequence[tuple[str, Verdict]]) -> str:
-    """One line a rule, under the name that is given with it."""
+    """One line per rule, under the given name."""
     lines = "".join(
         f'<tr><td><b>{escape(name)}</b></td><td class="{verdict.state.split()[0]}">{MARKS[verdict.state]} {verdict.state}</td>'
         f'<td data-says="found">{escape(verdict.found)}</td><td data-says="expected">{escape(verdict.expected)}</td></tr>'
@@ -136,7 +136,7 @@ def _count(number: int, word: str) -> str:
 
 
 def make_local(folder: Path) -> None:
-    """Rewrite every page of the site in `folder` so that it needs nothing but itself."""
+    """Make every page of the site in `folder` self-contained."""
     for path in sorted(folder.rglob("*.html")):
         text = path.read_text(encoding="utf-8")
         for pattern in (FETCHED, SCRIPT, FOOTER):
@@ -148,7 +148,7 @@ def make_local(folder: Path) -> None:
 
 def of_suite(folder: Path, suite: str) -> Path:
     """The page with the last verdict on a suite."""
-    found = sorted((folder / "validations" / suite).rglob("*.html"))
-    if not found:
+    validations = sorted((folder / "validations" / suite).rglob("*.html"))
+    if not validations:
         raise UserError(str(folder), f"no page for the suite {suite}", "the Data Docs of the last run", "run the stage again")
-    return found[-1]
+    return validations[-1]

@@ -1,9 +1,9 @@
-"""What a rule and a suite are: plain data, so that importing them costs nothing (Great Expectations takes seconds).
+"""Rules and suites as plain data, so that importing them is fast (Great Expectations takes seconds).
 
 A rule is one expectation of Great Expectations by class name, with its arguments. A suite holds two dicts of rules
-by one-word name. A ROW rule judges every row of a flat table; a row that breaks it is dropped with the rule's name as
-reason, unless more than the suite's `tolerance` of all rows break it: then the table is broken. A TABLE rule judges the
-table as a whole; broken, it stops the pipeline. A new rule is one line in one dict.
+by one-word name. A ROW rule checks every row of a flat table; a row that breaks it is dropped with the rule's name as
+reason, unless more than the suite's `tolerance` of all rows break it: then the table is broken. A TABLE rule checks the
+table as a whole; a broken one stops the pipeline. A new rule is one line in one dict.
 
 Expectations skip nulls: a column of a row rule is null only where the rule does not apply.
 """
@@ -19,7 +19,7 @@ Severity = Literal["critical", "warning"]
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation. Of severity "warning" it is shown, but neither drops rows nor stops the pipeline."""
+    """One expectation. With severity "warning" it is reported, but neither drops rows nor stops the pipeline."""
 
     expectation: str  # name of a class in great_expectations.expectations
     arguments: Mapping[str, object]
@@ -40,30 +40,30 @@ class Suite:
     tolerance: float = 0.0  # share of rows that a row rule may drop before the table counts as broken
 
 
-def between(column: str, low: float | None = None, high: float | None = None, severity: Severity = "critical") -> Rule:
-    """Every value lies in low..high; None leaves that side open."""
+def in_range(column: str, low: float | None = None, high: float | None = None, severity: Severity = "critical") -> Rule:
+    """Every value is in low..high; None leaves that side open."""
     words = f"{column} {_range(low, high)}"
     return Rule("ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high}, words, severity)
 
 
-def above(column: str, low: float, high: float | None = None) -> Rule:
+def greater_than(column: str, low: float, high: float | None = None) -> Rule:
     """Every value is greater than `low` and at most `high`."""
     words = f"{column} above {low}" + ("" if high is None else f" and at most {high}")
     arguments = {"column": column, "min_value": low, "strict_min": True, "max_value": high}
     return Rule("ExpectColumnValuesToBeBetween", arguments, words)
 
 
-def among(column: str, values: Collection[str]) -> Rule:
+def one_of(column: str, values: Collection[str]) -> Rule:
     """Every value is one of `values`."""
     return Rule("ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}, f"{column} one of {', '.join(values)}")
 
 
-def true(column: str) -> Rule:
+def is_true(column: str) -> Rule:
     """Every value of a column of booleans is true."""
     return Rule("ExpectColumnValuesToBeInSet", {"column": column, "value_set": [True]}, f"{column} for every row")
 
 
-def true_for(column: str, share: float, severity: Severity = "critical") -> Rule:
+def is_true_for(column: str, share: float, severity: Severity = "critical") -> Rule:
     """A column of booleans is true for at least this share of the rows."""
     words = f"{column} for at least {percent(share)} of the rows"
     return Rule("ExpectColumnValuesToBeInSet", {"column": column, "value_set": [True], "mostly": share}, words, severity)
@@ -81,7 +81,7 @@ def exactly(columns: Collection[str]) -> Rule:
 
 
 def unique(*columns: str) -> Rule:
-    """No two rows agree in all of these columns."""
+    """No two rows are equal in all of these columns."""
     if len(columns) == 1:
         return Rule("ExpectColumnValuesToBeUnique", {"column": columns[0]}, f"{columns[0]} different in every row")
     return Rule(
@@ -89,14 +89,14 @@ def unique(*columns: str) -> Rule:
     )
 
 
-def holds(column: str, values: Collection[str]) -> Rule:
+def contains_all(column: str, values: Collection[str]) -> Rule:
     """Each of `values` occurs in the column."""
     words = f"{column} to hold each of {', '.join(values)}"
     return Rule("ExpectColumnDistinctValuesToContainSet", {"column": column, "value_set": list(values)}, words)
 
 
 def columns_of(table: str, names: Collection[str]) -> Suite:
-    """The suite that is held against a table's column names alone, before anything reads its rows."""
+    """The suite for a table's column names, checked before its rows are read."""
     return Suite(f"{table}_columns", rows={}, table={"columns": exactly(names)})
 
 

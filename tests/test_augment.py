@@ -18,7 +18,7 @@ from tasks.augment.back_translation import MODES, from_stream, to_stream
 from tasks.augment.checks import fault
 from tasks.augment.protected_words import split
 from tasks.augment.registry import AUGMENTERS, build
-from tasks.augment.rewording import treat, verdicts
+from tasks.augment.rewording import reword_and_check, verdicts
 from tasks.augment.synonym import Synonym
 from tasks.core import params
 from tasks.core.errors import UserError
@@ -229,7 +229,7 @@ def test_synonyms_are_synonyms_and_articles_agree() -> None:
 
 def test_a_missing_dictionary_is_said_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
-    with pytest.warns(UserWarning, match="synonym is off.*wordnet-base"):
+    with pytest.warns(UserWarning, match="synonym is skipped.*wordnet-base"):
         assert made(outcome([candidate(SAMPLE[0])], with_only("synonym"))) == []
     with pytest.raises(UserError, match="wordnet-base"):
         augment.run({"candidates": frame([candidate(SAMPLE[0])])}, with_only("synonym", on_missing="error"))
@@ -237,7 +237,7 @@ def test_a_missing_dictionary_is_said_or_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_missing_apertium_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("APERTIUM_DATADIR", str(tmp_path))
-    with pytest.warns(UserWarning, match="back_translation is off.*apertium-eng-spa"):
+    with pytest.warns(UserWarning, match="back_translation is skipped.*apertium-eng-spa"):
         outcome([candidate(SAMPLE[0])], with_only("back_translation"))
 
 
@@ -245,7 +245,7 @@ def test_missing_apertium_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_back_translation_keeps_meaning_or_says_why() -> None:
     chosen = settings_of("back_translation")
     texts = pa.array(["it is not working since monday", SAMPLE[1]])
-    bad, good = treat("back_translation", chosen, texts, pa.array(["", ""])).to_pylist()
+    bad, good = reword_and_check("back_translation", chosen, texts, pa.array(["", ""])).to_pylist()
     assert bad["reason"] == "too_different"
     assert (good["reason"], good["text"] == SAMPLE[1]) == (None, False)
 

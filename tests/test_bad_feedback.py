@@ -70,10 +70,10 @@ STATUS = {"gone": "deleted", "failed": "error"}
 def log() -> list[Line]:
     """One conversation, and all lines of feedback about it; the name of a line is the act's comment."""
     turns = [dict(zip(("id", "parent_id", "role", "content"), turn, strict=True)) for turn in SAID]
-    said: list[Line] = [turn | {"created_at": "2026-03-01T12:00:00Z", "status": STATUS.get(turn["id"] or "", "")} for turn in turns]
+    messages: list[Line] = [turn | {"created_at": "2026-03-01T12:00:00Z", "status": STATUS.get(turn["id"] or "", "")} for turn in turns]
     acts = {name: line for name, (_, _, line) in BAD.items()} | GOOD
     return [
-        {"id": "c", "messages": said},
+        {"id": "c", "messages": messages},
         *({"text": None if "edit" in name else name} | line | {"id": name} for name, line in acts.items()),
     ]
 
@@ -88,12 +88,12 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Acco
 def test_every_bad_act_is_dropped_where_and_why_it_should_be_and_counted(walked: dict[str, dict[str, Account]]) -> None:
     records = {row["feedback_id"]: row["origin"]["record"] for row in walked["ingest"]["feedback"].kept.to_pylist()}
     names = list(BAD) + list(GOOD)
-    found = {
+    result = {
         names[records[row["feedback_id"]] - 1]: (stage, row["dropped"])
         for stage in ("ingest", "clean", "dedupe", "validate", "aggregate")
         for row in walked[stage]["feedback"].dropped.to_pylist()
     }
-    assert found == {name: (stage, reason) for name, (stage, reason, _) in BAD.items()}
+    assert result == {name: (stage, reason) for name, (stage, reason, _) in BAD.items()}
     for stage in ("clean", "validate", "aggregate"):
         assert walked[stage]["feedback"].reasons == Counter(reason for where, reason, _ in BAD.values() if where == stage)
 

@@ -33,7 +33,7 @@ def pairs(count: int, longer: float, seed: int = 0, **more: Any) -> list[dict[st
 
 def measured(rows: list[dict[str, Any]], votes: list[dict[str, Any]] | None = None) -> bias.Bias:
     cast = None if votes is None else pa.Table.from_pylist(votes, schema=Votes.schema())
-    return bias.gather(pa.Table.from_pylist(rows, schema=Pairs.schema()), cast, BAND)
+    return bias.measure_bias(pa.Table.from_pylist(rows, schema=Pairs.schema()), cast, BAND)
 
 
 def vote(number: int, first_won: bool | None, **more: Any) -> dict[str, Any]:
@@ -43,16 +43,16 @@ def vote(number: int, first_won: bool | None, **more: Any) -> dict[str, Any]:
 
 
 def test_longer_chosen_answers_are_counted_and_warned_of() -> None:
-    found = measured(pairs(1000, 0.65))
-    share = found.features["length"]
+    result = measured(pairs(1000, 0.65))
+    share = result.features["length"]
     assert (share.pairs, share.differ) == (1000, 1000)
     assert share.share == pytest.approx(0.65, abs=0.03)
     assert share.low < 0.65 < share.high
     assert share.marked
     assert share.score == share.share, "all pairs differ, so `longer wins` is right as often"
-    line, *_ = found.warnings()
+    line, *_ = result.warnings()
     assert line.startswith("bias: the chosen answer has more length in 6")
-    assert line.endswith("of the 1,000 that differ; the band is 45 to 55 %")
+    assert line.endswith("of the 1,000 pairs that differ; the band is 45 to 55 %")
 
 
 def test_inside_the_band_or_unsure_nothing_is_said() -> None:
@@ -147,13 +147,13 @@ def test_a_feature_of_chosen_answers_only_is_marked(feature: str) -> None:
     has = {"length": "x" * 9, "lists": "- a", "bold": "**a**", "headers": "# a", "code": "```\na\n```", "refusals": "I cannot help you"}[
         feature
     ]
-    found = measured([releases.row(f"Question {number}", has, "No", "train") for number in range(80)]).features[feature]
-    assert (found.share, found.marked, found.score, found.auc) == (1.0, True, 1.0, 1.0)
+    result = measured([releases.row(f"Question {number}", has, "No", "train") for number in range(80)]).features[feature]
+    assert (result.share, result.marked, result.score, result.auc) == (1.0, True, 1.0, 1.0)
 
 
 def test_a_feature_that_no_pair_has_says_nothing() -> None:
-    found = measured(pairs(30, 0.5)).features["headers"]
-    assert (found.differ, found.share, found.marked, found.score) == (0, None, False, 0.5)
+    result = measured(pairs(30, 0.5)).features["headers"]
+    assert (result.differ, result.share, result.marked, result.score) == (0, None, False, 0.5)
     assert measured([]).features["length"].share is None
 
 
@@ -161,11 +161,11 @@ def test_the_answer_shown_first_is_counted_over_choices_that_say_it() -> None:
     votes = [vote(number, number % 10 < 7) for number in range(400)]
     votes += [vote(1000 + number, None) for number in range(50)] + [vote(2000, True, shown_first=None), vote(3000, True, kind="edit")]
     votes += [vote(4000 + number, number % 2 == 0, annotator_kind="model") for number in range(100)]
-    found = measured(pairs(10, 0.5), votes)
-    assert (found.positions["person"].pairs, found.positions["person"].share) == (400, 0.7)
-    assert (found.positions["person"].marked, found.positions["model"].marked) == (True, False)
-    assert (found.position.pairs, found.position.more) == (500, 330)
-    assert "bias: the answer shown first won in 66.0 %" in next(iter(found.warnings()))
+    result = measured(pairs(10, 0.5), votes)
+    assert (result.positions["person"].pairs, result.positions["person"].share) == (400, 0.7)
+    assert (result.positions["person"].marked, result.positions["model"].marked) == (True, False)
+    assert (result.position.pairs, result.position.more) == (500, 330)
+    assert "bias: the answer shown first won in 66.0 %" in next(iter(result.warnings()))
 
 
 def test_without_votes_there_is_no_position() -> None:

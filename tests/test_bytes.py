@@ -66,17 +66,17 @@ def test_a_mark_is_taken_away(tmp_path: Path, mark: bytes) -> None:
     assert questions(read(tmp_path, {"a": mark + as_lines(MANY).decode().encode(name)})) == TEXTS
 
 
-def test_windows_1252_is_read_and_told_with_its_first_line(tmp_path: Path) -> None:
+def test_windows_1252_is_read_and_reported_with_its_first_line(tmp_path: Path) -> None:
     text = "Où est le café de l’été ? – “À gauche” …"
     data = as_lines([GOOD]) + as_lines([chat("d", text, "ok"), chat("e", text + "!", "ok")]).decode().encode("cp1252")
-    with pytest.warns(UserWarning, match=r"a: no UTF-8, read as Windows-1252 \(2 times\)"):
+    with pytest.warns(UserWarning, match=r"a: not UTF-8, read as Windows-1252 \(2 times\)"):
         result = read(tmp_path, {"a": data})
     assert questions(result) == ["Hi", text, text + "!"]
     assert result.faults() == [(1, 2, "windows_1252")]
 
 
 @pytest.mark.parametrize("at", [0, 1])
-def test_a_broken_byte_in_utf_8_costs_a_sign_and_is_told(tmp_path: Path, at: int) -> None:
+def test_a_broken_byte_in_utf_8_costs_a_sign_and_is_reported(tmp_path: Path, at: int) -> None:
     data = as_lines([chat("d", "Zażółć gęślą jaźń", "你好")]).replace("ź".encode(), [b"\xc5", b"\xff"][at])
     result = read(tmp_path, {"a": as_lines([GOOD]) + data})
     assert questions(result)[1].replace("\ufffd", "") == "Zażółć gęślą jań"
@@ -211,10 +211,10 @@ def test_a_member_that_is_broken_or_closed_costs_itself_only_and_is_named(tmp_pa
     result = read(tmp_path, {"x.zip": zip_of(files)})
     assert "Hi" in questions(result)
     assert sorted(row["name"] for row in result.table("files")) == [f"x.zip/{name}" for name in files]
-    told = {row["reason"]: row["detail"] for row in result.table("quarantine")}
-    assert "gzip" in told["broken_archive"]
-    assert "pip install py7zr" in told["unread_archive"]
-    assert "Parquet" in told["not_a_log"]
+    findings = {row["reason"]: row["detail"] for row in result.table("quarantine")}
+    assert "gzip" in findings["broken_archive"]
+    assert "pip install py7zr" in findings["unread_archive"]
+    assert "Parquet" in findings["not_a_log"]
 
 
 def seven(files: dict[str, bytes], **options: Any) -> bytes:
@@ -238,8 +238,10 @@ def test_members_of_a_7z_are_read_also_inside_others_and_their_bounds_hold(tmp_p
     ):
         file = tmp_path / f"{reason}.7z"
         file.write_bytes(data)
-        found = [fault for _, fault in archives.members(file, bounds=bound(free_bytes=1_000_000, max_ratio=10)) if isinstance(fault, Fault)]
-        assert [fault.reason for fault in found] == [reason]
+        actual = [
+            fault for _, fault in archives.members(file, bounds=bound(free_bytes=1_000_000, max_ratio=10)) if isinstance(fault, Fault)
+        ]
+        assert [fault.reason for fault in actual] == [reason]
 
 
 def bound(**changed: int) -> Unpack:
@@ -256,7 +258,7 @@ def bomb(size: int = 300_000_000) -> bytes:
 
 
 @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: zip_of({"b": data}), lambda data: tar_of({"b": data})])
-def test_a_bomb_is_left_there_and_told(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
+def test_a_bomb_is_left_there_and_reported(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = read(tmp_path, {"x": wrap(bomb()), "y": lines(chat("d", "Bye"))}, unpack=bound(free_bytes=10_000_000, max_ratio=50))
     assert "bomb" in details(result)
@@ -286,7 +288,7 @@ def test_archives_are_bounded_in_members_and_in_depth(tmp_path: Path) -> None:
         (b"id\trating\tcomment\n1\t2\tx\n", "TSV"),
     ],
 )
-def test_what_is_no_log_is_told_by_what_it_is_whatever_it_is_called(tmp_path: Path, data: bytes, says: str) -> None:
+def test_what_is_no_log_is_reported_by_what_it_is_whatever_it_is_called(tmp_path: Path, data: bytes, says: str) -> None:
     assert says in details(read(tmp_path, {"a.jsonl": lines(GOOD), "b.jsonl": data}))["not_a_log"]
 
 
@@ -379,8 +381,8 @@ def test_what_is_no_file_is_one_line_and_never_a_hang(tmp_path: Path) -> None:
     Path(os.fsdecode(odd_name)).write_bytes(lines(chat("odd", "Odd")))
     result = read(tmp_path, {"a.jsonl": lines(GOOD)})
     names = {row["file"]: row["name"] for row in result.table("files")}
-    told = sorted((names[row["file"]], row["reason"]) for row in result.table("quarantine") if row["reason"] != "same_file")
-    assert told == [
+    findings = sorted((names[row["file"]], row["reason"]) for row in result.table("quarantine") if row["reason"] != "same_file")
+    assert findings == [
         ("caf\\xe9.jsonl", "odd_name"),
         ("dangling", "dangling_link"),
         ("null", "not_a_file"),
@@ -418,7 +420,7 @@ def test_what_may_not_be_read_is_one_line() -> None:
     ]
 
 
-def test_of_a_file_that_grows_what_was_there_at_first_is_read_and_that_is_told(tmp_path: Path) -> None:
+def test_of_a_file_that_grows_what_was_there_at_first_is_read_and_that_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines(GOOD))
     (file,) = raw.raw_files(tmp_path)

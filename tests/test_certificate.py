@@ -42,11 +42,11 @@ def made(count: int = 9) -> tuple[list[Row], list[Row]]:
     """Candidates of `count` people in three splits, and a pair of each."""
     candidates, pairs = [], []
     for number in range(count):
-        told: Row = {"prompt_id": f"p{number}", "prompt": messages(text(number)), "split": SPLITS[number % 3], "cluster_id": f"p{number}"}
-        told |= {"conversations": [f"c{number}"], "augmented_from": None}
-        candidates.append(told | {"users": [f"u{number}"]})
+        chain: Row = {"prompt_id": f"p{number}", "prompt": messages(text(number)), "split": SPLITS[number % 3], "cluster_id": f"p{number}"}
+        chain |= {"conversations": [f"c{number}"], "augmented_from": None}
+        candidates.append(chain | {"users": [f"u{number}"]})
         sides = {side: [{"role": "assistant", "content": f"{side} {number} {LONG}"}] for side in ("chosen", "rejected")}
-        pairs.append(told | sides | {"pair_id": f"pair{number}"})
+        pairs.append(chain | sides | {"pair_id": f"pair{number}"})
     return candidates, pairs
 
 
@@ -64,10 +64,10 @@ def certified(
 
 
 def test_rows_that_share_nothing_are_certified() -> None:
-    found = certified(*made())
-    assert found["shared"] == dict.fromkeys(KEYS, 0)
-    assert found["checked"] == dict.fromkeys(KEYS, 9) | {"answers": 18, "augmentation_parents": 0}
-    assert found["rows"] == {"pairs": dict.fromkeys(SPLITS, 3)}
+    result = certified(*made())
+    assert result["shared"] == dict.fromkeys(KEYS, 0)
+    assert result["checked"] == dict.fromkeys(KEYS, 9) | {"answers": 18, "augmentation_parents": 0}
+    assert result["rows"] == {"pairs": dict.fromkeys(SPLITS, 3)}
 
 
 def share_prompt(candidates: list[Row], pairs: list[Row]) -> None:
@@ -142,16 +142,16 @@ def test_boilerplate_is_counted_apart() -> None:
     for row in candidates:
         row["users"] = [*row["users"], "hub"]
     kinds = {"first_user_turn": "hi", "answer": LONG, "user": "hub"}
-    common = [{"kind": kind, "digest": int(digests(pa.array([said]))[0]), "met": 99, "prompt_id": "p0"} for kind, said in kinds.items()]
-    found = certified(candidates, pairs, common)
-    assert found["shared"] == dict.fromkeys(KEYS, 0)
-    assert {key: entry["shared"] for key, entry in found["boilerplate"].items()} == {
+    common = [{"kind": kind, "digest": int(digests(pa.array([value]))[0]), "met": 99, "prompt_id": "p0"} for kind, value in kinds.items()]
+    result = certified(candidates, pairs, common)
+    assert result["shared"] == dict.fromkeys(KEYS, 0)
+    assert {key: entry["shared"] for key, entry in result["boilerplate"].items()} == {
         "first_user_turns": 1,
         "answers": 1,
         "users": 1,
         "short_answers": 1,
     }
-    assert found["boilerplate"]["answers"]["rule"] == f"stands under more than {SPLIT.popular} prompts (split.popular)"
+    assert result["boilerplate"]["answers"]["rule"] == f"answers more than {SPLIT.popular} prompts (split.popular)"
     with pytest.raises(UserError, match="1 first user turns in two splits"):
         certified(candidates, pairs, common[1:])
     with pytest.raises(UserError, match="1 users in two splits"):
@@ -160,7 +160,7 @@ def test_boilerplate_is_counted_apart() -> None:
 
 def test_a_prompt_without_a_candidate_is_refused() -> None:
     candidates, pairs = made()
-    with pytest.raises(UserError, match="row pair8, whose prompt is no candidate"):
+    with pytest.raises(UserError, match="row pair8, whose prompt is not a candidate"):
         certified(candidates[:-1], pairs)
 
 
@@ -169,12 +169,12 @@ def test_the_most_alike_prompts_of_two_sides_are_found() -> None:
     base = "how do I reset the password of my account when the old mail address is gone"
     pairs[10]["prompt"], pairs[12]["prompt"] = messages(base), messages(f"{base} and nobody answers the phone here")
     pairs[15]["prompt"] = messages(base + " for good")  # train as well: no couple of two sides
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = certified(candidates, pairs)["highest_similarity"]
-    assert found["held_out"] == {"table": "pairs", "split": "validation", "id": "pair10"}
-    assert found["train"]["id"] == "pair15"
-    assert [str(one.message) for one in heard] == [f"two prompts in two splits are alike ({found['similarity']}): pair10 in pairs, pair15"]
+        result = certified(candidates, pairs)["highest_similarity"]
+    assert result["held_out"] == {"table": "pairs", "split": "validation", "id": "pair10"}
+    assert result["train"]["id"] == "pair15"
+    assert [str(one.message) for one in caught] == [f"similar prompts in two splits ({result['similarity']}): pair10 in pairs, pair15"]
 
 
 def test_nothing_held_out_nothing_alike() -> None:
@@ -189,7 +189,7 @@ def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str]
     texts = folded(pa.array([" ".join(words) for words, _ in rows], pa.large_string()))
     train = np.array([side for _, side in rows])
     search = Near(shingle_words=1, threshold=0.3, bands=128, rows=1, largest_bucket=1000, seed=1)
-    left, right, cut = nearest_prompts.couples(signatures(texts, search), train, search.largest_bucket)
+    left, right, cut = nearest_prompts.candidate_pairs(signatures(texts, search), train, search.largest_bucket)
     assert not cut
     assert not train[left].any()
     assert train[right].all()
@@ -197,8 +197,8 @@ def test_search_finds_the_couples_above_the_threshold(rows: list[tuple[list[str]
     spoken = np.array([bool(words) for words, _ in rows])
     every = every[spoken[every].all(axis=1)]
     exact = jaccard(texts, every[:, 0], every[:, 1], 1)
-    found = jaccard(texts, left, right, 1)
-    assert found.max(initial=0) == exact[exact > 0.3].max(initial=0) or exact.max(initial=0) <= 0.3
+    result = jaccard(texts, left, right, 1)
+    assert result.max(initial=0) == exact[exact > 0.3].max(initial=0) or exact.max(initial=0) <= 0.3
 
 
 def test_stated_recall_is_the_formula() -> None:
@@ -219,12 +219,12 @@ def test_stated_recall_is_the_formula() -> None:
 def test_the_search_by_letters_sees_what_signs_accents_and_courtesies_hide(other: str, same: bool) -> None:
     candidates, pairs = made(30)
     pairs[3]["prompt"], pairs[4]["prompt"] = messages("How long do moths live?"), messages(other)
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = certified(candidates, pairs)["characters"]
-    assert found["same"] == same
-    assert [str(one.message) for one in heard if "letters" in str(one.message)] == (
-        ["1 held-out prompts have the letters of a training prompt: pair4 in pairs, pair3 in pairs"] if same else []
+        result = certified(candidates, pairs)["characters"]
+    assert result["same"] == same
+    assert [str(one.message) for one in caught if "letters" in str(one.message)] == (
+        ["1 held-out prompts have the same letters as a training prompt: pair4 in pairs, pair3 in pairs"] if same else []
     )
 
 
@@ -232,12 +232,12 @@ def test_the_search_by_letters_counts_near_copies_that_words_part() -> None:
     candidates, pairs = made(30)
     pairs[3]["prompt"] = messages("My router Kestrel-4711 loses the wireless connection every evening since the latest update")
     pairs[4]["prompt"] = messages("My routers Kestrel4711 loses the wireles connections every evenings since thelatest update")
-    found = certified(candidates, pairs)
-    assert found["highest_similarity"] is None or found["highest_similarity"]["similarity"] < 0.3, "word n-grams see nothing"
-    near = found["characters"]["highest_similarity"]
+    result = certified(candidates, pairs)
+    assert result["highest_similarity"] is None or result["highest_similarity"]["similarity"] < 0.3, "word n-grams see nothing"
+    near = result["characters"]["highest_similarity"]
     assert (near["held_out"]["id"], near["train"]["id"]) == ("pair4", "pair3")
     assert near["similarity"] > 0.45
-    assert found["not_seen"][0].startswith("the same question in other words")
+    assert result["not_seen"][0].startswith("the same question in other words")
 
 
 @settings(max_examples=25, deadline=None)
@@ -246,13 +246,15 @@ def test_the_search_by_letters_finds_the_most_alike_couple(rows: list[tuple[str,
     search = RELEASE.characters.model_copy(update={"gram": 2, "bands": 200, "rows": 1, "largest_bucket": 1000})
     table = pa.table({name: [f"{place}"] * len(rows) for place, name in enumerate(("table", "id"))})
     table = table.append_column("split", pa.array(["train" if side else "test" for _, side in rows]))
-    found = character_search.sought(table, pa.array([[said] for said, _ in rows], pa.large_list(pa.large_string())), (), search)
-    texts = [character_search.bare(said, ()) for said, _ in rows]
+    result = character_search.search_by_characters(
+        table, pa.array([[turn] for turn, _ in rows], pa.large_list(pa.large_string())), (), search
+    )
+    texts = [character_search.normalized(turn, ()) for turn, _ in rows]
     held, train = ({text for text, (_, side) in zip(texts, rows, strict=True) if text and side == wanted} for wanted in (False, True))
     exact = max((character_search.similarity(one, other, 2) for one in held for other in train), default=0.0)
-    told = found["highest_similarity"]["similarity"] if found["highest_similarity"] else 0.0
-    assert told == pytest.approx(exact, abs=1e-4) or exact < 0.1
-    assert found["same"] == len(held & train)
+    similarity = result["highest_similarity"]["similarity"] if result["highest_similarity"] else 0.0
+    assert similarity == pytest.approx(exact, abs=1e-4) or exact < 0.1
+    assert result["same"] == len(held & train)
 
 
 def test_a_prompt_that_lies_elsewhere_than_before_stops_the_release() -> None:
@@ -261,9 +263,7 @@ def test_a_prompt_that_lies_elsewhere_than_before_stops_the_release() -> None:
     assert certified(candidates, pairs, places=here)["moved"] == {"checked": 9, "moved": 0}
     assert certified(candidates, pairs, places=here[:4])["moved"] == {"checked": 4, "moved": 0}
     here[4]["place"] = "train"
-    with pytest.raises(
-        UserError, match=r"found 1 prompts that lie elsewhere than in an earlier release, one of them p4 \(now validation\)"
-    ):
+    with pytest.raises(UserError, match=r"found 1 prompts in another split than in an earlier release, one of them p4 \(now validation\)"):
         certified(candidates, pairs, places=here)
 
 
@@ -281,9 +281,9 @@ def test_embeddings_are_asked_only_where_a_model_is_named(monkeypatch: pytest.Mo
     assert certified(candidates, pairs)["meaning"] is None
     monkeypatch.setattr(embedding_search, "Embeddings", Toy)
     rows = pa.table({"table": ["pairs"] * 4, "id": list("abcd"), "split": ["train", "test", "train", "test"]})
-    said = pa.array([["my car"], ["the automobile"], ["nothing"], ["my car again"]], pa.large_list(pa.large_string()))
-    found = embedding_search.sought(rows, said, embedding_search.Search(model="toy", threshold=0.9))
-    assert found == {
+    user_turns = pa.array([["my car"], ["the automobile"], ["nothing"], ["my car again"]], pa.large_list(pa.large_string()))
+    result = embedding_search.search_by_embeddings(rows, user_turns, embedding_search.Search(model="toy", threshold=0.9))
+    assert result == {
         "model": "toy",
         "threshold": 0.9,
         "held_out_at_least_threshold": 2,

@@ -69,21 +69,21 @@ def with_model(model: object) -> decontaminate.Params:
 
 
 def test_dropped_row_names_benchmark_item_method_and_similarity() -> None:
-    found = account([candidate(ITEM), candidate(OTHER)], items("A question about nothing at all that nobody asks.", ITEM))
-    (gone,) = found.dropped.to_pylist()
+    result = account([candidate(ITEM), candidate(OTHER)], items("A question about nothing at all that nobody asks.", ITEM))
+    (gone,) = result.dropped.to_pylist()
     assert (gone["dropped"], gone["benchmark"], gone["item"], gone["method"], gone["similarity"]) == ("benchmark", "mt", "1", "ngram", 1.0)
-    assert [row["prompt"][0]["content"] for row in found.kept.to_pylist()] == [OTHER]
-    assert found.kept.schema == Candidates.schema()
+    assert [row["prompt"][0]["content"] for row in result.kept.to_pylist()] == [OTHER]
+    assert result.kept.schema == Candidates.schema()
 
 
-def test_only_the_named_splits_lose_prompts_and_the_others_are_told() -> None:
+def test_only_the_named_splits_lose_prompts_and_the_others_are_reported() -> None:
     rows = [candidate(f"{ITEM} {split}", split=split) for split in ("train", "validation", "test")]
     assert {row["split"] for row in account(rows, items(ITEM)).dropped.to_pylist()} == {"train", "validation"}
     assert {row["split"] for row in account(rows, items(ITEM), splits=["test"]).dropped.to_pylist()} == {"test"}
-    found = decontaminate.find(frame(rows), items(ITEM), PARAMS)
+    result = decontaminate.find_matches(frame(rows), items(ITEM), PARAMS)
     with pytest.warns(UserWarning, match="^1 prompts of the test split hold benchmark items; they are kept"):
-        decontaminate.report(found, PARAMS)
-    assert decontaminate.summary(items(ITEM), found) == {"mt": {"items": 1, "prompts": {"train": 1, "validation": 1, "test": 1}}}
+        decontaminate.warn_of_kept(result, PARAMS)
+    assert decontaminate.summary(items(ITEM), result) == {"mt": {"items": 1, "prompts": {"train": 1, "validation": 1, "test": 1}}}
 
 
 @pytest.mark.parametrize(("role", "reasons"), [("user", {"benchmark": 1}), ("assistant", {}), ("system", {})])
@@ -93,8 +93,8 @@ def test_every_message_of_the_user_counts_and_no_other(role: str, reasons: dict[
 
 
 def test_without_items_everything_is_kept() -> None:
-    found = account([candidate(ITEM)], ITEMS.empty_table())
-    assert (len(found.kept), len(found.dropped)) == (1, 0)
+    result = account([candidate(ITEM)], ITEMS.empty_table())
+    assert (len(result.kept), len(result.dropped)) == (1, 0)
 
 
 def test_an_answer_that_holds_a_reference_solution_drops_its_prompt() -> None:
@@ -197,8 +197,8 @@ def test_scripts_without_spaces_are_compared_by_character() -> None:
 @settings(max_examples=40)
 @given(TEXTS, TEXTS)
 def test_n_gram_shares_are_those_counted_one_by_one(messages: list[str], sought: list[str]) -> None:
-    found = Search(pa.array(sought, TEXT), PARAMS.model_copy(update={"ngram": PARAMS.ngram.model_copy(update={"words": 3})}))
-    finds = found.find(pa.array(messages, TEXT)).to_pylist()
+    result = Search(pa.array(sought, TEXT), PARAMS.model_copy(update={"ngram": PARAMS.ngram.model_copy(update={"words": 3})}))
+    finds = result.find(pa.array(messages, TEXT)).to_pylist()
     there = {row["message"]: row["similarity"] for row in finds if row["method"] == "ngram"}
     for at, message in enumerate(messages):
         highest = max(_share(message.split(), item.split(), 3) for item in sought)
@@ -220,12 +220,12 @@ def test_shares_of_weight_are_those_summed_one_by_one(messages: list[str], sough
     theirs, ours = (known(pa.array(texts, TEXT), words) for texts in (sought, messages))
     weighing = weights(len(words), theirs, ours)
     of = dict(zip(words.to_pylist(), weighing.tolist(), strict=True))
-    found = Search(pa.array(sought, TEXT), PARAMS).phrases.shared(ours)
-    for pair, (said, own) in enumerate(zip(*(part.tolist() for part in shares(ours, theirs, found, weighing)), strict=True)):
-        message, item = messages[found.message[pair]].split(), set(sought[found.item[pair]].split())
+    result = Search(pa.array(sought, TEXT), PARAMS).phrases.shared(ours)
+    for pair, (item_share, own) in enumerate(zip(*(part.tolist() for part in shares(ours, theirs, result, weighing)), strict=True)):
+        message, item = messages[result.message[pair]].split(), set(sought[result.item[pair]].split())
         both = sum(of[word] for word in set(message) & item)
         known_words, unknown = {word for word in message if word in of}, [word for word in message if word not in of]
-        assert said == pytest.approx(both / sum(of[word] for word in item))
+        assert item_share == pytest.approx(both / sum(of[word] for word in item))
         assert own == pytest.approx(both / (sum(of[word] for word in known_words) + max(of.values()) * len(unknown)))
 
 
@@ -253,15 +253,15 @@ def test_how_many_messages_are_compared_at_a_time_changes_nothing(monkeypatch: p
 def test_neither_the_order_of_rows_nor_of_files_changes_a_find(tmp_path: Path) -> None:
     rows = [candidate(reword("changed_words", ITEM, n) + f" {n}") for n in range(20)] + [candidate(f"{OTHER} {n}") for n in range(20)]
     texts = [ITEM, reword("shortened", ITEM, 1), reword("reordered", ITEM, 2)]
-    straight, found = tmp_path / "a", []
+    straight, result = tmp_path / "a", []
     for folder, order in ((straight, 1), (tmp_path / "b", -1)):
         folder.mkdir()
         for name, text in list(zip("xyz", texts, strict=True))[::order]:
             (folder / f"{name}.txt").write_text(text)
         random.Random(order).shuffle(rows)
-        found.append(decontaminate.find(frame(rows), read_items(folder), PARAMS))
-    assert found[0].equals(found[1])
-    assert len(found[0]) == 20
+        result.append(decontaminate.find_matches(frame(rows), read_items(folder), PARAMS))
+    assert result[0].equals(result[1])
+    assert len(result[0]) == 20
 
 
 # What a benchmark is
@@ -293,9 +293,9 @@ def test_records_of_known_benchmarks_are_read(name: str, ending: str, tmp_path: 
     else:
         data = json.dumps([record] if ending == ".json" else record).encode()
         path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
-    found = read_items(tmp_path).to_pylist()
-    assert [(row["item"], row["text"]) for row in found if row["part"] == PROMPT] == sorted(expected)
-    assert [row["text"] for row in found if row["part"] == SOLUTION] == SOLUTIONS.get(name, [])
+    result = read_items(tmp_path).to_pylist()
+    assert [(row["item"], row["text"]) for row in result if row["part"] == PROMPT] == sorted(expected)
+    assert [row["text"] for row in result if row["part"] == SOLUTION] == SOLUTIONS.get(name, [])
 
 
 def test_names_come_from_paths_and_lines(tmp_path: Path) -> None:
@@ -306,8 +306,8 @@ def test_names_come_from_paths_and_lines(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "packed.json.zip", "w") as archive:
         archive.writestr("inner.json", '[{"prompt": "z", "id": 7}]')
     (tmp_path / "README.md").write_text("What lies here.")
-    found = {(row["benchmark"], row["item"]): row["text"] for row in read_items(tmp_path).to_pylist()}
-    assert found == {
+    result = {(row["benchmark"], row["item"]): row["text"] for row in read_items(tmp_path).to_pylist()}
+    assert result == {
         ("gsm8k/test", "1"): "a",
         ("gsm8k/test", "2"): "b",
         ("own.v2", "1"): "first\u2028same line",
@@ -320,9 +320,9 @@ def test_names_come_from_paths_and_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "found"),
     [
-        ("a.jsonl", b'{"question": "x"}\n{"answer": "x", "id": 1}', "no item's text in record 2, which has the keys answer, id"),
+        ("a.jsonl", b'{"question": "x"}\n{"answer": "x", "id": 1}', "no text of an item in record 2, which has the keys answer, id"),
         ("a.jsonl", b'{"question": "x"}\n{"question": ', "record 2: "),
-        ("a.json", b"[1]", "no item's text in record 1, which has the type int"),
+        ("a.json", b"[1]", "no text of an item in record 1, which has the type int"),
         ("a.json", b"", "nothing but blanks"),
         ("a.txt", b" \n", "no record"),
         ("a.txt", b"\xff\xfe", "a broken file (UnicodeDecodeError)"),
@@ -338,10 +338,10 @@ def test_a_benchmark_that_cannot_be_read_stops_the_stage(name: str, data: bytes,
     assert name in error.value.where
 
 
-def test_files_of_other_names_are_told(tmp_path: Path) -> None:
+def test_files_of_other_names_are_reported(tmp_path: Path) -> None:
     for name in ("LICENSE", "a.csv", "README", "b.txt"):
         (tmp_path / name).write_text("text")
-    with pytest.warns(UserWarning, match="^not read as benchmarks, by their names: LICENSE, a.csv$"):
+    with pytest.warns(UserWarning, match=r"^ignored files \(not benchmarks by their names\): LICENSE, a.csv$"):
         assert read_items(tmp_path)["benchmark"].to_pylist() == ["b"]
 
 
@@ -361,12 +361,12 @@ def project(root: Path, rows: list[dict[str, Any]]) -> Path:
     return root
 
 
-def test_an_empty_folder_is_told_in_one_line_and_a_benchmark_changes_the_result(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported_in_one_line_and_a_benchmark_changes_the_result(tmp_path: Path) -> None:
     root = project(tmp_path, [candidate(ITEM), candidate(OTHER)])
     stage = pipeline.stage("decontaminate", ROOT)
     output, benchmarks = root / stage.output, root / stage.input("benchmarks")
     done = run_stage(root, "decontaminate")
-    assert done.stderr.splitlines() == [f"decontaminate: warning: nothing is checked: {stage.input('benchmarks')} holds no benchmark"]
+    assert done.stderr.splitlines() == [f"decontaminate: warning: nothing is checked: no benchmark in {stage.input('benchmarks')}"]
     assert done.stdout.splitlines() == ["decontaminate: candidates: 2 in = 2 kept + 0 dropped"]
     assert digests(output) == digests(root / "data" / "06_split"), "nothing changes"
     (benchmarks / "mine.txt").write_text(ITEM)
@@ -404,5 +404,5 @@ def test_planted_items_are_found_among_real_prompts_which_are_not(real: pa.Table
 def test_a_set_made_from_a_benchmark_is_found_out(real: pa.Table, shared_data: Path) -> None:
     prompts = same_as_self_instruct(shared_data)
     finds = Search(real["text"].combine_chunks(), PARAMS).find(pa.array(prompts, TEXT))
-    found = Counter(real["benchmark"].take(finds["item"]).to_pylist())
-    assert found["self_instruct"] >= 0.99 * len(prompts) > 100
+    result = Counter(real["benchmark"].take(finds["item"]).to_pylist())
+    assert result["self_instruct"] >= 0.99 * len(prompts) > 100

@@ -14,7 +14,7 @@ from tasks.common.raw_files.records import batches
 from tasks.core.tables import TEXT
 from tasks.ingest.formats import FORMATS, recognise, wrapped
 from tasks.ingest.formats.unread_votes import VoteWatch
-from tests.builders.format_examples import gather
+from tests.builders.format_examples import read_all
 
 Row = dict[str, Any]
 ASKED: Row = {"role": "user", "content": "Which river runs through Prague?"}
@@ -177,7 +177,7 @@ CHOICES = [{"index": 0, "message": SAID, "finish_reason": "stop"}, {"index": 1, 
 )
 def test_an_answer_beside_its_messages_is_not_lost(name: str, record: Row, answers: list[str]) -> None:
     assert recognise(record) == name
-    turns, _, _ = gather(name, record)
+    turns, _, _ = read_all(name, record)
     assert [row["content"] for row in turns if row["role"] == "assistant"] == answers
     assert {(row["parent_id"], row["model"]) for row in turns if row["role"] == "assistant"} == {("0000", "m")}
     assert [row["content"] for row in turns if row["role"] == "user"] == [ASKED["content"]]
@@ -205,14 +205,14 @@ def test_an_answer_beside_its_messages_is_not_lost(name: str, record: Row, answe
 )
 def test_preference_lines_are_read_by_other_names_of_their_sides(record: Row, winner: str | None) -> None:
     assert recognise(record) == "preference"
-    turns, (act,), notes = gather("preference", record)
-    said = {row["turn_id"]: row["content"] for row in turns}
-    assert (act["value"], said[act["better"]] if winner else None) == (1.0 if winner else 0.0, winner)
+    turns, (act,), notes = read_all("preference", record)
+    contents = {row["turn_id"]: row["content"] for row in turns}
+    assert (act["value"], contents[act["better"]] if winner else None) == (1.0 if winner else 0.0, winner)
     assert ([row["content"] for row in turns if row["role"] == "user"], notes) == ([ASKED["content"] if "context" in record else "Q"], [])
 
 
 def test_a_verdict_that_names_no_side_decides_nothing_and_two_answers_without_one_are_no_preference() -> None:
-    _, (act,), _ = gather("preference", {"prompt": "Q", "response_a": GOOD, "response_b": BAD, "label": "1"})
+    _, (act,), _ = read_all("preference", {"prompt": "Q", "response_a": GOOD, "response_b": BAD, "label": "1"})
     assert (act["value"], act["label"]) == (None, "1")
     assert recognise({"prompt": "Q", "response_a": GOOD, "response_b": BAD}) is None
 
@@ -220,7 +220,7 @@ def test_a_verdict_that_names_no_side_decides_nothing_and_two_answers_without_on
 def test_transcripts_that_lost_their_blank_lines_are_transcripts() -> None:
     sides = {side: f"Human: Q\nAssistant: {text}" for side, text in (("chosen", GOOD), ("rejected", BAD))}
     assert recognise(sides) == "hh"
-    turns, (act,), _ = gather("hh", sides)
+    turns, (act,), _ = read_all("hh", sides)
     assert [row["content"] for row in turns] == ["Q", GOOD, BAD]
     assert act["better"] == turns[1]["turn_id"]
 
@@ -239,7 +239,7 @@ def test_transcripts_that_lost_their_blank_lines_are_transcripts() -> None:
     ],
 )
 def test_messages_are_read_by_other_names_of_role_and_content(messages: list[Row]) -> None:
-    turns, _, _ = gather("jsonl", {"id": "c", "messages": messages})
+    turns, _, _ = read_all("jsonl", {"id": "c", "messages": messages})
     assert [(row["role"], row["content"]) for row in turns] == [("user", ASKED["content"]), ("assistant", GOOD)]
 
 
@@ -247,7 +247,7 @@ def test_messages_are_read_by_other_names_of_role_and_content(messages: list[Row
 def test_conversations_and_acts_meet_under_ids_in_camel_case(key: str) -> None:
     chat, thumb = {key: "x", "messages": [ASKED, SAID]}, {key: "x", "kind": "thumb", "message_index": 1, "value": 1}
     assert (recognise(chat), recognise(thumb)) == ("jsonl", "jsonl")
-    _, (act,), notes = gather("jsonl", chat, thumb)
+    _, (act,), notes = read_all("jsonl", chat, thumb)
     assert (act["conversation_id"], act["turn_id"], notes) == ("jsonl:x", "0001", [])
 
 
@@ -265,8 +265,8 @@ CHATS = [{"id": name, "messages": [ASKED, SAID]} for name in ("c1", "c2")]
     ],
 )
 def test_the_records_of_an_apis_page_are_records(page: Row, key: str | None) -> None:
-    found = wrapped.listed(page)
-    assert (found and found[1]) == key
+    result = wrapped.listed(page)
+    assert (result and result[1]) == key
 
 
 def test_messages_that_went_through_a_table_are_messages() -> None:
@@ -362,7 +362,7 @@ def webui(**answer: Any) -> Row:
 )
 def test_reasoning_that_a_log_keeps_apart_is_kept_apart_from_the_answer(name: str, record: Row) -> None:
     assert recognise(record) == name
-    turns, _, _ = gather(name, record)
+    turns, _, _ = read_all(name, record)
     assert [(row["role"], row["content"], row["reasoning"]) for row in turns] == [
         ("user", ASKED["content"], None),
         ("assistant", GOOD, THOUGHT),
@@ -386,9 +386,9 @@ def test_reasoning_that_a_log_keeps_apart_is_kept_apart_from_the_answer(name: st
     ],
 )
 @pytest.mark.parametrize("name", ["jsonl", "openai"])
-def test_a_vote_on_its_message_is_read_where_it_leaves_no_doubt_and_told_where_not(name: str, vote: Row, said: Any) -> None:
+def test_a_vote_on_its_message_is_read_where_it_leaves_no_doubt_and_reported_where_not(name: str, vote: Row, said: Any) -> None:
     record = ({"id": "c"} if name == "jsonl" else {}) | {"messages": [ASKED, SAID | vote]}
-    turns, acts, _ = gather(name, record)
+    turns, acts, _ = read_all(name, record)
     assert [(act["kind"], act["value"], act["text"], act["turn_id"]) for act in acts] == ([(*said, turns[1]["turn_id"])] if said else [])
     assert bool(VoteWatch().unread(name, FORMATS[name].read, record)) == (said is None)
 
@@ -397,9 +397,9 @@ def test_a_vote_on_its_message_is_read_where_it_leaves_no_doubt_and_told_where_n
 @pytest.mark.parametrize("name", ["jsonl", "openai"])
 def test_the_place_of_the_chosen_answer_in_a_list_beside_the_messages_is_a_choice(name: str, key: str, at: str) -> None:
     record = ({"id": "c"} if name == "jsonl" else {}) | {"messages": [ASKED], key: [BAD, SAID, "I do not know."], at: 1}
-    turns, acts, _ = gather(name, record)
-    said = {row["turn_id"]: row["content"] for row in turns}
-    assert sorted((said[act["better"]], said[act["worse"]]) for act in acts) == [(GOOD, "I do not know."), (GOOD, BAD)]
+    turns, acts, _ = read_all(name, record)
+    contents = {row["turn_id"]: row["content"] for row in turns}
+    assert sorted((contents[act["better"]], contents[act["worse"]]) for act in acts) == [(GOOD, "I do not know."), (GOOD, BAD)]
     outside = record | {at: 7}
     assert VoteWatch().unread(name, FORMATS[name].read, outside) == [at]
 
@@ -408,18 +408,18 @@ def test_the_place_of_the_chosen_answer_in_a_list_beside_the_messages_is_a_choic
 def test_a_label_that_went_through_a_table_is_a_thumb(label: object, value: float) -> None:
     record = {"prompt": "Q", "completion": GOOD, "label": label}
     assert recognise(record) == "preference"
-    assert gather("preference", record)[1][0]["value"] == value
+    assert read_all("preference", record)[1][0]["value"] == value
     assert recognise(record | {"label": "spam"}) is None
 
 
-def test_a_vote_on_what_led_to_a_tool_is_a_vote_on_the_answer_also_where_the_call_is_not_told() -> None:
+def test_a_vote_on_what_led_to_a_tool_is_a_vote_on_the_answer_also_where_the_call_is_not_reported() -> None:
     messages = [
         ASKED | {"id": "q"},
         {"id": "a", "role": "assistant", "content": "Let me look."},
         {"id": "t", "role": "tool", "content": "x"},
     ]
     thumb = {"conversation_id": "c", "kind": "thumb", "message_id": "a", "value": 1}
-    _, (act,), _ = gather("jsonl", {"id": "c", "messages": [*messages, SAID | {"id": "b"}]}, thumb)
+    _, (act,), _ = read_all("jsonl", {"id": "c", "messages": [*messages, SAID | {"id": "b"}]}, thumb)
     assert act["turn_id"] == "b"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tasks.common.raw_files.files import Unreadable
 from tasks.ingest.formats import FORMATS, Format, recognise
-from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.columns import TableBuilder
 from tasks.ingest.formats.loose_messages import Place
 from tests.builders.projects import DATA_STAGES, make_project
 from tests.conftest import ROOT
@@ -100,7 +100,7 @@ def test_the_example_of_a_format_knows_its_own_records_only(reader: ModuleType, 
 def test_the_example_of_a_format_reads_a_smiley_as_a_thumb_and_guesses_none(
     reader: ModuleType, smiley: str | None, values: list[float]
 ) -> None:
-    gatherer = Gatherer(lambda: "pepper")
+    gatherer = TableBuilder(lambda: "pepper")
     assert not list(gatherer.add("desk_notes", Place("0" * 16, 0), reader.read(TICKET | {"smiley": smiley})))
     turns, _ = gatherer.turns()
     assert turns["content"].to_pylist() == ["Where is my parcel?", "With the carrier."]

@@ -15,7 +15,7 @@ import pytest
 
 from expectations import feedback, pairs, prompts, turns, unpaired
 from expectations.gate import Gate, SuiteError, first_rules
-from expectations.rules import Rule, Suite, among, between, columns_of, holds, rows_between, true, true_for, unique
+from expectations.rules import Rule, Suite, columns_of, contains_all, in_range, is_true, is_true_for, one_of, rows_between, unique
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core.errors import UserError
 from tests.builders.browser import browser, missing
@@ -56,19 +56,19 @@ def test_importing_the_suites_does_not_import_great_expectations() -> None:
 
 
 def test_the_first_rule_that_a_row_breaks_is_its_reason() -> None:
-    suite = Suite("t", {"short": between("n", low=2), "odd": among("k", ["a"])}, {})
+    suite = Suite("t", {"short": in_range("n", low=2), "odd": one_of("k", ["a"])}, {})
     rows = Gate("test").rows(suite, table(n=[1, 2, 1, 3], k=["b", "b", "a", "a"]))
     assert first_rules(rows, 4).to_pylist() == ["short", "odd", "short", None]
 
 
 def test_null_is_no_breach() -> None:
-    rows = Gate("test").rows(Suite("t", {"short": between("n", low=2)}, {}), table(n=pa.array([None, 1], pa.int64())))
+    rows = Gate("test").rows(Suite("t", {"short": in_range("n", low=2)}, {}), table(n=pa.array([None, 1], pa.int64())))
     assert rows["short"].tolist() == [1]
 
 
 @pytest.mark.parametrize(("tolerance", "expected"), [(0.5, []), (0.2, ["bad"])])
 def test_row_rules_break_the_table_only_above_the_tolerance(tolerance: float, expected: list[str]) -> None:
-    suite = Suite("t", {"bad": true("ok")}, {}, tolerance)
+    suite = Suite("t", {"bad": is_true("ok")}, {}, tolerance)
     assert broken(suite, table(ok=[True, True, False])) == expected
 
 
@@ -78,8 +78,8 @@ def test_row_rules_break_the_table_only_above_the_tolerance(tolerance: float, ex
         (rows_between(1), table(a=pa.array([], pa.int64()))),
         (unique("a"), table(a=[1, 1])),
         (unique("a", "b"), table(a=[1, 1], b=["x", "x"])),
-        (holds("a", ["x", "y"]), table(a=["x", "x"])),
-        (true_for("a", 0.9), table(a=[True, False])),
+        (contains_all("a", ["x", "y"]), table(a=["x", "x"])),
+        (is_true_for("a", 0.9), table(a=[True, False])),
     ],
     ids=["rows", "unique", "unique_together", "holds", "share"],
 )
@@ -87,16 +87,16 @@ def test_table_rules_break(rule: Rule, rows: pa.Table) -> None:
     assert broken(Suite("t", {}, {"rule": rule}), rows) == ["rule"]
 
 
-def test_a_warning_neither_stops_nor_drops_but_is_told() -> None:
-    suite = Suite("t", {}, {"languages": true_for("known", 0.9, severity="warning")})
-    with warnings.catch_warnings(record=True) as heard:
+def test_a_warning_neither_stops_nor_drops_but_is_reported() -> None:
+    suite = Suite("t", {}, {"languages": is_true_for("known", 0.9, severity="warning")})
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         assert broken(suite, table(known=[True, False])) == []
-    assert any("rule languages: found 1 of 2 rows (50 %)" in str(warning.message) for warning in heard)
+    assert any("rule languages: found 1 of 2 rows (50 %)" in str(warning.message) for warning in caught)
 
 
 def test_a_rule_that_cannot_be_judged_is_an_error_not_a_verdict() -> None:
-    suite = Suite("t", {"short": between("missing", low=1)}, {"rows": rows_between(0)})
+    suite = Suite("t", {"short": in_range("missing", low=1)}, {"rows": rows_between(0)})
     with pytest.raises(SuiteError, match="rule short"):
         Gate("test").check(suite, table(n=[1]))
     with pytest.raises(SuiteError, match="rule short"):
@@ -112,7 +112,7 @@ def test_wrong_columns_are_named() -> None:
 
 def test_error_names_rule_observed_expected_and_a_page_that_exists_and_holds_no_values(tmp_path: Path) -> None:
     gate = Gate("validate")
-    suite = Suite("turns", {"unknown_role": among("role", ["user"])}, {"few": rows_between(5)})
+    suite = Suite("turns", {"unknown_role": one_of("role", ["user"])}, {"few": rows_between(5)})
     gate.check(suite, table(role=["user", "zebra-secret"]))
     gate.publish(tmp_path)
     with pytest.raises(UserError) as caught:
@@ -141,13 +141,13 @@ def test_pages_fetch_nothing_from_elsewhere(tmp_path: Path) -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages of a gate that found something of every kind."""
     folder, gate = tmp_path_factory.mktemp("site"), Gate("validate")
-    rows = {"unknown_role": among("role", ["user", "assistant"]), "too_short": between("n", low=1)}
-    kinds = {"few": rows_between(5), "copied_key": unique("n"), "languages": true_for("known", 0.9, severity="warning")}
+    rows = {"unknown_role": one_of("role", ["user", "assistant"]), "too_short": in_range("n", low=1)}
+    kinds = {"few": rows_between(5), "copied_key": unique("n"), "languages": is_true_for("known", 0.9, severity="warning")}
     columns = table(role=[*["user"] * 9, "zebra-secret"], n=[0] * 10, known=[*[True] * 8, False, False])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gate.check(Suite("turns", rows, kinds, tolerance=0.2), columns)
-    gate.check(Suite("a<b>&c d", {"ok": true("ok")}, {"rows": rows_between(1)}), table(ok=[True] * 3))
+    gate.check(Suite("a<b>&c d", {"ok": is_true("ok")}, {"rows": rows_between(1)}), table(ok=[True] * 3))
     gate.publish(folder)
     return folder
 
@@ -162,14 +162,14 @@ def lines(page: str) -> list[list[str]]:
 def test_index_says_what_broke_what_was_counted_and_what_holds(site: Path) -> None:
     page = (site / "index.html").read_text()
     assert "✗ 2 rules broken: the pipeline stopped here" in page
-    told = lines(page)
-    assert ["turns", "✗ broken", "10", "5", "2", "1", "2"] in told
-    assert ["a<b>&c d", "✓ holds", "3", "2", "2", "0", "0"] in told
-    assert ["turns: too_short", "✗ broken", "10 of 10 rows (100 %) breaking it", "n at least 1, with at most 20 % breaking it"] in told
-    assert ["turns: languages", "! warning", "2 of 10 rows (20 %) breaking it", "known for at least 90 % of the rows"] in told
-    assert ["unknown_role", "✓ drops rows", "1 of 10 rows (10 %) breaking it"] in [line[:3] for line in told]
-    assert ["few", "✓ holds", "10", "rows at least 5"] in told
-    assert ["ok", "✓ holds", "0 of 3 rows (0 %) breaking it", "ok for every row"] in told
+    shown = lines(page)
+    assert ["turns", "✗ broken", "10", "5", "2", "1", "2"] in shown
+    assert ["a<b>&c d", "✓ holds", "3", "2", "2", "0", "0"] in shown
+    assert ["turns: too_short", "✗ broken", "10 of 10 rows (100 %) breaking it", "n at least 1, with at most 20 % breaking it"] in shown
+    assert ["turns: languages", "! warning", "2 of 10 rows (20 %) breaking it", "known for at least 90 % of the rows"] in shown
+    assert ["unknown_role", "✓ drops rows", "1 of 10 rows (10 %) breaking it"] in [line[:3] for line in shown]
+    assert ["few", "✓ holds", "10", "rows at least 5"] in shown
+    assert ["ok", "✓ holds", "0 of 3 rows (0 %) breaking it", "ok for every row"] in shown
     assert "zebra-secret" not in page
 
 
@@ -197,7 +197,7 @@ def test_index_of_a_gate_that_passed_says_so(tmp_path: Path) -> None:
     gate.check(Suite("t", {}, {"rows": rows_between(1)}), table(a=[1]))
     gate.publish(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert "✓ Every rule that must hold does" in page
+    assert "✓ All required rules hold" in page
     assert "Checks of release" in page
     assert "broken</h2>" not in page.lower()
 

@@ -40,15 +40,15 @@ def compared(questions: list[str], user: str) -> list[dict[str, Any]]:
 
 LOGS: dict[str, tuple[list[dict[str, Any]], int, str]] = {  # records, judged answers, what is said
     "no feedback": (chats(20), 0, r"no feedback in any file"),
-    "thumbs only": ([*chats(12), *thumbs([1, -1] * 6)], 12, r"no pairs: 12 judged answers \(for KTO\) and \d+ prompts"),
-    "likes only": ([*chats(8), *thumbs([1] * 8)], 8, r"no pairs: 8 judged answers"),
+    "thumbs only": ([*chats(12), *thumbs([1, -1] * 6)], 12, r"no pairs: only 12 rated answers \(for KTO\) and \d+ prompts"),
+    "likes only": ([*chats(8), *thumbs([1] * 8)], 8, r"no pairs: only 8 rated answers"),
     "one conversation": (chats(1), 0, r"no feedback in any file"),
     "twelve votes": (compared([chat["messages"][0]["content"] for chat in chats(12)], "u{}"), 0, r"pair: pairs: .* = 12 kept"),
     "one person": (compared([chat["messages"][0]["content"] for chat in chats(20)], "u"), 0, r"pair: pairs: .* = 20 kept"),
     "one prompt": (
         compared(["What is the area of a sphere?"] * 6, "u{}"),
         0,
-        r"pairs that hang together \(\d\) leave none for validation and test",
+        r"the \d pairs are linked too closely to fill every split: none in validation and test",
     ),
 }
 FIRST = "thumbs only"  # of which the others tell more

@@ -16,7 +16,7 @@ from tasks.common.vocabulary import kinds
 from tasks.ingest.formats import FORMATS, feedback_lines, recognise
 from tasks.ingest.formats.message_trees import BEYOND, depths
 from tasks.ingest.formats.parsed import Message, moment
-from tests.builders.format_examples import example, gather
+from tests.builders.format_examples import example, read_all
 
 TURN = ("conversation_id", "turn_id", "parent_id", "role", "content", "model", "status")
 ACT = ("conversation_id", "kind", "turn_id", "value", "better", "worse", "text", "label", "scale_min", "scale_max", "shown_first")
@@ -32,9 +32,9 @@ def test_a_record_is_recognised_by_its_own_format_only(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_example_reads_as_written_beside_it(name: str) -> None:
     expected = example(name)
-    turns, said, _ = gather(name, *expected["records"])
+    turns, votes, _ = read_all(name, *expected["records"])
     assert sorted(([row[key] for key in TURN] for row in turns), key=str) == expected["turns"]
-    assert sorted(([row[key] for key in ACT] for row in said), key=str) == expected["feedback"]
+    assert sorted(([row[key] for key in ACT] for row in votes), key=str) == expected["feedback"]
     assert all(row["parent_id"] is None or row["position"] > 0 for row in turns)
 
 
@@ -71,11 +71,11 @@ def test_no_damage_to_a_record_makes_a_reader_crash(name: str, data: st.DataObje
     if known is None:
         return
     try:
-        turns, said, _ = gather(known, record)
+        turns, votes, _ = read_all(known, record)
     except Unreadable:
         return
     assert all(isinstance(row["content"], str) and row["turn_id"] for row in turns)
-    assert all(row["kind"] and len(row["feedback_id"]) == 16 for row in said)
+    assert all(row["kind"] and len(row["feedback_id"]) == 16 for row in votes)
 
 
 def two(chosen: str, rejected: str) -> dict[str, str]:
@@ -121,7 +121,7 @@ UNREADABLE = [
 def test_what_cannot_be_read_says_why(name: str, record: dict[str, Any], reason: str) -> None:
     assert recognise(record) == name
     with pytest.raises(Unreadable) as error:
-        gather(name, record)
+        read_all(name, record)
     assert error.value.fault.reason == reason
 
 
@@ -161,7 +161,7 @@ SAID: list[tuple[dict[str, Any], tuple[Any, ...]]] = [  # what a line of feedbac
 
 @pytest.mark.parametrize(("line", "said"), SAID)
 def test_a_line_of_feedback_keeps_its_words_its_value_and_its_scale(line: dict[str, Any], said: tuple[Any, ...]) -> None:
-    _, (act,), notes = gather("jsonl", {"conversation_id": "c", "message_index": 1, "better": "a", "worse": "b", **line})
+    _, (act,), notes = read_all("jsonl", {"conversation_id": "c", "message_index": 1, "better": "a", "worse": "b", **line})
     assert tuple(act[name] for name in ("value", "scale_min", "scale_max", "label")) == said
     assert notes == []
 
@@ -170,13 +170,13 @@ def test_a_line_of_feedback_keeps_its_words_its_value_and_its_scale(line: dict[s
     "target", [{}, {"message_index": -1}, {"message_index": True}, {"message_index": 10**9}, {"message_id": ""}, {"message_id": [3]}]
 )
 def test_a_line_that_names_no_message_is_still_an_act(target: dict[str, Any]) -> None:
-    _, (act,), _ = gather("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1, **target})
+    _, (act,), _ = read_all("jsonl", {"conversation_id": "c", "kind": "thumb", "value": 1, **target})
     assert act["turn_id"] is None
 
 
 def test_a_choice_says_which_answer_was_shown_first() -> None:
     line = {"conversation_id": "c", "kind": "choice", "better": "a", "worse": "b"}
-    shown = [gather("jsonl", line | more)[1][0]["shown_first"] for more in ({}, {"shown_first": "b"}, {"first": "a"})]
+    shown = [read_all("jsonl", line | more)[1][0]["shown_first"] for more in ({}, {"shown_first": "b"}, {"first": "a"})]
     assert shown == [None, "b", "a"]
 
 
@@ -194,7 +194,7 @@ def test_an_act_whose_value_no_reader_knows_keeps_its_words(name: str, record: d
     for side in ("conversation_a", "conversation_b"):
         if side in record:
             record = record | {side: [*LINES, {"role": "assistant", "content": record[side][0]}]}
-    _, (act,), _ = gather(name, record)
+    _, (act,), _ = read_all(name, record)
     assert (act["kind"], act["value"], act["label"]) == (kind, None, label)
 
 
@@ -207,28 +207,28 @@ def test_readers_and_rules_know_the_same_kinds() -> None:
 @pytest.mark.parametrize(("winner", "value", "better"), [("model_a", 1.0, "a"), ("model_b", 1.0, "b"), ("tie", 0.0, "a")])
 def test_the_answer_of_model_a_stood_left(winner: str, value: float, better: str) -> None:
     sides = {f"conversation_{side}": [*LINES, {"role": "assistant", "content": side}] for side in "ab"}
-    _, (act,), _ = gather("arena", {"winner": winner, **sides})
+    _, (act,), _ = read_all("arena", {"winner": winner, **sides})
     assert (act["value"], act["better"][0], act["shown_first"][0], act["label"]) == (value, better, "a", winner)
 
 
 def test_preference_lines_do_not_say_what_was_shown_first() -> None:
-    said = {"input": {"messages": LINES}}
-    line = said | {f"{side}_output": [{"role": "assistant", "content": side}] for side in ("preferred", "non_preferred")}
+    messages = {"input": {"messages": LINES}}
+    line = messages | {f"{side}_output": [{"role": "assistant", "content": side}] for side in ("preferred", "non_preferred")}
     for name, record in (("hh", two(" a", " b")), ("openai", line)):
-        assert [act["shown_first"] for act in gather(name, record)[1]] == [None]
+        assert [act["shown_first"] for act in read_all(name, record)[1]] == [None]
 
 
 def test_a_deleted_message_of_a_tree_stays_without_its_text_and_notes_tell_of_emojis_on_questions() -> None:
     answer = {"message_id": "a", "text": "secret", "role": "assistant", "deleted": True, "emojis": {"+1": 1, "red_flag": 1}}
     below = {"message_id": "b", "text": "And?", "role": "prompter", "emojis": {"-1": 2}}
     tree = {"message_id": "t", "text": "Hi", "role": "prompter", "replies": [answer | {"replies": [below]}]}
-    turns, said, notes = gather("oasst", {"message_tree_id": "t", "prompt": tree})
+    turns, votes, notes = read_all("oasst", {"message_tree_id": "t", "prompt": tree})
     assert [(turn["turn_id"], turn["content"], turn["status"]) for turn in turns] == [
         ("t", "Hi", ""),
         ("a", "", "deleted"),
         ("b", "And?", ""),
     ]
-    assert sorted((act["kind"], act["turn_id"], act["label"]) for act in said) == [("report", "a", "red_flag"), ("thumb", "a", "+1")]
+    assert sorted((act["kind"], act["turn_id"], act["label"]) for act in votes) == [("report", "a", "red_flag"), ("thumb", "a", "+1")]
     assert notes == ["not_an_answer"]
 
 
@@ -248,7 +248,7 @@ def test_a_deleted_message_of_a_tree_stays_without_its_text_and_notes_tell_of_em
         ({"$date": {"$numberLong": "1767225600000"}}, 1767225600000000),
     ],
 )
-def test_a_time_is_told_by_its_size_or_shape(value: Any, expected: int) -> None:
+def test_a_time_is_reported_by_its_size_or_shape(value: Any, expected: int) -> None:
     assert moment(value) == expected
 
 
@@ -268,8 +268,8 @@ def test_a_feedback_row_and_the_note_on_the_message_are_one_act() -> None:
         "snapshot": None,
         "created_at": 1760000030,
     }
-    _, said, _ = gather("openwebui", chat, row)
-    assert len({act["feedback_id"] for act in said if act["kind"] == "thumb" and act["turn_id"] == "a2"}) == 1
+    _, votes, _ = read_all("openwebui", chat, row)
+    assert len({act["feedback_id"] for act in votes if act["kind"] == "thumb" and act["turn_id"] == "a2"}) == 1
 
 
 @pytest.mark.parametrize(
@@ -285,19 +285,19 @@ def test_only_a_rewritten_answer_counts_as_an_edit(before: str, after: str, is_e
         "q": {"role": "user", "content": "?", "parentId": None},
         "a": {"role": "assistant", "content": after, "originalContent": before, "parentId": "q"},
     }
-    turns, said, _ = gather("openwebui", {"id": "c", "chat": {"history": {"messages": nodes}}})
-    assert [act["text"] for act in said if act["kind"] == "edit"] == ([after] if is_edit else [])
+    turns, votes, _ = read_all("openwebui", {"id": "c", "chat": {"history": {"messages": nodes}}})
+    assert [act["text"] for act in votes if act["kind"] == "edit"] == ([after] if is_edit else [])
     assert next(turn["content"] for turn in turns if turn["turn_id"] == "a") == (before if is_edit else after)
 
 
 def test_the_answer_on_the_active_path_is_the_one_that_was_kept() -> None:
     chat = copy.deepcopy(example("openwebui")["records"][0])
     chat["current_message_id"] = chat["chat"]["history"]["currentId"] = "a1"
-    _, said, _ = gather("openwebui", chat)
-    assert [(act["better"], act["worse"]) for act in said if act["kind"] == "regenerate"] == [("a1", "a2")]
+    _, votes, _ = read_all("openwebui", chat)
+    assert [(act["better"], act["worse"]) for act in votes if act["kind"] == "regenerate"] == [("a1", "a2")]
     chat["chat"]["history"]["messages"]["a2"]["modelIdx"] = 1  # two models answered side by side: nobody rolled again
-    _, said, _ = gather("openwebui", chat)
-    assert [act for act in said if act["kind"] == "regenerate"] == []
+    _, votes, _ = read_all("openwebui", chat)
+    assert [act for act in votes if act["kind"] == "regenerate"] == []
 
 
 def node(parent: str | None, role: str, text: str) -> dict[str, Any]:
@@ -311,8 +311,8 @@ def node(parent: str | None, role: str, text: str) -> dict[str, Any]:
 def test_of_chatgpts_answers_side_by_side_the_one_that_was_shown_last_was_kept(current: str | None, kept: list[tuple[str, str]]) -> None:
     mapping = {"q": node(None, "user", "Rain?"), **{f"a{at}": node("q", "assistant", f"Yes, {at}.") for at in (1, 2, 3)}}
     mapping |= {"q2": node("a1", "user", "And snow?"), "t": node("q2", "tool", "called"), "b": node("t", "assistant", "No.")}
-    _, said, _ = gather("chatgpt", {"id": "c", "mapping": mapping, "current_node": current})
-    assert [(act["better"], act["worse"]) for act in said] == kept
+    _, votes, _ = read_all("chatgpt", {"id": "c", "mapping": mapping, "current_node": current})
+    assert [(act["better"], act["worse"]) for act in votes] == kept
 
 
 @pytest.mark.parametrize(("below", "kept"), [(["a2"], [("a2", "a1")]), ([], []), (["a1", "a2"], [])])
@@ -323,22 +323,22 @@ def test_of_librechats_answers_side_by_side_the_only_one_below_which_the_chat_we
         return {"messageId": turn, "parentMessageId": parent, "isCreatedByUser": user, "text": f"text of {turn}", "user": "u1"}
 
     messages = [said("q", None, True), said("a1", "q", False), said("a2", "q", False), *(said(f"on {turn}", turn, True) for turn in below)]
-    _, acts, _ = gather("librechat", {"conversationId": "c", "messages": messages})
+    _, acts, _ = read_all("librechat", {"conversationId": "c", "messages": messages})
     assert [(act["better"], act["worse"]) for act in acts] == kept
 
 
 def test_a_battle_with_two_histories_keeps_its_turns_but_gives_no_choice() -> None:
     longer = [{"role": role, "content": text} for role, text in (("user", "1"), ("assistant", "x"), ("user", "2"), ("assistant", "y"))]
     other = [longer[0], {"role": "assistant", "content": "z"}, *longer[2:]]
-    turns, said, notes = gather("arena", {"winner": "model_a", "conversation_a": longer, "conversation_b": other})
-    assert (len(turns), said, notes) == (7, [], ["histories_differ"])
+    turns, votes, notes = read_all("arena", {"winner": "model_a", "conversation_a": longer, "conversation_b": other})
+    assert (len(turns), votes, notes) == (7, [], ["histories_differ"])
 
 
 def test_flat_messages_find_their_tree_in_any_order_and_orphans_are_noted() -> None:
-    said = {"text": "x", "role": "prompter"}
-    flat = [{"user_message_id": f"s{n}", "parent_message_id": f"s{n - 1}" if n else None, **said} for n in range(50)]
-    orphan = {"user_message_id": "o", "parent_message_id": "gone", **said}
-    turns, _, notes = gather("oasst", *reversed(flat), orphan)
+    messages = {"text": "x", "role": "prompter"}
+    flat = [{"user_message_id": f"s{n}", "parent_message_id": f"s{n - 1}" if n else None, **messages} for n in range(50)]
+    orphan = {"user_message_id": "o", "parent_message_id": "gone", **messages}
+    turns, _, notes = read_all("oasst", *reversed(flat), orphan)
     assert {turn["turn_id"]: turn["position"] for turn in turns} == {f"s{n}": n for n in range(50)}
     assert {turn["conversation_id"] for turn in turns} == {"oasst:s0"}
     assert notes == ["missing_parent"]
@@ -346,9 +346,9 @@ def test_flat_messages_find_their_tree_in_any_order_and_orphans_are_noted() -> N
 
 def test_a_single_message_whose_way_up_is_lost_stays_with_its_vote() -> None:
     message = {"conversationId": "c", "messageId": "m", "parentMessageId": "gone", "isCreatedByUser": False, "text": "So."}
-    turns, said, notes = gather("librechat", message | {"feedback": {"rating": "thumbsUp"}})
+    turns, votes, notes = read_all("librechat", message | {"feedback": {"rating": "thumbsUp"}})
     assert [(turn["conversation_id"], turn["turn_id"], turn["parent_id"]) for turn in turns] == [("librechat:c", "m", "gone")]
-    assert [act["turn_id"] for act in said] == ["m"]
+    assert [act["turn_id"] for act in votes] == ["m"]
     assert notes == ["missing_parent"]
 
 
@@ -435,7 +435,7 @@ def webui(**answer: Any) -> dict[str, Any]:
 )
 def test_a_message_that_only_calls_a_tool_keeps_its_call(name: str, record: dict[str, Any]) -> None:
     assert recognise(record) == name
-    (asked, answer), _, _ = gather(name, record)
+    (asked, answer), _, _ = read_all(name, record)
     assert (answer["role"], answer["content"], json.loads(answer["tool_calls"])) == ("assistant", "", CALLED)
     assert answer["parent_id"] == asked["turn_id"]
     assert asked["tool_calls"] is None
@@ -443,19 +443,19 @@ def test_a_message_that_only_calls_a_tool_keeps_its_call(name: str, record: dict
 
 def test_a_call_without_a_name_is_none_and_one_that_is_too_deep_costs_the_record() -> None:
     message = {"role": "assistant", "content": "x"}
-    (_, answer), _, _ = gather("jsonl", {"id": "c", "messages": [ASKED, message | {"tool_calls": [{}, 3, {"function": {"name": ""}}]}]})
+    (_, answer), _, _ = read_all("jsonl", {"id": "c", "messages": [ASKED, message | {"tool_calls": [{}, 3, {"function": {"name": ""}}]}]})
     assert answer["tool_calls"] is None
     deep: Any = {}
     for _ in range(300):
         deep = {"a": deep}
     with pytest.raises(Unreadable, match="bad_tool_call"):
-        gather("jsonl", {"id": "c", "messages": [ASKED, message | {"tool_calls": [{"function": {"name": "f", "arguments": deep}}]}]})
+        read_all("jsonl", {"id": "c", "messages": [ASKED, message | {"tool_calls": [{"function": {"name": "f", "arguments": deep}}]}]})
 
 
 def test_what_a_tool_gave_back_inside_a_users_message_is_the_tools() -> None:
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "12 mm"}]}]}
-    (_, told), _, _ = gather("openai", {"messages": [ASKED, result]})
-    assert (told["role"], told["content"]) == ("tool", "12 mm")
+    (_, messages), _, _ = read_all("openai", {"messages": [ASKED, result]})
+    assert (messages["role"], messages["content"]) == ("tool", "12 mm")
 
 
 ATTACHED: list[tuple[str, Any]] = [  # the question of a record, by format, with a picture or file
@@ -486,19 +486,19 @@ ATTACHED: list[tuple[str, Any]] = [  # the question of a record, by format, with
 
 
 @pytest.mark.parametrize(("name", "record"), ATTACHED)
-def test_pictures_and_files_are_told_apart_by_a_digest_that_does_not_name_them(name: str, record: Any) -> None:
+def test_pictures_and_files_are_reported_apart_by_a_digest_that_does_not_name_them(name: str, record: Any) -> None:
     items = [PICTURE, PICTURE | {"detail": "low"}, {"type": "file", "id": "f1", "name": "tax.pdf"}, {"type": "file", "name": "tax.pdf"}]
     digests = []
     for item in items:
         assert recognise(record(item)) == name
-        (asked,), _, _ = gather(name, record(item))
+        (asked,), _, _ = read_all(name, record(item))
         assert asked["content"] == "Rain?"
         (digest,) = asked["attachments"]
         digests.append(digest)
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
     assert not any("tax" in digest or "example" in digest for digest in digests)
-    (plain,), _, _ = gather("jsonl", {"id": "c", "messages": [ASKED]})
+    (plain,), _, _ = read_all("jsonl", {"id": "c", "messages": [ASKED]})
     assert plain["attachments"] is None
 
 
@@ -506,8 +506,8 @@ def test_a_picture_that_stands_alone_in_chatgpts_export_is_a_question() -> None:
     part = {"content_type": "image_asset_pointer", "asset_pointer": "sediment://file_1"}
     message = {"author": {"role": "user"}, "content": {"content_type": "multimodal_text", "parts": [part]}}
     answer = {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": ["A dog."]}}
-    (asked, told), _, _ = gather("chatgpt", {"id": "c", "mapping": {"q": {"message": message}, "a": {"parent": "q", "message": answer}}})
-    assert (asked["content"], len(asked["attachments"]), told["parent_id"]) == ("", 1, "q")
+    (asked, reply), _, _ = read_all("chatgpt", {"id": "c", "mapping": {"q": {"message": message}, "a": {"parent": "q", "message": answer}}})
+    assert (asked["content"], len(asked["attachments"]), reply["parent_id"]) == ("", 1, "q")
 
 
 ANNOTATED: list[tuple[dict[str, Any], list[tuple[Any, ...]], list[str]]] = [  # an annotation: the acts that stand, and notes
@@ -526,8 +526,8 @@ ANNOTATED: list[tuple[dict[str, Any], list[tuple[Any, ...]], list[str]]] = [  # 
 def test_of_a_switched_thumb_nothing_stands_that_was_said_before(
     annotation: dict[str, Any], stands: list[tuple[Any, ...]], noted: list[str]
 ) -> None:
-    _, said, notes = gather("openwebui", webui(content="Yes.", annotation=annotation))
-    assert [(act["kind"], act["value"], act["label"]) for act in said] == stands
+    _, votes, notes = read_all("openwebui", webui(content="Yes.", annotation=annotation))
+    assert [(act["kind"], act["value"], act["label"]) for act in votes] == stands
     assert notes == noted
 
 
@@ -554,24 +554,24 @@ BESIDE: list[tuple[str, dict[str, Any]]] = [  # preference sets in which Yes. is
 @pytest.mark.parametrize(("name", "record"), BESIDE)
 def test_a_preference_beside_the_messages_is_read(name: str, record: dict[str, Any]) -> None:
     assert recognise(record) == name
-    turns, (act,), notes = gather(name, record)
-    said = {turn["turn_id"]: turn for turn in turns}
+    turns, (act,), notes = read_all(name, record)
+    messages = {turn["turn_id"]: turn for turn in turns}
     assert [(turn["role"], turn["content"]) for turn in turns] == [("user", "Rain?"), ("assistant", "Yes."), ("assistant", "No.")]
     assert (act["kind"], act["value"], notes) == ("choice", 1.0, [])
-    assert (said[act["better"]]["content"], said[act["worse"]]["content"]) == ("Yes.", "No.")
+    assert (messages[act["better"]]["content"], messages[act["worse"]]["content"]) == ("Yes.", "No.")
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_a_label_beside_messages_is_a_thumb_on_the_last_answer(label: bool) -> None:
-    (_, answer), (act,), _ = gather("openai", {"messages": [ASKED, WELL], "label": label})
+    (_, answer), (act,), _ = read_all("openai", {"messages": [ASKED, WELL], "label": label})
     assert (act["kind"], act["value"], act["turn_id"]) == ("thumb", 1.0 if label else -1.0, answer["turn_id"])
     for record in ({"messages": [ASKED], "label": label}, {"messages": [ASKED, WELL], "label": "spam"}):
-        assert gather("openai", record)[1] == []
+        assert read_all("openai", record)[1] == []
 
 
 @pytest.mark.parametrize("key", ["conversation_id", "session_id"])
 def test_a_conversation_whose_id_is_blank_is_read_as_one_without_an_id(key: str) -> None:
     record = {key: None, "messages": [ASKED, WELL]}
     assert recognise(record) == "openai"
-    turns, _, _ = gather("openai", record)
+    turns, _, _ = read_all("openai", record)
     assert [turn["content"] for turn in turns] == ["Rain?", "Yes."]

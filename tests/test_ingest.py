@@ -80,12 +80,12 @@ def test_traps_of_real_logs_are_read(tmp_path: Path) -> None:
         b'{"id": "nul", "messages": [{"role": "user", "content": "\\u0000"}]}',
     ]
     result = read(tmp_path, {"a.jsonl": b"\xef\xbb\xbf" + b"\n".join(odd)})
-    said = {row["conversation_id"]: row["content"] for row in result.table("turns")}
-    assert said["jsonl:sep"] == "a\u2028b\u2029c\x85d"
-    assert said["jsonl:half"] == "\ufffd cut"
-    assert said["jsonl:last"] == "dup"
-    assert said["jsonl:nul"] == "\0"
-    assert "nan" in said.values()
+    contents = {row["conversation_id"]: row["content"] for row in result.table("turns")}
+    assert contents["jsonl:sep"] == "a\u2028b\u2029c\x85d"
+    assert contents["jsonl:half"] == "\ufffd cut"
+    assert contents["jsonl:last"] == "dup"
+    assert contents["jsonl:nul"] == "\0"
+    assert "nan" in contents.values()
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
@@ -221,9 +221,9 @@ def test_the_text_that_was_voted_on_wins_over_what_became_of_the_chat(tmp_path: 
     vote = {"id": "f", "user_id": "u", "type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c", "message_id": "a"}}
     exports = [[webui_chat(*LATER[state], updated_at=1767232800)], [vote | {"snapshot": snapshot, "created_at": 1767225700}]]
     result = read(tmp_path, {name: json.dumps(export).encode() for name, export in zip(names, exports, strict=True)})
-    found = {row["turn_id"]: (row["parent_id"], row["content"]) for row in result.table("turns")}
+    actual = {row["turn_id"]: (row["parent_id"], row["content"]) for row in result.table("turns")}
     live = {turn: (above, text) for turn, above, text in LATER[state]}
-    assert found == live | {"a": ("q", "as voted")}
+    assert actual == live | {"a": ("q", "as voted")}
     assert {row["topic"] for row in result.table("turns")} == {"t"}
     thumbs = [row for row in result.table("feedback") if row["kind"] == "thumb"]
     assert [(row["turn_id"], row["value"]) for row in thumbs] == [("a", 1.0)]
@@ -231,11 +231,11 @@ def test_the_text_that_was_voted_on_wins_over_what_became_of_the_chat(tmp_path: 
 
 @pytest.mark.parametrize("names", ["ab", "ba"])
 def test_an_export_that_lacks_the_beginning_takes_its_place_from_one_that_has_it(tmp_path: Path, names: str) -> None:
-    said = [
+    messages = [
         {"id": f"m{at}", "parent_id": f"m{at - 1}" if at else None, "role": ("user", "assistant")[at % 2], "content": str(at)}
         for at in range(4)
     ]
-    whole, part = {"id": "c", "messages": said}, {"id": "c", "messages": said[2:]}
+    whole, part = {"id": "c", "messages": messages}, {"id": "c", "messages": messages[2:]}
     result = read(tmp_path, {name: lines(record) for name, record in zip(names, (whole, part), strict=True)})
     assert [(row["turn_id"], row["parent_id"], row["position"]) for row in result.table("turns")] == [
         (f"m{at}", f"m{at - 1}" if at else None, at) for at in range(4)
@@ -314,8 +314,8 @@ def test_what_is_written_is_read_whatever_the_files_and_their_order(chats: Any, 
         assert [row["content"] for row in turns] == [text for texts, _, _ in chats for text in texts]
         assert {row["topic"] for row in turns} == {topic or "" for _, _, topic in chats}
         known = {(row["conversation_id"], row["turn_id"]): row["position"] for row in turns}
-        found = sorted((row["conversation_id"], known[row["conversation_id"], row["turn_id"]], row["value"]) for row in acts)
-        assert found == sorted((f"jsonl:c{w % len(chats)}", p % len(chats[w % len(chats)][0]), v) for w, p, v in votes)
+        actual = sorted((row["conversation_id"], known[row["conversation_id"], row["turn_id"]], row["value"]) for row in acts)
+        assert actual == sorted((f"jsonl:c{w % len(chats)}", p % len(chats[w % len(chats)][0]), v) for w, p, v in votes)
 
         again = data.draw(st.permutations(records))
         parts = [again[: len(again) // 2], again[len(again) // 2 :]]
@@ -386,14 +386,14 @@ SUMS = [("1", "user", "Gold or lead?"), ("2", "assistant", "Gold."), ("3", "assi
 
 def numbered(*ids: Any, **more: Any) -> dict[str, Any]:
     """A question with three answers to it, whose messages have these ids, or none."""
-    told = [{"role": role, "content": text} for _, role, text in SUMS]
-    for message, name in zip(told, ids, strict=False):
+    messages = [{"role": role, "content": text} for _, role, text in SUMS]
+    for message, name in zip(messages, ids, strict=False):
         if name is not None:
             message["id"] = name
     if ids:
-        for message in told[1:]:
+        for message in messages[1:]:
             message["parent_id"] = ids[0]
-    return {"id": 5, "messages": told} | more
+    return {"id": 5, "messages": messages} | more
 
 
 @pytest.mark.parametrize("ids", [(1, 2, 3, 4), ("1", "2", "3", "4"), (1.0, 2.0, 3.0, 4.0)])
@@ -407,14 +407,14 @@ def test_a_number_that_is_the_id_of_a_message_names_it_and_is_no_place(tmp_path:
 def test_a_place_has_keys_of_its_own_even_where_ids_are_numbers(tmp_path: Path) -> None:
     line = {"conversation_id": 5, "kind": "choice", "better_index": 2, "worse_index": 3.0, "shown_first_index": "3"}
     votes = [{"conversation_id": 5, "kind": "thumb", "value": 1, "message_index": index} for index in (1, 1.0, "1")]
-    said = read(tmp_path, {"a.jsonl": lines(numbered(1, 2, 3, 4), line, *votes)}).table("feedback")
-    assert {(act["better"], act["worse"], act["shown_first"], act["turn_id"]) for act in said} == {
+    acts = read(tmp_path, {"a.jsonl": lines(numbered(1, 2, 3, 4), line, *votes)}).table("feedback")
+    assert {(act["better"], act["worse"], act["shown_first"], act["turn_id"]) for act in acts} == {
         ("3", "4", "4", None),
         (None, None, None, "2"),
     }
 
 
-def test_a_number_that_names_no_message_of_those_with_ids_is_told(tmp_path: Path) -> None:
+def test_a_number_that_names_no_message_of_those_with_ids_is_reported(tmp_path: Path) -> None:
     line = {"conversation_id": 5, "kind": "choice", "better": 0, "worse": 2}
     result = read(tmp_path, {"a.jsonl": lines(numbered(1, 2, 3, 4), line)})
     (act,) = result.table("feedback")
@@ -444,14 +444,14 @@ def test_a_conversation_s_id_may_stand_under_other_keys_and_have_been_a_float(
     tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
-    told = GOOD["messages"]
-    chats = [{key: 12, "messages": told, "user_id": 7}, {key: "x", "messages": told}]
+    messages = GOOD["messages"]
+    chats = [{key: 12, "messages": messages, "user_id": 7}, {key: "x", "messages": messages}]
     votes = [{key: name, "kind": "thumb", "value": 1.0, "message_index": 1.0, "user_id": 7.0} for name in (12.0, "12.0", "x")]
     result = read(tmp_path, {"c.jsonl": lines(*chats), "f.jsonl": lines(*votes)})
     assert {row["conversation_id"] for row in result.table("turns")} == {"jsonl:12", "jsonl:x"}
-    said = result.table("feedback")
-    assert sorted((act["conversation_id"], act["turn_id"]) for act in said) == [("jsonl:12", "0001"), ("jsonl:x", "0001")]
-    assert {act["annotator"] for act in said} == {person_id("7", "pepper")}
+    acts = result.table("feedback")
+    assert sorted((act["conversation_id"], act["turn_id"]) for act in acts) == [("jsonl:12", "0001"), ("jsonl:x", "0001")]
+    assert {act["annotator"] for act in acts} == {person_id("7", "pepper")}
 
 
 def test_beside_a_conversation_s_id_an_id_is_the_record_s(tmp_path: Path) -> None:
@@ -474,8 +474,8 @@ def test_one_id_in_two_files_that_begin_otherwise_is_two_conversations_each_with
     result = read(tmp_path, files)
     turns = {(row["conversation_id"], row["turn_id"]): row["content"] for row in result.table("turns")}
     assert sorted(turns.values()) == sorted(message["content"] for log in (EGG, PRINTER) for message in log["messages"])
-    said = {turns[act["conversation_id"], act["turn_id"]]: act["value"] for act in result.table("feedback")}
-    assert said == {"Six minutes.": 1.0, "Throw it away.": -1.0}
+    votes = {turns[act["conversation_id"], act["turn_id"]]: act["value"] for act in result.table("feedback")}
+    assert votes == {"Six minutes.": 1.0, "Throw it away.": -1.0}
     assert {name for name, _ in turns if name == "jsonl:1"} == {"jsonl:1"}  # the earlier keeps its name
     assert turns["jsonl:1", "0001"] == "Throw it away."
     assert [reason for _, _, reason in result.faults()] == ["another_conversation"]
@@ -485,24 +485,24 @@ def test_one_id_in_two_files_that_begin_otherwise_is_two_conversations_each_with
 def test_one_counted_id_under_which_two_chats_begin_with_hello_is_two_conversations(
     tmp_path: Path, users: tuple[str, str], count: int
 ) -> None:
-    said = [
+    messages = [
         chat("1", "hello", "Hello!", f"My {what}?", answer) for what, answer in (("egg", "Six minutes."), ("printer", "Throw it away."))
     ]
     files = {f"{at}.jsonl": lines(log | {"user_id": user or None}, LIKED | {"message_index": 3, "value": 2 * at - 1})
-             for at, (log, user) in enumerate(zip(said, users, strict=True))}  # fmt: skip
+             for at, (log, user) in enumerate(zip(messages, users, strict=True))}  # fmt: skip
     result = read(tmp_path, files)
     turns = {(row["conversation_id"], row["turn_id"]): row["content"] for row in result.table("turns")}
     assert len({name for name, _ in turns}) == count
     if count == 2:
-        told = {turns[act["conversation_id"], act["turn_id"]]: act["value"] for act in result.table("feedback")}
-        assert told == {"Six minutes.": -1.0, "Throw it away.": 1.0}
+        votes_by_text = {turns[act["conversation_id"], act["turn_id"]]: act["value"] for act in result.table("feedback")}
+        assert votes_by_text == {"Six minutes.": -1.0, "Throw it away.": 1.0}
 
 
 def test_a_vote_in_a_third_file_goes_where_only_one_has_such_a_message_or_is_refused(tmp_path: Path) -> None:
     votes = [LIKED, LIKED | {"message_index": 3, "id": "f2"}]
     result = read(tmp_path, {"a.jsonl": lines(EGG), "b.jsonl": lines(PRINTER), "c.jsonl": lines(*votes)})
-    said = {act["turn_id"]: act["conversation_id"] for act in result.table("feedback")}
-    assert said == {None: "jsonl:1", "0003": "jsonl:1"}
+    acts = {act["turn_id"]: act["conversation_id"] for act in result.table("feedback")}
+    assert acts == {None: "jsonl:1", "0003": "jsonl:1"}
     assert sorted(reason for _, _, reason in result.faults()) == ["another_conversation", "two_conversations"]
 
 
@@ -530,10 +530,10 @@ def test_a_first_question_that_was_edited_in_place_is_known_by_its_long_id(tmp_p
 
 
 def test_an_answer_in_two_messages_is_one_and_a_vote_on_either_is_about_it(tmp_path: Path) -> None:
-    told = [("q", "user", "Repot?"), ("1", "assistant", "Take it out."), ("2", "assistant", "Cut the roots."), ("r", "user", "Thanks")]
+    messages = [("q", "user", "Repot?"), ("1", "assistant", "Take it out."), ("2", "assistant", "Cut the roots."), ("r", "user", "Thanks")]
     chats = [
-        {"id": "c", "messages": [{"id": name, "role": role, "content": text} for name, role, text in told]},
-        {"id": "d", "messages": [{"role": role, "content": text} for _, role, text in told]},
+        {"id": "c", "messages": [{"id": name, "role": role, "content": text} for name, role, text in messages]},
+        {"id": "d", "messages": [{"role": role, "content": text} for _, role, text in messages]},
     ]
     votes = [
         {"conversation_id": name, "kind": "thumb", "value": 1, "message_index": at, "id": f"{name}{at}"} for name in "cd" for at in (1, 2)
@@ -551,9 +551,9 @@ def test_an_answer_in_two_messages_is_one_and_a_vote_on_either_is_about_it(tmp_p
 
 
 def test_two_endings_of_one_beginning_are_two_answers(tmp_path: Path) -> None:
-    told = [{"id": "q", "role": "user", "content": "Repot?"}, {"id": "1", "role": "assistant", "content": "Out."}]
-    told += [{"id": name, "parent_id": "1", "role": "assistant", "content": name} for name in "ab"]
-    result = read(tmp_path, {"a.jsonl": lines({"id": "c", "messages": told})})
+    messages = [{"id": "q", "role": "user", "content": "Repot?"}, {"id": "1", "role": "assistant", "content": "Out."}]
+    messages += [{"id": name, "parent_id": "1", "role": "assistant", "content": name} for name in "ab"]
+    result = read(tmp_path, {"a.jsonl": lines({"id": "c", "messages": messages})})
     assert [(row["turn_id"], row["parent_id"], row["content"]) for row in result.table("turns")] == [
         ("q", None, "Repot?"),
         ("a", "q", "Out.\n\na"),
@@ -563,21 +563,21 @@ def test_two_endings_of_one_beginning_are_two_answers(tmp_path: Path) -> None:
 
 def test_a_vote_on_a_call_of_a_tool_is_about_the_answer_that_it_led_to(tmp_path: Path) -> None:
     call = {"id": "c", "role": "assistant", "content": None, "tool_calls": [{"function": {"name": "rain", "arguments": "{}"}}]}
-    told = [{"id": "q", "role": "user", "content": "Rain?"}, call, {"id": "t", "role": "tool", "content": "12"}]
-    told.append({"id": "a", "role": "assistant", "content": "Yes."})
+    messages = [{"id": "q", "role": "user", "content": "Rain?"}, call, {"id": "t", "role": "tool", "content": "12"}]
+    messages.append({"id": "a", "role": "assistant", "content": "Yes."})
     votes = [{"conversation_id": "x", "kind": "thumb", "value": 1, "message_id": name, "id": name} for name in "cta"]
-    result = read(tmp_path, {"a.jsonl": lines({"id": "x", "messages": told}, *votes)})
+    result = read(tmp_path, {"a.jsonl": lines({"id": "x", "messages": messages}, *votes)})
     assert {act["turn_id"] for act in result.table("feedback")} == {"a"}
     assert [row["parent_id"] for row in result.table("turns")] == [None, "q", "c", "t"]
 
 
-def test_roles_that_do_not_alternate_are_told_once_a_file(tmp_path: Path) -> None:
+def test_roles_that_do_not_alternate_are_reported_once_a_file(tmp_path: Path) -> None:
     twice = [{"role": role, "content": "x"} for role in ("user", "user", "assistant")]
     greeting = [{"role": role, "content": "x"} for role in ("assistant", "user", "assistant")]
-    chats = [{"id": str(at), "messages": told} for at, told in enumerate((twice, greeting, GOOD["messages"], twice))]
+    chats = [{"id": str(at), "messages": messages} for at, messages in enumerate((twice, greeting, GOOD["messages"], twice))]
     result = read(tmp_path, {"a.jsonl": lines(*chats)})
     (note,) = result.table("quarantine")
-    assert (note["record"], note["reason"], note["detail"][:21]) == (-1, "roles_not_alternating", "in 3 conversations a ")
+    assert (note["record"], note["reason"], note["detail"][:21]) == (-1, "roles_not_alternating", "in 3 conversations ro")
 
 
 def voted(annotation: dict[str, Any], when: int) -> list[dict[str, Any]]:
@@ -600,8 +600,8 @@ def thumb(value: Any, when: int | None, **more: Any) -> list[dict[str, Any]]:
 
 def liked(feedback: Any, when: int) -> list[dict[str, Any]]:
     """A message of LibreChat's collection."""
-    told = {"conversationId": "l", "messageId": "a", "isCreatedByUser": False, "text": "Yes.", "updatedAt": 1760000000 + when}
-    return [told | {"feedback": feedback}]
+    shown = {"conversationId": "l", "messageId": "a", "isCreatedByUser": False, "text": "Yes.", "updatedAt": 1760000000 + when}
+    return [shown | {"feedback": feedback}]
 
 
 STARS = {"rating": -1, "details": {"rating": 2}}
@@ -634,9 +634,9 @@ def test_the_last_word_of_a_person_counts_and_what_was_taken_back_does_not(
     tmp_path: Path, older: list[Any], newer: list[Any], stands: set[tuple[str, float | None]], names: str
 ) -> None:
     result = read(tmp_path, {f"{names[0]}.jsonl": lines(*older), f"{names[1]}.jsonl": lines(*newer)})
-    said = result.table("feedback")
-    assert {(act["kind"], act["value"]) for act in said} == stands
-    assert len(said) == len(stands)
+    votes = result.table("feedback")
+    assert {(act["kind"], act["value"]) for act in votes} == stands
+    assert len(votes) == len(stands)
 
 
 def test_in_one_file_without_times_the_later_line_takes_back_the_earlier(tmp_path: Path) -> None:
@@ -649,8 +649,8 @@ def test_a_preference_beside_a_plain_conversation_is_read_and_a_label_of_unknown
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAIRWRIGHT_SALT", "pepper")
-    told = [chat("c", "Hi", chosen="Hello", rejected="Go away", user_id="u"), chat("d", "Hi", "Bye", label=False)]
-    result = read(tmp_path, {"a.jsonl": lines(*told)})
+    shown = [chat("c", "Hi", chosen="Hello", rejected="Go away", user_id="u"), chat("d", "Hi", "Bye", label=False)]
+    result = read(tmp_path, {"a.jsonl": lines(*shown)})
     turns = {row["turn_id"]: row for row in result.table("turns") if row["conversation_id"] == "jsonl:c"}
     (act,) = result.table("feedback")
     assert (turns[act["better"]]["content"], turns[act["worse"]]["content"]) == ("Hello", "Go away")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tasks.clean.language import identify
-from tasks.clean.language_words import CLOSE, told
+from tasks.clean.language_words import CLOSE, corrected_language
 from tasks.clean.stage import run
 from tasks.core.tables import Feedback, Turns
 from tests.builders.clean_turns import PARAMS, turn
@@ -22,8 +22,8 @@ from tests.builders.clean_turns import PARAMS, turn
 def alone(texts: Sequence[str]) -> list[str]:
     """Languages of texts each of which is a conversation of its own."""
     levels = (PARAMS.min_letters, PARAMS.min_confidence, PARAMS.min_joined_confidence)
-    found: list[str] = identify(pa.array(texts, pa.large_string()), pa.array(np.arange(len(texts) + 1)), *levels).to_pylist()
-    return found
+    result: list[str] = identify(pa.array(texts, pa.large_string()), pa.array(np.arange(len(texts) + 1)), *levels).to_pylist()
+    return result
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_word_that_two_close_languages_share_tells_neither() -> None:
 
 
 def test_a_sure_guess_is_not_doubted_for_two_foreign_words() -> None:
-    assert told("ok yalla habibi let us go to the beach now", "en", 0.9) == "en"
-    assert told("ok yalla habibi", "en", 0.2) == "ar"
+    assert corrected_language("ok yalla habibi let us go to the beach now", "en", 0.9) == "en"
+    assert corrected_language("ok yalla habibi", "en", 0.2) == "ar"
 
 
 def test_a_short_message_takes_the_language_of_its_conversation() -> None:
@@ -74,9 +74,9 @@ def test_a_short_message_takes_the_language_of_its_conversation() -> None:
         "turns": daft.from_arrow(pa.Table.from_pylist(rows, schema=Turns.schema())),
         "feedback": daft.from_arrow(Feedback.schema().empty_table()),
     }
-    found = {row["turn_id"]: row["language"] for row in run(frames, PARAMS)["turns"].to_pylist()}
-    assert found["q"] == found["a"] == "de"
-    assert found["x"] != "de"
+    result = {row["turn_id"]: row["language"] for row in run(frames, PARAMS)["turns"].to_pylist()}
+    assert result["q"] == result["a"] == "de"
+    assert result["x"] != "de"
 
 
 def test_sentences_of_known_languages_are_recognised(shared_data: Path) -> None:
@@ -84,9 +84,9 @@ def test_sentences_of_known_languages_are_recognised(shared_data: Path) -> None:
     for code in ("en", "es", "de", "fr", "it", "nl", "pl", "ru", "tr"):
         with gzip.open(shared_data / "flores_langid" / f"flores-dev.{code}.txt.gz", "rt", encoding="utf-8") as stream:
             lines = stream.read().split("\n")[:200]
-        found = alone([line for line in lines if line])
-        right += found.count(code)
-        total += len(found)
+        result = alone([line for line in lines if line])
+        right += result.count(code)
+        total += len(result)
     assert right / total > 0.97
 
 
@@ -112,7 +112,7 @@ def test_short_messages_are_recognised_as_well_as_the_field_does(shared_data: Pa
     }.items():
         for path in sorted((shared_data / "chatterbot_corpus" / "data" / name).glob("*.yml")):
             talks = yaml.safe_load(path.read_text(encoding="utf-8"))["conversations"]
-            found = alone([line for talk in talks for line in talk if isinstance(line, str)])
-            right += found.count(code)
-            total += len(found)
+            result = alone([line for talk in talks for line in talk if isinstance(line, str)])
+            right += result.count(code)
+            total += len(result)
     assert right / total > 0.934

@@ -15,7 +15,7 @@ from tasks.common import tokenization
 from tasks.common.raw_files.files import Unreadable
 from tasks.ingest.formats import recognise
 from tasks.release import files
-from tests.builders.format_examples import gather
+from tests.builders.format_examples import read_all
 from tests.builders.real_sets import Line, run_path, write
 from tests.builders.tool_pairs import call, rows_of
 from trainer.data.release_reader import _rows
@@ -60,22 +60,22 @@ ANTHROPIC: Line = {"name": "rain", "description": "Whether it rains.", "input_sc
 )
 def test_the_first_message_has_the_tools_in_one_shape_with_keys_in_the_logs_order(name: str, record: dict[str, Any]) -> None:
     assert recognise(record) == name
-    turns, _, _ = gather(name, record)
-    told = [row["tools"] for row in sorted(turns, key=lambda row: row["position"])]
-    assert (told[0], {*told[1:]} - {None}) == (TOLD, set())
+    turns, _, _ = read_all(name, record)
+    tools = [row["tools"] for row in sorted(turns, key=lambda row: row["position"])]
+    assert (tools[0], {*tools[1:]} - {None}) == (TOLD, set())
 
 
 def test_a_tools_message_names_the_call_that_it_answers() -> None:
-    turns, _, _ = gather("openai", {"messages": CHAT})
+    turns, _, _ = read_all("openai", {"messages": CHAT})
     assert [(row["tool_call_id"], row["tool_name"]) for row in turns] == [(None, None), (None, None), ("call_1", "rain"), (None, None)]
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "12 mm"}]}
-    turns, _, _ = gather("openai", {"messages": [ASKED, result]})
+    turns, _, _ = read_all("openai", {"messages": [ASKED, result]})
     assert turns[1]["tool_call_id"] == "toolu_1"
 
 
 @pytest.mark.parametrize("tools", [[], None, "none", {}, [3, {"type": "web_search"}, {"function": {"name": ""}}]])
 def test_what_names_no_tool_is_none(tools: object) -> None:
-    turns, _, _ = gather("openai", {"messages": CHAT, "tools": tools})
+    turns, _, _ = read_all("openai", {"messages": CHAT, "tools": tools})
     assert {row["tools"] for row in turns} == {None}
 
 
@@ -84,7 +84,7 @@ def test_a_schema_that_is_too_deep_costs_the_record() -> None:
     for _ in range(300):
         deep = {"a": deep}
     with pytest.raises(Unreadable, match="bad_tools"):
-        gather("openai", {"messages": CHAT, "tools": [{"name": "rain", "parameters": deep}]})
+        read_all("openai", {"messages": CHAT, "tools": [{"name": "rain", "parameters": deep}]})
 
 
 def test_texts_of_schemas_are_redacted_in_place_and_their_language_stays() -> None:
@@ -103,10 +103,12 @@ def weather_log(count: int) -> list[Line]:
     for number in range(count):
         function: Line = {**FLAT, "name": "rain" if number % 4 else "snow"}
         offered: Line = {} if number % 2 else {"tools": [{"type": "function", "function": function}]}
-        told: list[Line] = [message | {"id": f"m{at}", "parent_id": f"m{at - 1}" if at else None} for at, message in enumerate(CHAT[:3])]
+        messages: list[Line] = [
+            message | {"id": f"m{at}", "parent_id": f"m{at - 1}" if at else None} for at, message in enumerate(CHAT[:3])
+        ]
         for at, text in enumerate(("Yes", "No")):
-            told.append({"id": f"a{at}", "parent_id": "m2", "role": "assistant", "content": f"{text} {number}."})
-        lines.append({"id": f"c{number}", "messages": told, **offered})
+            messages.append({"id": f"a{at}", "parent_id": "m2", "role": "assistant", "content": f"{text} {number}."})
+        lines.append({"id": f"c{number}", "messages": messages, **offered})
         lines.append({"conversation_id": f"c{number}", "kind": "choice", "better": "a0", "worse": "a1", "user_id": f"u{number}"})
     return lines
 
@@ -135,7 +137,7 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
     from transformers import PreTrainedTokenizerFast
 
     file = tmp_path / "train.parquet"
-    file.write_bytes(files.parquet(files.portable(files.spread(rows, files.held({"pairs": rows})))))
+    file.write_bytes(files.parquet(files.portable(files.as_trainers_read(rows, files.optional_fields({"pairs": rows})))))
     read = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
     released = {row["prompt"][0]["content"]: row for row in read}
     assert {name: row["tools"] for name, row in released.items()} == {"Will it rain?": TOLD, "Is it windy?": None}
@@ -159,6 +161,6 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
 
 def test_a_release_of_plain_chats_has_no_such_fields(rows: pa.Table) -> None:
     plain = rows.filter(pa.array([row["prompt"][0]["content"] == "Is it windy?" for row in rows.to_pylist()]))
-    made = files.spread(plain, files.held({"pairs": plain}))
+    made = files.as_trainers_read(plain, files.optional_fields({"pairs": plain}))
     assert made.column_names == plain.column_names
     assert [field.name for field in made.schema.field("prompt").type.value_type] == ["role", "content"]

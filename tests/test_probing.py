@@ -98,9 +98,9 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def probed(rows: list[dict[str, Any]], **more: Any) -> Probed:
-    found = probe.gather(table(rows), SETTINGS.model_copy(update=more))
-    assert found
-    return found
+    result = probe.run_probe(table(rows), SETTINGS.model_copy(update=more))
+    assert result
+    return result
 
 
 def turned(rows: list[dict[str, Any]], share: float, seed: int = 5) -> tuple[list[dict[str, Any]], set[str]]:
@@ -121,7 +121,7 @@ def test_the_probe_is_ahead_of_length_where_words_decide(clean: Probed) -> None:
     assert clean.accuracy.share > 0.85
     assert clean.accuracy.low > clean.longer.high
     assert clean.ahead[1] > 0.2
-    assert not clean.nothing()
+    assert not clean.at_chance()
     assert (clean.pairs, clean.probed, clean.by["recipe"]["choice"].pairs) == (300, 300, 300)
 
 
@@ -140,7 +140,7 @@ def test_accuracy_falls_as_labels_are_turned_and_ends_at_chance(clean: Probed) -
     noisy = probed(turned(PLANTED, 0.25)[0]).accuracy.share
     assert clean.accuracy.share > noisy + 0.1
     half = probed(turned(PLANTED, 0.5)[0])
-    assert half.nothing()
+    assert half.at_chance()
     assert "about" not in half.curve.verdict.split(";")[0], "more of the same will not help"
     assert half.accuracy.share < noisy
     assert half.accuracy.drawn_low < 0.5 < half.accuracy.drawn_high + 0.03
@@ -148,15 +148,15 @@ def test_accuracy_falls_as_labels_are_turned_and_ends_at_chance(clean: Probed) -
 
 def test_turned_labels_are_suspected_first(clean: Probed) -> None:
     rows, picked = turned(releases.planted({"train": 300}, 6, noise=0.0), 0.1)
-    found = probed(rows)
-    first = [suspect.pair_id for suspect in found.suspects.listed[: len(picked)]]
+    result = probed(rows)
+    first = [suspect.pair_id for suspect in result.suspects.listed[: len(picked)]]
     assert len(picked & set(first)) > 0.7 * len(first)
-    assert found.suspects.count > clean.suspects.count
+    assert result.suspects.count > clean.suspects.count
     assert clean.planted.auc > 0.9
     assert clean.planted.found > 3 * clean.planted.others
-    likely = [suspect.probability for suspect in found.suspects.listed]
+    likely = [suspect.probability for suspect in result.suspects.listed]
     assert likely == sorted(likely)
-    assert max(likely) < found.suspects.threshold <= SETTINGS.suspect
+    assert max(likely) < result.suspects.threshold <= SETTINGS.suspect
 
 
 def test_the_order_of_the_rows_and_the_number_of_threads_change_nothing(clean: Probed) -> None:
@@ -174,19 +174,19 @@ def test_variants_and_repeats_are_no_evidence(clean: Probed) -> None:
 
 
 def test_of_a_large_release_a_sample_is_probed_and_said_to_be(clean: Probed) -> None:
-    found = probed(PLANTED, max_pairs=150)
-    assert (found.pairs, found.probed) == (300, 150)
-    assert "on 150 of 300 pairs" in found.line()
+    result = probed(PLANTED, max_pairs=150)
+    assert (result.pairs, result.probed) == (300, 150)
+    assert "on 150 of 300 pairs" in result.line()
     assert "of 300 pairs" not in clean.line()
-    assert found.suspects.count <= 150
+    assert result.suspects.count <= 150
 
 
 def test_too_few_groups_say_nothing() -> None:
-    assert probe.gather(table(PLANTED[:40]), SETTINGS) is None
+    assert probe.run_probe(table(PLANTED[:40]), SETTINGS) is None
     one = [row | {"conversations": ["all in one"]} for row in PLANTED]
-    assert probe.gather(table(one), SETTINGS) is None
-    assert probe.gather(table([]), SETTINGS) is None
-    assert probe.gather(table(PLANTED), SETTINGS.model_copy(update={"use": False})) is None
+    assert probe.run_probe(table(one), SETTINGS) is None
+    assert probe.run_probe(table([]), SETTINGS) is None
+    assert probe.run_probe(table(PLANTED), SETTINGS.model_copy(update={"use": False})) is None
 
 
 def test_pairs_that_share_a_cluster_or_a_conversation_never_lie_in_two_folds() -> None:
@@ -217,9 +217,9 @@ def test_repeating_what_one_prompt_says_does_not_help_the_probe() -> None:
         chance.shuffle(sides)
         row = releases.row(f"Question {number}", sides[0], sides[1], "train", cluster_id=f"k{number}")
         rows += [row | {"pair_id": f"{number}-{copy}"} for copy in range(4)]
-    found = probed(rows)
-    assert found.groups == 80
-    assert found.accuracy.drawn_low < 0.5 < found.accuracy.drawn_high
+    result = probed(rows)
+    assert result.groups == 80
+    assert result.accuracy.drawn_low < 0.5 < result.accuracy.drawn_high
 
 
 # The learning curve.
@@ -240,18 +240,19 @@ def test_no_law_rises_above_one_or_falls_with_more_pairs(accuracies: list[float]
 
 def test_what_is_needed_follows_from_the_law_and_beyond_tenfold_nothing_is_said() -> None:
     laws = np.array([[0.9], [2.0], [0.5]])  # at 800 pairs 0.829; one more point at 1,084
-    found = learning_curve.needed(laws, 800, 1000, 0.01)
-    assert (found.reached, found.pairs) == (1.0, int(float(f"{((2.0 / (2.0 * 800**-0.5 - 0.01)) ** 2 / 800 - 1) * 1000:.2g}")))
+    result = learning_curve.needed(laws, 800, 1000, 0.01)
+    assert (result.reached, result.pairs) == (1.0, int(float(f"{((2.0 / (2.0 * 800**-0.5 - 0.01)) ** 2 / 800 - 1) * 1000:.2g}")))
     assert learning_curve.needed(np.array([[0.9], [0.3], [1.0]]), 800, 1000, 0.01).pairs is None
     assert learning_curve.needed(np.array([[0.9], [2.0], [0.15]]), 800, 1000, 0.3).pairs is None
 
 
 def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
     sizes = np.array([100.0, 200.0, 400.0, 800.0])
-    told = np.array([0.9 - 2.0 * sizes**-0.5])
+    accuracies = np.array([0.9 - 2.0 * sizes**-0.5])
     counts = [int(size) for size in sizes]
     sample, whole = (
-        learning_curve.curve(counts, told, told[0], learning_curve.Extent(total, 0.8 * total, 1.0), 0.95) for total in (4000, 1000)
+        learning_curve.curve(counts, accuracies, accuracies[0], learning_curve.Extent(total, 0.8 * total, 1.0), 0.95)
+        for total in (4000, 1000)
     )
     times = (2.0 / (2.0 * 3200**-0.5 - 0.01)) ** 2 / 3200
     assert sample.more[0].pairs == int(float(f"{(times - 1) * 4000:.2g}"))
@@ -260,15 +261,15 @@ def test_a_sample_counts_what_more_pairs_bring_from_all_pairs_on() -> None:
 
 def test_the_curves_intervals_are_as_wide_as_they_are_asked_to_be() -> None:
     drawn = np.random.default_rng(0).normal(0.7, 0.02, (2000, 4))
-    found = [
+    result = [
         learning_curve.curve([100, 200, 400, 800], drawn, drawn[0], learning_curve.Extent(1000, 800.0, 1.0), sure) for sure in (0.95, 0.5)
     ]
-    widths = [one.points[0].high - one.points[0].low for one in found]
+    widths = [one.points[0].high - one.points[0].low for one in result]
     assert widths[0] / widths[1] == pytest.approx(1.96 / 0.674, rel=0.1)
 
 
 @pytest.mark.parametrize(
-    ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "cannot be told"), (0.05, "will hardly help")]
+    ("reached", "words"), [(0.95, "about 500 more pairs (some 750 votes)"), (0.5, "unclear whether"), (0.05, "will hardly improve")]
 )
 def test_the_verdict_is_as_sure_as_the_draws(reached: float, words: str) -> None:
     assert words in learning_curve.verdict(
@@ -279,14 +280,14 @@ def test_the_verdict_is_as_sure_as_the_draws(reached: float, words: str) -> None
 def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
     chance = random.Random(2)  # forty good words and forty bad ones: each must have been seen
     rows = [releases.row(f"Q {n}", f"good{chance.randrange(40)}", f"bad{chance.randrange(40)}", "train") for n in range(240)]
-    found = probed(rows).curve
-    assert found.points[0].accuracy + 0.05 < found.points[-1].accuracy
-    assert found.fall > 0
-    assert found.at(1000) >= found.at(100)
+    result = probed(rows).curve
+    assert result.points[0].accuracy + 0.05 < result.points[-1].accuracy
+    assert result.fall > 0
+    assert result.at(1000) >= result.at(100)
     assert [point.pairs for point in clean.curve.points] == [48, 120, 240]
     page = section(clean)
     assert page.count("<circle") == 3
-    assert "What there is to learn" in page
+    assert "What the pairs teach" in page
     assert section(None) == ""
 
 
@@ -296,9 +297,9 @@ def test_the_curve_rises_and_is_drawn(clean: Probed) -> None:
 @pytest.mark.slow
 def test_real_preferences_are_seen_as_far_as_words_carry_them_and_noise_is_seen(shared_data: Path) -> None:
     rows = harmless(shared_data)
-    found = [probed(turned(rows, share)[0]) for share in (0.0, 0.2, 0.5)]
-    shares = [one.accuracy.share for one in found]
+    result = [probed(turned(rows, share)[0]) for share in (0.0, 0.2, 0.5)]
+    shares = [one.accuracy.share for one in result]
     assert 0.60 <= shares[0] <= 0.66
-    assert found[0].accuracy.low > found[0].longer.high
+    assert result[0].accuracy.low > result[0].longer.high
     assert shares[0] > shares[1] + 0.03 > shares[2] + 0.03
-    assert found[2].nothing()
+    assert result[2].at_chance()

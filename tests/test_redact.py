@@ -204,22 +204,22 @@ def test_a_changed_digit_breaks_an_iban() -> None:
 def uncovered(sentence: str) -> list[str]:
     """The values between the marks of a made-up sentence of which a letter or digit would stay."""
     parts = re.split("[‹›]", sentence)
-    text, found = "".join(parts), find(flat("".join(parts)), KINDS)
+    text, result = "".join(parts), find(flat("".join(parts)), KINDS)
     starts = [sum(map(len, parts[:at])) for at in range(1, len(parts), 2)]
     inside = [range(start, start + len(value)) for start, value in zip(starts, parts[1::2], strict=True)]
-    stays = lambda place: text[place].isalnum() and not any(start <= place < end for start, end, _, _ in found)  # noqa: E731
+    stays = lambda place: text[place].isalnum() and not any(start <= place < end for start, end, _, _ in result)  # noqa: E731
     return [text[span.start : span.stop] for span in inside if any(map(stays, span))]
 
 
 @pytest.mark.parametrize("kind", sorted({kind for kind, _ in redaction_made.values()}))
 def test_made_up_values_of_all_forms_are_found(kind: str) -> None:
-    assert all("‹" in row for told, row in redaction_made.values() if told == kind)
-    assert not [row for told, row in redaction_made.values() if told == kind and uncovered(row)]
+    assert all("‹" in row for label, row in redaction_made.values() if label == kind)
+    assert not [row for label, row in redaction_made.values() if label == kind and uncovered(row)]
 
 
 @pytest.mark.parametrize("kind", sorted({kind for kind, _ in redaction_made.lookalikes()}))
 def test_what_only_looks_like_a_value_of_any_form_stays(kind: str) -> None:
-    rows = [row for told, row in redaction_made.lookalikes() if told == kind]
+    rows = [row for label, row in redaction_made.lookalikes() if label == kind]
     assert not [text for row in rows for text in (row, f"I saw {row} there.") if find(text, KINDS)]
 
 
@@ -228,14 +228,14 @@ def test_the_made_up_tables_are_as_long_as_they_are_said_to_be() -> None:
 
 
 def test_every_issuer_of_keys_and_every_service_has_a_made_up_key() -> None:
-    told = [re.split("[‹›]", row)[:2] for kind, row in redaction_made.values() if kind == "key"]
+    label = [re.split("[‹›]", row)[:2] for kind, row in redaction_made.values() if kind == "key"]
     issued = [
-        issuer for issuer, (words, _) in (PREFIXED | GUESSED).items() if not any(key.startswith(tuple(words.split())) for _, key in told)
+        issuer for issuer, (words, _) in (PREFIXED | GUESSED).items() if not any(key.startswith(tuple(words.split())) for _, key in label)
     ]
     named = [
         service
         for service, (words, _) in SERVICES.items()
-        if not any(before.lower().startswith(tuple(words.split())) for before, _ in told)
+        if not any(before.lower().startswith(tuple(words.split())) for before, _ in label)
     ]
     assert (issued, named) == ([], [])
     assert len(PREFIXED | GUESSED | SHAPED | BLOCKS) + len(SERVICES) >= 220
@@ -263,10 +263,10 @@ def test_structured_kinds_of_a_public_set_are_found_and_little_else() -> None:
         pytest.skip(f"{path} is absent")
     wanted = right = finds = true = 0
     for row in json.loads(path.read_text(encoding="utf-8")):
-        found = find(row["full_text"], KINDS)
+        result = find(row["full_text"], KINDS)
         spans = [range(span["start_position"], span["end_position"]) for span in row["spans"] if span["entity_type"] in MARKED]
-        wanted, finds = wanted + len(spans), finds + len(found)
-        right += sum(any(start <= span.start and span.stop <= end for start, end, _, _ in found) for span in spans)
-        true += sum(any(start < span.stop and span.start < end for span in spans) for start, end, _, _ in found)
+        wanted, finds = wanted + len(spans), finds + len(result)
+        right += sum(any(start <= span.start and span.stop <= end for start, end, _, _ in result) for span in spans)
+        true += sum(any(start < span.stop and span.start < end for span in spans) for start, end, _, _ in result)
     assert right >= 0.99 * wanted
     assert true >= 0.98 * finds

@@ -28,7 +28,7 @@ from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, 
 from tasks.release import column_docs, dataset_card, gate_columns, redaction_notice, summary
 from tasks.release import files as layout
 from tasks.release import stage as release
-from tasks.release.summary import Asked, Sources
+from tasks.release.summary import Options, Sources
 
 ROOT = Path(__file__).parent.parent
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "release", release.Params)
@@ -37,7 +37,7 @@ PROVENANCE = {"params": {"release": "0"}, "redacted": REDACTED, "versions": {"da
 LEDGERS = {"ingest": {"turns": {"in": 0, "made": 9, "kept": 8, "dropped": 1, "reasons": {"repeated": 1}}}}
 CERTIFICATE = {
     "shared": {"prompts": 0, "first_user_turns": 0},
-    "boilerplate": {"answers": {"shared": 3, "rule": "stands under more than 20 prompts"}},
+    "boilerplate": {"answers": {"shared": 3, "rule": "answers more than 20 prompts"}},
     "highest_similarity": {"similarity": 0.41, "held_out": {"id": "e1"}, "train": {"id": "e2"}},
     "search": {"recall_at": {"0.30": 0.9976}, "compared": 1234},
     "characters": {"held_out_at_least_threshold": 7, "threshold": 0.8, "same": 0},
@@ -48,14 +48,14 @@ SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
 
 
-def said(role: str, content: str) -> list[dict[str, str]]:
+def message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
 
 
 def pair(number: int, split: str, **more: Any) -> dict[str, Any]:
     row = {
-        "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": said("user", f"Question {number}? <b>&"),
-        "chosen": said("assistant", f"Good answer {number}."), "rejected": said("assistant", f"Bad {number}."), "recipe": "choice",
+        "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": message("user", f"Question {number}? <b>&"),
+        "chosen": message("assistant", f"Good answer {number}."), "rejected": message("assistant", f"Bad {number}."), "recipe": "choice",
         "margin": 1.0, "confidence": 0.75, "evidence": 1, "language": "en", "topic": "billing", "source": "jsonl",
         "cluster_id": f"p{number}", "split": split, "weight": 1.0, "conversations": [f"jsonl:{number}"], "origins": [f"f:{number}:-1"],
     }  # fmt: skip
@@ -91,8 +91,8 @@ def rendered(tables: dict[str, pa.Table], about: dict[str, pa.Table] | None = No
     accounts = [reconcile("release", name, rows, ids_of(name, rows)) for name, rows in tables.items()]
     ledgers = {**LEDGERS, "release": {account.table: account.entry() for account in accounts}}
     sources = Sources(tables, about or {}, raw_files(), ledgers, CERTIFICATE)
-    asked = Asked(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
-    return release.render(sources, summary.gather(sources, asked), STAGE_PARAMS, PROVENANCE)
+    asked = Options(examples=STAGE_PARAMS.examples, bias=STAGE_PARAMS.bias, methods=STAGE_PARAMS.methods, probe=STAGE_PARAMS.probe)
+    return release.render(sources, summary.summarize(sources, asked), STAGE_PARAMS, PROVENANCE)
 
 
 def write(files: dict[str, bytes], folder: Path) -> Path:
@@ -117,12 +117,12 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str
 
 
 def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
-    told = redaction_notice.told(REDACTED)
-    assert told.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
-    assert told.endswith("Placeholders stand for keys and e-mail addresses.")
+    notice = redaction_notice.notice(REDACTED)
+    assert notice.startswith("Not redacted: names of people, places, postal addresses, birthdays, passwords,")
+    assert notice.endswith("Placeholders stand for keys and e-mail addresses.")
     card_text, page = ((made / name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
-    assert told in card_text[: card_text.index("| config |")]
-    assert told in page[: page.index("<h2>")]
+    assert notice in card_text[: card_text.index("| config |")]
+    assert notice in page[: page.index("<h2>")]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
         (
             list(redaction_notice.KINDS),
             "",
-            "names of people, places, postal addresses, birthdays and whatever",
+            "names of people, places, postal addresses, birthdays and anything",
             "stand for keys, passwords",
         ),
         (["url"], "m", "names of people, places and addresses that its model missed, birthdays, keys", "found them and links."),
@@ -139,9 +139,9 @@ def test_card_and_report_say_first_what_redaction_left(made: Path) -> None:
     ],
 )
 def test_what_redaction_left_follows_the_parameters(kinds: list[str], model: str, stays: str, gone: str) -> None:
-    about = redaction_notice.about({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
-    assert stays in redaction_notice.told(about)
-    assert gone in redaction_notice.told(about)
+    about = redaction_notice.manifest_entry({"redact": kinds, "names": {"model": model, "digest": "d", "probability": 0.1}})
+    assert stays in redaction_notice.notice(about)
+    assert gone in redaction_notice.notice(about)
 
 
 def test_every_kind_that_can_be_redacted_has_words() -> None:
@@ -152,11 +152,11 @@ def test_every_kind_that_can_be_redacted_has_words() -> None:
 BAD_PAIRS: dict[str, dict[str, Any]] = {
     "unknown_split": {"split": "dev"},
     "no_prompt": {"prompt": []},
-    "prompt_end": {"prompt": said("assistant", "Hello")},
-    "prompt_in_two_splits": {"prompt": said("user", "QUESTION  1? <b>&")},
-    "no_answer": {"chosen": said("assistant", " \n")},
-    "not_an_answer": {"rejected": said("user", "Bad 0.")},
-    "equal_sides": {"rejected": said("assistant", "Good answer 0. \n")},
+    "prompt_end": {"prompt": message("assistant", "Hello")},
+    "prompt_in_two_splits": {"prompt": message("user", "QUESTION  1? <b>&")},
+    "no_answer": {"chosen": message("assistant", " \n")},
+    "not_an_answer": {"rejected": message("user", "Bad 0.")},
+    "equal_sides": {"rejected": message("assistant", "Good answer 0. \n")},
     "margin": {"margin": 0.0},
     "confidence": {"confidence": 0.5},
     "weight": {"weight": 0.0},
@@ -165,7 +165,7 @@ BAD_PAIRS: dict[str, dict[str, Any]] = {
 
 
 def broken(tables: dict[str, pa.Table], settings: release.Params = STAGE_PARAMS) -> set[str]:
-    return {outcome.rule for outcome in release.hold(tables, settings).broken}
+    return {outcome.rule for outcome in release.check_gate(tables, settings).broken}
 
 
 def test_gate_lets_a_good_release_through() -> None:
@@ -195,8 +195,8 @@ def test_gate_stops_reversed_and_repeated_pairs_but_not_repeats_that_name_their_
 
 def test_gate_stops_changed_rows_outside_train_empty_splits_and_too_few_rows() -> None:
     rows = [pair(0, "train"), pair(1, "validation", augmented_from="p9", augmenter="swap")]
-    found = broken(made_tables(rows), STAGE_PARAMS.model_copy(update={"min_pairs": 5, "required_from": 1}))
-    assert {"changed_outside_train", "empty_split", "too_few"} <= found
+    result = broken(made_tables(rows), STAGE_PARAMS.model_copy(update={"min_pairs": 5, "required_from": 1}))
+    assert {"changed_outside_train", "empty_split", "too_few"} <= result
 
 
 def test_a_prompt_of_one_table_may_not_lie_in_another_split_of_another_table() -> None:
@@ -221,13 +221,13 @@ def test_datasets_loads_all_configs_with_the_columns_the_card_says(calls: bool, 
     rows = [pair(number, SPLITS[number % 3]) for number in range(12)]
     rows[0] |= {"prompt": CALLING} if calls else {}
     made = write(rendered(made_tables(rows)), tmp_path / "release")
-    told = yaml.safe_load((made / "README.md").read_text().split("---")[1])
-    for info in told["dataset_info"]:
-        found = load(made, info["config_name"])
-        assert set(found["train"][0]["prompt"][0]) == {"role", "content", *["tool_calls"] * calls}
-        assert {split: len(found[split]) for split in found} == {split["name"]: split["num_examples"] for split in info["splits"]}
-        assert list(found["train"].features) == [feature["name"] for feature in info["features"]]
-        assert found["train"].features._to_yaml_list() == info["features"]
+    head = yaml.safe_load((made / "README.md").read_text().split("---")[1])
+    for info in head["dataset_info"]:
+        result = load(made, info["config_name"])
+        assert set(result["train"][0]["prompt"][0]) == {"role", "content", *["tool_calls"] * calls}
+        assert {split: len(result[split]) for split in result} == {split["name"]: split["num_examples"] for split in info["splits"]}
+        assert list(result["train"].features) == [feature["name"] for feature in info["features"]]
+        assert result["train"].features._to_yaml_list() == info["features"]
 
 
 def test_trl_takes_every_config_as_conversational(made: Path, load: Callable[[Path, str], Any]) -> None:
@@ -290,7 +290,7 @@ def test_manifest_lists_every_file_and_verify_finds_any_change(made: Path, tmp_p
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"files": {"a": {}}}'])
-def test_a_file_that_is_no_manifest_is_told(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_manifest_is_reported(text: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected the manifest of a release"):
         manifest.verify(tmp_path)
     (tmp_path / "manifest.json").write_text(text)
@@ -299,9 +299,9 @@ def test_a_file_that_is_no_manifest_is_told(text: str, tmp_path: Path) -> None:
 
 
 def test_metrics_are_flat_numbers(made: Path) -> None:
-    found = json.loads((made / "metrics.json").read_text())
-    assert all(isinstance(value, int | float) for value in found.values())
-    assert (found["pairs_train"], found["unpaired"], found["kept_share_ingest"]) == (4, 12, round(8 / 9, 4))
+    result = json.loads((made / "metrics.json").read_text())
+    assert all(isinstance(value, int | float) for value in result.values())
+    assert (result["pairs_train"], result["unpaired"], result["kept_share_ingest"]) == (4, 12, round(8 / 9, 4))
 
 
 class Links(HTMLParser):
@@ -345,7 +345,8 @@ def about() -> dict[str, pa.Table]:
 
 def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
     rows = [
-        pair(n, SPLITS[n % 3], chosen_model="m1", rejected_model="m2", chosen=said("assistant", "**Long** answer." * 9)) for n in range(60)
+        pair(n, SPLITS[n % 3], chosen_model="m1", rejected_model="m2", chosen=message("assistant", "**Long** answer." * 9))
+        for n in range(60)
     ]
     files = rendered(made_tables(rows), about())
     page = files["report.html"].decode()
@@ -356,15 +357,15 @@ def test_report_card_and_files_tell_of_bias_people_and_training() -> None:
         "&lt;m1&gt;",
         "similarity 0.41",
         "99.76 % of",
-        "7 held-out prompts are like a training prompt in at least 80% of their n-grams of letters",
-        "4,321 prompts were held against their place in earlier releases: 0 moved",
+        "7 held-out prompts share at least 80% of their character n-grams with a training prompt",
+        "4,321 prompts were compared with their split in earlier releases: 0 moved",
         "the same question in other words",
         "more than 20 prompts",
-        "Models, as preferred",
+        "Models by preference",
         "Not enough for any",
     ):
         assert words in page
-    assert "Outside 45 to 55 %: length, bold." in files["README.md"].decode()
+    assert "Significantly outside 45 to 55 %: length, bold." in files["README.md"].decode()
     bias = json.loads(files["bias.json"])
     assert (bias["features"]["length"]["share"], bias["features"]["length"]["marked"]) == (1.0, True)
     assert (bias["position"]["share"], bias["position"]["marked"]) == (1.0, True)
@@ -436,12 +437,12 @@ def test_card_and_report_show_what_logs_call_things_and_do_nothing_else(words: s
         body = pages["README.md"].decode().split("---\n", 2)[2]
         pages["card"] = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(body).encode()
     for page in ("card", "report.html"):
-        found, expected = Links(), Links()
-        found.feed(files[page].decode())
+        result, expected = Links(), Links()
+        result.feed(files[page].decode())
         expected.feed(plain[page].decode())
-        assert set(found.tags) == set(expected.tags)
-        assert found.fetched == expected.fetched
-        assert words in found.text
+        assert set(result.tags) == set(expected.tags)
+        assert result.fetched == expected.fetched
+        assert words in result.text
     assert not re.search(r"https?://evil|www\.evil", files["README.md"].decode()), "GitHub makes a link of a bare address"
 
 
@@ -470,7 +471,7 @@ shell.capture_warnings("stage", work)
 """
 
 
-def test_what_is_said_after_the_gate_is_heard() -> None:
+def test_what_is_said_after_the_gate_is_shown() -> None:
     done = subprocess.run([sys.executable, "-c", JUDGED_THEN_WARNED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "stage: warning: said after the gate" in done.stderr
 

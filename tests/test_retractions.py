@@ -14,9 +14,9 @@ MOMENTS = st.one_of(st.none(), st.integers(0, 3).map(lambda hour: dt.datetime(20
 ROWS = st.fixed_dictionaries(
     {
         "feedback_id": st.sampled_from(["f1", "f2", "f3"]),
-        "about": st.sampled_from([None, "p1", "p2"]),
+        "vote_key": st.sampled_from([None, "p1", "p2"]),
         "kind": st.sampled_from(["thumb", "rating"]),
-        "retracts": st.sampled_from([None, None, "told", "implied"]),
+        "retracts": st.sampled_from([None, None, "explicit", "implied"]),
         "created_at": MOMENTS,
         "seen_at": MOMENTS,
         "origin": st.fixed_dictionaries({"file": st.sampled_from(["a", "b"]), "record": st.integers(0, 4)}),
@@ -30,7 +30,7 @@ def follows(back: dict[str, Any], vote: dict[str, Any]) -> bool:
         return when >= voted
     if back["origin"]["file"] == vote["origin"]["file"]:
         return bool(back["origin"]["record"] > vote["origin"]["record"])
-    return bool(back["retracts"] == "told")
+    return bool(back["retracts"] == "explicit")
 
 
 @given(st.lists(ROWS, max_size=9))
@@ -38,7 +38,7 @@ def test_a_vote_goes_with_the_retractions_that_came_after_it(rows: list[dict[str
     expected = set()
     for at, vote in enumerate(rows):
         for number, back in enumerate(rows):
-            met = vote["feedback_id"] == back["feedback_id"] or (vote["about"] is not None and vote["about"] == back["about"])
+            met = vote["feedback_id"] == back["feedback_id"] or (vote["vote_key"] is not None and vote["vote_key"] == back["vote_key"])
             if vote["retracts"] is None and back["retracts"] and met and vote["kind"] == back["kind"] and follows(back, vote):
                 expected |= {at, number}
     assert retractions._taken(rows) == expected

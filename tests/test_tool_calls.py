@@ -29,9 +29,11 @@ def rows() -> pa.Table:
 
 def released(rows: pa.Table, tmp_path: Path) -> list[dict[str, Any]]:
     """The rows as `datasets` reads them from the release's file."""
-    (tmp_path / "train.parquet").write_bytes(files.parquet(files.portable(files.spread(rows, files.held({"pairs": rows})))))
-    found = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache"))
-    return list(found)
+    (tmp_path / "train.parquet").write_bytes(
+        files.parquet(files.portable(files.as_trainers_read(rows, files.optional_fields({"pairs": rows}))))
+    )
+    result = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"), split="train", cache_dir=str(tmp_path / "cache"))
+    return list(result)
 
 
 def test_a_prompt_keeps_the_tools_that_were_called_and_passes_the_gate(rows: pa.Table) -> None:
@@ -54,12 +56,12 @@ def test_without_calls_the_release_has_no_such_field(rows: pa.Table, tmp_path: P
 
 
 def test_templates_get_objects_and_no_empty_fields(rows: pa.Table, tmp_path: Path) -> None:
-    for told in ([row["prompt"] for row in rows.to_pylist()], [row["prompt"] for row in stored(rows)]):
-        spoken = {messages[0]["content"]: tokenization.spoken(messages) for messages in told}
+    for shown in ([row["prompt"] for row in rows.to_pylist()], [row["prompt"] for row in stored(rows)]):
+        spoken = {messages[0]["content"]: tokenization.spoken(messages) for messages in shown}
         assert spoken["Will it rain?"][1] == {"role": "assistant", "content": "", "tool_calls": CALLS}
         assert spoken["Is it windy?"] == [{"role": "user", "content": "Is it windy?"}]
 
 
 def stored(rows: pa.Table) -> list[dict[str, Any]]:
     """The rows as the trainer reads them from a release."""
-    return [dict(row) for row in files.portable(files.spread(rows, {"tool_calls"})).to_pylist()]
+    return [dict(row) for row in files.portable(files.as_trainers_read(rows, {"tool_calls"})).to_pylist()]

@@ -26,16 +26,16 @@ THUMB = {"conversation_id": "c0", "kind": "thumb", "message_index": 1, "value": 
 def test_a_file_whose_exporter_renamed_a_field_stops_the_run_and_is_named_with_all_that_helps(tmp_path: Path) -> None:
     with pytest.raises(UserError) as stopped:
         read(tmp_path, {"new.jsonl": lines(*RENAMED), "old.jsonl": lines(*OLD)})
-    said = str(stopped.value)
+    output = str(stopped.value)
     for part in (
         "new.jsonl",
         "10 of 10 records",
         "unknown_format",
         "id, turns",
-        "jsonl, which needs id, messages",
+        "jsonl, which requires id, messages",
         "ingest.max_unread.file",
     ):
-        assert part in said
+        assert part in output
     page = list(csv.DictReader((tmp_path / "reports" / "quarantine.csv").read_text().splitlines()))
     assert [(row["file"], row["reason"]) for row in page] == [("new.jsonl", "unknown_format")]
 
@@ -45,7 +45,11 @@ def test_a_field_renamed_inside_the_messages_is_seen_too(tmp_path: Path, inside:
     renames = {"spoken_by": "role", "text": "content"}
     damaged = [
         record
-        | {"messages": [{inside if key == renames[inside] else key: text for key, text in said.items()} for said in record["messages"]]}
+        | {
+            "messages": [
+                {inside if key == renames[inside] else key: text for key, text in messages.items()} for messages in record["messages"]
+            ]
+        }
         for record in OLD
     ]
     with pytest.raises(UserError, match=re.escape(seen)):
@@ -78,7 +82,7 @@ def test_what_may_be_unread_is_bounded_over_all_by_file_and_by_files(
         read(tmp_path, written, max_unread=limits)
 
 
-def test_files_that_exports_bring_along_may_be_unread_and_are_told(tmp_path: Path) -> None:
+def test_files_that_exports_bring_along_may_be_unread_and_are_reported(tmp_path: Path) -> None:
     beside = {f"export/{name}": json.dumps([{"email": name}] * 50).encode() for name in ("user.json", "library_files.json")}
     with pytest.warns(UserWarning, match=r"user\.json: 50 of 50 records not read .*keys seen: email"):
         read(tmp_path, {"export/conversations.json": json.dumps(OLD).encode(), **beside})
@@ -116,7 +120,7 @@ def test_a_stopped_run_leaves_the_last_output_and_names_a_format_that_was_read_b
     (project / "data" / "raw" / "b.jsonl").write_bytes(lines(*[{"dialogue": [{"from": "human", "value": "Hi"}]}] * 9))
     done = run_stage(project, "ingest")
     assert done.returncode == 1
-    assert "b.jsonl: the run before read it as sharegpt; today no reader knows it" in done.stderr
+    assert "b.jsonl: the previous run read it as sharegpt; now no reader recognises it" in done.stderr
     assert digests(project / "data" / "01_ingest", "**/*") == before
     (project / "data" / "raw" / "b.jsonl").unlink()
     assert run_stage(project, "ingest").returncode == 0
@@ -142,8 +146,8 @@ def test_every_format_says_which_keys_it_needs() -> None:
     ],
 )
 def test_the_nearest_format_is_the_one_whose_keys_are_closest(keys: list[str], near: str | None) -> None:
-    found = nearest(keys)
-    assert (found.format if found else None) == near
+    result = nearest(keys)
+    assert (result.format if result else None) == near
 
 
 UNREAD: list[tuple[list[dict[str, Any]], list[str]]] = [  # records that are read, and the keys of votes in them that are not
@@ -167,31 +171,31 @@ UNREAD: list[tuple[list[dict[str, Any]], list[str]]] = [  # records that are rea
 
 
 @pytest.mark.parametrize(("records", "keys"), UNREAD)
-def test_what_looks_like_a_vote_and_is_not_read_is_told_with_key_and_count(
+def test_what_looks_like_a_vote_and_is_not_read_is_reported_with_key_and_count(
     tmp_path: Path, recwarn: pytest.WarningsRecorder, records: list[dict[str, Any]], keys: list[str]
 ) -> None:
     result = read(tmp_path, {"a.jsonl": lines(*OLD, *[record | {"title": n} for n, record in enumerate(records * 3)])})
-    told = [row for row in result.table("quarantine") if row["reason"] == "unread_vote"]
-    assert sorted(re.findall("`(.*?)`", row["detail"])[0] for row in told) == sorted(keys)
-    assert all("3 times" in row["detail"] for row in told)
-    said = [str(warning.message) for warning in recwarn if "looks like a vote" in str(warning.message)]
-    assert len(said) == bool(keys)
-    assert all(f"`{key}`" in said[0] for key in keys)
+    findings = [row for row in result.table("quarantine") if row["reason"] == "unread_vote"]
+    assert sorted(re.findall("`(.*?)`", row["detail"])[0] for row in findings) == sorted(keys)
+    assert all("3 times" in row["detail"] for row in findings)
+    output = [str(warning.message) for warning in recwarn if "looks like a vote" in str(warning.message)]
+    assert len(output) == bool(keys)
+    assert all(f"`{key}`" in output[0] for key in keys)
 
 
-def test_keys_that_may_be_personal_are_told_to_nobody(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_keys_that_may_be_personal_are_reported_to_nobody(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     odd = [{"jane@example.org": 1, "feedback of jane@example.org": 2, "12345678": 3} for _ in range(3)]
     result = read(tmp_path, {"a.jsonl": lines(*OLD, *odd, GOOD | {"rating by jane@example.org": 1, "jane@x.org": {"rating": 5}})})
-    said = str(result.table("quarantine")) + "".join(str(warning.message) for warning in recwarn)
-    assert "`*.rating`" in said
-    assert not re.search("jane|12345678", said)
+    output = str(result.table("quarantine")) + "".join(str(warning.message) for warning in recwarn)
+    assert "`*.rating`" in output
+    assert not re.search("jane|12345678", output)
 
 
 def test_people_in_the_names_of_files_are_not_printed(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     name = "jane.doe@example.org/chat +49 171 2345678.jsonl"
     with pytest.raises(UserError) as stopped:
         read(tmp_path, {name: lines(*({"turns": []} for _ in range(30)))})
-    said = f"{stopped.value} {[str(warning.message) for warning in recwarn]}"
-    assert "[EMAIL]" in said
-    assert "jane.doe" not in said
-    assert "2345678" not in said
+    output = f"{stopped.value} {[str(warning.message) for warning in recwarn]}"
+    assert "[EMAIL]" in output
+    assert "jane.doe" not in output
+    assert "2345678" not in output

@@ -48,12 +48,12 @@ def tables(turns: list[dict[str, Any]], acts: list[dict[str, Any]]) -> engine.Ta
 
 def reasons(turns: list[dict[str, Any]], acts: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, str]]:
     result = run(tables(turns, acts), STAGE_PARAMS)
-    found = []
+    actual = []
     for name, key, rows in (("turns", "turn_id", turns), ("feedback", "feedback_id", acts)):
         data = result[name].to_pydict()
         assert len(data[key]) == len(rows)
-        found.append({row: reason for row, reason in zip(data[key], data["dropped"], strict=True) if reason})
-    return found[0], found[1]
+        actual.append({row: reason for row, reason in zip(data[key], data["dropped"], strict=True) if reason})
+    return actual[0], actual[1]
 
 
 def test_good_rows_all_stay_as_they_are() -> None:
@@ -197,8 +197,8 @@ def test_orphans_are_exactly_those_with_a_dropped_ancestor(nodes: list[tuple[int
     expected = np.zeros(len(nodes), dtype=bool)
     for node, parent in enumerate(parents):
         expected[node] = nodes[node][1] or (parent is not None and expected[parent])
-    found = with_orphans(flat, dropped).to_pylist()
-    assert {node: value for node, value in zip(order, found, strict=True) if value} == {
+    result = with_orphans(flat, dropped).to_pylist()
+    assert {node: value for node, value in zip(order, result, strict=True) if value} == {
         node: "bad" if nodes[node][1] else "orphaned" for node in range(len(nodes)) if expected[node]
     }
 

@@ -18,7 +18,7 @@ from tasks.core.errors import UserError
 from tasks.ingest.formats import FORMATS, recognise
 from tasks.ingest.formats.roles import UNKNOWN, role_of
 from tasks.ingest.formats.times import moment, unread_shapes
-from tests.builders.format_examples import gather
+from tests.builders.format_examples import read_all
 from tests.builders.raw_logs import GOOD, chat, lines, read
 from tests.conftest import ROOT
 
@@ -27,8 +27,8 @@ NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 
 def named(role: object, name: str = "n") -> dict[str, Any]:
     """A conversation of three messages, the middle one by this role."""
-    said = [("user", "Hi"), (role, "Psst"), ("assistant", "Hello")]
-    return {"id": name, "messages": [{"role": role, "content": text} for role, text in said]}
+    messages = [("user", "Hi"), (role, "Psst"), ("assistant", "Hello")]
+    return {"id": name, "messages": [{"role": role, "content": text} for role, text in messages]}
 
 
 ROLE_TABLE = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["ingest"]["roles"]
@@ -56,10 +56,10 @@ def test_an_unknown_role_costs_its_messages_only_and_what_follows_hangs_on_what_
 def test_an_unknown_role_is_named_once_with_its_count_and_can_be_mapped(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     log = lines(*(named("narrator", f"n{at}") for at in range(7)), named("jane@example.org"))
     result = read(tmp_path / "a", {"a": log})
-    told = [row["detail"] for row in result.table("quarantine")]
-    assert any("`narrator`" in text and "7 times" in text and "ingest.roles" in text for text in told)
+    findings = [row["detail"] for row in result.table("quarantine")]
+    assert any("`narrator`" in text and "7 times" in text and "ingest.roles" in text for text in findings)
     assert len([warning for warning in recwarn if "narrator" in str(warning.message)]) == 1
-    assert "jane" not in str(told) + str([str(warning.message) for warning in recwarn])
+    assert "jane" not in str(findings) + str([str(warning.message) for warning in recwarn])
     table = {**ROLE_TABLE, "assistant": [*ROLE_TABLE["assistant"], "Narrator"]}
     texts = read(tmp_path / "b", {"a": log}, roles=table).contents()
     assert sum("Psst" in text for text in texts) == 7, "one answer with the assistant's next message"
@@ -84,14 +84,14 @@ def test_places_count_messages_of_unknown_roles_too(tmp_path: Path) -> None:
     ],
 )
 def test_every_reader_takes_the_table_and_drops_strangers(name: str, record: dict[str, Any]) -> None:
-    turns, _, notes = gather(name, record)
+    turns, _, notes = read_all(name, record)
     assert [(turn["role"], turn["content"]) for turn in turns] == [("user", "Hi"), ("assistant", "Yo")]
     assert notes == ["unknown_role"]
 
 
 def test_a_record_that_is_one_message_of_an_unknown_role_is_not_read() -> None:
     with pytest.raises(Unreadable, match=r"unknown_role.*narrator"):
-        gather("oasst", {"message_id": "m", "message_tree_id": "t", "text": "x", "role": "narrator"})
+        read_all("oasst", {"message_id": "m", "message_tree_id": "t", "text": "x", "role": "narrator"})
 
 
 SPELLINGS = [
@@ -157,8 +157,8 @@ def test_a_time_is_read_in_every_usual_spelling(value: Any) -> None:
         ([2026, 1, 31], "a list"),
     ],
 )
-def test_a_time_that_may_be_another_is_told_and_null(tmp_path: Path, value: Any, shape: str) -> None:
-    with pytest.warns(UserWarning, match=re.escape(f"times spelled {shape} are not read")):
+def test_a_time_that_may_be_another_is_reported_and_null(tmp_path: Path, value: Any, shape: str) -> None:
+    with pytest.warns(UserWarning, match=re.escape(f"times of the form {shape} are not read")):
         result = read(tmp_path, {"a": lines(GOOD | {"created_at": value}, chat("d", "x") | {"created_at": value})})
     assert {row["created_at"] for row in result.table("turns")} == {None}
     assert [reason for _, _, reason in result.faults()] == ["unread_time"]
@@ -184,7 +184,7 @@ def test_no_value_is_a_crash(value: Any) -> None:
 
 
 def thumb(value: object, **more: Any) -> tuple[float | None, float | None]:
-    _, (act,), _ = gather("jsonl", {"conversation_id": "c", "kind": "thumb", "message_index": 1, "value": value, **more})
+    _, (act,), _ = read_all("jsonl", {"conversation_id": "c", "kind": "thumb", "message_index": 1, "value": value, **more})
     return act["value"], act["scale_min"]
 
 
@@ -252,7 +252,7 @@ def test_thumbs_of_1_and_0_only_are_up_and_down(tmp_path: Path, values: list[Any
 )
 def test_ratings_are_read_in_their_spellings_and_never_on_another_scale(value: str, scale: Any, said: tuple[Any, ...]) -> None:
     line = {"conversation_id": "c", "kind": "rating", "message_index": 1, "value": value} | ({"scale": scale} if scale else {})
-    _, (act,), _ = gather("jsonl", line)
+    _, (act,), _ = read_all("jsonl", line)
     assert (act["value"], act["scale_min"], act["scale_max"]) == said
 
 
@@ -270,7 +270,7 @@ def test_ratings_are_read_in_their_spellings_and_never_on_another_scale(value: s
 def test_what_is_no_preference_says_why(record: dict[str, Any], reason: str) -> None:
     assert recognise(record) == "preference"
     with pytest.raises(Unreadable) as error:
-        gather("preference", record)
+        read_all("preference", record)
     assert error.value.fault.reason == reason
 
 
@@ -285,9 +285,9 @@ def test_a_record_that_is_half_there_is_no_crash(name: str, record: dict[str, An
     assert recognise(record) == name
     if name == "arena":
         with pytest.raises(Unreadable, match="no_messages"):
-            gather(name, record)
+            read_all(name, record)
     else:
-        assert [turn["content"] for turn in gather(name, record)[0]] == ["x"]
+        assert [turn["content"] for turn in read_all(name, record)[0]] == ["x"]
 
 
 @pytest.mark.parametrize("name", FORMATS)

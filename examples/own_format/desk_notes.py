@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.common.raw_files.files import Unreadable
-from tasks.ingest.formats.parsed import Act, Conversation, Facts, Message, name_of
+from tasks.ingest.formats.parsed import Act, Conversation, Message, ParsedRecord, name_of
 
 SMILEYS = {":)": 1.0, ":(": -1.0}  # any other says nothing: a guessed vote is worse than none
 
@@ -20,7 +20,7 @@ def recognise(record: dict[str, Any]) -> bool:
     return {"ticket", "asked", "bot"} <= record.keys()
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """One conversation of one question, and its thumb, where there is one."""
     if not isinstance(record["asked"], str) or not isinstance(record["bot"], str):
         raise Unreadable("no_messages", "expected texts in asked and bot")
@@ -30,4 +30,4 @@ def read(record: dict[str, Any]) -> Facts:
     messages = [Message("q", None, "user", record["asked"]), Message("a", "q", "assistant", record["bot"])]
     value = SMILEYS.get(str(record.get("smiley")))
     acts = [Act(ticket, "thumb", "a", value, (-1.0, 1.0), annotator=user)] if value is not None else []
-    return Facts([Conversation(ticket, messages, user)], acts)
+    return ParsedRecord([Conversation(ticket, messages, user)], acts)

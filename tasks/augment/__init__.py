@@ -1,1 +1,1 @@
-"""Stage `augment`: reworded variants of training prompts."""
+"""Stage `augment`: paraphrased variants of training prompts."""

@@ -1,4 +1,4 @@
-"""Apertium as one living pipeline of programs: texts in, translated texts out, no shell and no start per text.
+"""Apertium as one long-running pipeline of programs: texts in, translated texts out, without a shell and without a start per text.
 
 A mode file of Apertium (`/usr/share/apertium/modes/eng-spa.mode`; $APERTIUM_DATADIR names another folder) is a shell
 pipeline. Its programs are started once, each with `-z`, so that all of them flush at the end of a text, marked by a NUL
@@ -21,16 +21,16 @@ from typing import IO
 from tasks.core.errors import UserError
 
 NUL = b"\0"
-STUCK_SECONDS = 60.0  # no output at all for so long: the pipeline hangs and is ended
+STUCK_SECONDS = 60.0  # without output for so long, the pipeline is stuck and is ended
 
 
 def mode_file(mode: str) -> Path:
-    """Where the mode's pipeline is written down."""
+    """The file that defines the mode's pipeline."""
     return Path(os.environ.get("APERTIUM_DATADIR") or "/usr/share/apertium") / "modes" / f"{mode}.mode"
 
 
 def missing(modes: Sequence[str]) -> str | None:
-    """The first mode file or program that is not there."""
+    """The first missing mode file or program; None when all exist."""
     for mode in modes:
         if not mode_file(mode).is_file():
             return str(mode_file(mode))
@@ -53,7 +53,7 @@ def commands(mode: str, generator: str) -> list[list[str]]:
 
 
 class Pipeline:
-    """A chain of modes, kept alive until `close`; a program that dies is followed by a fresh chain."""
+    """A chain of modes, kept alive until `close`; restarted when a program dies."""
 
     def __init__(self, modes: Sequence[str]) -> None:
         last = len(modes) - 1
@@ -68,7 +68,7 @@ class Pipeline:
         self.close()
 
     def translate(self, texts: Sequence[str]) -> list[str | None]:
-        """Each text translated; None for a text that kills the pipeline."""
+        """The translation of each text; None for a text that crashes the pipeline."""
         done: list[str | None] = []
         killers = 0
         while len(done) < len(texts):
@@ -79,7 +79,9 @@ class Pipeline:
             self.close()
             killers = 0 if more else killers + 1
             if killers > 2:
-                raise UserError("apertium", "a pipeline that ends unasked", "a translation", "reinstall apertium and apertium-eng-spa")
+                raise UserError(
+                    "apertium", "a pipeline that ended unexpectedly", "a translation", "reinstall apertium and apertium-eng-spa"
+                )
             if not more:
                 done.append(None)
         return done
@@ -102,16 +104,16 @@ class Pipeline:
             source = self._programs[-1].stdout if self._programs else subprocess.PIPE
             program = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
             if self._programs and self._programs[-1].stdout:
-                self._programs[-1].stdout.close()  # the next program holds it now: so the death of one ends all
+                self._programs[-1].stdout.close()  # the next program has it now, so that all end when one dies
             self._programs.append(program)
 
     def _pass(self, texts: Sequence[str]) -> list[str | None]:
-        """Send all texts and gather answers until all are there or the pipeline ends."""
+        """Send all texts and collect translations until all are there or the pipeline ends."""
         if not self._programs:
             self._start()
         self._writer = threading.Thread(target=self._send, args=(self._programs[0], texts), daemon=True)
         self._writer.start()
-        return self._gather(len(texts))
+        return self._collect(len(texts))
 
     @staticmethod
     def _send(program: subprocess.Popen[bytes], texts: Sequence[str]) -> None:
@@ -121,9 +123,9 @@ class Pipeline:
                 data = b"".join(text.replace("\0", " ").encode("utf-8", "replace") + NUL for text in batch)
                 _write(program, data)
         except BrokenPipeError:
-            return  # a program died: the reader sees the end of output, and what has no answer is sent again
+            return  # a program died: the reader sees the end of output, and texts without a translation are sent again
 
-    def _gather(self, count: int) -> list[str | None]:
+    def _collect(self, count: int) -> list[str | None]:
         output = self._programs[-1].stdout
         assert output is not None
         answers: list[str | None] = []
@@ -135,7 +137,7 @@ class Pipeline:
 
 
 def _read(output: IO[bytes]) -> bytes:
-    """What there is to read; nothing at the end of output, or when nothing came for too long."""
+    """The available output; empty at its end, or after a timeout."""
     ready, _, _ = select.select([output], [], [], STUCK_SECONDS)
     return output.read(1 << 16) if ready else b""
 

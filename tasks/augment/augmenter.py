@@ -1,4 +1,4 @@
-"""What an augmenter is: texts in, the same number of reworded texts out."""
+"""The interface of augmenters: texts in, the same number of paraphrased texts out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field
 
 from tasks.core.params import StageParams
 
-# Their writers put no spaces between words, so a word cannot be told from its neighbours by splitting.
+# Languages written without spaces between words, which splitting cannot separate.
 UNSPACED = frozenset({"bo", "dz", "ja", "km", "lo", "my", "th", "wuu", "yue", "zh"})
 
 
 class Settings(StageParams):
-    """Settings that every augmenter has."""
+    """Settings of every augmenter."""
 
     enabled: bool
     variants: int = Field(ge=1, le=20)  # variants tried for each row
@@ -24,15 +24,15 @@ class Augmenter:
     """Base of all augmenters. One object serves all threads: `reword` keeps no state between calls."""
 
     Settings: ClassVar[type[Settings]]  # the augmenter's section of the parameters
-    PACKAGES: ClassVar[tuple[str, ...]] = ()  # Debian packages that it stands on
-    IN_ENGINE: ClassVar[bool] = True  # false: called once from the driver, because it keeps a process of its own
+    PACKAGES: ClassVar[tuple[str, ...]] = ()  # Debian packages that it needs
+    IN_ENGINE: ClassVar[bool] = True  # false: called once from the driver, because it runs its own process
 
     def __init__(self, settings: StageParams) -> None:
         self.settings: Any = settings  # the subclass's own Settings
 
     @classmethod
     def missing(cls) -> str | None:
-        """What it needs and this machine lacks; None when it can work."""
+        """What it needs and this machine lacks; None when nothing is missing."""
         return None
 
     @classmethod
@@ -41,9 +41,9 @@ class Augmenter:
         return language not in UNSPACED and language != "und"
 
     def reword(self, texts: Sequence[str], seeds: Sequence[str]) -> list[str | None]:
-        """Each text reworded, a pure function of (text, seed); None where it could not."""
+        """A paraphrase of each text, a pure function of (text, seed); None where that failed."""
         raise NotImplementedError
 
     def gate(self, old: str, new: str) -> str | None:
-        """The augmenter's own objection to a variant, as one word; None when it has none."""
+        """The augmenter's own reason to reject a variant, as one word; None when it has none."""
         return None

@@ -18,7 +18,7 @@ from tasks.augment.protected_words import OPAQUE, SPAN, split
 from tasks.common.vocabulary.reasons.augment import TOO_DIFFERENT
 
 MODES = ("eng-spa", "spa-eng")
-# Signs that mean something in Apertium's stream, or that it does not know: they travel in superblanks, too.
+# Characters with a meaning in Apertium's stream, or unknown to it: they are passed in superblanks.
 _BLANK = re.compile(f"{SPAN.pattern}|(?=\\S*\\D){OPAQUE}|\\s*\\n\\s*|[^\\w\\s.,;:!?'’()\"-]+", re.DOTALL | re.MULTILINE)
 _ESCAPE = re.compile(r"([\\\[\]{}^$/@<>])")
 _PIECE = re.compile(r"\[((?:\\.|[^\]\\])*)\]|\\(.)|([*@#])(?=\w)| {2,}", re.DOTALL)
@@ -29,8 +29,8 @@ _END = ".[]"  # ends a sentence; without it at the very end Apertium would wait 
 class Settings(augmenter.Settings):
     """Settings of `back_translation`."""
 
-    kept_words: float = Field(ge=0, le=1)  # at least this share of the content words must still be there, in order
-    length_ratio: float = Field(ge=1)  # words of the longer text to words of the shorter one, at most
+    kept_words: float = Field(ge=0, le=1)  # minimum share of the content words that must be kept, in order
+    length_ratio: float = Field(ge=1)  # largest ratio of the longer text's words to the shorter text's
 
 
 class BackTranslation(augmenter.Augmenter):
@@ -51,7 +51,7 @@ class BackTranslation(augmenter.Augmenter):
         return language == "en"
 
     def reword(self, texts: Sequence[str], seeds: Sequence[str]) -> list[str | None]:
-        """Each text translated there and back; None where a word stayed untranslated. Seeds play no part."""
+        """The back-translation of each text; None where a word stayed untranslated. Seeds are ignored."""
         distinct = list(dict.fromkeys(texts))  # short messages recur
         with apertium.Pipeline(MODES) as pipeline:
             answers = pipeline.translate([to_stream(text) for text in distinct])
@@ -59,7 +59,7 @@ class BackTranslation(augmenter.Augmenter):
         return [plain[text] for text in texts]
 
     def gate(self, old: str, new: str) -> str | None:
-        """`too_different` when too little of the parent is left, or it grew or shrank too much."""
+        """`too_different` when too little of the parent is left, or the length changed too much."""
         before, after = split(old).words, split(new).words
         longer, shorter = max(len(before), len(after)), min(len(before), len(after))
         if longer > self.settings.length_ratio * shorter:
@@ -80,7 +80,7 @@ def to_stream(text: str) -> str:
 
 
 def _superblank(piece: str) -> str:
-    """Left as it is by Apertium; at a line's end a sentence ends, too."""
+    """A superblank, which Apertium leaves unchanged; the end of a line also ends a sentence."""
     blank = "[" + _ESCAPE.sub(r"\\\1", piece) + "]"
     return _END + blank if "\n" in piece and not piece.strip() else blank
 
@@ -89,8 +89,8 @@ def from_stream(stream: str, original: str) -> str | None:
     """The stream as plain text; None when it marks a word as untranslated that is not one of the original's."""
     known = {word.lower() for word in split(original).words} | {word.lower() for word in re.findall(r"[\w'’-]+", original)}
     stream = stream.replace(_END, "")
-    marked = _MARKED.findall(_PIECE.sub(lambda piece: piece.group() if piece.group(3) == "*" else " ", stream))
-    if any(word.lower() not in known for word in marked):
+    untranslated = _MARKED.findall(_PIECE.sub(lambda piece: piece.group() if piece.group(3) == "*" else " ", stream))
+    if any(word.lower() not in known for word in untranslated):
         return None
     if any(piece.group(3) in {"@", "#"} for piece in _PIECE.finditer(stream)):
         return None
@@ -104,5 +104,5 @@ def _plain(piece: re.Match[str]) -> str:
 
 
 def _content(words: Sequence[str]) -> list[str]:
-    """Stems, crudely cut, of the words that say what a text is about, in order: moved words are no longer the same text."""
+    """Crude stems of the content words, in order: a text with moved words is a different text."""
     return [word.lower()[:5] for word in words if len(word) > 2 and word.lower() not in FUNCTION]

@@ -1,4 +1,4 @@
-"""Checks that a variant must pass: what must survive has survived, and something has changed."""
+"""Checks of a variant: protected parts are unchanged, and something else has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PRONOUN = frozenset({"I"})
 
 
 def fault(old: str, new: str) -> str | None:
-    """Why `new` cannot stand for `old`, as one word; None when it can."""
+    """Why `new` cannot replace `old`, as one word; None when it can."""
     for kind, pattern in KEPT.items():
         if pattern.findall(old) != pattern.findall(new):
             return f"lost_{kind}"
@@ -38,13 +38,13 @@ def _wording_fault(old: str, new: str) -> str | None:
 
 def names(text: str) -> set[str]:
     """Words with a capital in mid-sentence, or with a capital after their first letter anywhere."""
-    found = set()
+    capitalized = set()
     for match in _WORD.finditer(text):
         word = match.group()
         inside = any(letter.isupper() for letter in word[1:])
         if word not in _PRONOUN and (inside or (word[0].isupper() and not _starts_sentence(text, match.start()))):
-            found.add(word)
-    return found
+            capitalized.add(word)
+    return capitalized
 
 
 def _starts_sentence(text: str, start: int) -> bool:
@@ -52,7 +52,7 @@ def _starts_sentence(text: str, start: int) -> bool:
 
 
 def _names_survive(old: str, new: str) -> bool:
-    """Every name of the old text occurs as often in the new one, wherever it stands."""
+    """Every name of the old text occurs as often in the new one, at any position."""
     kept = names(old)
     if not kept:
         return True

@@ -1,4 +1,4 @@
-"""Augmenter `delete`: words are left out (nlpaug's RandomWordAug)."""
+"""Augmenter `delete`: leaves out words (nlpaug's RandomWordAug)."""
 
 from __future__ import annotations
 

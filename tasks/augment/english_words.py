@@ -1,4 +1,4 @@
-"""English words with a grammatical job: never replaced by a synonym, and no sign of what a text is about."""
+"""English function words: never replaced by a synonym, and no content words."""
 
 from __future__ import annotations
 

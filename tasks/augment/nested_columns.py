@@ -29,8 +29,8 @@ def last_user(lists: pa.ChunkedArray | pa.Array) -> Integers:
     is_user = pc.equal(messages.field("role"), USER).to_numpy(zero_copy_only=False)
     places = np.arange(len(is_user), dtype=np.int64)
     latest = np.concatenate([[-1], np.maximum.accumulate(np.where(is_user, places, -1))]) if len(places) else np.full(1, -1)
-    found = latest[offsets[1:]]
-    return np.where(found >= offsets[:-1], found, -1)
+    last = latest[offsets[1:]]
+    return np.where(last >= offsets[:-1], last, -1)
 
 
 def replace_texts(lists: pa.ChunkedArray | pa.Array, places: Integers, texts: pa.Array) -> pa.Array:
@@ -45,7 +45,7 @@ def replace_texts(lists: pa.ChunkedArray | pa.Array, places: Integers, texts: pa
 
 
 def prompt_keys(lists: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """One key a prompt, equal for prompts that differ only in letter case and white space."""
+    """One key per prompt, equal for prompts that differ only in letter case and white space."""
     offsets, messages = flat(lists)
     folded = pc.replace_substring_regex(pc.utf8_lower(messages.field("content").cast(TEXT)), r"[\s\p{Z}]+", " ")
     lines = pc.binary_join_element_wise(messages.field("role").cast(TEXT), pc.utf8_trim_whitespace(folded), pa.scalar("\x1f", TEXT))

@@ -1,4 +1,4 @@
-"""Imports nlpaug's word augmenters without the language models that it would load but that nobody here uses.
+"""Imports nlpaug's word augmenters without loading language models, which are not used here.
 
 nlpaug imports torch and transformers, where installed, when any of its augmenters is imported, and does without where
 they are not: 8.5 CPU seconds against 1.9. So both are hidden while it is imported, unless they are loaded already.

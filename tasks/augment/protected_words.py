@@ -1,7 +1,7 @@
-"""What no augmenter may touch: code, links, placeholders, numbers, names; and the words that are left.
+"""Parts that no augmenter may change (code, links, placeholders, numbers, names), and the remaining words.
 
-`split` cuts a text into words and the gaps between them. Everything protected lies in the gaps, so an augmenter that
-changes only words cannot harm it; `tasks.augment.checks` proves the same for those that see the whole text.
+`split` cuts a text into words and the gaps between them. Everything protected is in the gaps, so an augmenter that
+changes only words cannot change it; `tasks.augment.checks` checks the same for augmenters that see the whole text.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ PATTERNS = {
     "link": r"\[[^\]\n]*\]\([^)\s]*\)|(?:https?://|ftp://|www\.)[^\s<>\"']+|[\w.+-]+@[\w-]+\.[\w.-]+",
     "placeholder": r"\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\]|<[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*>|\{\{?\w+\}?\}|%[sd]\b|%\(\w+\)s",
 }
-# Possessive quantifiers (*+): a token without any of these signs is passed over once, not once a letter.
+# Possessive quantifiers (*+): a token without any of these characters is scanned once, not once per letter.
 OPAQUE = r"<[^<>\n]{1,200}>|[^\s\d_/\\=|#$%^~@&+(]*+(?:[\d_/\\=|#$%^~@&+]|(?<=\w)\()\S*+"
-# Not \w: the vowel signs of Indic scripts are no \w, and a word must not break at them.
+# Not \w: it excludes the vowel signs of Indic scripts, at which a word must not be split.
 WORD = r"[^\s\d!-/:-@\[-`{-~\u00a0-\u00bf\u2000-\u206f\u3000-\u303f\u060c\u061b\u061f\u0964\u0965]+(?:['’-](?<=\w.)[^\W\d_]+)*"
 
 KEPT = {kind: re.compile(pattern, re.DOTALL | re.MULTILINE) for kind, pattern in PATTERNS.items()}
@@ -26,7 +26,7 @@ SPAN = re.compile("|".join(PATTERNS.values()), re.DOTALL | re.MULTILINE)
 _SCAN = re.compile(f"(?:{'|'.join(PATTERNS.values())}|{OPAQUE})|({WORD})", re.DOTALL | re.MULTILINE)
 _SPACE = re.compile(r"[ \t\u00a0]+")
 
-# Words that turn a sentence round: never deleted, moved or replaced.
+# Negations: never deleted, moved or replaced.
 NEGATIONS = words("""
 no not never none nobody nothing nowhere neither nor without cannot nicht kein keine keinen keiner nie niemals ohne ne pas jamais
 sans aucun aucune sin nunca jamás nada nadie ningún ninguna não nunca sem nem nenhum non mai senza niente niet geen nooit zonder
@@ -36,7 +36,7 @@ inte aldrig utan ikke aldri nie bez ani не нет ни без
 
 @dataclass(frozen=True)
 class Words:
-    """A text cut into words; `gaps` has one entry more, and `weave` puts both together again."""
+    """A text split into words; `gaps` has one entry more, and `weave` joins both again."""
 
     words: list[str]
     gaps: list[str]
@@ -55,16 +55,16 @@ class Words:
 
 
 def split(text: str) -> Words:
-    """Words that may be looked at, and gaps with everything else."""
-    found: list[str] = []
+    """The words of a text, and gaps with everything else."""
+    words: list[str] = []
     gaps: list[str] = []
     end = 0
     for match in _SCAN.finditer(text):
         if match.group(1) is not None:
-            found.append(match.group(1))
+            words.append(match.group(1))
             gaps.append(text[end : match.start()])
             end = match.end()
-    return Words(found, [*gaps, text[end:]])
+    return Words(words, [*gaps, text[end:]])
 
 
 def is_negation(word: str) -> bool:

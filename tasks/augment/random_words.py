@@ -1,4 +1,4 @@
-"""nlpaug's RandomWordAug, taught what to leave alone and to draw from a generator of its own.
+"""nlpaug's RandomWordAug with protected words and its own random generator.
 
 nlpaug draws from Python's global generator, which all threads share: a variant would depend on its neighbours.
 """
@@ -40,7 +40,7 @@ class RandomWords(RandomWordAug):  # type: ignore[misc]
         return self.movable
 
     def _get_swap_position(self, pos: int, token_length: int) -> int:
-        """A neighbour that may change, too, with only space between; `pos` has one, else it were not movable."""
+        """A neighbour that may change too, separated only by space; `pos` always has one."""
         right = [pos + 1] if self._pair(pos) else []
         left = [pos - 1] if pos and self._pair(pos - 1) else []
         return int(self.sample(left + right, 1)[0])

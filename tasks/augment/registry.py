@@ -1,4 +1,4 @@
-"""Augmenters: ways to word a text differently without changing what it says.
+"""The augmenters: ways to paraphrase a text without changing its meaning.
 
 A new augmenter is one module with a `Settings` and an `Augmenter`, and one line in `AUGMENTERS`. Nothing heavy is
 imported before an augmenter is built.
@@ -24,5 +24,5 @@ AUGMENTERS: dict[str, type[Augmenter]] = {
 
 @functools.lru_cache(maxsize=8)
 def build(name: str, settings: Settings) -> Augmenter:
-    """The augmenter of that name; built once a process, because dictionaries take a second to load."""
+    """The augmenter with this name; built once per process, because dictionaries take a second to load."""
     return AUGMENTERS[name](settings)

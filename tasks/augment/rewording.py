@@ -1,4 +1,4 @@
-"""Runs one augmenter over many texts and judges what comes out."""
+"""Runs one augmenter over many texts and checks the results."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TEXT = pa.large_string()
 Column = Callable[..., daft.Expression]
 
 
-def treat(name: str, settings: Settings, texts: pa.Array, seeds: pa.Array) -> pa.Table:
-    """Columns `text` (reworded; null where that failed) and `reason` (why it cannot be used; null when it can), in order."""
-    augmenter = build(name, settings)  # here, so that no two threads load dictionaries
+def reword_and_check(name: str, settings: Settings, texts: pa.Array, seeds: pa.Array) -> pa.Table:
+    """Columns `text` (paraphrase; null where that failed) and `reason` (why it is rejected; null when it is not), in order."""
+    augmenter = build(name, settings)  # here, so that only one thread loads dictionaries
     rows: dict[str, Any] = {"at": pa.array(range(len(texts)), pa.int64()), "old": texts, "seed": seeds}
     if not augmenter.IN_ENGINE:
         rows["new"] = pa.array(augmenter.reword(texts.to_pylist(), seeds.to_pylist()), TEXT)
@@ -49,6 +49,6 @@ def _judge(name: str, settings: Settings) -> Column:
 
 
 def verdicts(augmenter: Augmenter, old: Sequence[str], new: Sequence[str | None]) -> list[str | None]:
-    """For each variant why it cannot be used, as one word; None when it can."""
+    """The reason to reject each variant, as one word; None when it is accepted."""
     pairs = zip(old, new, strict=True)
     return [UNTRANSLATED if after is None else fault(before, after) or augmenter.gate(before, after) for before, after in pairs]

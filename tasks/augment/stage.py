@@ -1,4 +1,4 @@
-"""Adds reworded variants of training prompts.
+"""Adds paraphrased variants of training prompts.
 
 In: `candidates`. Out: the same rows untouched, and variants of some: the prompt's last user message (and, if so
 chosen, every answer) reworded by an augmenter. Only prompts of the train split that have votes get variants. A variant
@@ -24,7 +24,7 @@ from tasks.augment.augmenter import Settings
 from tasks.augment.nested_columns import Integers, flat, last_user, prompt_keys, replace_texts
 from tasks.augment.protected_words import split as split_words
 from tasks.augment.registry import AUGMENTERS
-from tasks.augment.rewording import treat
+from tasks.augment.rewording import reword_and_check
 from tasks.common.vocabulary.kinds import WEAK_EVIDENCE
 from tasks.common.vocabulary.reasons import augment as why
 from tasks.common.vocabulary.splits import TRAIN
@@ -41,7 +41,7 @@ Stratum = Literal["language", "topic", "source", "evidence"]
 
 if TYPE_CHECKING:
     Sections = StageParams
-else:  # one section an augmenter, from the one dict that lists them
+else:  # one section per augmenter, from the dict that lists them
     Sections = create_model("Sections", __base__=StageParams, **{name: (kind.Settings, ...) for name, kind in AUGMENTERS.items()})
 
 
@@ -49,19 +49,19 @@ class Params(StageParams):
     """Parameters of the stage."""
 
     seed: int
-    targets: Literal["prompt", "prompt_and_responses"]  # what is reworded; all answers of a prompt, or none
+    targets: Literal["prompt", "prompt_and_responses"]  # what is paraphrased; all answers of a prompt, or none
     rows: Literal["all", "minority"]  # minority: only small strata
-    minority_ratio: float = Field(ge=1)  # a small stratum: the largest has more than so many times its rows
-    by: list[Stratum] = Field(min_length=1)  # what makes a stratum
-    max_share: float = Field(ge=0)  # variants tried, at most, as a share of the training rows that have votes
-    min_words: int = Field(ge=1)  # a shorter message is not reworded
-    max_chars: int = Field(ge=1)  # a longer text is not reworded
+    minority_ratio: float = Field(ge=1)  # a stratum is small when the largest has more than this many times its rows
+    by: list[Stratum] = Field(min_length=1)  # columns that define a stratum
+    max_share: float = Field(ge=0)  # largest number of variants tried, as a share of the training rows with votes
+    min_words: int = Field(ge=1)  # shorter messages are not paraphrased
+    max_chars: int = Field(ge=1)  # longer texts are not paraphrased
     on_missing: Literal["skip", "error"]  # when an augmenter's system package is not installed
     augmenters: Sections
 
 
 def run(tables: Tables, params: Params) -> Tables:
-    """Candidates as they came, and their variants."""
+    """The candidates unchanged, and their variants."""
     frame = tables["candidates"]
     settings = _ready(params)
     jobs = _jobs(frame, params, settings)
@@ -73,7 +73,7 @@ def run(tables: Tables, params: Params) -> Tables:
 
 
 def _ready(params: Params) -> dict[str, Settings]:
-    """Settings of the augmenters that are on and can work here."""
+    """Settings of the augmenters that are switched on and available here."""
     ready = {}
     for name, kind in AUGMENTERS.items():
         settings: Settings = getattr(params.augmenters, name)
@@ -81,18 +81,18 @@ def _ready(params: Params) -> dict[str, Settings]:
         if settings.enabled and lacking is None:
             ready[name] = settings
         elif lacking is not None:
-            _tell_missing(name, lacking, " ".join(kind.PACKAGES), params.on_missing)
+            _report_missing(name, lacking, " ".join(kind.PACKAGES), params.on_missing)
     return ready
 
 
-def _tell_missing(name: str, lacking: str, packages: str, on_missing: str) -> None:
+def _report_missing(name: str, lacking: str, packages: str, on_missing: str) -> None:
     if on_missing == "error":
         raise UserError(f"augment: {name}", f"no {lacking}", f"Debian's {packages}", f"run `apt-get install {packages}`, or switch it off")
-    warnings.warn(f"augment: {name} is off: {lacking} is not there (Debian: apt-get install {packages})", stacklevel=2)
+    warnings.warn(f"augment: {name} is skipped: {lacking} is missing (Debian: apt-get install {packages})", stacklevel=2)
 
 
 def _jobs(frame: daft.DataFrame, params: Params, ready: dict[str, Settings]) -> pa.Table:
-    """One row a variant to try: `parent`, `augmenter`, `variant_id`; as many as `max_share` allows, drawn by hash."""
+    """One row per variant to try: `parent`, `augmenter`, `variant_id`; as many as `max_share` allows, drawn by hash."""
     train = frame.where((daft.col("split") == TRAIN) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]) & daft.col("augmented_from").is_null())
     rows = train.select("prompt_id", "language", *(name for name in params.by if name != "language")).to_arrow()
     chosen = _minority(rows, params) if params.rows == "minority" else rows
@@ -117,7 +117,7 @@ def _draw(seed: int, parent: str, name: str, k: int) -> str:
 
 
 def _minority(rows: pa.Table, params: Params) -> pa.Table:
-    """Rows of strata that the largest one exceeds by more than `minority_ratio`."""
+    """Rows of the small strata, which the largest exceeds by more than `minority_ratio`."""
     key = pc.binary_join_element_wise(*(pc.fill_null(rows[name].cast(TEXT), "") for name in params.by), pa.scalar("\x1f", TEXT))
     counts = pc.value_counts(key)
     sizes = counts.field("counts").to_numpy()
@@ -130,7 +130,7 @@ def _variants(frame: daft.DataFrame, jobs: pa.Table, params: Params, ready: dict
     joined = daft.from_arrow(jobs).join(frame, left_on="parent", right_on="prompt_id", how="inner")
     rows = joined.to_arrow().sort_by("variant_id").combine_chunks()
     work = _texts(rows, params)
-    done = _reworded(work, params, ready)
+    done = _with_rewordings(work, params, ready)
     columns: dict[str, Any] = {name: rows[name] for name in Candidates.names() if name in rows.column_names}
     columns |= {"prompt_id": rows["variant_id"], "augmented_from": rows["parent"], "augmenter": rows["job_augmenter"]}
     for column in ("prompt", "responses"):
@@ -142,7 +142,7 @@ def _variants(frame: daft.DataFrame, jobs: pa.Table, params: Params, ready: dict
 
 
 def _texts(rows: pa.Table, params: Params) -> pa.Table:
-    """One row a text to reword: `row`, `column` and `place` where it stands, `old`, `augmenter`, `seed`; ordered by these."""
+    """One row per text to paraphrase: its `row`, `column` and `place`, `old`, `augmenter`, `seed`; ordered by these."""
     places = last_user(rows["prompt"])
     having = np.flatnonzero(places >= 0)
     parts = [_part(rows, "prompt", having, places[having], params.seed)]
@@ -163,12 +163,12 @@ def _part(rows: pa.Table, column: str, owners: Integers, places: Integers, seed:
             "place": pa.array(places, pa.int64()),
             "old": structs.field("content").take(pa.array(places, pa.int64())).cast(TEXT),
             "augmenter": rows["job_augmenter"].take(pa.array(owners)).combine_chunks().cast(TEXT),
-            "seed": pa.array([stable_id(str(seed), variant, column, str(k)) for k, variant in _numbered(variants)], TEXT),
+            "seed": pa.array([stable_id(str(seed), variant, column, str(k)) for k, variant in _with_numbers(variants)], TEXT),
         }
     )
 
 
-def _numbered(variants: list[str]) -> list[tuple[int, str]]:
+def _with_numbers(variants: list[str]) -> list[tuple[int, str]]:
     """Each entry with its number among equal neighbours: an answer's place within its prompt."""
     numbered: list[tuple[int, str]] = []
     for variant in variants:
@@ -177,8 +177,8 @@ def _numbered(variants: list[str]) -> list[tuple[int, str]]:
     return numbered
 
 
-def _reworded(work: pa.Table, params: Params, ready: dict[str, Settings]) -> pa.Table:
-    """`work` with `text` (the old one where none could be made) and `reason`, in its order."""
+def _with_rewordings(work: pa.Table, params: Params, ready: dict[str, Settings]) -> pa.Table:
+    """`work` with `text` (the old one where paraphrasing failed) and `reason`, in its order."""
     size = pc.utf8_length(work["old"]).to_numpy()
     words = np.array([len(split_words(text).words) for text in work["old"].to_pylist()], np.int64)
     reason = np.full(len(work), None, object)
@@ -190,7 +190,7 @@ def _reworded(work: pa.Table, params: Params, ready: dict[str, Settings]) -> pa.
     for name, settings in ready.items():
         mine = np.flatnonzero((names == name) & untried)
         if len(mine):
-            result = treat(name, settings, *(work[column].take(pa.array(mine)).combine_chunks() for column in ("old", "seed")))
+            result = reword_and_check(name, settings, *(work[column].take(pa.array(mine)).combine_chunks() for column in ("old", "seed")))
             made = result["text"].to_pylist()
             text[mine] = [old if new is None else new for old, new in zip(text[mine], made, strict=True)]
             reason[mine] = result["reason"].to_pylist()
@@ -208,7 +208,7 @@ def _first_reasons(done: pa.Table, rows: int) -> pa.Array:
 
 
 def _collisions(frame: daft.DataFrame, variants: pa.Table) -> pa.Table:
-    """The variants, those dropped whose prompt exists already or was made before (in the order of ids)."""
+    """The variants; those whose prompt exists already or was made before (in the order of ids) are dropped."""
 
     @engine.batch(TEXT)
     def keys_of(prompts: daft.Series) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Augmenter `swap`: neighbouring words change places (nlpaug's RandomWordAug)."""
+"""Augmenter `swap`: swaps neighbouring words (nlpaug's RandomWordAug)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Settings(augmenter.Settings):
 
 
 class Swap(augmenter.Augmenter):
-    """Neighbouring words change places."""
+    """Swaps neighbouring words."""
 
     Settings = Settings
     ACTION = "swap"

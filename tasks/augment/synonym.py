@@ -1,4 +1,4 @@
-"""Augmenter `synonym`: words give way to synonyms of their main sense (nlpaug's SynonymAug on WordNet's files)."""
+"""Augmenter `synonym`: replaces words by synonyms of their main sense (nlpaug's SynonymAug with WordNet's files)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Settings(augmenter.Settings):
 
 
 class Synonym(augmenter.Augmenter):
-    """Words give way to synonyms; English only."""
+    """Replaces words by synonyms; English only."""
 
     Settings = Settings
     PACKAGES = ("wordnet-base",)

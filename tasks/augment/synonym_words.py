@@ -1,4 +1,4 @@
-"""nlpaug's SynonymAug with our dictionary, our tokens and a random generator of its own."""
+"""nlpaug's SynonymAug with our own dictionary, tokens and random generator."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class SynonymWords(SynonymAug):  # type: ignore[misc]
         super().__init__(aug_p=rate, aug_min=1, aug_max=None, tokenizer=self._tokens, reverse_tokenizer=self._text)
 
     def reword(self, text: str, seed: str) -> str:
-        """The text with words replaced that are drawn from `seed`."""
+        """The text with some words replaced, drawn from `seed`."""
         self.generator.seed(seed)
         return str(self.augment(text)[0]) if text else text
 
     def get_model(self, *_: object) -> Dictionary:
-        """Our dictionary, where nlpaug would load (and download) its own: its point of extension."""
+        """Our dictionary, in place of the one that nlpaug would load and download."""
         return self.dictionary
 
     @classmethod
@@ -56,5 +56,5 @@ class SynonymWords(SynonymAug):  # type: ignore[misc]
 
 
 def _article(article: str, word: str) -> str:
-    """`a` or `an`, as the word after it asks."""
+    """`a` or `an`, depending on the next word."""
     return article[0] + "n" * (word[0] in "aeiou")

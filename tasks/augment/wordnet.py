@@ -1,4 +1,4 @@
-"""WordNet's files read through NLTK, as the dictionary that nlpaug's SynonymAug asks.
+"""WordNet's files read through NLTK, as the dictionary for nlpaug's SynonymAug.
 
 The files are those of Debian's `wordnet-base`; $WNSEARCHDIR, WordNet's own variable, names another folder. nlpaug would
 tag parts of speech with an NLTK model that must be downloaded; here a small guess from the neighbour and from
@@ -19,12 +19,12 @@ from nltk.corpus.reader.wordnet import Synset, WordNetCorpusReader
 from tasks.augment.english_words import BEFORE_VERB, DETERMINERS, FUNCTION
 from tasks.augment.wordnet_files import folder
 
-TAGS = {"n": "NN", "v": "VB", "a": "JJ", "r": "RB"}  # WordNet's parts of speech and Penn's, which nlpaug speaks
+TAGS = {"n": "NN", "v": "VB", "a": "JJ", "r": "RB"}  # WordNet's parts of speech: Penn's tags, which nlpaug uses
 LEAVE = "DT"  # nlpaug never replaces a determiner
 
 
 class _Files(WordNetCorpusReader):  # type: ignore[misc]
-    """NLTK's reader without what Debian does not ship: names of the lexicographers' files, and other languages."""
+    """NLTK's reader without files that Debian does not ship: names of the lexicographers' files, and other languages."""
 
     def open(self, file: str) -> IO[str]:
         """The file, or made-up names in place of `lexnames`."""
@@ -40,8 +40,8 @@ class Dictionary:
     """Synonyms and parts of speech of English words; safe to share between threads."""
 
     def __init__(self, sense_share: float, frequency: int) -> None:
-        nltk.data.path.append(str(folder()))  # NLTK reads only below folders named there
-        with warnings.catch_warnings():  # it says that other languages are missing
+        nltk.data.path.append(str(folder()))  # NLTK reads only below these folders
+        with warnings.catch_warnings():  # it warns that other languages are missing
             warnings.simplefilter("ignore")
             self._files = _Files(str(folder()), None)
         self._lock = threading.Lock()  # the reader seeks in open files
@@ -54,7 +54,7 @@ class Dictionary:
         return [(token, self._tag(token, previous.lower())) for token, previous in zip(tokens, before, strict=False)]
 
     def predict(self, word: str, pos: str | None = None) -> list[str]:
-        """Synonyms of the word as this part of speech, in the sense that it mostly has."""
+        """Synonyms of the word as this part of speech, in its most frequent sense."""
         return list(self._entry(word)[pos][1]) if pos in self._entry(word) else []
 
     def _tag(self, token: str, previous: str) -> str:
@@ -67,7 +67,7 @@ class Dictionary:
             return self._lookup(word)
 
     def _read(self, word: str) -> dict[str | None, tuple[int, tuple[str, ...]]]:
-        """How often the word is each part of speech, and its synonyms there; base forms only, for a synonym is not inflected."""
+        """How often the word is each part of speech, and its synonyms; base forms only, because synonyms are not inflected."""
         entry: dict[str | None, tuple[int, tuple[str, ...]]] = {}
         for pos in TAGS:
             if self._files.morphy(word, pos, check_exceptions=True) == word:
@@ -77,21 +77,21 @@ class Dictionary:
         return entry
 
     def _main_sense(self, word: str, pos: str) -> tuple[Synset, int, int]:
-        """The sense in which WordNet's own texts use the word most, how often, and how often in all senses."""
+        """The word's most frequent sense in WordNet's texts, its count, and the count of all senses."""
         senses = self._files.synsets(word, pos=pos)
         counts = [sum(int(lemma.count()) for lemma in sense.lemmas() if lemma.name().lower() == word) for sense in senses]
         most = max(counts)
         return senses[counts.index(most)], most, sum(counts)
 
     def _synonyms(self, sense: Synset, word: str, pos: str) -> tuple[str, ...]:
-        """Words used often enough, and mostly, in this sense: `take` may mean `need`, but that is not how it is read."""
+        """Words used often enough, and mostly, in this sense: `take` may mean `need`, but rarely does."""
         lemmas = [(lemma.name(), int(lemma.count())) for lemma in sense.lemmas()]
         plain = [name for name, count in lemmas if name != word and name.isalpha() and name.islower() and count >= self._frequency]
         return tuple(name for name in plain if self._main_sense(name, pos)[0] == sense)
 
 
 def _guess(entry: dict[str | None, tuple[int, tuple[str, ...]]], previous: str) -> str | None:
-    """The part of speech: what the word before asks for, else the one with two thirds of the counts, else none."""
+    """The part of speech: from the previous word, else the one with two thirds of the counts, else None."""
     if previous in DETERMINERS:
         return "n" if "n" in entry and "a" not in entry else None
     if previous in BEFORE_VERB:
@@ -103,5 +103,5 @@ def _guess(entry: dict[str | None, tuple[int, tuple[str, ...]]], previous: str) 
 
 @functools.lru_cache(maxsize=2)
 def dictionary(sense_share: float, frequency: int) -> Dictionary:
-    """The dictionary, loaded once a process (1.3 CPU seconds)."""
+    """The dictionary, loaded once per process (1.3 CPU seconds)."""
     return Dictionary(sense_share, frequency)

@@ -1,4 +1,4 @@
-"""Where WordNet's files are; apart from the reader, so that asking costs nothing."""
+"""The location of WordNet's files; separate from the reader, so that importing it is fast."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def folder() -> Path:
 
 
 def missing() -> str | None:
-    """The first file that is not there."""
+    """The first missing file; None when all exist."""
     return next((str(folder() / name) for name in FILES if not (folder() / name).is_file()), None)

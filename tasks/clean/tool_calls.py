@@ -1,8 +1,8 @@
-"""The texts inside calls of tools, and inside the schemas of tools: taken out of their JSON, so that they can be redacted, and put back.
+"""The texts in tool calls and tool schemas: extracted from their JSON for redaction, and put back.
 
-In: the column `Turns.tool_calls` or `Turns.tools`. Out: a column of every name, key and value in them; and the same with other texts there.
-A number is a text as well, since it may be somebody's phone; it stays a number where nothing was found in it. Arguments are code: their
-spaces and entities are left alone.
+In: the column `Turns.tool_calls` or `Turns.tools`. Out: a column of every name, key and value in them; and the same column with other
+texts. A number is a text too, since it may be a phone number; it stays a number where nothing is redacted. Arguments are code: their spaces
+and entities are unchanged.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 from tasks.core.tables import TEXT
 
 Change = Callable[[str], str]
-LANGUAGE = "$schema"  # an address that is no place to go to
-MARKS = str.maketrans("", "", "\x02\x03\x1f")  # what redaction puts around its marks: no text may bring its own
+LANGUAGE = "$schema"  # an identifier in the form of a URL
+MARKS = str.maketrans("", "", "\x02\x03\x1f")  # delimiters of redaction's marks: texts must not contain them
 
 
 class Calls:
-    """The calls of a column, taken apart: `texts`, and the row that each stands in."""
+    """The calls of a column: their `texts`, and the row of each text."""
 
     _OPTIONS = orjson.OPT_SORT_KEYS
 
@@ -42,7 +42,7 @@ class Calls:
         self.texts, self.rows = pa.array(texts, TEXT), pa.array(rows, pa.int64())
 
     def put(self, texts: pa.Array, ids: pa.Array | None = None) -> pa.Array:
-        """The column with these texts in the places of `texts`, and these ids in those of `ids`."""
+        """The column with these texts in place of `texts`, and these ids in place of `ids`."""
         fresh: Iterator[str] = iter(texts.to_pylist())
         names: Iterator[str | None] = iter((self.ids if ids is None else ids).to_pylist())
         calls = [
@@ -58,7 +58,7 @@ class Calls:
 
 
 class Tools(Calls):
-    """The schemas of a column, taken apart likewise; their keys keep their order, and the name of the schema language stays."""
+    """The tool schemas of a column; keys keep their order, and the name of the schema language is unchanged."""
 
     _OPTIONS = 0
 
@@ -66,8 +66,8 @@ class Tools(Calls):
         return [tool | {"function": _inside(tool["function"], "", change)} for tool in calls]
 
 
-def _function(told: dict[str, Any], change: Change) -> dict[str, object]:
-    return {"name": change(_clean(told["name"])), "arguments": _inside(told["arguments"], "", change)}
+def _function(function: dict[str, Any], change: Change) -> dict[str, object]:
+    return {"name": change(_clean(function["name"])), "arguments": _inside(function["arguments"], "", change)}
 
 
 def _inside(value: object, key: str, change: Change) -> object:
@@ -77,7 +77,7 @@ def _inside(value: object, key: str, change: Change) -> object:
         return [_inside(inner, key, change) for inner in value]
     if value is None or isinstance(value, bool):
         return value
-    # The key stands before its value, so that `password: ...` is seen as one.
+    # The key is put before its value, so that `password: ...` is recognised.
     before = f"{key}: {_clean(str(value))}"
     after = change(before)
     return value if after == before and not isinstance(value, str) else after.removeprefix(f"{key}: ")

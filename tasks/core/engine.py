@@ -41,20 +41,20 @@ def workers() -> int:
 
 
 def start() -> None:
-    """Set Daft up, once in a process; must come before the first DataFrame is computed."""
+    """Set up Daft, once per process; must be called before the first DataFrame is computed."""
     runner = os.environ.get("PAIRWRIGHT_RUNNER", RUNNERS[0])
     if runner not in RUNNERS:
-        found = "'ray', which returns rows in an order of its own and so would change the tables" if runner == "ray" else repr(runner)
+        found = "'ray', which returns rows in a different order and so would change the tables" if runner == "ray" else repr(runner)
         raise UserError("PAIRWRIGHT_RUNNER", found, one_of(RUNNERS), "correct or unset the variable")
-    workers()  # a wrong number is told of every time
+    workers()  # checked every time, so that a wrong number is always reported
     _set_up()
 
 
 @cache
 def _set_up() -> None:
-    """Once: Daft takes no second word on its threads."""
+    """Called once: Daft's number of threads cannot be changed later."""
     daft.set_runner_native(num_threads=workers())
-    # Arrow's own allocator hands memory back and faults it in again: two CPU seconds and 80 MB more for 1.5 million turns.
+    # Arrow's default allocator returns memory and faults it in again: two CPU seconds and 80 MB more for 1.5 million turns.
     pa.set_memory_pool(pa.system_memory_pool())
 
 
@@ -79,7 +79,7 @@ def from_arrow(data: pa.Table, table: type[Table] | None = None) -> daft.DataFra
 
 
 def in_parts(data: pa.Table) -> daft.DataFrame:
-    """An Arrow table as a DataFrame of as many parts as it has batches: for a very large one, which in one piece would be copied."""
+    """An Arrow table as a DataFrame with one partition per batch: for a very large table, which would be copied otherwise."""
     return daft.from_arrow([pa.Table.from_batches([batch]) for batch in data.to_batches()]) if len(data) else daft.from_arrow(data)
 
 
@@ -90,9 +90,9 @@ def to_arrow(frame: daft.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def pieces(frame: daft.DataFrame) -> Iterator[pa.Table]:
-    """The frame's rows as they are computed, piece by piece; the first piece is empty and tells the schema."""
+    """The frame's rows as they are computed, piece by piece; the first piece is empty and has the schema."""
     schema = frame.schema().to_pyarrow_schema()
-    pa.default_memory_pool().release_unused()  # what the steps before have freed goes back before the largest step
+    pa.default_memory_pool().release_unused()  # returns freed memory before the largest step
     yield schema.empty_table()
     for batch in frame.to_arrow_iter():
         yield pa.Table.from_batches([batch]).cast(schema)
@@ -117,7 +117,7 @@ def write_sorted(data: pa.Table, key: tuple[str, ...], folder: Path, rows_per_sh
     folder.mkdir(parents=True)
     order = _order(data, key)
     for number, start_row in enumerate(range(0, max(len(data), 1), rows_per_shard)):
-        # One shard at a time: a sorted copy of the whole would be the peak of the memory.
+        # One shard at a time: a sorted copy of the whole table would double the peak memory.
         shard = data.slice(start_row, rows_per_shard) if order is None else data.take(order.slice(start_row, rows_per_shard))
         shard = shard.combine_chunks()
         pq.write_table(
@@ -132,16 +132,16 @@ def sort(data: pa.Table, key: tuple[str, ...]) -> pa.Table:
 
 
 def _order(data: pa.Table, key: tuple[str, ...]) -> pa.Array | None:
-    """Places of the rows in the order of `key`; None when they are in order already."""
+    """Row numbers in the order of `key`; None when they are in order already."""
     return None if _in_order(data, key) else pc.sort_indices(data, sort_keys=[(name, "ascending") for name in key])
 
 
 def _in_order(data: pa.Table, key: tuple[str, ...]) -> bool:
-    """Whether no row has a greater `key` than the next one: several times cheaper than sorting what is sorted."""
+    """Whether no row has a greater `key` than the next one: several times cheaper than sorting again."""
     tied: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
     for name in key:
         here, after = data[name].slice(0, max(len(data) - 1, 0)), data[name].slice(1)
-        if pc.any(pc.fill_null(pc.and_(tied, pc.greater(here, after)), True)).as_py():  # a null tells nothing: sort
+        if pc.any(pc.fill_null(pc.and_(tied, pc.greater(here, after)), True)).as_py():  # with a null the order is unknown: sort
             return False
         tied = pc.and_(tied, pc.equal(here, after))
     return True

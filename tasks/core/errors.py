@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake in input, parameters or surroundings. Printed as one line, never with a traceback."""
+    """A mistake in input, parameters or environment. Printed as one line, never with a traceback."""
 
     def __init__(self, where: str, found: str, expected: str, remedy: str) -> None:
         super().__init__(where, found, expected, remedy)

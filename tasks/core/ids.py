@@ -22,5 +22,5 @@ def person_id(native: str, salt: str) -> str:
 
 
 def keyed_digest(salt: str, *parts: str) -> str:
-    """Salted hash of texts that may be personal: nobody without the salt can try what they were. 16 hex digits, as `person_id`."""
+    """Salted hash of texts that may be personal: without the salt they cannot be guessed. 16 hex digits, as `person_id`."""
     return person_id(stable_id("values", *parts), salt)

@@ -1,4 +1,4 @@
-"""The manifest of a release: size and digest of every file in it, and the check that they still hold.
+"""The manifest of a release: size and digest of every file, and their verification.
 
 `manifest.json` lies in the release's folder. Its key `files` maps each other file's path to `bytes`, `sha256` and,
 for Parquet, `rows`. `verify` is what a reader of the release (the trainer, a person) calls before trusting it.
@@ -38,7 +38,7 @@ def dumps(document: object) -> bytes:
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """The manifest of the release in `folder`; a UserError where there is none or it is not a manifest."""
+    """The manifest of the release in `folder`; raises UserError where there is none or it is invalid."""
     path = folder / NAME
     if not path.is_file():
         raise UserError(str(path), "no such file", "the manifest of a release", REMEDY)
@@ -53,7 +53,7 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> None:
-    """Hold every file of the release against its manifest; a UserError names the first that is missing, changed or extra."""
+    """Check every file of the release against its manifest; a UserError names the first that is missing, changed or extra."""
     listed = load(folder)["files"]
     present = {str(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file()} - {NAME}
     for name in sorted(set(listed) - present):
@@ -61,6 +61,6 @@ def verify(folder: Path) -> None:
     for name in sorted(present - set(listed)):
         raise UserError(str(folder / name), "a file that is not in the manifest", f"only what {NAME} lists", REMEDY)
     for name in sorted(listed):
-        found = file_digest(folder / name)
-        if found != listed[name]["sha256"]:
-            raise UserError(str(folder / name), f"sha256 {found[:16]}…", f"{listed[name]['sha256'][:16]}… as {NAME} says", REMEDY)
+        actual = file_digest(folder / name)
+        if actual != listed[name]["sha256"]:
+            raise UserError(str(folder / name), f"sha256 {actual[:16]}…", f"{listed[name]['sha256'][:16]}… as {NAME} says", REMEDY)

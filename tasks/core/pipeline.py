@@ -1,4 +1,4 @@
-"""The path of the data, as `dvc.yaml` tells it: which stages there are, in which order, and what each reads and writes.
+"""The pipeline as defined in `dvc.yaml`: the stages, their order, and what each reads and writes.
 
 No path under `data/` stands anywhere else in the code.
 """
@@ -24,9 +24,9 @@ class Stage:
     data: tuple[Path, ...]  # what it reads under data/
     code: tuple[Path, ...]  # files and folders of ours that it depends on
     output: Path  # the one folder that it writes
-    reports: Path | None  # pages for people (clocks allowed), outside DVC
+    reports: Path | None  # reports for people (times allowed), outside DVC
     checkpoints: Path | None  # what a killed run leaves for the next one, outside DVC
-    private: bool = False  # its output stays on this machine: DVC keeps no copy of it, so there is nothing to push
+    private: bool = False  # its output stays on this machine: DVC does not cache it, so it is never pushed
 
     @property
     def module(self) -> str:

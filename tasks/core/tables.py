@@ -1,9 +1,9 @@
-"""The tables of the house: one class a table, one field a column, each with its meaning.
+"""The tables of the pipeline: one class per table, one field per column, each with its meaning.
 
 A table is a folder of Parquet files, sorted by its key, in shards of a fixed number of rows.
 In a running stage it is a Daft DataFrame with exactly these columns.
 
-A column's place in the class is its place on disk. `Table.schema()` gives the Arrow schema,
+The order of columns in the class is their order on disk. `Table.schema()` gives the Arrow schema,
 `Table.KEY` the primary key, which is also the sort order: it is unique, so the order is total. `Table.identity()` names the columns
 that tell a row apart from stage to stage: the key, unless a stage may give a row a new one.
 """
@@ -39,7 +39,7 @@ MESSAGE_FIELDS = (
 )
 MESSAGE = struct_of(MESSAGE_FIELDS)
 MESSAGES = pa.large_list(MESSAGE)
-# The release holds the further fields as trainers read them, and `tools`, which stands in the first message here, in a column of its own.
+# The release has the other fields as trainers read them, and has `tools`, which is in the first message here, as a separate column.
 PROMPT_FIELDS = (
     *MESSAGE_FIELDS,
     Column("tool_calls", TEXT, "as in Turns; null where the message calls no tool"),
@@ -59,7 +59,7 @@ ORIGIN = struct_of(ORIGIN_FIELDS)
 RESPONSE_FIELDS = (
     Column("response_id", TEXT, "stable hash of (prompt_id, content)"),
     Column("content", TEXT, "the answer's text"),
-    Column("model", TEXT, "may be null; of several, the first by name"),
+    Column("model", TEXT, "may be null; the first by name if there are several"),
     Column("turns", TEXTS, '"conversation_id/turn_id" of every turn that holds this answer'),
     Column("written_by", TEXT, '"model", or "person" for an edited answer'),
     Column("ups", pa.int32(), "thumbs up"),
@@ -72,20 +72,20 @@ RESPONSE = struct_of(RESPONSE_FIELDS)
 VOTE_FIELDS = (
     Column("feedback_id", TEXT, "the act of feedback; in the table of feedback, or made from a user's next turn"),
     Column("kind", TEXT, "as in Feedback.kind"),
-    Column("response_id", TEXT, "the answer judged (thumb, rating, ranking, ...); else null"),
+    Column("response_id", TEXT, "the rated answer (thumb, rating, ranking, ...); else null"),
     Column("value", pa.float64(), "thumb -1/+1; rating 0..1; ranking: rank, 0 is best; choice 1, tie 0, both bad -1"),
-    Column("raw", TEXT, "the value as the log gave it, in words or figures; null when it gave none"),
-    Column("scale_min", pa.float64(), "the scale that the raw value came on, as Feedback.scale_min; null where the kind has none"),
+    Column("raw", TEXT, "the value as in the log, in words or digits; null when there is none"),
+    Column("scale_min", pa.float64(), "the scale of the raw value, as Feedback.scale_min; null where the kind has none"),
     Column("scale_max", pa.float64(), "the best value of that scale"),
     Column("better", TEXT, "response_id, for comparisons (choice, edit, regenerate)"),
     Column("worse", TEXT, "response_id of the other one"),
     Column("shown_first", TEXT, "response_id of the answer shown first (left, or above); null when unknown"),
     Column("annotator", TEXT, "salted hash; null when unknown"),
     Column("annotator_kind", TEXT, '"person" or "model"'),
-    Column("reliability", pa.float64(), "in (0, 1): how often this annotator's acts of this kind are right; null: not estimated"),
-    Column("group", TEXT, "the act that a ranking belongs to; else the feedback_id"),
-    Column("conversation", TEXT, "id of the conversation in which the act was done"),
-    Column("created_at", TIME, "null when the log does not say"),
+    Column("reliability", pa.float64(), "in (0, 1): how often this annotator's votes of this kind are right; null: not estimated"),
+    Column("group", TEXT, "the id of the ranking that the vote belongs to; else the feedback_id"),
+    Column("conversation", TEXT, "id of the conversation in which the vote was given"),
+    Column("created_at", TIME, "null where the log does not state it"),
     Column("origin", TEXT, '"file:record:position"'),
 )
 VOTE = struct_of(VOTE_FIELDS)
@@ -112,11 +112,11 @@ STRUCTS: dict[str, tuple[Column, ...]] = {
 PROMPT_ID = Column("prompt_id", TEXT, "the prompt; equal for all rows with the same messages")
 PROMPT_MESSAGES = Column("prompt", PROMPT, "messages up to the answer")
 LANGUAGE = Column("language", TEXT, "ISO 639-1 code of the prompt, `und` where unknown")
-TOPIC = Column("topic", TEXT, "the log's own tag")
-SOURCE = Column("source", TEXT, "log format that the prompt came from")
+TOPIC = Column("topic", TEXT, "the topic label of the log")
+SOURCE = Column("source", TEXT, "format of the log that the prompt comes from")
 SPLIT = Column("split", TEXT, "train, validation or test")
-WEIGHT = Column("weight", pa.float64(), "for sampling; set when strata are weighed")
-AUGMENTED_FROM = Column("augmented_from", TEXT, "prompt of which this is a variant or repeat; null for what people wrote")
+WEIGHT = Column("weight", pa.float64(), "sampling weight; set when strata are weighted")
+AUGMENTED_FROM = Column("augmented_from", TEXT, "prompt that this row is a variant or repeat of; null for originals")
 ORIGINS = Column("origins", TEXTS, "raw records behind the row, as file:record:position")
 
 
@@ -134,7 +134,7 @@ class Table:
 
     @classmethod
     def schema(cls) -> pa.Schema:
-        """Arrow schema, columns in the order in which they are written."""
+        """Arrow schema, with columns in the order on disk."""
         return pa.schema([(column.name, column.type) for column in cls.COLUMNS])
 
     @classmethod
@@ -144,14 +144,14 @@ class Table:
 
 
 class Turns(Table):
-    """One row a message. Messages of a conversation form a tree: regenerated answers share a parent."""
+    """One row per message. Messages of a conversation form a tree: regenerated answers share a parent."""
 
     KEY = ("conversation_id", "position", "turn_id")
     IDENTITY = ("origin",)  # `dedupe` moves turns to other conversations, with new ids
     COLUMNS = (
         Column("conversation_id", TEXT, '"<format>:<native id>"'),
         Column("turn_id", TEXT, "unique in its conversation"),
-        Column("parent_id", TEXT, "turn_id of the message before; null at a root"),
+        Column("parent_id", TEXT, "turn_id of the previous message; null at a root"),
         Column("position", pa.int32(), "depth in the tree, 0 at a root: parents sort before children"),
         Column("role", TEXT, "system, user, assistant, tool"),
         Column("content", TEXT, "the message's text"),
@@ -162,84 +162,88 @@ class Turns(Table):
             '`{"function": {"arguments": {}, "name": ""}, "id": "", "type": "function"}`; null where it calls none; '
             "`arguments` are a text where the log's are no object; `id` may be missing",
         ),
-        Column("tool_call_id", TEXT, "of a tool's message: the id of the call that it answers; null where the log does not say"),
-        Column("tool_name", TEXT, "of a tool's message: the tool; null where the log does not say"),
+        Column("tool_call_id", TEXT, "of a tool's message: the id of the call that it answers; null where the log does not state it"),
+        Column("tool_name", TEXT, "of a tool's message: the tool; null where the log does not state it"),
         Column(
             "tools",
             TEXT,
             'the tools that were offered, as JSON: a list of `{"type": "function", "function": {"name": "", ...}}` with the schemas, and '
-            "the order of their keys, as the log has them; only in a conversation's first message, at position 0; null where none are told",
+            "the order of their keys, as the log has them; only in a conversation's first message, position 0; null where there are none",
         ),
-        Column("reasoning", TEXT, "what the model thought before an answer, where the log keeps it apart; null after `clean`"),
-        Column("attachments", TEXTS, "a digest for each picture or file of the message, in the log's order; null where it has none"),
-        Column("model", TEXT, "who wrote an assistant's message; null when unknown"),
-        Column("user_id", TEXT, "salted hash of the person chatting; null when unknown"),
-        Column("created_at", TIME, "null when the log does not say"),
+        Column("reasoning", TEXT, "the model's reasoning before an answer, where the log stores it separately; null after `clean`"),
+        Column("attachments", TEXTS, "a digest for each image or file of the message, in the log's order; null where it has none"),
+        Column("model", TEXT, "the model that wrote an assistant's message; null when unknown"),
+        Column("user_id", TEXT, "salted hash of the user; null when unknown"),
+        Column("created_at", TIME, "null where the log does not state it"),
         Column("status", TEXT, '"" complete, "unfinished", "error", "deleted"'),
-        Column("redacted", TEXT, "salted digest of the values that gave way to placeholders; null where none did, and before `clean`"),
+        Column(
+            "redacted",
+            TEXT,
+            "salted digest of the values that were replaced by placeholders; null where there are none, and before `clean`",
+        ),
         Column("language", TEXT, 'ISO 639-1 code, "und" when unknown; null before `clean`'),
         Column("topic", TEXT, 'the log\'s own tag for the conversation; "" when it has none'),
         Column("source", TEXT, "name of the log format"),
-        Column("origin", ORIGIN, "the raw record that the message stands in"),
+        Column("origin", ORIGIN, "the raw record of the message"),
     )
 
 
 class Feedback(Table):
-    """One row an act of a person, or of a judging model, about an answer."""
+    """One row per act of feedback on an answer, by a person or a judging model."""
 
     KEY = ("feedback_id",)
     COLUMNS = (
-        Column("feedback_id", TEXT, "stable hash of the source's id, or of the act itself"),
+        Column("feedback_id", TEXT, "stable hash of the source's id, or of the feedback itself"),
         Column("conversation_id", TEXT, "the conversation in which the act was done"),
-        Column("turn_id", TEXT, "the answer judged; null for comparisons of two"),
+        Column("turn_id", TEXT, "the rated answer; null for comparisons of two"),
         Column("kind", TEXT, "thumb, rating, choice, ranking, edit, correction, regenerate; no votes: report, copy, share, comment"),
         Column("value", pa.float64(), "as given: thumb -1/1; rating on its scale; rank 0 = best; choice 1 / tie 0 / both bad -1"),
-        Column("scale_min", pa.float64(), "the worst value of the scale that `value` came on; null for choices, edits"),
+        Column("scale_min", pa.float64(), "the worst value of the scale of `value`; null for choices, edits"),
         Column("scale_max", pa.float64(), "the best value: less than scale_min where 1 is best"),
-        Column("label", TEXT, 'the value in words, where the log gave words ("Excellent"); else null'),
+        Column("label", TEXT, 'the value in words, where the log has words ("Excellent"); else null'),
         Column("better", TEXT, "turn_id, for choice and regenerate (the kept answer)"),
         Column("worse", TEXT, "turn_id; a tie names both in any order"),
-        Column("shown_first", TEXT, "turn_id of the one of the two that was shown first (left, or above); null when unknown"),
-        Column("group", TEXT, "acts given together, e.g. one person's ranking of k; null when alone"),
+        Column("shown_first", TEXT, "turn_id of the answer that was shown first (left, or above); null when unknown"),
+        Column("group", TEXT, "feedback given together, e.g. one person's ranking of k answers; null for single feedback"),
         Column("text", TEXT, "edit, correction: the text as rewritten; otherwise a comment; null when none"),
         Column("annotator", TEXT, "salted hash; null when unknown"),
         Column("annotator_kind", TEXT, '"person" or "model"'),
         Column("created_at", TIME, "when the act was done; null when the log does not say"),
         Column("source", TEXT, "name of the log format"),
-        Column("origin", ORIGIN, "the raw record that the act stands in"),
+        Column("origin", ORIGIN, "the raw record of the feedback"),
     )
 
 
 class Quarantine(Table):
-    """One row a record that could not be read. Holds no text of the record itself."""
+    """One row per record that could not be read. Contains no text of the record itself."""
 
     KEY = ("file", "record", "reason", "detail")
     COLUMNS = (
         Column("file", TEXT, "as in ORIGIN"),
         Column("record", pa.int64(), "place in the file from 0; -1: the whole file"),
         Column("line", pa.int64(), "line number from 1 where the file has lines; else null"),
-        Column("format", TEXT, "the reader that gave up; null when no format was recognised"),
+        Column("format", TEXT, "the format whose reader failed; null when no format was recognised"),
         Column("reason", TEXT, "one word"),
         Column("detail", TEXT, "what was found and what was expected, without the record's text"),
     )
 
 
 class Files(Table):
-    """One row a raw file: what the short file ids in `origin` stand for."""
+    """One row per raw file: the files that the short ids in `origin` refer to."""
 
     KEY = ("file", "name")
     COLUMNS = (
         Column("file", TEXT, "first 16 hex digits of the sha256 of its content"),
         Column("name", TEXT, "path below the raw folder"),
         Column("bytes", pa.int64(), "its size on disk"),
-        Column("format", TEXT, "null: not a log that any reader knows"),
+        Column("format", TEXT, "null: not a log in a known format"),
         Column("records", pa.int64(), "records found in it"),
         Column("quarantined", pa.int64(), "records of it that gave nothing"),
     )
 
 
 class Candidates(Table):
-    """One row a distinct prompt, with its candidate answers and the votes about them."""
+    """One row per distinct prompt, with its candidate answers and their votes."""
 
     KEY = ("prompt_id",)
     COLUMNS = (
@@ -251,142 +255,154 @@ class Candidates(Table):
         Column(
             "users", TEXTS, "hashes of the people who chatted, or judged and are of no panel and no raters (gather.PANEL, OTHERS), sorted"
         ),
-        Column("parts", pa.large_list(PART), "who chatted and which records hold the answers, by conversation; sorted"),
+        Column("parts", pa.large_list(PART), "users, and the records with the answers, by conversation; sorted"),
         Column("language", TEXT, "the commonest of its conversations' languages: ISO 639-1 code, `und` where unknown"),
         Column("topic", TEXT, 'the commonest of its conversations\' topics; "" where there is none'),
         Column("source", TEXT, "the commonest of its conversations' log formats"),
         Column("evidence", TEXT, "the strongest kind of people's votes here, or a WEAK_EVIDENCE: a stratum of `rebalance`"),
-        Column("cluster_id", TEXT, "set by split: near-equal prompts share it"),
+        Column("cluster_id", TEXT, "set by split: shared by near-duplicate prompts"),
         Column("split", TEXT, "set by split: train, validation, test"),
         Column("weight", pa.float64(), "set by rebalance, 1.0 before"),
         AUGMENTED_FROM,
-        Column("augmenter", TEXT, "synonym, swap, delete, back_translation, repeat; null for what people wrote"),
+        Column("augmenter", TEXT, "synonym, swap, delete, back_translation, repeat; null for originals"),
         Column("origins", TEXTS, '"file:record:position" of every raw record behind it, sorted'),
     )
 
 
 class Annotators(Table):
-    """One row an annotator and kind of act: how far their acts can be trusted."""
+    """One row per annotator and kind of feedback: how reliable their votes are."""
 
     KEY = ("annotator", "annotator_kind", "kind")
     COLUMNS = (
-        Column("annotator", TEXT, 'salted hash; "" stands for all whom the log does not name'),
+        Column("annotator", TEXT, 'salted hash; "" for all annotators without an id in the log'),
         Column("annotator_kind", TEXT, '"person" or "model"'),
         Column("kind", TEXT, "the kind of acts, as in Feedback.kind"),
-        Column("votes", pa.int64(), "acts that count"),
+        Column("votes", pa.int64(), "votes that count"),
         Column(
             "shared", pa.int64(), "of what they said, how much is about items that others judged too; a ranking of k says k(k-1)/2 things"
         ),
-        Column("agreement", pa.float64(), "share of that which equals what most others said; null where the others never have a majority"),
-        Column("reliability", pa.float64(), "as VOTE.reliability; null where the kind's acts cannot tell"),
-        Column("spammer", pa.bool_(), "enough is shared, and reliability is that of answers at random"),
+        Column(
+            "agreement",
+            pa.float64(),
+            "share of the shared votes that equal the others' majority; null where the others never have a majority",
+        ),
+        Column("reliability", pa.float64(), "as VOTE.reliability; null where it cannot be estimated for the kind"),
+        Column("spammer", pa.bool_(), "enough votes are shared, and the reliability is that of random votes"),
     )
 
 
 class Agreement(Table):
-    """One row a kind of act and of annotators: how far they agree with each other."""
+    """One row per kind of feedback and of annotators: how well they agree."""
 
     KEY = ("kind", "annotator_kind")
     COLUMNS = (
         Column("kind", TEXT, "the kind of acts, as in Feedback.kind"),
         Column("annotator_kind", TEXT, '"person" or "model"'),
-        Column("votes", pa.int64(), "acts that count"),
-        Column("annotators", pa.int64(), "whom the log names"),
-        Column("items", pa.int64(), "what was judged: couples of answers, or answers"),
-        Column("shared_items", pa.int64(), "of these, judged more than once"),
-        Column("ballots", pa.int64(), "what was said of shared items"),
-        Column("raw", pa.float64(), "share of the others on the same item who say the same, mean over ballots; null without shared items"),
-        Column("alpha", pa.float64(), "Krippendorff's: nominal; of ratings ordinal. 1: all agree, 0: as by chance"),
+        Column("votes", pa.int64(), "votes that count"),
+        Column("annotators", pa.int64(), "annotators with an id in the log"),
+        Column("items", pa.int64(), "rated items: pairs of answers, or answers"),
+        Column("shared_items", pa.int64(), "of these, rated more than once"),
+        Column("ballots", pa.int64(), "votes on shared items"),
+        Column("raw", pa.float64(), "share of the other votes on the same item that are equal, mean over votes; null without shared items"),
+        Column("alpha", pa.float64(), "Krippendorff's: nominal; ordinal for ratings. 1: all agree, 0: chance"),
         Column("kappa", pa.float64(), "Cohen's; null unless exactly two annotators share items"),
-        Column("reliability", pa.float64(), "of annotators of whom no more is known; null: not estimated"),
+        Column("reliability", pa.float64(), "of annotators without an estimate of their own; null: not estimated"),
         Column("spammers", pa.int64(), "annotators whom Annotators.spammer marks"),
     )
 
 
 class Common(Table):
-    """One row a text, or a user, met too often to tie the prompts where it stands."""
+    """One row per text or user that is too common to link its prompts."""
 
     KEY = ("kind", "digest")
     COLUMNS = (
         Column("kind", TEXT, '"first_user_turn", "answer" or "user"'),
-        Column("digest", pa.uint64(), "of the text, or of the user's hash, as `tasks.common.similarity.digests` makes it"),
-        Column("met", pa.int64(), "in so many conversations, or under so many prompts"),
-        Column("prompt_id", TEXT, "one of the prompts where it stands: the first by id"),
+        Column("digest", pa.uint64(), "of the text, or of the user's hash, by `tasks.common.similarity.digests`"),
+        Column("met", pa.int64(), "number of conversations, or of prompts, that have it"),
+        Column("prompt_id", TEXT, "one of the prompts that have it: the first by id"),
     )
 
 
 class Places(Table):
-    """One row a prompt: where it lies since it was first released, as the assignment of `split` tells it."""
+    """One row per prompt: its split since it was first released, as assigned by `split`."""
 
     KEY = ("prompt_id",)
     COLUMNS = (
         Column("prompt_id", TEXT, "the prompt"),
-        Column("place", TEXT, "train, validation, test; or neither: what it is tied to lies in two splits"),
+        Column("place", TEXT, "train, validation, test; or neither, where its linked prompts are in two splits"),
     )
 
 
 class Pairs(Table):
-    """One row a preference: the answer people preferred, and one that they liked less."""
+    """One row per preference: the preferred answer, and the rejected one."""
 
     KEY = ("pair_id",)
     COLUMNS = (
         Column("pair_id", TEXT, "stable id of the row"),
         PROMPT_ID,
         PROMPT_MESSAGES,
-        Column("chosen", MESSAGES, "the answer that was preferred, as messages"),
-        Column("rejected", MESSAGES, "the other one"),
-        Column("recipe", TEXT, "how the preference was read from the feedback; each recipe reads one kind"),
-        Column("version", pa.int32(), "of the recipe"),
-        Column("annotators", TEXT, "who judged: `people` or `models`; never both in one row"),
-        Column("margin", pa.float64(), "how much better, above 0, on the recipe's scale; null where it has none"),
+        Column("chosen", MESSAGES, "the preferred answer, as messages"),
+        Column("rejected", MESSAGES, "the other answer, as messages"),
+        Column("recipe", TEXT, "how the preference was derived from feedback; each recipe reads one kind of feedback"),
+        Column("version", pa.int32(), "version of the recipe"),
+        Column("annotators", TEXT, "who voted: `people` or `models`; never both in one row"),
+        Column("margin", pa.float64(), "how much better the chosen answer is, above 0, on the recipe's scale; null where there is none"),
         Column(
             "confidence",
             pa.float64(),
-            "probability that the preference is right, above 0.5, from the votes and how often such acts are right",
+            "probability that the preference is correct, above 0.5, from the votes and their estimated reliability",
         ),
         Column(
-            "confidence_basis", TEXT, "what it rests on: `assumed`, `overlap` (several people's votes) or `words` (a judge of words beside)"
+            "confidence_basis",
+            TEXT,
+            "source of the reliability: `assumed`, `overlap` (several people's votes) or `words` (also a bag-of-words model)",
         ),
-        Column("evidence", pa.int32(), "acts of feedback behind the row"),
+        Column("evidence", pa.int32(), "number of votes behind the row"),
         Column("votes_for", pa.int32(), "votes for the chosen answer"),
         Column("votes_against", pa.int32(), "votes for the rejected answer"),
-        Column("votes_tied", pa.int32(), "votes that found both equal"),
+        Column("votes_tied", pa.int32(), "votes that rate both answers equal"),
         Column(
-            "distance", pa.float64(), "edits between the two answers over the longer length, where one is an edit of the other; else null"
+            "distance",
+            pa.float64(),
+            "edit distance between the answers divided by the longer length, where one is an edit of the other; else null",
         ),
-        Column("chosen_model", TEXT, "who wrote the chosen answer; null where unknown"),
-        Column("rejected_model", TEXT, "who wrote the rejected answer; null where unknown"),
+        Column("chosen_model", TEXT, "model that wrote the chosen answer; null where unknown"),
+        Column("rejected_model", TEXT, "model that wrote the rejected answer; null where unknown"),
         LANGUAGE,
         TOPIC,
         SOURCE,
-        Column("cluster_id", TEXT, "near-equal prompts share it; a cluster lies in one split"),
+        Column("cluster_id", TEXT, "shared by near-duplicate prompts; a cluster is in one split only"),
         SPLIT,
         WEIGHT,
         AUGMENTED_FROM,
-        Column("augmenter", TEXT, "what made the variant or repeat"),
+        Column("augmenter", TEXT, "the augmenter or balancing strategy that made the variant or repeat"),
         Column("conversations", TEXTS, "conversations that the two answers and the votes come from"),
-        Column("votes", TEXTS, "ids of the acts of feedback behind the row"),
+        Column("votes", TEXTS, "ids of the votes behind the row"),
         ORIGINS,
     )
 
 
 class Calibration(Table):
-    """One row a recipe: how often one of its acts is right, and how that is known."""
+    """One row per recipe: the reliability of one of its votes, and how it is known."""
 
     KEY = ("recipe",)
     COLUMNS = (
         Column("recipe", TEXT, "the recipe, by name"),
-        Column("pairs", pa.int64(), "that stay, without variants"),
-        Column("shared", pa.float64(), "second opinions: of n people who judge one thing, n - 1"),
-        Column("agreement", pa.float64(), "share of them that agrees; null where nothing is shared"),
-        Column("reliability", pa.float64(), "how often one act is right, as it counts"),
+        Column("pairs", pa.int64(), "kept pairs, without variants"),
+        Column("shared", pa.float64(), "second opinions: n - 1 for an item with votes by n people"),
+        Column("agreement", pa.float64(), "share of them that agree; null where nothing is shared"),
+        Column("reliability", pa.float64(), "how often one vote is right, as used for confidences"),
         Column("basis", TEXT, "as Pairs.confidence_basis"),
-        Column("missing", pa.int64(), "second opinions until agreement alone tells the reliability as exactly as `pair.calibration` asks"),
+        Column(
+            "missing",
+            pa.int64(),
+            "second opinions needed to estimate the reliability from agreement alone, as exactly as `pair.calibration` requires",
+        ),
     )
 
 
 class Unpaired(Table):
-    """One row an answer that people called good or bad (KTO)."""
+    """One row per answer that people rated good or bad (KTO)."""
 
     KEY = ("example_id",)
     COLUMNS = (
@@ -394,10 +410,10 @@ class Unpaired(Table):
         PROMPT_ID,
         PROMPT_MESSAGES,
         Column("completion", MESSAGES, "the answer, as messages"),
-        Column("label", pa.bool_(), "true: liked"),
-        Column("basis", TEXT, "what says so: thumbs, ratings, or signals (thanks and complaints in the next turn)"),
-        Column("evidence", pa.int32(), "acts of feedback behind the row"),
-        Column("model", TEXT, "who wrote the answer; null where unknown"),
+        Column("label", pa.bool_(), "true: good"),
+        Column("basis", TEXT, "kind of feedback: thumbs, ratings, or signals (thanks and complaints in the next turn)"),
+        Column("evidence", pa.int32(), "number of votes behind the row"),
+        Column("model", TEXT, "model that wrote the answer; null where unknown"),
         LANGUAGE,
         TOPIC,
         SOURCE,
@@ -409,7 +425,7 @@ class Unpaired(Table):
 
 
 class Prompts(Table):
-    """One row a prompt to practise on (PPO)."""
+    """One row per prompt for online training (PPO)."""
 
     KEY = ("prompt_id",)
     COLUMNS = (
@@ -424,27 +440,27 @@ class Prompts(Table):
 
 
 class Selection(Table):
-    """One row a group of answers: who gets feedback, against who chats. Only usable acts of people; a comparison counts for each answer."""
+    """One row per group of answers: which answers get feedback. Only usable feedback by people; a comparison counts for each answer."""
 
     KEY = ("dimension", "value")
     COLUMNS = (
         Column(
-            "dimension", TEXT, 'all, model, topic, language, source, or activity (answers that the chatting person got: "1", "2-5", ...)'
+            "dimension", TEXT, 'all, model, topic, language, source, or activity (number of answers that the user got: "1", "2-5", ...)'
         ),
-        Column("value", TEXT, '"" where the log does not say'),
-        Column("users", pa.int64(), "people who chat here; those without an id are not counted"),
-        Column("judged_users", pa.int64(), "of them, those of whose answers here one was judged"),
-        Column("answers", pa.int64(), "answers given"),
-        Column("judged", pa.int64(), "of them, those with at least one act"),
-        Column("acts", pa.int64(), "acts that people gave of their own accord"),
-        Column("ups", pa.int64(), "of them, those for the answer: thumb up, rating above the middle, the better of two"),
-        Column("downs", pa.int64(), "and those against it"),
-        Column("signals", pa.int64(), "next turns that thank, complain or ask the same again: not among the acts"),
+        Column("value", TEXT, '"" where the log does not state it'),
+        Column("users", pa.int64(), "users; those without an id are not counted"),
+        Column("judged_users", pa.int64(), "of them, those with a rated answer"),
+        Column("answers", pa.int64(), "answers"),
+        Column("judged", pa.int64(), "of them, those with feedback"),
+        Column("acts", pa.int64(), "explicit feedback by people"),
+        Column("ups", pa.int64(), "of these, positive: thumb up, rating above the middle, the better of two"),
+        Column("downs", pa.int64(), "of these, negative"),
+        Column("signals", pa.int64(), "next turns that thank, complain or repeat the question: not counted in acts"),
     )
 
 
 class Votes(Table):
-    """One row a vote on a prompt that people wrote, as it was given, and what it stands behind."""
+    """One row per vote on an original prompt, and the rows that it supports."""
 
     KEY = ("feedback_id", "prompt_id")
     COLUMNS = (
@@ -454,13 +470,13 @@ class Votes(Table):
         *(FROM_VOTE[name] for name in ("annotator", "annotator_kind", "reliability", "created_at")),
         SPLIT,
         FROM_VOTE["origin"],
-        Column("pairs", TEXTS, "ids of the pairs that it stands behind, sorted; variants' pairs are not named"),
-        Column("example_id", TEXT, "the row of unpaired that it stands behind; null when there is none"),
+        Column("pairs", TEXTS, "ids of the pairs that it supports, sorted, without pairs of variants"),
+        Column("example_id", TEXT, "the row of unpaired that it supports; null when there is none"),
     )
 
 
 def put(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """The table with another column in the place of this one."""
+    """The table with this column replaced."""
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 

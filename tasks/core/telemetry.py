@@ -1,4 +1,4 @@
-"""Nothing leaves the machine unasked: usage reports of every library are switched off here.
+"""No data leaves the machine unasked: usage reports of every library are switched off here.
 
 Imported for its effect, before the libraries, by every entry point. `.dvc/config` says the same to DVC for people who call it themselves.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 SWITCHES = {
-    "DO_NOT_TRACK": "1",  # Prefect's client, and whoever else keeps to this habit
+    "DO_NOT_TRACK": "1",  # Prefect's client, and other tools that respect this variable
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # the server's heartbeat and the UI's page counts
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
@@ -22,7 +22,7 @@ SWITCHES = {
 
 
 def switch_off() -> None:
-    """Set every switch; a person's own setting of the same variable is overruled."""
+    """Set every switch, overriding the user's own settings."""
     os.environ.update(SWITCHES)
 
 

@@ -1,1 +1,1 @@
-"""Stage `decontaminate`: benchmark items among what users say, found verbatim, nearly so, or reworded."""
+"""Stage `decontaminate`: finds benchmark items in user turns: verbatim, near-verbatim or paraphrased."""

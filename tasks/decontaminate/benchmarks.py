@@ -1,14 +1,14 @@
-"""Benchmarks as they lie on disk: which files there are, and the texts of their items.
+"""Benchmark files, and the texts of their items.
 
-In: a folder. Out: a table of items, one row a text to look for: `benchmark` (the file's path below the folder, without its
-endings), `item` (the record's own id, else its number from 1), `part` (prompt or solution), `text`. An item of several turns has one
-row a turn.
+In: a folder. Out: a table of items, one row per text to search for: `benchmark` (the file's path below the folder, without its
+extensions), `item` (the record's own id, else its number from 1), `part` (prompt or solution), `text`. An item with several turns has one
+row per turn.
 
-Read are JSON, JSON lines and text (one item a line), packed or not, and Parquet. A record is known by its keys, see `texts`:
+JSON, JSON lines and text (one item per line), compressed or not, and Parquet are read. A record is recognised by its keys, see `texts`:
 MT-Bench and Vicuna (`turns`), Arena-Hard (`prompt`, or `turns` of objects), GSM8K (`question`), HumanEval (`prompt`),
-Self-Instruct (`instruction` and each instance's `input`), and whatever else has one of TEXT_KEYS. Reference solutions stand under one
+Self-Instruct (`instruction` and each instance's `input`), and any other record with one of TEXT_KEYS. Reference solutions are under one
 of SOLUTION_KEYS, in the record or its instances.
-A file that looks like a benchmark by its name but cannot be read stops the stage: nobody would know what was not checked.
+A file that looks like a benchmark by its name but cannot be read stops the stage, so that nothing goes unchecked unnoticed.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ KINDS = (".json", ".jsonl", ".ndjson", ".parquet", ".txt")
 ID_KEYS = ("question_id", "task_id", "uid", "id")
 TEXT_KEYS = ("turns", "prompt", "question", "instruction", "problem", "query", "text")
 SOLUTION_KEYS = ("canonical_solution", "solution", "reference", "answer", "output")
-BESIDE = ("input", "context")  # what an instruction is about
-INSTANCES = "instances"  # Self-Instruct keeps its inputs in there
+CONTEXT_KEYS = ("input", "context")  # keys of an instruction's input
+INSTANCES = "instances"  # Self-Instruct's list of inputs
 
 
 def read_items(folder: Path) -> pa.Table:
-    """All items below the folder, sorted; the names and the order of the files change nothing but their benchmarks' names."""
+    """All items below the folder, sorted; file names only determine the names of the benchmarks."""
     rows: set[tuple[str, str, str, str]] = set()
     ignored = []
     for file in files.raw_files(folder):
@@ -51,13 +51,13 @@ def read_items(folder: Path) -> pa.Table:
         rows.update((name, *row) for row in _file_items(file, kind))
     ignored = sorted(name for name in ignored if not Path(name).name.startswith("README"))
     if ignored:
-        warnings.warn(f"not read as benchmarks, by their names: {', '.join(ignored)}", stacklevel=2)
+        warnings.warn(f"ignored files (not benchmarks by their names): {', '.join(ignored)}", stacklevel=2)
     columns = list(zip(*sorted(rows), strict=True)) or [()] * len(ITEMS)
     return pa.table([pa.array(column, TEXT) for column in columns], schema=ITEMS)
 
 
 def _endings(name: str) -> list[str]:
-    """The endings that say what a file holds: its packing, if any, and its kind."""
+    """The file's extensions: its kind, and its compression if any."""
     suffixes = Path(name.lower()).suffixes
     packing = suffixes[-1:] if suffixes and suffixes[-1] in PACKINGS else []
     kind = suffixes[-2:-1] if packing else suffixes[-1:]
@@ -75,27 +75,27 @@ def _benchmark(name: str) -> str:
 
 def _file_items(file: files.RawFile, kind: str) -> Iterator[tuple[str, str, str]]:
     """Item, part and text of each of a file's records."""
-    found = False
+    any_record = False
     try:
         for number, record in _records(file.path, kind):
-            found = True
+            any_record = True
             spoken = texts(record)
             if not spoken:
                 shape = f"the keys {', '.join(sorted(record))}" if isinstance(record, dict) else f"the type {type(record).__name__}"
-                raise _unreadable(file, f"no item's text in record {number}, which has {shape}")
+                raise _unreadable(file, f"no text of an item in record {number}, which has {shape}")
             yield from ((_item(record, number), PROMPT, text) for text in spoken)
             yield from ((_item(record, number), SOLUTION, text) for text in solutions(record))
     except files.Unreadable as error:
         raise _unreadable(file, error.fault.detail) from error
     except (*archives.BROKEN_PACKING, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise _unreadable(file, f"a broken file ({type(error).__name__})") from error
-    if not found:
+    if not any_record:
         raise _unreadable(file, "no record")
 
 
 def _unreadable(file: files.RawFile, found: str) -> UserError:
     expected = f"a benchmark whose records have one of {', '.join(TEXT_KEYS)}"
-    return UserError(str(file.path), found, expected, "correct the file or take it away")
+    return UserError(str(file.path), found, expected, "correct or remove the file")
 
 
 def _records(path: Path, kind: str) -> Iterator[tuple[int, Any]]:
@@ -110,19 +110,19 @@ def _records(path: Path, kind: str) -> Iterator[tuple[int, Any]]:
 
 
 def _lines(stream: files.Stream) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank; only a newline ends a line."""
+    """Non-blank lines; only a newline ends a line."""
     data = b"".join(iter(lambda: stream.read(files.BLOCK), b"")).removeprefix(codecs.BOM_UTF8)
     yield from ((number, line) for number, line in enumerate(data.decode("utf-8").split("\n"), 1) if line.strip())
 
 
 def _refuse(reason: str, what: str, number: int, line: int | None) -> None:
-    """A benchmark is read as it is, or not at all."""
+    """Refuse a benchmark with repaired records."""
     if reason in ("text_line", "broken_byte"):
-        raise files.Unreadable(reason, f"record {number + 1}: no JSON in UTF-8")
+        raise files.Unreadable(reason, f"record {number + 1}: not JSON in UTF-8")
 
 
 def _documents(stream: files.Stream) -> Iterator[tuple[int, Any]]:
-    """JSON records; of a document that is one object around a list of objects, the elements of that list."""
+    """JSON records; for a document that is one object around a list of objects, the elements of that list."""
     for batch in records.batches(stream, tell=_refuse):
         for record in batch:
             if record.fault:
@@ -132,7 +132,7 @@ def _documents(stream: files.Stream) -> Iterator[tuple[int, Any]]:
 
 
 def _inner(value: object) -> list[dict[str, Any]] | None:
-    """The one list of objects in an object that is no item itself."""
+    """The only list of objects in an object that is not an item itself."""
     if not isinstance(value, dict) or texts(value):
         return None
     lists = [part for part in value.values() if isinstance(part, list) and part and all(isinstance(one, dict) for one in part)]
@@ -146,7 +146,7 @@ def _item(record: object, number: int) -> str:
 
 
 def texts(record: object) -> list[str]:
-    """The texts by which a benchmark's record is known: one, or one a turn; none where it has no key that says so."""
+    """The texts of a benchmark's record: one, or one per turn; empty without a known key."""
     if isinstance(record, str):
         return [record]
     if not isinstance(record, dict):
@@ -161,7 +161,7 @@ def texts(record: object) -> list[str]:
 
 
 def _spoken(value: object) -> list[str]:
-    """A text, a list of texts, or what the user says in a list of messages."""
+    """A text, a list of texts, or the user turns in a list of messages."""
     if isinstance(value, str):
         return [value] if value.strip() else []
     if not isinstance(value, list):
@@ -171,24 +171,24 @@ def _spoken(value: object) -> list[str]:
 
 
 def solutions(record: object) -> list[str]:
-    """The reference solutions of a benchmark's record: the texts under the first key that says so."""
+    """The reference solutions of a benchmark's record: the texts under the first known key."""
     if not isinstance(record, dict):
         return []
     for key in SOLUTION_KEYS:
-        found = [text for holder in _holders(record) for text in _spoken(holder.get(key))]
-        if found:
-            return found
+        texts = [text for holder in _holders(record) for text in _spoken(holder.get(key))]
+        if texts:
+            return texts
     return []
 
 
 def _inputs(record: dict[str, Any]) -> list[str]:
-    """What the instruction is about, once for each instance; "" where it stands alone."""
-    found = {next((one[key] for key in BESIDE if isinstance(one.get(key), str)), "") for one in _holders(record)}
-    return sorted(found) or [""]
+    """The distinct inputs of an instruction; "" where there is none."""
+    inputs = {next((one[key] for key in CONTEXT_KEYS if isinstance(one.get(key), str)), "") for one in _holders(record)}
+    return sorted(inputs) or [""]
 
 
 def _holders(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The record's instances; itself where it has none."""
+    """The record's instances; the record itself where it has none."""
     instances = record.get(INSTANCES)
     return [one for one in instances if isinstance(one, dict)] if isinstance(instances, list) and instances else [record]
 

@@ -1,4 +1,4 @@
-"""An index of benchmark items by their word n-grams, and the texts that share some.
+"""An index of benchmark items by word n-grams, to find texts that share some.
 
 In: the items' and the messages' words. Out: pairs (message, item) with the number of distinct n-grams that they share.
 """
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tasks.common.similarity.ngrams import Hashes, Places
 from tasks.decontaminate.words import Words, grams
 
-FILTER_BITS = 22  # of a hash: a table of 4 MB answers most look-ups of n-grams that no item has
+FILTER_BITS = 22  # of a hash: a table of 4 MB rejects most n-grams that no item has
 Mask = npt.NDArray[np.bool_]
 
 
@@ -32,14 +32,14 @@ class Shared(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """Which items have which n-gram: those of hash i are `items[bounds[i]:bounds[i + 1]]`."""
+    """Items by n-gram: those of hash i are `items[bounds[i]:bounds[i + 1]]`."""
 
     size: int  # words of an n-gram
     hashes: Hashes  # sorted, distinct
     bounds: Places
     items: Places
     totals: Places  # distinct n-grams of each item
-    likely: Mask  # by the first bits of a hash: whether any item may have it
+    likely: Mask  # by the first bits of a hash: whether an item may have it
 
     @classmethod
     def of(cls, words: Words, size: int, chosen: Mask, common: int | None = None) -> Index:

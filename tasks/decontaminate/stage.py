@@ -1,10 +1,9 @@
-"""Keeps benchmark items out of training: drops the prompts in which users say one, verbatim or reworded.
+"""Keep benchmark items out of training: drop prompts whose user turns hold one, verbatim, near-verbatim or paraphrased.
 
-In: candidates, and a folder of benchmarks (see `tasks.decontaminate.benchmarks` for what it may hold). Out: the same candidates, those of
-the splits named in `splits` dropped (`benchmark`) when something that a user says holds an item, or an answer its reference solution.
-Their rows among the dropped ones say which `benchmark`, which `item`, by which `method` it was found (see `tasks.decontaminate.search`)
-and how high the `similarity` is on that method's scale. Finds in other splits are only counted and told. `benchmarks.json` tells, for
-each benchmark, how many items it has and in how many prompts of each split one was found.
+In: candidates, and a folder of benchmarks (see `tasks.decontaminate.benchmarks` for its formats). Out: the same candidates; those of the
+splits in `splits` are dropped (`benchmark`) when a user turn holds an item, or an answer holds its reference solution. Dropped rows name
+the `benchmark`, the `item`, the `method` (see `tasks.decontaminate.search`) and the `similarity` on that method's scale. Matches in other
+splits are reported, not dropped. `benchmarks.json` has, for each benchmark, the number of items and of matched prompts in each split.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from tasks.decontaminate.search import Search, Settings
 from tasks.decontaminate.verbatim import Verbatim, best
 
 WRITES = ("candidates",)
-FOUND = pa.schema(
+MATCHES = pa.schema(
     [("prompt_id", TEXT), ("split", TEXT), ("benchmark", TEXT), ("item", TEXT), ("method", TEXT), ("similarity", pa.float64())]
 )
 
@@ -41,25 +40,25 @@ FOUND = pa.schema(
 class Params(Settings):
     """Parameters of the stage."""
 
-    splits: list[Split] = Field(min_length=1)  # whose prompts are dropped
+    splits: list[Split] = Field(min_length=1)  # splits whose matched prompts are dropped
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read the benchmarks, run, and write the candidates and `benchmarks.json` into `folder`."""
     items = read_items(stage.input("benchmarks"))
     if not len(items):
-        warnings.warn(f"nothing is checked: {stage.input('benchmarks')} holds no benchmark", stacklevel=2)
+        warnings.warn(f"nothing is checked: no benchmark in {stage.input('benchmarks')}", stacklevel=2)
     source = stage.input("candidates")
-    found = find(engine.read_table(source), items, params)
-    report(found, params)
-    accounts = _write(stage, source, dropped(found, params), folder)
-    told = json.dumps(summary(items, found), indent=1, sort_keys=True) + "\n"
-    (folder / "benchmarks.json").write_text(told, encoding="utf-8")
+    matches = find_matches(engine.read_table(source), items, params)
+    warn_of_kept(matches, params)
+    accounts = _write(stage, source, dropped(matches, params), folder)
+    document = json.dumps(summary(items, matches), indent=1, sort_keys=True) + "\n"
+    (folder / "benchmarks.json").write_text(document, encoding="utf-8")
     table_io.log_accounts(stage.name, accounts)
 
 
 def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Account]:
-    """The candidates and their account; where nothing is dropped, as they came."""
+    """Write the candidates, unchanged where nothing is dropped, and return their account."""
     if not len(gone):
         accounts = [table_io.pass_table("candidates", source, folder)]
         table_io.write_ledger(accounts, folder)
@@ -69,39 +68,39 @@ def _write(stage: Stage, source: Path, gone: pa.Table, folder: Path) -> list[Acc
 
 
 def run(tables: Tables, items: pa.Table, params: Params) -> Tables:
-    """Candidates, those dropped that hold an item."""
-    return {"candidates": mark(tables["candidates"], dropped(find(tables["candidates"], items, params), params))}
+    """Candidates; those that hold an item are dropped."""
+    return {"candidates": mark(tables["candidates"], dropped(find_matches(tables["candidates"], items, params), params))}
 
 
-def find(candidates: daft.DataFrame, items: pa.Table, params: Params) -> pa.Table:
-    """The best find in each prompt that holds an item, in any split, sorted by prompt."""
+def find_matches(candidates: daft.DataFrame, items: pa.Table, params: Params) -> pa.Table:
+    """The best match of each prompt that holds an item, in any split, sorted by prompt."""
     parts = {part: items.filter(pc.equal(items["part"], part)) for part in (PROMPT, SOLUTION)}
-    found = [FOUND.empty_table()]
-    if len(sought := parts[PROMPT]):
-        found.append(_find_in(candidates, by_users(col("prompt")), sought, Search(flat(sought["text"]), params)))
-    if params.answers.use and len(sought := parts[SOLUTION]):
-        search = Verbatim(flat(sought["text"]), params.ngram, params.answers.min_words, "answer")
-        found.append(_find_in(candidates, answers(col("responses")), sought, search))
-    return best(pa.concat_tables(found), "prompt_id")
+    matches = [MATCHES.empty_table()]
+    if len(items_of_part := parts[PROMPT]):
+        matches.append(_find_in(candidates, by_users(col("prompt")), items_of_part, Search(flat(items_of_part["text"]), params)))
+    if params.answers.use and len(items_of_part := parts[SOLUTION]):
+        search = Verbatim(flat(items_of_part["text"]), params.ngram, params.answers.min_words, "answer")
+        matches.append(_find_in(candidates, answers(col("responses")), items_of_part, search))
+    return best(pa.concat_tables(matches), "prompt_id")
 
 
 def _find_in(candidates: daft.DataFrame, texts: daft.Expression, items: pa.Table, search: Verbatim) -> pa.Table:
-    """The best find in each prompt, in the texts that belong to it."""
-    said = candidates.select("prompt_id", "split", texts.alias("said")).to_arrow()
-    lists = flat(said["said"])
-    messages = pc.list_flatten(lists).dictionary_encode()  # a message stands in every later prompt of its conversation
+    """The best match of each prompt in its `texts`."""
+    rows = candidates.select("prompt_id", "split", texts.alias("texts")).to_arrow()
+    lists = flat(rows["texts"])
+    messages = pc.list_flatten(lists).dictionary_encode()  # a message recurs in every later prompt of its conversation
     finds = search.find(messages.dictionary.cast(TEXT))
     places = pa.table({"prompt": owners(lists), "message": messages.indices.cast(pa.int64())})
     finds = best(places.join(finds, "message", join_type="inner"), "prompt")
-    prompts, named = said.select(["prompt_id", "split"]).take(finds["prompt"]), items.take(finds["item"])
-    return pa.table([*prompts.columns, named["benchmark"], named["item"], finds["method"], finds["similarity"]], names=FOUND.names).cast(
-        FOUND
-    )
+    prompts, matched = rows.select(["prompt_id", "split"]).take(finds["prompt"]), items.take(finds["item"])
+    return pa.table(
+        [*prompts.columns, matched["benchmark"], matched["item"], finds["method"], finds["similarity"]], names=MATCHES.names
+    ).cast(MATCHES)
 
 
 @engine.batch(TEXTS)
 def by_users(prompts: daft.Series) -> pa.Array:
-    """What the user says in a prompt, message by message."""
+    """The user turns of each prompt."""
     lists = prompts.to_arrow()
     messages, owner = pc.list_flatten(lists), owners(lists)
     spoken = pc.equal(pc.struct_field(messages, "role"), USER).to_numpy(zero_copy_only=False)
@@ -110,34 +109,34 @@ def by_users(prompts: daft.Series) -> pa.Array:
 
 @engine.batch(TEXTS)
 def answers(responses: daft.Series) -> pa.Array:
-    """The answers to a prompt."""
+    """The answers to each prompt."""
     lists = responses.to_arrow()
     return nest(owners(lists), len(lists), pc.struct_field(pc.list_flatten(lists), "content"))
 
 
-def dropped(found: pa.Table, params: Params) -> pa.Table:
-    """What was found in prompts that go: their ids, the reason and the finds."""
-    gone = found.filter(pc.is_in(found["split"], value_set=pa.array(params.splits, TEXT))).drop_columns(["split"])
+def dropped(matches: pa.Table, params: Params) -> pa.Table:
+    """Matches in prompts that are dropped: ids, the reason and the matches."""
+    gone = matches.filter(pc.is_in(matches["split"], value_set=pa.array(params.splits, TEXT))).drop_columns(["split"])
     return gone.append_column("dropped", pa.array([why.BENCHMARK] * len(gone), TEXT))
 
 
 def mark(candidates: daft.DataFrame, gone: pa.Table) -> daft.DataFrame:
-    """The candidates, with the finds in those that go."""
+    """The candidates, with the matches of those that are dropped."""
     return candidates.join(daft.from_arrow(gone), on="prompt_id", how="left")
 
 
-def report(found: pa.Table, params: Params) -> None:
-    """Say what is found where nothing is dropped."""
-    left = found.filter(pc.invert(pc.is_in(found["split"], value_set=pa.array(params.splits, TEXT))))
+def warn_of_kept(matches: pa.Table, params: Params) -> None:
+    """Warn of matches in splits where nothing is dropped."""
+    left = matches.filter(pc.invert(pc.is_in(matches["split"], value_set=pa.array(params.splits, TEXT))))
     for entry in pc.value_counts(left["split"]).to_pylist():
         kept = f"{entry['counts']} prompts of the {entry['values']} split hold benchmark items"
         warnings.warn(f"{kept}; they are kept (decontaminate.splits)", stacklevel=2)
 
 
-def summary(items: pa.Table, found: pa.Table) -> dict[str, dict[str, object]]:
-    """Of each benchmark: its items, and the prompts of each split in which one was found."""
-    told: dict[str, dict[str, object]] = {name: {"items": count, "prompts": {}} for name, count in of_benchmarks(items).items()}
-    counts = found.group_by(["benchmark", "split"], use_threads=False).aggregate([([], "count_all")])
+def summary(items: pa.Table, matches: pa.Table) -> dict[str, dict[str, object]]:
+    """For each benchmark: the number of items, and of matched prompts in each split."""
+    document: dict[str, dict[str, object]] = {name: {"items": count, "prompts": {}} for name, count in of_benchmarks(items).items()}
+    counts = matches.group_by(["benchmark", "split"], use_threads=False).aggregate([([], "count_all")])
     for row in counts.to_pylist():
-        told[row["benchmark"]]["prompts"] |= {row["split"]: row["count_all"]}  # type: ignore[operator]
-    return told
+        document[row["benchmark"]]["prompts"] |= {row["split"]: row["count_all"]}  # type: ignore[operator]
+    return document

@@ -1,7 +1,7 @@
-"""Which texts hold a benchmark's text as it stands, and the finds that every method gives.
+"""Verbatim search for benchmark texts, and the table of matches of every method.
 
-In: texts, and the texts to look for. Out: `FINDS`, for each text that holds one the best find. A text is held when at least the share
-`ngram.share` of its n-grams of `ngram.words` words is there; one of fewer words must be there whole, word by word.
+In: texts, and the texts to search for. Out: `FINDS`, the best match of each text. A text matches when at least the share `ngram.share` of
+the item's n-grams of `ngram.words` words occurs in it; a shorter item must occur as a whole.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from tasks.decontaminate.ngrams import Index, Shared
 from tasks.decontaminate.words import Words, known, vocabulary
 
 FINDS = pa.schema([("message", pa.int64()), ("item", pa.int64()), ("method", TEXT), ("similarity", pa.float64())])
-METHODS = ("ngram", "near", "reworded", "embedding", "answer")  # surest first
+METHODS = ("ngram", "near", "reworded", "embedding", "answer")  # most reliable first
 CHUNK = 65_536  # messages compared at a time
-DIGITS = 6  # of a similarity: what follows may differ between machines
+DIGITS = 6  # of a similarity: further digits may differ between machines
 Shares = npt.NDArray[np.float64]
 
 
 class Ngrams(StageParams):
-    """When a text holds an item as it stands."""
+    """Verbatim match of an item."""
 
     words: int = Field(ge=2, le=64)  # words of an n-gram
     share: float = Field(gt=0, le=1)  # of the item's n-grams that the text has
 
 
 class Verbatim:
-    """Texts, ready to be looked for as they stand."""
+    """Texts, prepared for the verbatim search."""
 
     def __init__(self, items: pa.Array, ngram: Ngrams, min_words: int, method: str = "ngram") -> None:
         self.texts, self.ngram, self.method = items, ngram, method
         self.vocabulary = vocabulary(items)
         self.words = known(items, self.vocabulary)
-        self.sought = self.words.lengths >= min_words
+        self.searched = self.words.lengths >= min_words
         self.indices = list(self._indices())
 
     def _indices(self) -> Iterator[Index]:
-        """The n-grams of all items that have some; then the items of fewer words, each as one n-gram of all its words."""
+        """Indices of the n-grams of long items; then of shorter items, each as one n-gram of all its words."""
         size, lengths = self.ngram.words, self.words.lengths
-        yield Index.of(self.words, size, self.sought & (lengths >= size))
-        for length in np.unique(lengths[self.sought & (lengths < size)]).tolist():
-            yield Index.of(self.words, length, self.sought & (lengths == length))
+        yield Index.of(self.words, size, self.searched & (lengths >= size))
+        for length in np.unique(lengths[self.searched & (lengths < size)]).tolist():
+            yield Index.of(self.words, length, self.searched & (lengths == length))
 
     def find(self, messages: pa.Array) -> pa.Table:
-        """The best find of each message that holds an item, sorted by message."""
+        """The best match of each message that holds an item, sorted by message."""
         chunks = [messages.slice(start, CHUNK) for start in range(0, len(messages), CHUNK)]
         words = [known(chunk, self.vocabulary) for chunk in chunks]
         weighing = self.weigh(words)
-        found = [FINDS.empty_table()]
+        matches = [FINDS.empty_table()]
         for number, (chunk, spoken) in enumerate(zip(chunks, words, strict=True)):
             finds = best(pa.concat_tables(self.finds(chunk, spoken, weighing)), "message")
-            found.append(finds.set_column(0, FINDS.field("message"), pc.add(finds["message"], number * CHUNK)))
-        return pa.concat_tables(found)
+            matches.append(finds.set_column(0, FINDS.field("message"), pc.add(finds["message"], number * CHUNK)))
+        return pa.concat_tables(matches)
 
     def weigh(self, words: list[Words]) -> Shares:
-        """What each word of the vocabulary tells, where that matters; `words` are those of all messages."""
+        """The weight of each word of the vocabulary, for methods that use it; `words` are those of all messages."""
         del words
         return np.ones(len(self.vocabulary))
 
@@ -84,7 +84,7 @@ def finds_of(method: str, shared: Shared, similarity: Shares, least: float) -> p
 
 
 def best(finds: pa.Table, by: str) -> pa.Table:
-    """One find for each value of `by`: of the surest method, of those the most similar, of those the first item."""
+    """One match for each value of `by`: by the most reliable method, then the most similar, then the first item."""
     surety = pc.index_in(finds["method"], value_set=pa.array(METHODS, TEXT))
     order = [(by, "ascending"), ("surety", "ascending"), ("similarity", "descending"), ("item", "ascending")]
     finds = finds.append_column("surety", surety).sort_by(order).drop_columns(["surety"])

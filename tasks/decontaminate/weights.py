@@ -1,4 +1,4 @@
-"""How much of an item's words a message has, each word weighing what it tells.
+"""The weighted share of an item's words that a message has; rare words weigh more.
 
 In: the words of messages and items. Out: a weight for each word of the vocabulary; and, for pairs of messages and items, what they share
 of the weight of each. A word weighs the logarithm of how rarely messages and items have it, so "the" weighs little.
@@ -14,7 +14,7 @@ from tasks.decontaminate.ngrams import Shared, sorted_once
 from tasks.decontaminate.words import UNKNOWN, Words
 
 Weights = npt.NDArray[np.float64]
-TEXTS_BEFORE = 10_000  # so many texts without any of the words count as seen: among few texts, all words then weigh about the same
+TEXTS_BEFORE = 10_000  # pseudo-count of texts without any of the words: with few texts, all words weigh about the same
 
 
 def weights(size: int, *texts: Words) -> Weights:
@@ -26,7 +26,7 @@ def weights(size: int, *texts: Words) -> Weights:
 
 
 def shares(messages: Words, items: Words, shared: Shared, weighing: Weights) -> tuple[Weights, Weights]:
-    """For each pair, the weight of the words that both have: as a share of the item's weight, and of the message's."""
+    """For each pair, the weight of the common words as a share of the item's weight, and of the message's."""
     size = len(weighing)
     chosen = np.unique(shared.message)
     spoken, row = messages.take(chosen), np.searchsorted(chosen, shared.message)
@@ -36,8 +36,8 @@ def shares(messages: Words, items: Words, shared: Shared, weighing: Weights) -> 
     ends = np.cumsum(sizes)
     pair = np.repeat(np.arange(len(row)), sizes)
     word = theirs[np.repeat(starts[shared.item] - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)] % size
-    sought = row[pair] * size + word
-    there = ours[np.minimum(np.searchsorted(ours, sought), max(len(ours) - 1, 0))] == sought if len(ours) else np.zeros(0, bool)
+    wanted = row[pair] * size + word
+    there = ours[np.minimum(np.searchsorted(ours, wanted), max(len(ours) - 1, 0))] == wanted if len(ours) else np.zeros(0, bool)
     both = np.bincount(pair, weighing[word] * there, len(row))
     return both / _masses(items, weighing)[shared.item], both / _masses(spoken, weighing)[row]
 

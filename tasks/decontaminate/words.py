@@ -1,4 +1,4 @@
-"""Texts as words, and words as numbers: what every comparison with a benchmark goes by.
+"""Texts as words, and words as numbers, for all comparisons with a benchmark.
 
 In: texts. Out: `Words`, the words of all texts in a row. Case, punctuation, apostrophes and the commas inside numbers do not
 count; a character of a script that is written without spaces is a word of its own.
@@ -17,7 +17,7 @@ from tasks.common.similarity.ngrams import Hashes, Places, folded, mixed
 from tasks.core.tables import TEXT
 
 UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
-BETWEEN = r"[^\p{L}\p{M}\p{N}]+"  # what stands between two words
+SEPARATORS = r"[^\p{L}\p{M}\p{N}]+"  # what separates words
 UNKNOWN = -1  # a word that no benchmark has
 
 
@@ -50,7 +50,7 @@ class Words:
 
 
 def plain(texts: pa.Array) -> pa.Array:
-    """The texts without what does not count; what stands between words is still there."""
+    """The texts without characters that are ignored; separators between words are kept."""
     lowered = pc.utf8_lower(folded(texts))
     foreign = pc.invert(pc.string_is_ascii(lowered))
     if pc.any(foreign).as_py():
@@ -59,15 +59,15 @@ def plain(texts: pa.Array) -> pa.Array:
 
 
 def split_words(texts: pa.Array) -> tuple[pa.Array, Places]:
-    """The words of all texts in a row, and where each text's begin."""
-    lists = pc.split_pattern_regex(plain(texts), BETWEEN)
+    """The words of all texts in one list, and where each text begins."""
+    lists = pc.split_pattern_regex(plain(texts), SEPARATORS)
     words, bounds = lists.flatten(), lists.offsets.to_numpy().astype(np.int64)
     filled = pc.not_equal(words, "").to_numpy(zero_copy_only=False)  # before the first and after the last separator
     return words.filter(pa.array(filled)), np.concatenate([[0], np.cumsum(filled)])[bounds]
 
 
 def known(texts: pa.Array, vocabulary: pa.Array) -> Words:
-    """The texts' words as their places in the vocabulary."""
+    """The texts' words as indices into the vocabulary."""
     words, bounds = split_words(texts)
     places = pc.index_in(words, value_set=vocabulary)
     return Words(pc.fill_null(places, UNKNOWN).to_numpy().astype(np.int32), bounds)

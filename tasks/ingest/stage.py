@@ -1,12 +1,12 @@
 """Read raw chat logs and feedback of any known format into turns and feedback.
 
 In: every file below `data/raw`, packed or not; the format is recognised record by record from its content.
-Out: `turns`, `feedback`, `quarantine` (what could not be read, with its place and reason) and `files` (what was found).
+Out: `turns`, `feedback`, `quarantine` (records that could not be read, with location and reason) and `files` (all files).
 `ledger.json` also counts the records: in = read (kept) + quarantined (dropped).
 
-What is not read is told, a line a file, also what looks like a vote; more of it than `ingest.max_unread` allows stops the run.
-Two files with the same bytes are read once. The same turn or act in several exports stays once (see `tasks.ingest.formats.merge_exports`).
-People's ids are hashed with the salt of `tasks.common.salt`. Raw files are only ever opened for reading.
+Everything that is not read, possible votes included, is reported in one line per file; more than `ingest.max_unread` allows stops the run.
+Files with the same bytes are read once. The same turn or vote in several exports is kept once (see `tasks.ingest.formats.merge_exports`).
+User ids are hashed with the salt of `tasks.common.salt`. Raw files are only opened for reading.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.tables import Files, Quarantine
 from tasks.ingest.formats import FORMATS, jsonl, recognise
-from tasks.ingest.formats.columns import Gatherer
-from tasks.ingest.formats.file_findings import SAID, Member, row_of
+from tasks.ingest.formats.columns import TableBuilder
+from tasks.ingest.formats.file_findings import MESSAGES, Member, row_of
 from tasks.ingest.formats.limits import MaxUnread, nothing_read, too_much
 from tasks.ingest.formats.loose_messages import Place
-from tasks.ingest.formats.merge_exports import settle_acts, settle_turns
-from tasks.ingest.formats.nearest_format import tellable
+from tasks.ingest.formats.merge_exports import merge_acts, merge_turns
+from tasks.ingest.formats.nearest_format import is_printable
 from tasks.ingest.formats.roles import learn_roles
 from tasks.ingest.formats.times import unread_shapes
 from tasks.ingest.formats.unread_files import page_of, warn_of
@@ -53,28 +53,26 @@ from tasks.ingest.formats.wrapped import listed, untabled, unwrapped
 WRITES: tuple[str, ...] = ("turns", "feedback", "quarantine", "files")
 STAGE = "ingest"
 REASON = Quarantine.names().index("reason")
-MOST_PAGES = 200  # records in a batch; where there are more, they are too small to be pages of records
-PAGE = "quarantine.csv"  # for people, where the run stops
+MOST_PAGES = 200  # records in a batch; in larger batches they are too small to be pages of records
+PAGE = "quarantine.csv"  # report, written where the run stops
 
 
 class Params(StageParams):
-    """What a person may decide about reading."""
+    """Parameters of reading raw logs."""
 
     formats: dict[str, str] = Field(description="glob on the path below the raw folder: name of the format to read it as")
-    not_logs: list[str] = Field(description="globs on names of files that hold no chats: they may be unread")
+    not_logs: list[str] = Field(description="globs on names of files without chats, which may be unread")
     roles: dict[Role, list[str]] = Field(description="names that logs give each role")
     max_unread: MaxUnread
     unpack: archives.Unpack
 
 
 def run(tables: engine.Tables, params: Params) -> engine.Tables:
-    """Mark turns and acts that are there more than once; quarantine and files pass as they are."""
-    turns = settle_turns(tables["turns"].to_arrow()).drop_columns(["preferred"])
-    acts, zeros = zeros_as_down(settle_acts(tables["feedback"].to_arrow()), "jsonl")
+    """Mark duplicate turns and votes; quarantine and files are unchanged."""
+    turns = merge_turns(tables["turns"].to_arrow()).drop_columns(["preferred"])
+    acts, zeros = zeros_as_down(merge_acts(tables["feedback"].to_arrow()), "jsonl")
     if not len(acts):
-        warnings.warn(
-            "no feedback in any file: prompts can be made, and pairs only where users' next turns say what they think", stacklevel=2
-        )
+        warnings.warn("no feedback in any file: only prompts can be built, and pairs from signals in users' next turns", stacklevel=2)
     if zeros:
         warnings.warn(f"all thumbs are 1 or 0: the {zeros} that are 0 count as down", stacklevel=2)
     return {**tables, "turns": engine.in_parts(turns), "feedback": engine.from_arrow(acts)}
@@ -89,12 +87,12 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         key = functools.cache(lambda: log_salt.choose(files))
         reading = Reading(params, key)
         reading.read(source, files, odd)
-        reading.tell(_formats_before(stage.output))
+        reading.warn(_formats_before(stage.output))
         page = stage.reports / PAGE if stage.reports else None
         reading.hold_to_bounds(source, page)
         if page:
-            page.unlink(missing_ok=True)  # of an earlier run
-        key()  # also where nobody has an id: later stages hash with it, too
+            page.unlink(missing_ok=True)  # left by an earlier run
+        key()  # also where no user has an id: later stages hash with it, too
         accounts = reading.accounts()
     for account in accounts:
         table_io.write_account(account, True, folder)
@@ -103,7 +101,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
 
 
 def _formats_before(output: Path) -> dict[str, str]:
-    """Format by file of the run whose output still stands, for a message only."""
+    """Format by file of the previous run, for a message only."""
     if not (output / "files").is_dir():
         return {}
     rows = engine.read_table(output / "files").to_arrow().select(["name", "format"]).to_pylist()
@@ -119,7 +117,7 @@ def check(params: Params) -> None:
 
 @contextmanager
 def no_cycle_search() -> Iterator[None]:
-    """Parsed records hold no reference cycles, but their millions of objects keep Python's search for cycles busy: half the time."""
+    """Switch off cyclic garbage collection: parsed records have no reference cycles, but scanning millions of them takes half the time."""
     gc.disable()
     try:
         yield
@@ -128,7 +126,7 @@ def no_cycle_search() -> Iterator[None]:
 
 
 def _distinct(files: list[raw.RawFile]) -> list[tuple[raw.RawFile, list[raw.RawFile]]]:
-    """Each content once, with the files that only repeat it."""
+    """Each distinct file, with its copies."""
     groups: dict[str, list[raw.RawFile]] = {}
     for file in files:
         groups.setdefault(file.digest, []).append(file)
@@ -136,13 +134,13 @@ def _distinct(files: list[raw.RawFile]) -> list[tuple[raw.RawFile, list[raw.RawF
 
 
 class Reading:
-    """One run of the stage: takes files, gives the accounts of its tables."""
+    """One run of the stage: reads files and returns the accounts of its tables."""
 
     def __init__(self, params: Params, key: Callable[[], str]) -> None:
         self._params = params
         learn_roles(params.roles)
-        unread_shapes()  # of whoever read before
-        self._gatherer = Gatherer(key)
+        unread_shapes()  # discards those of an earlier reading
+        self._builder = TableBuilder(key)
         self._watch = VoteWatch()
         self._members: list[Member] = []
         self._quarantine: set[tuple[Any, ...]] = set()
@@ -157,17 +155,17 @@ class Reading:
             self.read_file(file, copies)
 
     def enter(self, source: Path, odd: Iterable[raw.Oddity]) -> None:
-        """Take note of what lies there and is no readable file, or is read through a detour."""
+        """Record what is not a readable file, or is read indirectly."""
         for oddity in odd:
             member = Member(raw.RawFile(source / oddity.name, oddity.name, raw.name_digest(oddity.name), 0), oddity.name)
             if oddity.read:
-                member.whole_note(oddity.fault)
+                member.file_note(oddity.fault)
             else:
-                member.whole_fault(None, oddity.fault)
+                member.file_fault(None, oddity.fault)
             self._close(member)
 
     def read_file(self, file: raw.RawFile, copies: list[raw.RawFile]) -> None:
-        """Read one content; `copies` are the other names under which the same bytes lie there."""
+        """Read one file; `copies` are other files with the same bytes."""
         number, formats = 0, set()
         try:
             for inner, stream in archives.members(file.path, file.size, self._params.unpack):
@@ -176,51 +174,49 @@ class Reading:
                 formats.add(member.format)
         except OSError as error:
             member = Member(file, file.name)
-            member.whole_fault(None, raw.Fault(why.CANNOT_BE_READ, f"reading ends early ({error.strerror})"))
+            member.file_fault(None, raw.Fault(why.CANNOT_BE_READ, f"reading ends early ({error.strerror})"))
             self._close(member)
         if file.has_changed():
             member = Member(file, file.name)
-            member.whole_note(raw.Fault(why.CHANGED, "the file changed while it was read: what was there at first is read; run again"))
+            member.file_note(raw.Fault(why.CHANGED, "the file changed while it was read; its first state was read: run again"))
             self._take_note(member)
         for copy in copies:
             self._files.append((file.digest, copy.name, copy.size, formats.pop() if len(formats) == 1 else None, 0, 0))
-            self._quarantine.add(
-                (file.digest, -1, None, None, why.SAME_FILE, f"the same bytes lie there {len(copies) + 1} times; read once")
-            )
+            self._quarantine.add((file.digest, -1, None, None, why.SAME_FILE, f"{len(copies) + 1} files have the same bytes; read once"))
 
     def _read_member(self, member: Member, stream: raw.Stream | raw.Fault, number: int) -> int:
-        """Read one unpacked file whose records are numbered from `number`; the number after its last."""
+        """Read one unpacked file, numbering its records from `number`; returns the number after its last."""
 
-        def tell(reason: str, what: str, number: int, line: int | None) -> None:
-            member.again(reason, what, raw.Record(number, line, None, None))
+        def count_repeated(reason: str, what: str, number: int, line: int | None) -> None:
+            member.count_repeated(reason, what, raw.Record(number, line, None, None))
 
         forced = next((name for glob, name in self._params.formats.items() if fnmatch.fnmatchcase(member.name, glob)), None)
         if isinstance(stream, raw.Fault):
-            member.whole_fault(forced, stream)
+            member.file_fault(forced, stream)
         else:
             try:
-                for told in records.batches(stream, number, tell):
-                    batch = told if forced else self._opened(member, told, number)
+                for parsed in records.batches(stream, number, count_repeated):
+                    batch = parsed if forced else self._opened(member, parsed, number)
                     self._read_batch(member, batch, forced)
                     number += len(batch)
             except raw.Unreadable as error:
-                member.whole_fault(forced, error.fault)
+                member.file_fault(forced, error.fault)
         self._close(member)
         return number
 
     def _opened(self, member: Member, batch: list[raw.Record], first: int) -> list[raw.Record]:
-        """The batch with the records of each list in the place of what it stands in, numbered anew from `first`."""
-        found: list[raw.Record] = []
+        """The batch with each page replaced by the records in it, renumbered from `first`."""
+        unpacked: list[raw.Record] = []
         for record in batch if len(batch) <= MOST_PAGES else ():
             value = record.value
             page = listed(value) if isinstance(value, dict) and not recognise(value) and unwrapped(value) is None else None
             if page:
-                member.again(why.WRAPPED, page[1] if tellable(page[1]) else "?", record)
-            found += [record] if page is None else [record._replace(value=item) for item in page[0]]
-        found = found or batch
-        if len(found) == len(batch) and (not batch or batch[0].number == first):
+                member.count_repeated(why.WRAPPED, page[1] if is_printable(page[1]) else "?", record)
+            unpacked += [record] if page is None else [record._replace(value=item) for item in page[0]]
+        unpacked = unpacked or batch
+        if len(unpacked) == len(batch) and (not batch or batch[0].number == first):
             return batch
-        return [record._replace(number=first + at) for at, record in enumerate(found)]
+        return [record._replace(number=first + at) for at, record in enumerate(unpacked)]
 
     def _read_batch(self, member: Member, batch: list[raw.Record], forced: str | None) -> None:
         member.records += len(batch)
@@ -232,7 +228,7 @@ class Reading:
             member.formats[name] += len(group)
             if name == "jsonl":
                 straight, group = jsonl.plain(group)
-                self._gatherer.add_plain(name, member.file.digest, straight)
+                self._builder.add_plain(name, member.file.digest, straight)
                 self._look_for_votes(member, name, straight.records, "messages")
             if forced is None:
                 self._look_for_votes(member, name, group)
@@ -240,8 +236,8 @@ class Reading:
                 self._read_record(member, name, record)
 
     def _recognised(self, member: Member, record: raw.Record, forced: str | None) -> tuple[str, raw.Record] | None:
-        """A record's format, and the record without what a log collector wrapped it in; None, and a fault, where nobody knows it."""
-        if isinstance(record.value, str) and record.value.lstrip()[:1] == "{":  # a text that holds a record
+        """A record's format, and the record without its log collector's wrapping; None, and a fault, where no reader knows it."""
+        if isinstance(record.value, str) and record.value.lstrip()[:1] == "{":  # a record as JSON text
             record = record._replace(value=parse(record.value.encode("utf-8", "replace"))[0])
         if fault := record.fault or _no_object(record):
             member.fault(record, forced, fault)
@@ -251,37 +247,37 @@ class Reading:
         if name := forced or recognise(record.value):
             return name, record
         if inside := unwrapped(record.value):
-            member.again(why.WRAPPED, inside[1] if tellable(inside[1]) else "?", record)
+            member.count_repeated(why.WRAPPED, inside[1] if is_printable(inside[1]) else "?", record)
             return str(recognise(inside[0])), record._replace(value=inside[0])
-        member.fault(record, None, raw.Fault(why.UNKNOWN_FORMAT, "no reader knows such a record"))
+        member.fault(record, None, raw.Fault(why.UNKNOWN_FORMAT, "no format matches this record"))
         return None
 
     def _look_for_votes(self, member: Member, name: str, group: Iterable[raw.Record], bare: str | None = None) -> None:
-        """Count what looks like a vote and is not read; `bare` names a list whose objects hold nothing else than what is read."""
+        """Count possible votes that are not read; `bare` names a list whose objects are read completely."""
         for record in group:
             for key in self._watch.unread(name, FORMATS[name].read, record.value, bare):
-                member.again(why.UNREAD_VOTE, key, record, name)
+                member.count_repeated(why.UNREAD_VOTE, key, record, name)
 
     def _read_record(self, member: Member, name: str, record: raw.Record) -> None:
         try:
-            notes = self._gatherer.add(name, Place(member.file.digest, record.number), FORMATS[name].read(record.value))
+            notes = self._builder.add(name, Place(member.file.digest, record.number), FORMATS[name].read(record.value))
         except raw.Unreadable as error:
             member.fault(record, name, error.fault)
         except (LookupError, TypeError, AttributeError, ValueError):
             if FORMATS[name].recognise(record.value):
-                raise  # a fault of the reader's
-            member.fault(record, name, raw.Fault(why.WRONG_FORMAT, f"forced to be read as {name}, which it is not"))
+                raise  # a bug of the reader
+            member.fault(record, name, raw.Fault(why.WRONG_FORMAT, f"set to be read as {name}, which it is not"))
         else:
             for reason, detail in notes:
-                if reason in SAID:
-                    member.again(reason, detail if tellable(detail) else "?", record, name)
+                if reason in MESSAGES:
+                    member.count_repeated(reason, detail if is_printable(detail) else "?", record, name)
                 else:
                     member.note(record, name, reason, detail)
 
     def _close(self, member: Member) -> None:
-        """Enter one file's counts."""
+        """Add one file's counts."""
         for shape in unread_shapes():
-            member.again(why.UNREAD_TIME, shape, None)
+            member.count_repeated(why.UNREAD_TIME, shape, None)
         self._take_note(member)
         lost = [fault.reason for fault in member.faults if fault.record >= 0]
         self._reasons.update(lost if member.formats or not lost else [member.first_reason] * len(lost))
@@ -289,17 +285,17 @@ class Reading:
         self._files.append((member.file.digest, member.name, member.file.size, member.format, member.records, member.lost))
 
     def _take_note(self, member: Member) -> None:
-        """Enter what is told of a file."""
+        """Add the findings of a file."""
         self._members.append(member)
-        self._quarantine.update(row_of(member.file, told) for told in member.rows())
+        self._quarantine.update(row_of(member.file, finding) for finding in member.rows())
 
-    def tell(self, former: dict[str, str]) -> None:
-        """Warn of what is not read; `former` are formats by file of the run before."""
-        if self._records > sum(self._reasons.values()):  # else the error says it all
+    def warn(self, former: dict[str, str]) -> None:
+        """Warn of what is not read; `former` are formats by file of the previous run."""
+        if self._records > sum(self._reasons.values()):  # otherwise the error covers it
             warn_of(self._members, former)
 
     def hold_to_bounds(self, source: Path, page: Path | None) -> None:
-        """Stop where too much is unread, or where nothing was read: the quarantine is on the page before that."""
+        """Stop where too much is unread or nothing was read, after writing the quarantine page."""
         if self._records > sum(self._reasons.values()):
             error = too_much(self._members, self._params.max_unread, self._params.not_logs, source, page)
         else:
@@ -311,21 +307,21 @@ class Reading:
         raise error
 
     def record_account(self) -> dict[str, object]:
-        """The ledger's line about records: read ones count as kept, quarantined ones as dropped."""
+        """The ledger's entry for records: read ones count as kept, quarantined ones as dropped."""
         lost = sum(self._reasons.values())
         reasons = dict(sorted(self._reasons.items()))
         check_reasons(STAGE, "records", reasons)
         return {"in": self._records, "made": 0, "kept": self._records - lost, "dropped": lost, "reasons": reasons}
 
     def accounts(self) -> list[Account]:
-        """All tables, settled."""
-        turns, notes = self._gatherer.turns()
+        """The accounts of all tables."""
+        turns, notes = self._builder.turns()
         for name, at, reason, detail in notes:
             self._quarantine.add((at.file, at.record, None, name, reason, detail))
         check_reasons(STAGE, "quarantine", {str(row[REASON]) for row in self._quarantine})
         tables = {
             "turns": engine.in_parts(turns),
-            "feedback": engine.from_arrow(self._gatherer.feedback()),
+            "feedback": engine.from_arrow(self._builder.feedback()),
             "quarantine": engine.from_arrow(_rows(self._quarantine, Quarantine.schema())),
             "files": engine.from_arrow(_rows(self._files, Files.schema())),
         }

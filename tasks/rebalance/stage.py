@@ -1,17 +1,16 @@
-"""Evens out the strata of the training split, through imbalanced-learn.
+"""Balance the strata of the training split with imbalanced-learn.
 
-In: `candidates` with the variants that `augment` made. Out: the same table; only rows of the train split that have votes
+In: `candidates` with the variants from `augment`. Out: the same table; only rows of the train split with votes
 are counted and changed. A stratum is a combination of the columns named in `by`. Strategies:
 
-- `none`: nothing changes.
+- `none`: no change.
 - `undersample`: no stratum keeps more than `max_ratio` times the smallest; surplus rows are dropped as `undersampled`,
   variants before originals.
-- `oversample`: every stratum is raised to the largest divided by `max_ratio`, with its variants first, then with repeats
-  (made rows, augmenter `repeat`); variants that this does not need are dropped as `not_needed`.
+- `oversample`: every stratum is raised to the largest divided by `max_ratio`, first with its variants, then with repeats
+  (made rows, augmenter `repeat`); variants that are not needed are dropped as `not_needed`.
 - `weights`: no row changes; `weight` becomes the inverse frequency of the stratum, with mean 1 and at most `max_weight`.
 
-Strata with fewer than `min_stratum` rows neither set the bound nor are raised: a handful of rows repeated a hundred times
-teaches a model those rows.
+Strata with fewer than `min_stratum` rows are ignored: a model would memorize a few rows repeated a hundred times.
 """
 
 from __future__ import annotations
@@ -48,28 +47,28 @@ class Params(StageParams):
     """Parameters of the stage."""
 
     strategy: Literal["none", "undersample", "oversample", "weights"]
-    by: list[Literal["language", "topic", "source", "evidence"]] = Field(min_length=1)  # what makes a stratum
-    max_ratio: float = Field(ge=1)  # largest stratum to smallest, at most
+    by: list[Literal["language", "topic", "source", "evidence"]] = Field(min_length=1)  # columns that define a stratum
+    max_ratio: float = Field(ge=1)  # largest ratio of the largest to the smallest stratum
     min_stratum: int = Field(ge=1)  # strata with fewer rows are left as they are
     max_weight: float = Field(ge=1)
     seed: int
 
 
 class Plan:
-    """What becomes of the training rows: fields are aligned with the rows, which are sorted by prompt_id."""
+    """The decisions on the training rows; fields are aligned with the rows, which are sorted by prompt_id."""
 
     def __init__(self, rows: int) -> None:
         self.dropped: Labels = np.full(rows, None, object)
         self.weight: Floats | None = None
-        self.repeated = np.zeros(0, np.int64)  # one entry a repeat: the row that is repeated, ascending
+        self.repeated = np.zeros(0, np.int64)  # the row number of each repeat's original, ascending
 
 
 def run(tables: Tables, params: Params) -> Tables:
-    """Candidates with the plan carried out."""
+    """Candidates with the plan applied."""
     frame = tables["candidates"]
     rows = _training_rows(frame, params)
     plan = STRATEGIES[params.strategy](_strata(rows, params), pc.is_valid(rows["augmented_from"]).to_numpy(), params)
-    result = _marked(frame, rows, plan)
+    result = _with_decisions(frame, rows, plan)
     if len(plan.repeated):
         result = result.concat(_repeats(frame, rows, plan).select(*result.column_names))
     return {"candidates": result}
@@ -81,7 +80,7 @@ def balance(rows: pa.Table, by: list[str]) -> dict[str, int]:
 
 
 def _training_rows(frame: daft.DataFrame, params: Params) -> pa.Table:
-    """Ids and strata of the rows that count, in the order of ids: no draw depends on the order of the input."""
+    """Ids and strata of the counted rows, in the order of ids, so that no draw depends on the order of the input."""
     train = frame.where((daft.col("split") == TRAIN) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]))
     return train.select("prompt_id", "augmented_from", *params.by).to_arrow().sort_by("prompt_id").combine_chunks()
 
@@ -112,7 +111,7 @@ def _undersample(strata: Labels, variant: Flags, params: Params) -> Plan:
     for stratum, size in sizes.items():
         keep[stratum, False] = min(originals[stratum], cap)
         keep[stratum, True] = min(size - originals[stratum], cap - keep[stratum, False])
-    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = why.UNDERSAMPLED
+    plan.dropped[~_draw_kept(strata, variant, keep, params.seed)] = why.UNDERSAMPLED
     return plan
 
 
@@ -129,14 +128,14 @@ def _oversample(strata: Labels, variant: Flags, params: Params) -> Plan:
     for stratum in set(strata):
         keep[stratum, False] = originals[stratum]
         keep[stratum, True] = min(variants[stratum], lacking.get(stratum, 0))
-    plan.dropped[~_drawn(strata, variant, keep, params.seed)] = why.NOT_NEEDED
+    plan.dropped[~_draw_kept(strata, variant, keep, params.seed)] = why.NOT_NEEDED
     wanted = {stratum: size + lacking[stratum] - keep[stratum, True] for stratum, size in originals.items()}
-    plan.repeated = _repeated(strata, np.flatnonzero(~variant), wanted, params.seed)
+    plan.repeated = _draw_repeated(strata, np.flatnonzero(~variant), wanted, params.seed)
     return plan
 
 
 def _weights(strata: Labels, variant: Flags, params: Params) -> Plan:
-    """Inverse frequency of the stratum, with mean 1; where the cap cuts, the others share what is cut off."""
+    """Inverse frequency of the stratum, with mean 1; what the cap cuts off is distributed over the other strata."""
     from sklearn.utils.class_weight import compute_class_weight
 
     plan = Plan(len(strata))
@@ -169,15 +168,15 @@ STRATEGIES: dict[str, Callable[[Labels, Flags, Params], Plan]] = {
 }
 
 
-def _drawn(strata: Labels, variant: Flags, keep: Mapping[Class, int], seed: int) -> Flags:
-    """Which rows stay, so many of each class; drawn by imbalanced-learn."""
+def _draw_kept(strata: Labels, variant: Flags, keep: Mapping[Class, int], seed: int) -> Flags:
+    """Mask of the kept rows, `keep` of each class, drawn by imbalanced-learn."""
     from imblearn.under_sampling import RandomUnderSampler
 
     classes = sorted(keep)
     number = {key: at for at, key in enumerate(classes)}
     labels = np.array([number[stratum, bool(is_variant)] for stratum, is_variant in zip(strata, variant, strict=True)])
     there = np.unique(labels)
-    if len(there) < 2:  # imbalanced-learn asks for two classes; one alone is in balance with itself
+    if len(there) < 2:  # imbalanced-learn requires two classes; a single one needs no balancing
         return np.ones(len(strata), bool)
     sampler = RandomUnderSampler(sampling_strategy={int(at): keep[classes[at]] for at in there}, random_state=seed)
     sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)
@@ -186,8 +185,8 @@ def _drawn(strata: Labels, variant: Flags, keep: Mapping[Class, int], seed: int)
     return stays
 
 
-def _repeated(strata: Labels, originals: Indices, wanted: Mapping[str, int], seed: int) -> Indices:
-    """Rows to repeat, ascending, so that each stratum's originals number as many as wanted."""
+def _draw_repeated(strata: Labels, originals: Indices, wanted: Mapping[str, int], seed: int) -> Indices:
+    """Rows to repeat, ascending, so that each stratum has the wanted number of rows."""
     from imblearn.over_sampling import RandomOverSampler
 
     names = sorted(wanted)
@@ -200,8 +199,8 @@ def _repeated(strata: Labels, originals: Indices, wanted: Mapping[str, int], see
     return np.sort(originals[sampler.sample_indices_[len(labels) :]])
 
 
-def _marked(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
-    """All rows with `dropped` and `made`, and with the plan's weights."""
+def _with_decisions(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
+    """All rows with `dropped`, `made`, and the plan's weights."""
     decisions = {"decided_id": rows["prompt_id"], "dropped": pa.array(plan.dropped, TEXT)}
     if plan.weight is not None:
         decisions["new_weight"] = pa.array(plan.weight, pa.float64())
@@ -212,7 +211,7 @@ def _marked(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame
 
 
 def _repeats(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
-    """The repeated rows under ids of their own."""
+    """The repeated rows with new ids."""
     parents = rows["prompt_id"].take(pa.array(plan.repeated)).to_pylist()
     seen: Counter[str] = Counter()
     ids = []

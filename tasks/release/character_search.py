@@ -1,10 +1,10 @@
-"""A second search for prompts of two sides that are alike: by letters, and by none of the code that the split goes by.
+"""A second search for similar prompts across splits: by characters, with no code shared with the split.
 
-In: the released rows and what users say in them. Out: the section `characters` of the certificate.
+In: the released rows and their user turns. Out: the section `characters` of the certificate.
 
-Texts are compared without signs, accents, case and the split's fillers ("please"), as sets of n-grams of characters, so that a typing
-error, another ending, or a word more does not hide a copy. Couples that share a band of their MinHash signatures are compared; of these the
-likeliest `SETTLED` by the exact Jaccard similarity of their n-grams.
+Texts are compared without punctuation, accents, case and the split's fillers ("please"), as sets of character n-grams, so that a typo,
+another ending or an additional word does not hide a copy. Pairs that share a band of their MinHash signatures are compared; the likeliest
+`SETTLED` of them by the exact Jaccard similarity of their n-grams.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from tasks.release import nearest_prompts
 
 METHOD = "MinHash-LSH over n-grams of characters of what users say, without signs, accents, case and fillers"
 BLOCK = 1 << 19  # characters hashed at a time
-SETTLED = 20_000  # couples compared exactly, the likeliest first
+SETTLED = 20_000  # pairs compared exactly, the likeliest first
 PRIME = np.uint64(0x9E3779B97F4A7C15)
 END = "\x03"
 
 
 class Search(StageParams):
-    """How couples are sought by characters."""
+    """Parameters of the search by characters."""
 
     gram: int = Field(ge=2, le=32)  # characters of an n-gram
-    threshold: float = Field(gt=0, le=1)  # couples from here on are counted
+    threshold: float = Field(gt=0, le=1)  # similarity from which held-out prompts are counted
     bands: int = Field(ge=1, le=1024)
     rows: int = Field(ge=1, le=64)  # of a band
     largest_bucket: int = Field(ge=2)  # training prompts of one band that a held-out prompt is compared with
@@ -45,33 +45,33 @@ class Search(StageParams):
     seed: int = Field(ge=0)
 
 
-def sought(rows: pa.Table, said: pa.LargeListArray, fillers: Sequence[str], search: Search) -> dict[str, Any]:
-    """What was found, how it was sought, and what such a search cannot see."""
-    texts = [bare(" ".join(turns), fillers)[: search.most_characters] for turns in said.to_pylist()]
+def search_by_characters(rows: pa.Table, user_turns: pa.LargeListArray, fillers: Sequence[str], search: Search) -> dict[str, Any]:
+    """The similar prompts found, and the method and recall of the search."""
+    texts = [normalized(" ".join(turns), fillers)[: search.most_characters] for turns in user_turns.to_pylist()]
     train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))
     at, side = distinct(texts, train)
     signed = signatures([texts[row] for row in at], search)
-    left, right, cut = nearest_prompts.couples(banded(signed, search), side, search.largest_bucket)
+    left, right, cut = nearest_prompts.candidate_pairs(banded(signed, search), side, search.largest_bucket)
     guess = (signed[left] == signed[right]).mean(axis=1) if len(left) else np.empty(0)
     likeliest = np.sort(np.lexsort((right, left, -guess))[:SETTLED])
     left, right = left[likeliest], right[likeliest]
     alike = [similarity(texts[at[one]], texts[at[other]], search.gram) for one, other in zip(left.tolist(), right.tolist(), strict=True)]
-    found: dict[str, Any] = {"method": METHOD, **search.model_dump(), "compared": len(guess), "settled": len(alike), "cut": cut}
+    section: dict[str, Any] = {"method": METHOD, **search.model_dump(), "compared": len(guess), "settled": len(alike), "cut": cut}
     level = f"{search.threshold:.2f}"
-    found["recall_at"] = {level: round(1 - (1 - search.threshold**search.rows) ** search.bands, 4)}
+    section["recall_at"] = {level: round(1 - (1 - search.threshold**search.rows) ** search.bands, 4)}
     held = {int(one) for one, share in zip(left.tolist(), alike, strict=True) if share >= search.threshold}
-    found["held_out_at_least_threshold"] = len(held)
-    found["same"] = len({int(one) for one, share in zip(left.tolist(), alike, strict=True) if share == 1})
-    found["highest_similarity"] = None
+    section["held_out_at_least_threshold"] = len(held)
+    section["same"] = len({int(one) for one, share in zip(left.tolist(), alike, strict=True) if share == 1})
+    section["highest_similarity"] = None
     if alike:
         best = int(np.argmax(alike))
-        couple = {"held_out": named(rows, at[left[best]]), "train": named(rows, at[right[best]])}
-        found["highest_similarity"] = {"similarity": round(alike[best], 4), **couple}
-    return found
+        couple = {"held_out": row_reference(rows, at[left[best]]), "train": row_reference(rows, at[right[best]])}
+        section["highest_similarity"] = {"similarity": round(alike[best], 4), **couple}
+    return section
 
 
-def bare(text: str, fillers: Sequence[str]) -> str:
-    """The letters and figures of a text, one blank between words; the text's words as they are where nothing else is left."""
+def normalized(text: str, fillers: Sequence[str]) -> str:
+    """Letters and digits of a text without fillers, words separated by single spaces; fillers are kept where nothing else is left."""
     plain = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign)).casefold()
     words = " " + " ".join(re.findall(r"[^\W_]+", plain)) + " "
     rest = words
@@ -82,7 +82,7 @@ def bare(text: str, fillers: Sequence[str]) -> str:
 
 
 def distinct(texts: Sequence[str], train: Mask) -> tuple[Rows, Mask]:
-    """The first row of each text of either side, and its side."""
+    """The first row of each text in train and in held-out splits, and whether it is in train."""
     first: dict[tuple[str, bool], int] = {}
     for row, text in enumerate(texts):
         if text:
@@ -92,7 +92,7 @@ def distinct(texts: Sequence[str], train: Mask) -> tuple[Rows, Mask]:
 
 
 def grams(text: str, size: int) -> set[str]:
-    """The n-grams of a text; one of fewer characters is one n-gram."""
+    """The n-grams of a text; a shorter text is one n-gram."""
     return {text[at : at + size] for at in range(max(1, len(text) - size + 1))}
 
 
@@ -103,7 +103,7 @@ def similarity(one: str, other: str, size: int) -> float:
 
 
 def signatures(texts: Sequence[str], search: Search) -> npt.NDArray[np.uint32]:
-    """The least hash of each text's n-grams under each of bands * rows hash functions."""
+    """The smallest hash of each text's n-grams under each of bands * rows hash functions."""
     draw = np.random.Generator(np.random.PCG64(search.seed))
     factors = draw.integers(0, 1 << 32, search.bands * search.rows, np.uint32) | np.uint32(1)
     signed = np.empty((len(texts), len(factors)), np.uint32)
@@ -125,7 +125,7 @@ def signatures(texts: Sequence[str], search: Search) -> npt.NDArray[np.uint32]:
 
 
 def parts(texts: Sequence[str], size: int) -> Iterator[tuple[int, list[str]]]:
-    """The texts in parts of about BLOCK characters, short ones filled up to one n-gram, each part with the place of its first."""
+    """The texts in parts of about BLOCK characters, short ones padded to one n-gram; each part with the index of its first text."""
     start, part, total = 0, list[str](), 0
     for place, text in enumerate(texts):
         part.append(text.ljust(size, END))
@@ -136,7 +136,7 @@ def parts(texts: Sequence[str], size: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def banded(signed: npt.NDArray[np.uint32], search: Search) -> Hashes:
-    """One hash a band, behind one for the text (here the place: texts are distinct already)."""
+    """One hash per band, after one for the text (here its index: texts are distinct already)."""
     columns = [np.arange(len(signed), dtype=np.uint64)]
     for band in range(search.bands):
         columns.append(np.full(len(signed), band + 1, np.uint64))
@@ -146,6 +146,6 @@ def banded(signed: npt.NDArray[np.uint32], search: Search) -> Hashes:
     return np.stack(columns, axis=1)
 
 
-def named(rows: pa.Table, at: int) -> dict[str, str]:
-    """Where a row is found."""
+def row_reference(rows: pa.Table, at: int) -> dict[str, str]:
+    """Table, split and id of a row."""
     return {name: rows[name][int(at)].as_py() for name in ("table", "split", "id")}

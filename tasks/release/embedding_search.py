@@ -1,8 +1,8 @@
-"""A third search for prompts of two sides that are alike: by what they mean, where a model of embeddings is named.
+"""A third search for similar prompts across splits: by meaning, where an embedding model is set.
 
-In: the released rows and what users say in them. Out: the section `meaning` of the certificate, null without a model. Every held-out prompt
-is compared with every training prompt by the cosine of their static embeddings (model2vec), which sees other words and, with a model of
-several languages, translations. Similarities are rounded to two digits, so that no figure hangs on the last bits of a sum.
+In: the released rows and their user turns. Out: the section `meaning` of the certificate, null without a model. Every held-out prompt is
+compared with every training prompt by the cosine of their static embeddings (model2vec), which detects paraphrases and, with a
+multilingual model, translations. Similarities are rounded to two digits, so that results do not depend on the last bits of a sum.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from tasks.common.arrays import flat
 from tasks.common.embeddings import Embeddings
 from tasks.common.vocabulary.splits import TRAIN
 from tasks.core.params import StageParams
-from tasks.release.character_search import distinct, named
+from tasks.release.character_search import distinct, row_reference
 
 BLOCK = 1024  # held-out prompts compared at a time
 PARAMETER = "release.meaning.model"
 
 
 class Search(StageParams):
-    """How couples are sought by meaning."""
+    """Parameters of the search by meaning."""
 
-    model: str  # "": not at all; or the folder of a model2vec model, or its name on the Hugging Face hub
+    model: str  # "" is off; or the folder of a model2vec model, or its name on the Hugging Face hub
     threshold: float = Field(gt=0, le=1)  # cosine from which on held-out prompts are counted
 
 
-def sought(rows: pa.Table, said: pa.LargeListArray, search: Search) -> dict[str, Any] | None:
-    """How many held-out prompts mean what a training prompt means, and the couple most alike."""
+def search_by_embeddings(rows: pa.Table, user_turns: pa.LargeListArray, search: Search) -> dict[str, Any] | None:
+    """How many held-out prompts mean the same as a training prompt, and the most similar pair."""
     if not search.model:
         return None
     train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))
-    texts = [" ".join(turns) for turns in said.to_pylist()]
+    texts = [" ".join(turns) for turns in user_turns.to_pylist()]
     at, side = distinct(texts, train)
     vectors = Embeddings(search.model, PARAMETER).of([texts[row] for row in at.tolist()])
     held, trained, others = at[~side], at[side], vectors[side].T
-    found: dict[str, Any] = {**search.model_dump(), "held_out_at_least_threshold": 0, "highest_similarity": None}
+    section: dict[str, Any] = {**search.model_dump(), "held_out_at_least_threshold": 0, "highest_similarity": None}
     if not len(held) or not len(trained):
-        return found
+        return section
     best, nearest = np.empty(len(held)), np.empty(len(held), np.int64)
     for start in range(0, len(held), BLOCK):
         cosines = np.round(vectors[~side][start : start + BLOCK] @ others, 2)
         best[start : start + BLOCK], nearest[start : start + BLOCK] = cosines.max(axis=1), cosines.argmax(axis=1)
     top = int(best.argmax())
-    couple = {"held_out": named(rows, held[top]), "train": named(rows, trained[nearest[top]])}
-    found["held_out_at_least_threshold"] = int((best >= search.threshold - 1e-6).sum())
-    found["highest_similarity"] = {"similarity": round(float(best[top]), 2), **couple}
-    return found
+    couple = {"held_out": row_reference(rows, held[top]), "train": row_reference(rows, trained[nearest[top]])}
+    section["held_out_at_least_threshold"] = int((best >= search.threshold - 1e-6).sum())
+    section["highest_similarity"] = {"similarity": round(float(best[top]), 2), **couple}
+    return section

@@ -1,7 +1,7 @@
-"""Flat columns of the three released tables, which the gate's suites judge: flags, ids and roles, never text.
+"""Flat columns of the three released tables, which the gate's suites check: flags, ids and roles, never text.
 
-In: the Arrow tables pairs, unpaired and prompts. Out: one flat table each. Prompts are judged by their words alone: letter case and
-spacing do not make them differ. Answers differ as `tasks.common.text_identity` says.
+In: the Arrow tables pairs, unpaired and prompts. Out: one flat table each. Prompts are compared by their words: letter case and spacing
+are ignored. Answers are compared as in `tasks.common.text_identity`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Released = dict[str, pa.Table]
 
 
 def flatten(tables: Released) -> Released:
-    """The flat columns of pairs, unpaired and prompts; prompts in two splits are sought over all three together."""
+    """The flat columns of pairs, unpaired and prompts; prompts in two splits are searched for in all three together."""
     texts = {name: words(rows["prompt"]) for name, rows in tables.items()}
     places = pa.concat_tables(pa.table({"value": texts[name], "split": rows["split"]}) for name, rows in tables.items())
     shared = crossing(places)
@@ -102,10 +102,10 @@ def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array) -> pa.Table:
         "not_repeated": _first_of_each(forward, rows["augmented_from"]),
         "margin_positive": pc.or_(pc.is_null(margin), pc.fill_null(positive, False)),
         "confidence": pc.fill_null(rows["confidence"], 0.0),
-        "cluster_in_one_split": _apart(
+        "cluster_in_one_split": _in_one_split(
             rows["cluster_id"], crossing(rows.select(["cluster_id", "split"]).rename_columns(["value", "split"]))
         ),
-        "conversations_in_one_split": _lists_apart(rows),
+        "conversations_in_one_split": _lists_in_one_split(rows),
     }
     return pa.table({**dict(zip(flat.column_names, flat.columns, strict=True)), **more})
 
@@ -124,15 +124,15 @@ def _key(*texts: pa.Array) -> pa.Array:
 
 
 def answers(messages: pa.ChunkedArray) -> pa.Array:
-    """One text an answer, equal where two are one (`tasks.common.text_identity`)."""
+    """One text per answer, equal where two answers are the same (`tasks.common.text_identity`)."""
     lists = messages.combine_chunks()
-    said = pc.struct_field(pc.list_flatten(lists), "content").to_pylist()
-    spelt = pa.array([same_answer(text or "") for text in said], TEXT)
+    contents = pc.struct_field(pc.list_flatten(lists), "content").to_pylist()
+    spelt = pa.array([same_answer(text or "") for text in contents], TEXT)
     return pc.binary_join(pa.ListArray.from_arrays(_offsets(lists), spelt), pa.scalar("\x1e", TEXT))
 
 
 def _nonempty(messages: pa.ChunkedArray) -> pa.Array:
-    """There is a message, and none of the messages is blank."""
+    """True where there is a message, and no message is blank."""
     lists = messages.combine_chunks()
     text = pc.fill_null(pc.struct_field(pc.list_flatten(lists), "content"), "")
     blank = pc.equal(pc.utf8_trim_whitespace(text), "")
@@ -144,19 +144,19 @@ def _nonempty(messages: pa.ChunkedArray) -> pa.Array:
 
 
 def _first_of_each(keys: pa.Array, augmented_from: pa.ChunkedArray) -> pa.Array:
-    """False for the later ones of equal pairs that people wrote; a repeat made by `rebalance` names its parent and may recur."""
+    """False for later copies of an original pair; a repeat made by `rebalance` names its parent and may recur."""
     numbers = pa.array(range(len(keys)), pa.int64())
     written = pa.table({"key": keys, "number": numbers}).filter(pc.is_null(augmented_from))
     firsts = written.group_by("key").aggregate([("number", "min")])["number_min"]
     return pc.or_(pc.is_valid(augmented_from), pc.is_in(numbers, value_set=firsts.combine_chunks()))
 
 
-def _apart(values: pa.ChunkedArray, shared: pa.Array) -> pa.ChunkedArray:
+def _in_one_split(values: pa.ChunkedArray, shared: pa.Array) -> pa.ChunkedArray:
     return pc.invert(pc.is_in(values, value_set=shared))
 
 
-def _lists_apart(rows: pa.Table) -> pa.Array:
-    """None of the row's conversations has a row in another split."""
+def _lists_in_one_split(rows: pa.Table) -> pa.Array:
+    """True where none of the row's conversations has a row in another split."""
     places = nested_places(rows, "conversations")
     parents = pc.list_parent_indices(rows["conversations"])
     torn = pc.unique(parents.filter(pc.is_in(places["value"], value_set=crossing(places))))

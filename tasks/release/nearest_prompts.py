@@ -1,9 +1,9 @@
-"""The two prompts, one held out and one for training, that are most alike: found by search over all such couples.
+"""The most similar held-out and training prompts, found by search over all such pairs.
 
-In: the released rows and what users say in them. Out: the couple with the highest similarity, and what the search was.
+In: the released rows and their user turns. Out: the pair with the highest similarity, and the parameters of the search.
 
-Couples that share a band of their MinHash signatures are compared by the exact Jaccard similarity of their word n-grams. Few rows a
-band make the search find far less alike couples than those that `split` ties; what it may miss is stated.
+Pairs that share a band of their MinHash signatures are compared by the exact Jaccard similarity of their word n-grams. With few rows per
+band the search finds pairs far less similar than those that `split` links; its recall is stated.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from tasks.common.vocabulary.splits import TRAIN
 METHOD = "MinHash-LSH over word n-grams of what users say; couples that share a band are compared by exact Jaccard similarity"
 
 
-def sought(rows: pa.Table, said: pa.LargeListArray, search: Near, near: float) -> dict[str, Any]:
-    """`highest_similarity` and `search` of the certificate; a warning where a couple is as alike as what the split ties."""
-    texts = folded(said)
+def nearest_pair(rows: pa.Table, user_turns: pa.LargeListArray, search: Near, near: float) -> dict[str, Any]:
+    """`highest_similarity` and `search` of the certificate; warns of a pair as similar as those that the split links."""
+    texts = folded(user_turns)
     signed = signatures(texts, search)
     train = pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False)
-    left, right, cut = couples(signed, train, search.largest_bucket)
+    left, right, cut = candidate_pairs(signed, train, search.largest_bucket)
     similarity = jaccard(texts, left, right, search.shingle_words)
     recall = {f"{level:.2f}": round(recall_at(level, search), 4) for level in sorted({search.threshold, near})}
-    found = {"method": METHOD, **search.model_dump(), "recall_at": recall, "compared": len(left), "cut": cut}
-    found["at_least_threshold"] = int((similarity >= search.threshold).sum())
+    section = {"method": METHOD, **search.model_dump(), "recall_at": recall, "compared": len(left), "cut": cut}
+    section["at_least_threshold"] = int((similarity >= search.threshold).sum())
     if not len(similarity):
-        return {"highest_similarity": None, "search": found}
+        return {"highest_similarity": None, "search": section}
     best = int(np.argmax(similarity))
-    held, trained, highest = _named(rows, left[best]), _named(rows, right[best]), round(float(similarity[best]), 4)
+    held, trained, highest = _row_reference(rows, left[best]), _row_reference(rows, right[best]), round(float(similarity[best]), 4)
     if similarity[best] >= near:
-        warnings.warn(f"two prompts in two splits are alike ({highest}): {held['id']} in {held['table']}, {trained['id']}", stacklevel=2)
-    return {"highest_similarity": {"similarity": highest, "held_out": held, "train": trained}, "search": found}
+        warnings.warn(f"similar prompts in two splits ({highest}): {held['id']} in {held['table']}, {trained['id']}", stacklevel=2)
+    return {"highest_similarity": {"similarity": highest, "held_out": held, "train": trained}, "search": section}
 
 
-def couples(signed: Hashes, train: Mask, largest: int) -> tuple[Rows, Rows, int]:
-    """Couples of a held-out row and a training row that share a band, each once; and how many shares of a band were cut.
+def candidate_pairs(signed: Hashes, train: Mask, largest: int) -> tuple[Rows, Rows, int]:
+    """Pairs of a held-out row and a training row that share a band, each once; and how many bands were cut off.
 
     Equal texts of one side count once. A held-out row is compared with at most `largest` training rows of a band.
     """
@@ -64,11 +64,11 @@ def couples(signed: Hashes, train: Mask, largest: int) -> tuple[Rows, Rows, int]
     return (keys >> np.uint64(32)).astype(np.int64), (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), cut
 
 
-def _named(rows: pa.Table, at: int) -> dict[str, str]:
-    """Where a row is found."""
+def _row_reference(rows: pa.Table, at: int) -> dict[str, str]:
+    """Table, split and id of a row."""
     return {name: rows[name][int(at)].as_py() for name in ("table", "split", "id")}
 
 
 def recall_at(similarity: float, search: Near) -> float:
-    """Share of the couples with this similarity that share a band."""
+    """Probability that a pair with this similarity shares a band."""
     return float(1 - (1 - similarity**search.rows) ** search.bands)

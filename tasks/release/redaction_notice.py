@@ -1,4 +1,4 @@
-"""What redaction takes and what it leaves, in the words that stand first on the card and in the report."""
+"""What is redacted and what is not: the notice at the top of the card and of the report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def about(clean: Mapping[str, Any]) -> dict[str, Any]:
-    """What the manifest holds of it, by the parameters of `clean`."""
+def manifest_entry(clean: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest's entry on redaction, from the parameters of `clean`."""
     names = clean["names"]
     return {"kinds": sorted(clean["redact"]), "names": {"model": names["model"], "digest": names["digest"]} if names["model"] else None}
 
 
-def told(redacted: Mapping[str, Any]) -> str:
-    """One paragraph: what stays, then what is gone."""
+def notice(redacted: Mapping[str, Any]) -> str:
+    """One paragraph: what is not redacted, then what is."""
     left = [words for kind, words in KINDS.items() if kind not in redacted["kinds"]]
     gone = [words for kind, words in KINDS.items() if kind in redacted["kinds"]]
     if redacted["names"]:
@@ -28,7 +28,7 @@ def told(redacted: Mapping[str, Any]) -> str:
     else:
         stays = ["names of people", "places", "postal addresses", "birthdays", *left]
     placeholders = f"Placeholders stand for {_listed(gone)}." if gone else "Nothing was replaced by placeholders."
-    return f"Not redacted: {_listed([*stays, 'whatever else has no form of its own'])}. {placeholders}"
+    return f"Not redacted: {_listed([*stays, 'anything else without a fixed form'])}. {placeholders}"
 
 
 def _listed(words: list[str]) -> str:

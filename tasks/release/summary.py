@@ -1,7 +1,7 @@
-"""What there is to say about a release, counted once for card, metrics and report.
+"""The statistics of a release, computed once for card, metrics and report.
 
-In: `Sources`, which are the released Arrow tables, those that tell of the people behind them, the table of raw files and the ledgers of
-the stages. Out: `Facts`, plain numbers and names.
+In: `Sources`, which are the released Arrow tables, those about votes and annotators, the table of raw files and the ledgers of the
+stages. Out: `Facts`, plain numbers and names.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ BY = ("recipe", "source", "language", "topic")
 BINS = 10
 
 
-class Asked(StageParams):
-    """What facts are held against."""
+class Options(StageParams):
+    """Parameters of the summary."""
 
     examples: int
     bias: Band
@@ -44,10 +44,10 @@ class Asked(StageParams):
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything that a release is made of."""
+    """Everything that a release is summarized from."""
 
-    tables: dict[str, pa.Table]  # pairs, unpaired and prompts, which are released
-    about: Mapping[str, pa.Table]  # votes, selection, agreement, annotators and calibration, which are told of
+    tables: dict[str, pa.Table]  # the released ones: pairs, unpaired and prompts
+    context: Mapping[str, pa.Table]  # votes, selection, agreement, annotators and calibration: summarized, not released
     raw: pa.Table
     ledgers: Ledgers
     certificate: Mapping[str, Any]  # as `tasks.release.split_certificate` makes it
@@ -55,19 +55,19 @@ class Sources:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values lie between two neighbouring edges."""
+    """Counts of values between neighbouring edges."""
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Facts:
-    """All that card and report tell."""
+class Summary:
+    """All statistics that card and report show."""
 
     rows: dict[str, Counts]  # config -> split -> rows
     by: dict[str, dict[str, Counts]]  # recipe, source, language, topic -> value -> split -> pairs
-    strata: dict[str, tuple[int, int, float]]  # stratum -> training pairs as people wrote them, with variants, sum of weights
+    strata: dict[str, tuple[int, int, float]]  # stratum -> original training pairs, with variants, sum of weights
     augmenters: Counts  # augmenter -> training pairs
     labels: Counts  # liked, disliked
     margin: Histogram
@@ -77,19 +77,19 @@ class Facts:
     choice: Choice
     probed: Probed | None
     people: People
-    shared: Counts  # what lies in two splits
+    shared: Counts  # values in two splits
     certificate: Mapping[str, Any]
     examples: list[dict[str, Any]]
     raw: list[dict[str, Any]]
     ledgers: Ledgers
 
 
-def gather(sources: Sources, asked: Asked) -> Facts:
-    """Count everything."""
+def summarize(sources: Sources, options: Options) -> Summary:
+    """Compute all statistics of a release."""
     tables, pairs = sources.tables, sources.tables["pairs"]
     chars = {side: length(pairs[side]) for side in ("chosen", "rejected")}
     longest = max([int(np.percentile(sizes, 99)) for sizes in chars.values() if len(sizes)] or [1]) + 1
-    return Facts(
+    return Summary(
         rows={name: _by_split(tables[config.table]) for name, config in CONFIGS.items()},
         by={column: _cross(pairs, column) for column in BY},
         strata=_strata(pairs),
@@ -98,13 +98,13 @@ def gather(sources: Sources, asked: Asked) -> Facts:
         margin=histogram(_numbers(pairs["margin"]), 0, None),
         confidence=histogram(_numbers(pairs["confidence"]), 0.5, 1),
         chars={side: histogram(np.minimum(sizes, longest), 0, longest) for side, sizes in chars.items()},
-        bias=bias.gather(pairs, sources.about.get("votes"), asked.bias),
-        choice=training_methods.choose(tables, asked.methods),
-        probed=probe.gather(pairs, asked.probe),
-        people=people.gather(sources.about, pairs),
+        bias=bias.measure_bias(pairs, sources.context.get("votes"), options.bias),
+        choice=training_methods.choose(tables, options.methods),
+        probed=probe.run_probe(pairs, options.probe),
+        people=people.summarize_people(sources.context, pairs),
         shared=_shared(tables),
         certificate=sources.certificate,
-        examples=_examples(pairs, asked.examples),
+        examples=_examples(pairs, options.examples),
         raw=sources.raw.to_pylist(),
         ledgers=sources.ledgers,
     )
@@ -118,8 +118,8 @@ def histogram(values: np.ndarray[Any, Any], low: float, high: float | None) -> H
 
 
 def _by_split(rows: pa.Table) -> Counts:
-    found = _counts(rows["split"])
-    return {split: found.get(split, 0) for split in SPLITS}
+    counts = _counts(rows["split"])
+    return {split: counts.get(split, 0) for split in SPLITS}
 
 
 def _counts(values: pa.ChunkedArray) -> Counts:
@@ -128,15 +128,15 @@ def _counts(values: pa.ChunkedArray) -> Counts:
 
 
 def _cross(rows: pa.Table, column: str) -> dict[str, Counts]:
-    named = pc.fill_null(rows[column], "")
-    return {value: _by_split(rows.filter(pc.equal(named, value))) for value in _counts(named)}
+    filled = pc.fill_null(rows[column], "")
+    return {value: _by_split(rows.filter(pc.equal(filled, value))) for value in _counts(filled)}
 
 
 def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
-    """Training pairs by language, topic and recipe: as people wrote them, all, and the sum of their weights."""
+    """Training pairs by language, topic and recipe: originals, all, and the sum of their weights."""
     train = pairs.filter(pc.equal(pairs["split"], TRAIN))
-    named = train.append_column("written", pc.is_null(train["augmented_from"]).cast(pa.int64()))
-    groups = named.group_by(["language", "topic", "recipe"]).aggregate([("written", "sum"), ("written", "count"), ("weight", "sum")])
+    marked = train.append_column("written", pc.is_null(train["augmented_from"]).cast(pa.int64()))
+    groups = marked.group_by(["language", "topic", "recipe"]).aggregate([("written", "sum"), ("written", "count"), ("weight", "sum")])
     rows = [
         (
             " · ".join(entry[name] for name in ("language", "topic", "recipe") if entry[name]),
@@ -148,8 +148,8 @@ def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
 
 
 def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    found: np.ndarray[Any, Any] = values.drop_null().to_numpy()
-    return found
+    numbers: np.ndarray[Any, Any] = values.drop_null().to_numpy()
+    return numbers
 
 
 def _sum(flags: pa.ChunkedArray) -> int:
@@ -157,7 +157,7 @@ def _sum(flags: pa.ChunkedArray) -> int:
 
 
 def _shared(tables: dict[str, pa.Table]) -> Counts:
-    """How many prompts, clusters and conversations lie in two splits."""
+    """How many prompts, clusters and conversations are in two splits."""
     prompts = pa.concat_tables(pa.table({"value": words(rows["prompt"]), "split": rows["split"]}) for rows in tables.values())
     pairs = tables["pairs"]
     clusters = pairs.select(["cluster_id", "split"]).rename_columns(["value", "split"])
@@ -169,7 +169,7 @@ def _shared(tables: dict[str, pa.Table]) -> Counts:
 
 
 def _examples(pairs: pa.Table, number: int) -> list[dict[str, Any]]:
-    """The first pairs of each recipe in the order of their ids, as people wrote them, in turn until there are enough."""
+    """The first original pairs of each recipe by id, taken in turn until there are enough."""
     written = pairs.filter(pc.is_null(pairs["augmented_from"]))
     by_recipe = [
         written.filter(pc.equal(written["recipe"], recipe)).slice(0, number).to_pylist() for recipe in sorted(_counts(written["recipe"]))

@@ -1,8 +1,8 @@
-"""Hold turns and feedback against their Great Expectations suites.
+"""Check turns and feedback against their Great Expectations suites.
 
-In: turns and feedback as `dedupe` left them. Out: the same tables; a row that breaks a row rule is dropped with the
-rule's name as reason, the turns below a dropped turn as `orphaned`. A broken table rule stops the pipeline.
-The suites see flat columns only (lengths, flags, ids), derived here; text never reaches a result or a page.
+In: turns and feedback from `dedupe`. Out: the same tables; a row that breaks a row rule is dropped with the rule's name
+as reason, the turns below a dropped turn as `orphaned`. A broken table rule stops the pipeline.
+The suites see only flat columns (lengths, flags, ids) that are derived here; text never reaches a result or a page.
 """
 
 from __future__ import annotations
@@ -32,42 +32,42 @@ WRITES = ("turns", "feedback")
 STAGE = "validate"
 TURN = ("conversation_id", "turn_id")
 SIDES = ("turn_id", "better", "worse")
-CUT_OFF = [why.NO_PARENT, why.MISPLACED, why.ORPHANED]  # verdicts on turns to which no whole line leads from a root
+CUT_OFF = [why.NO_PARENT, why.MISPLACED, why.ORPHANED]  # reasons of turns without an unbroken path from a root
 
 
 class Params(StageParams):
-    """Bounds of the rules, one section a table; the rules themselves stand in `expectations/`."""
+    """Bounds of the rules, one section per table; the rules themselves are in `expectations/`."""
 
     turns: turn_rules.Bounds
     feedback: feedback_rules.Bounds
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The tables with their verdicts, and the gate that says whether the pipeline may go on."""
+class Validated:
+    """The tables with their verdicts, and the gate that decides whether the pipeline continues."""
 
     tables: Tables
     gate: Gate
 
 
 def run(tables: Tables, params: Params) -> Tables:
-    """All rows of both tables; `dropped` holds the rule that a row breaks."""
+    """All rows of both tables; `dropped` is the rule that a row breaks."""
     return judge(tables, params).tables
 
 
-def judge(tables: Tables, params: Params) -> Judged:
-    """As `run`, with the gate: the shell writes its pages, then lets it stop the pipeline."""
+def judge(tables: Tables, params: Params) -> Validated:
+    """As `run`, with the gate: the shell writes its pages and then enforces it."""
     gate = Gate(STAGE)
     for name in WRITES:
         gate.check(columns_of(name, TABLES[name].names()), pa.table({column: pa.nulls(0, TEXT) for column in tables[name].column_names}))
     if gate.broken:
-        return Judged(tables, gate)
-    turns = _judge_turns(gate, tables["turns"], params.turns)
-    feedback = _judge_feedback(gate, tables["feedback"], turns, params.feedback)
-    return Judged({"turns": turns, "feedback": feedback}, gate)
+        return Validated(tables, gate)
+    turns = _validate_turns(gate, tables["turns"], params.turns)
+    feedback = _validate_feedback(gate, tables["feedback"], turns, params.feedback)
+    return Validated({"turns": turns, "feedback": feedback}, gate)
 
 
-def _judge_turns(gate: Gate, turns: DataFrame, bounds: turn_rules.Bounds) -> DataFrame:
+def _validate_turns(gate: Gate, turns: DataFrame, bounds: turn_rules.Bounds) -> DataFrame:
     flat = flat_turns(turns).to_arrow()
     suite = turn_rules.suite(bounds, len(flat))
     dropped = with_orphans(flat, first_rules(gate.rows(suite, flat), len(flat)))
@@ -75,7 +75,7 @@ def _judge_turns(gate: Gate, turns: DataFrame, bounds: turn_rules.Bounds) -> Dat
     return _attach(turns, flat, dropped, TURN)
 
 
-def _judge_feedback(gate: Gate, feedback: DataFrame, turns: DataFrame, bounds: feedback_rules.Bounds) -> DataFrame:
+def _validate_feedback(gate: Gate, feedback: DataFrame, turns: DataFrame, bounds: feedback_rules.Bounds) -> DataFrame:
     flat = flat_feedback(feedback, turns).to_arrow()
     suite = feedback_rules.suite(bounds, len(flat))
     dropped = first_rules(gate.rows(suite, flat), len(flat))
@@ -84,7 +84,7 @@ def _judge_feedback(gate: Gate, feedback: DataFrame, turns: DataFrame, bounds: f
 
 
 def flat_turns(turns: DataFrame) -> DataFrame:
-    """One row a turn: ids, lengths and flags that the suite of turns judges."""
+    """One row per turn: ids, lengths and flags for the suite of turns."""
     chars = col("content").length().cast(daft.DataType.int64())
     parents = turns.select(
         col("conversation_id"),
@@ -98,7 +98,7 @@ def flat_turns(turns: DataFrame) -> DataFrame:
         place.alias("position"),
         coalesce(col("role"), lit("")).alias("role"),
         (_filled("conversation_id") & _filled("turn_id")).alias("has_id"),
-        # a call of a tool needs no text, a tool may give none back, and a system prompt may be blank
+        # a tool call needs no text, a tool's result may be empty, and so may a system prompt
         (_filled("content") | col("tool_calls").not_null() | col("role").is_in([TOOL, SYSTEM])).alias("has_content"),
         _only(col("role") == lit(USER), chars).alias("question_chars"),
         _only((col("role") == lit(ASSISTANT)) & (_filled("content") | col("tool_calls").is_null()), chars).alias("answer_chars"),
@@ -115,7 +115,7 @@ def flat_turns(turns: DataFrame) -> DataFrame:
 
 
 def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
-    """One row an act: ids and flags that the suite of feedback judges; `turns` are all, with their verdicts."""
+    """One row per vote: ids and flags for the suite of feedback; `turns` are all turns, with their verdicts."""
     kind = col("kind")
     values = [flag.alias(name) for name, flag in value_flags().items()]
     flat = feedback.select(
@@ -133,22 +133,24 @@ def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
         col("created_at").year().cast(daft.DataType.int64()).alias("year"),
     )
     for side in SIDES:
-        fate = coalesce(col("dropped"), lit(""))
-        known = turns.select("conversation_id", col("turn_id").alias(side), col("role").alias(f"{side}_role"), fate.alias(f"{side}_fate"))
+        status = coalesce(col("dropped"), lit(""))
+        known = turns.select(
+            "conversation_id", col("turn_id").alias(side), col("role").alias(f"{side}_role"), status.alias(f"{side}_status")
+        )
         flat = flat.join(known, on=["conversation_id", side], how="left")
     flags = {"targets_exist": lit(True), "targets_reached": lit(True), "targets_kept": lit(True), "targets_are_answers": lit(True)}
     for side in SIDES:
-        role, fate = col(f"{side}_role"), col(f"{side}_fate")
+        role, status = col(f"{side}_role"), col(f"{side}_status")
         flags["targets_exist"] &= col(side).is_null() | role.not_null()
-        flags["targets_reached"] &= ~coalesce(fate.is_in(CUT_OFF), lit(False))
-        flags["targets_kept"] &= coalesce(fate == lit(""), col(side).is_null())
+        flags["targets_reached"] &= ~coalesce(status.is_in(CUT_OFF), lit(False))
+        flags["targets_kept"] &= coalesce(status == lit(""), col(side).is_null())
         flags["targets_are_answers"] &= coalesce(role == lit(ASSISTANT), lit(True))
     filled = {flag: coalesce(col(flag), lit(False)) for flag in ("has_value", "has_scale", "known_label", "has_sides", "has_text")}
-    return flat.with_columns(flags | filled).exclude(*(f"{side}_{what}" for side in SIDES for what in ("role", "fate")))
+    return flat.with_columns(flags | filled).exclude(*(f"{side}_{what}" for side in SIDES for what in ("role", "status")))
 
 
 def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
-    """`dropped` with every turn below a dropped one marked as orphaned. Looks only at conversations that lose a turn."""
+    """`dropped` with every turn below a dropped one marked as orphaned; visits only conversations that lose a turn."""
     bad = pc.is_valid(dropped)
     if not pc.any(bad).as_py():
         return dropped
@@ -162,16 +164,16 @@ def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
 
 
 def _parents(nodes: pa.Table) -> npt.NDArray[np.int64]:
-    """Row number of each turn's parent; a turn without one is its own."""
+    """Row number of each turn's parent; a turn without a parent has its own number."""
     keys = pc.binary_join_element_wise(nodes["conversation_id"], nodes["turn_id"], pa.scalar("\0", TEXT))
     wanted = pc.binary_join_element_wise(nodes["conversation_id"], nodes["parent_id"], pa.scalar("\0", TEXT))
-    found = pc.index_in(wanted, value_set=keys.combine_chunks())
+    parents = pc.index_in(wanted, value_set=keys.combine_chunks())
     own = np.arange(len(nodes), dtype=np.int64)
-    return np.where(pc.is_valid(found).to_numpy(zero_copy_only=False), found.fill_null(0).to_numpy(), own)
+    return np.where(pc.is_valid(parents).to_numpy(zero_copy_only=False), parents.fill_null(0).to_numpy(), own)
 
 
 def _lost(parent: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Nodes that are bad or lie below a bad one: each round looks twice as far up, so the depth costs its logarithm."""
+    """Nodes that are bad or below a bad one; each round doubles the distance, so the cost is logarithmic in the depth."""
     lost = bad.copy()
     for _ in range(len(parent).bit_length()):
         lost |= lost[parent]
@@ -180,7 +182,7 @@ def _lost(parent: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> npt.NDAr
 
 
 def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array, key: tuple[str, ...]) -> DataFrame:
-    """The rows with their verdicts; the join is on the key, which the suite holds to be unique."""
+    """The rows with their verdicts, joined on the key, which the suite requires to be unique."""
     verdicts = flat.select(list(key)).append_column("dropped", dropped).filter(pc.is_valid(dropped))
     if not len(verdicts):
         return rows.with_column("dropped", lit(None).cast(daft.DataType.string()))
@@ -188,12 +190,12 @@ def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array, key: tuple[str, 
 
 
 def _filled(name: str) -> Expression:
-    """The text is there and holds more than blanks."""
+    """True where the text is present and not blank."""
     return coalesce(col(name).strip() != lit(""), lit(False))
 
 
 def _only(condition: Expression, value: Expression) -> Expression:
-    """The value where the condition holds, else null: the rule does not apply."""
+    """The value where the condition is true, else null, where the rule does not apply."""
     return when(condition, value).otherwise(lit(None))
 
 
@@ -202,7 +204,7 @@ def _finite(value: Expression) -> Expression:
 
 
 def value_flags() -> dict[str, Expression]:
-    """Whether the value can be read: that there is one, on a scale, in words that are known, and on the scale that it came on."""
+    """Flags of the value: present, with a scale, with a known label, and within its scale."""
     kind, value, low, high = col("kind"), col("value"), col("scale_min"), col("scale_max")
     needed, worded = kind.is_in([*VALUED]), value.is_null() & _filled("label")
     ends = _finite(low) & _finite(high) & (low != high)
@@ -215,10 +217,10 @@ def value_flags() -> dict[str, Expression]:
 
 
 def _on_scale() -> Expression:
-    """The value lies on the scale that it came on, whose worst end may be the greater one; kinds without a scale have their own values."""
+    """True where the value is within its scale, whose worst end may be the greater one; kinds without a scale have fixed values."""
     kind, value, worst, best = col("kind"), col("value"), col("scale_min"), col("scale_max")
-    between = ((value >= worst) & (value <= best)) | ((value >= best) & (value <= worst))
-    scaled = coalesce(between, lit(True))
+    within = ((value >= worst) & (value <= best)) | ((value >= best) & (value <= worst))
+    scaled = coalesce(within, lit(True))
     thumb = (kind != lit(THUMB)) | (value == coalesce(worst, lit(-1.0))) | (value == coalesce(best, lit(1.0)))
     choice = (kind != lit(CHOICE)) | value.is_in([-1.0, 0.0, 1.0])
     ranking = (kind != lit(RANKING)) | (value >= lit(0.0))

@@ -59,7 +59,7 @@ def measure(name: str, pairs: pa.Table) -> None:
     known = folds.sample(folds.written(pairs), SETTINGS.max_pairs, SETTINGS.seed)
     for share in SHARES:
         began = time.process_time()
-        found = probe.gather(turned(known, drawn(len(known), share, 0)), SETTINGS)
+        found = probe.run_probe(turned(known, drawn(len(known), share, 0)), SETTINGS)
         if found is None:
             sys.stdout.write(f"{name}: too few groups\n")
             return

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tasks.ingest.formats import FORMATS
-from tasks.ingest.formats.columns import Gatherer
+from tasks.ingest.formats.columns import TableBuilder
 from tasks.ingest.formats.loose_messages import Place
 from tests.conftest import ROOT
 
@@ -19,9 +19,9 @@ def example(name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def gather(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+def read_all(name: str, *records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """Turns, feedback and the reasons of notes that the records give."""
-    gatherer, reasons = Gatherer(lambda: "pepper"), list[str]()
+    gatherer, reasons = TableBuilder(lambda: "pepper"), list[str]()
     for number, record in enumerate(records):
         reasons += [reason for reason, _ in gatherer.add(name, Place("0" * 16, number), FORMATS[name].read(record))]
     turns, notes = gatherer.turns()

@@ -1,6 +1,6 @@
 """Log formats: one module each, native record → conversations and acts. A new format is one module and one line here.
 
-A format has `recognise(record) -> bool`, true for its own records only, and `read(record) -> Facts`, which raises
+A format has `recognise(record) -> bool`, true for its own records only, and `read(record) -> ParsedRecord`, which raises
 `Unreadable` with a one-word reason. Recognition sees the record's content, never the file's name.
 """
 
@@ -12,15 +12,15 @@ from types import ModuleType
 from typing import Any
 
 from tasks.ingest.formats import arena, chatgpt, claude, hh, jsonl, librechat, oasst, openai, openwebui, preference, sharegpt
-from tasks.ingest.formats.parsed import Facts
+from tasks.ingest.formats.parsed import ParsedRecord
 
 
 @dataclass(frozen=True)
 class Format:
-    """A reader: which records it knows, and what they say."""
+    """A reader: which records it recognises, and what it reads from them."""
 
     recognise: Callable[[dict[str, Any]], bool]
-    read: Callable[[dict[str, Any]], Facts]
+    read: Callable[[dict[str, Any]], ParsedRecord]
 
 
 def _format(module: ModuleType) -> Format:
@@ -43,5 +43,5 @@ FORMATS: dict[str, Format] = {
 
 
 def recognise(record: dict[str, Any]) -> str | None:
-    """The name of the format that a record is in; None when no reader knows it."""
+    """The name of a record's format; None when no reader recognises it."""
     return next((name for name, known in FORMATS.items() if known.recognise(record)), None)

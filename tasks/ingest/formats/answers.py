@@ -1,7 +1,7 @@
-"""Answers that came in several messages: text, call of a tool, its result, more text.
+"""Answers that came in several messages: text, tool call, tool result, more text.
 
-In: a conversation as a log tells it. Out: the same, with an answer's texts that follow each other in one message, and `joined`: the message
-that a vote on another piece of the same answer is about. A vote on any piece is a vote on the answer.
+In: a conversation as the log has it. Out: the same, with consecutive texts of an answer in one message, and `joined`, which maps every
+other piece of an answer to that message. A vote on any piece is a vote on the answer.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from tasks.ingest.formats.parsed import Conversation, Message
 Tree = dict[str, Message]
 
 
-def in_one_piece(conversation: Conversation, ended: Collection[str] = ()) -> Conversation:
-    """The conversation with every answer in one message; `ended` are messages that the log marks as an answer's last."""
-    told = {message.turn_id: message for message in conversation.messages}
-    above = {turn: _before(message, told, ended) for turn, message in told.items() if message.role == ASSISTANT}
-    if len(told) != len(conversation.messages) or not any(above.values()):
+def join_pieces(conversation: Conversation, ended: Collection[str] = ()) -> Conversation:
+    """The conversation with every answer in one message; `ended` are messages that the log marks as the last of an answer."""
+    by_id = {message.turn_id: message for message in conversation.messages}
+    above = {turn: _previous_piece(message, by_id, ended) for turn, message in by_id.items() if message.role == ASSISTANT}
+    if len(by_id) != len(conversation.messages) or not any(above.values()):
         return _with_calls(conversation, conversation.messages)
     children: dict[str | None, list[str]] = {}
     for message in conversation.messages:
         children.setdefault(message.parent_id, []).append(message.turn_id)
     pieces = {turn for turn in filter(None, above.values()) if all(above.get(child) == turn for child in children[turn])}
-    lines = {turn: line for turn in told if turn not in pieces and (line := _line(turn, above))}
-    pieces &= {turn for line in lines.values() for turn in line}  # those in a circle stay
+    lines = {turn: line for turn in by_id if turn not in pieces and (line := _line(turn, above))}
+    pieces &= {turn for line in lines.values() for turn in line}  # pieces in a cycle are kept
     ends: dict[str, list[str]] = {}
-    before = {turn: replace(told[turn]) for line in lines.values() for turn in line}
+    before = {turn: replace(by_id[turn]) for line in lines.values() for turn in line}
     for end, line in lines.items():
         for turn in line:
-            _put_before(told[end], before[turn])
+            _prepend(by_id[end], before[turn])
             ends.setdefault(turn, []).append(end)
     whole = [message for message in conversation.messages if message.turn_id not in pieces]
     conversation.order = [message.turn_id for message in conversation.messages]
@@ -40,18 +40,18 @@ def in_one_piece(conversation: Conversation, ended: Collection[str] = ()) -> Con
     return _with_calls(conversation, whole)
 
 
-def _before(message: Message, told: Tree, ended: Collection[str]) -> str | None:
-    """The message that an answer's message goes on from; None where it is the first of its answer."""
-    before = told.get(message.parent_id or "")
+def _previous_piece(message: Message, by_id: Tree, ended: Collection[str]) -> str | None:
+    """The piece that an answer's message continues; None where it is the first of its answer."""
+    before = by_id.get(message.parent_id or "")
     if before is None or before.role != ASSISTANT or before.tool_calls or before.status or before.turn_id in ended:
         return None
     if message.model and before.model and message.model != before.model:
-        return None  # another model's
+        return None  # by another model
     return before.turn_id
 
 
 def _line(turn: str, above: dict[str, str | None]) -> list[str]:
-    """The pieces before a message, the nearest first."""
+    """The pieces before a message, nearest first."""
     line: list[str] = []
     at = above.get(turn)
     while at is not None and at not in line and at != turn:
@@ -60,7 +60,7 @@ def _line(turn: str, above: dict[str, str | None]) -> list[str]:
     return line
 
 
-def _put_before(message: Message, piece: Message) -> None:
+def _prepend(message: Message, piece: Message) -> None:
     if piece.content not in ("", message.content):
         message.content = f"{piece.content}\n\n{message.content}" if message.content else piece.content
     if piece.reasoning not in (None, message.reasoning):
@@ -71,28 +71,28 @@ def _put_before(message: Message, piece: Message) -> None:
 
 
 def _with_calls(conversation: Conversation, messages: list[Message]) -> Conversation:
-    """`joined` also tells the answer that calls of tools and their results led to, where they led to one."""
+    """`joined` also maps tool calls and their results to the answer they led to, where there is only one."""
     if not any(message.tool_calls or message.role == TOOL for message in messages):
         return conversation
-    told = {message.turn_id: message for message in messages}
+    by_id = {message.turn_id: message for message in messages}
     ends: dict[str, list[str]] = {}
     for message in messages:
         if message.role == ASSISTANT and not message.tool_calls:
-            for turn in _calls_before(message, told):
+            for turn in _calls_before(message, by_id):
                 ends.setdefault(turn, []).append(message.turn_id)
-    found = {turn: names[0] for turn, names in ends.items() if len(names) == 1}
-    conversation.joined = {turn: found.get(end, end) for turn, end in conversation.joined.items()} | found
+    last_pieces = {turn: names[0] for turn, names in ends.items() if len(names) == 1}
+    conversation.joined = {turn: last_pieces.get(end, end) for turn, end in conversation.joined.items()} | last_pieces
     return conversation
 
 
-def _calls_before(message: Message, told: Tree) -> list[str]:
-    """Calls and results between a question and an answer."""
+def _calls_before(message: Message, by_id: Tree) -> list[str]:
+    """Tool calls and results between a question and an answer."""
     line: list[str] = []
-    below, at = message, told.get(message.parent_id or "")
-    # What stands before a tool's result called the tool, whether or not the log has the call.
+    below, at = message, by_id.get(message.parent_id or "")
+    # The message before a tool's result called the tool, whether or not the log has the call.
     while at is not None and at.turn_id not in line and (at.role == TOOL or at.tool_calls or _called(at, below)):
         line.append(at.turn_id)
-        below, at = at, told.get(at.parent_id or "")
+        below, at = at, by_id.get(at.parent_id or "")
     return line
 
 

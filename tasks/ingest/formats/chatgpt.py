@@ -1,8 +1,8 @@
 """ChatGPT's data export: conversations with a `mapping` of nodes, and `message_feedback.json`.
 
-Only what was shown is kept: messages of user and assistant to everybody, not hidden, with text. Nodes between (tools, searches,
-hidden system messages) are bridged: a message's parent is the nearest kept one above it. An answer that came in several nodes is one, and a
-thumb on any of them is a thumb on it. Of answers to one question, that on the way to `current_node` is the one that was kept.
+Only visible messages are kept: those of user and assistant to all recipients, not hidden, with text. Nodes in between (tools, searches,
+hidden system messages) are skipped: a message's parent is the nearest kept message above it. An answer in several nodes is one answer, and
+a thumb on any of them is a thumb on it. Of several answers to one question, the one on the path to `current_node` was kept.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tasks.common.vocabulary import states
 from tasks.common.vocabulary.kinds import THUMB
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT
-from tasks.ingest.formats.answers import in_one_piece
+from tasks.ingest.formats.answers import join_pieces
 from tasks.ingest.formats.message_parts import attachments_of, reasoning_of
-from tasks.ingest.formats.parsed import Act, Conversation, Facts, Message, dictionary, moment, name_of
+from tasks.ingest.formats.parsed import Act, Conversation, Message, ParsedRecord, dictionary, moment, name_of
 from tasks.ingest.formats.regenerations import rolled_in
 from tasks.ingest.formats.vote_words import thumb_word
 
@@ -35,7 +35,7 @@ def recognise(record: dict[str, Any]) -> bool:
     return "rating" in record and "conversation_id" in record and bool(record.keys() & {"message_id", "id"}) and "kind" not in record
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """A conversation, or a thumb."""
     if "rating" in record and "mapping" not in record:
         return _feedback(record)
@@ -48,12 +48,12 @@ def read(record: dict[str, Any]) -> Facts:
     if not messages:
         raise Unreadable(why.NO_MESSAGES, "no message was shown to the user")
     ended = {turn for turn, node in nodes.items() if dictionary(node.get("message")).get("end_turn") is True}
-    whole = in_one_piece(Conversation(name, messages, created_at=moment(record.get("create_time"))), ended)
-    return Facts([whole], rolled_in(whole, _shown_last(record, nodes), None, moment(record.get("update_time"))))
+    whole = join_pieces(Conversation(name, messages, created_at=moment(record.get("create_time"))), ended)
+    return ParsedRecord([whole], rolled_in(whole, _shown_last(record, nodes), None, moment(record.get("update_time"))))
 
 
 def _shown_last(record: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> set[str]:
-    """The nodes from the one that was shown last up to the beginning."""
+    """The nodes from the last one shown up to the root."""
     path: set[str] = set()
     at = name_of(record.get("current_node"))
     while at in nodes and at not in path:
@@ -63,7 +63,7 @@ def _shown_last(record: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> set
 
 
 def _shown(node: dict[str, Any]) -> bool:
-    """Whether the node is a message that was shown: with a text, or a question that is a picture or file."""
+    """Whether the node is a visible message: with a text, or a question that is an image or file."""
     return bool(_text(node)) or (bool(_attached(node)) and dictionary(dictionary(node.get("message")).get("author")).get("role") == "user")
 
 
@@ -72,10 +72,10 @@ def _attached(node: dict[str, Any]) -> tuple[str, ...]:
     message = dictionary(node.get("message"))
     content, metadata = dictionary(message.get("content")), dictionary(message.get("metadata"))
     parts = content.get("parts")
-    named = [name_of(part.get("asset_pointer")) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-    files = [file for file in told if isinstance(file, dict)] if isinstance(told := metadata.get("attachments"), list) else []
+    pointers = [name_of(part.get("asset_pointer")) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    files = [file for file in listed if isinstance(file, dict)] if isinstance(listed := metadata.get("attachments"), list) else []
     ids = {name_of(file.get("id")) for file in files}
-    pictures = [name for name in named if name and re.split(r"[/#?]+", name.removeprefix("file-service://"))[-1] not in ids]
+    pictures = [name for name in pointers if name and re.split(r"[/#?]+", name.removeprefix("file-service://"))[-1] not in ids]
     return attachments_of(None, pictures, files)
 
 
@@ -109,8 +109,8 @@ def _message(turn: str, message: dict[str, Any], nodes: dict[str, dict[str, Any]
 
 
 def _reasoning(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
-    """What the model thought in the nodes between an answer and the kept message before it."""
-    found: list[str] = []
+    """The model's reasoning in the nodes between an answer and the kept message before it."""
+    reasoning: list[str] = []
     seen = {turn}
     at = name_of(nodes[turn].get("parent"))
     while at in nodes and at not in seen and not _shown(nodes[at]):
@@ -119,9 +119,9 @@ def _reasoning(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
         thoughts = content.get("thoughts")
         if content.get("content_type") == "thoughts" and isinstance(thoughts, list):
             texts = [dictionary(one).get("content") or dictionary(one).get("summary") for one in thoughts]
-            found.insert(0, reasoning_of({"thoughts": texts}) or "")
+            reasoning.insert(0, reasoning_of({"thoughts": texts}) or "")
         at = name_of(nodes[at].get("parent"))
-    return "\n\n".join(filter(None, found)) or None
+    return "\n\n".join(filter(None, reasoning)) or None
 
 
 def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
@@ -135,7 +135,7 @@ def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
     return None
 
 
-def _feedback(record: dict[str, Any]) -> Facts:
+def _feedback(record: dict[str, Any]) -> ParsedRecord:
     conversation = name_of(record.get("conversation_id"))
     turn = name_of(record.get("message_id")) or name_of(record.get("id"))
     label = name_of(record.get("rating"))
@@ -144,11 +144,11 @@ def _feedback(record: dict[str, Any]) -> Facts:
     value = None if label is None else thumb_word(label)
     act = Act(conversation, THUMB, turn, value, (-1.0, 1.0), label, annotator=name_of(record.get("user_id")))
     act.text, act.created_at, act.native_id = _comment(record), moment(record.get("create_time")), f"{conversation}/{turn}"
-    return Facts(acts=[act])
+    return ParsedRecord(acts=[act])
 
 
 def _comment(record: dict[str, Any]) -> str | None:
-    """Free text, which stands in `text`, or with tags in JSON inside `content`."""
+    """Free text from `text`, or from JSON with tags in `content`."""
     try:
         inner = dictionary(orjson.loads(record.get("content") or "null"))
     except (orjson.JSONDecodeError, TypeError):

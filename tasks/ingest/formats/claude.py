@@ -1,8 +1,7 @@
 """Claude.ai's data export: conversations with `chat_messages` of `sender`, `text` and `content` blocks.
 
-The blocks are the message; `text` is what older exports have instead. Thinking is told apart, what tools gave back is left out; where an
-answer has a text, its calls of tools are how it came about. Newer exports name each message's parent, older ones list one branch. There
-are no votes.
+The blocks are the message; older exports have `text` instead. Thinking is read as reasoning, tool results are left out, and so are the tool
+calls of an answer with text. Newer exports name each message's parent, older ones list one branch. There are no votes.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Any
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, USER
-from tasks.ingest.formats.answers import in_one_piece
+from tasks.ingest.formats.answers import join_pieces
 from tasks.ingest.formats.message_parts import attachments_of, calls_of, own_parts, reasoning_of
-from tasks.ingest.formats.parsed import Conversation, Facts, Message, dictionary, moment, name_of, role_of, text_of
+from tasks.ingest.formats.parsed import Conversation, Message, ParsedRecord, dictionary, moment, name_of, role_of, text_of
 
 ROOT = "00000000-0000-4000-8000-000000000000"
 
@@ -24,19 +23,19 @@ def recognise(record: dict[str, Any]) -> bool:
     return "chat_messages" in record and "uuid" in record
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """One conversation."""
-    name, told = name_of(record["uuid"]), record["chat_messages"]
+    name, listed = name_of(record["uuid"]), record["chat_messages"]
     if name is None:
         raise Unreadable(why.NO_ID, "expected uuid")
-    natives = [native for native in told if isinstance(native, dict)] if isinstance(told, list) else []
+    natives = [native for native in listed if isinstance(native, dict)] if isinstance(listed, list) else []
     if not natives:
         raise Unreadable(why.NO_MESSAGES, "expected a list of chat_messages")
     messages, model = list[Message](), name_of(record.get("model"))
     for native in natives:
         messages.append(_message(native, messages[-1].turn_id if messages else None, model))
     owner = name_of(dictionary(record.get("account")).get("uuid"))
-    return Facts([in_one_piece(Conversation(name, messages, owner, created_at=moment(record.get("created_at"))))])
+    return ParsedRecord([join_pieces(Conversation(name, messages, owner, created_at=moment(record.get("created_at"))))])
 
 
 def _message(native: dict[str, Any], before: str | None, model: str | None) -> Message:

@@ -1,10 +1,9 @@
-"""Two conversations with one id: every exporter counts from 1.
+"""Different conversations with the same id: every exporter counts from 1.
 
-In: all turns as the readers gave them. Out: the turns, in which conversations that begin otherwise have names of their own, and for these
-ids which record tells which. Records that share a first question of a user, or an id of one that nobody counts up to, tell one
-conversation, however much they differ below; but under an id that exporters count up to, not where a later question of somebody else, or
-of nobody known, stands there in other words: many chats begin with "hello". The one with the earliest question keeps the name, so that a
-later file changes nothing.
+In: all turns as the readers returned them. Out: the turns, in which conversations with different openings have different ids, and the id of
+each record's conversation. Records that share the first user question, or a message id too long to be a counter, are one conversation,
+however much they differ below. Under a short id they are not one where a later question by another (or an unknown) user has different
+words: many chats begin with "hello". The conversation with the earliest question keeps the id, so that a later file changes nothing.
 """
 
 from __future__ import annotations
@@ -26,36 +25,37 @@ from tasks.ingest.formats.merge_exports import in_several_records
 from tasks.ingest.formats.message_trees import BEYOND
 
 Note = tuple[str, Place, str, str]
-Homes = dict[str, dict[Place, str]]
-SURE = 16  # an id of so many characters is no count: it means the same message wherever it stands
+NamesByRecord = dict[str, dict[Place, str]]
+SURE = 16  # an id with this many characters is not a counter: it means the same message in every file
 JOIN = pa.scalar("\x1f", TEXT)
 
 
-def keep_apart(turns: pa.Table) -> tuple[pa.Table, Homes, list[Note]]:
+def separate_conversations(turns: pa.Table) -> tuple[pa.Table, NamesByRecord, list[Note]]:
     """The turns, the names of conversations by id and record where an id has several, and notes."""
     several = in_several_records(turns)
     openings = _openings(turns.filter(pa.array(several))) if several.any() else {}
-    homes = {name: found for name, records in openings.items() if (found := _homes(name, records))}
-    if not homes:
+    names_by_record = {name: renamed for name, records in openings.items() if (renamed := _names_by_record(name, records))}
+    if not names_by_record:
         return turns, {}, []
-    mask = pc.is_in(turns["conversation_id"], pa.array(sorted(homes), TEXT)).combine_chunks()
+    mask = pc.is_in(turns["conversation_id"], pa.array(sorted(names_by_record), TEXT)).combine_chunks()
     few = turns.select(["conversation_id", "origin", "source"]).filter(mask).to_pylist()
     places = [Place(row["origin"]["file"], row["origin"]["record"]) for row in few]
     fresh = []
     notes = set[Note]()
     for row, at in zip(few, places, strict=True):
         name = row["conversation_id"]
-        home = homes[name].setdefault(at, name)
-        fresh.append(home)
-        if home != name:
-            detail = f"another conversation has the same id and begins otherwise: kept apart, with {home.removeprefix(name)} behind its id"
+        unique = names_by_record[name].setdefault(at, name)
+        fresh.append(unique)
+        if unique != name:
+            suffix = unique.removeprefix(name)
+            detail = f"another conversation has the same id but a different opening: kept separate, with {suffix} appended to its id"
             notes.add((row["source"], at, why.ANOTHER_CONVERSATION, detail))
     names = pc.replace_with_mask(turns["conversation_id"].combine_chunks(), mask, pa.array(fresh, TEXT))
-    return turns.set_column(turns.column_names.index("conversation_id"), "conversation_id", names), homes, sorted(notes)
+    return turns.set_column(turns.column_names.index("conversation_id"), "conversation_id", names), names_by_record, sorted(notes)
 
 
 def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
-    """Of ids with several openings: by record the first questions (digests, ids), and the time of the first message."""
+    """For ids with several openings: the first questions (digests, ids) of each record, and the time of its first message."""
     rows = turns.filter(pc.and_(pc.equal(turns["role"], USER), pc.less(turns["position"], BEYOND)))
     origin = rows["origin"].combine_chunks()
     names, position = rows["conversation_id"].combine_chunks(), rows["position"].to_numpy()
@@ -71,52 +71,52 @@ def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
     unlike = [*counts.filter(pc.greater(counts["count_all"], 1))["name"].to_pylist(), *later]
     mask = pc.is_in(table["name"], pa.array(unlike, TEXT))
     talks: dict[tuple[str, str], list[_Talk]] = {}
-    found: dict[str, dict[Place, tuple[set[str], int]]] = {}
-    told = zip(table.filter(mask).to_pylist(), rows.select(["turn_id", "origin", "created_at"]).filter(mask).to_pylist(), strict=True)
-    for said, row in sorted(told, key=lambda one: (one[1]["origin"]["file"], one[1]["origin"]["record"])):
+    openings: dict[str, dict[Place, tuple[set[str], int]]] = {}
+    questions = zip(table.filter(mask).to_pylist(), rows.select(["turn_id", "origin", "created_at"]).filter(mask).to_pylist(), strict=True)
+    for question, row in sorted(questions, key=lambda one: (one[1]["origin"]["file"], one[1]["origin"]["record"])):
         at = Place(row["origin"]["file"], row["origin"]["record"])
         when = int(row["created_at"].timestamp()) if row["created_at"] is not None else 1 << 62
-        texts_here, earliest = found.setdefault(said["name"], {}).get(at, (set[str](), 1 << 62))
-        talk = _joined(talks.setdefault((said["name"], said["text"]), []), later.get(said["name"], {}).get(at))
-        signs = {stable_id(said["text"], *talk), *([row["turn_id"]] if len(row["turn_id"]) >= SURE else [])}
-        found[said["name"]][at] = (texts_here | signs, min(earliest, when))
-    return found
+        texts_here, earliest = openings.setdefault(question["name"], {}).get(at, (set[str](), 1 << 62))
+        talk = _joined(talks.setdefault((question["name"], question["text"]), []), later.get(question["name"], {}).get(at))
+        signs = {stable_id(question["text"], *talk), *([row["turn_id"]] if len(row["turn_id"]) >= SURE else [])}
+        openings[question["name"]][at] = (texts_here | signs, min(earliest, when))
+    return openings
 
 
 @dataclass
 class _Talk:
-    """What records that tell one conversation say of it."""
+    """The user and the questions of one conversation, from all its records."""
 
-    user: str  # "": nobody says
-    said: dict[str, str]  # digests of the questions, by the ids of their turns
+    user: str  # "" if unknown
+    questions: dict[str, str]  # digests of the questions, by the ids of their turns
 
 
 def _later(turns: pa.Table) -> dict[str, dict[Place, _Talk]]:
-    """By record, what users ask under ids that exporters count up to, of the conversations of which one turn asks two things."""
+    """For conversations with short ids in which one turn has two different questions: the questions of each record."""
     native = pc.replace_substring_regex(turns["conversation_id"], r"^[^:]*:", "")
     by_user = pc.and_(pc.equal(turns["role"], USER), pc.less(turns["position"], BEYOND))
     counted = pc.and_(pc.less(pc.utf8_length(native), SURE), pc.less(pc.utf8_length(turns["turn_id"]), SURE))
     rows = turns.filter(pc.and_(by_user, counted)).select(["conversation_id", "turn_id", "content", "user_id", "origin"])
-    told = rows.group_by(["conversation_id", "turn_id", "content"]).aggregate([])
-    counts = told.group_by(["conversation_id", "turn_id"]).aggregate([([], "count_all")])
+    questions = rows.group_by(["conversation_id", "turn_id", "content"]).aggregate([])
+    counts = questions.group_by(["conversation_id", "turn_id"]).aggregate([([], "count_all")])
     unlike = pc.unique(counts.filter(pc.greater(counts["count_all"], 1))["conversation_id"])
-    found: dict[str, dict[Place, _Talk]] = {}
+    talks: dict[str, dict[Place, _Talk]] = {}
     for row in rows.filter(pc.is_in(rows["conversation_id"], unlike)).to_pylist():
         at = Place(row["origin"]["file"], row["origin"]["record"])
-        talk = found.setdefault(row["conversation_id"], {}).setdefault(at, _Talk("", {}))
+        talk = talks.setdefault(row["conversation_id"], {}).setdefault(at, _Talk("", {}))
         talk.user = talk.user or row["user_id"] or ""
-        talk.said[row["turn_id"]] = stable_id(" ".join((row["content"] or "").split()))
-    return found
+        talk.questions[row["turn_id"]] = stable_id(" ".join((row["content"] or "").split()))
+    return talks
 
 
 def _joined(talks: list[_Talk], talk: _Talk | None) -> list[str]:
-    """What tells the talk from others that begin alike; it joins the first one of the same person, or not contradicted."""
+    """What distinguishes the talk from others with the same opening; it joins the first one by the same user, or without contradiction."""
     if talk is None:
         return []
     for number, other in enumerate(talks):
         same = talk.user == other.user != ""
-        if same or all(other.said.get(turn, text) == text for turn, text in talk.said.items()):
-            other.user, other.said = other.user or talk.user, talk.said | other.said
+        if same or all(other.questions.get(turn, text) == text for turn, text in talk.questions.items()):
+            other.user, other.questions = other.user or talk.user, talk.questions | other.questions
             return [str(number)] if number else []
     talks.append(talk)
     return [str(len(talks) - 1)] if len(talks) > 1 else []
@@ -135,18 +135,18 @@ def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple
     return numbers
 
 
-def _homes(name: str, records: dict[Place, tuple[set[str], int]]) -> dict[Place, str]:
-    """The name of each record's conversation; nothing where all records tell the same one."""
-    told = sorted(records.items())
-    first: dict[str, int] = {}  # of each question: the record that has it first
-    ties = np.array([(number, first.setdefault(text, number)) for number, (_, (texts, _)) in enumerate(told) for text in texts])
+def _names_by_record(name: str, records: dict[Place, tuple[set[str], int]]) -> dict[Place, str]:
+    """The id of each record's conversation; empty where all records hold the same one."""
+    sorted_records = sorted(records.items())
+    first: dict[str, int] = {}  # by question: the first record that has it
+    edges = np.array([(number, first.setdefault(text, number)) for number, (_, (texts, _)) in enumerate(sorted_records) for text in texts])
     count, labels = connected_components(
-        coo_array((np.ones(len(ties)), (ties[:, 0], ties[:, 1])), shape=(len(told), len(told))), directed=False
+        coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(sorted_records), len(sorted_records))), directed=False
     )
     if count < 2:
         return {}
     texts, earliest, places = [set[str]() for _ in range(count)], [1 << 62] * count, [list[Place]() for _ in range(count)]
-    for label, (at, (questions, moment)) in zip(labels.tolist(), told, strict=True):
+    for label, (at, (questions, moment)) in zip(labels.tolist(), sorted_records, strict=True):
         texts[label] |= questions
         earliest[label] = min(earliest[label], moment)
         places[label].append(at)

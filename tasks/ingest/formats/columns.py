@@ -1,10 +1,9 @@
-"""From what readers say to the columns of `turns` and `feedback`: ids, hashed people, depth in the tree, origins.
+"""From parsed records to the columns of `turns` and `feedback`: ids, hashed users, depth in the tree, origins.
 
-In: `Facts` of record after record, and plain conversations in bulk. Out: two Arrow tables with the schemas of `Turns` (and
-a column `preferred`: the text a vote was about) and `Feedback` (and `seen_at`, `retracts`: see `Act`); the same fact may still be
-there more than once.
+In: `ParsedRecord` after `ParsedRecord`, and plain conversations in bulk. Out: two Arrow tables with the schemas of `Turns` (and a column
+`preferred`: the text a vote was about) and `Feedback` (and `seen_at`, `retracts`: see `Act`), still with duplicates.
 
-Linear in the logs: rows become Arrow columns a batch at a time, so that the Python objects of one batch at most are alive.
+Time is linear in the size of the logs: rows become Arrow columns batch by batch, so that the Python objects of at most one batch are alive.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, ROLES, SYSTEM, TOOL, USER
 from tasks.core.ids import person_id, stable_id
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
-from tasks.ingest.formats.collisions import keep_apart
+from tasks.ingest.formats.collisions import separate_conversations
 from tasks.ingest.formats.jsonl import Plain, topic_of
-from tasks.ingest.formats.loose_messages import Place, Waiting, climb
+from tasks.ingest.formats.loose_messages import Place, Waiting, locate
 from tasks.ingest.formats.message_trees import BEYOND, depths
-from tasks.ingest.formats.nearest_format import named, tellable
-from tasks.ingest.formats.parsed import Act, Conversation, Facts, IdOrPlace, Message, moment, name_of, place
-from tasks.ingest.formats.references import settle
+from tasks.ingest.formats.nearest_format import is_printable, listed_names
+from tasks.ingest.formats.parsed import Act, Conversation, IdOrPlace, Message, ParsedRecord, moment, name_of, place
+from tasks.ingest.formats.references import resolve_references
 from tasks.ingest.formats.retractions import IMPLIED
 from tasks.ingest.formats.roles import UNKNOWN, bridged
 
 ROWS_AT_A_TIME = 20_000
 ROLE_NAMES = pa.array(sorted(ROLES), TEXT)
 ROLE_CODES = {name: code for code, name in enumerate(sorted(ROLES))}
-UNLIKE = "a user or an assistant speaks twice in a row, or an assistant first: not every chat template takes such a prompt"
-# By the role before, the roles that would not alternate with it; "": nothing stands before, or it is not known.
+UNLIKE = "roles do not alternate, or an assistant speaks first: not every chat template accepts such a prompt"
+# By the previous role, the roles that do not alternate with it; "": no previous message, or an unknown role.
 TURNS = {"": (ASSISTANT,), SYSTEM: (ASSISTANT,), USER: (USER,), ASSISTANT: (ASSISTANT,), TOOL: ()}
 RAW_TURNS = Turns.schema().append(pa.field("preferred", pa.bool_()))
 RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.field("retracts", TEXT))
 
 
-class Gatherer:
-    """Takes facts in any order; `turns()` and `feedback()` give the tables. `salt` is asked for when there is somebody to hash."""
+class TableBuilder:
+    """Takes parsed records in any order; `turns()` and `feedback()` return the tables. `salt` is called when there is a user id to hash."""
 
     def __init__(self, salt: Callable[[], str]) -> None:
         self._salt = salt
@@ -53,34 +52,34 @@ class Gatherer:
         self._waiting: list[Waiting] = []
         self._people: dict[str, str] = {}
         self._named: set[str] = set()  # conversations whose messages have ids of their own
-        self._joined: list[tuple[str, Place, dict[str | int, str]]] = []  # the whole answers of a record, by id and place of their pieces
+        self._joined: list[tuple[str, Place, dict[str | int, str]]] = []  # the joined answers of a record, by id and place of their pieces
         self._unlike: Counter[tuple[str, str]] = Counter()  # by format and file: conversations whose roles do not alternate
 
-    def add(self, source: str, at: Place, facts: Facts) -> list[tuple[str, str]]:
-        """Take all that one record says, or raise `Unreadable` and take nothing. Returns notes of what was left out."""
-        notes = list(facts.notes)
+    def add(self, source: str, at: Place, parsed: ParsedRecord) -> list[tuple[str, str]]:
+        """Add everything in one record, or raise `Unreadable` and add nothing. Returns notes of what was left out."""
+        notes = list(parsed.notes)
         placed = []
-        for conversation in facts.conversations:
+        for conversation in parsed.conversations:
             known, strangers = bridged(conversation.messages)
             notes.extend((why.UNKNOWN_ROLE, name) for name in strangers)
             if strangers and not known:
-                raise Unreadable(why.UNKNOWN_ROLE, "no message has a role that is known: " + named(filter(tellable, strangers)))
+                raise Unreadable(why.UNKNOWN_ROLE, "no message has a known role: " + listed_names(filter(is_printable, strangers)))
             depth, more = depths(known)
             notes.extend(more)
             placed.append((conversation, depth))
-        alien = [loose.message.role.removeprefix(UNKNOWN) for loose in facts.loose if loose.message.role.startswith(UNKNOWN)]
-        if alien and len(alien) == len(facts.loose) and not placed:
-            raise Unreadable(why.UNKNOWN_ROLE, "the message has no role that is known: " + named(filter(tellable, alien)))
+        unknown = [loose.message.role.removeprefix(UNKNOWN) for loose in parsed.loose if loose.message.role.startswith(UNKNOWN)]
+        if unknown and len(unknown) == len(parsed.loose) and not placed:
+            raise Unreadable(why.UNKNOWN_ROLE, "the message has no known role: " + listed_names(filter(is_printable, unknown)))
         position = 0
         for conversation, depth in placed:
             self._add_conversation(source, at, position, conversation, depth)
             position += len(conversation.order or conversation.messages)
-        said = [act for act in facts.acts if act.retracts != IMPLIED]
-        alone = not facts.conversations and len(said) == 1
-        self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(said))
-        self._acts.extend((source, at, -1, act) for act in facts.acts if act.retracts == IMPLIED)
-        notes.extend((why.UNKNOWN_ROLE, role) for role in alien)
-        self._waiting.extend(Waiting(source, at, loose) for loose in facts.loose if not loose.message.role.startswith(UNKNOWN))
+        acts = [act for act in parsed.acts if act.retracts != IMPLIED]
+        alone = not parsed.conversations and len(acts) == 1
+        self._acts.extend((source, at, -1 if alone else index, act) for index, act in enumerate(acts))
+        self._acts.extend((source, at, -1, act) for act in parsed.acts if act.retracts == IMPLIED)
+        notes.extend((why.UNKNOWN_ROLE, role) for role in unknown)
+        self._waiting.extend(Waiting(source, at, loose) for loose in parsed.loose if not loose.message.role.startswith(UNKNOWN))
         return notes
 
     def _add_conversation(self, source: str, at: Place, first: int, conversation: Conversation, depth: dict[str, int]) -> None:
@@ -147,13 +146,13 @@ class Gatherer:
     def _person(self, native: str | None) -> str | None:
         if native is None:
             return None
-        found = self._people.get(native)
-        if found is None:
-            found = self._people[native] = person_id(native, self._salt())
-        return found
+        hashed = self._people.get(native)
+        if hashed is None:
+            hashed = self._people[native] = person_id(native, self._salt())
+        return hashed
 
     def add_plain(self, source: str, file: str, lines: Plain) -> None:
-        """Take conversations of bare `role` and `content` lines, as `jsonl.plain` picks them, without an object a message."""
+        """Add conversations of plain `role` and `content` lines, as selected by `jsonl.plain`, without an object per message."""
         if not lines.records:
             return
         values, total = [record.value for record in lines.records], len(lines.roles)
@@ -171,7 +170,7 @@ class Gatherer:
         roles = ROLE_NAMES.take(pa.array(codes))
 
         def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
-            """A column of conversations, repeated for each message."""
+            """Values of conversations, repeated for each message."""
             return pa.array(column, kind).take(owner)
 
         models = [name_of(value.get("model")) for value in values]
@@ -208,19 +207,19 @@ class Gatherer:
             self._rows = []
 
     def turns(self) -> tuple[pa.Table, list[tuple[str, Place, str, str]]]:
-        """All turns, and notes of loose messages that found no place: (format, place, reason, detail). Call once."""
-        notes = self._settle_loose()
+        """All turns, and notes of loose messages without a place in a tree: (format, place, reason, detail). Call once."""
+        notes = self._place_loose()
         self._flush()
         chunks, self._chunks = self._chunks, []
-        turns, homes, more = keep_apart(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
-        notes += more + settle(self._acts, turns, self._named, self._joined, homes)
+        turns, names_by_record, more = separate_conversations(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
+        notes += more + resolve_references(self._acts, turns, self._named, self._joined, names_by_record)
         for (source, file), count in sorted(self._unlike.items()):
             if count:
                 notes.append((source, Place(file, -1), why.ROLES_NOT_ALTERNATING, f"in {count} conversations {UNLIKE}"))
         return turns, notes
 
-    def _settle_loose(self) -> list[tuple[str, Place, str, str]]:
-        """Give messages that came one a record their conversation and depth, through their parents in any file."""
+    def _place_loose(self) -> list[tuple[str, Place, str, str]]:
+        """Find conversation and depth of messages that came one per record, through their parents in any file."""
         if not self._waiting:
             return []
         self._flush()
@@ -230,13 +229,13 @@ class Gatherer:
         known = self._known_depths({f"{item.source}:{item.loose.tree}" for item in waiting if item.loose.tree})
         root: dict[tuple[str, str], tuple[str, int] | None] = {}
         for item in waiting:
-            found = climb(item, by_id, known, root)
+            located = locate(item, by_id, known, root)
             message = item.loose.message
-            if found is None:
-                notes.append((item.source, item.at, why.MISSING_PARENT, "a message before this one is in no file"))
+            if located is None:
+                notes.append((item.source, item.at, why.MISSING_PARENT, "an earlier message of its conversation is in no file"))
                 if item.loose.tree is None:
                     continue
-            tree, depth = found or (str(item.loose.tree), BEYOND)
+            tree, depth = located or (str(item.loose.tree), BEYOND)
             conversation = Conversation(tree, [message])
             name = f"{item.source}:{tree}"
             self._rows.append(self._row(item.source, name, item.at, -1, message, {message.turn_id: depth}, None, conversation))
@@ -252,9 +251,9 @@ class Gatherer:
         return depth
 
     def feedback(self) -> pa.Table:
-        """All acts; places of messages have become turn ids. Call after `turns`, which settles what they name."""
+        """All votes, with places resolved to turn ids. Call after `turns`, which resolves them."""
         chunks = [RAW_FEEDBACK.empty_table()]
-        while self._acts:  # the objects of what is done are let go at once
+        while self._acts:  # frees the objects batch by batch
             part = self._acts[-ROWS_AT_A_TIME:]
             del self._acts[-ROWS_AT_A_TIME:]
             chunks.append(_table([self._act_row(*entry) for entry in part], RAW_FEEDBACK))
@@ -270,8 +269,8 @@ class Gatherer:
             feedback_id = stable_id(source, act.native_id)
         else:
             words = () if act.value is not None or act.label is None else (act.label,)
-            said = (name, turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at, *words)
-            feedback_id = stable_id(source, *map(repr, said))
+            parts = (name, turn, act.kind, act.value, better, worse, group, act.text, annotator, act.created_at, *words)
+            feedback_id = stable_id(source, *map(repr, parts))
         return (
             feedback_id,
             name,
@@ -297,13 +296,13 @@ class Gatherer:
 
 
 def _alternates(messages: Sequence[Message]) -> bool:
-    """Whether user and assistant take turns on every branch, the user first."""
+    """Whether user and assistant alternate on every branch, the user first."""
     roles = {message.turn_id: message.role for message in messages}
     return not any(message.role in TURNS[roles.get(message.parent_id, TOOL) if message.parent_id else ""] for message in messages)
 
 
 def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]]) -> int:
-    """The number of conversations in which user and assistant do not take turns, each one line of role codes from its start."""
+    """The number of conversations in which user and assistant do not alternate; each is a run of role codes from its start."""
     before = np.roll(codes, 1)
     before[starts] = ROLE_CODES[SYSTEM]
     wrong = (codes == ROLE_CODES[ASSISTANT]) & ((before == codes) | (before == ROLE_CODES[SYSTEM]))
@@ -312,7 +311,7 @@ def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, 
 
 
 def _turn(ref: str | int | IdOrPlace | None) -> str | None:
-    """A turn's id; what is a number still is a place."""
+    """A turn's id; a number is a place."""
     number = ref.number if isinstance(ref, IdOrPlace) else ref
     return place(number) if isinstance(number, int) else number
 

@@ -1,7 +1,7 @@
-"""Lines of feedback in our own JSONL, one act a line; `tasks.ingest.formats.jsonl` describes them.
+"""Lines of feedback in Pairwright's own JSONL, one vote per line; `tasks.ingest.formats.jsonl` describes them.
 
-A line that says whose act of which kind about which conversation it is becomes an act, whatever else is wrong with it: it keeps its
-words and its value, and the later stages drop it with a reason. Only a line that lacks one of these three cannot be read.
+A line that names annotator kind, kind of feedback and conversation becomes a vote, whatever else is wrong with it: it keeps its words and
+its value, and later stages drop it with a reason. Only a line that lacks one of these three cannot be read.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from tasks.ingest.formats.vote_words import THUMBS, rating_of
 KINDS = {name: name for name in GIVEN} | {"thumbs": THUMB}
 COMPARISONS = frozenset({CHOICE, REGENERATE})
 CHOICES = {"better": 1.0, "tie": 0.0, "bothbad": -1.0}
-RETRACTED = (THUMB, RATING)  # kinds that are taken back by a value that is none
+RETRACTED = (THUMB, RATING)  # kinds that a value of none retracts
 NOTHING = ("", "none", "null", "nan", "neutral")
 THUMB_SCALE, RATING_SCALE = (-1.0, 1.0), (1.0, 5.0)
 LAST_INDEX = 1_000_000
-# Keys of a conversation's id, the surest first.
+# Keys of a conversation's id, most reliable first.
 CONVERSATION = ("conversation_id", "chat_id", "thread_id", "session_id", "conversationId", "chatId", "threadId", "sessionId")
 
 Scale = tuple[float, float]  # the worst value and the best one
 
 
-class Said(NamedTuple):
-    """What a line says of its value: the number, the scale, and the words where there are words."""
+class VoteValue(NamedTuple):
+    """The value of a line: number, scale, and the words if it has any."""
 
     value: float | None
     scale: Scale | None = None
@@ -46,13 +46,13 @@ def act_of(record: dict[str, Any]) -> Act:
     annotator_kind = str(record.get("annotator_kind") or PERSON)
     if annotator_kind not in ANNOTATORS:
         raise Unreadable(why.UNKNOWN_ANNOTATOR, "expected annotator_kind person or model")
-    said = said_of(kind, record)
+    vote = value_of(kind, record)
     act = Act(
         conversation,
         kind,
-        value=said.value,
-        scale=said.scale,
-        label=said.label,
+        value=vote.value,
+        scale=vote.scale,
+        label=vote.label,
         text=record["text"] if isinstance(record.get("text"), str) else None,
         group=name_of(record.get("group")),
         annotator=name_of(record.get("user_id")),
@@ -64,19 +64,19 @@ def act_of(record: dict[str, Any]) -> Act:
         act.better, act.worse = _turn(record, "better"), _turn(record, "worse")
         act.shown_first = _turn(record, "shown_first") or _turn(record, "first")
     else:
-        named = name_of(record.get("message_id"))
-        act.turn = _place(record.get("message_index")) if named is None else named
-    if kind in RETRACTED and _is_none(record, said):
-        act.retracts = "told"
+        message_id = name_of(record.get("message_id"))
+        act.turn = _place(record.get("message_index")) if message_id is None else message_id
+    if kind in RETRACTED and _is_none(record, vote):
+        act.retracts = "explicit"
     return act
 
 
-def _is_none(record: dict[str, Any], said: Said) -> bool:
-    """Whether the value says that there is no vote any more: null, "none", or the middle of a thumb. A missing value says nothing."""
+def _is_none(record: dict[str, Any], vote: VoteValue) -> bool:
+    """Whether the value retracts a vote: null, "none", or a thumb of 0. A missing value does not."""
     value = record.get("value", ...)
     if isinstance(value, str):
         return word_of(value) in NOTHING
-    return value is None or (said.value == 0 and said.scale == THUMB_SCALE)
+    return value is None or (vote.value == 0 and vote.scale == THUMB_SCALE)
 
 
 def conversation_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
@@ -99,53 +99,53 @@ def _place(value: object) -> int | None:
     return number if number is not None and 0 <= number < LAST_INDEX else None
 
 
-def said_of(kind: str, record: dict[str, Any]) -> Said:
-    """The value by kind. Words that are not known keep no value; nothing is put in their place."""
+def value_of(kind: str, record: dict[str, Any]) -> VoteValue:
+    """The value by kind; None for unknown words."""
     value, scale = record.get("value"), record.get("scale")
     if kind == THUMB:
         return _thumb(value, scale)
     if kind == CHOICE:
-        return Said(1.0) if value is None else _worded(value, CHOICES, None)
+        return VoteValue(1.0) if value is None else _number_or_word(value, CHOICES, None)
     if kind == RATING and isinstance(scale, list) and scale and all(isinstance(word, str) for word in scale):
         return _in_words(value, scale)
     if kind == RATING:
         return _rating(value, scale)
-    return Said(number_of(value), _ends(scale))
+    return VoteValue(number_of(value), _ends(scale))
 
 
-def _thumb(value: object, scale: object) -> Said:
+def _thumb(value: object, scale: object) -> VoteValue:
     if isinstance(value, bool):
-        return Said(1.0 if value else -1.0, THUMB_SCALE, str(value).lower())
+        return VoteValue(1.0 if value else -1.0, THUMB_SCALE, str(value).lower())
     if scale is None or (isinstance(value, str) and number_of(value) is None):
-        return _worded(value, THUMBS, THUMB_SCALE)
-    return _worded(value, {}, _ends(scale))
+        return _number_or_word(value, THUMBS, THUMB_SCALE)
+    return _number_or_word(value, {}, _ends(scale))
 
 
-def _rating(value: object, scale: object) -> Said:
-    """A number on the scale, 1 to 5 without one; also in a spelling of its own, if its scale is not another one."""
+def _rating(value: object, scale: object) -> VoteValue:
+    """A number on the scale (1 to 5 by default); also a spelled rating such as 4/5, unless its scale differs."""
     spelled = rating_of(value) if isinstance(value, str) and number_of(value) is None else None
     if spelled is not None and isinstance(value, str):
-        said = _ends(scale) if scale is not None else spelled[1] or RATING_SCALE
-        return Said(spelled[0] if said and spelled[1] in (None, said) else None, said, value)
+        ends = _ends(scale) if scale is not None else spelled[1] or RATING_SCALE
+        return VoteValue(spelled[0] if ends and spelled[1] in (None, ends) else None, ends, value)
     by_default = RATING_SCALE if scale is None and number_of(value) is not None else None
-    return _worded(value, {}, by_default or _ends(scale))
+    return _number_or_word(value, {}, by_default or _ends(scale))
 
 
-def _worded(value: object, words: dict[str, float], scale: Scale | None) -> Said:
-    """A number as it is; a word by its meaning, spelled with or without case, spaces, hyphens and underscores."""
+def _number_or_word(value: object, words: dict[str, float], scale: Scale | None) -> VoteValue:
+    """A number as it is; a word by its meaning, ignoring case, spaces, hyphens and underscores."""
     number = number_of(value)
     if number is not None or not isinstance(value, str):
-        return Said(number, scale)
-    return Said(words.get(word_of(value)), scale, value or None)
+        return VoteValue(number, scale)
+    return VoteValue(words.get(word_of(value)), scale, value or None)
 
 
-def _in_words(value: object, scale: list[str]) -> Said:
+def _in_words(value: object, scale: list[str]) -> VoteValue:
     """A word's place on a scale of words from the worst to the best; a number has none."""
     places = {word_of(word): float(place) for place, word in enumerate(scale)}
     label = value or None if isinstance(value, str) else None if value is None else str(value)
     if len(scale) < 2 or len(places) < len(scale):
-        return Said(None, None, label)
-    return Said(places.get(word_of(value)) if isinstance(value, str) else None, (0.0, len(scale) - 1.0), label)
+        return VoteValue(None, None, label)
+    return VoteValue(places.get(word_of(value)) if isinstance(value, str) else None, (0.0, len(scale) - 1.0), label)
 
 
 def _ends(value: object) -> Scale | None:

@@ -1,7 +1,7 @@
-"""What is found in one raw file, or in one member of an archive: counts, faults, and what users must be told of it.
+"""Findings in one raw file or archive member: counts, faults, and the warning for users.
 
-A member collects while its records are read. Faults and notes become rows of `quarantine`; what recurs in many records (a role that
-nobody knows, a vote that is not read) is one row and one part of the file's warning line, with a count and its first place.
+Faults and notes become rows of `quarantine`; what recurs in many records (an unknown role, a vote that is not read) is one row and one part
+of the file's warning, with a count and its first location.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tasks.common.redaction import redact
 from tasks.common.redaction.paths import path
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.reasons.ingest import LEFT_OUT
-from tasks.ingest.formats.nearest_format import keys_of, named, nearest
+from tasks.ingest.formats.nearest_format import keys_of, listed_names, nearest
 
-WHOLE = -1  # in the place of a record: the whole file
-MOST_RECORDS = 1000  # unread ones whose keys are looked at
-MOST_TOLD = 5  # of one kind, in a warning
+WHOLE = -1  # record number that stands for the whole file
+MOST_RECORDS = 1000  # unread records whose keys are collected
+MOST_LISTED = 5  # findings of one kind in a warning
 
 
-class Told(NamedTuple):
+class Finding(NamedTuple):
     """A row of quarantine: record, line, format, reason, detail."""
 
     record: int
@@ -34,8 +34,8 @@ class Told(NamedTuple):
 
 
 @dataclass
-class _Often:
-    """Something that recurs: how often, and where it was first."""
+class _Repeated:
+    """A repeated finding: how often, and where first."""
 
     first: Record | None
     format: str | None
@@ -50,77 +50,77 @@ class Member:
     name: str
     formats: Counter[str | None] = field(default_factory=Counter)
     records: int = 0
-    faults: list[Told] = field(default_factory=list)
-    notes: list[Told] = field(default_factory=list)
-    keys: Counter[str] = field(default_factory=Counter)  # of its unread records
-    often: dict[tuple[str, str], _Often] = field(default_factory=dict)  # by reason and what it is about
+    faults: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    keys: Counter[str] = field(default_factory=Counter)  # of the unread records
+    repeated: dict[tuple[str, str], _Repeated] = field(default_factory=dict)  # by reason and subject
 
-    def whole_note(self, fault: Fault) -> None:
-        """Something that users must know of the whole file, which is read all the same."""
-        self.notes.append(Told(WHOLE, None, None, *fault))
+    def file_note(self, fault: Fault) -> None:
+        """Add a note on the whole file, which is still read."""
+        self.notes.append(Finding(WHOLE, None, None, *fault))
 
     @property
     def shown(self) -> str:
-        """Its name as it may be printed: people's addresses and numbers in paths are theirs."""
+        """Its name for printing, with personal data in the path redacted."""
         return path(self.name, redact.KINDS)
 
     @property
     def format(self) -> str | None:
-        """The format of its records; `mixed` when there are several, None when no reader knows any."""
+        """The format of its records; `mixed` when there are several, None when no reader recognises any."""
         known = [name for name in self.formats if name]
         return known[0] if len(known) == 1 else "mixed" if known else None
 
     @property
     def lost(self) -> int:
-        """Records that give nothing."""
+        """Number of records without any result."""
         return sum(fault.record >= 0 for fault in self.faults)
 
     @property
     def unread(self) -> int:
-        """Records that could not be read; those that are left out because of what they say are no such."""
+        """Number of records that could not be read, without those left out because of their content."""
         return sum(fault.record >= 0 and fault.reason not in LEFT_OUT for fault in self.faults)
 
     @property
     def is_unread(self) -> bool:
-        """True for a file that should hold records, of which none was read."""
+        """True for a file that should have records, none of which was read."""
         if self.records:
             return self.unread == self.records
         return any(fault.reason != why.NOT_A_LOG for fault in self.faults)
 
     def fault(self, record: Record, name: str | None, fault: Fault) -> None:
-        """One record that gives nothing."""
-        self.faults.append(Told(record.number, record.line, name, *fault))
+        """Add a fault of one record, which gives no result."""
+        self.faults.append(Finding(record.number, record.line, name, *fault))
         if len(self.faults) <= MOST_RECORDS and isinstance(record.value, dict):
             self.keys.update(keys_of(record.value))
 
     def note(self, record: Record, name: str | None, reason: str, detail: str) -> None:
-        """A part of a record that was left out."""
-        self.notes.append(Told(record.number, record.line, name, reason, detail))
+        """Add a note on a part of a record that was left out."""
+        self.notes.append(Finding(record.number, record.line, name, reason, detail))
 
-    def again(self, reason: str, what: str, record: Record | None, name: str | None = None, count: int = 1) -> None:
-        """Something that recurs in many records; `what` holds no text of a record."""
-        entry = self.often.setdefault((reason, what), _Often(record, name))
+    def count_repeated(self, reason: str, what: str, record: Record | None, name: str | None = None, count: int = 1) -> None:
+        """Count a finding that recurs in many records; `what` must hold no text of a record."""
+        entry = self.repeated.setdefault((reason, what), _Repeated(record, name))
         entry.count += count
 
-    def whole_fault(self, name: str | None, fault: Fault) -> None:
-        """A fault of the whole file."""
-        self.faults.append(Told(WHOLE, None, name, *fault))
+    def file_fault(self, name: str | None, fault: Fault) -> None:
+        """Add a fault of the whole file."""
+        self.faults.append(Finding(WHOLE, None, name, *fault))
 
-    def rows(self) -> Iterator[Told]:
-        """All rows of quarantine. A file of which no record is known takes one, not thousands."""
+    def rows(self) -> Iterator[Finding]:
+        """All rows of quarantine; one row for a file in which no record is recognised."""
         if not self.formats and self.lost:
-            yield Told(WHOLE, None, None, self.first_reason, f"{self.of_all}; {self.seen}")
+            yield Finding(WHOLE, None, None, self.first_reason, f"{self.unread_share}; {self.keys_seen}")
             yield from (fault for fault in self.faults if fault.record == WHOLE)
         else:
             yield from self.faults
         yield from self.notes
-        for (reason, what), often in self.often.items():
-            record, line = (often.first.number, often.first.line) if often.first else (WHOLE, None)
-            yield Told(record, line, often.format, reason, SAID[reason].format(what=what, count=_times(often.count)))
+        for (reason, what), entry in self.repeated.items():
+            record, line = (entry.first.number, entry.first.line) if entry.first else (WHOLE, None)
+            yield Finding(record, line, entry.format, reason, MESSAGES[reason].format(what=what, count=_times(entry.count)))
 
     @property
     def first_reason(self) -> str:
-        """Why its first unread record, or the file itself, is not read."""
+        """The reason for its first unread record, or for the file itself."""
         reasons = [fault.reason for fault in self.faults if fault.reason not in LEFT_OUT]
         if not self.formats and why.UNKNOWN_FORMAT in reasons:
             return why.UNKNOWN_FORMAT
@@ -133,60 +133,60 @@ class Member:
 
     @property
     def first_detail(self) -> str:
-        """What was found there."""
+        """The detail of that first reason."""
         return next(fault.detail for fault in self.faults if fault.reason == self.first_reason)
 
     @property
-    def of_all(self) -> str:
+    def unread_share(self) -> str:
         """How many of its records are not read, in words."""
         return f"{self.unread} of {self.records} records not read"
 
     @property
-    def seen(self) -> str:
-        """The keys of the unread records, and the nearest format."""
+    def keys_seen(self) -> str:
+        """The keys of the unread records, and the nearest format, in words."""
         if not self.keys:
-            return "no keys to tell"
+            return "no keys"
         near = nearest(self.keys)
-        return f"keys seen: {named(self.keys)}; " + (f"the nearest format is {near}" if near else "no format is near")
+        return f"keys seen: {listed_names(self.keys)}; " + (f"the nearest format is {near}" if near else "no format is similar")
 
     def warning(self) -> str | None:
-        """One line on what users must know of the file; None when all was read."""
+        """One line of warnings about the file; None when all was read."""
         parts = []
         if self.unread:
             first = next(fault for fault in self.faults if fault.record >= 0 and fault.reason not in LEFT_OUT)
             where = f"line {first.line}" if first.line is not None else f"record {first.record}"
-            parts.append(f"{self.of_all} (first {where}: {first.reason}, {first.detail}; {self.seen})")
-        whole = [told for told in (*self.faults, *self.notes) if told.record == WHOLE and told.reason != "not_a_log"]
-        parts.extend(f"{told.reason}: {told.detail}" for told in whole)
-        for reason, said in SAID.items():
+            parts.append(f"{self.unread_share} (first {where}: {first.reason}, {first.detail}; {self.keys_seen})")
+        whole = [finding for finding in (*self.faults, *self.notes) if finding.record == WHOLE and finding.reason != "not_a_log"]
+        parts.extend(f"{finding.reason}: {finding.detail}" for finding in whole)
+        for reason, message in MESSAGES.items():
             if reason in QUIET:
                 continue
-            found = sorted((-often.count, what) for (kind, what), often in self.often.items() if kind == reason)
-            parts.extend(said.format(what=what, count=_times(-count)) for count, what in found[:MOST_TOLD])
-            if len(found) > MOST_TOLD:
-                parts.append(f"{reason}: and {len(found) - MOST_TOLD} others")
+            counts = sorted((-entry.count, what) for (kind, what), entry in self.repeated.items() if kind == reason)
+            parts.extend(message.format(what=what, count=_times(-count)) for count, what in counts[:MOST_LISTED])
+            if len(counts) > MOST_LISTED:
+                parts.append(f"{reason}: and {len(counts) - MOST_LISTED} others")
         return f"{self.shown}: " + "; ".join(parts) if parts else None
 
 
-# How what recurs is told, by reason.
-SAID = {
+# Messages for repeated findings, by reason.
+MESSAGES = {
     why.UNREAD_VOTE: "`{what}` looks like a vote and is not read ({count})",
-    why.UNKNOWN_ROLE: "the role `{what}` is unknown, and its messages are left out ({count}): say in ingest.roles whose it is",
-    why.UNREAD_TIME: "times spelled {what} are not read: no such spelling is known, or it may mean two days; they are null",
-    why.WINDOWS_1252: "no UTF-8, read as Windows-1252 ({count})",
-    why.BROKEN_BYTE: "bytes that are no UTF-8 became U+FFFD ({count})",
+    why.UNKNOWN_ROLE: "unknown role `{what}`, its messages are left out ({count}); add it to ingest.roles",
+    why.UNREAD_TIME: "times of the form {what} are not read (unknown or ambiguous) and are null",
+    why.WINDOWS_1252: "not UTF-8, read as Windows-1252 ({count})",
+    why.BROKEN_BYTE: "bytes that are not UTF-8 became U+FFFD ({count})",
     why.TEXT_LINE: "lines without JSON are not read ({count})",
     why.ENCODING: "{what}, read as such",
-    why.LOG_PREFIX: "text before the JSON, as log collectors write it, is left out ({count})",
-    why.WRAPPED: "the record stands inside the key `{what}` of another, as log collectors write it ({count})",
+    why.LOG_PREFIX: "text before the JSON, as written by log collectors, is skipped ({count})",
+    why.WRAPPED: "the record is nested in the key `{what}`, as written by log collectors ({count})",
 }
-QUIET = frozenset({why.ENCODING, why.LOG_PREFIX, why.WRAPPED})  # they stand in quarantine, but nobody need be warned
+QUIET = frozenset({why.ENCODING, why.LOG_PREFIX, why.WRAPPED})  # in quarantine, but without a warning
 
 
 def _times(count: int) -> str:
     return f"{count} times" if count != 1 else "once"
 
 
-def row_of(file: RawFile, told: Told) -> tuple[Any, ...]:
-    """The row with the file's id in front."""
-    return (file.digest, *told)
+def row_of(file: RawFile, finding: Finding) -> tuple[Any, ...]:
+    """The row, with the file's id first."""
+    return (file.digest, *finding)

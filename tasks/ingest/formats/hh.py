@@ -1,7 +1,7 @@
 """hh-rlhf: two whole transcripts, `chosen` and `rejected`, that should differ in the last answer only.
 
-Rows where they part earlier, where an answer is empty, or where both are the same, hold no preference
-between two answers to one prompt: they go to quarantine with that reason.
+Rows that differ earlier, with an empty answer, or with two equal transcripts hold no preference between two answers to one prompt: they are
+quarantined with that reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.comparisons import Line, two_answers
-from tasks.ingest.formats.parsed import Facts, Said
+from tasks.ingest.formats.parsed import ParsedRecord, Utterance
 
 TURN = re.compile(r"\n\n(Human|Assistant):")
 TIGHT = re.compile(r"\n(Human|Assistant):")  # copies of the set that lost its blank lines
@@ -26,7 +26,7 @@ def recognise(record: dict[str, Any]) -> bool:
     return all(isinstance(record.get(side), str) and begins(record[side]) for side in ("chosen", "rejected"))
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """One conversation with two last answers, and the choice between them."""
     chosen, rejected = line_of(record.get("chosen")), line_of(record.get("rejected"))
     if chosen == rejected:
@@ -46,11 +46,11 @@ def begins(text: str) -> bool:
 
 
 def line_of(transcript: object, *, open_end: bool = False) -> Line:
-    """The messages of a transcript; one that ends with an empty turn is a prompt, if it may have an open end."""
+    """The messages of a transcript; one that ends with an empty turn is a prompt, where that is allowed."""
     text = "\n\n" + transcript.lstrip() if isinstance(transcript, str) else ""
     parts = (TURN if len(TURN.findall(text)) > 1 else TIGHT).split(text)
     if len(parts) < 3 or parts[0].strip():
         raise Unreadable(why.NO_TRANSCRIPT, "expected text that begins with a turn marker")
     if open_end and parts[-2] == "Assistant" and not parts[-1].strip():
         parts = parts[:-2]
-    return [Said(ROLES[name], text.strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)]
+    return [Utterance(ROLES[name], text.strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)]

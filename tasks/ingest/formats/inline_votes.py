@@ -1,7 +1,7 @@
-"""Votes that stand on the message that they judge: `feedback`, `thumb`, `vote`, ... of an answer in a list of messages.
+"""Votes inside the message that they rate: `feedback`, `thumb`, `vote`, ... of an answer in a list of messages.
 
-In: messages as the log has them, and their turn ids. Out: thumbs and ratings whose direction leaves no doubt: words, signs, truth values,
-1 and -1 where the key speaks of a thumb, and ratings that say their scale ("4/5"). Whatever else stands there is not taken, and so is told.
+In: messages as the log has them, and their turn ids. Out: thumbs and ratings with a clear direction: words, signs, booleans, 1 and -1 where
+the key names a thumb, and ratings that state their scale ("4/5"). Other values are not read, and so are reported.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ INNER = ("rating", "thumb", "thumbs", "vote", "type", "value", "sentiment", "sco
 COMMENTS = ("comment", "text", "reason")
 
 
-class Said(NamedTuple):
-    """A vote's kind, value, scale, and the words that say it."""
+class InlineVote(NamedTuple):
+    """A vote's kind, value, scale, and its words."""
 
     kind: str
     value: float
@@ -29,43 +29,43 @@ class Said(NamedTuple):
 
 
 def votes_on(natives: Iterable[dict[str, Any]], turns: Iterable[str | int], conversation: str, who: str | None) -> Iterator[Act]:
-    """The votes on the messages, whose turn ids or places are `turns`; `who` chats."""
+    """The votes on the messages, whose turn ids or places are `turns`; `who` is the user."""
     for native, turn in zip(natives, turns, strict=True):
         for key in (*THUMBS, *RATINGS):
-            found = _vote(native, key) if key in native else None
-            if found is not None:
-                said, comment = found
-                act = Act(conversation, said.kind, turn, said.value, said.scale, said.label, text=comment, annotator=who)
+            vote_and_comment = _vote(native, key) if key in native else None
+            if vote_and_comment is not None:
+                vote, comment = vote_and_comment
+                act = Act(conversation, vote.kind, turn, vote.value, vote.scale, vote.label, text=comment, annotator=who)
                 act.native_id = f"{conversation}/{turn}/{key}"
                 yield act
                 break
 
 
-def _vote(native: dict[str, Any], key: str) -> tuple[Said, str | None] | None:
-    """The vote under a key, and the comment beside it. Only what is understood is taken out, for what is not taken is told."""
+def _vote(native: dict[str, Any], key: str) -> tuple[InlineVote, str | None] | None:
+    """The vote under a key, and its comment. Only what is understood is taken out, because the rest is reported as unread."""
     value = dict.get(native, key)
     if not isinstance(value, dict):
-        said = _said(value, key)
-        return None if said is None else (_taken(native, key, said), None)
+        vote = _vote_of(value, key)
+        return None if vote is None else (_mark_read(native, key, vote), None)
     for inner in INNER:
-        if inner in value and (said := _said(dict.get(value, inner), key if key in THUMBS else inner)) is not None:
+        if inner in value and (vote := _vote_of(dict.get(value, inner), key if key in THUMBS else inner)) is not None:
             comment = next((text for name in COMMENTS if name != inner and (text := name_of(value.get(name)))), None)
-            return _taken(native[key], inner, said), comment
+            return _mark_read(native[key], inner, vote), comment
     return None
 
 
-def _taken(holder: dict[str, Any], key: str, said: Said) -> Said:
-    """The same; and the key counts as read."""
+def _mark_read(holder: dict[str, Any], key: str, vote: InlineVote) -> InlineVote:
+    """The same vote; the key now counts as read."""
     holder.get(key)
-    return said
+    return vote
 
 
-def _said(value: object, key: str) -> Said | None:
+def _vote_of(value: object, key: str) -> InlineVote | None:
     if isinstance(value, str):
         if (thumb := thumb_word(value)) is not None:
-            return Said(THUMB, thumb, (-1.0, 1.0), value)
+            return InlineVote(THUMB, thumb, (-1.0, 1.0), value)
         spelled = rating_of(value)
-        return Said(RATING, spelled[0], spelled[1], value) if spelled and spelled[1] else None
+        return InlineVote(RATING, spelled[0], spelled[1], value) if spelled and spelled[1] else None
     if key not in THUMBS or not isinstance(value, bool | int | float) or (not isinstance(value, bool) and value not in (1, -1)):
         return None
-    return Said(THUMB, 1.0 if value > 0 else -1.0, (-1.0, 1.0), str(value).lower() if isinstance(value, bool) else None)
+    return InlineVote(THUMB, 1.0 if value > 0 else -1.0, (-1.0, 1.0), str(value).lower() if isinstance(value, bool) else None)

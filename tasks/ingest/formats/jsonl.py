@@ -1,15 +1,15 @@
-"""Our own plain JSONL: conversations and feedback, one object a line, in one file or in several.
+"""Pairwright's own JSONL: conversations and feedback, one object per line, in one file or several.
 
 Conversation: `id`, `messages` of `role`, `content` and perhaps `id`, `parent_id`, `model`, `created_at`, `status`; perhaps
 `user_id`, `topic`, `model`, `created_at`. A message without `parent_id` follows the one before it; regenerated
 answers name the same parent. `content` is a text or a list of parts (texts, pictures, files, calls of tools); a message may also have
 `tool_calls` as in OpenAI's chat format, then it needs no text, and `files`; one of a tool `tool_call_id` and `name`; an answer
-`reasoning_content`. `tools` beside the messages are the tools that were offered, in OpenAI's shape.
+`reasoning_content`. `tools` next to the messages are the tools that were offered, in OpenAI's format.
 
 The conversation's id may also stand under `conversation_id`, `chat_id`, `thread_id` or `session_id`. Messages of an assistant that
 follow each other are one answer.
 
-A preference may stand beside messages without ids: `chosen` and `rejected`, or `rejected_response` (see
+A preference may be next to messages without ids: `chosen` and `rejected`, or `rejected_response` (see
 `tasks.ingest.formats.labelled_messages`).
 
 Feedback: `conversation_id`, `kind`, and by kind `message_id` or `message_index` (from 0), `better`, `worse`, `value`, `scale`,
@@ -28,7 +28,7 @@ By kind:
     regenerate   `better`: the answer that was kept; `worse`: the one that was discarded
     report, copy, share, comment   kept, but no votes
 
-A thumb or rating that is null, "none", or a thumb of 0, takes back what the same person said of the answer before.
+A thumb or rating that is null, "none", or a thumb of 0, retracts the same person's earlier vote on the answer.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from tasks.common.raw_files.files import Record, Unreadable
 from tasks.common.vocabulary import states
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, ROLES
-from tasks.ingest.formats.answers import in_one_piece
+from tasks.ingest.formats.answers import join_pieces
 from tasks.ingest.formats.feedback_lines import CONVERSATION, act_of, conversation_of
 from tasks.ingest.formats.inline_votes import votes_on
-from tasks.ingest.formats.labelled_messages import KEYS, judged
+from tasks.ingest.formats.labelled_messages import KEYS, read_judgement
 from tasks.ingest.formats.librechat import is_librechat
-from tasks.ingest.formats.message_parts import OFFERED, said_of, tools_of
-from tasks.ingest.formats.parsed import Conversation, Facts, Message, moment, name_of, place, put_beside
-from tasks.ingest.formats.replies import REPLIES, put_behind, replies
+from tasks.ingest.formats.message_parts import OFFERED, tools_of, utterance_of
+from tasks.ingest.formats.parsed import Conversation, Message, ParsedRecord, copy_details, moment, name_of, place
+from tasks.ingest.formats.replies import REPLIES, append_answers, replies
 
-# Keys of a conversation's id, the surest first: beside `conversation_id` an `id` is the record's; a session may hold several conversations.
+# Keys of a conversation's id, most reliable first: an `id` may be the record's; a session may hold several conversations.
 IDS = ("conversation_id", "id", *CONVERSATION[1:])
 SPECIAL = KEYS | {*OFFERED, *REPLIES}  # keys of records that are more than their messages
 KNOWN = frozenset(ROLES)
@@ -65,37 +65,37 @@ def recognise(record: dict[str, Any]) -> bool:
     return "kind" in record and not record.keys().isdisjoint(CONVERSATION)
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """One conversation or one act."""
     if "messages" in record:
-        return _judged(record) or _with_votes(record)
-    return Facts(acts=[act_of(record)])
+        return _with_judgement(record) or _with_votes(record)
+    return ParsedRecord(acts=[act_of(record)])
 
 
-def _with_votes(record: dict[str, Any]) -> Facts:
+def _with_votes(record: dict[str, Any]) -> ParsedRecord:
     """One conversation, and the votes on its messages."""
     conversation, natives = _conversation(record), record["messages"]
     names = [name_of(native.get("id")) or place(index) for index, native in enumerate(natives)]
-    return Facts([conversation], list(votes_on(natives, names, conversation.native_id, conversation.user)))
+    return ParsedRecord([conversation], list(votes_on(natives, names, conversation.native_id, conversation.user)))
 
 
-def _judged(record: dict[str, Any]) -> Facts | None:
-    """A preference beside messages without ids of their own; None where there is none."""
+def _with_judgement(record: dict[str, Any]) -> ParsedRecord | None:
+    """A preference next to messages without ids; None where there is none."""
     name, natives = conversation_of(record, IDS), record["messages"]
     if KEYS.isdisjoint(record) or "label" in record or name is None or not isinstance(natives, list):
         return None
     if not all(isinstance(native, dict) and native.keys().isdisjoint(("id", "parent_id")) for native in natives):
         return None
-    facts = judged(record, [said_of(native) for native in natives], name)
-    for conversation in facts.conversations if facts else ():
+    parsed = read_judgement(record, [utterance_of(native) for native in natives], name)
+    for conversation in parsed.conversations if parsed else ():
         conversation.user, conversation.topic = name_of(record.get("user_id")), topic_of(record)
         conversation.created_at = moment(record.get("created_at"))
-    return facts
+    return parsed
 
 
 @dataclass
 class Plain:
-    """Conversations of bare lines: the records and ids, how many messages each has, and roles and texts of all of them in a row."""
+    """Plain conversations: records and ids, number of messages, and the roles and texts of all messages in one list."""
 
     records: list[Record] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -106,9 +106,9 @@ class Plain:
 
 
 def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
-    """Records that are conversations of bare `role` and `content` lines in our own roles, and all others.
+    """Records that are conversations of plain `role` and `content` messages in known roles, and all others.
 
-    The plain ones, which are most of a large log, need no object a message: their columns are built from the lists as they are.
+    Plain ones, which are most of a large log, need no object per message: their columns are built from the lists directly.
     """
     straight, other = Plain(), list[Record]()
     for record in records:
@@ -129,13 +129,13 @@ def plain(records: Sequence[Record]) -> tuple[Plain, list[Record]]:
 
 
 def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
-    """Id, roles and texts; None for whatever is not bare."""
+    """Id, roles and texts; None for a conversation that is not plain."""
     try:
         messages, name = value["messages"], value["conversation_id" if "conversation_id" in value else "id"]
         if not messages or type(name) is not str or not name or not SPECIAL.isdisjoint(value):
             return None
         roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
-        # Two keys each, and both lookups succeeded: then there is nothing else in any message.
+        # Two keys each, and both lookups succeeded: no message has any other key.
         bare = sum(map(len, messages)) == 2 * len(messages) and KNOWN.issuperset(roles) and set(map(type, contents)) == {str}
     except (KeyError, TypeError, IndexError):
         return None
@@ -154,18 +154,18 @@ def _conversation(record: dict[str, Any]) -> Conversation:
         messages.append(_message(native, index, messages[-1].turn_id if messages else None, model))
     whole = Conversation(name, messages, name_of(record.get("user_id")), topic_of(record), moment(record.get("created_at")))
     whole.tools = tools_of(record)
-    put_behind(whole, replies(record, natives), model)
-    return in_one_piece(whole)
+    append_answers(whole, replies(record, natives), model)
+    return join_pieces(whole)
 
 
 def topic_of(record: dict[str, Any]) -> str:
-    """The log's own tag of a conversation, or ""."""
+    """The log's topic of a conversation, or ""."""
     return name_of(record.get("topic")) or ""
 
 
 def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
-    said = said_of(native)
-    if "content" not in native and not (said.content or said.tool_calls or said.attachments or said.reasoning):
+    utterance = utterance_of(native)
+    if "content" not in native and not (utterance.content or utterance.tool_calls or utterance.attachments or utterance.reasoning):
         raise Unreadable(why.NO_CONTENT, f"message {index} has no content")
     status = name_of(native.get("status")) or ""
     if status not in states.STATES:
@@ -173,11 +173,11 @@ def _message(native: dict[str, Any], index: int, before: str | None, model: str 
     message = Message(
         turn_id=name_of(native.get("id")) or place(index),
         parent_id=name_of(native["parent_id"]) if "parent_id" in native else before,
-        role=said.role,
-        content=said.content,
-        model=(name_of(native.get("model")) or model) if said.role == ASSISTANT else None,
+        role=utterance.role,
+        content=utterance.content,
+        model=(name_of(native.get("model")) or model) if utterance.role == ASSISTANT else None,
         created_at=moment(native.get("created_at")),
         status=status,
     )
-    put_beside(message, said)
+    copy_details(message, utterance)
     return message

@@ -1,8 +1,8 @@
 """LibreChat: the export of one conversation (`messages` or `messagesTree`, flat or nested) and dumps of its message collection.
 
-There is no role field: `isCreatedByUser` tells. A thumb stands on the message (`feedback`) and has no time of its own.
-Messages that failed, are unfinished or temporary keep their place with a status, so that answers below them keep their parents.
-Nothing tells which of several answers was shown last; where the chat went on below one of them alone, that one was kept.
+There is no role field, but `isCreatedByUser`. A thumb is part of the message (`feedback`) and has no time of its own. Failed, unfinished or
+temporary messages keep their place with a status, so that answers below them keep their parents. The export does not state which of several
+answers was shown last; where the chat continues below only one of them, that one was kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.common.vocabulary.kinds import THUMB
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, USER
 from tasks.ingest.formats.message_parts import attachments_of, calls_of, reasoning_of
-from tasks.ingest.formats.parsed import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, text_of, word_of
+from tasks.ingest.formats.parsed import Act, Conversation, Loose, Message, ParsedRecord, dictionary, moment, name_of, text_of, word_of
 from tasks.ingest.formats.regenerations import rolled_in
 from tasks.ingest.formats.vote_words import thumb_word
 
@@ -32,18 +32,18 @@ def recognise(record: dict[str, Any]) -> bool:
 
 
 def is_librechat(record: dict[str, Any]) -> bool:
-    """Whether the messages are LibreChat's, which have no role, and not anybody's under an id of the same name."""
-    told = record.get("messages")
-    return not (isinstance(told, list) and told and isinstance(told[0], dict) and "role" in told[0])
+    """Whether the messages are LibreChat's, which have no role, and not another tool's with an id of the same name."""
+    messages = record.get("messages")
+    return not (isinstance(messages, list) and messages and isinstance(messages[0], dict) and "role" in messages[0])
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """One conversation with the thumbs on it, or one loose message with its thumb."""
     name = name_of(record.get("conversationId"))
     if name is None:
         raise Unreadable(why.NO_ID, "expected conversationId")
     if "messageId" in record:
-        return Facts(loose=[Loose(_message(record), name)], acts=_thumb(record, name))
+        return ParsedRecord(loose=[Loose(_message(record), name)], acts=_thumb(record, name))
     top = record.get("messagesTree", record.get("messages"))
     documents = _flat(top if isinstance(top, list) else [])
     if not documents:
@@ -53,24 +53,24 @@ def read(record: dict[str, Any]) -> Facts:
     owner = next(filter(None, (name_of(document.get("user")) for document in documents)), None)
     whole = Conversation(name, messages, owner)
     continued = {message.parent_id for message in messages if message.parent_id}
-    facts = Facts(
+    parsed = ParsedRecord(
         [whole], rolled_in(whole, continued, owner, max(filter(None, (message.created_at for message in messages)), default=None))
     )
     for document in documents:
-        facts.acts.extend(_thumb(document, name))
-    return facts
+        parsed.acts.extend(_thumb(document, name))
+    return parsed
 
 
 def _flat(top: list[Any]) -> list[dict[str, Any]]:
     """All messages of nested lists of `children`, parents first."""
-    waiting, found = list(reversed(top)), []
+    waiting, messages = list(reversed(top)), []
     while waiting:
         document = waiting.pop()
         if isinstance(document, dict):
-            found.append(document)
+            messages.append(document)
             children = document.get("children")
             waiting.extend(reversed(children) if isinstance(children, list) else [])
-    return found
+    return messages
 
 
 def _message(document: dict[str, Any], model: str | None = None) -> Message:
@@ -89,7 +89,7 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
         moment(document.get("createdAt")),
         status,
         name_of(document.get("user")),
-        tool_calls=None if text or role == USER else calls_of(document),  # beside a text they are how it came about
+        tool_calls=None if text or role == USER else calls_of(document),  # calls of an answer with text are left out
         reasoning=None if role == USER else reasoning_of(document),
         attachments=attachments_of(document.get("content"), document.get("files"), document.get("attachments")),
     )

@@ -1,6 +1,6 @@
-"""How much may be unread: of all records, of one file's, and of the files. What is more stops the run.
+"""Limits on unread data: of all records, of one file's records, and of files. More than that stops the run.
 
-In: the files as they were read, and the bounds of `ingest.max_unread`. Out: a `UserError` about the worst file, or nothing.
+In: the files as they were read, and the bounds of `ingest.max_unread`. Out: a `UserError` about the worst file, or None.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tasks.ingest.formats.file_findings import Member
 
 
 class MaxUnread(StageParams):
-    """Shares that may be unread."""
+    """Largest shares that may be unread."""
 
     records: float = Field(ge=0, le=1, description="of all records")
     file: float = Field(ge=0, le=1, description="of the records of one file")
-    files: float = Field(ge=0, le=1, description="of the files that should hold records: those of which none is read")
-    at_least: int = Field(ge=1, description="fewer unread records, or files, stop nothing")
+    files: float = Field(ge=0, le=1, description="of the files that should have records: those without any that was read")
+    at_least: int = Field(ge=1, description="fewer unread records, or files, never stop the run")
 
 
 def too_much(members: Sequence[Member], bounds: MaxUnread, not_logs: Sequence[str], source: Path, page: Path | None) -> UserError | None:
-    """What is wrong, about the file with the most unread records; None when all stays within the bounds."""
+    """The error about the file with the most unread records; None when all is within the bounds."""
     logs = [member for member in members if not any(_fits(member.name, glob) for glob in not_logs)]
     unread, records = sum(member.unread for member in logs), sum(member.records for member in logs)
     worst = max(logs, key=lambda member: (member.unread, member.is_unread, member.name), default=None)
@@ -41,18 +41,22 @@ def too_much(members: Sequence[Member], bounds: MaxUnread, not_logs: Sequence[st
     if _more(unread, records, bounds.records, bounds.at_least):
         return _error(worst, f"at most {bounds.records:.0%} of all {records} records, not {unread}", "records", source, page)
     if _more(lost, len(logs), bounds.files, bounds.at_least):
-        return _error(worst, f"at most {bounds.files:.0%} of all {len(logs)} files wholly unread, not {lost}", "files", source, page)
+        return _error(
+            worst, f"at most {bounds.files:.0%} of all {len(logs)} files without any record read, not {lost}", "files", source, page
+        )
     return None
 
 
 def nothing_read(members: Sequence[Member], formats: Iterable[str], source: Path, page: Path | None) -> UserError:
-    """What is said when not one record could be read: a mistake of the surroundings."""
+    """The error when no record at all could be read."""
     worst = max(members, key=lambda member: (member.unread, member.is_unread, member.name), default=None)
-    found = f"{len(members)} files, none with a record that can be read" if members else "no file"
+    summary = f"{len(members)} files, none with a record that can be read" if members else "no file"
     if worst and worst.faults:
-        found += f" ({worst.shown}: {worst.of_all if worst.records else worst.first_reason}; {worst.first_detail}; {worst.seen})"
-    listed = f"; what was found stands in {page}" if worst and page else ""
-    return UserError(str(source), found, "logs in one of the formats " + ", ".join(formats), f"put your exports there{listed}")
+        summary += (
+            f" ({worst.shown}: {worst.unread_share if worst.records else worst.first_reason}; {worst.first_detail}; {worst.keys_seen})"
+        )
+    listed = f"; see {page} for the details" if worst and page else ""
+    return UserError(str(source), summary, "logs in one of the formats " + ", ".join(formats), f"put your exports there{listed}")
 
 
 def _fits(name: str, glob: str) -> bool:
@@ -64,10 +68,10 @@ def _more(part: int, whole: int, bound: float, least: int) -> bool:
 
 
 def _error(worst: Member, expected: str, bound: str, source: Path, page: Path | None) -> UserError:
-    listed = f"; every one stands in {page}" if page else ""
+    listed = f"; all are listed in {page}" if page else ""
     return UserError(
         str(source / worst.shown),
-        f"{worst.of_all} ({worst.first_reason}: {worst.first_detail}; {worst.seen})",
+        f"{worst.unread_share} ({worst.first_reason}: {worst.first_detail}; {worst.keys_seen})",
         f"{expected} (ingest.max_unread.{bound})",
-        f"correct the export, say its format in ingest.formats, name it in ingest.not_logs, or raise the bound in params.yaml{listed}",
+        f"correct the export, set its format in ingest.formats, add it to ingest.not_logs, or raise the bound in params.yaml{listed}",
     )

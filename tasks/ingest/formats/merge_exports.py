@@ -1,8 +1,8 @@
-"""Exports overlap: the same turn or act may be there several times. One stays, the others say why they go.
+"""Overlapping exports: the same turn or vote may occur several times. One is kept, the others are dropped with a reason.
 
-In: all turns and all acts as the readers gave them. Out: the same rows with `dropped`: null, `repeated` (says the same
-as the one kept) or `conflicting` (another version of it). Which one stays never depends on names or order of files:
-the text that a vote was about, then the newest record (its newest message), then the larger, then by hash of content.
+In: all turns and votes as the readers returned them. Out: the same rows with `dropped`: null, `repeated` (equal to the one kept) or
+`conflicting` (another version of it). Which one is kept never depends on names or order of files: the text that a vote was about, then the
+newest record (by its newest message), then the larger one, then by hash of content.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tasks.core.tables import TEXT, TEXTS, Feedback
 from tasks.ingest.formats.retractions import known_at, take_back
 
 REPEATED, CONFLICTING = why.REPEATED, why.CONFLICTING
-# What a turn says, and what is only known around it: the latter is filled in from other copies where the kept one lacks it.
-SAID = ("parent_id", "role", "content", "tool_calls", "attachments", "status")
-AROUND = ("model", "user_id", "created_at", "topic", "tool_call_id", "tool_name", "tools", "reasoning")
-JUDGED = ("conversation_id", "turn_id", "kind", "value", "scale_min", "scale_max", "label", "better", "worse", "text")
+# A turn's content, and its context, which is filled in from other copies where the kept one lacks it.
+CONTENT = ("parent_id", "role", "content", "tool_calls", "attachments", "status")
+CONTEXT = ("model", "user_id", "created_at", "topic", "tool_call_id", "tool_name", "tools", "reasoning")
+JUDGEMENT = ("conversation_id", "turn_id", "kind", "value", "scale_min", "scale_max", "label", "better", "worse", "text")
 KEY = ("conversation_id", "turn_id")
 Row = dict[str, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def settle_turns(turns: pa.Table) -> pa.Table:
-    """The turns with `dropped`; only conversations whose records do not tell exactly the same are looked at row by row."""
+def merge_turns(turns: pa.Table) -> pa.Table:
+    """The turns with `dropped`; only conversations whose records differ are processed row by row."""
     several = in_several_records(turns)
     parts = [_dropped(turns if not several.any() else turns.filter(pa.array(~several)), None)]
     if several.any():
@@ -39,9 +39,9 @@ def settle_turns(turns: pa.Table) -> pa.Table:
         changed = again & ~_same_as_before(rows, [name for name in rows.column_names if name not in (*KEY, "origin")])
         names = _codes(rows["conversation_id"])
         hard = np.bincount(names, weights=changed)[names] > 0
-        parts.append(_dropped(rows.filter(pa.array(again & ~hard)), REPEATED))  # of equal copies the first by origin stays
+        parts.append(_dropped(rows.filter(pa.array(again & ~hard)), REPEATED))  # of equal copies the first by origin is kept
         parts.append(_dropped(rows.filter(pa.array(~again & ~hard)), None))
-        parts.append(pa.Table.from_pylist(_settle_turns(rows.filter(pa.array(hard)).to_pylist()), schema=parts[0].schema))
+        parts.append(pa.Table.from_pylist(_merge_records(rows.filter(pa.array(hard)).to_pylist()), schema=parts[0].schema))
     return pa.concat_tables(parts)
 
 
@@ -50,14 +50,14 @@ def _dropped(rows: pa.Table, reason: str | None) -> pa.Table:
 
 
 def _by_turn(turns: pa.Table) -> pa.Table:
-    """The turns with all copies of one next to each other, the first by origin in front."""
+    """The turns with copies next to each other, ordered by origin."""
     origin = {name: pc.struct_field(turns["origin"], name) for name in ("file", "record", "position")}
     keys = pa.table({name: turns[name] for name in KEY} | origin)
     return turns.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]))
 
 
 def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
-    """Mask of the rows that equal the row before them in these columns."""
+    """Mask of the rows that equal the previous row in these columns."""
     same = np.ones(len(rows), dtype=bool)
     same[:1] = False
     for name in names:
@@ -70,7 +70,7 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
 
 
 def in_several_records(turns: pa.Table) -> Mask:
-    """Mask of the rows whose conversation is told by more than one record."""
+    """Mask of the rows whose conversation is in more than one record."""
     starts = np.ones(len(turns), dtype=bool)  # where another record, or another conversation, begins
     names = turns["conversation_id"]
     columns = (names, *(pc.struct_field(turns["origin"], name) for name in ("record", "file")))
@@ -79,8 +79,8 @@ def in_several_records(turns: pa.Table) -> Mask:
         starts[1:] = changes if number == 0 else starts[1:] | changes
     counts = pc.value_counts(names.filter(pa.array(starts)))
     several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    found: Mask = pc.is_in(names, several).to_numpy() if len(several) else np.zeros(len(turns), dtype=bool)
-    return found
+    mask: Mask = pc.is_in(names, several).to_numpy() if len(several) else np.zeros(len(turns), dtype=bool)
+    return mask
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -90,53 +90,53 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
     return codes
 
 
-def _settle_turns(rows: list[Row]) -> list[Row]:
+def _merge_records(rows: list[Row]) -> list[Row]:
     records: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         records.setdefault((row["conversation_id"], row["origin"]["file"], row["origin"]["record"]), []).append(row)
-    rank = {key: _record_rank(told) for key, told in records.items()}
+    rank = {key: _record_rank(messages) for key, messages in records.items()}
     copies: dict[tuple[str, str], list[Row]] = {}
-    for (name, file, record), told in records.items():
-        for row in told:
-            row["rank"] = (not row["preferred"], *rank[name, file, record], _said(row), file, record)
+    for (name, file, record), messages in records.items():
+        for row in messages:
+            row["rank"] = (not row["preferred"], *rank[name, file, record], _content_hash(row), file, record)
             copies.setdefault((name, row["turn_id"]), []).append(row)
     for same in copies.values():
-        _settle_copies(same)
+        _merge_copies(same)
     return rows
 
 
-def _record_rank(told: Iterable[Row]) -> tuple[float, int, str]:
-    """Newest first, then the one with most messages, then any fixed order."""
-    rows = sorted(told, key=lambda row: str(row["turn_id"]))
+def _record_rank(messages: Iterable[Row]) -> tuple[float, int, str]:
+    """Sort key of a record: newest first, then most messages, then a fixed order."""
+    rows = sorted(messages, key=lambda row: str(row["turn_id"]))
     newest = max((row["created_at"].timestamp() for row in rows if row["created_at"] is not None), default=0.0)
-    return -newest, -len(rows), stable_id(*(part for row in rows for part in (row["turn_id"], _said(row))))
+    return -newest, -len(rows), stable_id(*(part for row in rows for part in (row["turn_id"], _content_hash(row))))
 
 
-def _said(row: Row) -> str:
-    return stable_id(*(repr(row[name]) for name in SAID))
+def _content_hash(row: Row) -> str:
+    return stable_id(*(repr(row[name]) for name in CONTENT))
 
 
-def _settle_copies(same: list[Row]) -> None:
-    """Mark all but one copy of a turn; what the one lacks around it, it takes from the best copy that has it."""
+def _merge_copies(same: list[Row]) -> None:
+    """Mark all but one copy of a turn; context that the kept one lacks is taken from the best copy that has it."""
     same.sort(key=lambda row: row["rank"])
-    kept, said = same[0], _said(same[0])
-    equal = [row for row in same if _said(row) == said]
+    kept, content = same[0], _content_hash(same[0])
+    equal = [row for row in same if _content_hash(row) == content]
     kept["position"] = min(row["position"] for row in equal)
-    for name in AROUND:
+    for name in CONTEXT:
         kept[name] = next((row[name] for row in same if row[name] not in (None, "")), kept[name])
     kept["origin"], first = min((row["origin"] for row in equal), key=_where), kept["origin"]
     for row in same[1:]:
         if row["origin"] == kept["origin"]:
             row["origin"] = first
-        row["dropped"] = REPEATED if _said(row) == said else CONFLICTING
+        row["dropped"] = REPEATED if _content_hash(row) == content else CONFLICTING
 
 
 def _where(origin: Row) -> tuple[str, int, int]:
     return origin["file"], origin["record"], origin["position"]
 
 
-def settle_acts(acts: pa.Table) -> pa.Table:
-    """The acts with `dropped`: votes that were taken back; of several with one id the newest stays, then the first by hash of content."""
+def merge_acts(acts: pa.Table) -> pa.Table:
+    """The votes with `dropped`: retracted ones; of several with one id the newest is kept, then the first by hash of content."""
     acts = take_back(acts)
     open_acts = pc.is_null(acts["dropped"])
     counts = acts.filter(open_acts).group_by("feedback_id").aggregate([([], "count_all")])
@@ -148,20 +148,20 @@ def settle_acts(acts: pa.Table) -> pa.Table:
         for row in acts.filter(mask).to_pylist():
             copies.setdefault(row["feedback_id"], []).append(row)
         for same in copies.values():
-            _settle_acts(same)
+            _merge_versions(same)
         rows = [row for same in copies.values() for row in same]
         rest = pa.concat_tables([rest, pa.Table.from_pylist(rows, schema=rest.schema)])
     return rest.drop_columns(["seen_at", "retracts"])
 
 
-def _settle_acts(same: list[Row]) -> None:
+def _merge_versions(same: list[Row]) -> None:
     def rank(row: Row) -> tuple[Any, ...]:
         when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
         return -when, stable_id(*(repr(row[name]) for name in Feedback.names() if name != "origin")), *_where(row["origin"])
 
-    # The last word counts; of the rows that say it, the one that best knows when it was said stays.
+    # The latest judgement counts; of the rows with it, the one with the best known time is kept.
     same.sort(key=lambda row: (-(known_at(row) or 0.0), rank(row)))
-    said = [same[0][name] for name in JUDGED]
-    same.sort(key=lambda row: ([row[name] for name in JUDGED] != said, rank(row)))
+    judgement = [same[0][name] for name in JUDGEMENT]
+    same.sort(key=lambda row: ([row[name] for name in JUDGEMENT] != judgement, rank(row)))
     for row in same[1:]:
-        row["dropped"] = REPEATED if [row[name] for name in JUDGED] == said else CONFLICTING
+        row["dropped"] = REPEATED if [row[name] for name in JUDGEMENT] == judgement else CONFLICTING

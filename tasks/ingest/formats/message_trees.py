@@ -1,6 +1,6 @@
-"""Trees of messages: how deep each message stands.
+"""Trees of messages: the depth of each message.
 
-In: the messages of one record. Out: the depth of each that hangs together with a root, and notes of what had to be done.
+In: the messages of one record. Out: the depth of each message that is connected to a root, and notes of repairs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def depths(messages: Sequence[Message]) -> tuple[dict[str, int], list[tuple[str,
 
 
 def _walk(turn: str, by_id: dict[str, Message], depth: dict[str, int]) -> None:
-    """Fill in the depth of a message and of all above it; -1 in and below a circle."""
+    """Fill in the depth of a message and of all above it; -1 in and below a cycle."""
     path: list[str] = []
     on_path: set[str] = set()
     at: str | None = turn

@@ -1,6 +1,6 @@
-"""Records that no reader knows: which keys they have, and which format is nearest.
+"""Records in an unknown format: their keys, and the nearest known format.
 
-In: records. Out: names of keys for a message, and the format whose needed keys are closest to them.
+In: records. Out: names of keys for a message, and the format whose required keys are most similar.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-# The keys by which each format is known; one of the sets is enough.
+# The keys that identify each format; one of the sets is enough.
 NEEDS: dict[str, tuple[frozenset[str], ...]] = {
     "jsonl": (frozenset({"id", "messages"}), frozenset({"conversation_id", "kind"})),
     "openwebui": (frozenset({"id", "chat"}), frozenset({"type", "data", "meta"})),
@@ -45,48 +45,48 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
     ),
 }
 OTHER_WORDS = {"messages": frozenset({"turns", "dialogue", "dialog", "utterances", "history", "chat_messages", "exchanges", "thread"})}
-LIKENESS = 0.75  # of two spellings
-TELLABLE = re.compile(r"[A-Za-z_$@][\w.$-]{0,39}", re.ASCII)
+MIN_SIMILARITY = 0.75  # between two spellings
+PRINTABLE = re.compile(r"[A-Za-z_$@][\w.$-]{0,39}", re.ASCII)
 DIGITS = re.compile(r"\d{4}")
 MOST_KEYS = 12
-LEAST = 0.4  # a format that is farther is no help
+LEAST = 0.4  # minimum score of a format that is worth naming
 
 
 class Near(NamedTuple):
-    """A format, and the keys that it needs."""
+    """A format, and the keys that it requires."""
 
     format: str
     needs: frozenset[str]
 
     def __str__(self) -> str:
-        return f"{self.format}, which needs {', '.join(sorted(self.needs))}"
+        return f"{self.format}, which requires {', '.join(sorted(self.needs))}"
 
 
-def tellable(name: object) -> bool:
-    """True for a name that may stand in a message: a word, not what a person wrote, an address or a number."""
-    return isinstance(name, str) and TELLABLE.fullmatch(name) is not None and "@" not in name[1:] and not DIGITS.search(name)
+def is_printable(name: object) -> bool:
+    """True for a name that may be printed: a word, not text by a person, an address or a number."""
+    return isinstance(name, str) and PRINTABLE.fullmatch(name) is not None and "@" not in name[1:] and not DIGITS.search(name)
 
 
 def keys_of(record: dict[str, Any]) -> Iterator[str]:
-    """Names of the record's keys, and below lists of objects those of the first one."""
+    """Names of the record's keys; for lists of objects also those of the first object."""
     for key, value in record.items():
-        if not tellable(key):
+        if not is_printable(key):
             continue
         yield key
         first = value[0] if isinstance(value, list) and value else None
         if isinstance(first, dict):
-            yield from (f"{key}[].{inner}" for inner in first if tellable(inner))
+            yield from (f"{key}[].{inner}" for inner in first if is_printable(inner))
 
 
-def named(keys: Iterable[str]) -> str:
-    """The names in a row, the first few of many."""
+def listed_names(keys: Iterable[str]) -> str:
+    """The names as a list in words, the first few of many."""
     names = sorted(set(keys))
     more = f" and {len(names) - MOST_KEYS} more" if len(names) > MOST_KEYS else ""
-    return ", ".join(names[:MOST_KEYS]) + more if names else "none that is a word"
+    return ", ".join(names[:MOST_KEYS]) + more if names else "none that can be printed"
 
 
 def nearest(keys: Iterable[str]) -> Near | None:
-    """The format whose needed keys are closest: there, or spelled much alike; None when all are far."""
+    """The format whose required keys are present or similar in spelling; None when there is no similar format."""
     top = {key for key in keys if "[]" not in key}
     scored = [(_closeness(needs, top), name, needs) for name, ways in NEEDS.items() for needs in ways]
     best = max(scored, key=lambda entry: entry[0], default=(0.0, "", frozenset[str]()))
@@ -95,12 +95,12 @@ def nearest(keys: Iterable[str]) -> Near | None:
 
 def _closeness(needs: frozenset[str], there: set[str]) -> float:
     spare = there - needs
-    return sum(1.0 if key in there else 0.55 * _alike(key, spare) for key in sorted(needs)) / len(needs)
+    return sum(1.0 if key in there else 0.55 * _best_similarity(key, spare) for key in sorted(needs)) / len(needs)
 
 
-def _alike(key: str, others: set[str]) -> float:
-    """How much one of the others is spelled like the key, or means the same; little likeness is none."""
+def _best_similarity(key: str, others: set[str]) -> float:
+    """The similarity of the key to the most similar of the others, or 1 for a synonym; 0 below MIN_SIMILARITY."""
     if others & OTHER_WORDS.get(key, frozenset()):
         return 1.0
     best = max((difflib.SequenceMatcher(None, key, other).ratio() for other in others), default=0.0)
-    return best if best >= LIKENESS else 0.0
+    return best if best >= MIN_SIMILARITY else 0.0

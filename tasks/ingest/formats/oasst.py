@@ -1,8 +1,8 @@
 """OpenAssistant: trees (`message_tree_id`, `prompt` with nested `replies`) and flat lists of messages with parent ids.
 
-Ranks of sibling answers become one act of kind `ranking` each, tied together by `group`; the emojis +1 and -1 become that
-many thumbs, `red_flag` reports. Deleted messages stay in the tree, without their text, so that it is known what stood below them.
-Messages that failed review are left out together with what follows them, and so are emojis and ranks on what users wrote.
+Ranks of sibling answers become one vote of kind `ranking` each, linked by `group`; the emojis +1 and -1 become that many thumbs, `red_flag`
+becomes reports. Deleted messages stay in the tree without their text, so that messages below them keep their place. Messages that failed
+review are left out with everything below them, and so are emojis and ranks on user messages.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from tasks.common.vocabulary import states
 from tasks.common.vocabulary.kinds import RANKING, REPORT, THUMB
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, USER
-from tasks.ingest.formats.parsed import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, role_of, text_of
+from tasks.ingest.formats.parsed import Act, Conversation, Loose, Message, ParsedRecord, dictionary, moment, name_of, role_of, text_of
 
 EMOJIS = {"+1": (THUMB, 1.0), "-1": (THUMB, -1.0), "red_flag": (REPORT, None)}  # others steer the labelling
-MOST_THUMBS = 10_000  # more of one emoji on one message is a fault of the log
+MOST_THUMBS = 10_000  # more of one emoji on one message is an error in the log
 
 
 def recognise(record: dict[str, Any]) -> bool:
@@ -27,28 +27,28 @@ def recognise(record: dict[str, Any]) -> bool:
     return "text" in record and "role" in record and bool(record.keys() & {"message_id", "user_message_id"})
 
 
-def read(record: dict[str, Any]) -> Facts:
+def read(record: dict[str, Any]) -> ParsedRecord:
     """A tree as one conversation; a flat message as a loose one."""
     if "prompt" in record:
         return _tree(record)
-    facts, fault = Facts(), _fault(record)
+    parsed, fault = ParsedRecord(), _fault(record)
     if fault:
         raise Unreadable(fault, "the message is marked so")
     message = _message(record, name_of(record.get("parent_message_id", record.get("parent_id"))))
     tree = name_of(record.get("message_tree_id"))
-    facts.loose.append(Loose(message, tree))
+    parsed.loose.append(Loose(message, tree))
     if tree:
         acts = [*_emojis(record, message, tree), *_rank(record, message, tree, None)]
-        facts.notes.extend(_about_users(acts if message.role != ASSISTANT else []))
-        facts.acts.extend(acts if message.role == ASSISTANT else [])
-    return facts
+        parsed.notes.extend(_about_users(acts if message.role != ASSISTANT else []))
+        parsed.acts.extend(acts if message.role == ASSISTANT else [])
+    return parsed
 
 
-def _tree(record: dict[str, Any]) -> Facts:
+def _tree(record: dict[str, Any]) -> ParsedRecord:
     name = name_of(record.get("message_tree_id"))
     if name is None:
         raise Unreadable(why.NO_ID, "expected message_tree_id")
-    conversation, facts = Conversation(name, []), Facts()
+    conversation, parsed = Conversation(name, []), ParsedRecord()
     left_out: dict[str, int] = {}
     about_users: list[Act] = []
     waiting: list[tuple[dict[str, Any], str | None, float | None]] = [(dictionary(record.get("prompt")), None, None)]
@@ -60,22 +60,22 @@ def _tree(record: dict[str, Any]) -> Facts:
             continue
         message = _message(node, parent)
         conversation.messages.append(message)
-        said = facts.acts if message.role == ASSISTANT else about_users
-        said += [*_emojis(node, message, name), *_rank(node, message, name, last_rank)]
-        told = node.get("replies")
-        replies = [reply for reply in told if isinstance(reply, dict)] if isinstance(told, list) else []
+        acts = parsed.acts if message.role == ASSISTANT else about_users
+        acts += [*_emojis(node, message, name), *_rank(node, message, name, last_rank)]
+        answers = node.get("replies")
+        replies = [reply for reply in answers if isinstance(reply, dict)] if isinstance(answers, list) else []
         ranks = [rank for reply in replies if (rank := _rank_of(reply)) is not None]
         waiting.extend((reply, message.turn_id, max(ranks) if len(ranks) > 1 else None) for reply in replies)
     if not conversation.messages:
         raise Unreadable(next(iter(left_out)), "the first message of the tree is marked so")
-    facts.conversations.append(conversation)
-    facts.notes.extend((fault, f"{count} messages with what follows them") for fault, count in left_out.items())
-    facts.notes.extend(_about_users(about_users))
-    return facts
+    parsed.conversations.append(conversation)
+    parsed.notes.extend((fault, f"{count} messages with what follows them") for fault, count in left_out.items())
+    parsed.notes.extend(_about_users(about_users))
+    return parsed
 
 
 def _about_users(acts: list[Act]) -> list[tuple[str, str]]:
-    """A note of emojis and ranks that stand on what users wrote: about half of all, and nothing about answers."""
+    """A note on emojis and ranks of user messages: about half of all, and not about answers."""
     return [(why.NOT_AN_ANSWER, f"{len(acts)} emojis and ranks on messages of users")] if acts else []
 
 
@@ -101,7 +101,7 @@ def _rank_of(node: dict[str, Any]) -> float | None:
 
 
 def _rank(node: dict[str, Any], message: Message, tree: str, last: float | None) -> list[Act]:
-    """The rank of an answer among its siblings; of a flat message the last rank is not known, its group is."""
+    """The rank of an answer among its siblings; for a flat message the last rank is unknown, but not its group."""
     rank = _rank_of(node)
     if rank is None or ("replies" in node and last is None):
         return []

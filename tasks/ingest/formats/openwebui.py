@@ -1,15 +1,15 @@
 """Open WebUI: the chat export (an array or one row a line) and the feedback export with its snapshots.
 
-From a chat: its tree, thumbs and ratings noted on the messages, edits by people, and regenerations: answers of one place
-(`modelIdx`) under one parent, of which one lies on the active path. From a feedback row: the same act (same id, so it is one
-act, not two), and the chat as it was at that moment: the text that was voted on wins over later versions.
+From a chat: its tree, thumbs and ratings on the messages, edits by people, and regenerations: answers with one `modelIdx` under one parent,
+of which one is on the active path. From a feedback row: the same vote (with the same id, so it counts once), and the chat as it was at that
+moment: the text that was voted on takes precedence over later versions.
 
 An in-place edit keeps the model's text in `originalContent`; so do output filters. It counts as a person's edit only if neither text
 is the beginning or the end of the other (filters add or cut banners and footers) and not every answer of the chat has one.
-Of a vote the last state counts. Older versions left reason and stars in place when the thumb was switched: where they lie on the
-other side, they are left out. A rating that is null, 0 or "none" is none, and takes back what an older export holds of it.
+The last state of a vote counts. Older versions kept reason and stars when the thumb was switched: where they contradict the thumb, they are
+left out. A rating that is null, 0 or "none" is no vote, and retracts the vote in an older export.
 
-Share copies (`user_id` "shared-...") and chats of the application itself (`meta.internal`) are left out, with that reason.
+Share copies (`user_id` "shared-...") and internal chats (`meta.internal`) are left out, with that reason.
 """
 
 from __future__ import annotations
@@ -26,8 +26,20 @@ from tasks.common.vocabulary import states
 from tasks.common.vocabulary.kinds import COMMENT, EDIT, RATING, THUMB
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT
-from tasks.ingest.formats.message_parts import CALLS, attachments_of, reasoning_of, written
-from tasks.ingest.formats.parsed import Act, Conversation, Facts, Loose, Message, dictionary, moment, name_of, number_of, role_of, text_of
+from tasks.ingest.formats.message_parts import CALLS, attachments_of, calls_as_json, reasoning_of
+from tasks.ingest.formats.parsed import (
+    Act,
+    Conversation,
+    Loose,
+    Message,
+    ParsedRecord,
+    dictionary,
+    moment,
+    name_of,
+    number_of,
+    role_of,
+    text_of,
+)
 from tasks.ingest.formats.regenerations import rolled_again
 
 DETAILS = re.compile(r"<details\b[^>]*\btype=\"(?:reasoning|tool_calls|code_interpreter)\"[^>]*>.*?</details>\s*", re.DOTALL)
@@ -43,7 +55,7 @@ BAD = (
     "dont_like_the_style too_verbose not_helpful not_factually_correct didnt_fully_follow_instructions "
     "refused_when_it_shouldnt_have being_lazy"
 )
-REASONS = dict.fromkeys(GOOD.split(), 1.0) | dict.fromkeys(BAD.split(), -1.0)  # the thumb that each reason goes with
+REASONS = dict.fromkeys(GOOD.split(), 1.0) | dict.fromkeys(BAD.split(), -1.0)  # the thumb that each reason belongs to
 Nodes = dict[str, dict[str, Any]]
 
 
@@ -54,30 +66,30 @@ def recognise(record: dict[str, Any]) -> bool:
     return isinstance(record.get("data"), dict) and "type" in record and "chat_id" in dictionary(record.get("meta"))
 
 
-def read(record: dict[str, Any]) -> Facts:
-    """A chat with the acts noted in it, or an act with the chat as it was then."""
+def read(record: dict[str, Any]) -> ParsedRecord:
+    """A chat with its votes, or a vote with the chat as it was then."""
     return _chat(record) if "chat" in record else _feedback(record)
 
 
-def _chat(row: dict[str, Any]) -> Facts:
+def _chat(row: dict[str, Any]) -> ParsedRecord:
     _refuse(row)
     name = name_of(row.get("id"))
     if name is None:
         raise Unreadable(why.NO_ID, "expected an id")
     chat = _decoded(row["chat"])
-    nodes, facts = _nodes(chat), Facts()
+    nodes, parsed = _nodes(chat), ParsedRecord()
     edits = _edits(nodes)
-    facts.conversations.append(_conversation(name, row, chat, nodes, edits))
+    parsed.conversations.append(_conversation(name, row, chat, nodes, edits))
     owner, changed = name_of(row.get("user_id")), moment(row.get("updated_at"))
     for turn, text in edits.items():
-        facts.acts.append(Act(name, EDIT, turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit", seen_at=changed))
+        parsed.acts.append(Act(name, EDIT, turn, text=text, annotator=owner, native_id=f"{name}/{turn}/edit", seen_at=changed))
     for turn, node in _voted(nodes).items():
         notes = dictionary(node["annotation"])
         base = name_of(node.get("feedbackId")) or f"{name}/{turn}/annotation"
-        facts.acts.extend(_acts(name, turn, notes, owner, base, None, changed))
-        facts.notes.extend(_stale_notes(notes))
-    facts.acts.extend(_regenerated(name, nodes, _active(row, chat, nodes), owner, changed))
-    return facts
+        parsed.acts.extend(_acts(name, turn, notes, owner, base, None, changed))
+        parsed.notes.extend(_stale_notes(notes))
+    parsed.acts.extend(_regenerated(name, nodes, _active(row, chat, nodes), owner, changed))
+    return parsed
 
 
 def _refuse(row: dict[str, Any]) -> None:
@@ -88,7 +100,7 @@ def _refuse(row: dict[str, Any]) -> None:
 
 
 def _decoded(value: object) -> dict[str, Any]:
-    """A column that the database keeps as JSON text."""
+    """A column that the database stores as JSON text."""
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
@@ -98,10 +110,10 @@ def _decoded(value: object) -> dict[str, Any]:
 
 
 def _nodes(chat: dict[str, Any]) -> Nodes:
-    """The messages by id: the tree of `history`, or else the legacy list, which is one branch."""
-    found = dictionary(chat.get("history")).get("messages")
-    if isinstance(found, dict) and found:
-        return {turn: node for turn, node in found.items() if isinstance(node, dict) and turn}
+    """The messages by id: the tree of `history`, or the legacy list, which is one branch."""
+    messages = dictionary(chat.get("history")).get("messages")
+    if isinstance(messages, dict) and messages:
+        return {turn: node for turn, node in messages.items() if isinstance(node, dict) and turn}
     nodes: Nodes = {}
     listed = chat.get("messages") or []
     for index, node in enumerate(listed if isinstance(listed, list) else []):
@@ -143,29 +155,29 @@ def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
 
 
 def _reasoning(node: dict[str, Any]) -> str | None:
-    """What the model thought: folded into the content, or an item of `output`."""
+    """The model's reasoning: folded into the content, or an item of `output`."""
     content = node.get("content")
     folded = [unfolded(block).strip() for block in THOUGHT.findall(content)] if isinstance(content, str) else []
     return "\n\n".join(filter(None, folded)) or reasoning_of({"content": node.get("output")}) or reasoning_of(node)
 
 
 def _calls(node: dict[str, Any]) -> str | None:
-    """The tools that an answer without a text calls. Beside a text its calls are how it came about: left out, like the folded blocks."""
+    """The tools that an answer without text calls; calls of an answer with text are left out, like the folded blocks."""
     output = node.get("output")
     items = [item for item in output if isinstance(item, dict) and item.get("type") in CALLS] if isinstance(output, list) else []
     if items or not isinstance(node.get("content"), str):
-        return written(items)
-    return written(_unfolded(found[1]) for found in FOLDED_CALL.finditer(node["content"]))
+        return calls_as_json(items)
+    return calls_as_json(_unfolded(match[1]) for match in FOLDED_CALL.finditer(node["content"]))
 
 
 def _unfolded(attributes: str) -> dict[str, Any]:
-    """The call that a folded block tells in its attributes; older versions quote the arguments twice."""
-    told: dict[str, Any] = {name: html.unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
+    """The call in the attributes of a folded block; older versions quote the arguments twice."""
+    fields: dict[str, Any] = {name: html.unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
     try:
-        inner = orjson.loads(told.get("arguments", ""))
+        inner = orjson.loads(fields.get("arguments", ""))
     except orjson.JSONDecodeError:
-        return told
-    return told | {"arguments": inner}
+        return fields
+    return fields | {"arguments": inner}
 
 
 def _edits(nodes: Nodes) -> dict[str, str]:
@@ -194,7 +206,7 @@ def _voted(nodes: Nodes) -> Nodes:
 
 
 def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, base: str, when: int | None, seen: int | None = None) -> list[Act]:
-    """A thumb and a rating, as far as they were given, whatever their value; a comment alone. The reason chosen is the thumb's label.
+    """A thumb and a rating, if given, whatever their value; or only a comment. The chosen reason is the thumb's label.
 
     What is missing, or lies on the other side of the thumb, was said before it: it takes back the same of earlier exports.
     """
@@ -219,12 +231,12 @@ def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, base: st
 
 
 def _given(value: object) -> bool:
-    """Whether a rating says anything: null, 0 and "none" say that there is none."""
+    """Whether there is a rating: null, 0 and "none" mean no rating."""
     return not (value is None or number_of(value) == 0 or (isinstance(value, str) and value.strip().lower() in ("", "none", "null")))
 
 
 def _stale(stars: object, thumb: object) -> bool:
-    """Whether the stars stand on the other side of the thumb: they were left over when it was switched."""
+    """Whether the stars contradict the thumb: they were kept when it was switched."""
     rating, side = number_of(stars), number_of(thumb)
     return rating is not None and side is not None and (rating - sum(STARS) / 2) * side < 0
 
@@ -235,7 +247,7 @@ def _stale_notes(notes: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]:
-    """The messages of the branch that is shown: up from the current one, or else from the newest leaf."""
+    """The messages of the visible branch: up from the current message, or from the newest leaf."""
     current = name_of(row.get("current_message_id")) or name_of(dictionary(chat.get("history")).get("currentId"))
     if current not in nodes:
         parents = {name_of(node.get("parentId")) for node in nodes.values()}
@@ -249,7 +261,7 @@ def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]
 
 
 def _regenerated(chat: str, nodes: Nodes, active: set[str], who: str | None, when: int | None) -> list[Act]:
-    """The answer that stayed on the active path against each one that was rolled again in its place."""
+    """The answer on the active path against each answer that it replaced."""
     places: dict[tuple[Any, ...], list[str]] = {}
     for turn, node in nodes.items():
         if node.get("role") == "assistant" and not node.get("error") and node.get("done") is not False and _text(node):
@@ -258,7 +270,7 @@ def _regenerated(chat: str, nodes: Nodes, active: set[str], who: str | None, whe
     return rolled_again(chat, (turns for (parent, _), turns in places.items() if parent is not None), active, who, when)
 
 
-def _feedback(row: dict[str, Any]) -> Facts:
+def _feedback(row: dict[str, Any]) -> ParsedRecord:
     meta = row["meta"]
     chat_id, turn = name_of(meta.get("chat_id")), name_of(meta.get("message_id"))
     if chat_id is None or turn is None:
@@ -266,32 +278,32 @@ def _feedback(row: dict[str, Any]) -> Facts:
     when = moment(row.get("updated_at")) or moment(row.get("created_at"))
     owner = name_of(row.get("user_id"))
     base = name_of(row.get("id")) or f"{chat_id}/{turn}/annotation"
-    facts = Facts(acts=_acts(chat_id, turn, row["data"], owner, base, when), notes=_stale_notes(row["data"]))
-    if all(act.retracts for act in facts.acts):
-        facts.notes.append((why.NO_RATING, "neither a rating nor a comment in data"))
+    parsed = ParsedRecord(acts=_acts(chat_id, turn, row["data"], owner, base, when), notes=_stale_notes(row["data"]))
+    if all(act.retracts for act in parsed.acts):
+        parsed.notes.append((why.NO_RATING, "neither a rating nor a comment in data"))
     then = dictionary(_decoded(row.get("snapshot") or {}).get("chat"))
     if dictionary(_decoded(then.get("chat", {}))).get("history"):
-        _add_snapshot(facts, {**then, "user_id": owner}, chat_id, turn, when)
-    return facts
+        _add_snapshot(parsed, {**then, "user_id": owner}, chat_id, turn, when)
+    return parsed
 
 
-def _add_snapshot(facts: Facts, then: dict[str, Any], chat_id: str, turn: str, when: int | None) -> None:
+def _add_snapshot(parsed: ParsedRecord, then: dict[str, Any], chat_id: str, turn: str, when: int | None) -> None:
     """The chat at the time of the vote, when the snapshot holds the voted answer and all that led to it."""
     chat = _decoded(then["chat"])
-    found = dictionary(dictionary(chat.get("history")).get("messages"))
-    nodes = {name: node for name, node in found.items() if isinstance(node, dict)}
+    messages = dictionary(dictionary(chat.get("history")).get("messages"))
+    nodes = {name: node for name, node in messages.items() if isinstance(node, dict)}
     path = _active({"current_message_id": turn}, {}, nodes) if turn in nodes else set()
     whole = bool(path) and all(name_of(nodes[name].get("parentId")) in {*nodes, None} for name in path)
     if not whole:
         if not path:
-            facts.notes.append((why.INCOMPLETE_SNAPSHOT, "the snapshot lacks the voted answer"))
+            parsed.notes.append((why.INCOMPLETE_SNAPSHOT, "the snapshot lacks the voted answer"))
             return
         voted = _message(turn, nodes[turn], edited=False)  # the messages before it come from the chat export
         voted.preferred = True
-        facts.loose.append(Loose(voted, chat_id))
+        parsed.loose.append(Loose(voted, chat_id))
         return
     conversation = _conversation(chat_id, then, chat, nodes, {})
     for message in conversation.messages:
         message.preferred = message.turn_id == turn
-    facts.conversations.append(conversation)
-    facts.acts.extend(_regenerated(chat_id, nodes, _active(then, chat, nodes), name_of(then.get("user_id")), when))
+    parsed.conversations.append(conversation)
+    parsed.acts.extend(_regenerated(chat_id, nodes, _active(then, chat, nodes), name_of(then.get("user_id")), when))

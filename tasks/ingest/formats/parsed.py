@@ -1,6 +1,6 @@
-"""What every reader turns a native record into: conversations, messages and acts, still with the log's own ids.
+"""The result of every reader: conversations, messages and votes, still with the log's own ids.
 
-A reader knows its format only. Ids, hashing of people, tables and origins are the business of `tasks.ingest.formats.columns`.
+A reader knows only its format. Ids, hashing of users, tables and origins are handled by `tasks.ingest.formats.columns`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from tasks.ingest.formats.roles import role_of
 from tasks.ingest.formats.times import moment
 
 __all__ = [  # with what readers find here and other modules hold
-    "Act", "Conversation", "Facts", "Loose", "Message", "chain", "content_id", "dictionary", "moment", "name_of", "number_of",
+    "Act", "Conversation", "Loose", "Message", "ParsedRecord", "chain", "content_id", "dictionary", "moment", "name_of", "number_of",
     "place", "role_of", "text_of", "word_of",
 ]  # fmt: skip
-# Types of the parts of a content that hold text: as such, and as what a tool gave back.
+# Types of content parts that hold text, and those of tool results.
 TEXTS = ("text", "output_text", "input_text")
 RESULTS = ("tool_result", "function_call_output")
 
 
 class IdOrPlace(NamedTuple):
-    """A whole number that stands for a message: its id, or its place where no message of the conversation has an id."""
+    """A whole number that refers to a message: by id, or by place where no message of the conversation has an id."""
 
     number: int
 
 
-class Said(NamedTuple):
-    """What one message of a line says: text, the tools that it calls, and its pictures and files."""
+class Utterance(NamedTuple):
+    """The content of one message: text, tool calls, images and files."""
 
     role: str
     content: str
@@ -55,8 +55,8 @@ class Message:
     model: str | None = None
     created_at: int | None = None  # microseconds since 1970, UTC
     status: str = ""  # "" complete, "unfinished", "error", "deleted"
-    user: str | None = None  # who chats, when the log says it of each message
-    preferred: bool = False  # the text that a vote was about: wins over later versions of the same message
+    user: str | None = None  # the user, where the log states it for each message
+    preferred: bool = False  # the text that a vote was about: takes precedence over later versions of the message
     tool_calls: str | None = None  # as `Turns.tool_calls`
     attachments: tuple[str, ...] = ()  # as `Turns.attachments`
     tool_call_id: str | None = None  # these three as in `Turns`
@@ -66,7 +66,7 @@ class Message:
 
 @dataclass(slots=True)
 class Conversation:
-    """A tree of messages under one native id. What a message does not say itself, the conversation says."""
+    """A tree of messages under one native id. Values that a message lacks are taken from the conversation."""
 
     native_id: str
     messages: list[Message]
@@ -74,20 +74,20 @@ class Conversation:
     topic: str = ""
     created_at: int | None = None
     order: list[str] | None = None  # the ids as the log lists them, where answers in several messages were joined
-    joined: dict[str, str] = field(default_factory=dict)  # other pieces of an answer: the turn id of the answer
+    joined: dict[str, str] = field(default_factory=dict)  # turn id of another piece of an answer: turn id of the answer
     tools: str | None = None  # as `Turns.tools`
 
 
 @dataclass(slots=True)
 class Act:
-    """What somebody did about an answer. A turn is named by its id (text), or by its place in the log's list of messages (number)."""
+    """Feedback on an answer. A turn is named by its id (text), or by its place in the log's list of messages (number)."""
 
     conversation: str
     kind: str
     turn: str | int | IdOrPlace | None = None
     value: float | None = None
     scale: tuple[float, float] | None = None  # the worst value and the best one
-    label: str | None = None  # the value in words, where the log gave words
+    label: str | None = None  # the value in words, where the log has words
     better: str | int | IdOrPlace | None = None
     worse: str | int | IdOrPlace | None = None
     shown_first: str | int | IdOrPlace | None = None
@@ -97,21 +97,21 @@ class Act:
     annotator_kind: str = "person"
     created_at: int | None = None
     native_id: str | None = None
-    seen_at: int | None = None  # when the record was last changed, where the act has no time of its own
-    retracts: str | None = None  # takes back what was said before: "told" by the log, or "implied" by what is missing
+    seen_at: int | None = None  # when the record was last changed, where the feedback has no time of its own
+    retracts: str | None = None  # retracts an earlier vote: "explicit" in the log, or "implied" by a missing value
 
 
 @dataclass(slots=True)
 class Loose:
-    """One message that stands alone in its record; its conversation is found through its parents when all files are read."""
+    """A message that is alone in its record; its conversation is found through its parents when all files are read."""
 
     message: Message
-    tree: str | None  # the native id of the conversation, where the record knows it
+    tree: str | None  # the native id of the conversation, where the record has it
 
 
 @dataclass(slots=True)
-class Facts:
-    """All that a record says; `notes` tell of parts that were left out, as (reason, detail)."""
+class ParsedRecord:
+    """Everything read from a record; `notes` list parts that were left out, as (reason, detail)."""
 
     conversations: list[Conversation] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
@@ -152,7 +152,7 @@ def _text(part: object) -> str:
 
 
 def name_of(value: object) -> str | None:
-    """An id or name as text: whole numbers are allowed, also as floats; blank and other things are None."""
+    """An id or name as text: whole numbers are allowed, also as floats; None for blank or other values."""
     if isinstance(value, str):
         return value or None
     number = whole(value)
@@ -167,12 +167,12 @@ def whole(value: object) -> int | None:
 
 
 def word_of(label: str) -> str:
-    """A label as readers compare it: without case, spaces, hyphens and underscores, and without the tones of hands."""
+    """A label normalized for comparison: without case, spaces, hyphens, underscores, and skin tones of emojis."""
     return "".join(sign for sign in label.casefold() if sign not in " -_\t\ufe0f🏻🏼🏽🏾🏿")
 
 
 def number_of(value: object) -> float | None:
-    """A finite number, also when it came as text or a truth value; else None."""
+    """A finite number, also from text or a boolean; else None."""
     try:
         number = float(value) if isinstance(value, int | float | str) else math.nan
     except (ValueError, OverflowError):
@@ -185,34 +185,34 @@ def place(index: int) -> str:
     return f"{index:04d}"
 
 
-def chain(messages: Iterable[Said], model: str | None = None, start: int = 0, prefix: str = "") -> list[Message]:
-    """A line of messages without ids of their own; it goes on after the first `start` messages of a trunk."""
+def chain(messages: Iterable[Utterance], model: str | None = None, start: int = 0, prefix: str = "") -> list[Message]:
+    """A chain of messages without ids; it continues after the first `start` messages of a trunk."""
     line: list[Message] = []
     parent = place(start - 1) if start else None
-    for index, said in enumerate(messages, start):
-        message = Message(prefix + place(index), parent, said.role, said.content, model if said.role == ASSISTANT else None)
-        put_beside(message, said)
+    for index, utterance in enumerate(messages, start):
+        message = Message(prefix + place(index), parent, utterance.role, utterance.content, model if utterance.role == ASSISTANT else None)
+        copy_details(message, utterance)
         line.append(message)
         parent = message.turn_id
     return line
 
 
-def put_beside(message: Message, said: Said) -> None:
-    """Give a message all that it holds besides role and text."""
-    message.tool_calls, message.attachments = said.tool_calls, said.attachments
-    message.tool_call_id, message.tool_name, message.reasoning = said.tool_call_id, said.tool_name, said.reasoning
+def copy_details(message: Message, utterance: Utterance) -> None:
+    """Copy everything besides role and text to a message."""
+    message.tool_calls, message.attachments = utterance.tool_calls, utterance.attachments
+    message.tool_call_id, message.tool_name, message.reasoning = utterance.tool_call_id, utterance.tool_name, utterance.reasoning
 
 
-def content_id(*lines: Iterable[Said], tools: str | None = None) -> str:
-    """The id of a conversation whose log gives none: a hash of what its messages say, and of the tools that were offered."""
-    said = (message for line in lines for message in (Said("", ""), *line))
-    parts = [part for message in said for part in (message.role, message.content, *_beside(message))]
+def content_id(*lines: Iterable[Utterance], tools: str | None = None) -> str:
+    """The id of a conversation without one: a hash of its messages and of the tools that were offered."""
+    utterances = (message for line in lines for message in (Utterance("", ""), *line))
+    parts = [part for message in utterances for part in (message.role, message.content, *_details(message))]
     return stable_id(*parts, *((tools,) if tools else ()))
 
 
-def _beside(said: Said) -> tuple[str, ...]:
+def _details(utterance: Utterance) -> tuple[str, ...]:
     """Calls and attachments, where there are any."""
-    return (*((said.tool_calls,) if said.tool_calls else ()), *said.attachments)
+    return (*((utterance.tool_calls,) if utterance.tool_calls else ()), *utterance.attachments)
 
 
 def dictionary(value: object) -> dict[str, Any]:

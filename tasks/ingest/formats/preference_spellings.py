@@ -1,7 +1,7 @@
-"""Other spellings of preference lines: two sides by other names, or two answers and a verdict beside them.
+"""Other spellings of preference records: two sides by other names, or two answers and a verdict.
 
 In: a record. Out: its two answers and who won, in the words of `tasks.ingest.formats.comparisons`; None for other records. A verdict
-whose direction the field does not make certain is kept as a word, and decides nothing.
+with an unclear direction is kept as a word, and decides nothing.
 """
 
 from __future__ import annotations
@@ -59,22 +59,22 @@ def _are_answers(record: dict[str, Any], one: str, two: str) -> bool:
 
 
 def _verdict(record: dict[str, Any], one: str, two: str) -> tuple[str | None, str | None] | None:
-    """Who won, and the word for it; None where nothing says so."""
+    """Who won, and the word for it; None where there is no verdict."""
     for key in SIGNED:
         if (value := number_of(record.get(key))) is not None:
             return ("a" if value < 0 else "b" if value > 0 else "tie"), str(record[key])
-    found = next((key for key in VERDICTS if key in record and record[key] is not None), None)
-    if found is None:
+    verdict_key = next((key for key in VERDICTS if key in record and record[key] is not None), None)
+    if verdict_key is None:
         return None
-    said = record.get(found)
-    if found == "labels" and one == "human_ref_A":  # SHP: whether the first one is preferred
-        return {"1": "a", "0": "b"}.get(str(number_of(said)).removesuffix(".0")), str(said)
-    return _of_word(said, one, two), str(said)[:40]
+    verdict = record.get(verdict_key)
+    if verdict_key == "labels" and one == "human_ref_A":  # SHP: whether the first one is preferred
+        return {"1": "a", "0": "b"}.get(str(number_of(verdict)).removesuffix(".0")), str(verdict)
+    return _side_of_verdict(verdict, one, two), str(verdict)[:40]
 
 
-def _of_word(said: object, one: str, two: str) -> str | None:
+def _side_of_verdict(verdict: object, one: str, two: str) -> str | None:
     """Which answer a verdict names: by its key, its last sign, its side on the screen, or its whole text."""
-    word = word_of(str(int(said)) if isinstance(said, float) and said.is_integer() else str(said))
+    word = word_of(str(int(verdict)) if isinstance(verdict, float) and verdict.is_integer() else str(verdict))
     for winner, key, others in (("a", one, FIRST), ("b", two, SECOND)):
         last = key[-1].lower()
         if word in (word_of(key), last, f"model{last}", f"answer{last}", f"response{last}", *others):

@@ -1,7 +1,7 @@
-"""Answers that were asked for again: the one that was kept against each that was not.
+"""Regenerated answers: the one that was kept against each that was not.
 
-In: answers that stand side by side, and the messages of which the log says that they were kept. Out: acts of kind `regenerate`.
-Where it says so of none of them, or of two, nothing was preferred.
+In: sibling answers, and the messages that the log marks as kept. Out: votes of kind `regenerate`. Where none or two of the siblings were
+kept, there is no preference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def rolled_again(chat: str, siblings: Iterable[list[str]], kept: Collection[str]
         if len(stayed) != 1:
             continue
         for other in turns:
-            if other != stayed[0]:  # one id for the two, whoever is kept: a later export corrects an earlier one
+            if other != stayed[0]:  # one id per pair, whichever is kept: a later export corrects an earlier one
                 both = "/".join(sorted((stayed[0], other)))
                 fact = Act(chat, REGENERATE, better=stayed[0], worse=other, annotator=who, created_at=when)
                 fact.native_id = f"{chat}/{both}/regenerate"
@@ -30,10 +30,10 @@ def rolled_again(chat: str, siblings: Iterable[list[str]], kept: Collection[str]
 
 
 def rolled_in(conversation: Conversation, kept: Collection[str], who: str | None, when: int | None) -> list[Act]:
-    """The same for a conversation whose messages say what they answer; an answer that failed, or only calls a tool, was not chosen from."""
+    """The same for a conversation whose messages name their parents; failed answers and mere tool calls are not candidates."""
     siblings: dict[str, list[str]] = {}
     for message in conversation.messages:
         if message.role == ASSISTANT and message.content and not message.status and not message.tool_calls and message.parent_id:
             siblings.setdefault(message.parent_id, []).append(message.turn_id)
-    asked = {message.turn_id for message in conversation.messages if message.role == USER}
-    return rolled_again(conversation.native_id, (turns for parent, turns in siblings.items() if parent in asked), kept, who, when)
+    questions = {message.turn_id for message in conversation.messages if message.role == USER}
+    return rolled_again(conversation.native_id, (turns for parent, turns in siblings.items() if parent in questions), kept, who, when)

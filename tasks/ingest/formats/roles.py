@@ -1,7 +1,7 @@
-"""Whose a message is: the names that products give their roles, through one table (`ingest.roles`).
+"""Roles of messages: the names that products use, mapped by one table (`ingest.roles`).
 
-In: a role as a log spells it. Out: the house's role; or, for one that nobody knows, a name that begins with UNKNOWN, so that it costs
-the message and not the conversation: `bridged` takes such messages out and ties what follows to what came before.
+In: a role as a log spells it. Out: one of our roles; or, for an unknown one, a name that begins with UNKNOWN, so that only the message is
+lost and not the conversation: `bridged` removes such messages and links what follows to what came before.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ M = TypeVar("M", bound=_Said)
 
 
 def learn_roles(table: Mapping[Any, Iterable[str]]) -> None:
-    """Take the table, a list of names for each role, in place of the one before; the house's own names are always known."""
+    """Replace the table (a list of names per role); our own names are always known."""
     _names.clear()
     _names.update({_word(name): role for role, names in table.items() for name in names})
     _names.update({role: role for role in ROLES})
 
 
 def role_of(value: object) -> str:
-    """The house's name of a role; case, spaces and punctuation do not matter. An unknown one comes back behind UNKNOWN."""
+    """Our name of a role, ignoring case, spaces and punctuation. An unknown one is returned with the prefix UNKNOWN."""
     if not isinstance(value, str):
         return UNKNOWN
     return _names.get(_word(value)) or UNKNOWN + value.strip()[:LONGEST]
@@ -44,7 +44,7 @@ def _word(name: str) -> str:
 
 
 def bridged(messages: Sequence[M]) -> tuple[Sequence[M], list[str]]:
-    """The messages whose role is known, tied to the nearest such one above, and the role names of the others."""
+    """The messages with a known role, linked to the nearest one above, and the role names of the others."""
     strangers = {message.turn_id: message for message in messages if message.role.startswith(UNKNOWN)}
     if not strangers:
         return messages, []

@@ -1,7 +1,7 @@
-"""Points in time in every usual spelling, as microseconds since 1970.
+"""Timestamps in every common spelling, as microseconds since 1970.
 
-In: a value of a log. Out: the moment, or None. Where a spelling is not understood, or may mean two days (03/04/2026), nothing is guessed:
-its shape (99/99/9999) is kept for whoever asks with `unread_shapes`.
+In: a value of a log. Out: the timestamp, or None. An unknown or ambiguous spelling (03/04/2026) is not guessed: its shape (99/99/9999) is
+kept for `unread_shapes`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# Earlier or later moments are faults of a clock, not of a chat: they become null.
+# Earlier or later times are clock errors and become null.
 EARLIEST = (datetime(1990, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
-# A number of seconds, milli-, micro- or nanoseconds, told by its size: from, factor to microseconds.
+# Seconds, milli-, micro- or nanoseconds, recognised by size: from, factor to microseconds.
 LAST_NUMBER = 1e20
 UNITS = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3), (0.0, 1e6))
 NO_TIME = frozenset({"", "nat", "nan", "null", "none", "undefined", "n/a", "never", "0", "-"})
@@ -59,31 +59,31 @@ _unread: dict[str, None] = {}
 
 
 def unread_shapes() -> list[str]:
-    """Shapes of the times since the last call that could not be read, each once: digits as 9, letters as a."""
-    found = list(_unread)
+    """Shapes of times that could not be read since the last call, each once: digits as 9, letters as a."""
+    shapes = list(_unread)
     _unread.clear()
-    return found
+    return shapes
 
 
 def moment(value: object) -> int | None:
-    """A point in time: numbers by size, ISO 8601, RFC 2822, JavaScript's, and others (UTC unless they say otherwise); Mongo's `$date`."""
+    """A timestamp: numbers by size, ISO 8601, RFC 2822, JavaScript's and others (UTC unless stated otherwise); Mongo's `$date`."""
     if isinstance(value, dict):
         return _wrapped(value)
     if isinstance(value, str):
-        found = _of_text(value)
-        if found is None and value.strip().lower() not in NO_TIME:
+        microseconds = _of_text(value)
+        if microseconds is None and value.strip().lower() not in NO_TIME:
             _unread[_shape(value)] = None
-        return found
-    found = _of_number(value)
-    if found is None and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return microseconds
+    microseconds = _of_number(value)
+    if microseconds is None and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
         _unread["a number that is no time of a chat"] = None
     elif isinstance(value, list) and value:
         _unread["a list"] = None
-    return found
+    return microseconds
 
 
 def _wrapped(value: dict[str, object]) -> int | None:
-    """Mongo's `$date`, and seconds with nanoseconds as Firestore and protobuf write them."""
+    """Mongo's `$date`, and seconds with nanoseconds as in Firestore and protobuf."""
     if "$date" in value:
         inner = value["$date"]
         return moment(inner.get("$numberLong") if isinstance(inner, dict) else inner)
@@ -110,9 +110,9 @@ def _of_text(text: str) -> int | None:
 @functools.lru_cache(maxsize=4096)
 def _of_other_text(text: str) -> int | None:
     if NUMBER.fullmatch(text):
-        found = _of_number(float(text))
-        if found is not None:
-            return found
+        number = _of_number(float(text))
+        if number is not None:
+            return number
     if milliseconds := DOTNET.fullmatch(text):
         return _of_number(int(milliseconds[1]))
     try:
@@ -124,7 +124,7 @@ def _of_other_text(text: str) -> int | None:
 
 
 def _of_parts(parts: dict[str, str | None]) -> int | None:
-    """The moment of what a shape found; None where it may be one of two days."""
+    """The timestamp from a pattern's match; None where the day is ambiguous."""
     year, days = int(parts["year"] or 0), _day_and_month(parts)
     zone = _zone(parts.get("zone"))
     if days is None or zone is None:
@@ -151,9 +151,9 @@ def _day_and_month(parts: dict[str, str | None]) -> tuple[int, int] | None:
     return (one, two) if one > 12 else None
 
 
-def _zone(said: str | None) -> timezone | None:
-    """The time zone; UTC where none is said, None where the word may be several."""
-    word = (said or "utc").strip().lower()
+def _zone(name: str | None) -> timezone | None:
+    """The time zone; UTC where none is stated, None where the name is ambiguous."""
+    word = (name or "utc").strip().lower()
     if word in ZONES:
         return timezone(timedelta(hours=ZONES[word]))
     offset = re.fullmatch(r"(?:utc|gmt)?\s?([+-])(\d{1,2}):?(\d{2})?", word)
@@ -174,5 +174,5 @@ def _possible(micros: int) -> int | None:
 
 
 def _shape(text: str) -> str:
-    """What the text looks like, without what it says."""
+    """The shape of the text, without its content."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d", "9", text.strip()))[:40]

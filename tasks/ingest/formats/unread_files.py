@@ -1,4 +1,4 @@
-"""What users are told of files that are not read, or not wholly: a warning each, and a page with all of it.
+"""Reports on files that are not read, or only in part: a warning for each, and a page with all details.
 
 In: the files as they were read, and the rows of quarantine. Out: warnings, and the text of the page.
 """
@@ -20,23 +20,23 @@ MOST_WARNINGS, MOST_NAMED = 20, 8
 
 
 def warn_of(members: Sequence[Member], former: Mapping[str, str]) -> None:
-    """A warning a file on what is not read of it, the worst first and the first few of many; `former` are formats of the run before."""
-    said = [text for member in sorted(members, key=lambda one: (-one.unread, one.name)) if (text := member.warning())]
-    for text in said[:MOST_WARNINGS]:
+    """A warning per file with unread data, worst first and the first few of many; `former` are formats of the previous run."""
+    messages = [text for member in sorted(members, key=lambda one: (-one.unread, one.name)) if (text := member.warning())]
+    for text in messages[:MOST_WARNINGS]:
         warnings.warn(text, stacklevel=2)
-    if len(said) > MOST_WARNINGS:
-        warnings.warn(f"{len(said) - MOST_WARNINGS} more files are not read, or not wholly: see the table `quarantine`", stacklevel=2)
+    if len(messages) > MOST_WARNINGS:
+        warnings.warn(f"{len(messages) - MOST_WARNINGS} more files are not read, or not wholly: see the table `quarantine`", stacklevel=2)
     foreign = sorted(member.shown for member in members if not member.records and member.first_fault == "not_a_log")
     if foreign:
         more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
         warnings.warn(f"no logs, and not read: {', '.join(foreign[:MOST_NAMED])}{more}", stacklevel=2)
     for member in members:
         if member.name in former and not member.formats:
-            warnings.warn(f"{member.shown}: the run before read it as {former[member.name]}; today no reader knows it", stacklevel=2)
+            warnings.warn(f"{member.shown}: the previous run read it as {former[member.name]}; now no reader recognises it", stacklevel=2)
 
 
 def page_of(quarantine: Iterable[tuple[Any, ...]], files: Iterable[tuple[Any, ...]]) -> str:
-    """The quarantine for people, as CSV: the names of files instead of their ids."""
+    """The quarantine as CSV, with names of files instead of their ids."""
     names = {row[0]: path(row[1], redact.KINDS) for row in files}
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\n")

@@ -1,9 +1,9 @@
-"""What looks like a vote and is not read: found by the names of keys, at any level of a record that a reader otherwise takes.
+"""Possible votes that are not read: found by the names of keys, at any level of a record that is otherwise read.
 
-In: records and the reader that took them. Out: names of such keys, as `feedback.rating`, of each record.
+In: records and the reader that read them. Out: for each record the names of such keys, as `feedback.rating`.
 
-Whether a reader reads a key is not written down anywhere, so that it cannot get out of step: the reader reads one such record again
-in an envelope (`_Watched`) that notes what it takes out. The names of keys are judged once a set of keys, never a value.
+Which keys a reader reads is not listed anywhere, so that no list can get out of step: the reader reads one such record again as a mapping
+(`_Watched`) that notes which keys are accessed. Key names are checked once per set of keys, values never.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ WORDS = frozenset({
     "reactions", "rejected", "reward", "rewards", "satisfaction", "score", "scores", "stars", "thumb", "thumbs", "thumbsdown",
     "thumbsup", "upvote", "upvoted", "upvotes", "verdict", "vote", "votes", "winner", "worse",
 })
-# As a key's last word: something about a vote, not one.
+# As a key's last word: a property of a vote, not a vote.
 NOT_VOTES = frozenset({"id", "ids", "at", "time", "date", "url", "count", "version", "type", "model", "models", "schema"})
 # fmt: on
-BESIDE = {("content", "answer")}  # words that are votes below certain keys only
-COPIES = frozenset({"snapshot"})  # what lies below was said elsewhere
+CONTEXTUAL = {("content", "answer")}  # words that are votes below certain keys only
+COPIES = frozenset({"snapshot"})  # everything below is a copy
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-PLAIN = re.compile(r"[A-Za-z][A-Za-z_ -]{0,40}")  # names that may be told: an id or a person's address is none
-ENOUGH = 3  # records of one kind whose reading is watched
+PLAIN = re.compile(r"[A-Za-z][A-Za-z_ -]{0,40}")  # names that may be printed: no ids or addresses
+ENOUGH = 3  # records of one kind that are read again
 Reader = Callable[[dict[str, Any]], object]
 
 
 class VoteWatch:
-    """Remembers, for each kind of record, which keys its reader reads."""
+    """Remembers which keys are read, for each kind of record."""
 
     def __init__(self) -> None:
         self._tries: Counter[tuple[Any, ...]] = Counter()
         self._read: dict[tuple[Any, ...], set[str]] = {}
 
     def unread(self, name: str, read: Reader, record: dict[str, Any], bare: str | None = None) -> list[str]:
-        """Names of the keys that look like votes and that the format's reader does not read; each once. Below `bare` there are none."""
-        found = [key for key, _, _ in votes_in(record, bare)]
-        if not found:
+        """Names of keys that look like votes and are not read, each once; keys below `bare` are skipped."""
+        keys = [key for key, _, _ in votes_in(record, bare)]
+        if not keys:
             return []
         kind = (name, tuple(record), str(record.get("kind", record.get("type")))[:20])
         known = self._read.setdefault(kind, set())
-        if known.issuperset(found):
+        if known.issuperset(keys):
             return []
-        untried = [key for key in dict.fromkeys(found) if key not in known and self._tries[(*kind, key)] < ENOUGH]
+        untried = [key for key in dict.fromkeys(keys) if key not in known and self._tries[(*kind, key)] < ENOUGH]
         if untried:
             known.update(_taken(read, record).intersection(untried))
             self._tries.update((*kind, key) for key in untried)
-        return [key for key in dict.fromkeys(found) if key not in known]
+        return [key for key in dict.fromkeys(keys) if key not in known]
 
 
 def votes_in(record: dict[str, Any], bare: str | None = None) -> Iterator[tuple[str, str, Any]]:
-    """All keys with a value that look like a vote: name (with the key above), key and value; nothing below the key `bare`."""
+    """All keys that look like a vote and have a value: name (with its parent key), key and value; nothing below `bare`."""
     waiting: list[tuple[str, dict[Any, Any]]] = [("", record)]
     while waiting:
         above, value = waiting.pop()
@@ -76,7 +76,7 @@ def votes_in(record: dict[str, Any], bare: str | None = None) -> Iterator[tuple[
 
 @functools.lru_cache(maxsize=4096)
 def _suspects(above: str, keys: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(key for key in keys if _looks_like_vote(key) or (above, key) in BESIDE)
+    return tuple(key for key in keys if _looks_like_vote(key) or (above, key) in CONTEXTUAL)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -86,16 +86,16 @@ def _looks_like_vote(key: str) -> bool:
 
 
 def _joined(above: str, key: str) -> str:
-    """The key below the one above it; an id above it is a star."""
+    """The key with its parent key; an id as parent is shown as a star."""
     return f"{above if PLAIN.fullmatch(above) else '*'}.{key}" if above else key
 
 
 def _taken(read: Reader, record: dict[str, Any]) -> set[str]:
-    """Names of the keys that the reader takes out of the record, or whose value it finds elsewhere; all, where it cannot read it."""
+    """Names of the keys that the reader accesses, or whose value it also finds elsewhere; all keys where it cannot read the record."""
     taken, votes = set[str](), list(votes_in(record))
     try:
         read(_watched(record, "", taken))
-    except Unreadable:  # told as such
+    except Unreadable:  # reported as unread
         return {name for name, _, _ in votes}
     known = {(key, repr(value)) for name, key, value in votes if name in taken}
     unknown = {name for name, key, value in votes if (key, repr(value)) not in known}
@@ -109,7 +109,7 @@ def _watched(value: object, above: str, taken: set[str]) -> Any:  # noqa: ANN401
 
 
 class _Watched(dict[str, Any]):
-    """A mapping that notes which keys are taken out of it; to ask whether a key is there does not take it."""
+    """A mapping that notes which keys are accessed; testing for a key is no access."""
 
     def __init__(self, above: str, taken: set[str], items: dict[str, Any]) -> None:
         super().__init__(items)
@@ -123,5 +123,5 @@ class _Watched(dict[str, Any]):
         self._taken.add(_joined(self._above, str(key)))
         return super().get(key, default)
 
-    def __iter__(self) -> Iterator[str]:  # a copy of it takes all
+    def __iter__(self) -> Iterator[str]:  # copying it accesses all keys
         return super().__iter__()

@@ -1,6 +1,6 @@
-"""Words, signs and spellings in which logs say a vote, where they leave no doubt of its direction.
+"""Words, signs and spellings of votes with a clear direction.
 
-In: a value as the log has it. Out: a number, with its scale where the spelling says it; None where there is doubt.
+In: a value as the log has it. Out: a number, with its scale where the spelling states it; None where the direction is unclear.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ FIVE, HUNDRED = (1.0, 5.0), (0.0, 100.0)
 
 
 def thumb_word(label: str) -> float | None:
-    """1 or -1 for a word or sign that says so."""
+    """1 or -1 for a word or sign with that meaning; else None."""
     return THUMBS.get(word_of(label))
 
 
 def rating_of(text: str) -> tuple[float, Scale | None] | None:
-    """A rating in a spelling of its own: 4/5, 4,5, ★★★★☆, 5 stars, 80 %; the scale is None where the spelling does not say it."""
+    """A spelled rating: 4/5, 4,5, ★★★★☆, 5 stars, 80 %; the scale is None where the spelling does not state it."""
     text = text.strip()
-    if found := OUT_OF.fullmatch(text):
-        best = float(found[2])
-        return (_number(found[1]), HUNDRED if best == 100 else (1.0, best)) if best > 2 else None
-    if found := STARS.fullmatch(text):
-        return _number(found[1]), FIVE
+    if match := OUT_OF.fullmatch(text):
+        best = float(match[2])
+        return (_number(match[1]), HUNDRED if best == 100 else (1.0, best)) if best > 2 else None
+    if match := STARS.fullmatch(text):
+        return _number(match[1]), FIVE
     if DRAWN.fullmatch(text):
         empty = text.count("☆")
         return float(len(text) - empty), (1.0, float(len(text))) if empty and len(text) > 2 else FIVE
     if COMMA.fullmatch(text):
         return _number(text), None
-    found = PERCENT.fullmatch(text)
-    return (_number(found[1]), HUNDRED) if found else None
+    match = PERCENT.fullmatch(text)
+    return (_number(match[1]), HUNDRED) if match else None
 
 
 def _number(text: str) -> float:
@@ -78,10 +78,10 @@ def zeros_as_down(acts: pa.Table, source: str) -> tuple[pa.Table, int]:
     """
     thumbs = pc.and_(pc.equal(acts["source"], source), pc.equal(acts["kind"], THUMB))
     ours = pc.and_(thumbs, pc.fill_null(pc.equal(acts["scale_min"], -1.0), False))
-    said = acts.filter(ours)
-    values = set(said["value"].drop_null().unique().to_pylist())
-    if values != {0.0, 1.0} or said["label"].null_count < len(said):
+    candidates = acts.filter(ours)
+    values = set(candidates["value"].drop_null().unique().to_pylist())
+    if values != {0.0, 1.0} or candidates["label"].null_count < len(candidates):
         return acts, 0
     at = acts.column_names.index("scale_min")
     lowest = pc.if_else(ours, pa.scalar(0.0, pa.float64()), acts["scale_min"])
-    return acts.set_column(at, acts.schema.field(at), lowest), int(pc.sum(pc.equal(said["value"], 0.0)).as_py())
+    return acts.set_column(at, acts.schema.field(at), lowest), int(pc.sum(pc.equal(candidates["value"], 0.0)).as_py())

@@ -1,7 +1,7 @@
-"""Records that stand inside others: a log collector's (Docker's `log`, journald's `MESSAGE`, a queue's `body`), or an API's page.
+"""Records nested in others: a log collector's (Docker's `log`, journald's `MESSAGE`, a queue's `body`), or a page of an API.
 
-In: a record that no reader knows. Out: the record inside it that one knows, or the list of them, and the key under which it stands.
-Also lists of messages that went through a table, and are JSON text since.
+In: a record that no reader recognises. Out: the nested record that one recognises, or a list of them, and its key. Also lists of messages
+that are stored as JSON text.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import Any
 from tasks.common.raw_files.json_repair import parse
 from tasks.ingest.formats import recognise
 
-DEPTH = 3  # collectors wrap what others have wrapped
+DEPTH = 3  # collectors may wrap each other's records
 LISTS = ("messages", "conversation", "conversations", "prompt", "chosen", "rejected")
 SPEAKS = re.compile(r'\[\s*\{[^{}]*"(?:role|from|content)"\s*:')
 
 
 def unwrapped(record: dict[str, Any], depth: int = DEPTH) -> tuple[dict[str, Any], str] | None:
-    """The one record inside that a reader knows, and its key; None when there is none, or more than one."""
+    """The only nested record that a reader recognises, and its key; None when there is none, or more than one."""
     inside = list(_inside(record))
     known = [(value, key) for value, key in inside if recognise(value)]
     if not known and depth > 1:
-        known = [(found[0], f"{key}.{found[1]}") for value, key in inside if (found := unwrapped(value, depth - 1))]
+        known = [(nested[0], f"{key}.{nested[1]}") for value, key in inside if (nested := unwrapped(value, depth - 1))]
     return known[0] if len(known) == 1 else None
 
 
 def listed(record: dict[str, Any], depth: int = DEPTH) -> tuple[list[Any], str] | None:
-    """The records of the one list inside (or of a mapping from ids) of which a reader knows any, and its key; None where there is none."""
+    """The records of the only nested list (or mapping by id) with a record that a reader recognises, and its key; None without one."""
     known: list[tuple[list[Any], str]] = []
     for key, value in record.items():
         items = value if isinstance(value, list) else []
         if any(isinstance(item, dict) and (recognise(item) or unwrapped(item)) for item in items):
             known.append((items, key))
-        elif isinstance(value, dict) and depth > 1 and (found := listed(value, depth - 1)):
-            known.append((found[0], f"{key}.{found[1]}"))
+        elif isinstance(value, dict) and depth > 1 and (records := listed(value, depth - 1)):
+            known.append((records[0], f"{key}.{records[1]}"))
     if known:
         return known[0] if len(known) == 1 else None
     items = list(record.values())
@@ -43,7 +43,7 @@ def listed(record: dict[str, Any], depth: int = DEPTH) -> tuple[list[Any], str] 
 
 
 def untabled(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with its lists of messages as lists where they are JSON text."""
+    """The record with lists of messages that are JSON text parsed."""
     changed = {
         key: value for key in LISTS if type(text := record.get(key)) is str and text[:1] == "[" and (value := _messages(text)) is not None
     }
@@ -59,7 +59,7 @@ def _messages(text: str) -> list[Any] | None:
 
 
 def _inside(record: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Objects that are values of the record, or that stand in them as JSON text."""
+    """Objects among the values of the record, also as JSON text."""
     for key, value in record.items():
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             value, _ = parse(value.encode("utf-8", "replace"))

@@ -112,7 +112,7 @@ def certify(source: Pairs | Rows, *, params: Params | None = None, **own: Any) -
     searches = check("parameters", "release", {name: wanted[name] for name in _Searches.model_fields}, _Searches)
     tables, held = _of_result(source) if isinstance(source, Pairs) else _of_rows(source, rules)
     proof = split_certificate.Proof(*held, rules, searches.search, searches.characters, searches.meaning)
-    rows = split_certificate.gathered(tables)
+    rows = split_certificate.stacked_rows(tables)
     found, loose = split_certificate.values_of(tables, rows, proof)
     return Certificate(_crossing(found), split_certificate.document(rows, found, loose, proof))
 

@@ -186,7 +186,7 @@ class Pairs(Result):
 
         if split not in SPLITS:
             raise UserError("for_trainers", repr(split), one_of(SPLITS), "correct the name of the split")
-        rows = files.spread(self.pairs.filter(pc.equal(self.pairs["split"], split)), files.held({"pairs": self.pairs}))
+        rows = files.as_trainers_read(self.pairs.filter(pc.equal(self.pairs["split"], split)), files.optional_fields({"pairs": self.pairs}))
         return files.portable(rows.drop_columns(["split"]))
 
     def _row(self, pair_id: str) -> dict[str, Any]:

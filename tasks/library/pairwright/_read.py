@@ -157,7 +157,7 @@ def _read(params: ingest.Params, key: str, source: Path, files: list[raw.RawFile
     with ingest.no_cycle_search():
         reading = ingest.Reading(params, lambda: key)
         reading.read(source, files, odd)
-        reading.tell({})
+        reading.warn({})
         reading.hold_to_bounds(source, None)
         accounts = reading.accounts()
     kept = {account.table: engine.sort(account.kept, TABLES[account.table].KEY).combine_chunks() for account in accounts}

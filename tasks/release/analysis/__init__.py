@@ -1,1 +1,1 @@
-"""What there is to find out about the pairs: spurious cues, annotators, models."""
+"""Analyses of the pairs: spurious cues, annotators, models."""

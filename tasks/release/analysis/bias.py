@@ -1,12 +1,12 @@
-"""What besides quality tells the chosen answer from the rejected one: length, form, refusals, and the place where an answer was shown.
+"""Spurious cues that predict the chosen answer: length, lists, bold, headers, code, refusals, and position.
 
 In: the released pairs, and the votes. Out: `Bias`: for each feature the share of pairs whose chosen answer has more of it, among those
 whose answers differ in it, over all pairs and by split, recipe, source and model; and how often the answer shown first won. A share is
-marked when its interval lies outside the band, so small groups are not: of them nobody can be sure. For groups the interval that
-decides is as much wider as there are more of them (Bonferroni): else of a hundred groups some would be marked by chance.
+marked when its interval lies outside the band, so small groups rarely are. For groups the interval is widened by their number
+(Bonferroni); otherwise some of a hundred groups would be marked by chance.
 
-Pairs of near-equal prompts, variants and repeats do not judge independently. So intervals (Wilson's) are those of as many independent
-pairs as would vary as the clusters do.
+Pairs of near-duplicate prompts, variants and repeats are not independent. So Wilson's intervals use the effective number of independent
+pairs, from the variance between clusters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Numbers = np.ndarray[Any, Any]
 
 
 class Band(StageParams):
-    """Where a share is no reason to warn, and how sure a warning must be."""
+    """The band of shares without a warning, and the confidence of the intervals."""
 
     low: float = Field(ge=0, le=0.5)  # lower end of the band in which a share is no reason to warn
     high: float = Field(ge=0.5, le=1)  # upper end of it
@@ -41,7 +41,7 @@ class Band(StageParams):
 
 @dataclass(frozen=True)
 class Share:
-    """How often the chosen answer is the one that has more of a feature."""
+    """How often the chosen answer has more of a feature."""
 
     pairs: int  # looked at
     differ: int  # pairs whose answers differ in it
@@ -50,58 +50,58 @@ class Share:
     low: float  # interval of the share
     high: float  # upper end of it
     marked: bool  # the interval lies outside the band
-    score: float  # how often "more of it wins" is right over all pairs; where they do not differ, half the time
+    score: float  # accuracy of "more of it wins" over all pairs; 0.5 where the answers do not differ
     score_low: float  # interval of the score
     score_high: float  # upper end of it
-    auc: float | None  # how often a chosen answer, of whichever pair, has more than a rejected one
+    auc: float | None  # how often a chosen answer has more than a rejected one of any pair
 
 
 @dataclass(frozen=True)
 class Bias:
-    """All shares: feature -> the whole, and dimension -> group; and of the answer shown first."""
+    """All shares: by feature, by feature, dimension and group, and by position."""
 
     band: tuple[float, float]  # where a share is no reason to warn
     confidence: float  # of the intervals
     features: dict[str, Share]  # over all pairs: length, lists, bold, headers, code, refusals
     groups: dict[str, dict[str, dict[str, Share]]]  # feature -> dimension -> group
-    position: Share  # "more" is: shown first
-    positions: dict[str, Share]  # the same by who judged: person, model
+    position: Share  # "more" means shown first
+    positions: dict[str, Share]  # the same by kind of annotator: person, model
 
     def document(self) -> dict[str, Any]:
-        """As `bias.json` holds it."""
+        """The content of `bias.json`."""
         return asdict(self)
 
     def warnings(self) -> Iterator[str]:
-        """One line for everything that is marked over all pairs, and one for marked groups."""
+        """One line for each feature that is marked over all pairs, and one for marked groups."""
         for name, share in self.features.items():
             if share.marked:
-                yield f"bias: the chosen answer has more {name} in {told(share, self.band)}"
+                yield f"bias: the chosen answer has more {name} in {described(share, self.band)}"
         if self.position.marked:
-            yield f"bias: the answer shown first won in {told(self.position, self.band)}"
+            yield f"bias: the answer shown first won in {described(self.position, self.band)}"
         groups = [
             f"{name} by {by} {value or '(none)'}"
             for name, parts in self.groups.items()
             for by, one in parts.items()
-            for value in marked(one)
+            for value in marked_groups(one)
         ]
         if groups:
             more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
-            yield f"bias: {len(groups)} groups lie outside the band as well: {', '.join(groups[:3])}{more}; see bias.json"
+            yield f"bias: {len(groups)} groups are also outside the band: {', '.join(groups[:3])}{more}; see bias.json"
 
 
-def told(share: Share, band: tuple[float, float]) -> str:
+def described(share: Share, band: tuple[float, float]) -> str:
     """The share, its interval and the band in words."""
     low, high, at = (f"{100 * value:.1f}" for value in (share.low, share.high, share.share or 0.0))
-    return f"{at} % [{low}, {high}] of the {share.differ:,} that differ; the band is {100 * band[0]:g} to {100 * band[1]:g} %"
+    return f"{at} % [{low}, {high}] of the {share.differ:,} pairs that differ; the band is {100 * band[0]:g} to {100 * band[1]:g} %"
 
 
-def marked(groups: Mapping[str, Share]) -> list[str]:
-    """Names of the groups that are marked."""
+def marked_groups(groups: Mapping[str, Share]) -> list[str]:
+    """Names of the marked groups."""
     return [name for name, share in groups.items() if share.marked]
 
 
-def gather(pairs: pa.Table, votes: pa.Table | None, band: Band) -> Bias:
-    """Measure everything."""
+def measure_bias(pairs: pa.Table, votes: pa.Table | None, band: Band) -> Bias:
+    """Measure all spurious cues."""
     clusters = _codes(pc.coalesce(pairs["cluster_id"], pairs["prompt_id"]))
     parts = {by: dict(_groups(pairs, by, band.groups)) for by in BY}
     count = len(FEATURES) * sum(len(values) for values in parts.values())
@@ -120,7 +120,7 @@ def gather(pairs: pa.Table, votes: pa.Table | None, band: Band) -> Bias:
 
 
 def share(ahead: Numbers, clusters: Numbers, band: Band, area: float | None = None, groups: int = 1) -> Share:
-    """The share of +1 among +1 and -1 (0: no difference), which is one of so many groups."""
+    """The share of +1 among +1 and -1 (0: no difference); `groups` is the number of intervals to correct for."""
     differ, more = int(np.count_nonzero(ahead)), int(np.count_nonzero(ahead > 0))
     right, alike = ahead[ahead != 0] > 0, clusters[ahead != 0]
     low, high = interval(right, alike, band.confidence)
@@ -134,12 +134,12 @@ def share(ahead: Numbers, clusters: Numbers, band: Band, area: float | None = No
 
 
 def interval(right: Numbers, clusters: Numbers, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of a share, for as many independent rows as vary as much as the clusters do; (0, 1) for none."""
+    """Wilson's interval of a share for the effective number of independent rows, from the variance between clusters; (0, 1) for no rows."""
     if not len(right):
         return 0.0, 1.0
     at = float(right.mean())
     _, codes = np.unique(clusters, return_inverse=True)
-    spread = float(np.square(np.bincount(codes, weights=right - at)).sum())  # 0 where all rows, or all clusters, are alike
+    spread = float(np.square(np.bincount(codes, weights=right - at)).sum())  # 0 where all rows, or all clusters, are equal
     alone = len(right) * at * (1 - at)
     count = float(codes.max() + 1) if spread == 0 else len(right) * min(1.0, alone / spread)
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
@@ -149,7 +149,7 @@ def interval(right: Numbers, clusters: Numbers, confidence: float) -> tuple[floa
 
 
 def auc(chosen: Numbers, rejected: Numbers) -> float | None:
-    """Area under the curve of a judge who looks at the feature of single answers; ties count half. None without answers."""
+    """Area under the ROC curve of the feature of single answers; ties count half. None without answers."""
     if not len(chosen):
         return None
     order = np.sort(rejected)
@@ -158,19 +158,19 @@ def auc(chosen: Numbers, rejected: Numbers) -> float | None:
 
 
 def _positions(votes: pa.Table | None, band: Band) -> tuple[Share, dict[str, Share]]:
-    """How often the answer shown first won, over choices between two of which the log says which one it was."""
+    """How often the answer shown first won, over choices for which the log states the order."""
     nothing = np.zeros(0, np.int64)
     if votes is None:
         return share(nothing, nothing, band), {}
     known = pc.and_(pc.equal(votes["kind"], CHOICE), pc.is_valid(votes["shown_first"]))
-    asked = votes.filter(pc.and_(known, pc.fill_null(pc.greater(votes["value"], 0), False)))  # a tie has no winner
-    ahead = np.where(pc.equal(asked["shown_first"], asked["better"]).to_numpy(), 1, -1)
-    clusters, kinds = _codes(asked["prompt_id"]), asked["annotator_kind"].to_numpy()
+    choices = votes.filter(pc.and_(known, pc.fill_null(pc.greater(votes["value"], 0), False)))  # a tie has no winner
+    ahead = np.where(pc.equal(choices["shown_first"], choices["better"]).to_numpy(), 1, -1)
+    clusters, kinds = _codes(choices["prompt_id"]), choices["annotator_kind"].to_numpy()
     return share(ahead, clusters, band), {kind: share(ahead[kinds == kind], clusters[kinds == kind], band) for kind in sorted(set(kinds))}
 
 
 def _groups(pairs: pa.Table, by: str, most: int) -> Iterator[tuple[str, Numbers]]:
-    """The rows of the largest groups; a pair is with both models that wrote its answers."""
+    """The rows of the largest groups; a pair counts for both models that wrote its answers."""
     columns = [pc.fill_null(pairs[name], "") for name in (("chosen_model", "rejected_model") if by == "model" else (by,))]
     counts = pc.value_counts(pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)).to_pylist()
     for entry in sorted(counts, key=lambda entry: (-entry["counts"], entry["values"]))[:most]:

@@ -1,6 +1,6 @@
-"""What can be seen of an answer without understanding it: its length, its form, and whether it refuses.
+"""Surface features of an answer: its length, its formatting, and whether it refuses.
 
-In: a column of message lists. Out: for each a number, 0 or more. A new feature is one function and one line in FEATURES.
+In: a column of message lists. Out: a number per list, 0 or more. A new feature is one function and one line in FEATURES.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tasks.common.lengths import length
 
 Values = np.ndarray[Any, np.dtype[np.int64]]
 
-OPENING = 200  # characters: a refusal comes first
-# How an answer begins that refuses, without apostrophes and in lower case.
+OPENING = 200  # characters in which a refusal is looked for
+# Openings of refusals, lower case without apostrophes.
 REFUSALS = {
     "en": (
         "i cant help", "i cannot help", "i cant assist", "i cannot assist", "i cant provide", "i cannot provide", "i cant fulfill",
@@ -58,11 +58,11 @@ def counted(pattern: str) -> Callable[[pa.ChunkedArray], Values]:
 
 
 def refuses(messages: pa.ChunkedArray) -> Values:
-    """1 where a message begins as a refusal does."""
+    """1 where a message begins with a refusal."""
     return np.minimum(_summed(messages, _refused), 1)
 
 
-# Lines that begin as items, as Markdown's and as people write them; pairs of marks; lines that begin with hashes; fences by two.
+# List items, bold spans, lines that begin with hashes, and pairs of code fences.
 FEATURES: dict[str, Callable[[pa.ChunkedArray], Values]] = {
     "length": length,
     "lists": counted(r"(?m)^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S"),
@@ -80,7 +80,7 @@ def _refused(content: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _summed(messages: pa.ChunkedArray, measure: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> Values:
-    """The measure of each list's messages, added up."""
+    """The sum of the measure over each list's messages."""
     sizes = measure(pc.struct_field(pc.list_flatten(messages), "content")).to_numpy()
     total: Values = np.bincount(pc.list_parent_indices(messages).to_numpy(), weights=sizes, minlength=len(messages)).astype(np.int64)
     return total

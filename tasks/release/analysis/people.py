@@ -1,6 +1,6 @@
-"""Who stands behind the release: who gives feedback against who chats, how far they agree, and which models they prefer.
+"""Statistics of the annotators: who gives feedback compared with who chats, how well they agree, and which models they prefer.
 
-In: the tables selection, agreement, annotators and calibration where the path has them, and the released pairs. Out: `People`, plain rows.
+In: the tables selection, agreement, annotators and calibration, if present, and the released pairs. Out: `People`, plain rows.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ import pyarrow.compute as pc
 from tasks.release.analysis.bradley_terry import rank_models
 
 Row = dict[str, Any]
-WHOLE = "all"  # the dimension of `selection` that is the whole
+WHOLE = "all"  # the dimension of `selection` over all answers
 
 
 @dataclass(frozen=True)
 class People:
-    """What is known of the people, and of the models that they judged."""
+    """Statistics of the annotators, and of the models that they compared."""
 
-    selection: dict[str, list[Row]]  # dimension -> rows of the table in their order of telling, each with its shares
+    selection: dict[str, list[Row]]  # dimension -> rows of the table in display order, each with its shares
     agreement: list[Row]  # rows of the table
     calibration: list[Row]  # rows of the table
-    annotators: list[Row]  # by kind of act and annotator: how many, spammers, and the quartiles of reliability
+    annotators: list[Row]  # by kind of feedback and annotator: counts, spammers, and quartiles of reliability
     models: list[Row]  # as `rank_models` gives them
 
 
-def gather(about: Mapping[str, pa.Table], pairs: pa.Table) -> People:
-    """Everything; what the path has no table for is empty."""
+def summarize_people(context: Mapping[str, pa.Table], pairs: pa.Table) -> People:
+    """Statistics of the annotators; empty where there is no table."""
     written = pairs.filter(pc.is_null(pairs["augmented_from"]))
     return People(
-        selection=_selection(about["selection"].to_pylist()) if "selection" in about else {},
-        agreement=about["agreement"].to_pylist() if "agreement" in about else [],
-        calibration=about["calibration"].to_pylist() if "calibration" in about else [],
-        annotators=_annotators(about["annotators"]) if "annotators" in about else [],
+        selection=_selection(context["selection"].to_pylist()) if "selection" in context else {},
+        agreement=context["agreement"].to_pylist() if "agreement" in context else [],
+        calibration=context["calibration"].to_pylist() if "calibration" in context else [],
+        annotators=_annotators(context["annotators"]) if "annotators" in context else [],
         models=rank_models(written),
     )
 
 
 def _selection(rows: list[Row]) -> dict[str, list[Row]]:
-    """Rows by dimension, with their share of all answers and of all judged answers, and how often an answer is judged."""
+    """Rows by dimension, with their share of all answers and of all rated answers, and the share of answers that are rated."""
     whole = {key: sum(row[key] for row in rows if row["dimension"] == WHOLE) for key in ("answers", "judged")}
-    found: dict[str, list[Row]] = {}
+    dimensions: dict[str, list[Row]] = {}
     for row in sorted(rows, key=_place):
         shares = {f"{key}_share": _share(row[key], total) for key, total in whole.items()}
         rates = {"judged_rate": _share(row["judged"], row["answers"]), "up_rate": _share(row["ups"], row["ups"] + row["downs"])}
-        found.setdefault(row["dimension"], []).append(row | shares | rates)
-    return dict(sorted(found.items(), key=lambda item: (item[0] != WHOLE, item[0])))
+        dimensions.setdefault(row["dimension"], []).append(row | shares | rates)
+    return dict(sorted(dimensions.items(), key=lambda item: (item[0] != WHOLE, item[0])))
 
 
 def _place(row: Row) -> tuple[int, str]:
@@ -68,7 +68,7 @@ def _annotators(table: pa.Table) -> list[Row]:
 
 
 def _quartiles(table: pa.Table, row: Row) -> list[float] | None:
-    """Quartiles of the reliabilities that were estimated for this kind of act; None where none was."""
+    """Quartiles of the reliabilities that were estimated for this kind of feedback; None where none was."""
     mine = pc.and_(pc.equal(table["kind"], row["kind"]), pc.equal(table["annotator_kind"], row["annotator_kind"]))
     known = table.filter(mine)["reliability"].drop_null()
     return [round(value, 4) for value in pc.quantile(known, q=[0.25, 0.5, 0.75]).to_pylist()] if len(known) else None

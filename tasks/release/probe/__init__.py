@@ -1,1 +1,1 @@
-"""What a simple judge of words can learn from the pairs, before any model is trained on them."""
+"""What a bag-of-words probe can learn from the pairs before any model is trained on them."""

@@ -1,12 +1,12 @@
-"""How accuracy grows with the number of pairs, and how many more would bring a point or two.
+"""The learning curve: accuracy by number of pairs, and how many more pairs a gain of one or two points takes.
 
-In: for each size, whether each held-out pair was judged right, in each of several repeats. Out: the curve, a power law through it,
-and what the law says of more pairs.
+In: for each size, whether each held-out pair was predicted correctly, in each of several repeats. Out: the curve, a power law fitted to
+it, and its extrapolation.
 
-The law is accuracy = ceiling - fall * pairs ** -power (as Hestness et al. 2017, arXiv 1712.00409, found of many tasks), with a power out
-of POWERS. A law through four points can be drawn in many ways, so it is drawn anew for every draw of groups and repeats (bootstrap), and
-what is told is told with the spread of all those draws. Beyond FAR times the pairs at hand nothing is said. Where only a sample was
-probed, the law is first carried on to all pairs: what more would bring counts from there.
+The law is accuracy = ceiling - fall * pairs ** -power (as Hestness et al. 2017, arXiv 1712.00409, found for many tasks), with a power out
+of POWERS. Four points fit many curves, so the law is fitted again for every bootstrap draw of groups and repeats, and results are given
+with the spread over the draws. Nothing is extrapolated beyond FAR times the available pairs. If only a sample was probed, the law is first
+extrapolated to all pairs, and gains count from there.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ POWERS = (0.15, 0.25, 0.35, 0.5, 0.75, 1.0)
 FAR = 10.0
 SURE = 0.8  # share of the draws that must agree
 GAINS = (0.01, 0.02)
-INNER = (0.1, 0.9)  # quantiles between which a number of pairs is told
+INNER = (0.1, 0.9)  # quantiles of the reported range
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy of judges that learned from so many pairs."""
+    """Accuracy after training on this many pairs."""
 
     pairs: int  # that they learned from
     accuracy: float  # about pairs that they did not see, mean of all folds and repeats
@@ -38,10 +38,10 @@ class Point:
 
 @dataclass(frozen=True)
 class More:
-    """What it takes to gain so much accuracy."""
+    """How many more pairs a gain in accuracy takes."""
 
     gain: float  # of accuracy, above that of all pairs
-    reached: float  # share of the draws whose law reaches it with at most FAR times the pairs
+    reached: float  # share of the draws whose law reaches the gain with at most FAR times the pairs
     pairs: int | None  # more pairs, the median of the draws; None beyond FAR times
     low: int | None  # the same in a tenth of the draws
     high: int | None  # and in nine tenths; None beyond FAR times
@@ -49,10 +49,10 @@ class More:
 
 @dataclass(frozen=True)
 class Curve:
-    """The whole curve."""
+    """The learning curve with its fitted law."""
 
     points: tuple[Point, ...]  # accuracy by number of pairs
-    ceiling: float  # of the law through the points themselves
+    ceiling: float  # of the law fitted to the points
     fall: float  # of the same law: accuracy = ceiling - fall * pairs ** -power
     power: float  # of the same law
     more: tuple[More, ...]  # what one point and two points of accuracy take
@@ -65,15 +65,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Extent:
-    """How much there is, whether it was probed or not."""
+    """The size of the dataset, probed or not."""
 
     total: int  # pairs
-    taught: float  # of these, what a judge learns from while a fold is held out: "more" is told in shares of it
+    taught: float  # of these, the pairs trained on while one fold is held out; gains are relative to it
     votes: float  # behind each pair
 
 
 def curve(sizes: Sequence[int], drawn: Numbers, whole: Numbers, extent: Extent, confidence: float) -> Curve:
-    """The curve of accuracies `whole` (one a size) with the draws `drawn` (draws x sizes), and what is beyond it."""
+    """The curve of accuracies `whole` (one per size) with bootstrap draws `drawn` (draws x sizes), and its extrapolation."""
     counts = np.asarray(sizes, np.float64)
     laws = fit(counts, drawn)
     law = fit(counts, whole[None, :])[:, 0]
@@ -85,7 +85,7 @@ def curve(sizes: Sequence[int], drawn: Numbers, whole: Numbers, extent: Extent, 
 
 
 def fit(sizes: Numbers, accuracies: Numbers) -> Numbers:
-    """For each row of accuracies the law nearest to it: ceiling (at most 1), fall (at least 0) and power, as 3 x rows."""
+    """The best-fitting law for each row of accuracies: ceiling (at most 1), fall (at least 0) and power, as 3 x rows."""
     best = np.full(len(accuracies), np.inf)
     laws = np.zeros((3, len(accuracies)))
     for power in POWERS:
@@ -105,19 +105,19 @@ def fit(sizes: Numbers, accuracies: Numbers) -> Numbers:
 
 
 def needed(laws: Numbers, now: float, total: int, gain: float) -> More:
-    """How many more pairs each law asks for a gain over where it stands now."""
+    """How many more pairs each law needs for a gain over the accuracy at `now` pairs."""
     ceiling, fall, power = laws
-    left = fall * now**-power - gain  # below the ceiling, once gained
+    left = fall * now**-power - gain  # distance to the ceiling after the gain
     reaches = left > 0
     times = np.full(len(ceiling), np.inf)
     times[reaches] = (fall[reaches] / left[reaches]) ** (1 / power[reaches]) / now
-    told = np.where(times <= FAR, times, np.inf)
-    low, middle, high = np.quantile(told, (INNER[0], 0.5, INNER[1]), method="inverted_cdf")
-    return More(gain, round(float(np.isfinite(told).mean()), 4), *(_pairs(value, total) for value in (middle, low, high)))
+    capped = np.where(times <= FAR, times, np.inf)
+    low, middle, high = np.quantile(capped, (INNER[0], 0.5, INNER[1]), method="inverted_cdf")
+    return More(gain, round(float(np.isfinite(capped).mean()), 4), *(_pairs(value, total) for value in (middle, low, high)))
 
 
 def _pairs(times: float, total: int) -> int | None:
-    """More pairs, to two digits: more would be pretence."""
+    """More pairs, rounded to two digits: more would be false precision."""
     if not np.isfinite(times):
         return None
     more = (times - 1) * total
@@ -125,7 +125,7 @@ def _pairs(times: float, total: int) -> int | None:
 
 
 def verdict(more: Sequence[More], votes: float) -> str:
-    """In words, for the smallest gain."""
+    """The result for the smallest gain, in words."""
     first = more[0]
     far = f"{FAR:g} times as many pairs"
     if first.reached >= SURE and first.pairs is not None:
@@ -134,5 +134,5 @@ def verdict(more: Sequence[More], votes: float) -> str:
         return f"{ask}; between {first.low or 0:,} and {most} in {100 * (INNER[1] - INNER[0]):.0f} % of the draws"
     if first.reached <= 1 - SURE:
         rest = f"even {far} bring less than one more point in {1 - first.reached:.0%} of the draws"
-        return f"more votes of this kind will hardly help this judge: {rest}"
-    return f"whether more votes of this kind help cannot be told: {far} bring one more point in {first.reached:.0%} of the draws"
+        return f"more votes of this kind will hardly improve the probe: {rest}"
+    return f"unclear whether more votes of this kind help: {far} bring one more point in {first.reached:.0%} of the draws"

@@ -1,14 +1,14 @@
-"""What there is to learn from the pairs, found out in seconds by a judge of words, before any model is trained.
+"""The probe: what a bag-of-words model learns from the pairs, in seconds, before any model is trained.
 
-In: the table of pairs. Out: `Probed`: how often the judge is right about pairs it was not taught (beside "the longer answer wins"), which
-labels it thinks are the wrong way round, how far that list can be trusted, and what more votes would bring.
+In: the table of pairs. Out: `Probed`: its held-out accuracy (and that of "the longer answer wins"), labels that are probably flipped,
+how far that list can be trusted, and what more votes would bring.
 
-Cross-validation is by groups that no fold parts (`tasks.release.probe.folds`), repeated with other folds. Suspects are told as confident
-learning does (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068): by the out-of-fold probability of the label that was given, against
-the mean of that probability over all pairs. A weak judge suspects many labels that are right, so the list is tried out: some labels are
-turned on purpose, and it is counted how well they are found.
+Cross-validation keeps groups of linked pairs in one fold (`tasks.release.probe.folds`) and is repeated with other folds. Suspects are found
+by confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068): the out-of-fold probability of the given label, against the
+mean of that probability over all pairs. A weak model suspects many correct labels, so the list is tested: some labels are flipped on
+purpose, and their detection is measured.
 
-The judge knows words, not sense. A model may learn more than it does: what it finds is a floor, not a ceiling.
+The probe knows words, not meaning. A model may learn more: the probe's accuracy is a lower bound, not an upper one.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Settings(StageParams):
     """Section `release.probe` of `params.yaml`."""
 
     use: bool
-    max_pairs: int = Field(ge=100)  # of more, so many are drawn by hashes of their ids
-    min_groups: int = Field(ge=10)  # with fewer, nothing is said
+    max_pairs: int = Field(ge=100)  # of more pairs, this many are drawn by hashes of their ids
+    min_groups: int = Field(ge=10)  # with fewer, there is no probe
     folds: int = Field(ge=2)
     repeats: int = Field(ge=1)  # of the cross-validation, with other folds
     shares: list[float] = Field(min_length=3)  # of the pairs, for the learning curve, rising to 1
@@ -50,22 +50,22 @@ class Settings(StageParams):
     confidence: float = Field(gt=0.5, lt=1)  # of the intervals
     suspect: float = Field(gt=0, lt=0.5)  # probability of a label below which it may be suspected
     listed: int = Field(ge=0)  # suspects named in probe.json
-    plant: float = Field(gt=0, lt=0.5)  # share of labels turned on purpose, to try the suspicion out
+    plant: float = Field(gt=0, lt=0.5)  # share of labels flipped on purpose, to test the detection
     embedding: str  # "" is off; or the folder of a model2vec model, or its name on the Hugging Face hub
     seed: int
 
 
 @dataclass(frozen=True)
 class Probed:
-    """All findings."""
+    """All results of the probe."""
 
-    pairs: int  # as people wrote them
-    probed: int  # of these, those that were looked at
+    pairs: int  # original pairs
+    probed: int  # of these, those that were probed
     groups: int  # of pairs that share prompts or conversations
     accuracy: Accuracy  # of a judge of words about pairs that it did not learn from
-    untouched: Accuracy | None  # of pairs of validation and test alone: words had no say in which of those stay
+    untouched: Accuracy | None  # on pairs of validation and test only, from which words drop no pairs
     longer: Accuracy  # of "the longer answer wins"
-    ahead: tuple[float, float, float]  # accuracy less that of "the longer answer wins", with its interval
+    ahead: tuple[float, float, float]  # accuracy minus that of "the longer answer wins", with its interval
     by: dict[str, dict[str, Accuracy]]  # the same by recipe and source
     curve: Curve  # what more pairs would bring
     suspects: Suspects  # labels that are probably wrong
@@ -76,23 +76,23 @@ class Probed:
         return asdict(self)
 
     def line(self) -> str:
-        """The findings in one line."""
-        of = "" if self.probed == self.pairs else f" (on {self.probed:,} of {self.pairs:,} pairs, drawn by their ids)"
-        untouched = "" if self.untouched is None else f", in {self.untouched} of validation's and test's"
+        """The results in one line."""
+        of = "" if self.probed == self.pairs else f" (on {self.probed:,} of {self.pairs:,} pairs)"
+        untouched = "" if self.untouched is None else f", {self.untouched} on validation and test"
         return (
-            f"probe: words tell the chosen answer in {self.accuracy} of pairs they did not learn from{of}{untouched}, "
-            f"length alone in {self.longer.share:.3f}; "
-            f"{self.suspects.count:,} labels suspected (of labels turned on purpose, AUC {self.planted.auc:.2f}); {self.curve.verdict}"
+            f"probe: held-out accuracy {self.accuracy}{of}{untouched}, "
+            f"length alone {self.longer.share:.3f}; "
+            f"{self.suspects.count:,} labels suspected (AUC {self.planted.auc:.2f} on flipped labels); {self.curve.verdict}"
         )
 
-    def nothing(self) -> bool:
-        """Whether the judge may as well have guessed."""
+    def at_chance(self) -> bool:
+        """Whether the probe is no better than chance."""
         return min(self.accuracy.low, self.accuracy.drawn_low) <= 0.5
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The rows to judge, and the groups that no fold may part."""
+    """The rows to predict, and the groups that must stay in one fold."""
 
     rows: Rows
     numbers: Places
@@ -100,24 +100,24 @@ class Trial:
     settings: Settings
 
     def margins(self, repeat: int, share: float, rows: Rows | None = None) -> Numbers:
-        """What judges who learned from this share of the other folds say of each row."""
+        """The out-of-fold margin of each row, from models trained on this share of the other folds."""
         given = rows or self.rows
         fold = groups.folds(self.numbers, self.names, self.settings.folds, self.settings.seed + repeat)
-        found = np.zeros(len(given))
+        margins = np.zeros(len(given))
         for one in range(self.settings.folds):
             taught = self.taught(fold != one, repeat, share)
-            found[fold == one] = tfidf_bradley_terry.learn(given.take(taught), np.ones(len(taught))).margins(
+            margins[fold == one] = tfidf_bradley_terry.learn(given.take(taught), np.ones(len(taught))).margins(
                 given.take(np.flatnonzero(fold == one))
             )
-        return found
+        return margins
 
     def taught(self, others: Places, repeat: int, share: float) -> Places:
-        """The rows to learn from."""
+        """The rows to train on."""
         return groups.part(self.numbers, self.names, np.flatnonzero(others), share, self.settings.seed + repeat)
 
 
-def gather(pairs: pa.Table, settings: Settings) -> Probed | None:
-    """Probe the pairs that people wrote; None where the probe is off, or where too few groups say nothing."""
+def run_probe(pairs: pa.Table, settings: Settings) -> Probed | None:
+    """Probe the original pairs; None where the probe is off or there are too few groups."""
     known = groups.written(pairs)
     if not settings.use or len(known) < settings.min_groups:
         return None
@@ -141,12 +141,12 @@ def gather(pairs: pa.Table, settings: Settings) -> Probed | None:
         by={by: draws.by(taken[by], judged) for by in BY},
         curve=growth(right, draws, taken, len(known), settings),
         suspects=suspect_labels.suspects(taken, margins[:, -1].mean(axis=0), settings.suspect, settings.listed),
-        planted=tried(trial, taken),
+        planted=try_suspicion(trial, taken),
     )
 
 
 def counted(pairs: pa.Table, embedding: str) -> Rows:
-    """The pairs as the judge sees them: the last message of the prompt, and both answers."""
+    """The pairs as the probe sees them: the last message of the prompt, and both answers."""
     embed = None
     if embedding:
         from tasks.common.embeddings import Embeddings
@@ -158,13 +158,13 @@ def counted(pairs: pa.Table, embedding: str) -> Rows:
 
 
 def credit(margins: np.ndarray[Any, Any]) -> Numbers:
-    """1 where the chosen answer is judged better, 0 where the other, a half where neither."""
-    found: Numbers = (np.sign(margins) + 1) / 2
-    return found
+    """1 where the chosen answer is predicted, 0 where the rejected one, 0.5 for a tie."""
+    points: Numbers = (np.sign(margins) + 1) / 2
+    return points
 
 
 def growth(right: Numbers, draws: Draws, pairs: pa.Table, known: int, settings: Settings) -> Curve:
-    """The learning curve; a judge of one fold learns from all others."""
+    """The learning curve; the model for one fold trains on all others."""
     others = 1 - 1 / settings.folds
     sizes = [round(share * len(pairs) * others) for share in settings.shares]
     votes = max(1.0, float(pc.mean(pairs["evidence"]).as_py() or 0))
@@ -172,7 +172,7 @@ def growth(right: Numbers, draws: Draws, pairs: pa.Table, known: int, settings: 
     return learning_curve.curve(sizes, draws.curves(right, settings.seed), right.mean(axis=(0, 2)), extent, settings.confidence)
 
 
-def tried(trial: Trial, pairs: pa.Table) -> Planted:
-    """Turn some labels, and look how well they are found."""
+def try_suspicion(trial: Trial, pairs: pa.Table) -> Planted:
+    """Flip some labels, and measure how well they are detected."""
     turned = suspect_labels.drawn(pairs["pair_id"].to_pylist(), trial.settings.plant, trial.settings.seed)
-    return suspect_labels.found(turned, trial.margins(0, 1.0, trial.rows.turned(turned)), trial.settings.suspect)
+    return suspect_labels.detection(turned, trial.margins(0, 1.0, trial.rows.turned(turned)), trial.settings.suspect)

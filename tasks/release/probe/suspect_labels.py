@@ -1,7 +1,7 @@
-"""Labels that are probably the wrong way round, and how far such a suspicion can be trusted.
+"""Labels that are probably flipped, and how far that suspicion can be trusted.
 
-In: pairs and what judges that did not learn from them say of them. Out: the suspects, least likely first; and, of labels that were
-turned on purpose, how well they are told from the others.
+In: pairs and their out-of-fold margins. Out: the suspects, least likely first; and how well labels that were flipped on purpose are
+detected.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MOST_LOG_ODDS = 30.0
 
 @dataclass(frozen=True)
 class Suspect:
-    """One pair whose label is doubted."""
+    """One pair with a suspected label."""
 
     pair_id: str  # the pair
     split: str  # its split
     recipe: str  # its recipe
-    probability: float  # that its label is right, as judges say that did not see it
+    probability: float  # out-of-fold probability that its label is correct
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Suspects:
 
 @dataclass(frozen=True)
 class Planted:
-    """How labels that were turned on purpose are found."""
+    """How well labels that were flipped on purpose are detected."""
 
-    share: float  # of the labels, turned
+    share: float  # of the labels that were flipped
     auc: float  # area under the curve of the suspicion: 0.5 is chance
-    found: float  # share of the turned labels that are suspected
+    found: float  # share of the flipped labels that are suspected
     others: float  # share of the other labels that are suspected
 
 
 def probabilities(margins: Numbers) -> Numbers:
-    """The probability that each label is right. Margins of a strict regression are too small: one factor for all sets that right."""
+    """The probability that each label is correct. A regularized model's margins are too small: one scale factor corrects them."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
@@ -64,7 +64,7 @@ def probabilities(margins: Numbers) -> Numbers:
 
 
 def threshold(likely: Numbers, most: float) -> float:
-    """Confident learning's: the opposite label must be as likely as labels are on average; and at least as `most` asks."""
+    """As in confident learning: the opposite label must be as likely as labels are on average; never above `most`."""
     return float(min(1 - likely.mean(), most))
 
 
@@ -75,20 +75,22 @@ def suspects(pairs: pa.Table, margins: Numbers, most: float, listed: int) -> Sus
     places = np.flatnonzero(likely < below)
     places = places[np.argsort(np.round(likely[places], DIGITS), kind="stable")]
     rows: list[dict[str, Any]] = pairs.select(["pair_id", "split", "recipe"]).take(places[:listed]).to_pylist()
-    named = tuple(Suspect(**row, probability=round(float(likely[place]), DIGITS)) for row, place in zip(rows, places[:listed], strict=True))
-    return Suspects(len(places), round(len(places) / len(likely), DIGITS), round(below, DIGITS), named)
+    listing = tuple(
+        Suspect(**row, probability=round(float(likely[place]), DIGITS)) for row, place in zip(rows, places[:listed], strict=True)
+    )
+    return Suspects(len(places), round(len(places) / len(likely), DIGITS), round(below, DIGITS), listing)
 
 
 def drawn(ids: Sequence[str], share: float, seed: int) -> Mask:
-    """Which labels to turn: this share of them, drawn by hashes of their ids."""
+    """Mask of the labels to flip: this share of them, drawn by hashes of their ids."""
     order = np.argsort(np.array([stable_id("turned", str(seed), name) for name in ids]), kind="stable")
     turned = np.zeros(len(ids), bool)
     turned[order[: round(share * len(ids))]] = True
     return turned
 
 
-def found(turned: Mask, margins: Numbers, most: float) -> Planted:
-    """How the turned labels stand out among the others."""
+def detection(turned: Mask, margins: Numbers, most: float) -> Planted:
+    """How well the flipped labels are detected among the others."""
     likely = probabilities(margins)
     below = likely < threshold(likely, most)
     shares = (round(float(below[part].mean()), DIGITS) for part in (turned, ~turned))
@@ -96,7 +98,7 @@ def found(turned: Mask, margins: Numbers, most: float) -> Planted:
 
 
 def auc(scores: Numbers, positive: Mask) -> float:
-    """How often a positive row has the higher score; ties count half."""
+    """Area under the ROC curve: how often a positive row has the higher score; ties count half."""
     from sklearn.metrics import roc_auc_score
 
     return round(float(roc_auc_score(positive, scores)), DIGITS)

@@ -12,7 +12,7 @@ WIDTH, HEIGHT, FOOT = 360, 130, 18
 
 
 def split_bars(values: Mapping[str, Counts], most: int) -> str:
-    """One stacked bar a value, one colour a split; what lies behind the first `most` is added up."""
+    """One stacked bar per value, one colour per split; values after the first `most` are summed up."""
     rows = list(values.items())
     rest = rows[most:]
     if rest:
@@ -42,7 +42,7 @@ def histogram(label: str, series: Mapping[str, Histogram]) -> str:
 
 
 def share_bar(kept: int, dropped: int, top: int) -> str:
-    """What stayed and what went, as parts of the widest row of the funnel."""
+    """Kept and dropped rows, as parts of the widest row of the funnel."""
     return (
         f"<div class=track><i class=kept style='width:{percent(kept, top)}'></i>"
         f"<i class=dropped style='width:{percent(dropped, top)}'></i></div>"
