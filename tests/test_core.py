@@ -28,6 +28,7 @@ declare("toy", {"prompts": ["empty"]})
 TOY = """
 import daft
 from daft.functions import when
+from tasks.core.ledger import declare
 from tasks.core.params import StageParams
 WRITES = ("prompts",)
 declare("toy", {"prompts": ["unwanted"]})

@@ -181,7 +181,7 @@ def test_on_a_processor_every_check_passes(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_page_names_the_limits_and_shows_the_columns_of_the_table() -> None:
-    page = (ROOT / "docs/reference/gpu.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/explanation/gpu.md").read_text(encoding="utf-8")
     limits = [f"x{limit:.2f}" for limit in (settings.MEMORY_BARE, settings.TIMES_BARE)]
     for told in (*limits, f"{100 * settings.PRECISION:g} %", f"{4 * settings.BATCH} pairs"):
         assert told in page

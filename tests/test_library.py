@@ -37,7 +37,7 @@ from tests.conftest import ROOT
 
 MODULES = ["pairwright", *(f"pairwright.{found.name}" for found in pkgutil.iter_modules(pairwright.__path__) if not found.ispkg)]
 PATH = ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "pair")
-RUN = "import sys; from tasks.core import shell; [shell.run_stage(name) for name in sys.argv[1:]]"
+RUN = "import sys; from tasks.core import shell, table_io; [shell.run_stage(name, table_io.run) for name in sys.argv[1:]]"
 KINDS: dict[str, Callable[[pa.Table], Any]] = {"list": pa.Table.to_pylist, "pandas": pa.Table.to_pandas, "arrow": lambda rows: rows}
 STEPS: dict[str, Callable[..., Any]] = {
     "clean": pairwright.clean,

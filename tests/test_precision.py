@@ -39,7 +39,7 @@ def test_the_start_is_computed_in_bfloat16_and_learns_the_same(halved: Path, tmp
 @pytest.mark.parametrize(("method", "of"), [("dpo", "LlamaModel"), ("kto", "LlamaModel"), ("ppo", "LlamaForCausalLM")])
 def test_policy_and_reference_are_computed_in_bfloat16(method: str, of: str, halved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = _watched(of, monkeypatch)
-    small = {"ppo__answer": 8, "ppo__minibatches": 2}
+    small = {"ppo__max_new_tokens": 8, "ppo__num_mini_batches": 2}
     training.run(halved, "train", training.tiny("train", method=method, **small))
     assert seen
     assert set(seen) == {True}

@@ -109,7 +109,7 @@ def test_a_preset_whose_model_is_not_there_changes_nothing(file: Path, monkeypat
 
 
 def test_presets_are_installed_with_the_package_and_their_packages_pinned() -> None:
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]["trainer.presets"]
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]["*"]
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()}
     for path in presets.FOLDER.iterdir():
         if path.suffix not in (".py", ".pyc", ""):

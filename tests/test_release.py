@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tasks.common.redaction import redact
-from tasks.core import engine, ids, manifest, params, pipeline, shell
+from tasks.core import engine, ids, manifest, params, pipeline, shell, table_io
 from tasks.core.errors import UserError
 from tasks.core.ledger import ids_of, reconcile
 from tasks.core.tables import TABLES, Agreement, Annotators, Candidates, Files, Pairs, Prompts, Selection, Table, Unpaired, Votes
@@ -497,13 +497,13 @@ def test_broken_gate_names_a_page_and_leaves_the_last_release(
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(LEDGERS["ingest"]))
-    assert shell.main("tasks", ["release"]) == 0
+    assert shell.main("tasks", ["release"], table_io.run) == 0
     before = (stage.output / "manifest.json").read_bytes()
     manifest.verify(stage.output)
     shutil.rmtree(stage.input("pairs"))
     engine.write_sorted(made_tables([pair(0, "train", margin=-1.0)])["pairs"], Pairs.KEY, stage.input("pairs"), 100)
     capsys.readouterr()
-    assert shell.main("tasks", ["release"]) == 1
+    assert shell.main("tasks", ["release"], table_io.run) == 1
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("error: release: pairs: rule margin: found 1 of 1 rows (100 %) breaking it")
     assert "\n" not in line

@@ -35,6 +35,7 @@ BOUNDS = {
 PLAIN = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
 # What a name means wherever it stands without a comment of its own.
 USUAL = {
+    "num_train_epochs": "passes over the rows",
     "seed": "of the random numbers that are drawn",
     "use": "whether it is done at all",
     "enabled": "whether it is used",

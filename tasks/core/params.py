@@ -64,30 +64,33 @@ def check(path: str, section: str, values: object, model: type[P]) -> P:
         ) from None
 
 
+def _unknown(model: type[StageParams], error: ValidationError) -> Iterator[tuple[type[StageParams], tuple[str, ...]]]:
+    """Keys that no model knows: the model where each stands, and its path in the section."""
+    for fault in error.errors():
+        if fault["type"] == "extra_forbidden":
+            holder = _model_at(model, fault["loc"][:-1])
+            if issubclass(holder, StageParams):
+                yield holder, tuple(map(str, fault["loc"]))
+
+
 def _renamed(path: str, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
     """The first old name in the section with its new one, in one line; None where there is none."""
-    for fault in error.errors():
-        *outer, last = fault["loc"]
-        holder = _model_at(model, outer)
-        new = holder.renamed.get(str(last)) if issubclass(holder, StageParams) and fault["type"] == "extra_forbidden" else None
+    for holder, place in _unknown(model, error):
+        new = holder.renamed.get(place[-1])
         if new:
-            key = ".".join(str(part) for part in (section, *fault["loc"]))
+            key = ".".join((section, *place))
             return UserError(f"{path}: {key}", "an old name", f"`{new}`, as it is called now", "rename the key")
     return None
 
 
 def _moved(path: str, section: str, model: type[StageParams], error: ValidationError) -> UserError | None:
     """The first list in the section that lies in a file now, in one line; None where there is none."""
-    for fault in error.errors():
-        *outer, last = fault["loc"]
-        holder = _model_at(model, outer)
-        moved = holder.moved.get(str(last)) if issubclass(holder, StageParams) and fault["type"] == "extra_forbidden" else None
+    for holder, place in _unknown(model, error):
+        moved = holder.moved.get(place[-1])
         if moved:
-            place = ".".join(str(part) for part in (section, *outer))
-            found = f"a list that {_shown(moved[1])} holds now"
-            return UserError(
-                f"{path}: {place}.{last}", found, f"additions to it in {place}.{moved[0]}", "move them there, and delete the key"
-            )
+            above = ".".join((section, *place[:-1]))
+            found, expected = f"a list that {_shown(moved[1])} holds now", f"additions to it in {above}.{moved[0]}"
+            return UserError(f"{path}: {above}.{place[-1]}", found, expected, "move them there, and delete the key")
     return None
 
 

@@ -232,6 +232,7 @@ class Files(Table):
     """One row per raw file: the files that the short ids in `origin` refer to."""
 
     KEY = ("file", "name")
+    IDENTITY = ("file",)  # `clean` redacts names
     COLUMNS = (
         Column("file", TEXT, "first 16 hex digits of the sha256 of its content"),
         Column("name", TEXT, "path below the raw folder"),

@@ -208,7 +208,8 @@ def _unpacked(path: Path) -> bytes:
 
 
 STAGES: dict[str, ModuleType] = {
-    stage: importlib.import_module(f"tasks.{stage}") for stage in ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "pair")
+    stage: importlib.import_module(f"tasks.{stage}.stage")
+    for stage in ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "pair")
 }
 
 

@@ -15,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import manifest
 from trainer.data.release_reader import Example, Pair, Prompt
 
-COUNTS = {"train": 256, "validation": 32, "test": 16}
+COUNTS = dict(zip(SPLITS, (256, 32, 16), strict=True))
 WORDS, TOLD = 1500, 20  # words in all, and of either list
 SYLLABLES = ("ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "wu", "ze")
 
