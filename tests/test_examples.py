@@ -21,7 +21,11 @@ from tests.builders.projects import DATA_STAGES, make_project
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
-STAGES = "import sys; from tasks.core import shell, table_io; sys.exit(any(shell.main('tasks', [stage], table_io.run) for stage in sys.argv[1:]))"
+STAGES = """
+import sys
+from tasks.core import shell, table_io
+sys.exit(any(shell.main("tasks", [stage], table_io.run) for stage in sys.argv[1:]))
+"""
 TICKET = {"ticket": 17, "asked": "Where is my parcel?", "bot": "With the carrier.", "smiley": ":)", "customer": "ann"}
 
 
