@@ -26,7 +26,12 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 WRITTEN = [name for name in NAMES if not name.startswith("docs/reference/")]  # by people; the reference is made from the code
-FIGURES = ("docs/explanation/figures.md", "docs/explanation/verdict.md")  # where figures stand with date and machine
+FIGURES = (  # where figures stand with date and machine
+    "docs/explanation/figures.md",
+    "docs/explanation/verdict.md",
+    "docs/explanation/gpu.md",
+    "docs/explanation/mutation.md",
+)
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 ELSEWHERE = re.compile(r"[a-z]+:|//")
 OURS = ("tasks/", "trainer/", "flows/", "expectations/", "tests/", "docs/", "examples/")  # code spans that begin so are paths
