@@ -138,7 +138,7 @@ class Gate:
         return _gx().ExpectationSuite(name=suite.name, expectations=[_expectation(*item) for item in {**rows, **suite.table}.items()])
 
 
-def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array:
+def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array[Any]:
     """For each of `length` rows the first rule that it breaks, or null."""
     return first_reason(*((name, as_mask(numbers, length)) for name, numbers in rows.items()))
 

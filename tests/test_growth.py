@@ -256,7 +256,7 @@ def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(m
 
     exact, compared = near_copies.jaccard, list[int]()
 
-    def counting(texts: pa.Array, left: Any, right: Any, words: int) -> Any:
+    def counting(texts: pa.Array[Any], left: Any, right: Any, words: int) -> Any:
         compared.append(len(left))
         return exact(texts, left, right, words)
 

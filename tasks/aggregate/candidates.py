@@ -6,6 +6,7 @@ Lists come out of a group-by in no certain order, so the last step sorts every o
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import daft
 import pyarrow as pa
@@ -129,7 +130,7 @@ MADE = {"responses", "votes", "conversations", "users", "parts", "language", "to
 TIDY = pa.schema([field for field in Candidates.schema() if field.name in MADE])
 
 
-def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array:
+def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array[Any]:
     """People who judge conversations in which others are known to chat, and not they, in more than OTHERS of them."""
     chats = places.select("conversation_id", col("users").alias("person")).explode("person").where(col("person").not_null())
     here = chats.distinct().to_arrow()
@@ -146,16 +147,16 @@ def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array:
 BAR = pa.scalar("\x1f", TEXT)
 
 
-def list_tidier(raters: pa.Array) -> Callable[..., Expression]:
+def list_tidier(raters: pa.Array[Any]) -> Callable[..., Expression]:
     """What makes TIDY of TOLD."""
 
     @engine.batch(pa.struct(list(TIDY)))
-    def tidy(*columns: daft.Series) -> pa.Array:
+    def tidy(*columns: daft.Series) -> pa.Array[Any]:
         """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
         given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}
         votes = sorted_structs(given["votes"], "feedback_id", VOTE)
         parts = parts_of(given["talks"], given["records"])
-        made: dict[str, pa.Array] = {
+        made: dict[str, pa.Array[Any]] = {
             "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
             "votes": votes,
             "parts": parts,
@@ -170,7 +171,7 @@ def list_tidier(raters: pa.Array) -> Callable[..., Expression]:
     return tidy
 
 
-def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
+def parts_of(talks: pa.Array[Any], records: pa.Array[Any]) -> pa.LargeListArray[Any]:
     """Each prompt's PARTs, sorted, once each: who chatted in which conversation, and which records of it hold answers."""
     chats, held = pc.list_flatten(talks), pc.list_flatten(records)
     chatters = pc.struct_field(chats, "users")
@@ -191,7 +192,7 @@ def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
     return nest(table["owner"].to_numpy(), len(talks), struct(PART, *(table[name] for name in PART.names)))
 
 
-def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
+def tidy_turns(lists: pa.LargeListArray[Any]) -> pa.LargeListArray[Any]:
     """Responses with their own list of turns sorted, nulls gone (an edit has no turn)."""
     values = lists.values
     turns = pc.struct_field(values, "turns")

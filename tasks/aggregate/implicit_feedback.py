@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import daft
 import numpy as np
@@ -148,12 +148,12 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     return ImplicitFeedback(*(column[named] for column in (turn, kind, label, about, better, prompt)))
 
 
-def texts(forest: ConversationTrees, rows: Rows) -> pa.Array:
+def texts(forest: ConversationTrees, rows: Rows) -> pa.Array[Any]:
     """The rows' contents."""
     return forest.turns["content"].take(pa.array(rows)).combine_chunks()
 
 
-def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
+def opinions(words: pa.Array[Any], answers: pa.Array[Any], settings: Settings) -> tuple[Column, Column]:
     """Kind and phrase of each plain text that thanks for its answer or complains of it, else None."""
     kind, label = np.full(len(words), None, object), np.full(len(words), None, object)
     thanks, complaint = settings.phrases(THANKS), settings.phrases(COMPLAINT)
@@ -166,7 +166,7 @@ def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Co
     return kind, label
 
 
-def repeats(now: pa.Array, then: pa.Array, settings: Settings) -> Column:
+def repeats(now: pa.Array[Any], then: pa.Array[Any], settings: Settings) -> Column:
     """How each plain text repeats the one of before: "equal", or "near" (but for fillers); None where it does not."""
     lists = settings.repeats()
     equal = np.asarray(pc.equal(now, then).to_numpy(zero_copy_only=False))
@@ -180,7 +180,7 @@ def repeats(now: pa.Array, then: pa.Array, settings: Settings) -> Column:
     return found
 
 
-def without(texts: pa.Array, fillers: ByLanguage) -> pa.Array:
+def without(texts: pa.Array[Any], fillers: ByLanguage) -> pa.Array[Any]:
     """Plain texts without the fillers."""
     # with two spaces between words, and fillers that take one on each side, fillers in a row go too
     space, nothing = pa.scalar(" ", TEXT), pa.scalar("", TEXT)
@@ -235,10 +235,10 @@ def acts(
     clear = mask(pc.is_null(fault))
     grade = np.array([GRADES.get(name, 1.0) for name in signals.kind.tolist()])
 
-    def where(held: Mask, values: list[str | None]) -> pa.Array:
+    def where(held: Mask, values: list[str | None]) -> pa.Array[Any]:
         return pa.array([value if holds else None for holds, value in zip(held.tolist(), values, strict=True)], TEXT)
 
-    def turn(held: Mask, rows: Rows) -> pa.Array:
+    def turn(held: Mask, rows: Rows) -> pa.Array[Any]:
         return turn_ids.take(pa.array(rows, mask=~held))
 
     columns = {

@@ -8,6 +8,7 @@ Everything about one conversation is decided inside its row, so the work spreads
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import daft
 import numpy as np
@@ -63,7 +64,7 @@ def reader(unjudged: str, media: str, settings: implicit_feedback.Settings) -> C
     """An expression that reads the trees: of the turn ids that feedback names, the conversation's id, and lists in the order of COLUMNS."""
 
     @engine.batch(READ)
-    def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array:
+    def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array[Any]:
         forest = build(names.to_arrow(), [column.to_arrow() for column in columns])
         return extract_candidates(forest, judged.to_arrow(), unjudged, media, settings)
 
@@ -111,8 +112,8 @@ def answers_of(forest: ConversationTrees) -> tuple[Mask, Mask]:
 
 
 def extract_candidates(
-    forest: ConversationTrees, judged: pa.Array, unjudged: str, media: str, settings: implicit_feedback.Settings
-) -> pa.Array:
+    forest: ConversationTrees, judged: pa.Array[Any], unjudged: str, media: str, settings: implicit_feedback.Settings
+) -> pa.Array[Any]:
     """What the trees hold, one value of type READ a conversation."""
     answer, opening = answers_of(forest)
     unseen = answer & with_media(forest) if media == "drop" else np.zeros_like(answer)
@@ -213,7 +214,7 @@ def answers(
 
 def verdicts(
     forest: ConversationTrees,
-    ids: pa.Array,
+    ids: pa.Array[Any],
     rows: Rows,
     answers: tuple[Mask, Mask],
     prompt_ids: dict[int, str],

@@ -11,7 +11,7 @@ the share in which it has the lower one.
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import daft
 import numpy as np
@@ -80,7 +80,7 @@ def means(acts: pa.Table) -> pa.Table:
     return pa.table({"answer": summed["answer"], "mean": pc.divide(summed["sum_sum"].cast(pa.float64()), summed["sum_count"])})
 
 
-def look_up(ratings: pa.Table, answers: pa.ChunkedArray) -> Column:
+def look_up(ratings: pa.Table, answers: pa.ChunkedArray[Any]) -> Column:
     """The mean rating of each of these answers; NaN where it has none."""
     places = pc.index_in(answers.cast(TEXT), ratings["answer"].combine_chunks())
     return np.asarray(pc.fill_null(ratings["mean"].take(places), np.nan).to_numpy())

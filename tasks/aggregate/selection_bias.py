@@ -8,7 +8,7 @@ apart: nobody decided to give it.
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Any
 
 import daft
 import numpy as np
@@ -35,7 +35,7 @@ class Settings(StageParams):
     activity: list[Annotated[int, Field(ge=2)]]  # where classes of people begin, by the number of answers that they got, rising
 
 
-def strata(forest: ConversationTrees, rows: Rows) -> tuple[Rows, list[pa.Array]]:
+def strata(forest: ConversationTrees, rows: Rows) -> tuple[Rows, list[pa.Array[Any]]]:
     """A number for each row, equal where conversation, model and the rest of STRATA are; and those columns."""
     asked = pa.array(last_users(forest)[rows])
     at = pa.array(rows)
@@ -118,7 +118,7 @@ def table(groups: daft.DataFrame, judged: daft.DataFrame, acts: daft.DataFrame, 
     return daft.from_arrow(pa.concat_tables(parts).cast(Selection.schema()))
 
 
-def activity(users: Rows, answers: Rows, bounds: list[int]) -> pa.Array:
+def activity(users: Rows, answers: Rows, bounds: list[int]) -> pa.Array[Any]:
     """For each row the class of its user, by the number of answers that he got in all; "" without a user."""
     got = np.bincount(users + 1, weights=answers, minlength=1)  # place 0: nobody known
     lows = [1, *bounds]
@@ -129,7 +129,7 @@ def activity(users: Rows, answers: Rows, bounds: list[int]) -> pa.Array:
     return pa.array(names, TEXT).take(pa.array(place[users + 1]))
 
 
-def tally(dimension: str, values: pa.Array | pa.ChunkedArray, users: Rows, counts: dict[str, Rows]) -> pa.Table:
+def tally(dimension: str, values: pa.Array[Any] | pa.ChunkedArray[Any], users: Rows, counts: dict[str, Rows]) -> pa.Table:
     """The rows of one dimension."""
     column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     encoded = column.dictionary_encode()

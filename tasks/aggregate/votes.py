@@ -7,6 +7,7 @@ holds, in the order of `decide`; what each means stands in the vocabulary's reas
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import daft
 import numpy as np
@@ -55,13 +56,13 @@ TURN_FAULTS = (why.NO_SUCH_TURN, why.DELETED_BRANCH, why.NOT_AN_ANSWER, why.NO_T
 class Named:
     """What the acts say of one turn: its id, and what is known of it. Null where the act does not name one."""
 
-    turn: pa.Array
-    fault: pa.Array
-    prompt: pa.Array
-    response: pa.Array
+    turn: pa.Array[Any]
+    fault: pa.Array[Any]
+    prompt: pa.Array[Any]
+    response: pa.Array[Any]
 
     @classmethod
-    def of(cls, turn: pa.Array, fault: pa.Array, prompt: pa.Array, response: pa.Array) -> Named:
+    def of(cls, turn: pa.Array[Any], fault: pa.Array[Any], prompt: pa.Array[Any], response: pa.Array[Any]) -> Named:
         """The columns as `judge` gives them; a turn of a conversation that is not there is no such turn."""
         unknown = pc.and_(pc.is_valid(turn), pc.and_(pc.is_null(fault), pc.is_null(prompt)))
         return cls(turn, pc.if_else(unknown, pa.scalar(why.NO_SUCH_TURN, TEXT), fault), prompt, response)
@@ -73,7 +74,7 @@ class Named:
 
 
 @engine.batch(VERDICT)
-def decide(*columns: daft.Series) -> pa.Array:
+def decide(*columns: daft.Series) -> pa.Array[Any]:
     """The verdict on each act, in the order of columns that `judge` gives."""
     kind, value, worst, best, label, text, *rest = [column.to_arrow() for column in columns]
     one, better, worse = (Named.of(rest[slot], *rest[3 + 3 * slot : 6 + 3 * slot]) for slot in range(3))
@@ -102,7 +103,7 @@ def decide(*columns: daft.Series) -> pa.Array:
     return struct(VERDICT, fault, prompt, response, pa.array(grade, from_pandas=True), good, bad)
 
 
-def written(base: Named, text: pa.Array, typed: Mask) -> Named:
+def written(base: Named, text: pa.Array[Any], typed: Mask) -> Named:
     """The answers that edits give as text, where they are typed; elsewhere null."""
     said = pc.fill_null(pc.utf8_trim_whitespace(text), "")
     blank, places = mask(pc.equal(said, "")) & typed, np.flatnonzero(typed & mask(pc.is_valid(base.prompt)))
@@ -115,14 +116,14 @@ def written(base: Named, text: pa.Array, typed: Mask) -> Named:
     return Named(nothing, fault, base.prompt, response)
 
 
-def unsaid(kind: pa.Array, value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
+def unsaid(kind: pa.Array[Any], value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
     """Why an act's value cannot be read at all: what is missing is not put in. `reach` is the best value less the worst."""
     needed, missing = mask(pc.is_in(kind, pa.array(VALUED, TEXT))), np.isnan(value)
     no_scale = mask(pc.equal(kind, RATING)) & ~(np.isfinite(reach) & (reach != 0))
     return (why.NO_VALUE, needed & missing & ~worded), (why.NO_SCALE, no_scale), (why.UNKNOWN_LABEL, needed & missing)
 
 
-def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column:
+def grades(kind: pa.Array[Any], value: Column, worst: Column, best: Column) -> Column:
     """Values in the units of VOTE.value; NaN where the value is off its scale. Where 1 is best, `worst` is the greater end."""
     with np.errstate(invalid="ignore", divide="ignore"):
         inside = ~((value < np.fmin(worst, best)) | (value > np.fmax(worst, best))) & np.isfinite(value)
@@ -135,7 +136,7 @@ def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column
     return np.asarray(np.select([mask(pc.equal(kind, name)) for name in found], list(found.values()), 1.0))
 
 
-def numbers(column: pa.Array) -> Column:
+def numbers(column: pa.Array[Any]) -> Column:
     """Numbers as floats, NaN for null."""
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
@@ -169,7 +170,7 @@ SIDE = ("fault", "kind", "annotator", "annotator_kind", "grade")
 
 
 @engine.batch(pa.int8())
-def side(*columns: daft.Series) -> pa.Array:
+def side(*columns: daft.Series) -> pa.Array[Any]:
     """1 for a thumb up or a rating above the middle that counts, of a person who is known; -1 for the opposite; else 0."""
     fault, kind, person, by, grade = [column.to_arrow() for column in columns]
     value = numbers(grade) - np.where(mask(pc.equal(kind, RATING)), 0.5, 0.0)
@@ -182,7 +183,7 @@ STAMP = ("created_at", "kind", "grade", "feedback_id")
 
 
 @engine.batch(TEXT)
-def about(*columns: daft.Series) -> pa.Array:
+def about(*columns: daft.Series) -> pa.Array[Any]:
     """What an act is about: acts with one value here are by one person, of one kind, on one thing."""
     act, fault, kind, person, group, response, better, worse = [column.to_arrow() for column in columns]
     pair = pc.binary_join_element_wise(pc.min_element_wise(better, worse), pc.max_element_wise(better, worse), BAR)
@@ -194,7 +195,7 @@ def about(*columns: daft.Series) -> pa.Array:
 
 
 @engine.batch(TEXT)
-def stamp(*columns: daft.Series) -> pa.Array:
+def stamp(*columns: daft.Series) -> pa.Array[Any]:
     """Text that sorts as the acts follow each other: time, then better rank, then id."""
     created, kind, grade, act = [column.to_arrow() for column in columns]
     times = pc.add(pc.fill_null(created.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 0), 2**62)
@@ -203,6 +204,6 @@ def stamp(*columns: daft.Series) -> pa.Array:
     return pc.binary_join_element_wise(digits(times, 20), digits(behind, 8), act, BAR)
 
 
-def digits(whole: pa.Array, width: int) -> pa.Array:
+def digits(whole: pa.Array[Any], width: int) -> pa.Array[Any]:
     """Whole numbers from 0 as text that sorts as they do."""
     return pc.utf8_lpad(whole.cast(TEXT), width, "0")

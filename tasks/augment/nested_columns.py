@@ -15,7 +15,7 @@ TEXT = pa.large_string()
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def flat(lists: pa.ChunkedArray | pa.Array) -> tuple[Integers, pa.StructArray]:
+def flat(lists: pa.ChunkedArray[Any] | pa.Array[Any]) -> tuple[Integers, pa.StructArray]:
     """Offsets from 0 and the structs of a list column without null lists."""
     array = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
     lengths = pc.list_value_length(array).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -23,7 +23,7 @@ def flat(lists: pa.ChunkedArray | pa.Array) -> tuple[Integers, pa.StructArray]:
     return offsets, array.flatten()
 
 
-def last_user(lists: pa.ChunkedArray | pa.Array) -> Integers:
+def last_user(lists: pa.ChunkedArray[Any] | pa.Array[Any]) -> Integers:
     """Place, in the flat array, of each prompt's last message by a user; -1 where there is none."""
     offsets, messages = flat(lists)
     is_user = pc.equal(messages.field("role"), USER).to_numpy(zero_copy_only=False)
@@ -33,7 +33,7 @@ def last_user(lists: pa.ChunkedArray | pa.Array) -> Integers:
     return np.where(last >= offsets[:-1], last, -1)
 
 
-def replace_texts(lists: pa.ChunkedArray | pa.Array, places: Integers, texts: pa.Array) -> pa.Array:
+def replace_texts(lists: pa.ChunkedArray[Any] | pa.Array[Any], places: Integers, texts: pa.Array[Any]) -> pa.Array[Any]:
     """The list column with `content` replaced at ascending `places` of the flat array."""
     offsets, structs = flat(lists)
     mask = np.zeros(len(structs), bool)
@@ -44,7 +44,7 @@ def replace_texts(lists: pa.ChunkedArray | pa.Array, places: Integers, texts: pa
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.StructArray.from_arrays(fields, names))
 
 
-def prompt_keys(lists: pa.ChunkedArray | pa.Array) -> pa.Array:
+def prompt_keys(lists: pa.ChunkedArray[Any] | pa.Array[Any]) -> pa.Array[Any]:
     """One key per prompt, equal for prompts that differ only in letter case and white space."""
     offsets, messages = flat(lists)
     folded = pc.replace_substring_regex(pc.utf8_lower(messages.field("content").cast(TEXT)), r"[\s\p{Z}]+", " ")

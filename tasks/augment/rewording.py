@@ -18,7 +18,7 @@ TEXT = pa.large_string()
 Column = Callable[..., daft.Expression]
 
 
-def reword_and_check(name: str, settings: Settings, texts: pa.Array, seeds: pa.Array) -> pa.Table:
+def reword_and_check(name: str, settings: Settings, texts: pa.Array[Any], seeds: pa.Array[Any]) -> pa.Table:
     """Columns `text` (paraphrase; null where that failed) and `reason` (why it is rejected; null when it is not), in order."""
     augmenter = build(name, settings)  # here, so that only one thread loads dictionaries
     rows: dict[str, Any] = {"at": pa.array(range(len(texts)), pa.int64()), "old": texts, "seed": seeds}
@@ -34,7 +34,7 @@ def reword_and_check(name: str, settings: Settings, texts: pa.Array, seeds: pa.A
 
 def _reword(name: str, settings: Settings) -> Column:
     @engine.batch(TEXT)
-    def reword(old: daft.Series, seed: daft.Series) -> pa.Array:
+    def reword(old: daft.Series, seed: daft.Series) -> pa.Array[Any]:
         return pa.array(build(name, settings).reword(old.to_pylist(), seed.to_pylist()), TEXT)
 
     return reword
@@ -42,7 +42,7 @@ def _reword(name: str, settings: Settings) -> Column:
 
 def _judge(name: str, settings: Settings) -> Column:
     @engine.batch(TEXT)
-    def judge(old: daft.Series, new: daft.Series) -> pa.Array:
+    def judge(old: daft.Series, new: daft.Series) -> pa.Array[Any]:
         return pa.array(verdicts(build(name, settings), old.to_pylist(), new.to_pylist()), TEXT)
 
     return judge

@@ -197,7 +197,7 @@ def _with_rewordings(work: pa.Table, params: Params, ready: dict[str, Settings])
     return work.append_column("text", pa.array(text, TEXT)).append_column("reason", pa.array(reason, TEXT))
 
 
-def _first_reasons(done: pa.Table, rows: int) -> pa.Array:
+def _first_reasons(done: pa.Table, rows: int) -> pa.Array[Any]:
     """For each variant the first fault among its texts; `no_user_message` where there was no text to reword."""
     reasons: list[str | None] = [why.NO_USER_MESSAGE] * rows
     seen = [False] * rows
@@ -211,7 +211,7 @@ def _collisions(frame: daft.DataFrame, variants: pa.Table) -> pa.Table:
     """The variants; those whose prompt exists already or was made before (in the order of ids) are dropped."""
 
     @engine.batch(TEXT)
-    def keys_of(prompts: daft.Series) -> pa.Array:
+    def keys_of(prompts: daft.Series) -> pa.Array[Any]:
         return prompt_keys(prompts.to_arrow())
 
     there = frame.select(keys_of(daft.col("prompt")).alias("key")).to_arrow()["key"].cast(TEXT)

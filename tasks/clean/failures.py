@@ -8,6 +8,7 @@ recognised by their words (`explaining` there).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +69,7 @@ def known(more: FailedAnswers) -> FailedAnswers:
     return with_shipped(SHIPPED, more)
 
 
-def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, candidates: pa.Array | None = None) -> pa.Array:
+def are_failures(texts: pa.Array[Any] | pa.ChunkedArray[Any], max_chars: int, candidates: pa.Array[Any] | None = None) -> pa.Array[Any]:
     """Mask of the texts, among the `candidates`, that have the form of an error message."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     short = pc.fill_null(pc.less_equal(pc.binary_length(whole), 4 * max_chars), False)

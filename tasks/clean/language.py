@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from importlib.resources import files
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +63,7 @@ def _model() -> Model:
     return model
 
 
-def identify(texts: pa.Array, starts: pa.Array, min_letters: int, min_confidence: float, min_joined: float) -> pa.Array:
+def identify(texts: pa.Array[Any], starts: pa.Array[Any], min_letters: int, min_confidence: float, min_joined: float) -> pa.Array[Any]:
     """The language of every text. Texts of a conversation are adjacent; `starts` holds each conversation's first row, and the end."""
     encoded = letters(texts)
     long = pc.greater_equal(pc.utf8_length(encoded.dictionary), min_letters)
@@ -75,7 +75,7 @@ def identify(texts: pa.Array, starts: pa.Array, min_letters: int, min_confidence
     return pc.coalesce(own, spoken.take(pa.array(np.repeat(np.arange(len(sizes)), sizes))), pa.scalar(UNKNOWN, TEXT))
 
 
-def letters(texts: pa.Array) -> pa.DictionaryArray:
+def letters(texts: pa.Array[Any]) -> pa.DictionaryArray[Any]:
     """The model's input for each text: its words in lower case, cut to LETTERS_READ; equal inputs are one entry."""
     encoded = pc.fill_null(texts, "").dictionary_encode()
     words = pc.replace_substring_regex(encoded.dictionary, NOISE, " ")
@@ -85,7 +85,7 @@ def letters(texts: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(again.indices.take(encoded.indices), again.dictionary)
 
 
-def join(words: pa.Array, starts: pa.Array, gaps: pa.Array) -> pa.Array:
+def join(words: pa.Array[Any], starts: pa.Array[Any], gaps: pa.Array[Any]) -> pa.Array[Any]:
     """The joined words of each conversation that has a gap, cut to JOINED_READ; "" for the others."""
     open_rows = np.concatenate([[0], np.cumsum(gaps.to_numpy(zero_copy_only=False))])
     edges = starts.to_numpy()
@@ -94,7 +94,7 @@ def join(words: pa.Array, starts: pa.Array, gaps: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(pc.if_else(wanted, joined, pa.scalar("", TEXT)), 0, JOINED_READ)
 
 
-def predict(words: pa.Array, min_confidence: float, mask: pa.Array) -> pa.Array:
+def predict(words: pa.Array[Any], min_confidence: float, mask: pa.Array[Any]) -> pa.Array[Any]:
     """The language of each text where the mask is true or the script determines it; null where uncertain."""
     languages = by_script(words)
     todo = pc.and_(mask, pc.is_null(languages))
@@ -103,7 +103,7 @@ def predict(words: pa.Array, min_confidence: float, mask: pa.Array) -> pa.Array:
     return pc.replace_with_mask(languages, todo, pa.array(answers, TEXT))
 
 
-def by_script(words: pa.Array) -> pa.Array:
+def by_script(words: pa.Array[Any]) -> pa.Array[Any]:
     """The language whose own script makes up most of the letters; else null."""
     languages = pa.nulls(len(words), TEXT)
     foreign = pc.invert(pc.string_is_ascii(words))
@@ -111,7 +111,7 @@ def by_script(words: pa.Array) -> pa.Array:
     if not len(few):
         return languages
     half = pc.divide(pc.utf8_length(few).cast(pa.float64()), 2)
-    detected: pa.Array = pa.nulls(len(few), TEXT)
+    detected: pa.Array[Any] = pa.nulls(len(few), TEXT)
     for code, pattern in SCRIPTS.items():
         share = pc.count_substring_regex(few, pattern)
         # Kana are mixed with Chinese characters: a fifth of the text is enough.

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import daft
 import numpy as np
@@ -104,7 +104,7 @@ def repair_and_mark(frame: daft.DataFrame, table: type[Table], columns: tuple[st
     """The table in key order; the first of `columns` is repaired and has marks for redacted values, the others have none."""
 
     @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
-    def mark(texts: daft.Series) -> pa.Array:
+    def mark(texts: daft.Series) -> pa.Array[Any]:
         return redact.mark_all(repair_all(texts.to_arrow().cast(TEXT)), params.redact, name_model.load(params.names))
 
     recogniser = name_model.load(params.names)  # here too, so that a missing model fails before a row is read
@@ -123,7 +123,7 @@ def with_reasoning(turns: daft.DataFrame, params: Params) -> daft.DataFrame:
         return turns
 
     @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
-    def join(contents: daft.Series, reasoning: daft.Series) -> pa.Array:
+    def join(contents: daft.Series, reasoning: daft.Series) -> pa.Array[Any]:
         texts, thoughts = (column.to_arrow().cast(TEXT) for column in (contents, reasoning))
         separate = pc.and_(pc.is_valid(thoughts), pc.invert(pc.fill_null(pc.match_substring(texts, "<think>"), False)))
         before, behind = (pa.scalar(part, TEXT) for part in reasoning_marks.THINK.split("{}"))
@@ -158,7 +158,7 @@ def strip_reasoning(turns: pa.Table, feedback: pa.Table, params: Params) -> tupl
     return done[0], done[1]
 
 
-def redact_tags(tags: pa.ChunkedArray, params: Params, recogniser: name_model.Recogniser | None) -> pa.Array:
+def redact_tags(tags: pa.ChunkedArray[Any], params: Params, recogniser: name_model.Recogniser | None) -> pa.Array[Any]:
     """Topics and names of models, repaired and redacted once per distinct value."""
     encoded = tags.combine_chunks().dictionary_encode()
     return redact.plain_all(repair_all(encoded.dictionary), params.redact, recogniser).take(encoded.indices)
@@ -189,14 +189,14 @@ def number_placeholders(turns: pa.Table, feedback: pa.Table, params: Params) -> 
     return turns, put(feedback, "text", comments)
 
 
-def mark_call_texts(texts: pa.Array, params: Params) -> pa.Array:
+def mark_call_texts(texts: pa.Array[Any], params: Params) -> pa.Array[Any]:
     """The texts of tool calls with marks; identifiers are not taken for names of people."""
     recogniser = name_model.load(params.names)
     words = texts if recogniser is None else pc.if_else(pc.match_substring_regex(texts, IDENTIFIER), pa.scalar(None, TEXT), texts)
     return pc.coalesce(redact.mark_all(words, params.redact, recogniser), redact.mark_all(texts, params.redact))
 
 
-def languages(turns: pa.Table, params: Params) -> pa.Array:
+def languages(turns: pa.Table, params: Params) -> pa.Array[Any]:
     """The language of every turn."""
     names = turns["conversation_id"].combine_chunks()
     first = np.flatnonzero(pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)) + 1
@@ -205,11 +205,11 @@ def languages(turns: pa.Table, params: Params) -> pa.Array:
     return language.identify(turns["content"].combine_chunks(), starts, *levels)
 
 
-def _first(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
+def _first(reasons: dict[str, pa.ChunkedArray[Any]]) -> pa.Array[Any]:
     return first_reason(*((reason, mask(holds)) for reason, holds in reasons.items()))
 
 
-def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
+def own_reasons(turns: pa.Table, params: Params) -> pa.Array[Any]:
     """Why a turn itself is dropped; null for kept ones. Messages by a system or tool, or with a tool call, need no text."""
     content, status = turns["content"], turns["status"]
     answer, question = pc.equal(turns["role"], ASSISTANT), pc.equal(turns["role"], USER)
@@ -226,7 +226,7 @@ def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
     return _first(reasons)
 
 
-def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
+def is_banner(texts: pa.ChunkedArray[Any], params: Params, answers: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     """Whether a text is an error message: short with the opening of one and no explaining words, or one of the whole messages."""
     known = failures.known(params.more_failures)
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
@@ -243,12 +243,12 @@ def any_of(texts: list[str]) -> str:
     return "(?:" + "|".join(map(re.escape, texts)) + ")" if texts else r"[^\x00-\x{10ffff}]"
 
 
-def ends_with(texts: pa.ChunkedArray, cursors: list[str]) -> pa.ChunkedArray:
+def ends_with(texts: pa.ChunkedArray[Any], cursors: list[str]) -> pa.ChunkedArray[Any]:
     """Whether a text ends with one of the cursors."""
     return pc.match_substring_regex(texts, any_of(cursors) + r"\z")
 
 
-def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
+def orphans(turns: pa.Table, reasons: pa.Array[Any]) -> pa.Array[Any]:
     """The reasons, with `orphaned` for every turn below a dropped one. Only conversations with a drop are visited, parents first."""
     hit = pc.unique(turns["conversation_id"].filter(pc.is_valid(reasons)))
     mask = pc.is_in(turns["conversation_id"], hit)
@@ -263,10 +263,10 @@ def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
     return pc.replace_with_mask(reasons, _whole(mask), pa.array(own, TEXT))
 
 
-def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[str, pa.ChunkedArray]) -> pa.Array:
+def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[str, pa.ChunkedArray[Any]]) -> pa.Array[Any]:
     """Why feedback is dropped: for a `lost` turn, as `empty`, or for its time; null for kept rows."""
     references = {name: places(feedback, name) for name in REFERENCES}
-    gone: dict[str, pa.ChunkedArray] = {}
+    gone: dict[str, pa.ChunkedArray[Any]] = {}
     for reason, turns in lost.items():
         ids = places(turns, "turn_id")
         masks = [pc.is_in(column, ids) for column in references.values()]
@@ -275,12 +275,12 @@ def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[s
     return _first({**gone, why.EMPTY: pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
 
 
-def places(rows: pa.Table, name: str) -> pa.ChunkedArray:
+def places(rows: pa.Table, name: str) -> pa.ChunkedArray[Any]:
     """The turns that a column refers to, as keys with their conversation; null where there is none."""
     return pc.binary_join_element_wise(rows["conversation_id"], rows[name], SEPARATOR)
 
 
-def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.ChunkedArray]:
+def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.ChunkedArray[Any]]:
     """Masks of feedback before its answer, or too long after the newest turn. An unknown time is no fault."""
     done = feedback["created_at"].cast(pa.int64())
     dated = turns.filter(
@@ -296,6 +296,6 @@ def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.C
     }
 
 
-def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _whole(values: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The column as one array."""
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -26,7 +26,7 @@ class Calls:
 
     _OPTIONS = orjson.OPT_SORT_KEYS
 
-    def __init__(self, column: pa.Array) -> None:
+    def __init__(self, column: pa.Array[Any]) -> None:
         self._column, self._mask = column, pc.is_valid(column)
         self._values = [orjson.loads(text) for text in column.filter(self._mask).to_pylist()]
         texts, rows = list[str](), list[int]()
@@ -41,7 +41,7 @@ class Calls:
         self.ids = pa.array([call.get("id") for value in self._values for call in value], TEXT)
         self.texts, self.rows = pa.array(texts, TEXT), pa.array(rows, pa.int64())
 
-    def put(self, texts: pa.Array, ids: pa.Array | None = None) -> pa.Array:
+    def put(self, texts: pa.Array[Any], ids: pa.Array[Any] | None = None) -> pa.Array[Any]:
         """The column with these texts in place of `texts`, and these ids in place of `ids`."""
         fresh: Iterator[str] = iter(texts.to_pylist())
         names: Iterator[str | None] = iter((self.ids if ids is None else ids).to_pylist())

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +52,7 @@ class AnnotatorLabels:
     kind: str
     annotator_kind: str
     compares: bool  # an item is two answers
-    people: pa.Array  # ids, sorted; NOBODY for all whom the log does not name
+    people: pa.Array[Any]  # ids, sorted; NOBODY for all whom the log does not name
     votes: Rows  # acts of each of them
     items: int  # items judged, with one ballot or more
     item: Rows  # ballots on items with several, sorted by item, person, label: the item's number,
@@ -85,9 +86,9 @@ class Acts:
     better: Rows
     worse: Rows
     grade: Column
-    kinds: pa.Array
-    judges: pa.Array
-    people: pa.Array
+    kinds: pa.Array[Any]
+    judges: pa.Array[Any]
+    people: pa.Array[Any]
 
     @property
     def named(self) -> Rows:
@@ -106,7 +107,7 @@ class Acts:
         return cls(kind, judge, person, prompt, group, one, better, worse, table["grade"].to_numpy(), kinds, judges, people)
 
 
-def codes(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
+def codes(*columns: pa.ChunkedArray[Any]) -> tuple[list[Rows], pa.Array[Any]]:
     """The columns' texts as places in one sorted list of them, -1 for null; and that list."""
     numbers, texts = encode(*columns)
     order = pc.sort_indices(texts)
@@ -115,7 +116,7 @@ def codes(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
     return [place[number] for number in numbers], texts.take(order)
 
 
-def encode(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
+def encode(*columns: pa.ChunkedArray[Any]) -> tuple[list[Rows], pa.Array[Any]]:
     """As `codes`, in no certain order."""
     encoded = pa.chunked_array([chunk for column in columns for chunk in column.chunks], TEXT).dictionary_encode()
     texts = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], TEXT)

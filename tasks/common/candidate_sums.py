@@ -5,6 +5,8 @@ Lists come out of a group-by in no certain order, so whoever makes them sorts ev
 
 from __future__ import annotations
 
+from typing import Any
+
 import daft
 import numpy as np
 import pyarrow as pa
@@ -38,7 +40,7 @@ def vote_sums(votes: daft.DataFrame) -> daft.DataFrame:
     return summed.select("response_id", "ups", "downs", "ratings", score.alias("score"))
 
 
-def sources(parts: pa.LargeListArray, votes: pa.LargeListArray, raters: pa.Array) -> dict[str, pa.Array]:
+def sources(parts: pa.LargeListArray[Any], votes: pa.LargeListArray[Any], raters: pa.Array[Any]) -> dict[str, pa.Array[Any]]:
     """Conversations, users and origins of each prompt, from its parts and its votes; where they judge only, `raters` are no users."""
     part, vote, rows = parts.values, votes.values, len(parts)
     outside = pc.or_(pa.array(by_outsiders(votes)), pc.is_in(pc.struct_field(vote, "annotator"), value_set=raters))
@@ -51,7 +53,7 @@ def sources(parts: pa.LargeListArray, votes: pa.LargeListArray, raters: pa.Array
     }
 
 
-def by_outsiders(votes: pa.LargeListArray) -> Mask:
+def by_outsiders(votes: pa.LargeListArray[Any]) -> Mask:
     """Votes by judging models, or by a panel: such judges see conversations of all people, and tie nothing."""
     vote = votes.values
     person = pc.equal(pc.struct_field(vote, "annotator_kind"), PERSON).to_numpy(zero_copy_only=False)
@@ -65,7 +67,7 @@ def by_outsiders(votes: pa.LargeListArray) -> Mask:
     return np.asarray(~person | (np.bincount(judges, minlength=int(talk.max(initial=0)) + 1)[talk] >= PANEL))
 
 
-def strongest(votes: pa.LargeListArray) -> pa.Array:
+def strongest(votes: pa.LargeListArray[Any]) -> pa.Array[Any]:
     """The first of EVIDENCE among each list's votes; BY_MODELS where only models voted, NO_EVIDENCE where nobody did."""
     order = pa.array([*EVIDENCE.values(), BY_MODELS, NO_EVIDENCE], TEXT)
     kinds = pc.index_in(pc.struct_field(votes.values, "kind"), pa.array(list(EVIDENCE), TEXT))

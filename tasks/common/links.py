@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +59,7 @@ class Keyed:
 
     codes: Rows
     rows: Rows
-    names: pa.Array
+    names: pa.Array[Any]
 
     def where(self, mask: Mask) -> Keyed:
         """Those that the mask keeps."""
@@ -74,7 +75,7 @@ class UserTexts:
     right: Rows
 
     @classmethod
-    def of(cls, texts: pa.Array, near: Near) -> UserTexts:
+    def of(cls, texts: pa.Array[Any], near: Near) -> UserTexts:
         """Compare the texts, one a row: only one of a group is compared with others."""
         found = near_rows(folded(texts), near)
         group = np.unique(found.whole, return_inverse=True)[1]
@@ -101,7 +102,7 @@ class Links:
     said: UserTexts
     common_row: Mask  # prompts met in more than `popular` conversations
     common: pa.Table  # first user turns, answers and users that link nothing, as the table `common`
-    anywhere: Mapping[str, pa.Array]  # the same by key, as the values themselves
+    anywhere: Mapping[str, pa.Array[Any]]  # the same by key, as the values themselves
 
     @property
     def binding(self) -> dict[str, Keyed]:
@@ -162,7 +163,7 @@ def build_links(facts: pa.Table, texts: UserTexts, limits: Limits, anywhere: Any
     return Links(keys, texts, common_row, pa.concat_tables(common), everywhere)
 
 
-def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
+def keyed(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> Keyed:
     """The values of a column, or of a column of lists; nulls are none."""
     values = flat(column)
     rows = np.arange(len(values))
@@ -237,7 +238,7 @@ def drop_links(edges: dict[str, Edges], key: str, count: int, limit: float) -> t
         edges = {**edges, key: edges[key].where(~gone)}
 
 
-def looks(prompts: pa.Array) -> pa.Array:
+def looks(prompts: pa.Array[Any]) -> pa.Array[Any]:
     """A digest of each prompt's messages, equal where they read the same."""
     messages, owner = pc.list_flatten(prompts), owners(prompts)
     texts = pc.binary_join_element_wise(pc.struct_field(messages, "role"), pc.struct_field(messages, "content"), pa.scalar(":", TEXT))
@@ -247,7 +248,7 @@ def looks(prompts: pa.Array) -> pa.Array:
     return pa.array(found, pa.uint64())
 
 
-def first_user_turns(prompts: pa.Array, most: int | None = None) -> tuple[pa.LargeListArray, pa.Array]:
+def first_user_turns(prompts: pa.Array[Any], most: int | None = None) -> tuple[pa.LargeListArray[Any], pa.Array[Any]]:
     """What the user says in each prompt, as a list of (at most so many) texts, and the digest of its first turn (null without one).
 
     System turns are left out: one long system prompt would make all the prompts of a service near-equal.
@@ -266,7 +267,7 @@ def first_user_turns(prompts: pa.Array, most: int | None = None) -> tuple[pa.Lar
     return spoken, pa.array(digests(first), pa.uint64(), mask=counts == 0)
 
 
-def loosened(asked: pa.Array, fillers: Sequence[str]) -> pa.LargeListArray:
+def loosened(asked: pa.Array[Any], fillers: Sequence[str]) -> pa.LargeListArray[Any]:
     """What users say without the signs at the ends of words and without `fillers`; a turn that has nothing else stays as it is."""
     texts = pc.utf8_lower(pc.list_flatten(asked))
     bare = pc.replace_substring_regex(texts, r"[\p{P}\p{S}]+(\s|\z)|(\A|\s)[\p{P}\p{S}]+", " ")
@@ -277,7 +278,7 @@ def loosened(asked: pa.Array, fillers: Sequence[str]) -> pa.LargeListArray:
     return pa.LargeListArray.from_arrays(pc.subtract(asked.offsets, asked.offsets[0]).cast(pa.int64()), kept.cast(TEXT))
 
 
-def long_answers(owner: Rows, count: int, contents: pa.Array, min_chars: int) -> pa.LargeListArray:
+def long_answers(owner: Rows, count: int, contents: pa.Array[Any], min_chars: int) -> pa.LargeListArray[Any]:
     """For each of `count` rows the digests of its answers of at least `min_chars` characters."""
     long = pc.greater_equal(pc.utf8_length(contents), min_chars)
     owner = owner[long.to_numpy(zero_copy_only=False)]

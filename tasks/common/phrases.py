@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +36,7 @@ class Phrases(StageParams):
     unless: ByLanguage  # a message that holds one of these anywhere does not count
 
 
-def plain(texts: pa.Array) -> pa.Array:
+def plain(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Texts as they compare here; null is ""."""
     texts = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(texts, ""), "NFKC"))
     texts = pc.replace_substring_regex(texts, f"['’‘`´{UNSEEN}{JOINERS}]+", "")
@@ -83,7 +84,7 @@ def beginning(lists: ByLanguage) -> ByLanguage:
     return {language: [phrase for phrase in phrases if phrase.endswith("*")] for language, phrases in lists.items()}
 
 
-def matched(texts: pa.Array, answers: pa.Array, settings: Phrases) -> tuple[Mask, pa.Array]:
+def matched(texts: pa.Array[Any], answers: pa.Array[Any], settings: Phrases) -> tuple[Mask, pa.Array[Any]]:
     """Which plain texts say one of the phrases to these answers, and for those the phrase as plain text."""
     lead = f"^(?:(?:{one_of(every(settings.lead_ins), ' ')}) ?)*"
     begins, whole = one_of(every(beginning(settings.phrases))), "|".join(phrase + "$" for phrase in every(settings.phrases)) or NEVER
@@ -98,7 +99,7 @@ def matched(texts: pa.Array, answers: pa.Array, settings: Phrases) -> tuple[Mask
     return hits, matched.filter(pa.array(hits))
 
 
-def with_words_open(texts: pa.Array, mask: pa.Array, lead: str, settings: Phrases) -> pa.Array:
+def with_words_open(texts: pa.Array[Any], mask: pa.Array[Any], lead: str, settings: Phrases) -> pa.Array[Any]:
     """For each text in the mask the phrase with words left open that it begins with; else null."""
     phrases = opened(settings.phrases)
     found = np.full(len(texts), None, object)
@@ -112,6 +113,6 @@ def with_words_open(texts: pa.Array, mask: pa.Array, lead: str, settings: Phrase
     return pa.array(found, TEXT)
 
 
-def holds(texts: pa.Array, pattern: str) -> Mask:
+def holds(texts: pa.Array[Any], pattern: str) -> Mask:
     """Which texts match; null does not."""
     return np.array(pc.fill_null(pc.match_substring_regex(texts, pattern), False).to_numpy(zero_copy_only=False), bool)

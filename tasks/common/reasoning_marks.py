@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -129,7 +129,7 @@ class Taken(NamedTuple):
     unfinished: bool = False
 
 
-def take_out_all(texts: pa.Array, answers: pa.Array, *, reasoning: bool) -> tuple[pa.Array, pa.Array, Counter[str]]:
+def take_out_all(texts: pa.Array[Any], answers: pa.Array[Any], *, reasoning: bool) -> tuple[pa.Array[Any], pa.Array[Any], Counter[str]]:
     """Every text without what is no part of it; where an answer broke off in its reasoning; how many texts lost something of each kind."""
     mask = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
     rows = zip(texts.filter(mask).to_pylist(), answers.filter(mask).to_pylist(), strict=True)

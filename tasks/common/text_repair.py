@@ -12,6 +12,7 @@ import html
 import re
 from collections.abc import Callable
 from html.entities import html5
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,12 +52,12 @@ BLANK_LINES = re.compile(rf"({CODE})|\n{{3,}}", re.DOTALL)
 INDENTED = re.compile(r"\n[ \t]+\S")
 
 
-def repair_all(texts: pa.Array) -> pa.Array:
+def repair_all(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Every text repaired; nulls stay."""
     return apply(texts, SUSPECT, repair)
 
 
-def apply(texts: pa.Array, suspect: str, change: Callable[[str], str]) -> pa.Array:
+def apply(texts: pa.Array[Any], suspect: str, change: Callable[[str], str]) -> pa.Array[Any]:
     """The texts with `change` done to those that the RE2 pattern `suspect` finds; equal texts are changed once."""
     mask = pc.fill_null(pc.match_substring_regex(texts, suspect), False)
     few = texts.filter(mask).dictionary_encode()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import daft
 import pyarrow as pa
@@ -99,7 +100,7 @@ def _find_in(candidates: daft.DataFrame, texts: daft.Expression, items: pa.Table
 
 
 @engine.batch(TEXTS)
-def by_users(prompts: daft.Series) -> pa.Array:
+def by_users(prompts: daft.Series) -> pa.Array[Any]:
     """The user turns of each prompt."""
     lists = prompts.to_arrow()
     messages, owner = pc.list_flatten(lists), owners(lists)
@@ -108,7 +109,7 @@ def by_users(prompts: daft.Series) -> pa.Array:
 
 
 @engine.batch(TEXTS)
-def answers(responses: daft.Series) -> pa.Array:
+def answers(responses: daft.Series) -> pa.Array[Any]:
     """The answers to each prompt."""
     lists = responses.to_arrow()
     return nest(owners(lists), len(lists), pc.struct_field(pc.list_flatten(lists), "content"))

@@ -7,6 +7,7 @@ the item's n-grams of `ngram.words` words occurs in it; a shorter item must occu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ class Ngrams(StageParams):
 class Verbatim:
     """Texts, prepared for the verbatim search."""
 
-    def __init__(self, items: pa.Array, ngram: Ngrams, min_words: int, method: str = "ngram") -> None:
+    def __init__(self, items: pa.Array[Any], ngram: Ngrams, min_words: int, method: str = "ngram") -> None:
         self.texts, self.ngram, self.method = items, ngram, method
         self.vocabulary = vocabulary(items)
         self.words = known(items, self.vocabulary)
@@ -50,7 +51,7 @@ class Verbatim:
         for length in np.unique(lengths[self.searched & (lengths < size)]).tolist():
             yield Index.of(self.words, length, self.searched & (lengths == length))
 
-    def find(self, messages: pa.Array) -> pa.Table:
+    def find(self, messages: pa.Array[Any]) -> pa.Table:
         """The best match of each message that holds an item, sorted by message."""
         chunks = [messages.slice(start, CHUNK) for start in range(0, len(messages), CHUNK)]
         words = [known(chunk, self.vocabulary) for chunk in chunks]
@@ -66,7 +67,7 @@ class Verbatim:
         del words
         return np.ones(len(self.vocabulary))
 
-    def finds(self, messages: pa.Array, words: Words, weighing: Shares) -> Iterator[pa.Table]:
+    def finds(self, messages: pa.Array[Any], words: Words, weighing: Shares) -> Iterator[pa.Table]:
         """All finds in some messages, method by method."""
         del messages, weighing
         for index in self.indices:

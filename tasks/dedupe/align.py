@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,12 +48,14 @@ TARGETS = pa.schema(
 )
 
 
-def named(conversation: pa.ChunkedArray | pa.Array, turn: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+def named(
+    conversation: pa.ChunkedArray[Any] | pa.Array[Any], turn: pa.ChunkedArray[Any] | pa.Array[Any]
+) -> pa.ChunkedArray[Any] | pa.Array[Any]:
     """One text that names a turn; null where the turn's id is null."""
     return pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT))
 
 
-def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, one_letter: OneLetter) -> pa.Table:
+def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array[Any], one_letter: OneLetter) -> pa.Table:
     """Targets of the `judged` turns (as `named`) of the conversations that `copy_of` maps to the one that stays; turns sorted by key."""
     return _Alignment(turns.combine_chunks(), copy_of, one_letter).targets(judged)
 
@@ -63,7 +66,7 @@ class _Alignment:
     def __init__(self, turns: pa.Table, copy_of: dict[str, str], one_letter: OneLetter) -> None:
         files = pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT))
         self.turns, self.copy_of, self.one_letter = put(turns, "attachments", files), copy_of, one_letter
-        self.content: pa.ChunkedArray = turns["content"]
+        self.content: pa.ChunkedArray[Any] = turns["content"]
         self.position: Places = turns["position"].to_numpy()
         self.names = named(turns["conversation_id"], turns["turn_id"])
         parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
@@ -86,7 +89,7 @@ class _Alignment:
         self.keys: dict[Row, str] = {}
         self.moved: dict[Row, tuple[str, int]] = {}  # id and position after the merge of turns that move along
 
-    def targets(self, judged: pa.Array) -> pa.Table:
+    def targets(self, judged: pa.Array[Any]) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
         rows = np.unique(pc.index_in(judged, value_set=self.names).drop_null().to_numpy().astype(np.int64))
         wanted = set(rows[self.stays[self.talk[rows]] != KEPT].tolist())
@@ -267,13 +270,15 @@ class _Alignment:
         return 0 if self.over[row] == ROOT else self._depth(self.over[row]) + 1
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Places]:
+def _codes(column: pa.ChunkedArray[Any]) -> tuple[pa.Array[Any], Places]:
     """The distinct values in the order in which they are met, and each row's place among them; -1 where there is none."""
     coded = column.combine_chunks().dictionary_encode()
     return coded.dictionary, pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
 
 
-def _filled(column: pa.Array | pa.ChunkedArray, mask: pa.Array, values: list[str | None] | list[str] | list[int]) -> pa.Array:
+def _filled(
+    column: pa.Array[Any] | pa.ChunkedArray[Any], mask: pa.Array[Any], values: list[str | None] | list[str] | list[int]
+) -> pa.Array[Any]:
     """The column with these values where the mask holds."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return pc.replace_with_mask(whole, mask, pa.array(values, whole.type))

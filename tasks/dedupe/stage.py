@@ -22,6 +22,7 @@ same person, or of nobody known at the same moment), and `no_turn`, when it judg
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import daft
 import numpy as np
@@ -83,7 +84,7 @@ def run(tables: Tables, params: Params) -> Tables:
 class Conversations:
     """One element a conversation, in the order of their ids."""
 
-    ids: pa.Array
+    ids: pa.Array[Any]
     chats: Chats
     created: Places  # microseconds of the earliest message; a conversation without times comes last
     begins: tuple[Places, Places]  # conversations that are the beginning of another, and that one
@@ -96,7 +97,7 @@ def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
     """Gather each conversation's messages; texts in more than `common` conversations are marked."""
 
     @engine.batch(TEXT)
-    def fold(texts: daft.Series) -> pa.Array:
+    def fold(texts: daft.Series) -> pa.Array[Any]:
         return folded(texts.to_arrow())
 
     rows = engine.sort(turns.select(*SAID, fold(col("content")).alias("content")).to_arrow(), Turns.KEY)
@@ -169,7 +170,7 @@ def setting_of(rows: pa.Table, talk: Places, count: int, system: npt.NDArray[np.
     return shown ^ summed(files, talk, count, pc.is_valid(files).to_numpy()) ^ called ^ offered
 
 
-def summed(column: pa.ChunkedArray, talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:
+def summed(column: pa.ChunkedArray[Any], talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:
     """A hash a conversation of some of its values; a sum, for the order of turns of equal depth is nobody's."""
     found = np.zeros(count, np.uint64)
     np.add.at(found, talk[mask], mixed(digests(column.filter(pa.array(mask)).combine_chunks())))
@@ -210,7 +211,7 @@ def proven(chats: Chats, early: Places, later: Places, limits: SameChat) -> tupl
     return early[telling >= limits.min_answer_words], later[telling >= limits.min_answer_words]
 
 
-def _votes(ids: pa.Array, feedback: pa.Table) -> Places:
+def _votes(ids: pa.Array[Any], feedback: pa.Table) -> Places:
     """Number of acts of feedback about each conversation."""
     places = pc.index_in(feedback["conversation_id"], value_set=ids)
     return np.bincount(places.drop_null().to_numpy(), minlength=len(ids))
@@ -239,7 +240,7 @@ def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> d
     names = named(moving["conversation_id"], moving["turn_id"])
 
     @engine.batch(FATE)
-    def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array:
+    def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array[Any]:
         place = pa.record_batch([column.to_arrow() for column in (conversation, turn, parent, position)], list(PLACE))
         return _turn_status(place, copies, moving, names)
 
@@ -247,7 +248,7 @@ def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> d
     return turns.select(fate(*(col(name) for name in PLACE)).unnest(), *rest)
 
 
-def _turn_status(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray) -> pa.Array:
+def _turn_status(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The columns of FATE for turns in the given places."""
     copy = pc.index_in(place["conversation_id"], value_set=copies["conversation_id"])
     concerned = pc.is_valid(copy)
@@ -287,7 +288,7 @@ def merge_feedback(feedback: pa.Table, copies: pa.Table, targets: pa.Table) -> p
     return changed.append_column("dropped", reason)
 
 
-def _repeated(feedback: pa.Table, merged: pa.ChunkedArray) -> pa.ChunkedArray:
+def _repeated(feedback: pa.Table, merged: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     """Acts alone and about a merged conversation that an act with a smaller id tells as well, of the same person or of the same moment."""
     known = pc.or_(pc.is_valid(feedback["annotator"]), pc.is_valid(feedback["created_at"]))
     single = pc.and_(merged, pc.and_(known, pc.is_null(feedback["group"])))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +22,7 @@ def distances(evidence: Evidence, left: Rows, right: Rows) -> Floats:
     return measure(*(evidence.answers["content"].take(pa.array(rows)) for rows in (left, right)))
 
 
-def measure(left: pa.ChunkedArray, right: pa.ChunkedArray, most: float = 1.0) -> Floats:
+def measure(left: pa.ChunkedArray[Any], right: pa.ChunkedArray[Any], most: float = 1.0) -> Floats:
     """The distance of each two texts; of those further apart than `most`, 1."""
     if not len(left):
         return np.zeros(0)
@@ -30,7 +32,7 @@ def measure(left: pa.ChunkedArray, right: pa.ChunkedArray, most: float = 1.0) ->
     return np.asarray(np.round(found, DIGITS), np.float64)
 
 
-def alike(left: pa.ChunkedArray, right: pa.ChunkedArray, similarity: float) -> Mask:
+def alike(left: pa.ChunkedArray[Any], right: pa.ChunkedArray[Any], similarity: float) -> Mask:
     """Whether each two texts are at least so similar (1 minus their distance), and what differs is wording.
 
     A figure, a negation, a name, a sign, the case of letters and how lines are laid out make another answer, however long it is.
@@ -47,7 +49,7 @@ def alike(left: pa.ChunkedArray, right: pa.ChunkedArray, similarity: float) -> M
     return np.asarray(near, bool)
 
 
-def equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Mask:
+def equal(left: pa.ChunkedArray[Any], right: pa.ChunkedArray[Any]) -> Mask:
     """Whether each two texts are one answer (`tasks.common.text_identity`)."""
     couples = zip(left.to_pylist(), right.to_pylist(), strict=True)
     return np.fromiter((same_answer(one) == same_answer(other) for one, other in couples), bool, len(left))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import daft
 import numpy as np
@@ -79,7 +80,7 @@ def read(candidates: daft.DataFrame) -> Evidence:
     return Evidence(prompts, answers, votes, home, place, about, better, worse, twin, person, chatters, sources)
 
 
-def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
+def spread_out(lists: pa.ChunkedArray[Any], kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
     """Lists of structs as one table with some of the fields, and the row that each element belongs to."""
     owner = np.repeat(np.arange(len(lists)), pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
     values = pc.list_flatten(lists)
@@ -117,7 +118,7 @@ def _shown(message: Mapping[str, str | None]) -> str:
 
 
 @engine.batch(TEXT)
-def roughly(prompts: daft.Series) -> pa.Array:
+def roughly(prompts: daft.Series) -> pa.Array[Any]:
     """A key that is equal where prompts read the same, and seldom elsewhere."""
     lists = prompts.to_arrow()
     hashes = pa.array(digests(pc.struct_field(pc.list_flatten(lists), "content"))).cast(TEXT)

@@ -42,7 +42,7 @@ class Matching(StageParams):
     tolerance: float = Field(ge=0, lt=0.5)  # how far from 0.5 the share of longer-chosen pairs may stay in a bin
 
 
-def reasons(pairs: pa.Table, settings: Matching) -> pa.Array:
+def reasons(pairs: pa.Table, settings: Matching) -> pa.Array[Any]:
     """`unmatched` for every pair that is given up, null for all others; says in a warning what it cost."""
     given_up = np.zeros(len(pairs), bool)
     if settings.use:
@@ -103,7 +103,7 @@ def _thinned(sides: Numbers, first: Numbers, sizes: Numbers, excess: Numbers) ->
     return gone
 
 
-def _codes(values: pa.ChunkedArray) -> Numbers:
+def _codes(values: pa.ChunkedArray[Any]) -> Numbers:
     """Equal numbers for equal values, null being one."""
     codes: Numbers = values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy().astype(np.int64)
     return codes

@@ -7,6 +7,7 @@ their own. What rewording made equal, or nearly equal, is dropped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import daft
 import numpy as np
@@ -88,9 +89,9 @@ def laid_out(
     evidence: Evidence,
     proposals: Proposals,
     rows: Rows,
-    prompt_ids: pa.ChunkedArray,
+    prompt_ids: pa.ChunkedArray[Any],
     sides: dict[str, pa.Table],
-    dropped: pa.Array,
+    dropped: pa.Array[Any],
     limits: Confidence,
 ) -> pa.Table:
     """Proposals with everything of Pairs that does not come from their prompt."""
@@ -122,7 +123,7 @@ def laid_out(
     return pa.table(columns)
 
 
-def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[str, pa.Array]:
+def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[str, pa.Array[Any]]:
     """The ids of the votes behind each row, and where it comes from: of a pair that stays also the records of its two answers."""
     owner, vote = rows_behind(proposals, rows)
     ids = pa.table({"owner": owner, "id": evidence.votes["feedback_id"].take(pa.array(vote))})
@@ -134,13 +135,15 @@ def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[st
     return {"votes": nest(owner, len(rows), ids["id"]), "conversations": conversations, "origins": origins}
 
 
-def pair_ids(prompts: pa.Array, chosen: pa.Array, rejected: pa.Array, recipes: pa.Array, models: npt.NDArray[np.bool_]) -> pa.Array:
+def pair_ids(
+    prompts: pa.Array[Any], chosen: pa.Array[Any], rejected: pa.Array[Any], recipes: pa.Array[Any], models: npt.NDArray[np.bool_]
+) -> pa.Array[Any]:
     """Stable ids of pairs: by prompt, answers and recipe, and whether models judged."""
     parts = zip(prompts.to_pylist(), chosen.to_pylist(), rejected.to_pylist(), recipes.to_pylist(), models.tolist(), strict=True)
     return pa.array([stable_id(*ids, "models") if judged else stable_id(*ids) for *ids, judged in parts], TEXT)
 
 
-def as_messages(contents: pa.ChunkedArray) -> pa.LargeListArray:
+def as_messages(contents: pa.ChunkedArray[Any]) -> pa.LargeListArray[Any]:
     """Each text as a list of one assistant's message."""
     roles = pa.repeat(pa.scalar(ASSISTANT, TEXT), len(contents))
     messages = pa.StructArray.from_arrays([roles, flat(contents)], fields=list(MESSAGE))
@@ -169,7 +172,7 @@ def examples(evidence: Evidence, made: Variants, sided: UnpairedLabels) -> pa.Ta
     return pa.concat_tables([own, judged(ids, made.answers.take(pa.array(answer)), sided, row[answer], origins)])
 
 
-def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: UnpairedLabels, rows: Rows, origins: pa.Array) -> pa.Table:
+def judged(prompt_ids: pa.ChunkedArray[Any], answers: pa.Table, sided: UnpairedLabels, rows: Rows, origins: pa.Array[Any]) -> pa.Table:
     """Answers judged one at a time as rows of unpaired; `rows` says which verdict is each one's."""
     parts = zip(prompt_ids.to_pylist(), answers["response_id"].to_pylist(), strict=True)
     return pa.table(

@@ -57,7 +57,7 @@ class Trainability(StageParams):
 FINDINGS = tuple(name for name in Trainability.model_fields if name not in ("tokenizer", "max_length"))
 
 
-def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array:
+def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array[Any]:
     """The finding for which each pair is dropped, or null; warnings say how many pairs have which finding."""
     asked = in_play(pairs)
     found = {why.ROLES_NOT_ALTERNATING: asked & ~alternating(pairs)}
@@ -173,7 +173,7 @@ def _act(name: str, count: int, total: int, settings: Trainability) -> None:
         warnings.warn(f"{message} ({'dropped' if action == 'drop' else 'kept'}{tokenizer})", stacklevel=3)
 
 
-def _steps(messages: pa.ChunkedArray, before: np.ndarray[Any, Any], allowed: Flags) -> tuple[Flags, np.ndarray[Any, Any]]:
+def _steps(messages: pa.ChunkedArray[Any], before: np.ndarray[Any, Any], allowed: Flags) -> tuple[Flags, np.ndarray[Any, Any]]:
     """Whether each step inside the lists is allowed, the first one from `before`; and the last role of each list."""
     counts = pc.list_value_length(messages).to_numpy()
     roles = pc.index_in(pc.struct_field(pc.list_flatten(messages), "role"), value_set=pa.array(ROLES, TEXT))

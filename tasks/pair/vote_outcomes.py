@@ -8,6 +8,7 @@ vocabulary's reasons of `pair`.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +29,10 @@ ALONE = (why.JUDGE, why.NO_RECIPE, why.RECIPE_OFF, why.ALONE, why.OUTRANKED)
 def table(
     evidence: Evidence,
     proposals: Proposals,
-    pair_ids: pa.Array,
-    reasons: pa.Array,
+    pair_ids: pa.Array[Any],
+    reasons: pa.Array[Any],
     liked: UnpairedLabels,
-    examples: pa.Array,
+    examples: pa.Array[Any],
     used: Collection[str],
 ) -> pa.Table:
     """The table with its dropped rows; `reasons` are those of the proposals, `examples` the ids of liked answers' rows."""
@@ -55,7 +56,7 @@ def table(
     return pa.table([columns[name] for name in [*Votes.names(), "dropped"]], names=[*Votes.names(), "dropped"])
 
 
-def pairs_of(proposals: Proposals, pair_ids: pa.Array, reasons: pa.Array, votes: int) -> pa.Array:
+def pairs_of(proposals: Proposals, pair_ids: pa.Array[Any], reasons: pa.Array[Any], votes: int) -> pa.Array[Any]:
     """The pairs that each vote stands behind, as lists of sorted ids."""
     kept = np.flatnonzero(pc.is_null(reasons).to_numpy(zero_copy_only=False))
     item, vote = proposals.behind
@@ -67,7 +68,7 @@ def pairs_of(proposals: Proposals, pair_ids: pa.Array, reasons: pa.Array, votes:
     return nest(found["vote"].to_numpy(), votes, found["pair"])
 
 
-def strongest_reason(proposals: Proposals, reasons: pa.Array, votes: int) -> pa.Array:
+def strongest_reason(proposals: Proposals, reasons: pa.Array[Any], votes: int) -> pa.Array[Any]:
     """The reason of the strongest proposal that each vote stands behind; null without one."""
     item, vote = proposals.behind
     rank = proposals.ranked()
@@ -80,7 +81,7 @@ def strongest_reason(proposals: Proposals, reasons: pa.Array, votes: int) -> pa.
     return reasons.take(pa.array(row, mask=row < 0))
 
 
-def unproposed(evidence: Evidence, used: Collection[str]) -> pa.Array:
+def unproposed(evidence: Evidence, used: Collection[str]) -> pa.Array[Any]:
     """Why a vote without a proposal has none; `used` are the recipes in use, and "judges" and "signals"."""
     kinds = {recipe.kind: name in used for name, recipe in RECIPES.items()} | dict.fromkeys(SIGNALS, "signals" in used)
     signal = pc.is_in(evidence.votes["kind"], value_set=pa.array(list(SIGNALS), TEXT))

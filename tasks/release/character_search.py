@@ -45,7 +45,7 @@ class Search(StageParams):
     seed: int = Field(ge=0)
 
 
-def search_by_characters(rows: pa.Table, user_turns: pa.LargeListArray, fillers: Sequence[str], search: Search) -> dict[str, Any]:
+def search_by_characters(rows: pa.Table, user_turns: pa.LargeListArray[Any], fillers: Sequence[str], search: Search) -> dict[str, Any]:
     """The similar prompts found, and the method and recall of the search."""
     texts = [normalized(" ".join(turns), fillers)[: search.most_characters] for turns in user_turns.to_pylist()]
     train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
@@ -82,14 +83,14 @@ def as_trainers_read(rows: pa.Table, optional: Collection[str]) -> pa.Table:
     return released.add_column(at + 1, "tools", offered_tools(lists)) if "tools" in optional else released
 
 
-def offered_tools(prompts: pa.Array) -> pa.Array:
+def offered_tools(prompts: pa.Array[Any]) -> pa.Array[Any]:
     """The tools of each prompt, read from its first message; null where there are none."""
     lengths = pc.fill_null(pc.list_value_length(prompts), 0).to_numpy(zero_copy_only=False)
     starts = np.cumsum(lengths) - lengths
     return pc.struct_field(pc.list_flatten(prompts), "tools").take(pa.array(starts, pa.int64(), mask=lengths == 0))
 
 
-def as_json_lists(calls: pa.Array) -> pa.Array:
+def as_json_lists(calls: pa.Array[Any]) -> pa.Array[Any]:
     """JSON texts of lists of tool calls as lists of JSON objects; null where there are none."""
     lists = [None if text is None else [orjson.dumps(call).decode() for call in orjson.loads(text)] for text in calls.to_pylist()]
     return pa.array(lists, pa.list_(pa.string())).cast(pa.list_(pa.json_()))

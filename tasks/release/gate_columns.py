@@ -7,6 +7,7 @@ are ignored. Answers are compared as in `tasks.common.text_identity`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,7 +36,7 @@ def flatten(tables: Released) -> Released:
     }
 
 
-def crossing(places: pa.Table) -> pa.Array:
+def crossing(places: pa.Table) -> pa.Array[Any]:
     """The values (column `value`) that occur in more than one split (column `split`)."""
     distinct = places.group_by(["value", "split"]).aggregate([])
     counts = distinct.group_by("value").aggregate([("split", "count")])
@@ -48,7 +49,7 @@ def nested_places(rows: pa.Table, column: str) -> pa.Table:
     return pa.table({"value": pc.list_flatten(rows[column]), "split": rows["split"].take(parents)})
 
 
-def words(messages: pa.ChunkedArray) -> pa.Array:
+def words(messages: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """Each list of messages as one lower-case text with single blanks, roles included."""
     lists = messages.combine_chunks()
     flat = pc.list_flatten(lists)
@@ -58,7 +59,7 @@ def words(messages: pa.ChunkedArray) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(joined), BLANKS, " "))
 
 
-def ends(messages: pa.ChunkedArray, place: str) -> pa.Array:
+def ends(messages: pa.ChunkedArray[Any], place: str) -> pa.Array[Any]:
     """Role of the first or last message of each list; "" where the list is empty."""
     lists = messages.combine_chunks()
     offsets, roles = _offsets(lists), pc.struct_field(pc.list_flatten(lists), "role")
@@ -67,12 +68,12 @@ def ends(messages: pa.ChunkedArray, place: str) -> pa.Array:
     return pc.fill_null(roles.take(pc.if_else(pc.equal(first, past), pa.scalar(None, pa.int32()), at)), "")
 
 
-def _offsets(lists: pa.Array) -> pa.Array:
+def _offsets(lists: pa.Array[Any]) -> pa.Array[Any]:
     lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
     return pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
 
 
-def _common(rows: pa.Table, texts: pa.Array, shared: pa.Array) -> pa.Table:
+def _common(rows: pa.Table, texts: pa.Array[Any], shared: pa.Array[Any]) -> pa.Table:
     key = rows.column_names[0]
     columns = {
         key: rows[key],
@@ -88,7 +89,7 @@ def _common(rows: pa.Table, texts: pa.Array, shared: pa.Array) -> pa.Table:
     return pa.table(columns)
 
 
-def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array) -> pa.Table:
+def _pairs(rows: pa.Table, flat: pa.Table, prompts: pa.Array[Any]) -> pa.Table:
     chosen, rejected = answers(rows["chosen"]), answers(rows["rejected"])
     forward, backward = _key(prompts, chosen, rejected), _key(prompts, rejected, chosen)
     margin = rows["margin"]
@@ -119,11 +120,11 @@ def _unpaired(rows: pa.Table, flat: pa.Table) -> pa.Table:
     return pa.table({**dict(zip(flat.column_names, flat.columns, strict=True)), **more})
 
 
-def _key(*texts: pa.Array) -> pa.Array:
+def _key(*texts: pa.Array[Any]) -> pa.Array[Any]:
     return pc.binary_join_element_wise(*texts, pa.scalar("\0", TEXT))
 
 
-def answers(messages: pa.ChunkedArray) -> pa.Array:
+def answers(messages: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """One text per answer, equal where two answers are the same (`tasks.common.text_identity`)."""
     lists = messages.combine_chunks()
     contents = pc.struct_field(pc.list_flatten(lists), "content").to_pylist()
@@ -131,7 +132,7 @@ def answers(messages: pa.ChunkedArray) -> pa.Array:
     return pc.binary_join(pa.ListArray.from_arrays(_offsets(lists), spelt), pa.scalar("\x1e", TEXT))
 
 
-def _nonempty(messages: pa.ChunkedArray) -> pa.Array:
+def _nonempty(messages: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """True where there is a message, and no message is blank."""
     lists = messages.combine_chunks()
     text = pc.fill_null(pc.struct_field(pc.list_flatten(lists), "content"), "")
@@ -143,7 +144,7 @@ def _nonempty(messages: pa.ChunkedArray) -> pa.Array:
     return pc.and_(pc.greater(pc.fill_null(pc.list_value_length(lists), 0), 0), pc.invert(pc.is_in(numbers, value_set=blanks)))
 
 
-def _first_of_each(keys: pa.Array, augmented_from: pa.ChunkedArray) -> pa.Array:
+def _first_of_each(keys: pa.Array[Any], augmented_from: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """False for later copies of an original pair; a repeat made by `rebalance` names its parent and may recur."""
     numbers = pa.array(range(len(keys)), pa.int64())
     written = pa.table({"key": keys, "number": numbers}).filter(pc.is_null(augmented_from))
@@ -151,11 +152,11 @@ def _first_of_each(keys: pa.Array, augmented_from: pa.ChunkedArray) -> pa.Array:
     return pc.or_(pc.is_valid(augmented_from), pc.is_in(numbers, value_set=firsts.combine_chunks()))
 
 
-def _in_one_split(values: pa.ChunkedArray, shared: pa.Array) -> pa.ChunkedArray:
+def _in_one_split(values: pa.ChunkedArray[Any], shared: pa.Array[Any]) -> pa.ChunkedArray[Any]:
     return pc.invert(pc.is_in(values, value_set=shared))
 
 
-def _lists_in_one_split(rows: pa.Table) -> pa.Array:
+def _lists_in_one_split(rows: pa.Table) -> pa.Array[Any]:
     """True where none of the row's conversations has a row in another split."""
     places = nested_places(rows, "conversations")
     parents = pc.list_parent_indices(rows["conversations"])
@@ -163,7 +164,7 @@ def _lists_in_one_split(rows: pa.Table) -> pa.Array:
     return pc.invert(pc.is_in(pa.array(range(len(rows)), pa.int64()), value_set=torn))
 
 
-def _all(flags: Iterable[pa.Array]) -> pa.Array:
+def _all(flags: Iterable[pa.Array[Any]]) -> pa.Array[Any]:
     first, *others = flags
     for other in others:
         first = pc.and_(first, other)

@@ -127,7 +127,7 @@ def document(rows: pa.Table, values_by_key: Mapping[str, pa.Table], loose: Mappi
     }
 
 
-def by_characters(rows: pa.Table, user_turns: pa.LargeListArray, proof: Proof) -> dict[str, Any]:
+def by_characters(rows: pa.Table, user_turns: pa.LargeListArray[Any], proof: Proof) -> dict[str, Any]:
     """The search by characters; warns of prompts in two splits that differ only in punctuation, accents and fillers."""
     section = character_search.search_by_characters(rows, user_turns, proof.split.fillers, proof.characters)
     if section["same"]:
@@ -162,7 +162,7 @@ def stacked_rows(tables: Mapping[str, pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks()
 
 
-def with_split(rows: pa.Table, values: pa.Array, owner: Rows | None = None) -> pa.Table:
+def with_split(rows: pa.Table, values: pa.Array[Any], owner: Rows | None = None) -> pa.Table:
     """Values with the split and the id of their rows, without nulls."""
     at = pa.array(np.arange(len(rows)) if owner is None else owner)
     table = pa.table({"value": values, "split": rows["split"].take(at), "id": rows["id"].take(at)})
@@ -207,14 +207,14 @@ def split_off_common(values: pa.Table, common: pa.Table, kind: str) -> tuple[pa.
     return values.filter(pc.invert(too_common)), values.filter(too_common)
 
 
-def in_two_splits(values: pa.Table) -> pa.Array:
+def in_two_splits(values: pa.Table) -> pa.Array[Any]:
     """The values that lie in more than one split, sorted."""
     sides = values.group_by(["value", "split"], use_threads=False).aggregate([])
     counts = sides.group_by("value", use_threads=False).aggregate([("split", "count")])
     return flat(counts.filter(pc.greater(counts["split_count"], 1)).sort_by("value")["value"])
 
 
-def refuse_shared(crossing: Mapping[str, pa.Array], values_by_key: Mapping[str, pa.Table]) -> None:
+def refuse_shared(crossing: Mapping[str, pa.Array[Any]], values_by_key: Mapping[str, pa.Table]) -> None:
     """Raise a UserError for the first key with a value in two splits, naming two of its rows."""
     for key, values in crossing.items():
         if len(values):

@@ -122,7 +122,7 @@ def _by_split(rows: pa.Table) -> Counts:
     return {split: counts.get(split, 0) for split in SPLITS}
 
 
-def _counts(values: pa.ChunkedArray) -> Counts:
+def _counts(values: pa.ChunkedArray[Any]) -> Counts:
     entries = pc.value_counts(values).to_pylist()
     return dict(sorted(((str(entry["values"]), int(entry["counts"])) for entry in entries), key=lambda item: (-item[1], item[0])))
 
@@ -147,12 +147,12 @@ def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
     return dict(sorted(rows, key=lambda row: (-row[1][0], row[0])))
 
 
-def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def _numbers(values: pa.ChunkedArray[Any]) -> np.ndarray[Any, Any]:
     numbers: np.ndarray[Any, Any] = values.drop_null().to_numpy()
     return numbers
 
 
-def _sum(flags: pa.ChunkedArray) -> int:
+def _sum(flags: pa.ChunkedArray[Any]) -> int:
     return int(pc.sum(flags.cast(pa.int64())).as_py() or 0)
 
 

@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import daft
 import numpy as np
@@ -64,7 +65,7 @@ class Plan:
     """What becomes of each row, in the order of `names`, and what belongs where."""
 
     names: npt.NDArray[np.uint64]  # digests of the prompt ids, sorted
-    clusters: pa.Array
+    clusters: pa.Array[Any]
     split: Rows
     whole: Mask  # rows that go whole
     touched: Mask  # these, and rows from which something is taken
@@ -73,7 +74,7 @@ class Plan:
     places: pa.Table  # what the assignment says of each prompt
     assignment: Assignment  # that of earlier releases, and what is new
 
-    def rows(self, prompt_ids: pa.Array) -> Rows:
+    def rows(self, prompt_ids: pa.Array[Any]) -> Rows:
         """Where these prompts stand in the plan."""
         return np.searchsorted(self.names, digests(prompt_ids))
 
@@ -121,7 +122,7 @@ def known_facts(candidates: daft.DataFrame, params: Params) -> pa.Table:
 
 
 @engine.batch(SAID)
-def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int, turns: int) -> pa.Array:
+def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int, turns: int) -> pa.Array[Any]:
     """What the user says in a prompt, the digest of its first turn, and those of the long answers."""
     asked, opening = links.first_user_turns(prompts.to_arrow(), turns)
     lists = responses.to_arrow()
@@ -192,7 +193,7 @@ def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
     splits = pa.array(SPLITS, TEXT)
 
     @engine.batch(PLACED)
-    def look_up(prompt_ids: daft.Series) -> pa.Array:
+    def look_up(prompt_ids: daft.Series) -> pa.Array[Any]:
         at = plan.rows(prompt_ids.to_arrow())
         columns = [plan.clusters.take(pa.array(at)), splits.take(pa.array(plan.split[at])), pa.array(plan.touched[at])]
         return pa.StructArray.from_arrays(columns, fields=list(PLACED))

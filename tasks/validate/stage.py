@@ -8,6 +8,7 @@ The suites see only flat columns (lengths, flags, ids) that are derived here; te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import daft
 import numpy as np
@@ -149,7 +150,7 @@ def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
     return flat.with_columns(flags | filled).exclude(*(f"{side}_{what}" for side in SIDES for what in ("role", "status")))
 
 
-def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
+def with_orphans(flat: pa.Table, dropped: pa.Array[Any]) -> pa.Array[Any]:
     """`dropped` with every turn below a dropped one marked as orphaned; visits only conversations that lose a turn."""
     bad = pc.is_valid(dropped)
     if not pc.any(bad).as_py():
@@ -181,7 +182,7 @@ def _lost(parent: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> npt.NDAr
     return lost
 
 
-def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array, key: tuple[str, ...]) -> DataFrame:
+def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array[Any], key: tuple[str, ...]) -> DataFrame:
     """The rows with their verdicts, joined on the key, which the suite requires to be unique."""
     verdicts = flat.select(list(key)).append_column("dropped", dropped).filter(pc.is_valid(dropped))
     if not len(verdicts):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,7 @@ class Log:
         }
         return in_schema(columns, Turns)
 
-    def contents(self, place: Rows) -> pa.Array:
+    def contents(self, place: Rows) -> pa.Array[Any]:
         """Questions of a dozen words, answers of forty; one opening in fifty a greeting, one in ten near to an earlier one."""
         asks = np.isin(place, (0, 3))
         lengths = np.where(asks, self.random.integers(8, 16, len(place)), self.random.integers(30, 50, len(place)))
@@ -140,34 +141,34 @@ class Log:
         return np.select(cases, [thumbs, stars, choices, ranks], np.nan)
 
 
-def names(prefix: str, numbers: Rows) -> pa.Array:
+def names(prefix: str, numbers: Rows) -> pa.Array[Any]:
     """Ids that sort as their numbers do."""
     digits = pc.utf8_lpad(pa.array(numbers).cast(pa.large_string()), 8, "0")
     return pc.binary_join_element_wise(pa.scalar(prefix, TEXT), digits, pa.scalar("", TEXT))
 
 
-def only(mask: npt.NDArray[np.bool_], texts: npt.NDArray[np.object_ | np.str_]) -> pa.Array:
+def only(mask: npt.NDArray[np.bool_], texts: npt.NDArray[np.object_ | np.str_]) -> pa.Array[Any]:
     """The texts where the mask holds, null elsewhere."""
     return pa.array(texts, TEXT, mask=~mask)
 
 
-def repeat(text: str, count: int) -> pa.Array:
+def repeat(text: str, count: int) -> pa.Array[Any]:
     """One text many times."""
     return pa.repeat(pa.scalar(text, TEXT), count)
 
 
-def moments(after: Rows) -> pa.Array:
+def moments(after: Rows) -> pa.Array[Any]:
     """Times so many microseconds after the start of the log."""
     return pa.array(START + after, pa.int64()).cast(TIME)
 
 
-def origins(file: str, record: Rows, position: Rows) -> pa.Array:
+def origins(file: str, record: Rows, position: Rows) -> pa.Array[Any]:
     """The column `origin`."""
     parts = [repeat(file, len(record)), pa.array(record, pa.int64()), pa.array(position, pa.int32())]
     return pa.StructArray.from_arrays(parts, fields=list(ORIGIN))
 
 
-def in_schema(columns: dict[str, pa.Array], kind: type[Table]) -> pa.Table:
+def in_schema(columns: dict[str, pa.Array[Any]], kind: type[Table]) -> pa.Table:
     """The columns as a table of this kind; those that are not there are null."""
     rows = len(next(iter(columns.values())))
     return pa.table([columns.get(field.name, pa.nulls(rows, field.type)) for field in kind.schema()], schema=kind.schema())

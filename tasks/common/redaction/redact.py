@@ -13,6 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -75,7 +76,7 @@ MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
 PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in (*KINDS, *name_model.KINDS))) + r")_([0-9]{1,9})\]"
 
 
-def mark_all(texts: pa.Array, kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array:
+def mark_all(texts: pa.Array[Any], kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array[Any]:
     """Every text with marks where values of these kinds stood, and names and places where a recogniser is given; nulls stay."""
     wanted = [kind for kind in KINDS if kind in kinds]
     if not wanted and recogniser is None:
@@ -91,7 +92,7 @@ def mark_all(texts: pa.Array, kinds: Collection[str], recogniser: name_model.Rec
     return pc.replace_with_mask(texts, mask, pa.array(marked, texts.type).take(few.indices))
 
 
-def suspicious(texts: pa.Array) -> pa.Array:
+def suspicious(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Which texts may hold a value of any kind."""
     return pc.fill_null(functools.reduce(pc.or_, [pc.match_substring_regex(texts, pattern) for pattern in SUSPECTS]), False)
 
@@ -148,7 +149,7 @@ def _flat(found: re.Match[str]) -> str:
     return unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else "-"
 
 
-def digests(texts: pa.Array, more: pa.Array, rows: pa.Array, salt: str) -> pa.Array:
+def digests(texts: pa.Array[Any], more: pa.Array[Any], rows: pa.Array[Any], salt: str) -> pa.Array[Any]:
     """A salted digest of the values behind each text's marks, in their order; null without any.
 
     `more` are further texts of the same messages, and `rows` the places of these in `texts`.
@@ -161,7 +162,7 @@ def digests(texts: pa.Array, more: pa.Array, rows: pa.Array, salt: str) -> pa.Ar
     return pa.array(found, texts.type).take(pc.index_in(pa.array(np.arange(len(texts))), pa.array(list(marked), pa.int64())))
 
 
-def _marked(texts: pa.Array) -> Iterator[tuple[int, str]]:
+def _marked(texts: pa.Array[Any]) -> Iterator[tuple[int, str]]:
     """The texts with marks, and their places."""
     places = pc.indices_nonzero(pc.fill_null(pc.match_substring(texts, OPEN), False))
     return zip(places.to_pylist(), texts.take(places).to_pylist(), strict=True)
@@ -174,14 +175,14 @@ class Books:
         self._used: dict[tuple[str, str], int] = defaultdict(int)  # (conversation, kind): highest number
         self._known: dict[tuple[str, str, str], str] = {}
 
-    def reserve(self, conversations: pa.Array, texts: pa.Array) -> None:
+    def reserve(self, conversations: pa.Array[Any], texts: pa.Array[Any]) -> None:
         """Note the placeholders that are in the texts already (logs that somebody redacted), so that no number is given twice."""
         mask = pc.fill_null(pc.match_substring_regex(texts, PLACEHOLDER), False)
         for conversation, text in zip(conversations.filter(mask).to_pylist(), texts.filter(mask).to_pylist(), strict=True):
             for kind, number in re.findall(PLACEHOLDER, text):
                 self._used[conversation, kind] = max(self._used[conversation, kind], int(number))
 
-    def number(self, conversations: pa.Array, texts: pa.Array) -> pa.Array:
+    def number(self, conversations: pa.Array[Any], texts: pa.Array[Any]) -> pa.Array[Any]:
         """The texts with placeholders for marks, numbered in the order of the rows."""
         mask = pc.fill_null(pc.match_substring(texts, OPEN), False)
         rows = zip(conversations.filter(mask).to_pylist(), texts.filter(mask).to_pylist(), strict=True)
@@ -196,6 +197,6 @@ class Books:
         return self._known[key]
 
 
-def plain_all(texts: pa.Array, kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array:
+def plain_all(texts: pa.Array[Any], kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array[Any]:
     """Texts outside any conversation (tags, names): placeholders without a number."""
     return apply(mark_all(texts, kinds, recogniser), OPEN, lambda text: MARK.sub(lambda found: f"[{found[1].upper()}]", text))

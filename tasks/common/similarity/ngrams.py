@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ BLOCK = 1 << 18  # bytes hashed at a time: the working arrays then stay in the c
 MULTIPLIER = 0x5851F42D4C957F2D  # odd, and 5 modulo 8: its powers repeat only after 2^62 steps
 
 
-def normalise(texts: pa.Array) -> pa.Array:
+def normalise(texts: pa.Array[Any]) -> pa.Array[Any]:
     """The texts as they compare: NFKC, without zero-width characters, white space folded, lower case, `spaced`; null stays null."""
     return pa.array([None if text is None else spaced(fold(text)) for text in texts.to_pylist()], pa.large_string())
 
@@ -72,7 +73,7 @@ class Block:
         return self.start + len(self.whole)
 
 
-def folded(texts: pa.Array) -> pa.Array:
+def folded(texts: pa.Array[Any]) -> pa.Array[Any]:
     """What `blocks` reads: texts equal to the hash where `normalise` makes them equal; plain ASCII is left as it is, null is ""."""
     if _is_list(texts.type):
         offsets = texts.offsets.cast(pa.int64())
@@ -84,18 +85,18 @@ def folded(texts: pa.Array) -> pa.Array:
     return pc.replace_with_mask(texts, foreign, normalise(texts.filter(foreign)))
 
 
-def blocks(texts: pa.Array, words: int) -> Iterator[Block]:
+def blocks(texts: pa.Array[Any], words: int) -> Iterator[Block]:
     """The word n-grams of `folded` texts, block by block. A text of fewer words is one n-gram, an empty one none."""
     for start, data, edges, ends in _pieces(texts):
         yield _block(start, data, edges, ends, words)
 
 
-def digests(texts: pa.Array) -> Hashes:
+def digests(texts: pa.Array[Any]) -> Hashes:
     """One 64-bit hash a text: equal where `normalise` makes the texts equal."""
     return measured(folded(texts))[0]
 
 
-def measured(texts: pa.Array) -> tuple[Hashes, Places]:
+def measured(texts: pa.Array[Any]) -> tuple[Hashes, Places]:
     """The `digests` of `folded` texts, and how many words each has."""
     hashes, words = np.empty(len(texts), np.uint64), np.empty(len(texts), np.int64)
     for start, data, edges, ends in _pieces(texts):
@@ -104,7 +105,7 @@ def measured(texts: pa.Array) -> tuple[Hashes, Places]:
     return hashes, words
 
 
-def _pieces(texts: pa.Array) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:
+def _pieces(texts: pa.Array[Any]) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:
     """The `folded` texts in pieces of about BLOCK bytes: row of the first, bytes, edges of their parts, and where each text starts."""
     parts, rows = (texts.flatten(), texts.offsets.to_numpy()) if _is_list(texts.type) else (texts, np.arange(len(texts) + 1))
     _, offsets, data = parts.buffers()

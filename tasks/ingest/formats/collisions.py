@@ -9,6 +9,7 @@ words: many chats begin with "hello". The conversation with the earliest questio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -122,7 +123,7 @@ def _joined(talks: list[_Talk], talk: _Talk | None) -> list[str]:
     return [str(len(talks) - 1)] if len(talks) > 1 else []
 
 
-def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _record_numbers(names: pa.Array[Any], origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """A number for each record of each conversation."""
     keys = pa.table({"name": names, "file": origin.field("file"), "record": origin.field("record")})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])

@@ -169,7 +169,7 @@ class TableBuilder:
         self._unlike[source, file] += _unlike(codes, starts)
         roles = ROLE_NAMES.take(pa.array(codes))
 
-        def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
+        def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array[Any]:
             """Values of conversations, repeated for each message."""
             return pa.array(column, kind).take(owner)
 
@@ -316,7 +316,7 @@ def _turn(ref: str | int | IdOrPlace | None) -> str | None:
     return place(number) if isinstance(number, int) else number
 
 
-def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:
+def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array[Any]:
     return pa.repeat(pa.scalar(value, kind), count)
 
 
@@ -326,7 +326,7 @@ def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays([_array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
 
 
-def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     if kind == TIME:
         return pa.array(column, pa.int64()).cast(TIME)
     if kind == ORIGIN:

@@ -83,7 +83,7 @@ def in_several_records(turns: pa.Table) -> Mask:
     return mask
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _codes(column: pa.ChunkedArray[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """A number for each distinct text."""
     encoded = column.combine_chunks().dictionary_encode()
     codes: np.ndarray[Any, np.dtype[np.int64]] = encoded.indices.to_numpy(zero_copy_only=False)

@@ -37,7 +37,7 @@ def take_back(acts: pa.Table) -> pa.Table:
     return acts.filter(pc.or_(pc.is_valid(acts["dropped"]), pc.fill_null(pc.not_equal(acts["retracts"], IMPLIED), True)))
 
 
-def _vote_key(acts: pa.Table) -> pa.ChunkedArray:
+def _vote_key(acts: pa.Table) -> pa.ChunkedArray[Any]:
     """Annotator, kind and answer; null where one of them is unknown."""
     return pc.binary_join_element_wise(acts["annotator"], acts["kind"], acts["conversation_id"], acts["turn_id"], pa.scalar("\x1f", TEXT))
 

@@ -150,7 +150,7 @@ def _of_rows(source: Rows, rules: splitting.Params) -> tuple[dict[str, pa.Table]
     return {"pairs": pairs}, (pa.table(candidates), common, TABLES["places"].schema().empty_table())
 
 
-def _tied(prompts: list[str], arrays: Mapping[str, pa.Array], rules: splitting.Params) -> tuple[dict[str, str], pa.Table]:
+def _tied(prompts: list[str], arrays: Mapping[str, pa.Array[Any]], rules: splitting.Params) -> tuple[dict[str, str], pa.Table]:
     """A label for each distinct prompt, equal where prompts are near-equal; and what is too common to tell anything."""
     facts = splitting.known_facts(daft.from_arrow(_distinct(prompts, arrays)), rules)
     said = UserTexts.of(links.loosened(flat(facts["asked"]), rules.fillers), rules.near)
@@ -161,7 +161,7 @@ def _tied(prompts: list[str], arrays: Mapping[str, pa.Array], rules: splitting.P
     return {name: names[label] for name, label in zip(names, labels.tolist(), strict=True)}, tied.common
 
 
-def _distinct(prompts: list[str], arrays: Mapping[str, pa.Array]) -> pa.Table:
+def _distinct(prompts: list[str], arrays: Mapping[str, pa.Array[Any]]) -> pa.Table:
     """One row a distinct prompt, with all its answers, people and conversations; a prompt of unknown conversations is one of its own."""
     places: dict[str, list[int]] = {}
     for at, prompt in enumerate(prompts):

@@ -180,6 +180,6 @@ def _groups(pairs: pa.Table, by: str, most: int) -> Iterator[tuple[str, Numbers]
         yield entry["values"], np.flatnonzero(within.to_numpy())
 
 
-def _codes(values: pa.ChunkedArray) -> Numbers:
+def _codes(values: pa.ChunkedArray[Any]) -> Numbers:
     codes: Numbers = values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
     return codes

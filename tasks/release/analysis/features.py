@@ -52,18 +52,18 @@ REFUSALS = {
 }  # fmt: skip
 
 
-def counted(pattern: str) -> Callable[[pa.ChunkedArray], Values]:
+def counted(pattern: str) -> Callable[[pa.ChunkedArray[Any]], Values]:
     """A feature: how often the pattern occurs in the messages."""
     return lambda messages: _summed(messages, lambda content: pc.count_substring_regex(content, pattern))
 
 
-def refuses(messages: pa.ChunkedArray) -> Values:
+def refuses(messages: pa.ChunkedArray[Any]) -> Values:
     """1 where a message begins with a refusal."""
     return np.minimum(_summed(messages, _refused), 1)
 
 
 # List items, bold spans, lines that begin with hashes, and pairs of code fences.
-FEATURES: dict[str, Callable[[pa.ChunkedArray], Values]] = {
+FEATURES: dict[str, Callable[[pa.ChunkedArray[Any]], Values]] = {
     "length": length,
     "lists": counted(r"(?m)^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S"),
     "bold": counted(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
@@ -74,12 +74,12 @@ FEATURES: dict[str, Callable[[pa.ChunkedArray], Values]] = {
 PHRASES = "|".join(re.escape(phrase) for phrases in REFUSALS.values() for phrase in phrases)
 
 
-def _refused(content: pa.ChunkedArray) -> pa.ChunkedArray:
+def _refused(content: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     opening = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_slice_codeunits(content, 0, OPENING)), "['’‘`]", "")
     return pc.match_substring_regex(opening, PHRASES).cast(pa.int8())
 
 
-def _summed(messages: pa.ChunkedArray, measure: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> Values:
+def _summed(messages: pa.ChunkedArray[Any], measure: Callable[[pa.ChunkedArray[Any]], pa.ChunkedArray[Any]]) -> Values:
     """The sum of the measure over each list's messages."""
     sizes = measure(pc.struct_field(pc.list_flatten(messages), "content")).to_numpy()
     total: Values = np.bincount(pc.list_parent_indices(messages).to_numpy(), weights=sizes, minlength=len(messages)).astype(np.int64)

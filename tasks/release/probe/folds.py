@@ -76,5 +76,5 @@ def _shuffled(names: list[str], seed: int) -> Places:
     return np.argsort(np.array([stable_id(str(seed), name) for name in names]), kind="stable")
 
 
-def _cast(column: pa.ChunkedArray) -> list[pa.Array]:
+def _cast(column: pa.ChunkedArray[Any]) -> list[pa.Array[Any]]:
     return [chunk.cast(pa.large_string()) for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])]
