@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -139,6 +139,6 @@ def _raw_files() -> dict[str, str]:
     if folder is None:
         return names
     table = pq.read_table(folder, columns=["file", "name"])
-    for file, name in zip(table["file"].to_pylist(), table["name"].to_pylist(), strict=True):
+    for file, name in zip(cast("list[str]", table["file"].to_pylist()), cast("list[str]", table["name"].to_pylist()), strict=True):
         names.setdefault(file, str(first.data[0] / name))
     return names

@@ -134,7 +134,8 @@ def test_a_prompt_met_in_exactly_so_many_conversations_as_is_popular_still_ties(
 def test_turns_beyond_those_compared_are_left_out_and_no_others() -> None:
     prompts = pa.array([[{"role": "user", "content": letter} for letter in letters] for letters in ("abc", "ab", "a")])
     for most, said in ((2, [["a", "b"], ["a", "b"], ["a"]]), (3, [["a", "b", "c"], ["a", "b"], ["a"]])):
-        assert links.first_user_turns(prompts, most)[0].to_pylist() == said
+        turns: pa.Array[Any] = links.first_user_turns(prompts, most)[0]
+        assert turns.to_pylist() == said
 
 
 @pytest.mark.parametrize(("count", "warned"), [(split.FEW - 1, False), (split.FEW, True)])

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -267,7 +267,7 @@ def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(m
         rows = [prompt(number, *said[: 2 * number + 1], conversations=["long"]) for number in range(count)]
         tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
         facts = split.known_facts(tables["candidates"], split.Params.model_validate(DEFAULTS))
-        asked.append(sum(map(len, facts["asked"].to_pylist())))
+        asked.append(sum(map(len, cast("list[list[str]]", facts["asked"].to_pylist()))))
         day(rows, Assignment(), popular=1000, largest_component=1.0)
     assert compared[0] == compared[1] == compared[2] > 0, "what comes after `compared_turns` is equal, and one is compared for all"
     assert asked[2] - asked[1] == 2 * (asked[1] - asked[0]) == 80 * DEFAULTS["compared_turns"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -201,10 +201,10 @@ def test_thumbs_weigh_what_their_givers_are_worth(four: ChatLog) -> None:
 def test_confidence_of_ratings_grows_with_their_number_and_agreement(four: ChatLog) -> None:
     four.act("rating", "c/a1", 5)
     four.act("rating", "c/a2", 3)
-    (one,) = run(four)["pairs"].kept["confidence"].to_pylist()
+    (one,) = cast("list[float]", run(four)["pairs"].kept["confidence"].to_pylist())
     for value, number in ((5, 1), (3, 2), (5, 1), (3, 2)):
         four.act("rating", f"c/a{number}", value)
-    (three,) = run(four)["pairs"].kept["confidence"].to_pylist()
+    (three,) = cast("list[float]", run(four)["pairs"].kept["confidence"].to_pylist())
     for value, number in ((4, 1), (2, 2), (5, 1), (4, 2)):
         four.act("rating", f"c/a{number}", value)
     (row,) = run(four)["pairs"].kept.to_pylist()

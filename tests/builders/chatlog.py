@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import daft
 import pyarrow as pa
@@ -120,4 +120,5 @@ def kept(account: Account) -> daft.DataFrame:
 
 def dropped(account: Account) -> dict[str, str]:
     """Reason by the first column of the key."""
-    return dict(zip(account.dropped[TABLES[account.table].KEY[0]].to_pylist(), account.dropped["dropped"].to_pylist(), strict=True))
+    keys, reasons = (cast("list[str]", account.dropped[name].to_pylist()) for name in (TABLES[account.table].KEY[0], "dropped"))
+    return dict(zip(keys, reasons, strict=True))

@@ -24,7 +24,7 @@ class Result:
     folder: Path
 
     def table(self, name: str) -> Rows:
-        return pq.read_table(self.folder / name).to_pylist()  # type: ignore[no-any-return]
+        return pq.read_table(self.folder / name).to_pylist()
 
     def dropped(self, name: str) -> Rows:
         folder = self.folder / "dropped" / name

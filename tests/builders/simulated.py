@@ -85,7 +85,7 @@ def different(random: np.random.Generator, item: Numbers, count: Numbers, people
 def name(letter: str, numbers: Numbers) -> pa.Array[Any]:
     """Ids that do not sort as the numbers do."""
     names = [f"{letter}{(number * 7919) % 1_000_003:07d}" for number in range(int(numbers.max(initial=0)) + 1)]
-    return pa.array(names, TEXT).take(pa.array(numbers))
+    return pa.array(names, TEXT).take(numbers)
 
 
 def acts(told: Ballots, kind: str = "choice", annotator_kind: str = "person") -> pa.Table:
@@ -100,7 +100,7 @@ def acts(told: Ballots, kind: str = "choice", annotator_kind: str = "person") ->
         first = told.label >= 0
         columns |= {"better_id": name("r", 2 * told.item + ~first), "worse_id": name("r", 2 * told.item + first)}
         columns |= {"grade": pa.array(np.abs(told.label).astype(float))}
-    return pa.table([columns[field] for field in ACTS.names], ACTS)
+    return pa.table([columns[field] for field in ACTS.names], schema=ACTS)
 
 
 def weighed(told: Ballots, reliability: Floats) -> Weighed:

@@ -268,7 +268,7 @@ def quantize(folder: Path, into: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    given = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    given = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     shutil.copytree(folder, into, ignore=shutil.ignore_patterns("*.safetensors"))
     AutoModelForCausalLM.from_pretrained(folder, quantization_config=given, dtype=torch.bfloat16).save_pretrained(into)
 

@@ -34,7 +34,7 @@ from trainer.loop.run import Run
 from trainer.methods import ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import AdaptiveKLController
 from trainer.methods.ppo_rollouts import SamplingConfig, Sequences
-from trainer.models import adapters, parallel, reward_models, runtime
+from trainer.models import adapters, parallel, reward_models, runtime, typed
 from trainer.models import tokenizer as tokenizers
 from trainer.settings import Adapter, Schedule
 
@@ -113,9 +113,9 @@ class Learner:
     ) -> None:
         from peft import PeftModel
 
-        self.settings, self.policy, self.dtype = settings, policy.eval(), dtype
+        self.settings, self.policy, self.dtype = settings, typed.evaluating(policy), dtype
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
-        self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
+        self.value = typed.evaluating(adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS"))
         self.optimizer, self.lr_scheduler = make_optimizer(self.policy, self.value, settings.schedule, updates)
         self.kl_controller = AdaptiveKLController(settings.kl_coef, settings.kl_target, settings.kl_horizon)
         self.snapshot = PolicySnapshot(self.policy)
@@ -263,7 +263,8 @@ def make_optimizer(policy: PreTrainedModel, value: PreTrainedModel, schedule: Sc
 
     trained = [weight for model in (policy, value) for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
-    return optimizer, get_linear_schedule_with_warmup(optimizer, int(updates * schedule.warmup_ratio), updates)
+    warmup = int(updates * schedule.warmup_ratio)
+    return optimizer, get_linear_schedule_with_warmup(optimizer, warmup, updates)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
 
 def train(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
@@ -60,9 +60,8 @@ def load(folder: Path) -> PreTrainedModel:
         tensors = load_file(folder / WEIGHTS)
         state = {name: unpack(tensors, name, how) for name, how in document["tensors"].items()}
         config = AutoConfig.from_pretrained(folder)
-        model: PreTrainedModel = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
-            None, config=config, state_dict=state, dtype="float32"
-        )
+        kind = cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(config)])
+        model = kind.from_pretrained(None, config=config, state_dict=state, dtype="float32")
         model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -140,7 +139,8 @@ def _halved(model: PreTrainedModel) -> PreTrainedModel:
     """A copy whose weights take two bytes (float16 keeps three more bits than bfloat16, and a trained model's weights are small)."""
     import copy
 
-    return copy.deepcopy(model).half()
+    halved: PreTrainedModel = copy.deepcopy(model).half()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    return halved
 
 
 def _is_smaller_sparse(values: Tensor) -> bool:
