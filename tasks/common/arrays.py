@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Rows = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]  # numbers of rows, places in a column, or counts; -1 stands for none
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Column = npt.NDArray[Any]  # of Python objects, or of numbers of any kind
+A = TypeVar("A", bound="pa.Array[Any] | pa.ChunkedArray[Any]")
 
 
 def absent(column: Column) -> Mask:
@@ -23,6 +24,26 @@ def absent(column: Column) -> Mask:
 def flat(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """One array, whether or not it comes in chunks."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def filled(column: A, value: str | int | float) -> A:
+    """The column with a value in place of null."""
+    return cast("A", pc.fill_null(column, value))  # type: ignore[type-var]  # the stub knows no plain value
+
+
+def replaced(column: pa.Array[Any], holds: pa.BooleanArray, values: pa.Array[Any]) -> pa.Array[Any]:
+    """The column with these values, in their order, where `holds` is true."""
+    return cast("pa.Array[Any]", pc.replace_with_mask(column, holds, values))
+
+
+def strings(texts: pa.Array[Any] | pa.ChunkedArray[Any]) -> list[str]:
+    """A column of texts without nulls as a list."""
+    return cast("list[str]", texts.to_pylist())
+
+
+def numbers(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> Rows:
+    """Whole numbers, such as places that `index_in` found; -1 for null."""
+    return filled(column, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def struct(kind: pa.StructType, *columns: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.StructArray:
@@ -44,7 +65,8 @@ def owners(lists: pa.Array[Any]) -> Rows:
 
 def lengths(lists: pa.Array[Any]) -> Rows:
     """Length of each list; 0 for null."""
-    return np.asarray(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64))
+    counts: pa.Array[Any] = pc.list_value_length(lists)
+    return filled(counts, 0).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def sorted_places(*columns: pa.Array[Any] | pa.ChunkedArray[Any] | Rows) -> pa.Array[Any]:
@@ -68,7 +90,7 @@ def starts(*columns: pa.Array[Any]) -> Mask:
     for column in columns:
         here, before = column.slice(1), column.slice(0, max(rows - 1, 0))
         both = pc.and_(pc.is_null(here), pc.is_null(before))
-        new[1:] |= ~np.asarray(pc.or_(pc.fill_null(pc.equal(here, before), False), both).to_numpy(zero_copy_only=False))
+        new[1:] |= ~mask(pc.or_(filled(pc.equal(here, before), False), both))
     return new
 
 
@@ -101,13 +123,13 @@ def _sorted_texts(owner: Rows, values: pa.Array[Any] | pa.ChunkedArray[Any]) -> 
     """The texts that are not null in the order of owner and text, and their owners."""
     texts = flat(values)
     held = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False))
-    at = sorted_places(owner[held], texts := texts.take(pa.array(held)))
+    at = sorted_places(owner[held], texts := texts.take(pa.array(held, pa.int64())))
     return owner[held][at.to_numpy()], texts.take(at)
 
 
 def find(wanted: pa.ChunkedArray[Any] | pa.Array[Any], among: pa.ChunkedArray[Any] | pa.Array[Any]) -> Rows:
     """The row of each value among others; -1: it is not there."""
-    return np.asarray(flat(pc.fill_null(pc.index_in(wanted, among), -1)).to_numpy()).astype(np.int64)
+    return numbers(pc.index_in(wanted, among))
 
 
 def codes(column: pa.ChunkedArray[Any] | pa.Array[Any]) -> Rows:
@@ -145,9 +167,9 @@ def first_holding(*conditions: Mask) -> Rows:
 def first_reason(*reasons: tuple[str, Mask]) -> pa.Array[Any]:
     """For each row the first reason that holds, or null."""
     found = first_holding(*(holds for _, holds in reasons))
-    return pa.array([reason for reason, _ in reasons], pa.large_string()).take(pa.array(found, mask=found < 0))
+    return pa.array([reason for reason, _ in reasons], pa.large_string()).take(pa.array(found, pa.int64(), mask=found < 0))
 
 
 def mask(holds: pa.Array[Any] | pa.ChunkedArray[Any]) -> Mask:
     """Truth values as a mask; null is false."""
-    return np.asarray(flat(pc.fill_null(holds, False)).to_numpy(zero_copy_only=False))
+    return np.asarray(flat(filled(holds, False)).to_numpy(zero_copy_only=False), np.bool_)

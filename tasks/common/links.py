@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Mask, Rows, flat, lengths, owners
+from tasks.common.arrays import Mask, Rows, flat, lengths, numbers, owners
 from tasks.common.similarity import Near, digests
 from tasks.common.similarity import components as connected
 from tasks.common.similarity.near_copies import near_rows
@@ -134,7 +134,7 @@ class Limits:
         return min(max(self.popular, self.largest_user * prompts), max(ALONE, self.largest_component * prompts))
 
 
-Anywhere = Callable[[str, pa.Array], Mask]  # which values of a key linked nothing in an earlier release
+Anywhere = Callable[[str, "pa.Array[Any]"], Mask]  # which values of a key linked nothing in an earlier release
 
 
 def build_links(facts: pa.Table, texts: UserTexts, limits: Limits, anywhere: Anywhere) -> Links:
@@ -170,9 +170,8 @@ def keyed(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> Keyed:
     if pa.types.is_large_list(values.type):
         values, rows = pc.list_flatten(values), owners(values)
     there = pc.is_valid(values)
-    coded = pc.dictionary_encode(values.filter(there))
-    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return Keyed(codes, rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
+    coded = values.filter(there).dictionary_encode()
+    return Keyed(numbers(coded.indices), rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
 
 
 def common_of(kind: str, values: Keyed, met: Rows, too_common: Mask, facts: pa.Table) -> pa.Table:
@@ -180,14 +179,14 @@ def common_of(kind: str, values: Keyed, met: Rows, too_common: Mask, facts: pa.T
     codes = np.flatnonzero(too_common)
     first = np.full(len(values.names), len(facts))
     np.minimum.at(first, values.codes, values.rows)
-    names = values.names.take(pa.array(codes))
-    columns = {
+    names = values.names.take(pa.array(codes, pa.int64()))
+    columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         "kind": pa.array([kind] * len(codes), TEXT),
         "digest": names.cast(pa.uint64()) if pa.types.is_uint64(names.type) else pa.array(digests(names), pa.uint64()),
         "met": pa.array(met[codes], pa.int64()),
-        "prompt_id": facts["prompt_id"].take(pa.array(first[codes])),
+        "prompt_id": facts["prompt_id"].take(pa.array(first[codes], pa.int64())),
     }
-    return pa.table(columns, Common.schema())
+    return pa.Table.from_pydict(columns, Common.schema())
 
 
 def openings_met(facts: pa.Table) -> Rows:
@@ -254,7 +253,7 @@ def first_user_turns(prompts: pa.Array[Any], most: int | None = None) -> tuple[p
     System turns are left out: one long system prompt would make all the prompts of a service near-equal.
     """
     messages, owner = pc.list_flatten(prompts), owners(prompts)
-    by_user = pc.equal(pc.struct_field(messages, "role"), USER)
+    by_user = pc.equal(pc.struct_field(messages, "role"), pa.scalar(USER))
     contents = flat(pc.struct_field(messages, "content").filter(by_user))
     counts = np.bincount(owner[by_user.to_numpy(zero_copy_only=False)], minlength=len(prompts))
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -274,13 +273,15 @@ def loosened(asked: pa.Array[Any], fillers: Sequence[str]) -> pa.LargeListArray[
     if fillers:
         words = "|".join(re.escape(filler.lower()) for filler in sorted(fillers, key=len, reverse=True))
         bare = pc.replace_substring_regex(bare, rf"(\A|\s)(?:{words})(?:\s+(?:{words}))*(\s|\z)", " ")
-    kept = pc.if_else(pc.equal(pc.utf8_trim_whitespace(bare), ""), texts, bare)
-    return pa.LargeListArray.from_arrays(pc.subtract(asked.offsets, asked.offsets[0]).cast(pa.int64()), kept.cast(TEXT))
+    kept = pc.if_else(pc.equal(pc.utf8_trim_whitespace(bare), pa.scalar("")), texts, bare)
+    offsets = cast("pa.LargeListArray[Any]", asked).offsets
+    begins, spoken = pc.subtract(offsets, offsets[0]).cast(pa.int64()), cast("pa.Array[Any]", kept.cast(TEXT))
+    return pa.LargeListArray.from_arrays(cast("pa.Int64Array", begins), spoken)
 
 
 def long_answers(owner: Rows, count: int, contents: pa.Array[Any], min_chars: int) -> pa.LargeListArray[Any]:
     """For each of `count` rows the digests of its answers of at least `min_chars` characters."""
-    long = pc.greater_equal(pc.utf8_length(contents), min_chars)
+    long = pc.greater_equal(pc.utf8_length(cast("pa.LargeStringArray", contents)), pa.scalar(min_chars))
     owner = owner[long.to_numpy(zero_copy_only=False)]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))])
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(digests(flat(contents.filter(long)))))

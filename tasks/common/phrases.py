@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Mask, flat
+from tasks.common.arrays import Mask, filled, flat, mask, strings
 from tasks.common.unseen import JOINERS, UNSEEN
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
@@ -38,7 +38,7 @@ class Phrases(StageParams):
 
 def plain(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Texts as they compare here; null is ""."""
-    texts = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(texts, ""), "NFKC"))
+    texts = pc.utf8_lower(pc.utf8_normalize(filled(texts, ""), "NFKC"))  # type: ignore[attr-defined]  # the stub lacks it
     texts = pc.replace_substring_regex(texts, f"['’‘`´{UNSEEN}{JOINERS}]+", "")
     texts = pc.replace_substring_regex(texts, r"[^\p{L}\p{M}\p{N} ]+", " ")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r" {2,}", " "))
@@ -47,14 +47,14 @@ def plain(texts: pa.Array[Any]) -> pa.Array[Any]:
 def every(lists: ByLanguage) -> list[str]:
     """The phrases of all languages, plain, the longest first; without those with words left open."""
     written = [phrase.removesuffix("*") for phrases in lists.values() for phrase in phrases if OPEN not in phrase]
-    return sorted({phrase for phrase in plain(pa.array(written, TEXT)).to_pylist() if phrase}, key=lambda phrase: (-len(phrase), phrase))
+    return sorted({phrase for phrase in strings(plain(pa.array(written, TEXT))) if phrase}, key=lambda phrase: (-len(phrase), phrase))
 
 
 def opened(lists: ByLanguage) -> dict[str, str]:
     """The phrases in which words are left open, and for each a pattern of Python's `re`: in RE2 many such cost seconds."""
     written = sorted({phrase for phrases in lists.values() for phrase in phrases if OPEN in phrase})
     parts = [phrase.removesuffix(" *").split(OPEN) for phrase in written]
-    spelt = iter(plain(pa.array([part for several in parts for part in several], TEXT)).to_pylist())
+    spelt = iter(strings(plain(pa.array([part for several in parts for part in several], TEXT))))
     found = {}
     for phrase, several in zip(written, parts, strict=True):
         own = [next(spelt) for _ in several]
@@ -108,11 +108,11 @@ def with_words_open(texts: pa.Array[Any], mask: pa.Array[Any], lead: str, settin
         rows = np.flatnonzero(holds(texts, f"{lead}(?:{heads})") & np.asarray(mask.to_numpy(zero_copy_only=False), bool))
         pattern = re.compile(lead + "(?:" + "|".join(f"({one})" for one in phrases.values()) + ")")
         names = list(phrases)
-        hits = [pattern.match(text) for text in texts.take(pa.array(rows)).to_pylist()]
+        hits = [pattern.match(text) for text in strings(texts.take(pa.array(rows, pa.int64())))]
         found[rows] = np.array([names[hit.lastindex - 1] if hit and hit.lastindex else None for hit in hits] + [None], object)[:-1]
     return pa.array(found, TEXT)
 
 
 def holds(texts: pa.Array[Any], pattern: str) -> Mask:
     """Which texts match; null does not."""
-    return np.array(pc.fill_null(pc.match_substring_regex(texts, pattern), False).to_numpy(zero_copy_only=False), bool)
+    return mask(pc.match_substring_regex(texts, pattern))

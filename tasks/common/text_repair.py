@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, replaced, strings
 from tasks.common.characters import clean_characters
 
 # Rows without a match are whole as they are (RE2): most rows never reach Python.
@@ -59,10 +60,10 @@ def repair_all(texts: pa.Array[Any]) -> pa.Array[Any]:
 
 def apply(texts: pa.Array[Any], suspect: str, change: Callable[[str], str]) -> pa.Array[Any]:
     """The texts with `change` done to those that the RE2 pattern `suspect` finds; equal texts are changed once."""
-    mask = pc.fill_null(pc.match_substring_regex(texts, suspect), False)
+    mask = filled(pc.match_substring_regex(texts, suspect), False)
     few = texts.filter(mask).dictionary_encode()
-    changed = pa.array([change(text) for text in few.dictionary.to_pylist()], texts.type)
-    return pc.replace_with_mask(texts, mask, changed.take(few.indices))
+    changed: pa.Array[Any] = pa.array([change(text) for text in strings(few.dictionary)], texts.type)
+    return replaced(texts, mask, changed.take(few.indices))
 
 
 def repair(text: str) -> str:

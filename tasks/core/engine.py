@@ -64,7 +64,7 @@ def batch(result: pa.DataType) -> Callable[[Callable[..., pa.Array[Any]]], Calla
     kind = daft.DataType.from_arrow_type(result)
 
     def decorate(function: Callable[..., pa.Array[Any]]) -> Callable[..., daft.Expression]:
-        return daft.func.batch(return_dtype=kind, use_process=False)(function)  # type: ignore[no-any-return]
+        return daft.func.batch(return_dtype=kind, use_process=False)(function)
 
     return decorate
 
@@ -139,10 +139,11 @@ def _order(data: pa.Table, key: tuple[str, ...]) -> pa.Array[Any] | None:
 
 def _in_order(data: pa.Table, key: tuple[str, ...]) -> bool:
     """Whether no row has a greater `key` than the next one: several times cheaper than sorting again."""
-    tied: pa.ChunkedArray[Any] | pa.Scalar[Any] = pa.scalar(True)
+    tied: pa.BooleanArray | pa.BooleanScalar = pa.scalar(True)
     for name in key:
         here, after = data[name].slice(0, max(len(data) - 1, 0)), data[name].slice(1)
-        if pc.any(pc.fill_null(pc.and_(tied, pc.greater(here, after)), True)).as_py():  # with a null the order is unknown: sort
+        greater = pc.and_(tied, pc.greater(here, after))
+        if greater.null_count or pc.any(greater).as_py():  # with a null the order is unknown: sort
             return False
         tied = pc.and_(tied, pc.equal(here, after))
     return True

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, find, flat, mask, numbers, replaced, strings
 from tasks.common.similarity.ngrams import Places
 from tasks.common.text_identity import same_answer, same_message
 from tasks.common.vocabulary.roles import ASSISTANT
@@ -31,28 +32,26 @@ from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT, put
 
 Row = int
+A = TypeVar("A", "pa.Array[Any]", "pa.ChunkedArray[Any]")
 PARTS = ("content", "redacted", "attachments", "tool_calls", "tools")  # what makes a turn, beside its role
 ROOT = -1
 KEPT = -1  # in place of the conversation that stays: it is no copy
 
-TARGETS = pa.schema(
-    [
-        ("conversation_id", TEXT),  # of the copy
-        ("turn_id", TEXT),
-        ("to_conversation", TEXT),  # of the conversation that stays
-        ("to_turn", TEXT),
-        ("moves", pa.bool_()),  # the turn itself moves along: its row is kept, as to_turn
-        ("to_parent", TEXT),
-        ("to_position", pa.int32()),
-    ]
-)
+_TARGETS: dict[str, pa.DataType] = {
+    "conversation_id": TEXT,  # of the copy
+    "turn_id": TEXT,
+    "to_conversation": TEXT,  # of the conversation that stays
+    "to_turn": TEXT,
+    "moves": pa.bool_(),  # the turn itself moves along: its row is kept, as to_turn
+    "to_parent": TEXT,
+    "to_position": pa.int32(),
+}
+TARGETS = pa.schema(_TARGETS)
 
 
-def named(
-    conversation: pa.ChunkedArray[Any] | pa.Array[Any], turn: pa.ChunkedArray[Any] | pa.Array[Any]
-) -> pa.ChunkedArray[Any] | pa.Array[Any]:
+def named(conversation: A, turn: A) -> A:
     """One text that names a turn; null where the turn's id is null."""
-    return pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT))
+    return cast("A", pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT)))  # type: ignore[call-overload]  # with a scalar
 
 
 def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array[Any], one_letter: OneLetter) -> pa.Table:
@@ -64,21 +63,20 @@ class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
     def __init__(self, turns: pa.Table, copy_of: dict[str, str], one_letter: OneLetter) -> None:
-        files = pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT))
+        files = cast("pa.ChunkedArray[Any]", pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT)))
         self.turns, self.copy_of, self.one_letter = put(turns, "attachments", files), copy_of, one_letter
         self.content: pa.ChunkedArray[Any] = turns["content"]
         self.position: Places = turns["position"].to_numpy()
         self.names = named(turns["conversation_id"], turns["turn_id"])
-        parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
-        self.parent: Places = pc.fill_null(parents, ROOT).to_numpy().astype(np.int64)
+        self.parent: Places = find(named(turns["conversation_id"], turns["parent_id"]), self.names)  # ROOT for none
         self.role: Places = _codes(turns["role"])[1]
         self.spelt: Places = _codes(turns["content"])[1]  # equal where contents are the same to the letter
         self.written = self._written()
         ids, self.talk = _codes(turns["conversation_id"])  # conversations by their place among the ids
-        self.ids: list[str] = ids.to_pylist()
+        self.ids = strings(ids)
         self.heads = np.searchsorted(self.talk, np.arange(len(ids) + 1))  # rows are sorted: where each conversation starts
-        stays = pc.index_in(pa.array([copy_of.get(name) for name in self.ids], TEXT), value_set=ids)
-        self.stays: Places = pc.fill_null(stays, KEPT).to_numpy().astype(np.int64)  # the conversation that stays for each
+        stays: pa.Array[Any] = pa.array([copy_of.get(name) for name in self.ids], TEXT)
+        self.stays: Places = find(stays, ids)  # the conversation that stays for each, or KEPT
         self.children = np.argsort(self.parent, kind="stable")
         self.bounds = np.searchsorted(self.parent[self.children], np.arange(len(turns) + 1))
         self.joined: dict[tuple[int, Row], list[Row]] = defaultdict(list)  # what has moved under a turn or to the roots so far
@@ -225,9 +223,8 @@ class _Alignment:
         """Of each two turns those that are not the same to the letter, once each."""
         same = np.ones(len(rows), bool)
         for name in ("role", *PARTS):
-            here, there = (self.turns[name].take(pa.array(side)) for side in (rows, others))
-            alike = pc.or_(pc.fill_null(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there)))
-            same &= alike.to_numpy()
+            here, there = (self.turns[name].take(pa.array(side, pa.int64())) for side in (rows, others))
+            same &= mask(pc.or_(filled(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there))))
         return sorted(set(zip(rows[~same].tolist(), others[~same].tolist(), strict=True)))
 
     def _children(self, row: Row) -> list[Row]:
@@ -240,23 +237,23 @@ class _Alignment:
         moving = [place for place, row in enumerate(became) if row in self.over]
         self._move()
         at, to = pa.array(rows, pa.int64()), pa.array(became, pa.int64())
-        mask = pa.array(np.isin(np.arange(len(rows)), moving))
+        moves = pa.array(np.isin(np.arange(len(rows)), moving))
         anchors = [self.over[became[place]] for place in moving]
         columns = {
             "conversation_id": self.turns["conversation_id"].take(at),
             "turn_id": self.turns["turn_id"].take(at),
-            "to_conversation": pa.array(self.ids, TEXT).take(pa.array(self.stays[self.talk[rows]])),
-            "to_turn": _filled(self.turns["turn_id"].take(to), mask, [self._id(became[place]) for place in moving]),
+            "to_conversation": pa.array(self.ids, TEXT).take(pa.array(self.stays[self.talk[rows]], pa.int64())),
+            "to_turn": _filled(self.turns["turn_id"].take(to), moves, [self._id(became[place]) for place in moving]),
             "moves": pa.array(np.array(became, np.int64) == np.array(rows, np.int64)),
-            "to_parent": _filled(pa.nulls(len(rows), TEXT), mask, [None if row == ROOT else self._id(row) for row in anchors]),
-            "to_position": _filled(self.turns["position"].take(to), mask, [self.moved[became[place]][1] for place in moving]),
+            "to_parent": _filled(pa.nulls(len(rows), TEXT), moves, [None if row == ROOT else self._id(row) for row in anchors]),
+            "to_position": _filled(self.turns["position"].take(to), moves, [self.moved[became[place]][1] for place in moving]),
         }
         return pa.table(columns, schema=TARGETS)
 
     def _move(self) -> None:
         """Give the turns that move along their id, which is unique where they come to, and their position."""
         rows = sorted(self.over)
-        named = zip(rows, self.turns["turn_id"].take(pa.array(rows, pa.int64())).to_pylist(), strict=True)
+        named = zip(rows, strings(self.turns["turn_id"].take(pa.array(rows, pa.int64()))), strict=True)
         self.moved = {row: (stable_id(self.ids[self.talk[row]], turn), self._depth(row)) for row, turn in named}
 
     def _id(self, row: Row) -> str:
@@ -273,12 +270,12 @@ class _Alignment:
 def _codes(column: pa.ChunkedArray[Any]) -> tuple[pa.Array[Any], Places]:
     """The distinct values in the order in which they are met, and each row's place among them; -1 where there is none."""
     coded = column.combine_chunks().dictionary_encode()
-    return coded.dictionary, pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
+    return coded.dictionary, numbers(coded.indices)
 
 
 def _filled(
-    column: pa.Array[Any] | pa.ChunkedArray[Any], mask: pa.Array[Any], values: list[str | None] | list[str] | list[int]
+    column: pa.Array[Any] | pa.ChunkedArray[Any], holds: pa.BooleanArray, values: list[str | None] | list[str] | list[int]
 ) -> pa.Array[Any]:
-    """The column with these values where the mask holds."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return pc.replace_with_mask(whole, mask, pa.array(values, whole.type))
+    """The column with these values where `holds` is true."""
+    whole = flat(column)
+    return replaced(whole, holds, pa.array(values, whole.type))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common import candidate_sums
-from tasks.common.arrays import Mask, Rows, flat, nest, owners, struct
+from tasks.common.arrays import Mask, Rows, filled, find, flat, nest, numbers, owners, struct
 from tasks.common.links import Keyed
 from tasks.common.similarity import digests
 from tasks.common.vocabulary.kinds import PERSON, REWRITES
@@ -46,7 +46,7 @@ class HomeSplit:
 
     def elsewhere(self, values: pa.Array[Any], split: Rows) -> Mask:
         """Which of the values, each in a row of the given split, belong to another one."""
-        at = pc.fill_null(pc.index_in(values, value_set=self.names), -1).to_numpy(zero_copy_only=False)
+        at = find(values, self.names)
         return np.asarray((at >= 0) & (np.append(self.homes, -1)[at] != split))
 
 
@@ -88,7 +88,7 @@ class Conversations:
 
     def keys(self, owner: Rows, conversations: pa.Array[Any]) -> Rows:
         """One number for a row and a conversation; negative for one that is not known."""
-        at = pc.fill_null(pc.index_in(conversations, value_set=self.names), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        at = find(conversations, self.names)
         return np.where(at < 0, -1, owner * len(self.names) + at)
 
     def gone(self, owner: Rows, conversations: pa.Array[Any]) -> Mask:
@@ -125,19 +125,25 @@ def remove_crossing(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str,
     gone = whole | ~np.isin(np.arange(len(rows)), talks.owner[part_stays]) | ~np.isin(np.arange(len(rows)), answers.owner[answers.stays])
     left_votes = nest(voted[staying], len(rows), vote.filter(pa.array(staying)))
     parts = nest(talks.owner[part_stays], len(rows), talks.parts.filter(pa.array(part_stays)))
-    changed = {"responses": answers.left(left_votes), "votes": left_votes, "parts": parts, "evidence": candidate_sums.strongest(left_votes)}
+    changed: dict[str, pa.Array[Any]] = {
+        "responses": answers.left(left_votes),
+        "votes": left_votes,
+        "parts": parts,
+        "evidence": candidate_sums.strongest(left_votes),
+    }
     changed |= candidate_sums.sources(parts, left_votes, NOBODY)
     changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel, and a rater, is no user
-    left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
+    columns = {name: changed[name] if name in changed else rows[name] for name in rows.column_names}
+    left = pa.Table.from_pydict(columns, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
     both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), CROSSES_SPLIT)])
     out = ~staying | gone[voted]
     return Remaining(both, dropped_votes(rows, voted[out], vote.filter(pa.array(out))))
 
 
-def common(lists: pa.LargeListArray[Any], others: pa.Array[Any]) -> pa.LargeListArray[Any]:
+def common(lists: pa.Array[Any], others: pa.Array[Any]) -> pa.LargeListArray[Any]:
     """Of each list the texts that the other list of the row holds as well."""
-    here, there = (pa.table({"owner": owners(part), "text": pc.list_flatten(part)}) for part in (lists, others))
+    here, there = (pa.table({"owner": pa.array(owners(part)), "text": pc.list_flatten(part)}) for part in (lists, others))
     both = here.join(there, keys=["owner", "text"], join_type="left semi").sort_by([("owner", "ascending"), ("text", "ascending")])
     return nest(both["owner"].to_numpy(), len(lists), both["text"])
 
@@ -149,13 +155,13 @@ def marked(rows: pa.Table, reason: str | None) -> pa.Table:
 
 def dropped_votes(rows: pa.Table, owner: Rows, votes: pa.Array[Any]) -> pa.Table:
     """The votes as rows of the table `votes`, each with its prompt."""
-    at = pa.array(owner)
-    known: dict[str, pa.Array[Any]] = {name: pc.struct_field(votes, name) for name in VOTE.names}
+    at = pa.array(owner, pa.int64())
+    known: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {name: pc.struct_field(votes, name) for name in VOTE.names}
     known |= {"prompt_id": rows["prompt_id"].take(at), "split": rows["split"].take(at)}
-    known["pairs"] = pa.LargeListArray.from_arrays(pa.array(np.zeros(len(owner) + 1, np.int64)), pa.array([], TEXT)).cast(TEXTS)
+    known["pairs"] = pa.LargeListArray.from_arrays(pa.array(np.zeros(len(owner) + 1, np.int64), pa.int64()), pa.array([], TEXT)).cast(TEXTS)
     schema = Votes.schema()
     columns = {field.name: known.get(field.name, pa.nulls(len(owner), field.type)) for field in schema}
-    return marked(pa.table(columns, schema), CROSSES_SPLIT)
+    return marked(pa.Table.from_pydict(columns, schema), CROSSES_SPLIT)
 
 
 class Answers:
@@ -189,7 +195,7 @@ class Answers:
     def places(self, ids: pa.Array[Any]) -> Rows:
         """Place of each named answer, -1 for none."""
         at = pc.index_in(ids, value_set=pc.struct_field(self.values, "response_id"))
-        return np.where(pc.is_null(ids), -1, pc.fill_null(at, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
+        return np.where(pc.is_null(ids), -1, numbers(at))
 
     def left(self, votes: pa.LargeListArray[Any]) -> pa.LargeListArray[Any]:
         """The answers that stay, with the turns and the counts of what stays."""
@@ -203,12 +209,12 @@ class Answers:
         at = pc.index_in(fields["response_id"], value_set=flat(counts["response_id"]))
         for name in ("ups", "downs", "ratings", "score"):
             count = counts[name].take(at)
-            fields[name] = count if name == "score" else pc.fill_null(count, 0)
+            fields[name] = count if name == "score" else filled(count, 0)
         answers = struct(RESPONSE, *(fields[name] for name in RESPONSE.names)).filter(pa.array(stays))
         return nest(self.owner[stays], self.rows, answers)
 
 
 def counted(left_votes: pa.LargeListArray[Any]) -> pa.Table:
     """Thumbs and ratings of each answer, as `aggregate` counts them."""
-    votes = pa.Table.from_struct_array(left_votes.values)
+    votes = pa.Table.from_struct_array(cast("pa.StructArray", left_votes.values))
     return candidate_sums.vote_sums(daft.from_arrow(votes)).to_arrow()

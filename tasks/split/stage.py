@@ -35,7 +35,7 @@ import pyarrow.compute as pc
 from daft import col, lit
 
 from tasks.common import links
-from tasks.common.arrays import Mask, Rows, flat, owners
+from tasks.common.arrays import Mask, Rows, flat, owners, strings
 from tasks.common.links import Edges, Keyed, UserTexts
 from tasks.common.similarity import digests
 from tasks.common.split_rules import SplitRules
@@ -155,10 +155,12 @@ def make_plan(facts: pa.Table, params: Params, former: Assignment) -> Plan:
     order = np.argsort(names)
     if len(names) > 1 and (np.diff(names[order]) == 0).any():
         raise AssertionError("two prompt ids have one digest")
-    places = pa.table({"prompt_id": prompts, "place": pa.array(MARKS, TEXT).take(pa.array(grown.of("prompt", prompts)))}, Places.schema())
+    places = pa.table(
+        {"prompt_id": prompts, "place": pa.array(MARKS, TEXT).take(pa.array(grown.of("prompt", prompts), pa.int64()))}, Places.schema()
+    )
     return Plan(
         names=names[order],
-        clusters=prompts.take(pa.array(cluster[order])),
+        clusters=prompts.take(pa.array(cluster[order], pa.int64())),
         split=split[order],
         whole=whole[order],
         touched=touched[order],
@@ -195,7 +197,11 @@ def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
     @engine.batch(PLACED)
     def look_up(prompt_ids: daft.Series) -> pa.Array[Any]:
         at = plan.rows(prompt_ids.to_arrow())
-        columns = [plan.clusters.take(pa.array(at)), splits.take(pa.array(plan.split[at])), pa.array(plan.touched[at])]
+        columns = [
+            plan.clusters.take(pa.array(at, pa.int64())),
+            splits.take(pa.array(plan.split[at], pa.int64())),
+            pa.array(plan.touched[at]),
+        ]
         return pa.StructArray.from_arrays(columns, fields=list(PLACED))
 
     others = candidates.exclude("cluster_id", "split")
@@ -250,8 +256,8 @@ def report_shares(split: Rows, params: Params) -> None:
 
 def report_popular(linked: links.Links, params: Params) -> None:
     """Say what is too common to link anything."""
-    counts = pc.value_counts(linked.common["kind"]).to_pylist()
-    met = {"first_user_turn": 0, "answer": 0, "user": 0} | {entry["values"]: entry["counts"] for entry in counts}
+    kinds, counts = pc.value_counts(linked.common["kind"]).flatten()
+    met = {"first_user_turn": 0, "answer": 0, "user": 0} | dict(zip(strings(kinds), counts.to_pylist(), strict=True))
     prompts = int(linked.common_row.sum())
     if met["first_user_turn"] or prompts:
         common = f"{met['first_user_turn']} first user turns and {prompts} prompts"

@@ -14,6 +14,7 @@ import daft  # isort: skip
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common.similarity.ngrams import Hashes, Places, blocks, distinct, mixed
@@ -38,13 +39,14 @@ def signatures(texts: pa.Array[Any], near: Near) -> Hashes:
     width = 1 + near.bands
     frame = daft.from_arrow(pa.table({"text": texts}))
 
-    @daft.func.batch(return_dtype=daft.DataType.list(daft.DataType.uint64()), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
+    @daft.func.batch(return_dtype=daft.DataType.list(daft.DataType.uint64()), batch_size=BATCH, use_process=False)
     def sign(column: daft.Series) -> pa.Array[Any]:
         signed = _sign(column.to_arrow(), near)
-        return pa.LargeListArray.from_arrays(pa.array(np.arange(0, signed.size + 1, width)), pa.array(signed.ravel()))
+        offsets, values = pa.array(np.arange(0, signed.size + 1, width), pa.int64()), pa.array(signed.ravel(), pa.uint64())
+        return pa.LargeListArray.from_arrays(offsets, values)
 
     column = frame.select(sign(daft.col("text")).alias("signature")).to_arrow()["signature"].combine_chunks()
-    signed: Hashes = column.flatten().to_numpy().reshape(len(texts), width)
+    signed: Hashes = pc.list_flatten(column).to_numpy().reshape(len(texts), width)
     return signed
 
 

@@ -31,8 +31,8 @@ def near_pairs(keys: pa.Array[Any], texts: pa.Array[Any], near: Near) -> pa.Tabl
     if pc.any(ordered).as_py():
         keys, texts = keys.take(order), texts.take(order)
     found = near_rows(folded(texts), near)
-    left, right = (keys.take(pa.array(side)) for side in (found.left, found.right))
-    return pa.table({"left": left, "right": right, "similarity": found.similarity})
+    left, right = (keys.take(pa.array(side, pa.int64())) for side in (found.left, found.right))
+    return pa.table({"left": left, "right": right, "similarity": pa.array(found.similarity)})
 
 
 @dataclass(frozen=True)

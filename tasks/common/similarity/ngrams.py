@@ -19,13 +19,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, replaced
 from tasks.common.unseen import JOINERS, UNSEEN
 
 Hashes = npt.NDArray[np.uint64]
@@ -76,13 +77,14 @@ class Block:
 def folded(texts: pa.Array[Any]) -> pa.Array[Any]:
     """What `blocks` reads: texts equal to the hash where `normalise` makes them equal; plain ASCII is left as it is, null is ""."""
     if _is_list(texts.type):
-        offsets = texts.offsets.cast(pa.int64())
-        return pa.LargeListArray.from_arrays(pc.subtract(offsets, offsets[0]), folded(texts.flatten()))
-    texts = pc.fill_null(texts.cast(pa.large_string()), "")
+        lists = cast("pa.LargeListArray[Any]", texts)
+        offsets = lists.offsets.cast(pa.int64())
+        return pa.LargeListArray.from_arrays(cast("pa.Int64Array", pc.subtract(offsets, offsets[0])), folded(lists.flatten()))
+    texts = filled(texts.cast(pa.large_string()), "")
     foreign = pc.invert(pc.string_is_ascii(texts))
     if not pc.any(foreign).as_py():
         return texts
-    return pc.replace_with_mask(texts, foreign, normalise(texts.filter(foreign)))
+    return replaced(texts, foreign, normalise(texts.filter(foreign)))
 
 
 def blocks(texts: pa.Array[Any], words: int) -> Iterator[Block]:
@@ -107,10 +109,17 @@ def measured(texts: pa.Array[Any]) -> tuple[Hashes, Places]:
 
 def _pieces(texts: pa.Array[Any]) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:
     """The `folded` texts in pieces of about BLOCK bytes: row of the first, bytes, edges of their parts, and where each text starts."""
-    parts, rows = (texts.flatten(), texts.offsets.to_numpy()) if _is_list(texts.type) else (texts, np.arange(len(texts) + 1))
+    parts, rows = texts, np.arange(len(texts) + 1)
+    if _is_list(texts.type):
+        lists = cast("pa.LargeListArray[Any]", texts)
+        parts, rows = lists.flatten(), lists.offsets.to_numpy()
     _, offsets, data = parts.buffers()
-    edges = np.frombuffer(offsets, np.int64)[parts.offset : parts.offset + len(parts) + 1] if len(parts) else np.zeros(1, np.int64)
-    letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    edges = (
+        np.frombuffer(cast("memoryview", offsets), np.int64)[parts.offset : parts.offset + len(parts) + 1]
+        if len(parts)
+        else np.zeros(1, np.int64)
+    )
+    letters = np.frombuffer(cast("memoryview", data), np.uint8) if data is not None else np.empty(0, np.uint8)
     rows = rows - rows[0]
     ends = edges[rows]  # where each text starts among the bytes
     start = 0
