@@ -39,13 +39,13 @@ def origin_text() -> Expression:
 def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
     """The acts that count, as rows of VOTE with their prompt."""
     # ranks without a group belong together where one person gave them, about one prompt
-    one_persons_ranking = when(col("kind") == RANKING, col("annotator")).otherwise(lit(None))
+    one_persons_ranking = when(col("kind") == lit(RANKING), col("annotator")).otherwise(lit(None))
     return acts.where(col("fault").is_null()).select(
         "prompt_id",
         "feedback_id",
         "kind",
         "response_id",
-        when(col("better_id").is_null() | (col("kind") == CHOICE), col("grade")).otherwise(lit(None)).alias("value"),
+        when(col("better_id").is_null() | (col("kind") == lit(CHOICE)), col("grade")).otherwise(lit(None)).alias("value"),
         coalesce(col("label"), when(col("kind").is_in([*VALUED]), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
         "scale_min",
         "scale_max",
@@ -138,10 +138,10 @@ def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array[Any]:
         col("conversation").alias("conversation_id"), col("annotator").alias("person")
     )
     acts = judging.distinct().to_arrow()
-    own, given = (pc.binary_join_element_wise(rows["conversation_id"], rows["person"], BAR) for rows in (here, acts))
+    own, given = (pc.binary_join_element_wise(rows["conversation_id"], rows["person"], BAR) for rows in (here, acts))  # type: ignore[call-overload]  # the stubs take no scalar beside arrays
     others = pc.and_(pc.is_in(acts["conversation_id"], here["conversation_id"]), pc.invert(pc.is_in(given, own)))
     counts = pc.value_counts(acts["person"].filter(others))
-    return counts.field("values").filter(pc.greater(counts.field("counts"), OTHERS)).cast(TEXT)
+    return counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(OTHERS))).cast(TEXT)
 
 
 BAR = pa.scalar("\x1f", TEXT)
@@ -162,8 +162,8 @@ def list_tidier(raters: pa.Array[Any]) -> Callable[..., Expression]:
             "parts": parts,
             **sources(parts, votes, raters),
             "evidence": strongest(votes),
-            "topic": pc.fill_null(most_frequent(given["topic"]), ""),
-            "language": pc.fill_null(most_frequent(given["language"]), "und"),
+            "topic": most_frequent(given["topic"]).fill_null(""),
+            "language": most_frequent(given["language"]).fill_null("und"),
             "source": most_frequent(given["source"]),
         }
         return struct(pa.struct(list(TIDY)), *(made[name] for name in TIDY.names))
@@ -176,16 +176,16 @@ def parts_of(talks: pa.Array[Any], records: pa.Array[Any]) -> pa.LargeListArray[
     chats, held = pc.list_flatten(talks), pc.list_flatten(records)
     chatters = pc.struct_field(chats, "users")
     talk = owners(chatters)
-    chatting = pa.table(
+    chatting = pa.Table.from_pydict(
         {
             "owner": owners(talks)[talk],
-            "conversation": pc.struct_field(chats, "conversation").take(pa.array(talk)),
+            "conversation": pc.struct_field(chats, "conversation").take(talk),
             "user": pc.list_flatten(chatters),
             "origin": pa.nulls(len(talk), TEXT),
         }
     )
     fields = {name: pc.struct_field(held, name) for name in ("conversation", "origin")}
-    holding = pa.table({"owner": owners(records), "user": pa.nulls(len(held), TEXT), **fields}).select(chatting.column_names)
+    holding = pa.Table.from_pydict({"owner": owners(records), "user": pa.nulls(len(held), TEXT), **fields}).select(chatting.column_names)
     table = pa.concat_tables([chatting.filter(pc.is_valid(chatting["user"])), holding])
     table = table.take(sorted_places(*table.columns)).combine_chunks()
     table = table.filter(pa.array(starts(*(flat(column) for column in table.columns))))

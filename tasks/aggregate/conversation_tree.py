@@ -62,12 +62,12 @@ def build(names: pa.Array[Any], columns: list[pa.Array[Any]]) -> ConversationTre
     position = turns["position"].to_numpy().astype(np.int64)
     codes, parents = turn_codes(turns["turn_id"].combine_chunks(), turns["parent_id"].combine_chunks())
     order = np.lexsort((codes, position, tree))
-    turns, tree, position, codes, parents = turns.take(pa.array(order)), tree[order], position[order], codes[order], parents[order]
+    turns, tree, position, codes, parents = turns.take(order), tree[order], position[order], codes[order], parents[order]
     width = int(codes.max(initial=-1)) + 1
     parent = np.where(parents == -1, -1, look_up(tree * width + codes, tree * width + parents))
     parent = np.where(parents == -2, -2, parent)
     parent = np.where((parent >= 0) & (position[np.maximum(parent, 0)] >= position), -2, parent)  # a parent stands above its child
-    role = pc.fill_null(pc.index_in(turns["role"], ROLES), -1).to_numpy().astype(np.int64)
+    role = pc.index_in(turns["role"], ROLES).fill_null(-1).to_numpy().astype(np.int64)
     return ConversationTrees(turns, tree, names, parent, position, role)
 
 
@@ -76,7 +76,7 @@ def turn_codes(ids: pa.Array[Any], parents: pa.Array[Any]) -> tuple[Rows, Rows]:
     known = pc.unique(ids)
     known = known.take(pc.sort_indices(known))
     codes = pc.index_in(ids, known).to_numpy(zero_copy_only=False).astype(np.int64)
-    above = pc.fill_null(pc.index_in(parents, known), -2).to_numpy(zero_copy_only=False).astype(np.int64)
+    above = pc.index_in(parents, known).fill_null(-2).to_numpy(zero_copy_only=False).astype(np.int64)
     return codes, np.where(pc.is_null(parents).to_numpy(zero_copy_only=False), -1, above)
 
 
@@ -98,8 +98,8 @@ def find_turns(forest: ConversationTrees, tree: Rows, ids: pa.Array[Any]) -> Row
 
 def blank(forest: ConversationTrees) -> Mask:
     """Turns without a text."""
-    texts = pc.utf8_trim_whitespace(pc.fill_null(forest.turns["content"], ""))
-    return np.asarray(pc.equal(texts, "").to_numpy())
+    texts = pc.utf8_trim_whitespace(forest.turns["content"].fill_null(pa.scalar("")))
+    return np.asarray(pc.equal(texts, pa.scalar("")).to_numpy())
 
 
 def last_users(forest: ConversationTrees) -> Rows:

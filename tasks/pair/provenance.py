@@ -7,7 +7,7 @@ and of the votes behind them, not all of the prompt's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,7 @@ class Sources:
         row, name = (np.concatenate(side) for side in zip(*edges, strict=True))
         width = len(names) + 1
         key = distinct_keys((row * width + name)[name >= 0])
-        return nest(key // width, count, names.take(pa.array(key % width)))
+        return nest(key // width, count, names.take(key % width))
 
 
 def spread(rows: Edges, links: Edges) -> Edges:
@@ -57,7 +57,7 @@ def trace(turns: pa.ChunkedArray[Any], home: Rows, parts: pa.Table, asked: Rows,
 
     `turns` lists each answer's "conversation/turn"; `parts` are PARTs, and `asked` their prompts.
     """
-    answer = np.repeat(np.arange(len(turns)), pc.fill_null(pc.list_value_length(turns), 0).to_numpy())
+    answer = np.repeat(np.arange(len(turns)), pc.list_value_length(turns).fill_null(0).to_numpy())
     named = flat(pc.list_flatten(turns))
     tops = pc.replace_substring_regex(named, LAST_PART, "")
     conversations = ordered(parts["conversation"], votes["conversation"], tops)
@@ -67,12 +67,12 @@ def trace(turns: pa.ChunkedArray[Any], home: Rows, parts: pa.Table, asked: Rows,
     prompt = home[answer]
     stands = find(tops, conversations)
     odd = np.flatnonzero(~np.isin(prompt * width + stands, keys))  # where a turn's own id has a slash
-    known = by_prefix(named.take(pa.array(odd)).to_pylist(), prompt[odd] * width, conversations, keys)
+    known = by_prefix(cast("list[str]", named.take(odd).to_pylist()), prompt[odd] * width, conversations, keys)
     stands[odd] = np.where(known >= 0, known, stands[odd])
     held = np.flatnonzero(pc.is_valid(parts["origin"]).to_numpy())
     held = held[np.argsort(keys[held], kind="stable")]
     of_answers = unique(answer, stands)
-    lookup = keys[held], find(parts["origin"].take(pa.array(held)), records)
+    lookup = keys[held], find(parts["origin"].take(held), records)
     record = spread((of_answers[0], home[of_answers[0]] * width + of_answers[1]), lookup)
     return Sources(
         conversations, records, of_answers, unique(*record), find(votes["conversation"], conversations), find(votes["origin"], records)
@@ -94,7 +94,7 @@ def by_prefix(turns: list[str], prompt: Rows, conversations: pa.Array[Any], keys
 def ordered(*columns: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The distinct texts of the columns, sorted; null is none."""
     chunks = [chunk for column in columns for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])]
-    names = pc.drop_null(pc.unique(pa.chunked_array(chunks, TEXT)))
+    names = cast("pa.Array[Any]", pc.unique(pa.chunked_array(chunks, TEXT))).drop_null()
     return names.take(pc.sort_indices(names))
 
 

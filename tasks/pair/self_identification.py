@@ -54,7 +54,7 @@ def named(texts: pa.Array[Any], settings: Identity) -> Mask:
     """Which texts name a model, or a maker, as their own."""
     wording = with_shipped(SHIPPED, settings.more)
     found = holds(texts, "|".join(map(re.escape, wording.names)))  # of most texts this is all that is asked
-    few = pc.utf8_normalize(texts.filter(pa.array(found)), "NFKC")
+    few = pc.utf8_normalize(texts.filter(pa.array(found)), "NFKC")  # type: ignore[attr-defined]  # the stubs do not know it
     found[found] = holds(pc.replace_substring_regex(few, "[\u2018\u2019]", "'"), pattern(wording))
     return found
 
