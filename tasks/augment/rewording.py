@@ -11,6 +11,7 @@ import pyarrow as pa
 from tasks.augment.augmenter import Augmenter, Settings
 from tasks.augment.checks import fault
 from tasks.augment.registry import build
+from tasks.common.arrays import strings
 from tasks.common.vocabulary.reasons.augment import UNTRANSLATED
 from tasks.core import engine
 
@@ -23,7 +24,7 @@ def reword_and_check(name: str, settings: Settings, texts: pa.Array[Any], seeds:
     augmenter = build(name, settings)  # here, so that only one thread loads dictionaries
     rows: dict[str, Any] = {"at": pa.array(range(len(texts)), pa.int64()), "old": texts, "seed": seeds}
     if not augmenter.IN_ENGINE:
-        rows["new"] = pa.array(augmenter.reword(texts.to_pylist(), seeds.to_pylist()), TEXT)
+        rows["new"] = pa.array(augmenter.reword(strings(texts), strings(seeds)), TEXT)
     frame = daft.from_arrow(pa.table(rows))
     new = daft.col("new") if "new" in rows else _reword(name, settings)(daft.col("old"), daft.col("seed"))
     frame = frame.with_column("new", new)

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.common.arrays import strings
 from tasks.common.raw_files import archives, files, records
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
@@ -196,5 +197,5 @@ def _holders(record: dict[str, Any]) -> list[dict[str, Any]]:
 def of_benchmarks(items: pa.Table) -> dict[str, int]:
     """Number of items of each benchmark, by name."""
     distinct = items.group_by(["benchmark", "item"], use_threads=False).aggregate([])
-    counts = pc.value_counts(distinct["benchmark"]).to_pylist()
-    return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
+    counts = pc.value_counts(distinct["benchmark"])
+    return dict(sorted(zip(strings(counts.field("values")), counts.field("counts").to_numpy().tolist(), strict=True)))

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.arrays import strings
 from tasks.common.embeddings import Embeddings
 from tasks.common.similarity.near_copies import jaccard
 from tasks.core.params import StageParams
@@ -88,7 +89,7 @@ class Search(Verbatim):
         self.near = Index.of(self.words, settings.near.words, self.searched)
         self.phrases = Index.of(self.words, PHRASE, self.searched, COMMON)
         self.embeddings = Embeddings(settings.embedding.model, "decontaminate.embedding.model") if settings.embedding.model else None
-        self.vectors = self.embeddings.of(items.to_pylist()) if self.embeddings else None
+        self.vectors = self.embeddings.of(strings(items)) if self.embeddings else None
 
     def weigh(self, words: list[Words]) -> Weights:
         """The weight of each word, by how many messages and items have it."""
@@ -115,10 +116,10 @@ class Search(Verbatim):
         """Exact similarity of the sets of n-grams."""
         left, places = np.unique(shared.message, return_inverse=True)
         right, others = np.unique(shared.item, return_inverse=True)
-        texts = plain(pa.concat_arrays([messages.take(pa.array(left)), self.texts.take(pa.array(right))]))
+        texts = plain(pa.concat_arrays([messages.take(left), self.texts.take(right)]))
         return jaccard(pc.replace_substring_regex(texts, SEPARATORS, " "), places, others + len(left), self.settings.near.words)
 
     def _cosine(self, embeddings: Embeddings, messages: pa.Array[Any], shared: Shared) -> Weights:
         rows, places = np.unique(shared.message, return_inverse=True)
-        vectors = embeddings.of(messages.take(pa.array(rows)).to_pylist())
+        vectors = embeddings.of(strings(messages.take(rows)))
         return np.asarray(np.einsum("ij,ij->i", vectors[places], self.vectors[shared.item], dtype=np.float64))  # type: ignore[index]

@@ -7,7 +7,7 @@ the item's n-grams of `ngram.words` words occurs in it; a shorter item must occu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,13 @@ from tasks.core.tables import TEXT
 from tasks.decontaminate.ngrams import Index, Shared
 from tasks.decontaminate.words import Words, known, vocabulary
 
-FINDS = pa.schema([("message", pa.int64()), ("item", pa.int64()), ("method", TEXT), ("similarity", pa.float64())])
+FIELDS: dict[str, pa.DataType] = {"message": pa.int64(), "item": pa.int64(), "method": TEXT, "similarity": pa.float64()}
+FINDS = pa.schema(FIELDS)
 METHODS = ("ngram", "near", "reworded", "embedding", "answer")  # most reliable first
 CHUNK = 65_536  # messages compared at a time
 DIGITS = 6  # of a similarity: further digits may differ between machines
 Shares = npt.NDArray[np.float64]
+Order = Literal["ascending", "descending"]
 
 
 class Ngrams(StageParams):
@@ -87,7 +89,7 @@ def finds_of(method: str, shared: Shared, similarity: Shares, least: float) -> p
 def best(finds: pa.Table, by: str) -> pa.Table:
     """One match for each value of `by`: by the most reliable method, then the most similar, then the first item."""
     surety = pc.index_in(finds["method"], value_set=pa.array(METHODS, TEXT))
-    order = [(by, "ascending"), ("surety", "ascending"), ("similarity", "descending"), ("item", "ascending")]
+    order: list[tuple[str, Order]] = [(by, "ascending"), ("surety", "ascending"), ("similarity", "descending"), ("item", "ascending")]
     finds = finds.append_column("surety", surety).sort_by(order).drop_columns(["surety"])
     values = finds[by].combine_chunks().dictionary_encode().indices.to_numpy()
     return finds.filter(pa.array(np.diff(values, prepend=-1) != 0))

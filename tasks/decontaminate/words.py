@@ -63,7 +63,7 @@ def split_words(texts: pa.Array[Any]) -> tuple[pa.Array[Any], Places]:
     """The words of all texts in one list, and where each text begins."""
     lists = pc.split_pattern_regex(plain(texts), SEPARATORS)
     words, bounds = lists.flatten(), lists.offsets.to_numpy().astype(np.int64)
-    filled = pc.not_equal(words, "").to_numpy(zero_copy_only=False)  # before the first and after the last separator
+    filled = pc.not_equal(words, pa.scalar("")).to_numpy(zero_copy_only=False)  # before the first and after the last separator
     return words.filter(pa.array(filled)), np.concatenate([[0], np.cumsum(filled)])[bounds]
 
 
@@ -71,7 +71,7 @@ def known(texts: pa.Array[Any], vocabulary: pa.Array[Any]) -> Words:
     """The texts' words as indices into the vocabulary."""
     words, bounds = split_words(texts)
     places = pc.index_in(words, value_set=vocabulary)
-    return Words(pc.fill_null(places, UNKNOWN).to_numpy().astype(np.int32), bounds)
+    return Words(places.fill_null(UNKNOWN).to_numpy().astype(np.int32), bounds)
 
 
 def vocabulary(texts: pa.Array[Any]) -> pa.Array[Any]:

@@ -158,7 +158,7 @@ class TableBuilder:
         values, total = [record.value for record in lines.records], len(lines.roles)
         counts = np.array(lines.counts)
         starts = np.cumsum(counts) - counts
-        owner = pa.array(np.repeat(np.arange(len(values)), counts))
+        owner = np.repeat(np.arange(len(values)), counts)
         position = np.arange(total) - np.repeat(starts, counts)
         index = position.copy()  # the place in the log's list
         for number, whole in lines.whole.items():
@@ -167,7 +167,7 @@ class TableBuilder:
         places = pa.array([place(number) for number in range(int(index.max()) + 1)], TEXT)
         codes = np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)
         self._unlike[source, file] += _unlike(codes, starts)
-        roles = ROLE_NAMES.take(pa.array(codes))
+        roles = ROLE_NAMES.take(codes)
 
         def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array[Any]:
             """Values of conversations, repeated for each message."""
@@ -176,7 +176,7 @@ class TableBuilder:
         models = [name_of(value.get("model")) for value in values]
         model = pa.nulls(total, TEXT)
         if any(models):
-            model = pc.if_else(pc.equal(roles, ASSISTANT), spread(models), model)
+            model = pc.if_else(pc.equal(roles, pa.scalar(ASSISTANT)), spread(models), model)
         depth = pa.array(position, pa.int32())
         at = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), pa.array(index, pa.int32())]
         columns = [
@@ -317,7 +317,8 @@ def _turn(ref: str | int | IdOrPlace | None) -> str | None:
 
 
 def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array[Any]:
-    return pa.repeat(pa.scalar(value, kind), count)
+    same: pa.Array[Any] = pa.repeat(pa.scalar(value, kind), count)  # type: ignore[call-overload]  # of any kind
+    return same
 
 
 def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

@@ -225,12 +225,12 @@ def _probabilities(
     items: list[str], labels: tuple[Hashable, ...], matrix: npt.NDArray[np.float64], votes: npt.NDArray[np.int64]
 ) -> pa.Table:
     best = matrix.argmax(axis=1)
-    return pa.table({"item": items, "label": [labels[at] for at in best], "confidence": matrix.max(axis=1), "votes": votes})
+    return pa.Table.from_pydict({"item": items, "label": [labels[at] for at in best], "confidence": matrix.max(axis=1), "votes": votes})
 
 
 def _annotators(poll: AnnotatorLabels, reliable: npt.NDArray[np.float64]) -> pa.Table:
     on_shared = np.bincount(poll.person, minlength=len(poll.people))
-    return pa.table({"annotator": poll.people, "votes": poll.votes, "shared": on_shared, "reliability": reliable})
+    return pa.Table.from_pydict({"annotator": poll.people, "votes": poll.votes, "shared": on_shared, "reliability": reliable})
 
 
 def _told(rows: pd.DataFrame, reliability: Mapping[str, float]) -> dict[str, tuple[Opinion, ...]]:

@@ -17,7 +17,8 @@ from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
 from tasks.dedupe import stage as stage
 
-COPIES = pa.schema([("conversation_id", TEXT), ("copy_of", TEXT), ("similarity", pa.float64()), ("reason", TEXT)])
+FIELDS: dict[str, pa.DataType] = {"conversation_id": TEXT, "copy_of": TEXT, "similarity": pa.float64(), "reason": TEXT}
+COPIES = pa.schema(FIELDS)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Deduplicated(Logs):
         UserError
             For a conversation that stays, or that nobody knows.
         """
-        rows = self.copies.filter(pc.equal(self.copies["conversation_id"], conversation_id)).to_pylist()
+        rows = self.copies.filter(pc.equal(self.copies["conversation_id"], pa.scalar(conversation_id))).to_pylist()
         if not rows:
             raise UserError(
                 f"explain: {conversation_id}", "no copy of that id", "the id of a conversation that was dropped", "take one of `copies`"
