@@ -31,12 +31,12 @@ SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 TIES = (0.0, 0.2)
 
 
-def run(log: ChatLog, **changed: Any) -> dict[str, Any]:
+def run(log: ChatLog, **changed: object) -> dict[str, Any]:
     tables = log.tables()
     return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE | changed)), tables)
 
 
-def rows(log: ChatLog, table: str, **changed: Any) -> list[Row]:
+def rows(log: ChatLog, table: str, **changed: object) -> list[Row]:
     found: list[Row] = run(log, **changed)[table].kept.to_pylist()
     return found
 

@@ -40,7 +40,7 @@ def rows_of(world: World) -> list[Row]:
     return [row | {"split": "test" if number % 5 == 0 else "train"} for number, row in enumerate(rows)]
 
 
-def run(rows: list[Row], **changes: Any) -> dict[str, Account]:
+def run(rows: list[Row], **changes: object) -> dict[str, Account]:
     tables = {"candidates": frame(rows)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -278,7 +278,7 @@ FOLDED = f'<details type="reasoning" done="true"><summary>Thought for 1 second</
 WEBUI_ASKED: Row = ASKED | {"parentId": None}
 
 
-def webui(**answer: Any) -> Row:
+def webui(**answer: object) -> Row:
     """An export of one question and an answer."""
     nodes = {"q": WEBUI_ASKED, "a": {"role": "assistant", "parentId": "q"} | answer}
     return {"id": "c", "chat": {"history": {"messages": nodes}}}

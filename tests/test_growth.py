@@ -35,7 +35,7 @@ from tests.conftest import ROOT
 HELD = {"validation", "test"}
 
 
-def day(rows: list[Row], former: Assignment, **changes: Any) -> tuple[dict[str, Account], Assignment]:
+def day(rows: list[Row], former: Assignment, **changes: object) -> tuple[dict[str, Account], Assignment]:
     """The accounts of one release, and what is remembered after it."""
     tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
     with warnings.catch_warnings():
@@ -44,7 +44,7 @@ def day(rows: list[Row], former: Assignment, **changes: Any) -> tuple[dict[str, 
         return accounts("split", made, tables), plan.assignment
 
 
-def days(*logs: list[Row], **changes: Any) -> list[list[Row]]:
+def days(*logs: list[Row], **changes: object) -> list[list[Row]]:
     """The rows that each release keeps, one release after the other."""
     former, kept = Assignment(), []
     for rows in logs:
@@ -121,7 +121,7 @@ def test_whatever_grows_nothing_moves_and_nothing_crosses(rows: list[Row], parts
     assert in_two_splits(releases) <= too_common(rows, popular)
 
 
-def first(rows: list[Row], **changes: Any) -> tuple[dict[str, list[Row]], Assignment]:
+def first(rows: list[Row], **changes: object) -> tuple[dict[str, list[Row]], Assignment]:
     """The rows of a first release by split, and what is remembered of it."""
     found, former = day(rows, Assignment(), **changes)
     by_split: dict[str, list[Row]] = defaultdict(list)

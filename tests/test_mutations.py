@@ -49,7 +49,7 @@ def places(record: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-def damaged(record: Any, draw: random.Random) -> Any:
+def damaged(record: object, draw: random.Random) -> Any:
     """The record after one to three accidents."""
     whole = json.loads(json.dumps(record))
     for _ in range(draw.randint(1, 3)):

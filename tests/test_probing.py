@@ -97,7 +97,7 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=Pairs.schema())
 
 
-def probed(rows: list[dict[str, Any]], **more: Any) -> Probed:
+def probed(rows: list[dict[str, Any]], **more: object) -> Probed:
     result = probe.run_probe(table(rows), SETTINGS.model_copy(update=more))
     assert result
     return result

@@ -52,7 +52,7 @@ def message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
 
 
-def pair(number: int, split: str, **more: Any) -> dict[str, Any]:
+def pair(number: int, split: str, **more: object) -> dict[str, Any]:
     row = {
         "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": message("user", f"Question {number}? <b>&"),
         "chosen": message("assistant", f"Good answer {number}."), "rejected": message("assistant", f"Bad {number}."), "recipe": "choice",

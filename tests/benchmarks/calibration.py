@@ -162,7 +162,7 @@ def candidates(log: Log) -> list[dict[str, Any]]:
         candidate(f"Question {row}?", answers=list(texts), conversations=[f"c{row}"], users=[], parts=[], votes=[])
         for row, texts in enumerate(log.texts)
     ]
-    ids = [[stable_id(row["prompt_id"], text) for text in texts] for row, texts in zip(rows, log.texts, strict=True)]
+    ids: list[list[str]] = [[stable_id(row["prompt_id"], text) for text in texts] for row, texts in zip(rows, log.texts, strict=True)]
     known = reliability(log, [row["prompt_id"] for row in rows], ids)
     for number, (item, person, first, shown, about) in enumerate(
         zip(*(values.tolist() for values in (log.item, log.person, log.first, log.shown, log.about)), strict=True)

@@ -40,7 +40,7 @@ class ChatLog:
     feedback: list[Row] = field(default_factory=list)
     depth: dict[tuple[str, str | None], int] = field(default_factory=dict)
 
-    def say(self, place: str, content: str, role: str = "", after: str | None = None, **more: Any) -> str:
+    def say(self, place: str, content: str, role: str = "", after: str | None = None, **more: object) -> str:
         """Add the turn `conversation/turn` after another turn of the conversation; u… is a user's, a… an answer, s… system, t… tool."""
         conversation, turn = place.split("/")
         roles = {"u": "user", "a": "assistant", "s": "system", "t": "tool"}

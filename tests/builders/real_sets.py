@@ -152,7 +152,7 @@ def _ranked(node: Line) -> int:
     return int(thumbs) + (node.get("rank") is not None) + sum(map(_ranked, node.get("replies") or []))
 
 
-def _voted(node: Any) -> set[tuple[str, str]]:
+def _voted(node: object) -> set[tuple[str, str]]:
     """Thumbs in an export of a front end: `feedback` of LibreChat, `data` and `annotation` of Open WebUI, each with a `rating`.
 
     Open WebUI writes its messages twice, as a tree and as a list.
@@ -208,7 +208,8 @@ def _unpacked(path: Path) -> bytes:
 
 
 STAGES: dict[str, ModuleType] = {
-    stage: importlib.import_module(f"tasks.{stage}") for stage in ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "pair")
+    stage: importlib.import_module(f"tasks.{stage}.stage")
+    for stage in ("ingest", "clean", "dedupe", "validate", "aggregate", "split", "pair")
 }
 
 

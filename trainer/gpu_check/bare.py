@@ -19,6 +19,7 @@ from trainer.gpu_check.table import Cost
 from trainer.models import typed
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from torch.nn import Module
 
@@ -76,7 +77,7 @@ class Loop:
             times.append(time.time())
         return Bare(losses, Cost(project.step_times(times), project.peak()))
 
-    def autocast(self) -> Any:  # noqa: ANN401
+    def autocast(self) -> torch.autocast:
         """Products of matrices in bfloat16, where the project says so."""
         import torch
 

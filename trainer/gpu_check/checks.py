@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,8 @@ class Bench:
 
     def resumed(self, name: str, method: str, precision: str) -> Result:
         """A run that is killed and begun again ends as an unbroken one."""
-        values = (settings.precision(precision), settings.checkpoints(), *([settings.method(method)] if name == "train" else []))
+        own = [settings.method(method)] if name == "train" else []
+        values: list[Mapping[str, object]] = [settings.precision(precision), settings.checkpoints(), *own]
         base = self.project(precision)
         whole, broken = (base.beside(f"{kind}-{name}-{method}", *values, without=(_output(name),)) for kind in ("whole", "broken"))
         expected = whole.run(name).weights()

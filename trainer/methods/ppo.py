@@ -19,13 +19,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.core.shell import log
 from trainer.checkpointing import checkpoints, divergence
+from trainer.checkpointing.stateful import Stateful
 from trainer.data import batches, encode
 from trainer.data.release_reader import Prompt
 from trainer.loop import metrics
@@ -120,7 +121,7 @@ class Learner:
         self.kl_controller = AdaptiveKLController(settings.kl_coef, settings.kl_target, settings.kl_horizon)
         self.snapshot = PolicySnapshot(self.policy)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
         return {
             "policy": self.policy,
@@ -229,6 +230,13 @@ class Learner:
         return {name: parallel.mean(value) for name, value in sums.items()}
 
 
+class Kept(TypedDict):
+    """What a checkpoint holds of a snapshot."""
+
+    weights: dict[str, Tensor]
+    figures: Metrics
+
+
 class PolicySnapshot:
     """A copy of the trained weights of the last policy that stood within the KL bound; part of a checkpoint."""
 
@@ -247,11 +255,11 @@ class PolicySnapshot:
         for name, weight in self.trained.items():
             weight.data.copy_(self.weights[name])
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Kept:
         """What a checkpoint keeps."""
         return {"weights": self.weights, "figures": self.figures}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Kept) -> None:
         """Go on from a checkpoint."""
         self.weights, self.figures = state["weights"], state["figures"]
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.modeling_outputs import SequenceClassifierOutput
     from trl.trainer.reward_config import RewardConfig
-    from trl.trainer.reward_trainer import RewardTrainer
+    from trl.trainer.reward_trainer import DataCollatorForPreference, RewardTrainer
 
 FIGURES = {"loss": "loss", "margin": "gap", "accuracy": "accuracy", "mean_reward": "mean"}  # TRL's name: ours
 
@@ -114,7 +115,7 @@ def _rows(pairs: Sequence[EncodedPair], settings: Settings, steps: int, seed: in
     return Dataset.from_dict(columns)
 
 
-def _collator(pad: int) -> Any:  # noqa: ANN401
+def _collator(pad: int) -> DataCollatorForPreference:
     """TRL's collator, which hands on the columns of the mixing as well."""
     import torch
     from trl.trainer.reward_trainer import DataCollatorForPreference
@@ -122,7 +123,7 @@ def _collator(pad: int) -> Any:  # noqa: ANN401
     class Collator(DataCollatorForPreference):
         """Pads on the right, chosen answers first."""
 
-        def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
             drawn = {name: torch.tensor([row[name] for row in examples]) for name in mixup.COLUMNS if name in examples[0]}
             return {**super().torch_call(examples), **drawn}
 
@@ -145,7 +146,7 @@ def _trainer_class() -> type[RewardTrainer]:
 
         def compute_loss(
             self, model: Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: object = None
-        ) -> Any:  # noqa: ANN401
+        ) -> Tensor | tuple[Tensor, SequenceClassifierOutput]:
             drawn = {name: inputs.pop(name) for name in mixup.COLUMNS if name in inputs}
             plain, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)  # type: ignore[no-untyped-call]  # untyped in TRL
             centre = cast("RewardConfig", self.args).center_rewards_coefficient
