@@ -16,6 +16,7 @@ long enough not to be that by chance (`wording.OneLetter`). This is one chat tol
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, TypeVar, cast
 
@@ -28,10 +29,10 @@ from tasks.common.similarity.ngrams import Places
 from tasks.common.text_identity import same_answer, same_message
 from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.common.wording import OneLetter
-from tasks.core.ids import stable_id
+from tasks.core.ids import ConversationId, TurnId, stable_id
 from tasks.core.tables import TEXT, put
 
-Row = int
+Row = int  # the place of a turn in the table of turns
 A = TypeVar("A", "pa.Array[Any]", "pa.ChunkedArray[Any]")
 PARTS = ("content", "redacted", "attachments", "tool_calls", "tools")  # what makes a turn, beside its role
 ROOT = -1
@@ -54,7 +55,7 @@ def named(conversation: A, turn: A) -> A:
     return cast("A", pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT)))  # type: ignore[call-overload]  # with a scalar
 
 
-def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array[Any], one_letter: OneLetter) -> pa.Table:
+def align(turns: pa.Table, copy_of: dict[ConversationId, ConversationId], judged: pa.Array[Any], one_letter: OneLetter) -> pa.Table:
     """Targets of the `judged` turns (as `named`) of the conversations that `copy_of` maps to the one that stays; turns sorted by key."""
     return _Alignment(turns.combine_chunks(), copy_of, one_letter).targets(judged)
 
@@ -62,7 +63,7 @@ def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array[Any], one_l
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
-    def __init__(self, turns: pa.Table, copy_of: dict[str, str], one_letter: OneLetter) -> None:
+    def __init__(self, turns: pa.Table, copy_of: dict[ConversationId, ConversationId], one_letter: OneLetter) -> None:
         files = cast("pa.ChunkedArray[Any]", pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT)))
         self.turns, self.copy_of, self.one_letter = put(turns, "attachments", files), copy_of, one_letter
         self.content: pa.ChunkedArray[Any] = turns["content"]
@@ -73,7 +74,7 @@ class _Alignment:
         self.spelt: Places = _codes(turns["content"])[1]  # equal where contents are the same to the letter
         self.written = self._written()
         ids, self.talk = _codes(turns["conversation_id"])  # conversations by their place among the ids
-        self.ids = strings(ids)
+        self.ids = cast("list[ConversationId]", ids.to_pylist())
         self.heads = np.searchsorted(self.talk, np.arange(len(ids) + 1))  # rows are sorted: where each conversation starts
         stays: pa.Array[Any] = pa.array([copy_of.get(name) for name in self.ids], TEXT)
         self.stays: Places = find(stays, ids)  # the conversation that stays for each, or KEPT
@@ -85,7 +86,7 @@ class _Alignment:
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
         self.misspelt: dict[Row, Row] = {}  # questions, and those that they are but for a letter
         self.keys: dict[Row, str] = {}
-        self.moved: dict[Row, tuple[str, int]] = {}  # id and position after the merge of turns that move along
+        self.moved: dict[Row, tuple[TurnId, int]] = {}  # id and position after the merge of turns that move along
 
     def targets(self, judged: pa.Array[Any]) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
@@ -254,11 +255,11 @@ class _Alignment:
         """Give the turns that move along their id, which is unique where they come to, and their position."""
         rows = sorted(self.over)
         named = zip(rows, strings(self.turns["turn_id"].take(pa.array(rows, pa.int64()))), strict=True)
-        self.moved = {row: (stable_id(self.ids[self.talk[row]], turn), self._depth(row)) for row, turn in named}
+        self.moved = {row: (TurnId(stable_id(self.ids[self.talk[row]], turn)), self._depth(row)) for row, turn in named}
 
-    def _id(self, row: Row) -> str:
+    def _id(self, row: Row) -> TurnId:
         """The id of a turn after the merge."""
-        return self.moved[row][0] if row in self.moved else str(self.turns["turn_id"][row])
+        return self.moved[row][0] if row in self.moved else TurnId(str(self.turns["turn_id"][row]))
 
     def _depth(self, row: Row) -> int:
         """The position of a turn after the merge."""
@@ -274,7 +275,7 @@ def _codes(column: pa.ChunkedArray[Any]) -> tuple[pa.Array[Any], Places]:
 
 
 def _filled(
-    column: pa.Array[Any] | pa.ChunkedArray[Any], holds: pa.BooleanArray, values: list[str | None] | list[str] | list[int]
+    column: pa.Array[Any] | pa.ChunkedArray[Any], holds: pa.BooleanArray, values: Sequence[TurnId | None] | Sequence[int]
 ) -> pa.Array[Any]:
     """The column with these values where `holds` is true."""
     whole = flat(column)

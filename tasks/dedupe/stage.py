@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
-from tasks.common.arrays import filled, mask, strings
+from tasks.common.arrays import filled, mask
 from tasks.common.similarity.near_copies import jaccard, near_rows
 from tasks.common.similarity.ngrams import Hashes, Places, digests, folded, measured, mixed
 from tasks.common.vocabulary.reasons import dedupe as why
@@ -39,6 +39,7 @@ from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM
 from tasks.common.wording import OneLetter
 from tasks.core import engine
 from tasks.core.engine import Tables
+from tasks.core.ids import ConversationId
 from tasks.core.tables import TEXT, Turns, put
 from tasks.dedupe.align import PARTS, align, named
 from tasks.dedupe.merging import Limits, Merging, Standing
@@ -229,9 +230,10 @@ def find_targets(turns: daft.DataFrame, feedback: pa.Table, copies: pa.Table, pa
     judged = pa.chunked_array(
         [chunk for name in REFERENCES for chunk in named(about_copies["conversation_id"], about_copies[name]).chunks], TEXT
     )
-    copy_of = dict(zip(strings(copies["conversation_id"]), strings(copies["copy_of"]), strict=True))
+    ids, stays = (cast("list[ConversationId]", copies[name].to_pylist()) for name in ("conversation_id", "copy_of"))
     one_letter = OneLetter(params.same_chat.misspelt_question_chars, params.same_chat.misspelt_answer_chars)
-    return align(engine.sort(rows, Turns.KEY), copy_of, cast("pa.Array[Any]", judged.drop_null().unique()), one_letter)
+    distinct = cast("pa.Array[Any]", judged.drop_null().unique())
+    return align(engine.sort(rows, Turns.KEY), dict(zip(ids, stays, strict=True)), distinct, one_letter)
 
 
 def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:

@@ -23,7 +23,7 @@ from tasks.common.arrays import filled, replaced, strings
 from tasks.common.redaction import addresses, name_model, national, personal, phones, secrets
 from tasks.common.redaction.spans import Spans
 from tasks.common.text_repair import apply
-from tasks.core.ids import keyed_digest
+from tasks.core.ids import ConversationId, keyed_digest
 
 Finder = Callable[[str], Spans]
 # How a text looks in which a kind may be: RE2 patterns, by which most rows never reach Python.
@@ -171,28 +171,36 @@ def _marked(texts: pa.Array[Any]) -> Iterator[tuple[int, str]]:
     return zip(cast("list[int]", places.to_pylist()), strings(texts.take(places)), strict=True)
 
 
+def _with_conversations(
+    conversations: pa.Array[Any], texts: pa.Array[Any], chosen: pa.BooleanArray
+) -> Iterator[tuple[ConversationId, str]]:
+    """The chosen texts, each with its conversation."""
+    ids = cast("list[ConversationId]", conversations.filter(chosen).to_pylist())
+    return zip(ids, strings(texts.filter(chosen)), strict=True)
+
+
 class Books:
     """The placeholders of all conversations."""
 
     def __init__(self) -> None:
-        self._used: dict[tuple[str, str], int] = defaultdict(int)  # (conversation, kind): highest number
-        self._known: dict[tuple[str, str, str], str] = {}
+        self._used: dict[tuple[ConversationId, str], int] = defaultdict(int)  # (conversation, kind): highest number
+        self._known: dict[tuple[ConversationId, str, str], str] = {}  # (conversation, kind, value): placeholder
 
     def reserve(self, conversations: pa.Array[Any], texts: pa.Array[Any]) -> None:
         """Note the placeholders that are in the texts already (logs that somebody redacted), so that no number is given twice."""
         mask = filled(pc.match_substring_regex(texts, PLACEHOLDER), False)
-        for conversation, text in zip(strings(conversations.filter(mask)), strings(texts.filter(mask)), strict=True):
+        for conversation, text in _with_conversations(conversations, texts, mask):
             for kind, number in re.findall(PLACEHOLDER, text):
                 self._used[conversation, kind] = max(self._used[conversation, kind], int(number))
 
     def number(self, conversations: pa.Array[Any], texts: pa.Array[Any]) -> pa.Array[Any]:
         """The texts with placeholders for marks, numbered in the order of the rows."""
         mask = filled(pc.match_substring(texts, OPEN), False)
-        rows = zip(strings(conversations.filter(mask)), strings(texts.filter(mask)), strict=True)
+        rows = _with_conversations(conversations, texts, mask)
         done = [MARK.sub(lambda found, name=name: self._placeholder(name, found[1], found[2]), text) for name, text in rows]  # type: ignore[misc]
         return replaced(texts, mask, pa.array(done, texts.type))
 
-    def _placeholder(self, conversation: str, kind: str, value: str) -> str:
+    def _placeholder(self, conversation: ConversationId, kind: str, value: str) -> str:
         key = (conversation, kind, value)
         if key not in self._known:
             self._used[conversation, kind.upper()] += 1

@@ -26,11 +26,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import filled, replaced
+from tasks.common.arrays import Rows, filled, replaced
 from tasks.common.unseen import JOINERS, UNSEEN
 
-Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]  # of n-grams, of words, or of whole texts
+Places = Rows  # numbers of rows, or bounds of stretches
 
 # Thai, Lao, Myanmar, Khmer, kana, Chinese characters
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
