@@ -53,7 +53,7 @@ class Calls:
         written = [orjson.dumps(call, option=self._OPTIONS).decode() for call in calls]
         return replaced(self._column, self._mask, pa.array(written, TEXT))
 
-    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, object]]:
         """The calls of a message with every name, key and value changed, always in the same order."""
         return [call | {"function": _function(call["function"], change)} for call in calls]
 
@@ -63,7 +63,7 @@ class Tools(Calls):
 
     _OPTIONS = 0
 
-    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+    def _changed(self, calls: list[dict[str, object]], change: Change) -> list[dict[str, object]]:
         return [tool | {"function": _inside(tool["function"], "", change)} for tool in calls]
 
 

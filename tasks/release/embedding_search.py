@@ -31,7 +31,7 @@ class Search(StageParams):
     threshold: float = Field(gt=0, le=1)  # cosine from which on held-out prompts are counted
 
 
-def search_by_embeddings(rows: pa.Table, user_turns: pa.LargeListArray[Any], search: Search) -> dict[str, Any] | None:
+def search_by_embeddings(rows: pa.Table, user_turns: pa.LargeListArray[Any], search: Search) -> dict[str, object] | None:
     """How many held-out prompts mean the same as a training prompt, and the most similar pair."""
     if not search.model:
         return None

@@ -25,7 +25,7 @@ from tasks.common.vocabulary.splits import TRAIN
 METHOD = "MinHash-LSH over word n-grams of what users say; couples that share a band are compared by exact Jaccard similarity"
 
 
-def nearest_pair(rows: pa.Table, user_turns: pa.LargeListArray[Any], search: Near, near: float) -> dict[str, Any]:
+def nearest_pair(rows: pa.Table, user_turns: pa.LargeListArray[Any], search: Near, near: float) -> dict[str, object]:
     """`highest_similarity` and `search` of the certificate; warns of a pair as similar as those that the split links."""
     texts = folded(user_turns)
     signed = signatures(texts, search)

@@ -127,7 +127,7 @@ def document(rows: pa.Table, values_by_key: Mapping[str, pa.Table], loose: Mappi
     }
 
 
-def by_characters(rows: pa.Table, user_turns: pa.LargeListArray[Any], proof: Proof) -> dict[str, Any]:
+def by_characters(rows: pa.Table, user_turns: pa.LargeListArray[Any], proof: Proof) -> dict[str, object]:
     """The search by characters; warns of prompts in two splits that differ only in punctuation, accents and fillers."""
     section = character_search.search_by_characters(rows, user_turns, proof.split.fillers, proof.characters)
     if section["same"]:

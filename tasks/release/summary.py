@@ -170,7 +170,7 @@ def _shared(tables: dict[str, pa.Table]) -> Counts:
     }
 
 
-def _examples(pairs: pa.Table, number: int) -> list[dict[str, Any]]:
+def _examples(pairs: pa.Table, number: int) -> list[dict[str, object]]:
     """The first original pairs of each recipe by id, taken in turn until there are enough."""
     written = pairs.filter(pc.is_null(pairs["augmented_from"]))
     by_recipe = [

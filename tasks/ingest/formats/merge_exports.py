@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -83,7 +84,7 @@ def in_several_records(turns: pa.Table) -> Mask:
     return mask(pc.is_in(names, several)) if len(several) else np.zeros(len(turns), dtype=bool)
 
 
-def _codes(column: pa.ChunkedArray[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _codes(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int64]:
     """A number for each distinct text."""
     encoded = column.combine_chunks().dictionary_encode()
     codes: np.ndarray[Any, np.dtype[np.int64]] = encoded.indices.to_numpy(zero_copy_only=False)
@@ -155,7 +156,7 @@ def merge_acts(acts: pa.Table) -> pa.Table:
 
 
 def _merge_versions(same: list[Row]) -> None:
-    def rank(row: Row) -> tuple[Any, ...]:
+    def rank(row: Row) -> tuple[object, ...]:
         when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
         return -when, stable_id(*(repr(row[name]) for name in Feedback.names() if name != "origin")), *_where(row["origin"])
 

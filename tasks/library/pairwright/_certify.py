@@ -69,7 +69,7 @@ class Certificate:
         return f"<Certificate: {told} in two splits>"
 
 
-def certify(source: Pairs | Rows, *, params: Params | None = None, **own: Any) -> Certificate:  # noqa: ANN401
+def certify(source: Pairs | Rows, *, params: Params | None = None, **own: object) -> Certificate:
     """Look for whatever lies in two splits of a list of pairs.
 
     Sought are equal and near-equal prompts, equal first user turns, equal long answers, and, where columns name them, people and
@@ -203,11 +203,11 @@ def _row(record: object, at: int) -> dict[str, Any]:
     return {"id": name, "split": str(record["split"]), "prompt": prompt, **answers, **sources}
 
 
-def _messages(line: Sequence[Any]) -> list[dict[str, Any]]:
+def _messages(line: Sequence[Any]) -> list[dict[str, object]]:
     return [{"role": said[0], "content": said[1]} for said in line]
 
 
-def _listed(value: Any) -> list[str]:  # noqa: ANN401
+def _listed(value: object) -> list[str]:
     return sorted({str(one) for one in value}) if isinstance(value, list | tuple | set) else [str(value)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -87,7 +86,7 @@ class Deduplicated(Logs):
         return _deduplicated(self._given, settings("dedupe", stage.Params, None, own), self._salt)
 
 
-def deduplicate(source: Source | Result, feedback: Rows | None = None, *, params: Params | None = None, **own: Any) -> Deduplicated:  # noqa: ANN401
+def deduplicate(source: Source | Result, feedback: Rows | None = None, *, params: Params | None = None, **own: object) -> Deduplicated:
     """Merge exact and near copies of conversations, keeping every vote.
 
     Of a group of copies one conversation stays, and what people said of the others moves to it. Two conversations are copies when their

@@ -247,7 +247,7 @@ def _says(vote: dict[str, Any], sides: dict[str, str]) -> str | None:
     return None
 
 
-def build_pairs(source: Split | Source | Result, *, params: Params | None = None, **own: Any) -> Pairs:  # noqa: ANN401
+def build_pairs(source: Split | Source | Result, *, params: Params | None = None, **own: object) -> Pairs:
     """Make preferences of the votes on each prompt's answers.
 
     Named recipes read one kind of vote each (corrections, edits, choices, rankings, ratings, thumbs, regenerations, questions asked

@@ -128,7 +128,7 @@ def records_of(value: object, where: str) -> list[Any]:
     return list(value)
 
 
-def _present(value: Any) -> Any:  # noqa: ANN401 (a record may hold anything)
+def _present(value: object) -> object:
     """A table's value as a log would have it."""
     if isinstance(value, Mapping):
         return {name: _present(inner) for name, inner in value.items() if not _missing(inner)}

@@ -68,7 +68,7 @@ class Bias:
     position: Share  # "more" means shown first
     positions: dict[str, Share]  # the same by kind of annotator: person, model
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The content of `bias.json`."""
         return asdict(self)
 

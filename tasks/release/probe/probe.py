@@ -72,7 +72,7 @@ class Probed:
     suspects: Suspects  # labels that are probably wrong
     planted: Planted  # how far suspicion can be trusted
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """As `probe.json` holds it."""
         return asdict(self)
 
