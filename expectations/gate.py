@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.core.batch_definition import BatchDefinition
-    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
+    from great_expectations.data_context.store.store import DataDocsSiteConfigTypedDict
     from great_expectations.datasource.fluent.interfaces import Batch
-    from great_expectations.expectations import Expectation
+    from great_expectations.datasource.fluent.pandas_datasource import PandasDatasource
+    from great_expectations.expectations.expectation import Expectation
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from pandas.api.extensions import ExtensionDtype
 
 SITE = "gate"
 
@@ -59,7 +63,7 @@ class Gate:
     stage: str
     broken: list[Outcome] = field(default_factory=list)
     judged: list[pages.Judged] = field(default_factory=list)
-    _context: EphemeralDataContext = None
+    _context: EphemeralDataContext | None = None
 
     def rows(self, suite: Suite, table: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
         """Row numbers that break each row rule, in the order of the rules; without warnings."""
@@ -99,7 +103,9 @@ class Gate:
         backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
         index = {"class_name": "DefaultSiteIndexBuilder"}
         site = {"class_name": "SiteBuilder", "store_backend": backend, "site_index_builder": index}
-        context.add_data_docs_site(SITE, {**site, "show_how_to_buttons": False, "show_cta_footer": False})
+        context.add_data_docs_site(
+            SITE, cast("DataDocsSiteConfigTypedDict", {**site, "show_how_to_buttons": False, "show_cta_footer": False})
+        )
         context.build_data_docs([SITE])
         pages.make_local(folder)
         pages.write_index(folder, self.stage, self.judged)
@@ -117,28 +123,32 @@ class Gate:
     def context(self) -> EphemeralDataContext:
         """The ephemeral Great Expectations context of this run."""
         if self._context is None:
-            self._context = _gx().get_context(mode="ephemeral")
-            self._context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-            self._context.delete_data_docs_site("local_site")
-            self._context.data_sources.add_pandas(self.stage)
+            context: EphemeralDataContext = _gx().get_context(mode="ephemeral")
+            context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]  # read as a dict
+            context.delete_data_docs_site("local_site")
+            context.data_sources.add_pandas(self.stage)
+            self._context = context
         return self._context
 
-    def _definition(self, name: str) -> BatchDefinition:
-        source = self.context().data_sources.get(self.stage)
+    def _definition(self, name: str) -> BatchDefinition[Any]:
+        source = cast("PandasDatasource", self.context().data_sources.get(self.stage))
         try:
-            return source.get_asset(name).get_batch_definition("all")
+            definition: BatchDefinition[Any] = source.get_asset(name).get_batch_definition("all")
         except LookupError:
-            return source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+            definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        return definition
 
     def _batch(self, name: str, table: pa.Table) -> Batch:
         return self._definition(name).get_batch({"dataframe": to_pandas(table)})
 
     def _suite(self, suite: Suite) -> ExpectationSuite:
         rows = {name: _tolerant(rule, suite.tolerance) for name, rule in suite.rows.items()}
-        return _gx().ExpectationSuite(name=suite.name, expectations=[_expectation(*item) for item in {**rows, **suite.table}.items()])
+        expectations = [_expectation(*item) for item in {**rows, **suite.table}.items()]
+        made: ExpectationSuite = _gx().ExpectationSuite(name=suite.name, expectations=expectations)
+        return made
 
 
-def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array:
+def first_rules(rows: Mapping[str, npt.NDArray[np.int64]], length: int) -> pa.Array[Any]:
     """For each of `length` rows the first rule that it breaks, or null."""
     return first_reason(*((name, as_mask(numbers, length)) for name, numbers in rows.items()))
 
@@ -156,7 +166,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     Numbers become plain NumPy columns (integers with nulls: floats), which are checked four times as fast as nullable ones.
     """
     text = pd.StringDtype("pyarrow", na_value=np.nan)
-    kinds = {pa.large_string(): text, pa.string(): text}
+    kinds: dict[pa.DataType, ExtensionDtype] = {pa.large_string(): text, pa.string(): text}
     frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
     return frame
 
@@ -172,11 +182,13 @@ def _tolerant(rule: Rule, tolerance: float) -> Rule:
 def _expectation(name: str, rule: Rule) -> Expectation:
     import great_expectations.expectations as kinds
 
-    return getattr(kinds, rule.expectation)(**rule.arguments, severity=rule.severity, meta={"rule": name}, notes=f"rule: {name}")
+    kind: Callable[..., Expectation] = getattr(kinds, rule.expectation)
+    return kind(**rule.arguments, severity=rule.severity, meta={"rule": name}, notes=f"rule: {name}")
 
 
 def _rule(result: ExpectationValidationResult) -> str:
-    return str(result.expectation_config.meta["rule"])
+    configuration = cast("ExpectationConfiguration", result.expectation_config)
+    return str(configuration.meta["rule"])
 
 
 def _judged(results: Iterable[ExpectationValidationResult]) -> list[ExpectationValidationResult]:
@@ -206,7 +218,7 @@ def _words(rule: Rule, suite: Suite, result: ExpectationValidationResult) -> tup
         return _observed(values), rule.expected
     judged = values["element_count"] - values["missing_count"]
     broken = f"{values['unexpected_count']} of {judged} rows ({percent(values['unexpected_count'] / max(judged, 1))}) breaking it"
-    if result.expectation_config.meta["rule"] in suite.rows and suite.tolerance:
+    if _rule(result) in suite.rows and suite.tolerance:
         return broken, f"{rule.expected}, with at most {percent(suite.tolerance)} breaking it"
     return broken, rule.expected
 

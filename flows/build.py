@@ -7,17 +7,15 @@ or, on a schedule, the deployment `nightly` of `prefect.yaml`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from flows.dvc import dataset_stages, nothing_to_learn, training_stages
-from flows.stage_tasks import conclude, run_stages
+from flows.stage_tasks import Told, conclude, run_stages
 
 from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
 from prefect.client.schemas.objects import State
 
 
 @flow(name="build")
-def build(train: bool = True, force: bool = False) -> State[Any]:
+def build(train: bool = True, force: bool = False) -> State[list[Told]]:
     """Make the dataset from the raw logs, stage by stage, and train on it when it changed. Only stages whose inputs changed run.
 
     A dataset without a pair to train on is a result like any other: the run says so and ends well.

@@ -13,12 +13,19 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from flows import access, dvc, installed, report, server
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+    from flows.stage_tasks import Told
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 WORDS = {"Completed": "ran", "Unchanged": "unchanged", "Skipped": "unchanged", "Failed": "FAILED"}
 
@@ -73,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chat(commands: Any) -> None:  # noqa: ANN401
+def _chat(commands: Commands) -> None:
     chat = _command(commands, "chat", talk, "talk to a trained model, or to any other that start.model.source may name")
     chat.add_argument("--model", metavar="DIR", required=True, help="the model's folder")
     chat.add_argument("--prompt", metavar="TEXT", help="answer this and end")
@@ -83,7 +90,7 @@ def _chat(commands: Any) -> None:  # noqa: ANN401
     chat.add_argument("--seed", type=_seed, default=0, help="the same seed gives the same answers (default %(default)s)")
 
 
-def _export(commands: Any) -> None:  # noqa: ANN401
+def _export(commands: Commands) -> None:
     export = _command(commands, "export", export_release, "write a release for another trainer, with what runs it")
     export.add_argument("trainer", metavar="TRAINER", help="llamafactory, openrlhf or verl")
     export.add_argument("--to", metavar="DIR", required=True, help="folder to write: a new one, or an earlier export")
@@ -110,8 +117,8 @@ def _temperature(text: str) -> float:
     return value
 
 
-def _command(commands: Any, name: str, work: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:  # noqa: ANN401
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
+def _command(commands: Commands, name: str, work: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
     command.set_defaults(work=work)
     return command
 
@@ -158,13 +165,13 @@ def _lay(preset: str) -> None:
         _print(f"model {preset}: {line}")
 
 
-def _run_flow(train: bool, force: bool) -> tuple[Any, list[dict[str, Any]]]:
+def _run_flow(train: bool, force: bool) -> tuple[State[list[Told]], list[Told]]:
     """The final state of one run of the flow `build`, and what each stage did."""
     access.home()
     with server.api():
         from flows.build import build
 
-        state = build(train=train, force=force, return_state=True)
+        state = cast("State[list[Told]]", build(train=train, force=force, return_state=True))
         told = state.result(raise_on_failure=False)
         return state, told if isinstance(told, list) else getattr(told, "outcomes", [])
 

@@ -17,13 +17,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flows import installed, process_group
 from tasks.common import log_salt, salt
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 Say = Callable[[str], object]
 # What DVC says to people at a keyboard; in the log of a run it would stand once a stage.
@@ -137,7 +140,7 @@ def nothing_to_learn() -> str | None:
 
 
 @contextmanager
-def _repository() -> Iterator[Any]:
+def _repository() -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -73,12 +73,12 @@ def _metrics(stages: Mapping[str, Stage]) -> Iterator[str]:
             yield f"{name + ':':<12}{OUTCOMES.get(name, listed)(figures)}"
 
 
-def listed(figures: Mapping[str, Any]) -> str:
+def listed(figures: Mapping[str, object]) -> str:
     """All figures of a file, in one line."""
     return ", ".join(f"{name} {value}" for name, value in figures.items())
 
 
-def held_out(figures: Mapping[str, Any]) -> str:
+def held_out(figures: Mapping[str, float | str]) -> str:
     """The line about held-out preferences."""
     low, high = figures["test_accuracy_low"], figures["test_accuracy_high"]
     return (
@@ -88,7 +88,7 @@ def held_out(figures: Mapping[str, Any]) -> str:
     )
 
 
-def handed_over(figures: Mapping[str, Any]) -> str:
+def handed_over(figures: Mapping[str, float]) -> str:
     """The line about the variant that compression picked."""
     return (
         f"{figures['pick_bytes'] / 1e6:.1f} MB of the policy's {figures['original_bytes'] / 1e6:.1f}, "
@@ -97,7 +97,7 @@ def handed_over(figures: Mapping[str, Any]) -> str:
 
 
 VERDICT = "verdict.json"  # what a stage may lay beside its metrics: the outcome in words
-OUTCOMES = {"evaluate": held_out, "compress": handed_over}
+OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {"evaluate": held_out, "compress": handed_over}
 
 
 def lineage(wanted: str) -> Iterator[str]:
@@ -139,6 +139,6 @@ def _raw_files() -> dict[str, str]:
     if folder is None:
         return names
     table = pq.read_table(folder, columns=["file", "name"])
-    for file, name in zip(table["file"].to_pylist(), table["name"].to_pylist(), strict=True):
+    for file, name in zip(cast("list[str]", table["file"].to_pylist()), cast("list[str]", table["name"].to_pylist()), strict=True):
         names.setdefault(file, str(first.data[0] / name))
     return names

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from tasks.core import (
     pipeline,
@@ -42,10 +42,19 @@ class Outcome:
     message: str
 
 
+class Told(TypedDict):
+    """An `Outcome`, as the flow's result holds it."""
+
+    stage: str
+    state: str
+    seconds: float
+    message: str
+
+
 class StagesFailedError(Exception):
     """A run whose stages did not all succeed, with what became of each."""
 
-    def __init__(self, message: str, outcomes: list[dict[str, Any]]) -> None:
+    def __init__(self, message: str, outcomes: list[Told]) -> None:
         super().__init__(message)
         self.outcomes = outcomes
 
@@ -77,7 +86,7 @@ def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def run_stage(name: str, idle: str, force: bool) -> State[Any]:
+def run_stage(name: str, idle: str, force: bool) -> State[None]:
     """One stage: run it when it is stale, or when it must."""
     log, waited = get_run_logger(), False
     while True:
@@ -99,11 +108,11 @@ def run_stage(name: str, idle: str, force: bool) -> State[Any]:
             return Failed(message=str(error))
 
 
-def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[dict[str, Any]]]:
+def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[Told]]:
     """The flow's final state, whose message ends with the note, and its table of stages, as an artifact of the run."""
     outcomes = list(outcomes)
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
-    told = [asdict(outcome) for outcome in outcomes]
+    told = [cast("Told", asdict(outcome)) for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.state not in ("Completed", "Unchanged", "Skipped")]
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"

@@ -5,11 +5,9 @@ It runs only on a release that passed its gate: DVC's record of the stage that m
 
 from __future__ import annotations
 
-from typing import Any
-
 from flows import dvc
 from flows.dvc import dataset_stages, training_stages
-from flows.stage_tasks import conclude, run_stages
+from flows.stage_tasks import Told, conclude, run_stages
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
@@ -19,7 +17,7 @@ from prefect.states import Failed
 
 
 @flow(name="train")
-def train(force: bool = False) -> State[Any]:
+def train(force: bool = False) -> State[list[Told]]:
     """Train on the release and count what the model learned, if the release passed its gate and changed since the last training.
 
     Args:

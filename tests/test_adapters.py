@@ -109,7 +109,7 @@ def test_the_head_of_a_reward_model_is_trained_and_merged(trained: Path) -> None
 
 
 @pytest.mark.parametrize("targets", ["q_prj", ["q_proj", "lm_head"], ["layers"], []])
-def test_targets_that_do_not_exist_are_refused_with_those_that_do(trained: Path, targets: Any) -> None:
+def test_targets_that_do_not_exist_are_refused_with_those_that_do(trained: Path, targets: object) -> None:
     with pytest.raises(UserError) as caught:
         adapters.wrap(model(trained), LORA.model_copy(update={"target_modules": targets}), "CAUSAL_LM")
     assert "one of down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj" in str(caught.value)

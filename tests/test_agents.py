@@ -66,6 +66,7 @@ def test_a_thousand_agent_chats_are_released_as_tool_calling_templates_read_them
     import trl
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
+    from trl import data_utils
 
     lines, counted = agent_log(1_000)
     write(lines, tmp_path / "logs" / "log.jsonl")
@@ -74,11 +75,11 @@ def test_a_thousand_agent_chats_are_released_as_tool_calling_templates_read_them
     released = datasets.load_dataset(str(project / "data" / "release"), "preference", cache_dir=str(tmp_path / "cache"))
     rows = [row for split in released.values() for row in split if row["augmented_from"] is None]
     assert len(rows) == counted["choices"]
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, unk_token="x")))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, unk_token="x")))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     for template in ("qwen3", "llama3_2"):
         tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{template}.jinja").read_text("utf-8")
         for row in rows:
-            spoken = trl.apply_chat_template({key: row[key] for key in ("prompt", "chosen", "rejected")}, tokenizer)
+            spoken = data_utils.apply_chat_template({key: row[key] for key in ("prompt", "chosen", "rejected")}, tokenizer)
             calls = [call["function"] for message in row["prompt"] for call in message["tool_calls"] or []]
             assert calls
             assert all(call["name"] in spoken["prompt"] and isinstance(call["arguments"], dict) for call in calls)

@@ -472,7 +472,8 @@ def test_lists_handled_whole_are_as_if_handled_one_by_one(rows: list[list[str | 
     loose = [(owner, word) for owner, row in enumerate(rows) for word in row or ()]
     chance.shuffle(loose)
     owner, words = np.array([owner for owner, _ in loose], np.int64), pa.array([word for _, word in loose], TEXT)
-    assert arrays.distinct(owner, len(rows), words).to_pylist() == [sorted(set(row)) for row in texts]
+    said: pa.Array[Any] = arrays.distinct(owner, len(rows), words)
+    assert said.to_pylist() == [sorted(set(row)) for row in texts]
 
 
 @pytest.mark.parametrize(("media", "prompts"), [("drop", 0), ("keep", 2)])

@@ -31,12 +31,12 @@ SETTINGS = dawid_skene.Consensus.model_validate(CONSENSUS)
 TIES = (0.0, 0.2)
 
 
-def run(log: ChatLog, **changed: Any) -> dict[str, Any]:
+def run(log: ChatLog, **changed: object) -> dict[str, Any]:
     tables = log.tables()
     return accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE | changed)), tables)
 
 
-def rows(log: ChatLog, table: str, **changed: Any) -> list[Row]:
+def rows(log: ChatLog, table: str, **changed: object) -> list[Row]:
     found: list[Row] = run(log, **changed)[table].kept.to_pylist()
     return found
 
@@ -232,7 +232,7 @@ def test_a_long_ranking_is_compared_with_neighbours_by_id_whatever_its_order() -
     (poll,) = annotator_labels.all_labels(acts)
     assert poll.shared == sum(many - reach for reach in range(1, annotator_labels.REACH + 1))
     assert set(poll.label) == {BETTER}
-    (other,) = annotator_labels.all_labels(acts.take(pa.array(np.random.default_rng(0).permutation(2 * many))))
+    (other,) = annotator_labels.all_labels(acts.take(np.random.default_rng(0).permutation(2 * many)))
     assert all((one == two).all() for one, two in ((poll.item, other.item), (poll.person, other.person), (poll.label, other.label)))
 
 

@@ -48,7 +48,7 @@ def settings_of(name: str) -> Any:
     return getattr(PARAMS.augmenters, name)
 
 
-def with_only(*names: str, **changed: Any) -> augment.Params:
+def with_only(*names: str, **changed: object) -> augment.Params:
     """The shipped parameters with these augmenters on, for all rows and without a limit."""
     sections = {name: settings_of(name).model_copy(update={"enabled": name in names}) for name in AUGMENTERS}
     augmenters = PARAMS.augmenters.model_copy(update=sections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any, cast
 
 import pytest
 
@@ -109,7 +110,8 @@ def test_the_dropped_rows_hold_what_was_said_as_it_was_said(walked: dict[str, di
 
 
 def test_the_others_are_votes_with_their_raw_value_beside_the_normalised_one(walked: dict[str, dict[str, Account]]) -> None:
-    votes = [vote for row in walked["aggregate"]["candidates"].kept["votes"].to_pylist() for vote in row]
+    lists = cast("list[list[dict[str, Any]]]", walked["aggregate"]["candidates"].kept["votes"].to_pylist())
+    votes = [vote for row in lists for vote in row]
     assert sorted((vote["kind"], vote["value"], vote["raw"]) for vote in votes if vote["kind"] != "correction") == [
         ("choice", 0.0, "tie"),
         ("rating", 1.0, "1.0"),

@@ -19,7 +19,7 @@ from tests.builders import releases
 BAND = Band(low=0.45, high=0.55, confidence=0.95, groups=3)
 
 
-def pairs(count: int, longer: float, seed: int = 0, **more: Any) -> list[dict[str, Any]]:
+def pairs(count: int, longer: float, seed: int = 0, **more: object) -> list[dict[str, Any]]:
     """Pairs of prompts of their own, of which the chosen answer is the longer one in the share `longer`."""
     chance = random.Random(seed)
     rows = []
@@ -36,7 +36,7 @@ def measured(rows: list[dict[str, Any]], votes: list[dict[str, Any]] | None = No
     return bias.measure_bias(pa.Table.from_pylist(rows, schema=Pairs.schema()), cast, BAND)
 
 
-def vote(number: int, first_won: bool | None, **more: Any) -> dict[str, Any]:
+def vote(number: int, first_won: bool | None, **more: object) -> dict[str, Any]:
     """A choice between the answers a and b; None: a tie."""
     row = {"feedback_id": f"{number}", "prompt_id": f"p{number}", "kind": "choice", "value": 0.0 if first_won is None else 1.0}
     return row | {"better": "a", "worse": "b", "shown_first": "b" if first_won is False else "a", "annotator_kind": "person"} | more

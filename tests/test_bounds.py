@@ -32,7 +32,7 @@ SHARES = (0.8, 0.1, 0.1)
 LIMITS = links.Limits(popular=3, largest_user=1.0, largest_component=1.0)
 
 
-def params(**changes: Any) -> split.Params:
+def params(**changes: object) -> split.Params:
     return split.Params.model_validate(DEFAULTS | changes)
 
 
@@ -134,7 +134,8 @@ def test_a_prompt_met_in_exactly_so_many_conversations_as_is_popular_still_ties(
 def test_turns_beyond_those_compared_are_left_out_and_no_others() -> None:
     prompts = pa.array([[{"role": "user", "content": letter} for letter in letters] for letters in ("abc", "ab", "a")])
     for most, said in ((2, [["a", "b"], ["a", "b"], ["a"]]), (3, [["a", "b", "c"], ["a", "b"], ["a"]])):
-        assert links.first_user_turns(prompts, most)[0].to_pylist() == said
+        turns: pa.Array[Any] = links.first_user_turns(prompts, most)[0]
+        assert turns.to_pylist() == said
 
 
 @pytest.mark.parametrize(("count", "warned"), [(split.FEW - 1, False), (split.FEW, True)])
@@ -148,7 +149,7 @@ def test_shares_exactly_as_far_from_those_asked_as_they_may_be_are_not_told_of()
     assert told(placed, far_from_asked=0.1249, **asked)
 
 
-def told(placed: Rows, **changes: Any) -> list[str]:
+def told(placed: Rows, **changes: object) -> list[str]:
     """What is said of the shares of these rows."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
@@ -179,7 +180,7 @@ def test_the_last_part_that_a_held_out_split_has_room_for_comes_along(joining: i
     assert (placed[1:3] == 2).all()
 
 
-def compared(**changes: Any) -> same_chat._Comparison:
+def compared(**changes: object) -> same_chat._Comparison:
     """One side of two chats of eight words, half of which are the same."""
     said: dict[str, Any] = {"equal": False, "total": 8, "shared": 4, "telling": 4, "couples": ((8, 4),)}
     return same_chat._Comparison(**(said | changes))

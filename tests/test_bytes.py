@@ -217,7 +217,7 @@ def test_a_member_that_is_broken_or_closed_costs_itself_only_and_is_named(tmp_pa
     assert "Parquet" in findings["not_a_log"]
 
 
-def seven(files: dict[str, bytes], **options: Any) -> bytes:
+def seven(files: dict[str, bytes], **options: object) -> bytes:
     """A 7z archive of these files."""
     library = pytest.importorskip("py7zr", reason="py7zr, which reads 7z archives, is not installed")
     packed = io.BytesIO()

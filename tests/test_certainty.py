@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from scipy.optimize import approx_fprime
@@ -39,7 +40,7 @@ def rows_of(world: World) -> list[Row]:
     return [row | {"split": "test" if number % 5 == 0 else "train"} for number, row in enumerate(rows)]
 
 
-def run(rows: list[Row], **changes: Any) -> dict[str, Account]:
+def run(rows: list[Row], **changes: object) -> dict[str, Account]:
     tables = {"candidates": frame(rows)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -157,7 +158,7 @@ def test_no_pair_is_turned_and_what_all_else_speaks_against_is_dropped() -> None
 
 def test_held_out_pairs_are_not_judged_by_words() -> None:
     kept = made(World(items=1500, overlap=0.0, seed=2))["pairs"].kept
-    held, train = (pc.unique(kept.filter(pc.equal(kept["split"], split))["confidence"]) for split in ("test", "train"))
+    held, train = (pc.unique(kept.filter(pc.equal(kept["split"], pa.scalar(split)))["confidence"]) for split in ("test", "train"))
     assert len(held) <= 2 < len(train), "all are single choices, shown first or second"
 
 
@@ -188,7 +189,7 @@ def test_words_are_never_judged_by_those_that_learnt_from_the_same_persons_chats
             answer["content"] = "zebra" if answer["response_id"] == row["votes"][0]["better"] else "giraffe"
     evidence = flatten.read(frame(rows))
     low = np.arange(len(evidence.home))
-    mine = np.isin(evidence.prompts["prompt_id"].to_pylist(), [row["prompt_id"] for row in rows[:40]])[evidence.home]
+    mine = np.isin(cast("list[str]", evidence.prompts["prompt_id"].to_pylist()), [row["prompt_id"] for row in rows[:40]])[evidence.home]
     fold = word_judge.folds(evidence, low)
     assert len(set(fold[mine].tolist())) == 1
     assert len(set(fold.tolist())) == word_judge.FOLDS

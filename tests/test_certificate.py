@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -246,9 +246,8 @@ def test_the_search_by_letters_finds_the_most_alike_couple(rows: list[tuple[str,
     search = RELEASE.characters.model_copy(update={"gram": 2, "bands": 200, "rows": 1, "largest_bucket": 1000})
     table = pa.table({name: [f"{place}"] * len(rows) for place, name in enumerate(("table", "id"))})
     table = table.append_column("split", pa.array(["train" if side else "test" for _, side in rows]))
-    result = character_search.search_by_characters(
-        table, pa.array([[turn] for turn, _ in rows], pa.large_list(pa.large_string())), (), search
-    )
+    turns = cast("pa.LargeListArray[Any]", pa.array([[turn] for turn, _ in rows], pa.large_list(pa.large_string())))
+    result = character_search.search_by_characters(table, turns, (), search)
     texts = [character_search.normalized(turn, ()) for turn, _ in rows]
     held, train = ({text for text, (_, side) in zip(texts, rows, strict=True) if text and side == wanted} for wanted in (False, True))
     exact = max((character_search.similarity(one, other, 2) for one in held for other in train), default=0.0)
@@ -281,7 +280,8 @@ def test_embeddings_are_asked_only_where_a_model_is_named(monkeypatch: pytest.Mo
     assert certified(candidates, pairs)["meaning"] is None
     monkeypatch.setattr(embedding_search, "Embeddings", Toy)
     rows = pa.table({"table": ["pairs"] * 4, "id": list("abcd"), "split": ["train", "test", "train", "test"]})
-    user_turns = pa.array([["my car"], ["the automobile"], ["nothing"], ["my car again"]], pa.large_list(pa.large_string()))
+    said = [["my car"], ["the automobile"], ["nothing"], ["my car again"]]
+    user_turns = cast("pa.LargeListArray[Any]", pa.array(said, pa.large_list(pa.large_string())))
     result = embedding_search.search_by_embeddings(rows, user_turns, embedding_search.Search(model="toy", threshold=0.9))
     assert result == {
         "model": "toy",

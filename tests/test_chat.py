@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_history_reaches_the_model(folder: Path) -> None:
     talk.ask("one")
     talk.ask("two")
     prompt, forgotten = talk._fitting([*talk.history, {"role": "user", "content": "three"}])
-    text = talk.tokenizer.decode(prompt["input_ids"][0])
+    text = cast("str", talk.tokenizer.decode(prompt["input_ids"][0]))
     assert text.startswith("<|system|>Be brief.<|end|><|user|>one<|end|><|assistant|>")
     assert text.endswith("<|end|><|user|>three<|end|><|assistant|>")
     assert forgotten == 0

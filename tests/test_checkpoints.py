@@ -21,11 +21,11 @@ WATCHING = {"monitoring__save_steps": 2, "monitoring__logging_steps": 1}
 LENGTH = {"start": "schedule__max_steps", "train": "dpo__schedule__max_steps"}
 
 
-def settings(name: str, **other: Any) -> Any:
+def settings(name: str, **other: object) -> Any:
     return tiny(name, **{LENGTH[name]: STEPS, **WATCHING, **other})
 
 
-def run(root: Path, name: str, **other: Any) -> dict[str, str]:
+def run(root: Path, name: str, **other: object) -> dict[str, str]:
     """Digests of what one run of a stage wrote."""
     return digests(training.run(root, name, settings(name, **other)))
 
@@ -53,7 +53,7 @@ def broken(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _broken_off(step: Callable[..., None], at: int = BROKEN) -> Callable[..., None]:
-    def call(monitor: Monitor, part: str, number: int, *rest: Any) -> None:
+    def call(monitor: Monitor, part: str, number: int, *rest: object) -> None:
         if number == at:
             raise KeyboardInterrupt
         step(monitor, part, number, *rest)

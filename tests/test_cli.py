@@ -184,7 +184,7 @@ def test_where_leads_from_a_pair_to_its_raw_records(tmp_path: Path, monkeypatch:
 
 
 def test_outcome_compares_with_the_reference() -> None:
-    figures = {
+    figures: dict[str, float | str] = {
         "test_accuracy": 0.8125,
         "test_accuracy_low": 0.7,
         "test_accuracy_high": 0.9,

@@ -38,7 +38,7 @@ VARIANTS = ["half", "int8", "dynamic", "prune-60", "drop-1", "student-2", "stude
 POINTS = st.dictionaries(st.text(min_size=1, max_size=2), st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=8)
 
 
-def small(**other: Any) -> Any:
+def small(**other: object) -> Any:
     """The stage's own parameters, made small."""
     given = {
         "variants": VARIANTS,

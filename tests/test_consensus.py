@@ -101,7 +101,7 @@ def test_who_always_says_tie_tells_nothing() -> None:
 
 def test_input_order_changes_no_byte() -> None:
     acts = simulated.acts(simulated.ballots(Crowd(items=200, ties=0.2)))
-    shuffled = acts.take(pa.array(np.random.default_rng(1).permutation(len(acts))))
+    shuffled = acts.take(np.random.default_rng(1).permutation(len(acts)))
     one, other = (dawid_skene.find(rows, SETTINGS) for rows in (acts, shuffled))
     assert one.annotators.equals(other.annotators)
     assert one.agreement.equals(other.agreement)

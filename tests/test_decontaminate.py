@@ -8,7 +8,7 @@ import random
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -388,7 +388,7 @@ def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Tabl
 @pytest.mark.parametrize("embeddings", [False, True], ids=["words", "embeddings"])
 def test_planted_items_are_found_among_real_prompts_which_are_not(real: pa.Table, shared_data: Path, embeddings: bool) -> None:
     search = Search(real["text"].combine_chunks(), with_model(shared_data / MODEL) if embeddings else PARAMS)
-    prompts, planted = real_prompts(shared_data), real["text"].to_pylist()[::6]
+    prompts, planted = real_prompts(shared_data), cast("list[str]", real["text"].to_pylist())[::6]
     kinds = {"verbatim": planted} | {kind: [reword(kind, text, at) for at, text in enumerate(planted)] for kind in [*KINDS, *BEYOND]}
     finds = search.find(pa.array(prompts + [text for texts in kinds.values() for text in texts], TEXT))["message"].to_numpy()
     sizes = [len(prompts), *(len(texts) for texts in kinds.values())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,9 +95,10 @@ def test_a_judged_answer_without_an_equal_moves_along_under_the_same_prompt() ->
 def prompts_of_votes(result: dict[str, Account]) -> dict[str, list[str]]:
     """What was said from the root down to each answer that an act names, by act."""
     turns = {(row["conversation_id"], row["turn_id"]): row for row in result["turns"].kept.to_pylist()}
-    found = {}
+    found: dict[str, list[str]] = {}
     for act in result["feedback"].kept.to_pylist():
-        row, said = turns[act["conversation_id"], act["turn_id"]], list[str]()
+        row: dict[str, Any] | None = turns[act["conversation_id"], act["turn_id"]]
+        said: list[str] = []
         while row is not None:
             said.insert(0, row["content"])
             row = turns.get((row["conversation_id"], row["parent_id"]))

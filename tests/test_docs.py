@@ -119,7 +119,7 @@ def test_readme_is_read_in_one_go() -> None:
 
 
 def test_every_page_is_in_the_navigation_and_none_twice() -> None:
-    def leaves(node: Any) -> Iterator[str]:
+    def leaves(node: object) -> Iterator[str]:
         children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
         yield from [node] if isinstance(node, str) else (leaf for child in children for leaf in leaves(child))
 

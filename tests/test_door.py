@@ -67,11 +67,8 @@ def test_no_record_is_taken_for_what_a_log_collector_wrote_before_another(data: 
     ],
 )
 def test_reasoning_goes_whatever_server_spelled_it(text: str) -> None:
-    (left,), _, kinds = (
-        part.to_pylist() if isinstance(part, pa.Array) else part
-        for part in reasoning_marks.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)
-    )
-    assert (left, dict(kinds)) == (GOOD, {"reasoning": 1})
+    left, _, kinds = reasoning_marks.take_out_all(pa.array([text], TEXT), pa.array([True]), reasoning=True)
+    assert (left.to_pylist(), dict(kinds)) == ([GOOD], {"reasoning": 1})
 
 
 @pytest.mark.parametrize(
@@ -281,7 +278,7 @@ FOLDED = f'<details type="reasoning" done="true"><summary>Thought for 1 second</
 WEBUI_ASKED: Row = ASKED | {"parentId": None}
 
 
-def webui(**answer: Any) -> Row:
+def webui(**answer: object) -> Row:
     """An export of one question and an answer."""
     nodes = {"q": WEBUI_ASKED, "a": {"role": "assistant", "parentId": "q"} | answer}
     return {"id": "c", "chat": {"history": {"messages": nodes}}}

@@ -189,7 +189,7 @@ def test_ppo_has_no_control_because_it_reads_no_labels(judged: Path, tmp_path: P
     made = stage("evaluate", policy)
     context = training_context.read(made.input("policy"), made.input("release"))
     reader = HeldOutReader({}, 0, 1)
-    assert "ppo reads no labels itself" in control.run(made, context, reader, np.zeros((2, 0)), 5)["why_not"]
+    assert "ppo reads no labels itself" in str(control.run(made, context, reader, np.zeros((2, 0)), 5)["why_not"])
 
 
 def test_a_policy_trained_by_another_version_is_refused(judged: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import warnings
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ FEEDBACK = feedback.Bounds(min_rows=1, max_dropped=0.1, may_drop=0, min_with_tar
 SUITES = [turns.suite(TURNS, 100), feedback.suite(FEEDBACK, 100), pairs.suite(1, SPLITS), unpaired.suite(0), prompts.suite(0)]
 
 
-def table(**columns: list[object]) -> pa.Table:
+def table(**columns: list[object] | pa.Array[Any]) -> pa.Table:
     return pa.table(columns)
 
 

@@ -17,7 +17,7 @@ WORDS = ["area", "edge", "angle", "slope", "depth", "width", "speed", "force", "
 WORDS += ["voltage", "heat", "light", "sound", "wave", "tide", "moon"]
 
 
-def chats(count: int, **more: Any) -> list[dict[str, Any]]:
+def chats(count: int, **more: object) -> list[dict[str, Any]]:
     return [
         chat(f"c{at}", f"What is the {WORDS[at % 21]} of a {WORDS[(at * 5 + 1) % 21]}?", f"It is {at * 37}.", user_id=f"u{at}") | more
         for at in range(count)

@@ -38,7 +38,7 @@ def test_the_example_reads_as_written_beside_it(name: str) -> None:
     assert all(row["parent_id"] is None or row["position"] > 0 for row in turns)
 
 
-def paths(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: object, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [above] + [path for key, item in inner for path in paths(item, (*above, key))]
@@ -248,12 +248,12 @@ def test_a_deleted_message_of_a_tree_stays_without_its_text_and_notes_tell_of_em
         ({"$date": {"$numberLong": "1767225600000"}}, 1767225600000000),
     ],
 )
-def test_a_time_is_reported_by_its_size_or_shape(value: Any, expected: int) -> None:
+def test_a_time_is_reported_by_its_size_or_shape(value: object, expected: int) -> None:
     assert moment(value) == expected
 
 
 @pytest.mark.parametrize("value", [None, True, 0, -5, "soon", "", float("nan"), float("inf"), 10**400, 253402300800, "9999-12-31", [], {}])
-def test_an_impossible_time_is_null(value: Any) -> None:
+def test_an_impossible_time_is_null(value: object) -> None:
     assert moment(value) is None
 
 
@@ -374,7 +374,7 @@ ASKED = {"role": "user", "content": "Rain?"}
 FOLDED = f"""<details type="tool_calls" id="c1" name="rain" arguments="{html.escape(json.dumps('{"city": "Bergen"}'))}"></details>"""
 
 
-def webui(**answer: Any) -> dict[str, Any]:
+def webui(**answer: object) -> dict[str, Any]:
     nodes = {"q": ASKED | {"parentId": None}, "a": {"role": "assistant", "parentId": "q"} | answer}
     return {"id": "c", "chat": {"history": {"messages": nodes}}}
 

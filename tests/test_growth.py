@@ -7,7 +7,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -35,7 +35,7 @@ from tests.conftest import ROOT
 HELD = {"validation", "test"}
 
 
-def day(rows: list[Row], former: Assignment, **changes: Any) -> tuple[dict[str, Account], Assignment]:
+def day(rows: list[Row], former: Assignment, **changes: object) -> tuple[dict[str, Account], Assignment]:
     """The accounts of one release, and what is remembered after it."""
     tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
     with warnings.catch_warnings():
@@ -44,7 +44,7 @@ def day(rows: list[Row], former: Assignment, **changes: Any) -> tuple[dict[str, 
         return accounts("split", made, tables), plan.assignment
 
 
-def days(*logs: list[Row], **changes: Any) -> list[list[Row]]:
+def days(*logs: list[Row], **changes: object) -> list[list[Row]]:
     """The rows that each release keeps, one release after the other."""
     former, kept = Assignment(), []
     for rows in logs:
@@ -121,7 +121,7 @@ def test_whatever_grows_nothing_moves_and_nothing_crosses(rows: list[Row], parts
     assert in_two_splits(releases) <= too_common(rows, popular)
 
 
-def first(rows: list[Row], **changes: Any) -> tuple[dict[str, list[Row]], Assignment]:
+def first(rows: list[Row], **changes: object) -> tuple[dict[str, list[Row]], Assignment]:
     """The rows of a first release by split, and what is remembered of it."""
     found, former = day(rows, Assignment(), **changes)
     by_split: dict[str, list[Row]] = defaultdict(list)
@@ -256,7 +256,7 @@ def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(m
 
     exact, compared = near_copies.jaccard, list[int]()
 
-    def counting(texts: pa.Array, left: Any, right: Any, words: int) -> Any:
+    def counting(texts: pa.Array[Any], left: Any, right: Any, words: int) -> Any:
         compared.append(len(left))
         return exact(texts, left, right, words)
 
@@ -267,7 +267,7 @@ def test_comparisons_grow_with_the_answers_of_a_chat_and_not_with_their_square(m
         rows = [prompt(number, *said[: 2 * number + 1], conversations=["long"]) for number in range(count)]
         tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
         facts = split.known_facts(tables["candidates"], split.Params.model_validate(DEFAULTS))
-        asked.append(sum(map(len, facts["asked"].to_pylist())))
+        asked.append(sum(map(len, cast("list[list[str]]", facts["asked"].to_pylist()))))
         day(rows, Assignment(), popular=1000, largest_component=1.0)
     assert compared[0] == compared[1] == compared[2] > 0, "what comes after `compared_turns` is equal, and one is compared for all"
     assert asked[2] - asked[1] == 2 * (asked[1] - asked[0]) == 80 * DEFAULTS["compared_turns"]

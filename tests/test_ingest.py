@@ -186,7 +186,7 @@ def test_of_two_versions_the_newer_stays(tmp_path: Path, names: str) -> None:
     assert [row["dropped"] for row in result.dropped("feedback")] == ["conflicting"]
 
 
-def webui_chat(*said: tuple[str, str | None, str], **more: Any) -> dict[str, Any]:
+def webui_chat(*said: tuple[str, str | None, str], **more: object) -> dict[str, Any]:
     """A row of Open WebUI's chat export, of (id, parent, text); a... are answers, and the last message is the current one."""
     nodes = {
         turn: {
@@ -217,7 +217,7 @@ LATER: dict[str, list[tuple[str, str | None, str]]] = {  # the live chat after t
 @pytest.mark.parametrize("state", LATER)
 @pytest.mark.parametrize("snapshot", [{"chat": VOTED}, json.dumps({"chat": VOTED})], ids=["object", "text"])
 @pytest.mark.parametrize("names", ["ab", "ba"])
-def test_the_text_that_was_voted_on_wins_over_what_became_of_the_chat(tmp_path: Path, state: str, snapshot: Any, names: str) -> None:
+def test_the_text_that_was_voted_on_wins_over_what_became_of_the_chat(tmp_path: Path, state: str, snapshot: object, names: str) -> None:
     vote = {"id": "f", "user_id": "u", "type": "rating", "data": {"rating": 1}, "meta": {"chat_id": "c", "message_id": "a"}}
     exports = [[webui_chat(*LATER[state], updated_at=1767232800)], [vote | {"snapshot": snapshot, "created_at": 1767225700}]]
     result = read(tmp_path, {name: json.dumps(export).encode() for name, export in zip(names, exports, strict=True)})
@@ -369,7 +369,7 @@ def test_real_exports_are_read(tmp_path: Path, shared_data: Path) -> None:
 
 
 def test_of_two_exports_that_differ_in_a_call_or_a_file_only_the_newer_stays(tmp_path: Path) -> None:
-    def told(size: int, when: str, **more: Any) -> dict[str, Any]:
+    def told(size: int, when: str, **more: object) -> dict[str, Any]:
         asked = {"id": "q", "role": "user", "content": "Rain?", "created_at": when}
         answers = [{"id": f"a{at}", "parent_id": "q", "role": "assistant", "content": "x"} | more for at in range(size)]
         return {"id": "c", "messages": [asked, *answers]}
@@ -593,12 +593,12 @@ def rated(data: dict[str, Any], when: int, name: str = "fb") -> list[dict[str, A
     return [{"id": name, "user_id": "u", "type": "rating", "data": data, "meta": meta, "updated_at": 1760000000 + when}]
 
 
-def thumb(value: Any, when: int | None, **more: Any) -> list[dict[str, Any]]:
+def thumb(value: object, when: int | None, **more: object) -> list[dict[str, Any]]:
     line = {"conversation_id": "c", "kind": "thumb", "message_index": 1, "value": value, "user_id": "u"}
     return [line | ({} if when is None else {"created_at": 1760000000 + when}) | more]
 
 
-def liked(feedback: Any, when: int) -> list[dict[str, Any]]:
+def liked(feedback: object, when: int) -> list[dict[str, Any]]:
     """A message of LibreChat's collection."""
     shown = {"conversationId": "l", "messageId": "a", "isCreatedByUser": False, "text": "Yes.", "updatedAt": 1760000000 + when}
     return [shown | {"feedback": feedback}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import daft
 import numpy as np
@@ -22,8 +23,7 @@ from tests.builders.clean_turns import PARAMS, turn
 def alone(texts: Sequence[str]) -> list[str]:
     """Languages of texts each of which is a conversation of its own."""
     levels = (PARAMS.min_letters, PARAMS.min_confidence, PARAMS.min_joined_confidence)
-    result: list[str] = identify(pa.array(texts, pa.large_string()), pa.array(np.arange(len(texts) + 1)), *levels).to_pylist()
-    return result
+    return cast("list[str]", identify(pa.array(texts, pa.large_string()), pa.array(np.arange(len(texts) + 1)), *levels).to_pylist())
 
 
 @pytest.mark.parametrize(

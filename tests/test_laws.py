@@ -121,7 +121,7 @@ def test_laws_of_pairs(log: ChatLog, shuffle: int, judges: bool) -> None:
         assert made[0][name].reasons == made[1][name].reasons
 
 
-def build(log: ChatLog, shuffle: int | None = None, **splitting: Any) -> dict[str, Account]:
+def build(log: ChatLog, shuffle: int | None = None, **splitting: object) -> dict[str, Account]:
     """All tables of the three stages."""
     tables = log.tables(shuffle)
     found = accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)

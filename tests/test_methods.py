@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,7 +17,7 @@ from tests.builders import releases
 NEEDS = Needs(dpo_pairs=10, kto_examples=20, kto_rarer=5, reward_pairs=40, ppo_prompts=30)
 
 
-def chosen(pairs: int = 0, liked: int = 0, disliked: int = 0, prompts: int = 0, **more: Any) -> Choice:
+def chosen(pairs: int = 0, liked: int = 0, disliked: int = 0, prompts: int = 0, **more: object) -> Choice:
     """The choice for so many training rows, each of a prompt of its own."""
     rows = [releases.row(f"Question {number}", "Yes.", "No.", "train", **more) for number in range(pairs)]
     about = ("prompt_id", "prompt", "split", "augmented_from")

@@ -39,7 +39,7 @@ def test_a_loss_that_is_no_number_stops_the_run(name: str, tmp_path: Path) -> No
         training.run(tmp_path, name, tiny(name, dpo__beta=1e38, dpo__schedule__learning_rate=0.99))
 
 
-def monitoring(**other: Any) -> Any:
+def monitoring(**other: object) -> Any:
     return tiny("train", **{f"monitoring__{name}": value for name, value in other.items()}).monitoring
 
 

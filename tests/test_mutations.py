@@ -13,7 +13,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,7 @@ def places(record: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-def damaged(record: Any, draw: random.Random) -> Any:
+def damaged(record: object, draw: random.Random) -> Any:
     """The record after one to three accidents."""
     whole = json.loads(json.dumps(record))
     for _ in range(draw.randint(1, 3)):
@@ -94,19 +94,21 @@ def read(root: Path) -> Path:
     return root / "out"
 
 
+def origins(column: pa.ChunkedArray[Any]) -> pa.Table:
+    """Where each row comes from, as a table."""
+    parts = cast("pa.StructArray", column.combine_chunks()).flatten()
+    return pa.table(dict(zip(("file", "record", "at"), parts, strict=True)))
+
+
 def told(out: Path) -> dict[str, set[int]]:
     """By file the records of which something was kept, dropped or put into the quarantine."""
     found: dict[str, set[int]] = {}
     for table in ("turns", "feedback", "dropped/turns", "dropped/feedback", "quarantine"):
         for path in (out / table).glob("*.parquet"):
             rows = pq.read_table(path, columns=["file", "record"] if table == "quarantine" else ["origin"])
-            flat = (
-                rows
-                if table == "quarantine"
-                else pa.table(dict(zip(("file", "record", "at"), rows["origin"].combine_chunks().flatten(), strict=True)))
-            )
-            for name in pc.unique(flat["file"]).to_pylist():
-                numbers = flat.filter(pc.equal(flat["file"], name))["record"].to_numpy()
+            flat = rows if table == "quarantine" else origins(rows["origin"])
+            for name in cast("list[str]", pc.unique(flat["file"]).to_pylist()):
+                numbers = flat.filter(pc.equal(flat["file"], pa.scalar(name)))["record"].to_numpy()
                 found.setdefault(name, set()).update(np.unique(numbers).tolist())
     return found
 

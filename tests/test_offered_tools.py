@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import pyarrow as pa
@@ -92,8 +92,9 @@ def test_texts_of_schemas_are_redacted_in_place_and_their_language_stays() -> No
     column = pa.array([None, json.dumps([{"type": "function", "function": {"name": "rain", "parameters": schema}}])], pa.large_string())
     tools = Tools(column)
     assert tools.rows.to_pylist() == [1] * len(tools.texts)
-    assert not any("json-schema.org" in text for text in tools.texts.to_pylist())
-    changed = tools.put(pa.array([text.replace("secret", "[KEY_1]") for text in tools.texts.to_pylist()], pa.large_string()))
+    texts = cast("list[str]", tools.texts.to_pylist())
+    assert not any("json-schema.org" in text for text in texts)
+    changed = tools.put(pa.array([text.replace("secret", "[KEY_1]") for text in texts], pa.large_string()))
     assert changed.to_pylist() == [None, json.dumps(json.loads(column[1].as_py()), separators=(",", ":")).replace("secret", "[KEY_1]")]
 
 
@@ -135,6 +136,7 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
     import trl
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
+    from trl import data_utils
 
     file = tmp_path / "train.parquet"
     file.write_bytes(files.parquet(files.portable(files.as_trainers_read(rows, files.optional_fields({"pairs": rows})))))
@@ -148,13 +150,13 @@ def test_a_release_has_the_tools_in_a_column_that_trl_gives_to_templates_and_so_
         "tool_call_id": "call_1",
         "name": "rain",
     }
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, unk_token="x")))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, unk_token="x")))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     ours = {row["prompt"][0]["content"]: row["prompt"] for row in _rows(file, ["prompt"])}
     for template in ("qwen3", "llama3_2"):
         tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{template}.jinja").read_text("utf-8")
         for name, row in released.items():
             tools = json.loads(row["tools"]) if isinstance(row["tools"], str) else row["tools"]  # as TRL's trainers do
-            spoken = trl.apply_chat_template({key: row[key] for key in ("prompt", "chosen", "rejected")}, tokenizer, tools=tools)
+            spoken = data_utils.apply_chat_template({key: row[key] for key in ("prompt", "chosen", "rejected")}, tokenizer, tools=tools)
             assert ("Whether it rains." in spoken["prompt"]) == (name == "Will it rain?")
             assert tokenization.written(tokenizer, ours[name], prompt=True) == spoken["prompt"]
 

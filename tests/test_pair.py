@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import cast
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_what_another_person_says_later_overtakes_nothing(four: ChatLog) -> None
     assert [chosen for _, chosen, _ in pairs(run(four))] == ["B"]
 
 
-def only(recipe: str, **settings: Any) -> Row:
+def only(recipe: str, **settings: object) -> Row:
     """Parameters with one recipe in use."""
     return {name: DEFAULTS[name] | {"use": name == recipe} | (settings if name == recipe else {}) for name in RECIPES}
 
@@ -81,7 +81,7 @@ CONFIDENCE["rating_margin"] = 0.921350396
 MARGIN = {"rating_margin": 0.5}
 
 
-def recast(log: ChatLog, recipe: str, **changes: Any) -> dict[str, Account]:
+def recast(log: ChatLog, recipe: str, **changes: object) -> dict[str, Account]:
     """Run with the recipe's examples; the votes of a kind that no act names become of that kind."""
     for act in EXAMPLES[recipe]:
         log.act(**act)
@@ -135,7 +135,7 @@ def test_as_many_for_as_against_is_a_tie(four: ChatLog, acts: list[tuple[str, fl
     assert result["pairs"].reasons == {"tie": 1}
 
 
-def weighed(log: ChatLog, *reliability: float | None, **changes: Any) -> dict[str, Account]:
+def weighed(log: ChatLog, *reliability: float | None, **changes: object) -> dict[str, Account]:
     """Run with these reliabilities of the votes, in the order of their ids."""
     (row,) = candidates(log).to_pylist()
     row["votes"] = [vote | {"reliability": given} for vote, given in zip(row["votes"], reliability, strict=True)]
@@ -201,10 +201,10 @@ def test_thumbs_weigh_what_their_givers_are_worth(four: ChatLog) -> None:
 def test_confidence_of_ratings_grows_with_their_number_and_agreement(four: ChatLog) -> None:
     four.act("rating", "c/a1", 5)
     four.act("rating", "c/a2", 3)
-    (one,) = run(four)["pairs"].kept["confidence"].to_pylist()
+    (one,) = cast("list[float]", run(four)["pairs"].kept["confidence"].to_pylist())
     for value, number in ((5, 1), (3, 2), (5, 1), (3, 2)):
         four.act("rating", f"c/a{number}", value)
-    (three,) = run(four)["pairs"].kept["confidence"].to_pylist()
+    (three,) = cast("list[float]", run(four)["pairs"].kept["confidence"].to_pylist())
     for value, number in ((4, 1), (2, 2), (5, 1), (4, 2)):
         four.act("rating", f"c/a{number}", value)
     (row,) = run(four)["pairs"].kept.to_pylist()

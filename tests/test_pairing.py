@@ -26,7 +26,7 @@ def two() -> ChatLog:
     return log
 
 
-def result_of(log: ChatLog, cluster: str = "one", **changes: Any) -> dict[str, Account]:
+def result_of(log: ChatLog, cluster: str = "one", **changes: object) -> dict[str, Account]:
     """The stage's accounts where all prompts are near-equal; of all votes the recipe's own reliability holds."""
     rows: list[Row] = candidates(log).to_pylist()
     for row in rows:
@@ -35,7 +35,7 @@ def result_of(log: ChatLog, cluster: str = "one", **changes: Any) -> dict[str, A
     return settled(frame(rows, "candidates"), **changes)
 
 
-def choose(log: ChatLog, conversation: str, better: str, worse: str, **more: Any) -> str:
+def choose(log: ChatLog, conversation: str, better: str, worse: str, **more: object) -> str:
     return log.act("choice", conversation, 1, better=better, worse=worse, **more)
 
 

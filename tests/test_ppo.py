@@ -253,7 +253,8 @@ def test_rollouts_follow_the_policy_and_not_a_taste_that_came_with_it(whole: Pat
     how = ppo_rollouts.SamplingConfig([tokenizer.eos_token_id], tokenizer.pad_token_id, 8, 1.0, 4)
     torch.manual_seed(3)
     plain = ppo_rollouts.write(model, [[5, 6, 7]] * 4, how).tokens.tolist()
-    model.generation_config.update(top_k=1, top_p=0.1, repetition_penalty=3.0, no_repeat_ngram_size=1, min_p=0.9, temperature=9.0)
+    own = {"top_k": 1, "top_p": 0.1, "repetition_penalty": 3.0, "no_repeat_ngram_size": 1, "min_p": 0.9, "temperature": 9.0}
+    model.generation_config.update(**own)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     torch.manual_seed(3)
     assert ppo_rollouts.write(model, [[5, 6, 7]] * 4, how).tokens.tolist() == plain
 

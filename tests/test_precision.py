@@ -54,7 +54,7 @@ def _watched(name: str, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     kind = getattr(transformers, name)
     plain = kind.forward
 
-    def forward(self: Any, *given: Any, **named: Any) -> Any:
+    def forward(self: object, *given: object, **named: object) -> Any:
         seen.append(torch.is_autocast_enabled("cpu"))
         return plain(self, *given, **named)
 

@@ -36,7 +36,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "find", lambda source, where: sources.Source(where, source, None))
 
 
-def leaves(document: Any, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+def leaves(document: object, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     if not isinstance(document, dict):
         return {".".join(keys): document}
     return {key: value for name, inner in document.items() for key, value in leaves(inner, (*keys, name)).items()}

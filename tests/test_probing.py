@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -97,7 +97,7 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=Pairs.schema())
 
 
-def probed(rows: list[dict[str, Any]], **more: Any) -> Probed:
+def probed(rows: list[dict[str, Any]], **more: object) -> Probed:
     result = probe.run_probe(table(rows), SETTINGS.model_copy(update=more))
     assert result
     return result
@@ -200,7 +200,7 @@ def test_pairs_that_share_a_cluster_or_a_conversation_never_lie_in_two_folds() -
     fold = folds.folds(numbers, names, 5, 1)
     for column in ("cluster_id", "conversations"):
         seen: dict[str, int] = {}
-        for values, place in zip(taken[column].to_pylist(), fold.tolist(), strict=True):
+        for values, place in zip(cast("list[str | list[str]]", taken[column].to_pylist()), fold.tolist(), strict=True):
             for value in [values] if isinstance(values, str) else values:
                 assert seen.setdefault(value, place) == place
     assert len(names) > 5

@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -150,7 +150,8 @@ def test_ratings_in_words_keep_their_words_and_count_by_their_place(walk: Callab
     reasons = path["validate"]["feedback"].reasons
     assert reasons["no_value"] == given[""]
     assert reasons["not_an_answer"] > 10_000, "what the first speaker wrote stands in the place of a user's turns"
-    votes = [vote for row in path["aggregate"]["candidates"].kept["votes"].to_pylist() for vote in row if vote["kind"] == "rating"]
+    lists = cast("list[list[dict[str, Any]]]", path["aggregate"]["candidates"].kept["votes"].to_pylist())
+    votes = [vote for row in lists for vote in row if vote["kind"] == "rating"]
     grades = {(vote["raw"], vote["value"]) for vote in votes}
     assert grades == {(word, place / 4) for place, word in enumerate(real_sets.TOPICAL_WORDS)}
 

@@ -36,7 +36,7 @@ def rows_of(strata: list[tuple[int, int]]) -> list[Row]:
     return rows + [candidate(f"no votes {n}", topic="t0", evidence="none") for n in range(9)]
 
 
-def account(rows: list[Row], strategy: str, **changed: Any) -> Account:
+def account(rows: list[Row], strategy: str, **changed: object) -> Account:
     chosen = PARAMS.model_copy(update={"strategy": strategy} | changed)
     given = frame(rows)
     result = rebalance.run({"candidates": given}, chosen)["candidates"].to_arrow().sort_by("prompt_id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -40,8 +41,7 @@ class Told(Recogniser):
 def redacted(*texts: str) -> list[str]:
     """The messages of one conversation after redaction with names."""
     column, conversation = pa.array(texts, TEXT), pa.array(["c"] * len(texts), TEXT)
-    done: list[str] = redact.Books().number(conversation, redact.mark_all(column, redact.KINDS, Told())).to_pylist()
-    return done
+    return cast("list[str]", redact.Books().number(conversation, redact.mark_all(column, redact.KINDS, Told())).to_pylist())
 
 
 def test_names_get_placeholders_beside_those_of_other_values() -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Collection
+from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -96,8 +97,7 @@ def redacted(*texts: str, kinds: Collection[str] = KINDS) -> list[str]:
     column, names = pa.array(texts, pa.large_string()), pa.array(["c"] * len(texts), pa.large_string())
     books = Books()
     books.reserve(names, column)
-    done: list[str] = books.number(names, mark_all(column, kinds)).to_pylist()
-    return done
+    return cast("list[str]", books.number(names, mark_all(column, kinds)).to_pylist())
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in PERSONAL.items() for value in values])

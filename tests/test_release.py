@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,7 +52,7 @@ def message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
 
 
-def pair(number: int, split: str, **more: Any) -> dict[str, Any]:
+def pair(number: int, split: str, **more: object) -> dict[str, Any]:
     row = {
         "pair_id": ids.stable_id("pair", str(number)), "prompt_id": f"p{number}", "prompt": message("user", f"Question {number}? <b>&"),
         "chosen": message("assistant", f"Good answer {number}."), "rejected": message("assistant", f"Bad {number}."), "recipe": "choice",
@@ -411,7 +411,8 @@ def test_words_and_ends_follow_the_messages(lists: list[list[tuple[str, str]]]) 
     )
     assert gate_columns.ends(column, "last").to_pylist() == [one[-1][0] if one else "" for one in lists]
     assert gate_columns.ends(column, "first").to_pylist() == [one[0][0] if one else "" for one in lists]
-    assert [text.count(":") for text in gate_columns.words(column).to_pylist()] == [sum(1 + c.count(":") for _, c in one) for one in lists]
+    words = cast("list[str]", gate_columns.words(column).to_pylist())
+    assert [text.count(":") for text in words] == [sum(1 + c.count(":") for _, c in one) for one in lists]
 
 
 HOSTILE = (

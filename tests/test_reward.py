@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -27,8 +27,17 @@ from trainer.evaluation import proportions
 from trainer.methods import margins, mixup, reward_modeling
 from trainer.models import reward_models, training_context
 
+if TYPE_CHECKING:
+    from torch.nn import Linear
+    from transformers import PreTrainedModel
+
 PLAIN = tiny("reward", margin="none", mixup_alpha=0.0)
 SEED = tiny("start").seed
+
+
+def head_of(model: PreTrainedModel) -> Linear:
+    """The layer that makes the reward."""
+    return cast("Linear", model.score)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +104,7 @@ def test_the_reward_is_read_at_the_answers_last_token(rewarded: Path) -> None:
     row = encoded(rewarded, "test")[0]
     states = model.model(input_ids=torch.tensor([row.prompt + row.chosen])).last_hidden_state[0]
     (found,) = reward_models.score(model, [(row.prompt, row.chosen)], tokenizer.pad_token_id, 1)
-    assert found == pytest.approx(model.score(states[-1]).item(), abs=1e-6)
+    assert found == pytest.approx(head_of(model)(states[-1]).item(), abs=1e-6)
     assert row.chosen[-1] == tokenizer.eos_token_id != tokenizer.pad_token_id
 
 
@@ -105,7 +114,7 @@ def test_the_new_head_depends_on_the_seed_alone(rewarded: Path) -> None:
     heads = []
     for noise, seed in ((1, 3), (2, 3), (2, 4)):
         torch.manual_seed(noise)
-        heads.append(reward_models.begin(rewarded / "data/models/start", seed)[0].score.weight)
+        heads.append(head_of(reward_models.begin(rewarded / "data/models/start", seed)[0]).weight)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
@@ -122,7 +131,7 @@ def test_an_adapter_leaves_a_plain_model_whose_head_has_learned(rewarded: Path, 
     model, _ = reward_models.load(made)
     fresh, _ = reward_models.begin(rewarded / "data/models/start", SEED)
     assert set(model.state_dict()) == set(fresh.state_dict())
-    assert not torch.equal(model.score.weight, fresh.score.weight)
+    assert not torch.equal(head_of(model).weight, head_of(fresh).weight)
     assert not torch.equal(model.model.layers[0].mlp.up_proj.weight, fresh.model.layers[0].mlp.up_proj.weight)
     assert torch.equal(model.model.embed_tokens.weight, fresh.model.embed_tokens.weight)
     assert (made / "adapter/adapter_model.safetensors").is_file()
@@ -132,7 +141,7 @@ def test_the_head_of_a_body_in_bfloat16_is_trained_in_single_precision(rewarded:
     import torch
 
     model, tokenizer = reward_models.begin(rewarded / "data/models/start", 3, "bfloat16")
-    assert (model.model.embed_tokens.weight.dtype, model.score.weight.dtype) == (torch.bfloat16, torch.float32)
+    assert (model.model.embed_tokens.weight.dtype, head_of(model).weight.dtype) == (torch.bfloat16, torch.float32)
     assert np.isfinite(reward_models.score(model, [([9, 9], [9, 1])], tokenizer.pad_token_id, 1)).all()
 
 
@@ -229,8 +238,8 @@ def test_mixing_rewards_is_mixing_the_features_before_the_head(rewarded: Path) -
     given = drawn(share=[0.9, 0.2, 0.5, 1.0], turn=[1.0, -1.0, -1.0, 1.0], lot=[0.4, 0.1, 0.3, 0.2])
     partner = [1, 3, 0, 2]  # who comes next in the order of the lots, 1 3 2 0
     share, turn = given["share"][:, None], given["turn"][:, None]
-    slow = model.score(share * features + (1 - share) * turn * features[partner])[:, 0]
-    quick, labels = mixup.mixed(model.score(features)[:, 0], given)
+    slow = head_of(model)(share * features + (1 - share) * turn * features[partner])[:, 0]
+    quick, labels = mixup.mixed(head_of(model)(features)[:, 0], given)
     assert torch.allclose(quick, slow, atol=1e-6)
     assert labels.tolist() == pytest.approx([1.0, 0.2, 0.5, 1.0]), "only a turned partner softens the label"
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import make_sample
 import pyarrow.parquet as pq
@@ -39,7 +40,7 @@ def ingest(root: Path, given: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def people(root: Path) -> set[str]:
-    return set(pq.read_table(root / "data/01_ingest/turns", columns=["user_id"])["user_id"].drop_null().to_pylist())
+    return set(cast("list[str]", pq.read_table(root / "data/01_ingest/turns", columns=["user_id"])["user_id"].drop_null().to_pylist()))
 
 
 def mark(root: Path) -> str:

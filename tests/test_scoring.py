@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ import pytest
 from tests.builders import releases
 from trainer.data import encode, release_reader
 from trainer.models import model_io, scoring
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SIZE = model_io.Size(vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_length=512)
 
@@ -82,7 +85,8 @@ def test_a_fresh_adapter_scores_as_the_model_without_it_and_its_dropout_is_off()
 
     model, tokenizer, pairs = made()
     alone = scoring.score(model, pairs, tokenizer.pad_token_id, 4)
-    wrapped = get_peft_model(copy.deepcopy(model), LoraConfig(r=4, lora_dropout=0.5, target_modules="all-linear", task_type="CAUSAL_LM"))
+    config = LoraConfig(r=4, lora_dropout=0.5, target_modules="all-linear", task_type="CAUSAL_LM")
+    wrapped = cast("PreTrainedModel", get_peft_model(copy.deepcopy(model), config))
     with_adapter = scoring.score(wrapped, pairs, tokenizer.pad_token_id, 4)
     assert np.array_equal(alone.chosen, with_adapter.chosen)
     assert np.array_equal(alone.rejected, with_adapter.rejected)

@@ -17,7 +17,7 @@ from tests.builders.chatlog import AGGREGATE, SIGNALS, ChatLog, accounts, droppe
 SETTINGS = implicit_feedback.Settings.model_validate(SIGNALS)
 
 
-def run(log: ChatLog, shuffle: int | None = None, **changed: Any) -> dict[str, Account]:
+def run(log: ChatLog, shuffle: int | None = None, **changed: object) -> dict[str, Account]:
     tables = log.tables(shuffle)
     params = aggregate.Params.model_validate(AGGREGATE | {"unjudged": "none", "signals": SIGNALS | changed})
     return accounts("aggregate", aggregate.run(tables, params), tables)

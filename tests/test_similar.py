@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ def shingles(text: str, words: int) -> frozenset[tuple[str, ...]]:
 
 def brute(texts: list[str], near: Near) -> dict[tuple[str, str], float]:
     """Every pair compared; equal texts as a star around the first."""
-    plain = normalise(pa.array(texts, pa.large_string())).to_pylist()
+    plain = cast("list[str]", normalise(pa.array(texts, pa.large_string())).to_pylist())
     first = {text: plain.index(text) for text in plain}
     found = {(f"k{first[text]:04d}", f"k{i:04d}"): 1.0 for i, text in enumerate(plain) if first[text] != i}
     for i, j in itertools.combinations(sorted(first.values()), 2):

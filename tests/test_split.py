@@ -18,13 +18,13 @@ from tests.builders.chatlog import Row
 from tests.builders.split_runs import DEFAULTS, MANY, WORDS, prompt, settled, text
 
 
-def run(rows: list[Row], **changes: Any) -> tuple[dict[str, Row], list[str]]:
+def run(rows: list[Row], **changes: object) -> tuple[dict[str, Row], list[str]]:
     """Rows that stay, by prompt id, and what the stage said."""
     result, said = settled(rows, **changes)
     return {row["prompt_id"]: row for row in result["candidates"].kept.to_pylist()}, said
 
 
-def sides(rows: list[Row], *numbers: int, **changes: Any) -> set[str]:
+def sides(rows: list[Row], *numbers: int, **changes: object) -> set[str]:
     """The splits in which the prompts with these numbers lie."""
     placed, _ = run(rows, **changes)
     return {placed[stable_id("p", str(number))]["split"] for number in numbers}

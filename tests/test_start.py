@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,11 @@ from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from trainer import start
 from trainer.data import batches, encode, release_reader
 from trainer.models import model_io, saving, tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    Scratch = tuple[PreTrainedTokenizerBase, list[release_reader.Pair]]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +66,7 @@ def test_says_steps_in_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.fixture(scope="module")
-def scratch() -> tuple[object, list[release_reader.Pair]]:
+def scratch() -> Scratch:
     rows = releases.planted({"train": 40})
     pairs = sorted(
         (release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows), key=lambda pair: pair.pair_id
@@ -91,15 +97,16 @@ def test_a_pair_that_just_fits_stays_whole() -> None:
     assert letters.decode(kept.chosen) == "abcdefgh<|end|>"
 
 
-def test_tokens_are_those_that_trl_would_make(scratch: tuple[object, list[release_reader.Pair]]) -> None:
+def test_tokens_are_those_that_trl_would_make(scratch: Scratch) -> None:
     from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     made, pairs = scratch
     rows = [{"prompt": one.prompt, "chosen": one.chosen, "rejected": one.rejected} for one in pairs]
-    config = SimpleNamespace(dataset_num_proc=None, max_length=512, truncation_mode="keep_start")
+    config = cast("DPOConfig", SimpleNamespace(dataset_num_proc=None, max_length=512, truncation_mode="keep_start"))
     assert DPOConfig.max_length  # the setting that the double stands for
-    theirs = DPOTrainer._prepare_dataset(SimpleNamespace(), Dataset.from_list(rows), made, config, "train")
+    theirs = DPOTrainer._prepare_dataset(cast("DPOTrainer", SimpleNamespace()), Dataset.from_list(rows), made, config, "train")
     ours = encode.encode(pairs, made, 512).kept
     assert [(one.prompt, one.chosen, one.rejected) for one in ours] == [
         (row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in theirs
@@ -107,9 +114,9 @@ def test_tokens_are_those_that_trl_would_make(scratch: tuple[object, list[releas
 
 
 @given(st.text(max_size=40).map(lambda text: text.replace("<|", "")))
-def test_any_text_comes_back_from_its_tokens(scratch: tuple[object, list[release_reader.Pair]], text: str) -> None:
+def test_any_text_comes_back_from_its_tokens(scratch: Scratch, text: str) -> None:
     made = scratch[0]
-    assert made.decode(made(text)["input_ids"]) == text  # type: ignore[operator, attr-defined]
+    assert made.decode(made(text)["input_ids"]) == text
 
 
 # --- the order of rows ---
@@ -191,19 +198,19 @@ def test_a_trained_model_can_be_trained_on(started: Path, tmp_path: Path) -> Non
     assert digests(made)["tokenizer.json"] == digests(started / "data/models/start")["tokenizer.json"]
 
 
-def test_a_template_that_changes_its_prompt_when_an_answer_follows(scratch: tuple[object, list[release_reader.Pair]]) -> None:
+def test_a_template_that_changes_its_prompt_when_an_answer_follows(scratch: Scratch) -> None:
     made = tokenizer.from_scratch(scratch[1], 400, 512)
     made.chat_template = tokenizer.TEMPLATE.replace("{{ '<|assistant|>' }}", "{{ '<|assistant|><think>' }}")
     with pytest.raises(UserError, match="goes on otherwise when an answer follows"):
         tokenizer.check(made, "x")
 
 
-def test_padding_that_ends_answers_is_replaced_or_refused(scratch: tuple[object, list[release_reader.Pair]]) -> None:
+def test_padding_that_ends_answers_is_replaced_or_refused(scratch: Scratch) -> None:
     made = tokenizer.from_scratch(scratch[1], 400, 512)
     made.pad_token = tokenizer.END
     tokenizer.check(made, "x")
     assert made.pad_token == "<|pad|>"
     made.pad_token = tokenizer.END
-    made.get_vocab = lambda: {tokenizer.END: made.eos_token_id}
+    made.get_vocab = lambda: {tokenizer.END: made.eos_token_id}  # type: ignore[method-assign]  # a double
     with pytest.raises(UserError, match="padding that equals the end of an answer"):
         tokenizer.check(made, "x")

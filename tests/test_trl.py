@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -18,14 +18,17 @@ from tests.builders import releases
 from trainer.data import encode, release_reader
 from trainer.loop import hf_trainer
 from trainer.methods import dpo, kto, shared_prompt
-from trainer.models import model_io, scoring
+from trainer.models import model_io, scoring, typed
 from trainer.settings import Schedule
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SIZE = model_io.Size(vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_length=512)
 SCHEDULE = Schedule(
     num_train_epochs=1, max_steps=4, train_batch_size=4, per_device_train_batch_size=4, learning_rate=0.01, warmup_ratio=0.0
 )
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "use_cpu": True,
     "bf16": False,
     "gradient_checkpointing": False,
@@ -80,7 +83,7 @@ def singles() -> list[encode.EncodedExample]:
 def dpo_trainer(folder: Path, rows: Sequence[encode.EncodedPair], **own: Any) -> Any:
     """TRL's trainer of a moved policy, the rows scored by the model that stood before it."""
     from datasets import Dataset
-    from trl import DPOConfig
+    from trl.trainer.dpo_config import DPOConfig
 
     model, tokenizer, _ = made()
     reference = scoring.score(model, rows, tokenizer.pad_token_id, 8)
@@ -141,13 +144,16 @@ def test_both_answers_in_one_row_have_the_loss_and_the_gradient_of_trl(loss: str
         processing_class=tokenizer,
         data_collator=dpo._collator(tokenizer.pad_token_id),
     )
+    losses, models = [], []
     for trainer in (theirs, ours):
-        trainer.model.eval()
+        models.append(typed.evaluating(cast("PreTrainedModel", trainer.model)))
         found = trainer.compute_loss(trainer.model, trainer.data_collator(table))
         found.backward()
-        trainer.told = found.item()
-    assert ours.told == pytest.approx(theirs.told, rel=1e-5)
-    for mine, other in zip(ours.model.parameters(), theirs.model.parameters(), strict=True):
+        losses.append(found.item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for other, mine in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert mine.grad is not None
+        assert other.grad is not None
         assert mine.grad.numpy() == pytest.approx(other.grad.numpy(), rel=1e-3, abs=1e-5)
 
 
@@ -231,7 +237,8 @@ def test_trl_leaves_a_shared_message_in_both_answers_where_one_side_begins_the_o
 
 def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: Path) -> None:
     import torch
-    from trl import DPOConfig, KTOConfig
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.kto_config import KTOConfig
 
     for kind in (DPOConfig, KTOConfig):
         bare = kind(output_dir=str(tmp_path), use_cpu=True)
@@ -241,7 +248,7 @@ def test_trl_needs_to_be_told_of_the_processor_and_of_half_precision(tmp_path: P
             assert kind(output_dir=str(tmp_path)).device.type != "cpu"
         told = SimpleNamespace(dtype="float32", max_length=512, seed=1)
         run = SimpleNamespace(checkpoints=None, scratch=tmp_path, context=told, monitoring=SimpleNamespace(save_steps=0))
-        ours = hf_trainer.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type]
+        ours = hf_trainer.arguments(kind, SCHEDULE, 4, run)  # type: ignore[arg-type, type-var]  # doubles, and a class of a loop
         assert (ours.bf16, ours.gradient_checkpointing, ours.learning_rate) == (False, False, SCHEDULE.learning_rate)
         assert ours.use_cpu is not torch.cuda.is_available()
 
@@ -259,7 +266,7 @@ def test_discopop_is_known_to_trl_and_not_to_us() -> None:
 def kto_trainer(folder: Path, rows: Sequence[encode.EncodedExample], weighed: kto.WeightedSettings, **own: Any) -> Any:
     """TRL's trainer of a moved policy, the rows and their mismatched answers scored by the model that stood before it."""
     from datasets import Dataset
-    from trl import KTOConfig
+    from trl.trainer.kto_config import KTOConfig
 
     model, tokenizer, _ = made()
     pad = tokenizer.pad_token_id
@@ -310,7 +317,8 @@ def test_the_held_out_loss_of_kto_is_the_number_of_trl(loss: str, tmp_path: Path
 
 def test_trl_takes_each_prompt_with_the_answer_before_it_and_so_do_we() -> None:
     from datasets import Dataset
-    from trl import KTOConfig, KTOTrainer
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
 
     _, tokenizer, pairs = made()
     asked = [{"prompt": one.prompt, "completion": one.chosen} for one in pairs[:7]]
@@ -346,8 +354,8 @@ def test_trl_gives_no_margin_for_a_step_of_one_label_and_ours_does(tmp_path: Pat
 def _listener(seen: list[dict[str, float]]) -> Any:
     from transformers import TrainerCallback
 
-    class Listener(TrainerCallback):  # type: ignore[misc]
-        def on_log(self, args: object, state: object, control: object, logs: dict[str, float], **_: object) -> None:
-            seen.append(dict(logs))
+    class Listener(TrainerCallback):
+        def on_log(self, args: object, state: object, control: object, **told: Any) -> None:
+            seen.append(dict(told["logs"]))
 
     return Listener()

@@ -24,12 +24,12 @@ FILLER = 300  # good rows around the bad ones, so that no bound on their share i
 STAGE_PARAMS = params.load(ROOT / "params.yaml", "validate", validate.Params)
 
 
-def turn(turn_id: str, parent: str | None = None, position: int = 0, role: str = "user", **more: Any) -> dict[str, Any]:
+def turn(turn_id: str, parent: str | None = None, position: int = 0, role: str = "user", **more: object) -> dict[str, Any]:
     row = {"conversation_id": "c", "turn_id": turn_id, "parent_id": parent, "position": position, "role": role, "content": "Hello there."}
     return {**row, "status": "", "language": "en", "topic": "", "source": "jsonl", "origin": ORIGIN, **more}
 
 
-def act(name: str, kind: str = "thumb", **more: Any) -> dict[str, Any]:
+def act(name: str, kind: str = "thumb", **more: object) -> dict[str, Any]:
     row = {"feedback_id": name, "conversation_id": "c", "turn_id": "a", "kind": kind, "value": 1.0, "annotator_kind": "person"}
     return {**row, "source": "jsonl", "origin": ORIGIN, **more}
 

@@ -138,7 +138,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("value", SPELLINGS, ids=str)
-def test_a_time_is_read_in_every_usual_spelling(value: Any) -> None:
+def test_a_time_is_read_in_every_usual_spelling(value: object) -> None:
     assert moment(value) == NOON.timestamp() * 1e6
     assert unread_shapes() == []
 
@@ -157,7 +157,7 @@ def test_a_time_is_read_in_every_usual_spelling(value: Any) -> None:
         ([2026, 1, 31], "a list"),
     ],
 )
-def test_a_time_that_may_be_another_is_reported_and_null(tmp_path: Path, value: Any, shape: str) -> None:
+def test_a_time_that_may_be_another_is_reported_and_null(tmp_path: Path, value: object, shape: str) -> None:
     with pytest.warns(UserWarning, match=re.escape(f"times of the form {shape} are not read")):
         result = read(tmp_path, {"a": lines(GOOD | {"created_at": value}, chat("d", "x") | {"created_at": value})})
     assert {row["created_at"] for row in result.table("turns")} == {None}
@@ -173,17 +173,17 @@ def test_a_date_that_can_mean_one_day_only_is_read(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", 0, "0", "NaT", "nan", "null", float("nan"), True, [], {}, -1])
-def test_no_time_is_no_fault(value: Any) -> None:
+def test_no_time_is_no_fault(value: object) -> None:
     assert moment(value) is None
     assert unread_shapes() == []
 
 
 @given(st.one_of(st.text(max_size=40), st.integers(), st.floats(), st.recursive(st.none(), st.lists)))
-def test_no_value_is_a_crash(value: Any) -> None:
+def test_no_value_is_a_crash(value: object) -> None:
     assert moment(value) is None or isinstance(moment(value), int)
 
 
-def thumb(value: object, **more: Any) -> tuple[float | None, float | None]:
+def thumb(value: object, **more: object) -> tuple[float | None, float | None]:
     _, (act,), _ = read_all("jsonl", {"conversation_id": "c", "kind": "thumb", "message_index": 1, "value": value, **more})
     return act["value"], act["scale_min"]
 
@@ -250,7 +250,7 @@ def test_thumbs_of_1_and_0_only_are_up_and_down(tmp_path: Path, values: list[Any
         ("4-5", None, (None, None, None)),
     ],
 )
-def test_ratings_are_read_in_their_spellings_and_never_on_another_scale(value: str, scale: Any, said: tuple[Any, ...]) -> None:
+def test_ratings_are_read_in_their_spellings_and_never_on_another_scale(value: str, scale: object, said: tuple[Any, ...]) -> None:
     line = {"conversation_id": "c", "kind": "rating", "message_index": 1, "value": value} | ({"scale": scale} if scale else {})
     _, (act,), _ = read_all("jsonl", line)
     assert (act["value"], act["scale_min"], act["scale_max"]) == said

@@ -15,12 +15,13 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextStreamer
+    from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase, TextStreamer
+    from transformers._typing import GenerativePreTrainedModel
 
     from trainer.data.release_reader import Messages
 
@@ -64,7 +65,7 @@ class Chat:
             streamer.end()
         self.history = [*history[forgotten:], {"role": "assistant", "content": "".join(streamer.parts).strip()}]
 
-    def _fitting(self, history: Messages) -> tuple[Any, int]:
+    def _fitting(self, history: Messages) -> tuple[BatchEncoding, int]:
         """Tokens of the conversation and how many of its first messages had to go so that an answer has room."""
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", sys.maxsize)
         for forgotten in range(0, len(history), 2):
@@ -74,14 +75,14 @@ class Chat:
         found = f"{prompt['input_ids'].shape[1]} tokens and {self.settings.max_new_tokens} more for an answer"
         raise UserError("question", found, f"at most {most} together", "ask in fewer words, or lower --max-new-tokens")
 
-    def _prompt(self, history: Messages) -> Any:  # noqa: ANN401
+    def _prompt(self, history: Messages) -> BatchEncoding:
         system = [{"role": "system", "content": self.settings.system}] if self.settings.system else []
         given = self.tokenizer.apply_chat_template(system + history, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-        return given.to(self.model.device)
+        return cast("BatchEncoding", given).to(self.model.device)
 
-    def _generate(self, prompt: Any, streamer: TextStreamer) -> None:  # noqa: ANN401
+    def _generate(self, prompt: BatchEncoding, streamer: TextStreamer) -> None:
         sampling = {"do_sample": True, "temperature": self.settings.temperature} if self.settings.temperature else {"do_sample": False}
-        self.model.generate(
+        cast("GenerativePreTrainedModel", self.model).generate(
             **prompt,
             **sampling,
             max_new_tokens=self.settings.max_new_tokens,
@@ -102,7 +103,7 @@ class Chat:
 
 def begin(settings: Settings) -> Chat:
     """A chat with a model that is there and has a chat template; a UserError otherwise."""
-    from trainer.models import model_io, runtime
+    from trainer.models import model_io, runtime, typed
 
     runtime.prepare(len(os.sched_getaffinity(0)), settings.seed, offline=not model_io.is_hub_name(settings.model))
     where = f"--model {settings.model}"
@@ -110,7 +111,7 @@ def begin(settings: Settings) -> Chat:
     if not tokenizer.chat_template:
         raise UserError(where, "a tokenizer without chat template", "a chat model", "take the instruct or chat version")
     _require_template(tokenizer, where)
-    return Chat(model.eval(), tokenizer, settings)
+    return Chat(typed.evaluating(model), tokenizer, settings)
 
 
 def _require_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
@@ -164,7 +165,7 @@ def _streamer(tokenizer: PreTrainedTokenizerBase) -> Any:  # noqa: ANN401
     """A streamer that writes words as they are whole, and keeps them."""
     from transformers import TextStreamer
 
-    class RecordingStreamer(TextStreamer):  # type: ignore[misc]
+    class RecordingStreamer(TextStreamer):
         """Keeps what it writes."""
 
         def __init__(self) -> None:

@@ -82,7 +82,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     context = training_context.read(stage.input("policy"), stage.input("release"))
     runtime.prepare(context.threads, context.seed, offline=True)
     reader, heldout, generations = _score(stage, params, context)
-    report = {split: _split(one, params.significance) for split, one in heldout.items()}
+    report: dict[str, Any] = {split: _split(one, params.significance) for split, one in heldout.items()}
     report["calibration"] = _calibration(heldout, params.bins)
     report["generations"] = generations
     report["verdict"] = verdict.decide(report["test"], generations)

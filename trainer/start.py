@@ -77,7 +77,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
     from trainer.loop import metrics
-    from trainer.models import adapters, model_io, runtime, tokenizer
+    from trainer.models import adapters, model_io, runtime, tokenizer, typed
 
     wanted = params.model
     if wanted.source == model_io.SCRATCH:
@@ -102,4 +102,4 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
     tokenizer.check(made, wanted.source)
     model_io.fit(model, made, params.max_length)
     log("start", metrics.describe(model, made))
-    return model.to(runtime.device()), made
+    return typed.placed(model, runtime.device()), made

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ from trainer.settings import Adapter, Count, Monitoring, Schedule
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.data.encode import FilteredRows
+    from trainer.data.encode import FilteredExamples, FilteredPairs
     from trainer.loop.metrics import Metrics
     from trainer.loop.run import Run
 
@@ -185,7 +185,7 @@ def _require_heldout(params: Params, heldout: Sized) -> None:
         )
 
 
-def _tell(stage: Stage, split: str, rows: FilteredRows[Any]) -> None:
+def _tell(stage: Stage, split: str, rows: FilteredPairs | FilteredExamples) -> None:
     """Say how many rows fit and why the others do not."""
     from trainer.data import encode
 

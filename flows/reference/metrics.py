@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flows.reference.figures import STAGES, VERDICT
 from flows.reference.markdown import page, table, text
@@ -21,13 +21,16 @@ from tasks.release.probe.probe import Probed
 from tasks.release.probe.suspect_labels import Planted, Suspect, Suspects
 from tasks.release.split_certificate import NAME, SECTIONS
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 LEAD = (
     "Stages write few flat figures to `metrics.json` (`dvc metrics show` prints them, `dvc metrics diff` compares them) and everything "
     "else to reports. In names, a part in angle brackets stands for several words."
 )
 METRICS = "metrics.json"
 # The reports of a release that are the fields of a class, with the classes of what is in them.
-REPORTS: dict[str, tuple[type[Any], ...]] = {
+REPORTS: dict[str, tuple[type[DataclassInstance], ...]] = {
     "probe.json": (Probed, Accuracy, Curve, Point, More, Suspects, Suspect, Planted),
     "bias.json": (Bias, Share),
     "methods.json": (Choice, Method, Need, Weights),
@@ -55,7 +58,7 @@ def _rows(known: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     return [(f"`{name}`", text(meaning)) for name, meaning in known.items()]
 
 
-def _report(file: str, classes: tuple[type[Any], ...]) -> str:
+def _report(file: str, classes: tuple[type[DataclassInstance], ...]) -> str:
     first, *inner = classes
     parts = [f"## `{file}`", text(inspect.getdoc(first) or ""), table(("field", "meaning"), _rows(meanings(first)))]
     for one in inner:
@@ -63,7 +66,7 @@ def _report(file: str, classes: tuple[type[Any], ...]) -> str:
     return "\n\n".join(parts)
 
 
-def meanings(report: type[Any]) -> dict[str, str]:
+def meanings(report: type[DataclassInstance]) -> dict[str, str]:
     """The fields of a report's class, each with the comment beside it."""
     found = field_comments(report)
     return {field.name: found.get(field.name, "") for field in fields(report)}

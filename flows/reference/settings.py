@@ -16,7 +16,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import annotated_types
 import yaml
@@ -86,7 +86,7 @@ def _section(path: str, model: type[BaseModel], values: Mapping[str, Any], comme
             yield from _section(at, inner, values.get(name) or {}, comments)
 
 
-def model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 (types are values of any type)
+def model_in(annotation: object) -> type[BaseModel] | None:
     """The model of a section; None for a plain parameter."""
     parts = typing.get_args(annotation) if typing.get_origin(annotation) in (typing.Union, types.UnionType) else (annotation,)
     return next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
@@ -112,7 +112,7 @@ def field_comments(model: type) -> dict[str, str]:
     return found
 
 
-def kind_of(annotation: Any, field: FieldInfo | None = None) -> str:  # noqa: ANN401
+def kind_of(annotation: object, field: FieldInfo | None = None) -> str:
     """A type in words, with the field's bounds."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
@@ -126,7 +126,8 @@ def kind_of(annotation: Any, field: FieldInfo | None = None) -> str:  # noqa: AN
     elif origin is typing.Annotated:
         words = kind_of(parts[0])
     else:
-        words = PLAIN.get(annotation.__name__, annotation.__name__)
+        name = cast("type", annotation).__name__
+        words = PLAIN.get(name, name)
     return ", ".join([words, *(_bounds(field) if field else [])])
 
 

@@ -6,6 +6,7 @@ Lists come out of a group-by in no certain order, so the last step sorts every o
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import daft
 import pyarrow as pa
@@ -38,13 +39,13 @@ def origin_text() -> Expression:
 def votes_of(acts: daft.DataFrame) -> daft.DataFrame:
     """The acts that count, as rows of VOTE with their prompt."""
     # ranks without a group belong together where one person gave them, about one prompt
-    one_persons_ranking = when(col("kind") == RANKING, col("annotator")).otherwise(lit(None))
+    one_persons_ranking = when(col("kind") == lit(RANKING), col("annotator")).otherwise(lit(None))
     return acts.where(col("fault").is_null()).select(
         "prompt_id",
         "feedback_id",
         "kind",
         "response_id",
-        when(col("better_id").is_null() | (col("kind") == CHOICE), col("grade")).otherwise(lit(None)).alias("value"),
+        when(col("better_id").is_null() | (col("kind") == lit(CHOICE)), col("grade")).otherwise(lit(None)).alias("value"),
         coalesce(col("label"), when(col("kind").is_in([*VALUED]), col("value").cast(DataType.string())).otherwise(lit(None))).alias("raw"),
         "scale_min",
         "scale_max",
@@ -129,7 +130,7 @@ MADE = {"responses", "votes", "conversations", "users", "parts", "language", "to
 TIDY = pa.schema([field for field in Candidates.schema() if field.name in MADE])
 
 
-def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array:
+def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array[Any]:
     """People who judge conversations in which others are known to chat, and not they, in more than OTHERS of them."""
     chats = places.select("conversation_id", col("users").alias("person")).explode("person").where(col("person").not_null())
     here = chats.distinct().to_arrow()
@@ -137,32 +138,32 @@ def raters(places: daft.DataFrame, votes: daft.DataFrame) -> pa.Array:
         col("conversation").alias("conversation_id"), col("annotator").alias("person")
     )
     acts = judging.distinct().to_arrow()
-    own, given = (pc.binary_join_element_wise(rows["conversation_id"], rows["person"], BAR) for rows in (here, acts))
+    own, given = (pc.binary_join_element_wise(rows["conversation_id"], rows["person"], BAR) for rows in (here, acts))  # type: ignore[call-overload]  # the stubs take no scalar beside arrays
     others = pc.and_(pc.is_in(acts["conversation_id"], here["conversation_id"]), pc.invert(pc.is_in(given, own)))
     counts = pc.value_counts(acts["person"].filter(others))
-    return counts.field("values").filter(pc.greater(counts.field("counts"), OTHERS)).cast(TEXT)
+    return counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(OTHERS))).cast(TEXT)
 
 
 BAR = pa.scalar("\x1f", TEXT)
 
 
-def list_tidier(raters: pa.Array) -> Callable[..., Expression]:
+def list_tidier(raters: pa.Array[Any]) -> Callable[..., Expression]:
     """What makes TIDY of TOLD."""
 
     @engine.batch(pa.struct(list(TIDY)))
-    def tidy(*columns: daft.Series) -> pa.Array:
+    def tidy(*columns: daft.Series) -> pa.Array[Any]:
         """Lists sorted and without repeats, strata chosen, the strongest kind of evidence named."""
         given = {name: column.to_arrow() for name, column in zip(TOLD, columns, strict=True)}
         votes = sorted_structs(given["votes"], "feedback_id", VOTE)
         parts = parts_of(given["talks"], given["records"])
-        made: dict[str, pa.Array] = {
+        made: dict[str, pa.Array[Any]] = {
             "responses": tidy_turns(sorted_structs(given["responses"], "response_id", RESPONSE)),
             "votes": votes,
             "parts": parts,
             **sources(parts, votes, raters),
             "evidence": strongest(votes),
-            "topic": pc.fill_null(most_frequent(given["topic"]), ""),
-            "language": pc.fill_null(most_frequent(given["language"]), "und"),
+            "topic": most_frequent(given["topic"]).fill_null(""),
+            "language": most_frequent(given["language"]).fill_null("und"),
             "source": most_frequent(given["source"]),
         }
         return struct(pa.struct(list(TIDY)), *(made[name] for name in TIDY.names))
@@ -170,28 +171,28 @@ def list_tidier(raters: pa.Array) -> Callable[..., Expression]:
     return tidy
 
 
-def parts_of(talks: pa.Array, records: pa.Array) -> pa.LargeListArray:
+def parts_of(talks: pa.Array[Any], records: pa.Array[Any]) -> pa.LargeListArray[Any]:
     """Each prompt's PARTs, sorted, once each: who chatted in which conversation, and which records of it hold answers."""
     chats, held = pc.list_flatten(talks), pc.list_flatten(records)
     chatters = pc.struct_field(chats, "users")
     talk = owners(chatters)
-    chatting = pa.table(
+    chatting = pa.Table.from_pydict(
         {
             "owner": owners(talks)[talk],
-            "conversation": pc.struct_field(chats, "conversation").take(pa.array(talk)),
+            "conversation": pc.struct_field(chats, "conversation").take(talk),
             "user": pc.list_flatten(chatters),
             "origin": pa.nulls(len(talk), TEXT),
         }
     )
     fields = {name: pc.struct_field(held, name) for name in ("conversation", "origin")}
-    holding = pa.table({"owner": owners(records), "user": pa.nulls(len(held), TEXT), **fields}).select(chatting.column_names)
+    holding = pa.Table.from_pydict({"owner": owners(records), "user": pa.nulls(len(held), TEXT), **fields}).select(chatting.column_names)
     table = pa.concat_tables([chatting.filter(pc.is_valid(chatting["user"])), holding])
     table = table.take(sorted_places(*table.columns)).combine_chunks()
     table = table.filter(pa.array(starts(*(flat(column) for column in table.columns))))
     return nest(table["owner"].to_numpy(), len(talks), struct(PART, *(table[name] for name in PART.names)))
 
 
-def tidy_turns(lists: pa.LargeListArray) -> pa.LargeListArray:
+def tidy_turns(lists: pa.LargeListArray[Any]) -> pa.LargeListArray[Any]:
     """Responses with their own list of turns sorted, nulls gone (an edit has no turn)."""
     values = lists.values
     turns = pc.struct_field(values, "turns")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ class ConversationTrees:
 
     turns: pa.Table
     tree: Rows  # number of the conversation
-    names: pa.Array  # conversation_id of each
+    names: pa.Array[Any]  # conversation_id of each
     parent: Rows  # row of the parent, -1 at a root, -2 where the parent is missing
     level: Rows
     role: Rows  # index into ROLES; -1: another
@@ -53,7 +54,7 @@ class ConversationTrees:
         return list(np.split(order, cuts)) if len(order) else []
 
 
-def build(names: pa.Array, columns: list[pa.Array]) -> ConversationTrees:
+def build(names: pa.Array[Any], columns: list[pa.Array[Any]]) -> ConversationTrees:
     """Flatten the lists, sort the turns, and find each turn's parent."""
     lengths = pc.list_value_length(columns[0]).to_numpy(zero_copy_only=False).astype(np.int64)
     tree = np.repeat(np.arange(len(lengths)), lengths)
@@ -61,21 +62,21 @@ def build(names: pa.Array, columns: list[pa.Array]) -> ConversationTrees:
     position = turns["position"].to_numpy().astype(np.int64)
     codes, parents = turn_codes(turns["turn_id"].combine_chunks(), turns["parent_id"].combine_chunks())
     order = np.lexsort((codes, position, tree))
-    turns, tree, position, codes, parents = turns.take(pa.array(order)), tree[order], position[order], codes[order], parents[order]
+    turns, tree, position, codes, parents = turns.take(order), tree[order], position[order], codes[order], parents[order]
     width = int(codes.max(initial=-1)) + 1
     parent = np.where(parents == -1, -1, look_up(tree * width + codes, tree * width + parents))
     parent = np.where(parents == -2, -2, parent)
     parent = np.where((parent >= 0) & (position[np.maximum(parent, 0)] >= position), -2, parent)  # a parent stands above its child
-    role = pc.fill_null(pc.index_in(turns["role"], ROLES), -1).to_numpy().astype(np.int64)
+    role = pc.index_in(turns["role"], ROLES).fill_null(-1).to_numpy().astype(np.int64)
     return ConversationTrees(turns, tree, names, parent, position, role)
 
 
-def turn_codes(ids: pa.Array, parents: pa.Array) -> tuple[Rows, Rows]:
+def turn_codes(ids: pa.Array[Any], parents: pa.Array[Any]) -> tuple[Rows, Rows]:
     """Numbers for turn ids, in the ids' own order; parents: -1 none, -2 no such id."""
     known = pc.unique(ids)
     known = known.take(pc.sort_indices(known))
     codes = pc.index_in(ids, known).to_numpy(zero_copy_only=False).astype(np.int64)
-    above = pc.fill_null(pc.index_in(parents, known), -2).to_numpy(zero_copy_only=False).astype(np.int64)
+    above = pc.index_in(parents, known).fill_null(-2).to_numpy(zero_copy_only=False).astype(np.int64)
     return codes, np.where(pc.is_null(parents).to_numpy(zero_copy_only=False), -1, above)
 
 
@@ -88,7 +89,7 @@ def look_up(keys: Rows, wanted: Rows) -> Rows:
     return np.where(keys[order][place] == wanted, order[place], -2)
 
 
-def find_turns(forest: ConversationTrees, tree: Rows, ids: pa.Array) -> Rows:
+def find_turns(forest: ConversationTrees, tree: Rows, ids: pa.Array[Any]) -> Rows:
     """Row of each turn id in its conversation, -2 where there is none."""
     codes, wanted = turn_codes(forest.turns["turn_id"].combine_chunks(), ids)
     width = int(codes.max(initial=-1)) + 1
@@ -97,8 +98,8 @@ def find_turns(forest: ConversationTrees, tree: Rows, ids: pa.Array) -> Rows:
 
 def blank(forest: ConversationTrees) -> Mask:
     """Turns without a text."""
-    texts = pc.utf8_trim_whitespace(pc.fill_null(forest.turns["content"], ""))
-    return np.asarray(pc.equal(texts, "").to_numpy())
+    texts = pc.utf8_trim_whitespace(forest.turns["content"].fill_null(pa.scalar("")))
+    return np.asarray(pc.equal(texts, pa.scalar("")).to_numpy())
 
 
 def last_users(forest: ConversationTrees) -> Rows:

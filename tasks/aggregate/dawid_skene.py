@@ -214,8 +214,8 @@ def majority(poll: AnnotatorLabels) -> tuple[npt.NDArray[np.bool_], npt.NDArray[
 
 def agreements(poll: AnnotatorLabels, fitted: Fit | None, people: pa.Table) -> pa.Table:
     """The poll's row of the table `agreement`."""
-    named = people.filter(pc.not_equal(people["annotator"], NOBODY))
-    two = pc.sum(pc.greater(named["shared"], 0)).as_py() == 2 and len(named) == len(people)
+    named = people.filter(pc.not_equal(people["annotator"], pa.scalar(NOBODY)))
+    two = pc.sum(pc.greater(named["shared"], pa.scalar(0)).cast(pa.int64())).as_py() == 2 and len(named) == len(people)
     graded = poll.kind == RATING
     row = {
         "kind": poll.kind,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import daft
 import numpy as np
@@ -127,8 +127,8 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     """The signals of the batch; a turn gives one at most."""
     turn = np.flatnonzero((forest.role == USER) & (forest.parent >= 0) & answer[np.maximum(forest.parent, 0)])
     about = forest.parent[turn]
-    contents = pc.fill_null(forest.turns["content"], "")
-    short = pc.less_equal(pc.utf8_length(contents), settings.max_chars).to_numpy()[turn]
+    contents = forest.turns["content"].fill_null(pa.scalar(""))
+    short = pc.less_equal(pc.utf8_length(contents), pa.scalar(settings.max_chars)).to_numpy()[turn]
     near = (forest.role[forest.parent[about]] == USER) & (RETRY in settings.use)
     size = pc.binary_length(contents).to_numpy()
     near &= np.abs(size[turn] - size[forest.parent[about]]) <= settings.retry.max_filler_chars
@@ -136,10 +136,10 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     words = plain(texts(forest, rows))
 
     kind, label = np.full(len(turn), None, object), np.full(len(turn), None, object)
-    here = words.take(pa.array(np.searchsorted(rows, turn[short])))
+    here = words.take(np.searchsorted(rows, turn[short]))
     kind[short], label[short] = opinions(here, texts(forest, about[short]), settings)
     near &= absent(kind)
-    now, then = (words.take(pa.array(np.searchsorted(rows, part[near]))) for part in (turn, forest.parent[about]))
+    now, then = (words.take(np.searchsorted(rows, part[near])) for part in (turn, forest.parent[about]))
     label[near] = repeats(now, then, settings)
     kind[near & ~absent(label)] = RETRY
     better, prompt = chains(forest, answer, turn, kind)
@@ -148,12 +148,12 @@ def find(forest: ConversationTrees, answer: Mask, settings: Settings) -> Implici
     return ImplicitFeedback(*(column[named] for column in (turn, kind, label, about, better, prompt)))
 
 
-def texts(forest: ConversationTrees, rows: Rows) -> pa.Array:
+def texts(forest: ConversationTrees, rows: Rows) -> pa.Array[Any]:
     """The rows' contents."""
-    return forest.turns["content"].take(pa.array(rows)).combine_chunks()
+    return forest.turns["content"].take(rows).combine_chunks()
 
 
-def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Column, Column]:
+def opinions(words: pa.Array[Any], answers: pa.Array[Any], settings: Settings) -> tuple[Column, Column]:
     """Kind and phrase of each plain text that thanks for its answer or complains of it, else None."""
     kind, label = np.full(len(words), None, object), np.full(len(words), None, object)
     thanks, complaint = settings.phrases(THANKS), settings.phrases(COMPLAINT)
@@ -166,13 +166,13 @@ def opinions(words: pa.Array, answers: pa.Array, settings: Settings) -> tuple[Co
     return kind, label
 
 
-def repeats(now: pa.Array, then: pa.Array, settings: Settings) -> Column:
+def repeats(now: pa.Array[Any], then: pa.Array[Any], settings: Settings) -> Column:
     """How each plain text repeats the one of before: "equal", or "near" (but for fillers); None where it does not."""
     lists = settings.repeats()
     equal = np.asarray(pc.equal(now, then).to_numpy(zero_copy_only=False))
     look = np.flatnonzero(equal | holds(now, anywhere(lists.fillers)) | holds(then, anywhere(lists.fillers)))
-    bare, other = (without(words.take(pa.array(look)), lists.fillers) for words in (now, then))
-    count = pc.count_substring_regex(bare, rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}]+").to_numpy()
+    bare, other = (without(words.take(look), lists.fillers) for words in (now, then))
+    count = pc.count_substring_regex(bare, rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}]+").to_numpy()  # type: ignore[call-overload]  # the stubs ask for the text's own class
     again = np.asarray(pc.equal(bare, other).to_numpy(zero_copy_only=False)) & (count >= settings.retry.min_words)
     again &= ~holds(bare, anywhere(lists.unless))
     found = np.full(len(now), None, object)
@@ -180,11 +180,11 @@ def repeats(now: pa.Array, then: pa.Array, settings: Settings) -> Column:
     return found
 
 
-def without(texts: pa.Array, fillers: ByLanguage) -> pa.Array:
+def without(texts: pa.Array[Any], fillers: ByLanguage) -> pa.Array[Any]:
     """Plain texts without the fillers."""
     # with two spaces between words, and fillers that take one on each side, fillers in a row go too
     space, nothing = pa.scalar(" ", TEXT), pa.scalar("", TEXT)
-    texts = pc.binary_join_element_wise(space, pc.replace_substring(texts, " ", "  "), space, nothing)
+    texts = pc.binary_join_element_wise(space, pc.replace_substring(texts, " ", "  "), space, nothing)  # type: ignore[call-overload]  # the stubs take no scalar beside arrays
     texts = pc.replace_substring_regex(texts, one_of([" " + phrase.replace(" ", "  ") for phrase in every(fillers)], " "), "")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, " {2,}", " "))
 
@@ -222,9 +222,10 @@ def acts(
     """The signals as SIGNAL; `response_ids` has the id of each (prompt, answer)."""
     retry, compared = signals.kind == RETRY, signals.better >= 0
     turn_ids = forest.turns["turn_id"]
-    spoken = forest.turns.take(pa.array(signals.said))
-    names = forest.names.take(pa.array(forest.tree[signals.said])).to_pylist()
-    ids = [stable_id("signal", *parts) for parts in zip(signals.kind.tolist(), names, spoken["turn_id"].to_pylist(), strict=True)]
+    spoken = forest.turns.take(signals.said)
+    names = cast("list[str]", forest.names.take(forest.tree[signals.said]).to_pylist())
+    turns = cast("list[str]", spoken["turn_id"].to_pylist())
+    ids = [stable_id("signal", *parts) for parts in zip(signals.kind.tolist(), names, turns, strict=True)]
     judged, better = (
         [response_ids.get(pair) for pair in zip(signals.prompt.tolist(), rows.tolist(), strict=True)]
         for rows in (signals.about, signals.better)
@@ -235,11 +236,11 @@ def acts(
     clear = mask(pc.is_null(fault))
     grade = np.array([GRADES.get(name, 1.0) for name in signals.kind.tolist()])
 
-    def where(held: Mask, values: list[str | None]) -> pa.Array:
+    def where(held: Mask, values: list[str | None]) -> pa.Array[Any]:
         return pa.array([value if holds else None for holds, value in zip(held.tolist(), values, strict=True)], TEXT)
 
-    def turn(held: Mask, rows: Rows) -> pa.Array:
-        return turn_ids.take(pa.array(rows, mask=~held))
+    def turn(held: Mask, rows: Rows) -> pa.ChunkedArray[Any]:
+        return turn_ids.take(pa.array(rows, pa.int64(), mask=~held))
 
     columns = {
         "feedback_id": pa.array(ids, TEXT),

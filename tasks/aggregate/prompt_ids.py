@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from tasks.common.text_identity import same_answer, same_message
 from tasks.core.ids import stable_id
 
-Digest = Any  # hashlib's digest objects have no public type
+Digest = hashlib.blake2b
 START: Digest = hashlib.blake2b(digest_size=8)
 
 
@@ -33,12 +32,12 @@ def extend(
     return digest
 
 
-def prompt_id(messages: Iterable[Mapping[str, Any]]) -> str:
+def prompt_id(messages: Iterable[Mapping[str, str | None]]) -> str:
     """The id of a list of messages without attachments, from which nothing was redacted: 16 hex digits."""
     digest = START
     for message in messages:
-        digest = extend(digest, message["role"], message["content"], calls=message.get("tool_calls"), tools=message.get("tools"))
-    return str(digest.hexdigest())
+        digest = extend(digest, message["role"] or "", message["content"], calls=message.get("tool_calls"), tools=message.get("tools"))
+    return digest.hexdigest()
 
 
 def response_id(prompt: str, content: str) -> str:

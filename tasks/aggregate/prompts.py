@@ -8,6 +8,7 @@ Everything about one conversation is decided inside its row, so the work spreads
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -63,7 +64,7 @@ def reader(unjudged: str, media: str, settings: implicit_feedback.Settings) -> C
     """An expression that reads the trees: of the turn ids that feedback names, the conversation's id, and lists in the order of COLUMNS."""
 
     @engine.batch(READ)
-    def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array:
+    def read(judged: daft.Series, names: daft.Series, *columns: daft.Series) -> pa.Array[Any]:
         forest = build(names.to_arrow(), [column.to_arrow() for column in columns])
         return extract_candidates(forest, judged.to_arrow(), unjudged, media, settings)
 
@@ -81,7 +82,7 @@ def cut_off(forest: ConversationTrees) -> Mask:
 
 def with_media(forest: ConversationTrees) -> Mask:
     """Turns at or below a picture or a file, which the release does not hold."""
-    files = pc.fill_null(pc.list_value_length(forest.turns["attachments"]), 0).to_numpy() > 0
+    files = pc.list_value_length(forest.turns["attachments"]).fill_null(0).to_numpy() > 0
     for rows in forest.levels():
         below = rows[forest.parent[rows] >= 0]
         files[below] |= files[forest.parent[below]]
@@ -111,14 +112,14 @@ def answers_of(forest: ConversationTrees) -> tuple[Mask, Mask]:
 
 
 def extract_candidates(
-    forest: ConversationTrees, judged: pa.Array, unjudged: str, media: str, settings: implicit_feedback.Settings
-) -> pa.Array:
+    forest: ConversationTrees, judged: pa.Array[Any], unjudged: str, media: str, settings: implicit_feedback.Settings
+) -> pa.Array[Any]:
     """What the trees hold, one value of type READ a conversation."""
     answer, opening = answers_of(forest)
     unseen = answer & with_media(forest) if media == "drop" else np.zeros_like(answer)
     answer, opening = answer & ~unseen, opening & ~unseen
     judged_ids = pc.list_flatten(judged)
-    judged_tree = np.repeat(np.arange(forest.trees), pc.fill_null(pc.list_value_length(judged), 0).to_numpy(zero_copy_only=False))
+    judged_tree = np.repeat(np.arange(forest.trees), pc.list_value_length(judged).fill_null(0).to_numpy(zero_copy_only=False))
     judged_row = find_turns(forest, judged_tree, judged_ids)
     found = implicit_feedback.find(forest, answer, settings)
     prompts, held = found.answers()
@@ -159,7 +160,7 @@ def counted_places(forest: ConversationTrees, taken: Mask, prompts: Rows, held: 
 def name_prompts(forest: ConversationTrees, above: Mask, in_use: Mask) -> dict[int, str]:
     """Ids of the prompts in use, by the row of their last message; each message is hashed once."""
     rows = np.flatnonzero(above)
-    messages = zip(*(forest.turns[name].take(pa.array(rows)).to_pylist() for name in MESSAGE_PARTS), strict=True)
+    messages = zip(*(forest.turns[name].take(rows).to_pylist() for name in MESSAGE_PARTS), strict=True)
     digests: dict[int, identity.Digest] = {-1: identity.START}
     ids: dict[int, str] = {}
     # rows are sorted by depth inside a tree, so a parent's digest is always there
@@ -172,7 +173,7 @@ def name_prompts(forest: ConversationTrees, above: Mask, in_use: Mask) -> dict[i
 
 def name_answers(forest: ConversationTrees, prompts: Rows, rows: Rows, prompt_ids: dict[int, str]) -> dict[tuple[int, int], str]:
     """Ids of the answers, by the rows of their prompt and their own."""
-    contents = forest.turns["content"].take(pa.array(rows)).to_pylist()
+    contents = cast("list[str]", forest.turns["content"].take(rows).to_pylist())
     pairs = zip(prompts.tolist(), rows.tolist(), strict=True)
     return {pair: identity.response_id(prompt_ids[pair[0]], content) for pair, content in zip(pairs, contents, strict=True)}
 
@@ -190,22 +191,20 @@ def places(forest: ConversationTrees, rows: Rows, prompt_ids: dict[int, str]) ->
             at = up[at]
         path.extend(reversed(line))
         ends.append(len(path))
-    along, offsets, last = pa.array(path, pa.int64()), pa.array(ends, pa.int64()), pa.array(last_users(forest)[rows])
+    along, offsets, last = pa.array(path, pa.int64()), pa.array(ends, pa.int64()), last_users(forest)[rows]
     said = forest.turns.select(["role", "content", "tool_calls", "tool_call_id", "tool_name", "tools"]).take(along)
-    messages = struct(PROMPT.value_type, said["role"], pc.fill_null(said["content"], ""), *said.columns[2:])
+    messages = struct(PROMPT.value_type, said["role"], said["content"].fill_null(pa.scalar("")), *said.columns[2:])
     users = pa.LargeListArray.from_arrays(offsets, flat(forest.turns["user_id"].take(along)))
     strata = [forest.turns[name].take(last) for name in ("language", "topic", "source")]
     ids = pa.array([prompt_ids[row] for row in rows.tolist()], TEXT)
-    return struct(
-        PLACE, ids, forest.turns["turn_id"].take(pa.array(rows)), pa.LargeListArray.from_arrays(offsets, messages), users, *strata
-    )
+    return struct(PLACE, ids, forest.turns["turn_id"].take(rows), pa.LargeListArray.from_arrays(offsets, messages), users, *strata)
 
 
 def answers(
     forest: ConversationTrees, under: Rows, rows: Rows, prompt_ids: dict[int, str], response_ids: dict[tuple[int, int], str]
 ) -> pa.StructArray:
     """The answers, each under its prompt, as ANSWER."""
-    at = forest.turns.take(pa.array(rows))
+    at = forest.turns.take(rows)
     prompts = pa.array([prompt_ids[row] for row in under.tolist()], TEXT)
     responses = pa.array([response_ids[pair] for pair in zip(under.tolist(), rows.tolist(), strict=True)], TEXT)
     return struct(ANSWER, prompts, responses, at["turn_id"], at["content"], at["model"], at["origin"])
@@ -213,7 +212,7 @@ def answers(
 
 def verdicts(
     forest: ConversationTrees,
-    ids: pa.Array,
+    ids: pa.Array[Any],
     rows: Rows,
     answers: tuple[Mask, Mask],
     prompt_ids: dict[int, str],

@@ -11,13 +11,13 @@ the share in which it has the lower one.
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import daft
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from daft import col
+from daft import col, lit
 from pydantic import Field
 
 from tasks.common.arrays import Column
@@ -58,13 +58,13 @@ def warn(judged: daft.DataFrame, settings: Settings) -> None:
 
 def findings(judged: daft.DataFrame, min_shared: int) -> list[Finding]:
     """The figure of every source that has enough to compare, in order of source and kind."""
-    counts = col("fault").is_null() & (col("annotator_kind") == PERSON) & col("kind").is_in(KINDS)
+    counts = col("fault").is_null() & (col("annotator_kind") == lit(PERSON)) & col("kind").is_in(KINDS)
     acts = judged.where(counts).select(*COLUMNS).to_arrow()
     found = []
-    for source in sorted(pc.unique(acts["source"]).drop_null().to_pylist()):
-        own = acts.filter(pc.equal(acts["source"], source))
-        ratings = means(own.filter(pc.equal(own["kind"], RATING)))
-        thumbs, choices = (own.filter(pc.equal(own["kind"], kind)) for kind in (THUMB, CHOICE))
+    for source in sorted(cast("list[str]", pc.unique(acts["source"]).drop_null().to_pylist())):
+        own = acts.filter(pc.equal(acts["source"], pa.scalar(source)))
+        ratings = means(own.filter(pc.equal(own["kind"], pa.scalar(RATING))))
+        thumbs, choices = (own.filter(pc.equal(own["kind"], pa.scalar(kind))) for kind in (THUMB, CHOICE))
         for kind, (shared, figure) in ((CHOICE, by_choices(choices, ratings)), (THUMB, by_thumbs(thumbs, ratings))):
             if shared >= min_shared:
                 found.append(Finding(source, kind, shared, figure))
@@ -75,15 +75,17 @@ def means(acts: pa.Table) -> pa.Table:
     """Mean grade of each answer, in whole millionths: sums of floats depend on their order."""
     whole = pc.round(pc.multiply(acts["grade"], 1e6)).cast(pa.int64())
     summed = (
-        pa.table({"answer": acts["response_id"].cast(TEXT), "sum": whole}).group_by("answer").aggregate([("sum", "sum"), ("sum", "count")])
+        pa.Table.from_pydict({"answer": acts["response_id"].cast(TEXT), "sum": whole})
+        .group_by("answer")
+        .aggregate([("sum", "sum"), ("sum", "count")])
     )
-    return pa.table({"answer": summed["answer"], "mean": pc.divide(summed["sum_sum"].cast(pa.float64()), summed["sum_count"])})
+    return pa.Table.from_pydict({"answer": summed["answer"], "mean": pc.divide(summed["sum_sum"].cast(pa.float64()), summed["sum_count"])})
 
 
-def look_up(ratings: pa.Table, answers: pa.ChunkedArray) -> Column:
+def look_up(ratings: pa.Table, answers: pa.ChunkedArray[Any]) -> Column:
     """The mean rating of each of these answers; NaN where it has none."""
     places = pc.index_in(answers.cast(TEXT), ratings["answer"].combine_chunks())
-    return np.asarray(pc.fill_null(ratings["mean"].take(places), np.nan).to_numpy())
+    return np.asarray(ratings["mean"].take(places).fill_null(pa.scalar(np.nan)).to_numpy())
 
 
 def by_thumbs(thumbs: pa.Table, ratings: pa.Table) -> tuple[int, float]:
@@ -100,7 +102,7 @@ def by_thumbs(thumbs: pa.Table, ratings: pa.Table) -> tuple[int, float]:
 
 def by_choices(choices: pa.Table, ratings: pa.Table) -> tuple[int, float]:
     """How many choices were made between two rated answers, and the figure over them."""
-    decided = choices.filter(pc.equal(choices["grade"], 1.0))
+    decided = choices.filter(pc.equal(choices["grade"], pa.scalar(1.0)))
     better, worse = (look_up(ratings, decided[side]) for side in ("better_id", "worse_id"))
     ahead = np.sign(better - worse)[~np.isnan(better - worse)]
     return len(ahead), float(ahead.mean()) if len(ahead) else 0.0

@@ -8,12 +8,11 @@ apart: nobody decided to give it.
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Any
 
 import daft
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from daft import DataType, Expression, col, lit
 from daft.functions import when
 from pydantic import Field
@@ -35,14 +34,13 @@ class Settings(StageParams):
     activity: list[Annotated[int, Field(ge=2)]]  # where classes of people begin, by the number of answers that they got, rising
 
 
-def strata(forest: ConversationTrees, rows: Rows) -> tuple[Rows, list[pa.Array]]:
+def strata(forest: ConversationTrees, rows: Rows) -> tuple[Rows, list[pa.ChunkedArray[Any]]]:
     """A number for each row, equal where conversation, model and the rest of STRATA are; and those columns."""
-    asked = pa.array(last_users(forest)[rows])
-    at = pa.array(rows)
-    columns = [forest.turns["model"].take(at), *(forest.turns[name].take(asked) for name in ("topic", "language", "source", "user_id"))]
+    asked = last_users(forest)[rows]
+    columns = [forest.turns["model"].take(rows), *(forest.turns[name].take(asked) for name in ("topic", "language", "source", "user_id"))]
     number = forest.tree[rows]
     for column in columns:
-        codes = pc.fill_null(pc.dictionary_encode(column.combine_chunks()).indices, -1).to_numpy().astype(np.int64) + 1
+        codes = column.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64) + 1
         number = np.unique(number * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True)[1]
     return number, columns
 
@@ -53,13 +51,13 @@ def exposure(forest: ConversationTrees, answer: Mask, about: Rows) -> tuple[Rows
     number, columns = strata(forest, rows)
     stratum = np.full(len(answer), -1)
     stratum[rows] = number
-    first = pa.array(np.unique(number, return_index=True)[1])
+    first = np.unique(number, return_index=True)[1]
     count = len(first)
     answers, signals = (np.bincount(part, minlength=count) for part in (number, stratum[about]))
     facts = [column.take(first) for column in columns]
     return (
         stratum,
-        forest.tree[rows][first.to_numpy()],
+        forest.tree[rows][first],
         struct(EXPOSURE, pa.array(np.arange(count)), *facts, pa.array(answers), pa.array(signals)),
     )
 
@@ -67,25 +65,25 @@ def exposure(forest: ConversationTrees, answer: Mask, about: Rows) -> tuple[Rows
 def opinions(acts: daft.DataFrame, judged: daft.DataFrame) -> daft.DataFrame:
     """One row a stratum of a conversation: its answers that people judged, and the acts about them."""
     grade, kind = col("grade"), col("kind")
-    decided = ~((kind == CHOICE) & (grade == 0))
+    decided = ~((kind == lit(CHOICE)) & (grade == lit(0)))
     good = {
-        "turn_id": ((kind == THUMB) & (grade > 0)) | ((kind == RATING) & (grade > 0.5)),
-        "better": decided & (grade > 0),
+        "turn_id": ((kind == lit(THUMB)) & (grade > lit(0))) | ((kind == lit(RATING)) & (grade > lit(0.5))),
+        "better": decided & (grade > lit(0)),
         "worse": lit(False),
     }
     bad = {
-        "turn_id": ((kind == THUMB) & (grade < 0)) | ((kind == RATING) & (grade < 0.5)) | kind.is_in([*REWRITES]),
-        "better": decided & (grade < 0),  # both are bad
+        "turn_id": ((kind == lit(THUMB)) & (grade < lit(0))) | ((kind == lit(RATING)) & (grade < lit(0.5))) | kind.is_in([*REWRITES]),
+        "better": decided & (grade < lit(0)),  # both are bad
         "worse": decided,
     }
-    counts = acts.where(col("fault").is_null() & (col("annotator_kind") != MODEL))
+    counts = acts.where(col("fault").is_null() & (col("annotator_kind") != lit(MODEL)))
     slots = [
         counts.where(col(slot).not_null()).select(
             "conversation_id", col(slot).alias("turn_id"), number(good[slot]).alias("ups"), number(bad[slot]).alias("downs")
         )
         for slot in ("turn_id", "better", "worse")
     ]
-    place = judged.where(col("stratum") >= 0).select("conversation_id", "turn_id", "stratum")
+    place = judged.where(col("stratum") >= lit(0)).select("conversation_id", "turn_id", "stratum")
     given = slots[0].concat(slots[1]).concat(slots[2]).join(place, on=["conversation_id", "turn_id"], how="inner")
     turns = given.groupby("conversation_id", "stratum", "turn_id").agg(
         col("ups").count().alias("acts"), col("ups").sum(), col("downs").sum()
@@ -106,19 +104,19 @@ def table(groups: daft.DataFrame, judged: daft.DataFrame, acts: daft.DataFrame, 
     were given on purpose.
     """
     rows = groups.join(opinions(acts, judged), on=["conversation_id", "stratum"], how="left").select(*STRATA, *COUNTS).to_arrow()
-    counts = {name: pc.fill_null(rows[name], 0).to_numpy().astype(np.int64) for name in COUNTS}
+    counts = {name: rows[name].fill_null(pa.scalar(0)).to_numpy().astype(np.int64) for name in COUNTS}
     user = rows["user"].combine_chunks().dictionary_encode()
-    users = pc.fill_null(user.indices, -1).to_numpy().astype(np.int64)
-    values = {
+    users = user.indices.fill_null(-1).to_numpy().astype(np.int64)
+    values: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         "all": pa.array([""] * len(rows), TEXT),
-        **{name: pc.fill_null(rows[name], "") for name in STRATA if name != "user"},
+        **{name: rows[name].fill_null(pa.scalar("")) for name in STRATA if name != "user"},
         "activity": activity(users, counts["answers"], settings.activity),
     }
     parts = [tally(name, column, users, counts) for name, column in values.items()]
     return daft.from_arrow(pa.concat_tables(parts).cast(Selection.schema()))
 
 
-def activity(users: Rows, answers: Rows, bounds: list[int]) -> pa.Array:
+def activity(users: Rows, answers: Rows, bounds: list[int]) -> pa.Array[Any]:
     """For each row the class of its user, by the number of answers that he got in all; "" without a user."""
     got = np.bincount(users + 1, weights=answers, minlength=1)  # place 0: nobody known
     lows = [1, *bounds]
@@ -126,10 +124,10 @@ def activity(users: Rows, answers: Rows, bounds: list[int]) -> pa.Array:
     names = ["", *(f"{low}{end}" for low, end in zip(lows, [*ends, "+"], strict=True))]
     place = np.searchsorted(np.array(lows), got, side="right")
     place[0] = 0
-    return pa.array(names, TEXT).take(pa.array(place[users + 1]))
+    return pa.array(names, TEXT).take(place[users + 1])
 
 
-def tally(dimension: str, values: pa.Array | pa.ChunkedArray, users: Rows, counts: dict[str, Rows]) -> pa.Table:
+def tally(dimension: str, values: pa.Array[Any] | pa.ChunkedArray[Any], users: Rows, counts: dict[str, Rows]) -> pa.Table:
     """The rows of one dimension."""
     column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     encoded = column.dictionary_encode()
@@ -142,4 +140,6 @@ def tally(dimension: str, values: pa.Array | pa.ChunkedArray, users: Rows, count
     summed = {name: np.bincount(codes, weights=count, minlength=size).astype(np.int64) for name, count in counts.items()}
     known = users >= 0
     made = {"users": people(known), "judged_users": people(known & (counts["judged"] > 0)), **summed}
-    return pa.table({"dimension": pa.array([dimension] * size, TEXT), "value": encoded.dictionary, **made}).select(Selection.names())
+    return pa.Table.from_pydict({"dimension": pa.array([dimension] * size, TEXT), "value": encoded.dictionary, **made}).select(
+        Selection.names()
+    )

@@ -63,9 +63,9 @@ def run(tables: Tables, params: Params) -> Tables:
 
 def tell_of_media(fates: daft.DataFrame, judged: daft.DataFrame) -> None:
     """Say what is left out because it is about pictures and files."""
-    turns = fates.where(col("dropped") == why.NEEDS_MEDIA).count_rows()
+    turns = fates.where(col("dropped") == lit(why.NEEDS_MEDIA)).count_rows()
     if turns:
-        acts = judged.where(col("fault") == why.NEEDS_MEDIA).count_rows()
+        acts = judged.where(col("fault") == lit(why.NEEDS_MEDIA)).count_rows()
         what = f"{turns:,} messages with {acts:,} acts of feedback are about pictures or files, which the release does not hold"
         warnings.warn(f"{what}: left out as {why.NEEDS_MEDIA} (aggregate.media: keep takes them all the same)", stacklevel=2)
 
@@ -81,5 +81,5 @@ def read_trees(turns: daft.DataFrame, feedback: daft.DataFrame, params: Params) 
 
 def unfold(read: daft.DataFrame, name: str) -> daft.DataFrame:
     """One of READ's lists, one row an element."""
-    rows = read.select("conversation_id", name).where(col(name).length() > 0).explode(name)
+    rows = read.select("conversation_id", name).where(col(name).length() > lit(0)).explode(name)
     return rows.select("conversation_id", col(name).unnest())

@@ -7,12 +7,13 @@ holds, in the order of `decide`; what each means stands in the vocabulary's reas
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import daft
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from daft import col
+from daft import col, lit
 
 from tasks.aggregate import prompt_ids
 from tasks.common.arrays import Column, Mask, first_reason, flat, mask, struct
@@ -55,13 +56,13 @@ TURN_FAULTS = (why.NO_SUCH_TURN, why.DELETED_BRANCH, why.NOT_AN_ANSWER, why.NO_T
 class Named:
     """What the acts say of one turn: its id, and what is known of it. Null where the act does not name one."""
 
-    turn: pa.Array
-    fault: pa.Array
-    prompt: pa.Array
-    response: pa.Array
+    turn: pa.Array[Any]
+    fault: pa.Array[Any]
+    prompt: pa.Array[Any]
+    response: pa.Array[Any]
 
     @classmethod
-    def of(cls, turn: pa.Array, fault: pa.Array, prompt: pa.Array, response: pa.Array) -> Named:
+    def of(cls, turn: pa.Array[Any], fault: pa.Array[Any], prompt: pa.Array[Any], response: pa.Array[Any]) -> Named:
         """The columns as `judge` gives them; a turn of a conversation that is not there is no such turn."""
         unknown = pc.and_(pc.is_valid(turn), pc.and_(pc.is_null(fault), pc.is_null(prompt)))
         return cls(turn, pc.if_else(unknown, pa.scalar(why.NO_SUCH_TURN, TEXT), fault), prompt, response)
@@ -73,7 +74,7 @@ class Named:
 
 
 @engine.batch(VERDICT)
-def decide(*columns: daft.Series) -> pa.Array:
+def decide(*columns: daft.Series) -> pa.Array[Any]:
     """The verdict on each act, in the order of columns that `judge` gives."""
     kind, value, worst, best, label, text, *rest = [column.to_arrow() for column in columns]
     one, better, worse = (Named.of(rest[slot], *rest[3 + 3 * slot : 6 + 3 * slot]) for slot in range(3))
@@ -91,7 +92,10 @@ def decide(*columns: daft.Series) -> pa.Array:
         *unsaid(kind, numbers(value), mask(pc.is_valid(label)), numbers(best) - numbers(worst)),
         (why.OFF_SCALE, np.isnan(grade)),
         (why.NO_TARGET, mask(pc.is_null(base.turn)) | (two & mask(pc.is_null(better.turn)) & ~typed)),
-        *((name, mask(pc.equal(base.fault, name)) | (two & mask(pc.equal(better.fault, name)))) for name in TURN_FAULTS),
+        *(
+            (name, mask(pc.equal(base.fault, pa.scalar(name))) | (two & mask(pc.equal(better.fault, pa.scalar(name)))))
+            for name in TURN_FAULTS
+        ),
         (why.DIFFERENT_PROMPTS, two & ~mask(pc.equal(better.prompt, base.prompt))),
         (why.NO_CHANGE, rewrite & same_answer),
         (why.SAME_ANSWER, two & same_answer),
@@ -102,27 +106,27 @@ def decide(*columns: daft.Series) -> pa.Array:
     return struct(VERDICT, fault, prompt, response, pa.array(grade, from_pandas=True), good, bad)
 
 
-def written(base: Named, text: pa.Array, typed: Mask) -> Named:
+def written(base: Named, text: pa.Array[Any], typed: Mask) -> Named:
     """The answers that edits give as text, where they are typed; elsewhere null."""
-    said = pc.fill_null(pc.utf8_trim_whitespace(text), "")
-    blank, places = mask(pc.equal(said, "")) & typed, np.flatnonzero(typed & mask(pc.is_valid(base.prompt)))
+    said = pc.utf8_trim_whitespace(text).fill_null("")
+    blank, places = mask(pc.equal(said, pa.scalar(""))) & typed, np.flatnonzero(typed & mask(pc.is_valid(base.prompt)))
     nothing = pa.nulls(len(text), TEXT)
-    at = pa.array(places)
-    pairs = zip(base.prompt.take(at).to_pylist(), text.take(at).to_pylist(), strict=True)
+    prompts = cast("list[str]", base.prompt.take(places).to_pylist())
+    pairs = zip(prompts, text.take(places).to_pylist(), strict=True)
     ids = [prompt_ids.response_id(prompt, words) if words else None for prompt, words in pairs]
     response = pc.replace_with_mask(nothing, pa.array(np.isin(np.arange(len(text)), places)), pa.array(ids, TEXT))
     fault = pc.if_else(pa.array(blank), pa.scalar(why.NO_TEXT, TEXT), pa.scalar(None, TEXT))
     return Named(nothing, fault, base.prompt, response)
 
 
-def unsaid(kind: pa.Array, value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
+def unsaid(kind: pa.Array[Any], value: Column, worded: Mask, reach: Column) -> tuple[tuple[str, Mask], ...]:
     """Why an act's value cannot be read at all: what is missing is not put in. `reach` is the best value less the worst."""
     needed, missing = mask(pc.is_in(kind, pa.array(VALUED, TEXT))), np.isnan(value)
-    no_scale = mask(pc.equal(kind, RATING)) & ~(np.isfinite(reach) & (reach != 0))
+    no_scale = mask(pc.equal(kind, pa.scalar(RATING))) & ~(np.isfinite(reach) & (reach != 0))
     return (why.NO_VALUE, needed & missing & ~worded), (why.NO_SCALE, no_scale), (why.UNKNOWN_LABEL, needed & missing)
 
 
-def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column:
+def grades(kind: pa.Array[Any], value: Column, worst: Column, best: Column) -> Column:
     """Values in the units of VOTE.value; NaN where the value is off its scale. Where 1 is best, `worst` is the greater end."""
     with np.errstate(invalid="ignore", divide="ignore"):
         inside = ~((value < np.fmin(worst, best)) | (value > np.fmax(worst, best))) & np.isfinite(value)
@@ -132,10 +136,10 @@ def grades(kind: pa.Array, value: Column, worst: Column, best: Column) -> Column
     thumb = np.select([up == down, value == up, value == down], [np.nan, 1.0, -1.0], np.nan)
     choice = np.where(np.isin(value, (-1.0, 0.0, 1.0)), value, np.nan)
     found = {THUMB: thumb, CHOICE: choice, RATING: rating, RANKING: rank}
-    return np.asarray(np.select([mask(pc.equal(kind, name)) for name in found], list(found.values()), 1.0))
+    return np.asarray(np.select([mask(pc.equal(kind, pa.scalar(name))) for name in found], list(found.values()), 1.0))
 
 
-def numbers(column: pa.Array) -> Column:
+def numbers(column: pa.Array[Any]) -> Column:
     """Numbers as floats, NaN for null."""
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
@@ -146,7 +150,7 @@ def latest(acts: daft.DataFrame) -> daft.DataFrame:
     last = keyed.groupby("about").agg(col("stamp").max().alias("last"))
     joined = keyed.join(last, on="about", how="left")
     gone = joined["fault"].is_null() & (joined["stamp"] != joined["last"])
-    anonymous = (joined["kind"] == RANKING) & joined["annotator"].is_null()
+    anonymous = (joined["kind"] == lit(RANKING)) & joined["annotator"].is_null()
     reason = daft.functions.when(gone & anonymous, why.SAME_ANSWER).when(gone, why.SUPERSEDED).otherwise(joined["fault"])
     return joined.with_column("fault", reason).exclude("about", "stamp", "last")
 
@@ -154,13 +158,13 @@ def latest(acts: daft.DataFrame) -> daft.DataFrame:
 def turned(acts: daft.DataFrame) -> daft.DataFrame:
     """Acts with `fault` also where a person's thumb and rating of one answer say opposite things: the later of the two holds."""
     sided = acts.with_column("side", side(*(col(name) for name in SIDE)))
-    said = sided.where(col("side") != 0).select("annotator", "response_id", "kind", "side", "created_at")
+    said = sided.where(col("side") != lit(0)).select("annotator", "response_id", "kind", "side", "created_at")
     both = said.groupby("annotator", "response_id").agg(
         col("side").min().alias("low"), col("side").max().alias("high"), col("created_at").max().alias("last")
     )
     split = both.where(col("low") < col("high")).select("annotator", "response_id", "last")
     joined = sided.join(split, on=["annotator", "response_id"], how="left")
-    gone = (joined["side"] != 0) & joined["last"].not_null() & (joined["created_at"] < joined["last"])
+    gone = (joined["side"] != lit(0)) & joined["last"].not_null() & (joined["created_at"] < joined["last"])
     reason = daft.functions.when(gone.fill_null(False), why.SUPERSEDED).otherwise(joined["fault"])
     return joined.with_column("fault", reason).exclude("side", "last")
 
@@ -169,12 +173,12 @@ SIDE = ("fault", "kind", "annotator", "annotator_kind", "grade")
 
 
 @engine.batch(pa.int8())
-def side(*columns: daft.Series) -> pa.Array:
+def side(*columns: daft.Series) -> pa.Array[Any]:
     """1 for a thumb up or a rating above the middle that counts, of a person who is known; -1 for the opposite; else 0."""
     fault, kind, person, by, grade = [column.to_arrow() for column in columns]
-    value = numbers(grade) - np.where(mask(pc.equal(kind, RATING)), 0.5, 0.0)
+    value = numbers(grade) - np.where(mask(pc.equal(kind, pa.scalar(RATING))), 0.5, 0.0)
     counts = mask(pc.is_in(kind, pa.array([THUMB, RATING], TEXT))) & mask(pc.is_null(fault)) & mask(pc.is_valid(person))
-    return pa.array(np.where(counts & mask(pc.not_equal(by, MODEL)), np.sign(value), 0).astype(np.int8), pa.int8())
+    return pa.array(np.where(counts & mask(pc.not_equal(by, pa.scalar(MODEL))), np.sign(value), 0).astype(np.int8), pa.int8())
 
 
 ABOUT = ("feedback_id", "fault", "kind", "annotator", "group", "response_id", "better_id", "worse_id")
@@ -182,27 +186,28 @@ STAMP = ("created_at", "kind", "grade", "feedback_id")
 
 
 @engine.batch(TEXT)
-def about(*columns: daft.Series) -> pa.Array:
+def about(*columns: daft.Series) -> pa.Array[Any]:
     """What an act is about: acts with one value here are by one person, of one kind, on one thing."""
     act, fault, kind, person, group, response, better, worse = [column.to_arrow() for column in columns]
     pair = pc.binary_join_element_wise(pc.min_element_wise(better, worse), pc.max_element_wise(better, worse), BAR)
     thing = pc.if_else(pc.is_in(kind, pa.array(REWRITES, TEXT)), worse, pc.coalesce(response, pair))
     # nobody in particular: each act stands alone, but one ranking cannot place an answer twice
-    who = pc.coalesce(person, pc.if_else(pc.equal(kind, RANKING), group, pa.scalar(None, TEXT)))
+    who = pc.coalesce(person, pc.if_else(pc.equal(kind, pa.scalar(RANKING)), group, pa.scalar(None, TEXT)))
     key = pc.binary_join_element_wise(kind, who, thing, BAR)
     return flat(pc.if_else(pc.and_(pc.is_null(fault), pc.is_valid(key)), key, act))
 
 
 @engine.batch(TEXT)
-def stamp(*columns: daft.Series) -> pa.Array:
+def stamp(*columns: daft.Series) -> pa.Array[Any]:
     """Text that sorts as the acts follow each other: time, then better rank, then id."""
     created, kind, grade, act = [column.to_arrow() for column in columns]
-    times = pc.add(pc.fill_null(created.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 0), 2**62)
-    ranks = pc.if_else(pc.equal(kind, RANKING), pc.fill_null(grade, 0.0), 0.0)
+    times = pc.add(created.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(0), 2**62)
+    ranks = pc.if_else(pc.equal(kind, pa.scalar(RANKING)), grade.fill_null(0.0), 0.0)
     behind = pc.subtract(10**6, pc.min_element_wise(ranks, 10.0**6).cast(pa.int64()))
-    return pc.binary_join_element_wise(digits(times, 20), digits(behind, 8), act, BAR)
+    told = pc.binary_join_element_wise(digits(times, 20), digits(behind, 8), act, BAR)  # type: ignore[call-overload]  # the stubs take no scalar beside arrays
+    return cast("pa.Array[Any]", told)
 
 
-def digits(whole: pa.Array, width: int) -> pa.Array:
+def digits(whole: pa.Array[Any], width: int) -> pa.Array[Any]:
     """Whole numbers from 0 as text that sorts as they do."""
     return pc.utf8_lpad(whole.cast(TEXT), width, "0")

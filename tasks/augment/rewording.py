@@ -11,6 +11,7 @@ import pyarrow as pa
 from tasks.augment.augmenter import Augmenter, Settings
 from tasks.augment.checks import fault
 from tasks.augment.registry import build
+from tasks.common.arrays import strings
 from tasks.common.vocabulary.reasons.augment import UNTRANSLATED
 from tasks.core import engine
 
@@ -18,12 +19,12 @@ TEXT = pa.large_string()
 Column = Callable[..., daft.Expression]
 
 
-def reword_and_check(name: str, settings: Settings, texts: pa.Array, seeds: pa.Array) -> pa.Table:
+def reword_and_check(name: str, settings: Settings, texts: pa.Array[Any], seeds: pa.Array[Any]) -> pa.Table:
     """Columns `text` (paraphrase; null where that failed) and `reason` (why it is rejected; null when it is not), in order."""
     augmenter = build(name, settings)  # here, so that only one thread loads dictionaries
     rows: dict[str, Any] = {"at": pa.array(range(len(texts)), pa.int64()), "old": texts, "seed": seeds}
     if not augmenter.IN_ENGINE:
-        rows["new"] = pa.array(augmenter.reword(texts.to_pylist(), seeds.to_pylist()), TEXT)
+        rows["new"] = pa.array(augmenter.reword(strings(texts), strings(seeds)), TEXT)
     frame = daft.from_arrow(pa.table(rows))
     new = daft.col("new") if "new" in rows else _reword(name, settings)(daft.col("old"), daft.col("seed"))
     frame = frame.with_column("new", new)
@@ -34,7 +35,7 @@ def reword_and_check(name: str, settings: Settings, texts: pa.Array, seeds: pa.A
 
 def _reword(name: str, settings: Settings) -> Column:
     @engine.batch(TEXT)
-    def reword(old: daft.Series, seed: daft.Series) -> pa.Array:
+    def reword(old: daft.Series, seed: daft.Series) -> pa.Array[Any]:
         return pa.array(build(name, settings).reword(old.to_pylist(), seed.to_pylist()), TEXT)
 
     return reword
@@ -42,7 +43,7 @@ def _reword(name: str, settings: Settings) -> Column:
 
 def _judge(name: str, settings: Settings) -> Column:
     @engine.batch(TEXT)
-    def judge(old: daft.Series, new: daft.Series) -> pa.Array:
+    def judge(old: daft.Series, new: daft.Series) -> pa.Array[Any]:
         return pa.array(verdicts(build(name, settings), old.to_pylist(), new.to_pylist()), TEXT)
 
     return judge

@@ -12,7 +12,7 @@ Every attempt is a made row. One that fails a check is dropped with the check's 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import daft
 import numpy as np
@@ -25,6 +25,7 @@ from tasks.augment.nested_columns import Integers, flat, last_user, prompt_keys,
 from tasks.augment.protected_words import split as split_words
 from tasks.augment.registry import AUGMENTERS
 from tasks.augment.rewording import reword_and_check
+from tasks.common.arrays import filled, strings
 from tasks.common.vocabulary.kinds import WEAK_EVIDENCE
 from tasks.common.vocabulary.reasons import augment as why
 from tasks.common.vocabulary.splits import TRAIN
@@ -93,10 +94,11 @@ def _report_missing(name: str, lacking: str, packages: str, on_missing: str) -> 
 
 def _jobs(frame: daft.DataFrame, params: Params, ready: dict[str, Settings]) -> pa.Table:
     """One row per variant to try: `parent`, `augmenter`, `variant_id`; as many as `max_share` allows, drawn by hash."""
-    train = frame.where((daft.col("split") == TRAIN) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]) & daft.col("augmented_from").is_null())
+    strong = ~daft.col("evidence").is_in([*WEAK_EVIDENCE])
+    train = frame.where((daft.col("split") == daft.lit(TRAIN)) & strong & daft.col("augmented_from").is_null())
     rows = train.select("prompt_id", "language", *(name for name in params.by if name != "language")).to_arrow()
     chosen = _minority(rows, params) if params.rows == "minority" else rows
-    parents = list(zip(chosen["prompt_id"].to_pylist(), chosen["language"].to_pylist(), strict=True))
+    parents = cast("list[tuple[str, str]]", list(zip(chosen["prompt_id"].to_pylist(), chosen["language"].to_pylist(), strict=True)))
     jobs = []
     for name, settings in ready.items():
         known = {language for _, language in parents if AUGMENTERS[name].knows(language)}
@@ -118,7 +120,8 @@ def _draw(seed: int, parent: str, name: str, k: int) -> str:
 
 def _minority(rows: pa.Table, params: Params) -> pa.Table:
     """Rows of the small strata, which the largest exceeds by more than `minority_ratio`."""
-    key = pc.binary_join_element_wise(*(pc.fill_null(rows[name].cast(TEXT), "") for name in params.by), pa.scalar("\x1f", TEXT))
+    columns = [filled(rows[name].cast(TEXT), "") for name in params.by]
+    key = pc.binary_join_element_wise(*columns, pa.scalar("\x1f", TEXT))  # type: ignore[call-overload]  # a scalar separator
     counts = pc.value_counts(key)
     sizes = counts.field("counts").to_numpy()
     small = counts.field("values").filter(pa.array(sizes * params.minority_ratio < sizes.max(initial=0)))
@@ -134,7 +137,7 @@ def _variants(frame: daft.DataFrame, jobs: pa.Table, params: Params, ready: dict
     columns: dict[str, Any] = {name: rows[name] for name in Candidates.names() if name in rows.column_names}
     columns |= {"prompt_id": rows["variant_id"], "augmented_from": rows["parent"], "augmenter": rows["job_augmenter"]}
     for column in ("prompt", "responses"):
-        mine = done.filter(pc.equal(done["column"], column))
+        mine = done.filter(pc.equal(done["column"], pa.scalar(column)))
         columns[column] = replace_texts(rows[column], mine["place"].to_numpy(), mine["text"].combine_chunks())
     columns["dropped"] = _first_reasons(done, len(rows))
     columns["made"] = pa.array(np.ones(len(rows), bool))
@@ -155,14 +158,14 @@ def _texts(rows: pa.Table, params: Params) -> pa.Table:
 
 def _part(rows: pa.Table, column: str, owners: Integers, places: Integers, seed: int) -> pa.Table:
     _, structs = flat(rows[column])
-    variants = rows["variant_id"].take(pa.array(owners)).to_pylist()
+    variants = strings(rows["variant_id"].take(owners))
     return pa.table(
         {
             "row": pa.array(owners, pa.int64()),
             "column": pa.array([column] * len(owners), TEXT),
             "place": pa.array(places, pa.int64()),
             "old": structs.field("content").take(pa.array(places, pa.int64())).cast(TEXT),
-            "augmenter": rows["job_augmenter"].take(pa.array(owners)).combine_chunks().cast(TEXT),
+            "augmenter": rows["job_augmenter"].take(owners).combine_chunks().cast(TEXT),
             "seed": pa.array([stable_id(str(seed), variant, column, str(k)) for k, variant in _with_numbers(variants)], TEXT),
         }
     )
@@ -180,7 +183,7 @@ def _with_numbers(variants: list[str]) -> list[tuple[int, str]]:
 def _with_rewordings(work: pa.Table, params: Params, ready: dict[str, Settings]) -> pa.Table:
     """`work` with `text` (the old one where paraphrasing failed) and `reason`, in its order."""
     size = pc.utf8_length(work["old"]).to_numpy()
-    words = np.array([len(split_words(text).words) for text in work["old"].to_pylist()], np.int64)
+    words = np.array([len(split_words(text).words) for text in strings(work["old"])], np.int64)
     reason = np.full(len(work), None, object)
     reason[words < params.min_words] = why.TOO_SHORT
     reason[size > params.max_chars] = why.TOO_LONG
@@ -190,18 +193,18 @@ def _with_rewordings(work: pa.Table, params: Params, ready: dict[str, Settings])
     for name, settings in ready.items():
         mine = np.flatnonzero((names == name) & untried)
         if len(mine):
-            result = reword_and_check(name, settings, *(work[column].take(pa.array(mine)).combine_chunks() for column in ("old", "seed")))
+            result = reword_and_check(name, settings, *(work[column].take(mine).combine_chunks() for column in ("old", "seed")))
             made = result["text"].to_pylist()
             text[mine] = [old if new is None else new for old, new in zip(text[mine], made, strict=True)]
             reason[mine] = result["reason"].to_pylist()
     return work.append_column("text", pa.array(text, TEXT)).append_column("reason", pa.array(reason, TEXT))
 
 
-def _first_reasons(done: pa.Table, rows: int) -> pa.Array:
+def _first_reasons(done: pa.Table, rows: int) -> pa.Array[Any]:
     """For each variant the first fault among its texts; `no_user_message` where there was no text to reword."""
     reasons: list[str | None] = [why.NO_USER_MESSAGE] * rows
     seen = [False] * rows
-    for row, reason in zip(done["row"].to_pylist(), done["reason"].to_pylist(), strict=True):
+    for row, reason in zip(cast("list[int]", done["row"].to_pylist()), done["reason"].to_pylist(), strict=True):
         if not seen[row] or reasons[row] is None:
             reasons[row], seen[row] = reason, True
     return pa.array(reasons, TEXT)
@@ -211,7 +214,7 @@ def _collisions(frame: daft.DataFrame, variants: pa.Table) -> pa.Table:
     """The variants; those whose prompt exists already or was made before (in the order of ids) are dropped."""
 
     @engine.batch(TEXT)
-    def keys_of(prompts: daft.Series) -> pa.Array:
+    def keys_of(prompts: daft.Series) -> pa.Array[Any]:
         return prompt_keys(prompts.to_arrow())
 
     there = frame.select(keys_of(daft.col("prompt")).alias("key")).to_arrow()["key"].cast(TEXT)

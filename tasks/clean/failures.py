@@ -8,11 +8,13 @@ recognised by their words (`explaining` there).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled
 from tasks.core.params import StageParams
 from tasks.core.wordlists import with_shipped
 
@@ -68,13 +70,13 @@ def known(more: FailedAnswers) -> FailedAnswers:
     return with_shipped(SHIPPED, more)
 
 
-def are_failures(texts: pa.Array | pa.ChunkedArray, max_chars: int, candidates: pa.Array | None = None) -> pa.Array:
+def are_failures(texts: pa.Array[Any] | pa.ChunkedArray[Any], max_chars: int, candidates: pa.Array[Any] | None = None) -> pa.BooleanArray:
     """Mask of the texts, among the `candidates`, that have the form of an error message."""
-    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    short = pc.fill_null(pc.less_equal(pc.binary_length(whole), 4 * max_chars), False)
+    whole = cast("pa.LargeStringArray", texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
+    short = filled(pc.less_equal(pc.binary_length(whole), pa.scalar(4 * max_chars)), False)
     places = pc.indices_nonzero(short if candidates is None else pc.and_(short, candidates))
     few = whole.take(places)
-    likely = pc.and_(pc.match_substring_regex(few, SUSPECT), pc.less_equal(pc.utf8_length(few), max_chars))
+    likely = pc.and_(pc.match_substring_regex(few, SUSPECT), pc.less_equal(pc.utf8_length(few), pa.scalar(max_chars)))
     matches = places.filter(likely).filter(pc.match_substring_regex(few.filter(likely), WHOLE))
     mask = np.zeros(len(whole), bool)
     mask[matches.to_numpy()] = True

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 from importlib.resources import files
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.clean.language_words import corrected_language
+from tasks.common.arrays import replaced, strings
 
 TEXT = pa.large_string()
 UNKNOWN = "und"
@@ -63,21 +64,24 @@ def _model() -> Model:
     return model
 
 
-def identify(texts: pa.Array, starts: pa.Array, min_letters: int, min_confidence: float, min_joined: float) -> pa.Array:
+def identify(
+    texts: pa.LargeStringArray, starts: pa.Array[Any], min_letters: int, min_confidence: float, min_joined: float
+) -> pa.Array[Any]:
     """The language of every text. Texts of a conversation are adjacent; `starts` holds each conversation's first row, and the end."""
     encoded = letters(texts)
-    long = pc.greater_equal(pc.utf8_length(encoded.dictionary), min_letters)
-    own = predict(encoded.dictionary, min_confidence, long).take(encoded.indices)
+    inputs = cast("pa.LargeStringArray", encoded.dictionary)
+    long = pc.greater_equal(pc.utf8_length(inputs), pa.scalar(min_letters))
+    own = predict(inputs, min_confidence, long).take(encoded.indices)
     gaps = pc.is_null(own)
-    joined = join(encoded.dictionary.take(encoded.indices), starts, gaps)
-    spoken = predict(joined, min_joined, pc.not_equal(joined, ""))
+    joined = join(inputs.take(encoded.indices), starts, gaps)
+    spoken = predict(joined, min_joined, pc.not_equal(joined, pa.scalar("")))
     sizes = np.diff(starts.to_numpy())
-    return pc.coalesce(own, spoken.take(pa.array(np.repeat(np.arange(len(sizes)), sizes))), pa.scalar(UNKNOWN, TEXT))
+    return pc.coalesce(own, spoken.take(np.repeat(np.arange(len(sizes)), sizes))).fill_null(UNKNOWN)
 
 
-def letters(texts: pa.Array) -> pa.DictionaryArray:
+def letters(texts: pa.LargeStringArray) -> pa.DictionaryArray[Any, Any]:
     """The model's input for each text: its words in lower case, cut to LETTERS_READ; equal inputs are one entry."""
-    encoded = pc.fill_null(texts, "").dictionary_encode()
+    encoded = texts.fill_null("").dictionary_encode()
     words = pc.replace_substring_regex(encoded.dictionary, NOISE, " ")
     words = pc.replace_substring_regex(words, OTHERS, " ")
     words = pc.utf8_trim_whitespace(pc.utf8_lower(pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(words), 0, LETTERS_READ)))
@@ -85,25 +89,28 @@ def letters(texts: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(again.indices.take(encoded.indices), again.dictionary)
 
 
-def join(words: pa.Array, starts: pa.Array, gaps: pa.Array) -> pa.Array:
+def join(words: pa.LargeStringArray, starts: pa.Array[Any], gaps: pa.Array[Any]) -> pa.LargeStringArray:
     """The joined words of each conversation that has a gap, cut to JOINED_READ; "" for the others."""
     open_rows = np.concatenate([[0], np.cumsum(gaps.to_numpy(zero_copy_only=False))])
     edges = starts.to_numpy()
     wanted = pa.array(open_rows[edges[1:]] > open_rows[edges[:-1]])
-    joined = pc.binary_join(pa.LargeListArray.from_arrays(starts.cast(pa.int64()), words), pa.scalar(" ", TEXT))
-    return pc.utf8_slice_codeunits(pc.if_else(wanted, joined, pa.scalar("", TEXT)), 0, JOINED_READ)
+    lists = pa.LargeListArray.from_arrays(cast("pa.Int64Array", starts.cast(pa.int64())), words)
+    joined = pc.binary_join(lists, pa.scalar(" ", TEXT))
+    cut: pa.LargeStringArray = pc.utf8_slice_codeunits(pc.if_else(wanted, joined, pa.scalar("", TEXT)), 0, JOINED_READ)
+    return cut
 
 
-def predict(words: pa.Array, min_confidence: float, mask: pa.Array) -> pa.Array:
+def predict(words: pa.LargeStringArray, min_confidence: float, mask: pa.BooleanArray) -> pa.Array[Any]:
     """The language of each text where the mask is true or the script determines it; null where uncertain."""
     languages = by_script(words)
     todo = pc.and_(mask, pc.is_null(languages))
     ask = _model().predict
-    answers = [_code(text, ask(text + "\n", 1, 0.0, "strict"), min_confidence) for text in words.filter(todo).to_pylist()]
-    return pc.replace_with_mask(languages, todo, pa.array(answers, TEXT))
+    open_texts = strings(words.filter(todo))
+    answers = [_code(text, ask(text + "\n", 1, 0.0, "strict"), min_confidence) for text in open_texts]
+    return replaced(languages, todo, pa.array(answers, TEXT))
 
 
-def by_script(words: pa.Array) -> pa.Array:
+def by_script(words: pa.LargeStringArray) -> pa.Array[Any]:
     """The language whose own script makes up most of the letters; else null."""
     languages = pa.nulls(len(words), TEXT)
     foreign = pc.invert(pc.string_is_ascii(words))
@@ -111,13 +118,13 @@ def by_script(words: pa.Array) -> pa.Array:
     if not len(few):
         return languages
     half = pc.divide(pc.utf8_length(few).cast(pa.float64()), 2)
-    detected: pa.Array = pa.nulls(len(few), TEXT)
+    detected: pa.Array[Any] = pa.nulls(len(few), TEXT)
     for code, pattern in SCRIPTS.items():
         share = pc.count_substring_regex(few, pattern)
         # Kana are mixed with Chinese characters: a fifth of the text is enough.
         enough = pc.greater(pc.multiply(share, 5) if code == "ja" else share, pc.multiply(half, 2) if code == "ja" else half)
         detected = pc.if_else(pc.and_(pc.is_null(detected), enough), pa.scalar(code, TEXT), detected)
-    return pc.replace_with_mask(languages, foreign, detected)
+    return replaced(languages, foreign, detected)
 
 
 def _code(text: str, guesses: list[tuple[float, str]], min_confidence: float) -> str | None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import daft
 import numpy as np
@@ -33,7 +33,7 @@ from pydantic import Field
 from tasks.clean import failures, language
 from tasks.clean.tool_calls import Calls, Tools
 from tasks.common import reasoning_marks, salt
-from tasks.common.arrays import first_reason, mask
+from tasks.common.arrays import filled, first_reason, mask, replaced
 from tasks.common.redaction import name_model, redact
 from tasks.common.redaction.paths import ids, paths
 from tasks.common.text_repair import repair_all
@@ -50,6 +50,7 @@ WRITES = ("turns", "feedback", "files")
 KindName = Literal["key", "url", "password", "email", "iban", "card", "ssn", "id", "mac", "ip", "wallet", "phone"]
 BATCH = 65_536
 SEPARATOR = pa.scalar("\x1f", TEXT)
+Flags: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
 IDENTIFIER = r"\A[a-z_][A-Za-z0-9_.:-]*\z"
 # Columns with ids of conversations or turns, of either table; an id with personal data in it is hashed.
 REFERENCES = ("turn_id", "better", "worse", "shown_first")  # columns of feedback that refer to turns
@@ -84,7 +85,7 @@ def run(tables: engine.Tables, params: Params) -> engine.Tables:
     turns = put(turns, "language", languages(turns, params))
     own = own_reasons(turns, params)
     reasons = orphans(turns, own)
-    deleted = orphans(turns, pc.if_else(pc.equal(own, why.DELETED), own, pa.scalar(None, TEXT)))
+    deleted = orphans(turns, pc.if_else(pc.equal(own, pa.scalar(why.DELETED)), own, pa.scalar(None, TEXT)))
     lost = {why.DELETED_BRANCH: turns.filter(pc.is_valid(deleted)), why.TURN_DROPPED: turns.filter(pc.is_valid(reasons))}
     faults = feedback_reasons(feedback, lost, times(feedback, turns, params))
     return {
@@ -103,8 +104,8 @@ def redact_file_names(frame: daft.DataFrame, params: Params) -> daft.DataFrame:
 def repair_and_mark(frame: daft.DataFrame, table: type[Table], columns: tuple[str, ...], params: Params) -> pa.Table:
     """The table in key order; the first of `columns` is repaired and has marks for redacted values, the others have none."""
 
-    @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
-    def mark(texts: daft.Series) -> pa.Array:
+    @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)
+    def mark(texts: daft.Series) -> pa.Array[Any]:
         return redact.mark_all(repair_all(texts.to_arrow().cast(TEXT)), params.redact, name_model.load(params.names))
 
     recogniser = name_model.load(params.names)  # here too, so that a missing model fails before a row is read
@@ -122,13 +123,15 @@ def with_reasoning(turns: daft.DataFrame, params: Params) -> daft.DataFrame:
     if params.reasoning == "drop":
         return turns
 
-    @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
-    def join(contents: daft.Series, reasoning: daft.Series) -> pa.Array:
+    @daft.func.batch(return_dtype=DataType.string(), batch_size=BATCH, use_process=False)
+    def join(contents: daft.Series, reasoning: daft.Series) -> pa.Array[Any]:
         texts, thoughts = (column.to_arrow().cast(TEXT) for column in (contents, reasoning))
-        separate = pc.and_(pc.is_valid(thoughts), pc.invert(pc.fill_null(pc.match_substring(texts, "<think>"), False)))
+        separate = pc.and_(pc.is_valid(thoughts), pc.invert(filled(pc.match_substring(texts, "<think>"), False)))
         before, behind = (pa.scalar(part, TEXT) for part in reasoning_marks.THINK.split("{}"))
-        joined = pc.binary_join_element_wise(before, thoughts, behind, pc.fill_null(texts, ""), pa.scalar("", TEXT))
-        return pc.if_else(separate, joined, texts)
+        parts = (before, thoughts, behind, texts.fill_null(""))
+        joined = pc.binary_join_element_wise(*parts, pa.scalar("", TEXT))  # type: ignore[call-overload]  # scalars among columns
+        chosen: pa.Array[Any] = pc.if_else(separate, joined, texts)
+        return chosen
 
     return turns.with_column("content", join(col("content"), col("reasoning")))
 
@@ -141,10 +144,10 @@ def strip_reasoning(turns: pa.Table, feedback: pa.Table, params: Params) -> tupl
     turns = put(turns, "reasoning", pa.nulls(len(turns), TEXT))
     done = []
     rewritten = pc.is_in(feedback["kind"], pa.array(REWRITES, TEXT))
-    for rows, name, answers in ((turns, "content", pc.equal(turns["role"], ASSISTANT)), (feedback, "text", rewritten)):
+    for rows, name, answers in ((turns, "content", pc.equal(turns["role"], pa.scalar(ASSISTANT))), (feedback, "text", rewritten)):
         texts = rows[name].combine_chunks()
         left, broken, kinds = reasoning_marks.take_out_all(texts, _whole(answers), reasoning=params.reasoning == "drop")
-        natural = pc.not_equal(rows["role"], TOOL) if name == "content" else rewritten
+        natural = pc.not_equal(rows["role"], pa.scalar(TOOL)) if name == "content" else rewritten
         nothing = pc.and_(pc.match_substring_regex(left, rf"\A{any_of(params.empty_texts)}\z"), _whole(natural))
         left = pc.if_else(_whole(natural), left, texts)
         counts += kinds + Counter({"placeholders for empty texts": pc.sum(nothing).as_py() or 0})
@@ -158,7 +161,7 @@ def strip_reasoning(turns: pa.Table, feedback: pa.Table, params: Params) -> tupl
     return done[0], done[1]
 
 
-def redact_tags(tags: pa.ChunkedArray, params: Params, recogniser: name_model.Recogniser | None) -> pa.Array:
+def redact_tags(tags: pa.ChunkedArray[Any], params: Params, recogniser: name_model.Recogniser | None) -> pa.Array[Any]:
     """Topics and names of models, repaired and redacted once per distinct value."""
     encoded = tags.combine_chunks().dictionary_encode()
     return redact.plain_all(repair_all(encoded.dictionary), params.redact, recogniser).take(encoded.indices)
@@ -189,53 +192,54 @@ def number_placeholders(turns: pa.Table, feedback: pa.Table, params: Params) -> 
     return turns, put(feedback, "text", comments)
 
 
-def mark_call_texts(texts: pa.Array, params: Params) -> pa.Array:
+def mark_call_texts(texts: pa.Array[Any], params: Params) -> pa.Array[Any]:
     """The texts of tool calls with marks; identifiers are not taken for names of people."""
     recogniser = name_model.load(params.names)
     words = texts if recogniser is None else pc.if_else(pc.match_substring_regex(texts, IDENTIFIER), pa.scalar(None, TEXT), texts)
     return pc.coalesce(redact.mark_all(words, params.redact, recogniser), redact.mark_all(texts, params.redact))
 
 
-def languages(turns: pa.Table, params: Params) -> pa.Array:
+def languages(turns: pa.Table, params: Params) -> pa.Array[Any]:
     """The language of every turn."""
     names = turns["conversation_id"].combine_chunks()
     first = np.flatnonzero(pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)) + 1
     starts = pa.array(np.concatenate([[0], first, [len(names)]]) if len(names) else np.zeros(1, np.int64), pa.int64())
     levels = (params.min_letters, params.min_confidence, params.min_joined_confidence)
-    return language.identify(turns["content"].combine_chunks(), starts, *levels)
+    return language.identify(cast("pa.LargeStringArray", turns["content"].combine_chunks()), starts, *levels)
 
 
-def _first(reasons: dict[str, pa.ChunkedArray]) -> pa.Array:
+def _first(reasons: dict[str, Flags]) -> pa.Array[Any]:
     return first_reason(*((reason, mask(holds)) for reason, holds in reasons.items()))
 
 
-def own_reasons(turns: pa.Table, params: Params) -> pa.Array:
+def own_reasons(turns: pa.Table, params: Params) -> pa.Array[Any]:
     """Why a turn itself is dropped; null for kept ones. Messages by a system or tool, or with a tool call, need no text."""
     content, status = turns["content"], turns["status"]
-    answer, question = pc.equal(turns["role"], ASSISTANT), pc.equal(turns["role"], USER)
-    failed = pc.or_(pc.equal(status, states.ERROR), is_banner(content, params, answer))
-    cut = pc.or_(pc.equal(status, states.UNFINISHED), ends_with(content, params.cursors))
-    wordless = pc.equal(pc.fill_null(content, ""), "")
+    answer, question = pc.equal(turns["role"], pa.scalar(ASSISTANT)), pc.equal(turns["role"], pa.scalar(USER))
+    failed = pc.or_(pc.equal(status, pa.scalar(states.ERROR)), is_banner(content, params, answer))
+    cut = pc.or_(pc.equal(status, pa.scalar(states.UNFINISHED)), ends_with(content, params.cursors))
+    wordless = pc.equal(filled(content, ""), pa.scalar(""))
     if params.reasoning == "keep":
-        wordless = pc.or_(wordless, pc.fill_null(pc.match_substring_regex(content, reasoning_marks.ONLY_THOUGHT), False))
+        wordless = pc.or_(wordless, filled(pc.match_substring_regex(content, reasoning_marks.ONLY_THOUGHT), False))
     silent = pc.and_(wordless, pc.is_null(turns["tool_calls"]))
     empty = pc.and_(silent, pc.or_(answer, question))
-    unseen = pc.and_(empty, pc.greater(pc.fill_null(pc.list_value_length(turns["attachments"]), 0), 0))
-    gone, failed, cut = pc.equal(status, states.DELETED), pc.and_(answer, failed), pc.and_(answer, cut)
-    reasons = {why.DELETED: gone, why.ERROR: failed, why.UNFINISHED: cut, why.NEEDS_MEDIA: unseen, why.EMPTY: empty}
+    unseen = pc.and_(empty, pc.greater(pc.list_value_length(turns["attachments"]).fill_null(0), pa.scalar(0)))
+    gone, failed, cut = pc.equal(status, pa.scalar(states.DELETED)), pc.and_(answer, failed), pc.and_(answer, cut)
+    reasons: dict[str, Flags] = {why.DELETED: gone, why.ERROR: failed, why.UNFINISHED: cut, why.NEEDS_MEDIA: unseen, why.EMPTY: empty}
     return _first(reasons)
 
 
-def is_banner(texts: pa.ChunkedArray, params: Params, answers: pa.ChunkedArray) -> pa.ChunkedArray:
+def is_banner(texts: pa.ChunkedArray[Any], params: Params, answers: Flags) -> pa.BooleanArray:
     """Whether a text is an error message: short with the opening of one and no explaining words, or one of the whole messages."""
     known = failures.known(params.more_failures)
     signs = r"[\s*_$\"'>#⚠️❌.:!-]*"
     begins = pc.match_substring_regex(texts, rf"(?i)\A{signs}{any_of(known.error_banners)}")
     whole = pc.match_substring_regex(texts, rf"(?i)\A{signs}(?:error: )?{any_of(known.error_messages)}{signs}\z")
     explains = pc.match_substring_regex(texts, rf"(?i)\b{any_of(known.explaining)}\b")
-    short = pc.less_equal(pc.utf8_length(texts), params.max_banner_chars)
+    short = pc.less_equal(pc.utf8_length(texts), pa.scalar(params.max_banner_chars))
     begins = pc.or_(begins, failures.are_failures(texts, params.max_banner_chars, _whole(answers)))
-    return pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
+    banners: pa.BooleanArray = pc.or_(pc.and_(begins, pc.and_(short, pc.invert(explains))), whole)
+    return banners
 
 
 def any_of(texts: list[str]) -> str:
@@ -243,12 +247,12 @@ def any_of(texts: list[str]) -> str:
     return "(?:" + "|".join(map(re.escape, texts)) + ")" if texts else r"[^\x00-\x{10ffff}]"
 
 
-def ends_with(texts: pa.ChunkedArray, cursors: list[str]) -> pa.ChunkedArray:
+def ends_with(texts: pa.ChunkedArray[Any], cursors: list[str]) -> pa.BooleanArray:
     """Whether a text ends with one of the cursors."""
     return pc.match_substring_regex(texts, any_of(cursors) + r"\z")
 
 
-def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
+def orphans(turns: pa.Table, reasons: pa.Array[Any]) -> pa.Array[Any]:
     """The reasons, with `orphaned` for every turn below a dropped one. Only conversations with a drop are visited, parents first."""
     hit = pc.unique(turns["conversation_id"].filter(pc.is_valid(reasons)))
     mask = pc.is_in(turns["conversation_id"], hit)
@@ -260,27 +264,29 @@ def orphans(turns: pa.Table, reasons: pa.Array) -> pa.Array:
             own[at] = why.ORPHANED
         if own[at] is not None:
             gone.add((conversation, turn))
-    return pc.replace_with_mask(reasons, _whole(mask), pa.array(own, TEXT))
+    return replaced(reasons, cast("pa.BooleanArray", _whole(mask)), pa.array(own, TEXT))
 
 
-def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[str, pa.ChunkedArray]) -> pa.Array:
+def feedback_reasons(feedback: pa.Table, lost: dict[str, pa.Table], late: dict[str, Flags]) -> pa.Array[Any]:
     """Why feedback is dropped: for a `lost` turn, as `empty`, or for its time; null for kept rows."""
     references = {name: places(feedback, name) for name in REFERENCES}
-    gone: dict[str, pa.ChunkedArray] = {}
+    gone: dict[str, Flags] = {}
     for reason, turns in lost.items():
         ids = places(turns, "turn_id")
         masks = [pc.is_in(column, ids) for column in references.values()]
         gone[reason] = pc.or_(pc.or_(masks[0], masks[1]), pc.or_(masks[2], masks[3]))
     rewritten = pc.is_in(feedback["kind"], pa.array(REWRITES, TEXT))
-    return _first({**gone, why.EMPTY: pc.and_(rewritten, pc.equal(feedback["text"], "")), **late})
+    return _first({**gone, why.EMPTY: pc.and_(rewritten, pc.equal(feedback["text"], pa.scalar(""))), **late})
 
 
-def places(rows: pa.Table, name: str) -> pa.ChunkedArray:
+def places(rows: pa.Table, name: str) -> pa.ChunkedArray[Any]:
     """The turns that a column refers to, as keys with their conversation; null where there is none."""
-    return pc.binary_join_element_wise(rows["conversation_id"], rows[name], SEPARATOR)
+    columns = (rows["conversation_id"], rows[name])
+    keys: pa.ChunkedArray[Any] = pc.binary_join_element_wise(*columns, SEPARATOR)  # type: ignore[call-overload]  # a scalar separator
+    return keys
 
 
-def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.ChunkedArray]:
+def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, Flags]:
     """Masks of feedback before its answer, or too long after the newest turn. An unknown time is no fault."""
     done = feedback["created_at"].cast(pa.int64())
     dated = turns.filter(
@@ -296,6 +302,6 @@ def times(feedback: pa.Table, turns: pa.Table, params: Params) -> dict[str, pa.C
     }
 
 
-def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _whole(values: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The column as one array."""
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

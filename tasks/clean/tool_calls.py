@@ -8,12 +8,13 @@ and entities are unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import replaced, strings
 from tasks.core.tables import TEXT
 
 Change = Callable[[str], str]
@@ -26,33 +27,33 @@ class Calls:
 
     _OPTIONS = orjson.OPT_SORT_KEYS
 
-    def __init__(self, column: pa.Array) -> None:
+    def __init__(self, column: pa.Array[Any]) -> None:
         self._column, self._mask = column, pc.is_valid(column)
-        self._values = [orjson.loads(text) for text in column.filter(self._mask).to_pylist()]
+        self._values = [orjson.loads(text) for text in strings(column.filter(self._mask))]
         texts, rows = list[str](), list[int]()
 
         def take(text: str) -> str:
             texts.append(text)
             return text
 
-        for row, value in zip(pc.indices_nonzero(self._mask).to_pylist(), self._values, strict=True):
+        for row, value in zip(cast("list[int]", pc.indices_nonzero(self._mask).to_pylist()), self._values, strict=True):
             self._changed(value, take)
             rows += [row] * (len(texts) - len(rows))
         self.ids = pa.array([call.get("id") for value in self._values for call in value], TEXT)
         self.texts, self.rows = pa.array(texts, TEXT), pa.array(rows, pa.int64())
 
-    def put(self, texts: pa.Array, ids: pa.Array | None = None) -> pa.Array:
+    def put(self, texts: pa.Array[Any], ids: pa.Array[Any] | None = None) -> pa.Array[Any]:
         """The column with these texts in place of `texts`, and these ids in place of `ids`."""
-        fresh: Iterator[str] = iter(texts.to_pylist())
+        fresh: Iterator[str] = iter(strings(texts))
         names: Iterator[str | None] = iter((self.ids if ids is None else ids).to_pylist())
         calls = [
             [call if (name := next(names)) is None else call | {"id": name} for call in self._changed(value, lambda _: next(fresh))]
             for value in self._values
         ]
         written = [orjson.dumps(call, option=self._OPTIONS).decode() for call in calls]
-        return pc.replace_with_mask(self._column, self._mask, pa.array(written, TEXT))
+        return replaced(self._column, self._mask, pa.array(written, TEXT))
 
-    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, object]]:
         """The calls of a message with every name, key and value changed, always in the same order."""
         return [call | {"function": _function(call["function"], change)} for call in calls]
 
@@ -62,7 +63,7 @@ class Tools(Calls):
 
     _OPTIONS = 0
 
-    def _changed(self, calls: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+    def _changed(self, calls: list[dict[str, object]], change: Change) -> list[dict[str, object]]:
         return [tool | {"function": _inside(tool["function"], "", change)} for tool in calls]
 
 

@@ -15,28 +15,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Column, Rows
+from tasks.common.arrays import Column, Rows, filled, numbers
 from tasks.common.vocabulary.kinds import RANKING, RATING
 from tasks.core.tables import TEXT
 
-ACTS = pa.schema(
-    [
-        ("kind", TEXT),
-        ("annotator_kind", TEXT),
-        ("annotator", TEXT),
-        ("prompt_id", TEXT),
-        ("response_id", TEXT),
-        ("better_id", TEXT),
-        ("worse_id", TEXT),
-        ("grade", pa.float64()),  # as VOTE.value
-        ("group", TEXT),
-    ]
-)
+_ACTS: dict[str, pa.DataType] = {
+    "kind": TEXT,
+    "annotator_kind": TEXT,
+    "annotator": TEXT,
+    "prompt_id": TEXT,
+    "response_id": TEXT,
+    "better_id": TEXT,
+    "worse_id": TEXT,
+    "grade": pa.float64(),  # as VOTE.value
+    "group": TEXT,
+}
+ACTS = pa.schema(_ACTS)
 ORDERINGS = {RANKING: -1, RATING: 1}  # kinds that put answers in order: is a greater value worse (-1) or better
 REACH = 8  # of an ordering of more answers than this and one, each is compared with so many that follow it by id
 WORSE, NEITHER, BETTER = 0, 1, 2  # labels: of the item's first answer beside its second; of a single answer WORSE is bad, BETTER good
@@ -51,7 +51,7 @@ class AnnotatorLabels:
     kind: str
     annotator_kind: str
     compares: bool  # an item is two answers
-    people: pa.Array  # ids, sorted; NOBODY for all whom the log does not name
+    people: pa.Array[Any]  # ids, sorted; NOBODY for all whom the log does not name
     votes: Rows  # acts of each of them
     items: int  # items judged, with one ballot or more
     item: Rows  # ballots on items with several, sorted by item, person, label: the item's number,
@@ -85,9 +85,9 @@ class Acts:
     better: Rows
     worse: Rows
     grade: Column
-    kinds: pa.Array
-    judges: pa.Array
-    people: pa.Array
+    kinds: pa.Array[Any]
+    judges: pa.Array[Any]
+    people: pa.Array[Any]
 
     @property
     def named(self) -> Rows:
@@ -99,14 +99,14 @@ class Acts:
         """The columns of ACTS; answers share one numbering."""
         (kind,), kinds = codes(table["kind"])
         (judge,), judges = codes(table["annotator_kind"])
-        (person,), people = codes(pc.fill_null(table["annotator"], NOBODY))
+        (person,), people = codes(filled(table["annotator"], NOBODY))
         (prompt,), _ = encode(table["prompt_id"])
         (group,), _ = encode(pc.coalesce(table["group"], table["annotator"]))
         (one, better, worse), _ = codes(table["response_id"], table["better_id"], table["worse_id"])
         return cls(kind, judge, person, prompt, group, one, better, worse, table["grade"].to_numpy(), kinds, judges, people)
 
 
-def codes(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
+def codes(*columns: pa.ChunkedArray[Any]) -> tuple[list[Rows], pa.Array[Any]]:
     """The columns' texts as places in one sorted list of them, -1 for null; and that list."""
     numbers, texts = encode(*columns)
     order = pc.sort_indices(texts)
@@ -115,11 +115,12 @@ def codes(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
     return [place[number] for number in numbers], texts.take(order)
 
 
-def encode(*columns: pa.ChunkedArray) -> tuple[list[Rows], pa.Array]:
+def encode(*columns: pa.ChunkedArray[Any]) -> tuple[list[Rows], pa.Array[Any]]:
     """As `codes`, in no certain order."""
     encoded = pa.chunked_array([chunk for column in columns for chunk in column.chunks], TEXT).dictionary_encode()
-    texts = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], TEXT)
-    parts = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    chunks = cast("list[pa.DictionaryArray[Any, Any]]", encoded.chunks)
+    texts = chunks[0].dictionary if chunks else pa.array([], TEXT)
+    parts = [numbers(chunk.indices) for chunk in chunks]
     whole = np.concatenate([np.zeros(0, np.int64), *parts])
     return np.split(whole, np.cumsum([len(column) for column in columns])[:-1]), texts
 
@@ -140,7 +141,7 @@ def labels_of(acts: Acts, rows: Rows) -> AnnotatorLabels:
     items, ballots = shared(*(couples(acts, rows, kind) if compares else verdicts(acts, rows)))
     item, person, label = ballots
     graded = ratings(acts, rows) if kind == RATING else (np.zeros(0, np.int64), np.zeros(0))
-    people = acts.people.take(pa.array(who))
+    people = acts.people.take(pa.array(who, pa.int64()))
     return AnnotatorLabels(kind, judge, compares, people, votes, items, item, np.searchsorted(who, person), label, *graded)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +11,7 @@ import pyarrow.compute as pc
 from tasks.common.arrays import Rows
 
 
-def length(messages: pa.ChunkedArray, feature: str = "characters") -> Rows:
+def length(messages: pa.ChunkedArray[Any], feature: str = "characters") -> Rows:
     """Characters or words of each list of messages, all its messages together."""
     content = pc.struct_field(pc.list_flatten(messages), "content")
     sizes = pc.utf8_length(content) if feature == "characters" else pc.count_substring_regex(content, r"\S+")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Mask, Rows, flat, lengths, owners
+from tasks.common.arrays import Mask, Rows, flat, lengths, numbers, owners
 from tasks.common.similarity import Near, digests
 from tasks.common.similarity import components as connected
 from tasks.common.similarity.near_copies import near_rows
@@ -58,7 +59,7 @@ class Keyed:
 
     codes: Rows
     rows: Rows
-    names: pa.Array
+    names: pa.Array[Any]
 
     def where(self, mask: Mask) -> Keyed:
         """Those that the mask keeps."""
@@ -74,7 +75,7 @@ class UserTexts:
     right: Rows
 
     @classmethod
-    def of(cls, texts: pa.Array, near: Near) -> UserTexts:
+    def of(cls, texts: pa.Array[Any], near: Near) -> UserTexts:
         """Compare the texts, one a row: only one of a group is compared with others."""
         found = near_rows(folded(texts), near)
         group = np.unique(found.whole, return_inverse=True)[1]
@@ -101,7 +102,7 @@ class Links:
     said: UserTexts
     common_row: Mask  # prompts met in more than `popular` conversations
     common: pa.Table  # first user turns, answers and users that link nothing, as the table `common`
-    anywhere: Mapping[str, pa.Array]  # the same by key, as the values themselves
+    anywhere: Mapping[str, pa.Array[Any]]  # the same by key, as the values themselves
 
     @property
     def binding(self) -> dict[str, Keyed]:
@@ -133,7 +134,7 @@ class Limits:
         return min(max(self.popular, self.largest_user * prompts), max(ALONE, self.largest_component * prompts))
 
 
-Anywhere = Callable[[str, pa.Array], Mask]  # which values of a key linked nothing in an earlier release
+Anywhere = Callable[[str, "pa.Array[Any]"], Mask]  # which values of a key linked nothing in an earlier release
 
 
 def build_links(facts: pa.Table, texts: UserTexts, limits: Limits, anywhere: Anywhere) -> Links:
@@ -162,16 +163,15 @@ def build_links(facts: pa.Table, texts: UserTexts, limits: Limits, anywhere: Any
     return Links(keys, texts, common_row, pa.concat_tables(common), everywhere)
 
 
-def keyed(column: pa.Array | pa.ChunkedArray) -> Keyed:
+def keyed(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> Keyed:
     """The values of a column, or of a column of lists; nulls are none."""
     values = flat(column)
     rows = np.arange(len(values))
     if pa.types.is_large_list(values.type):
         values, rows = pc.list_flatten(values), owners(values)
     there = pc.is_valid(values)
-    coded = pc.dictionary_encode(values.filter(there))
-    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return Keyed(codes, rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
+    coded = values.filter(there).dictionary_encode()
+    return Keyed(numbers(coded.indices), rows[there.to_numpy(zero_copy_only=False)], coded.dictionary)
 
 
 def common_of(kind: str, values: Keyed, met: Rows, too_common: Mask, facts: pa.Table) -> pa.Table:
@@ -179,14 +179,14 @@ def common_of(kind: str, values: Keyed, met: Rows, too_common: Mask, facts: pa.T
     codes = np.flatnonzero(too_common)
     first = np.full(len(values.names), len(facts))
     np.minimum.at(first, values.codes, values.rows)
-    names = values.names.take(pa.array(codes))
-    columns = {
+    names = values.names.take(pa.array(codes, pa.int64()))
+    columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         "kind": pa.array([kind] * len(codes), TEXT),
         "digest": names.cast(pa.uint64()) if pa.types.is_uint64(names.type) else pa.array(digests(names), pa.uint64()),
         "met": pa.array(met[codes], pa.int64()),
-        "prompt_id": facts["prompt_id"].take(pa.array(first[codes])),
+        "prompt_id": facts["prompt_id"].take(pa.array(first[codes], pa.int64())),
     }
-    return pa.table(columns, Common.schema())
+    return pa.Table.from_pydict(columns, Common.schema())
 
 
 def openings_met(facts: pa.Table) -> Rows:
@@ -237,7 +237,7 @@ def drop_links(edges: dict[str, Edges], key: str, count: int, limit: float) -> t
         edges = {**edges, key: edges[key].where(~gone)}
 
 
-def looks(prompts: pa.Array) -> pa.Array:
+def looks(prompts: pa.Array[Any]) -> pa.Array[Any]:
     """A digest of each prompt's messages, equal where they read the same."""
     messages, owner = pc.list_flatten(prompts), owners(prompts)
     texts = pc.binary_join_element_wise(pc.struct_field(messages, "role"), pc.struct_field(messages, "content"), pa.scalar(":", TEXT))
@@ -247,13 +247,13 @@ def looks(prompts: pa.Array) -> pa.Array:
     return pa.array(found, pa.uint64())
 
 
-def first_user_turns(prompts: pa.Array, most: int | None = None) -> tuple[pa.LargeListArray, pa.Array]:
+def first_user_turns(prompts: pa.Array[Any], most: int | None = None) -> tuple[pa.LargeListArray[Any], pa.Array[Any]]:
     """What the user says in each prompt, as a list of (at most so many) texts, and the digest of its first turn (null without one).
 
     System turns are left out: one long system prompt would make all the prompts of a service near-equal.
     """
     messages, owner = pc.list_flatten(prompts), owners(prompts)
-    by_user = pc.equal(pc.struct_field(messages, "role"), USER)
+    by_user = pc.equal(pc.struct_field(messages, "role"), pa.scalar(USER))
     contents = flat(pc.struct_field(messages, "content").filter(by_user))
     counts = np.bincount(owner[by_user.to_numpy(zero_copy_only=False)], minlength=len(prompts))
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -266,20 +266,22 @@ def first_user_turns(prompts: pa.Array, most: int | None = None) -> tuple[pa.Lar
     return spoken, pa.array(digests(first), pa.uint64(), mask=counts == 0)
 
 
-def loosened(asked: pa.Array, fillers: Sequence[str]) -> pa.LargeListArray:
+def loosened(asked: pa.Array[Any], fillers: Sequence[str]) -> pa.LargeListArray[Any]:
     """What users say without the signs at the ends of words and without `fillers`; a turn that has nothing else stays as it is."""
     texts = pc.utf8_lower(pc.list_flatten(asked))
     bare = pc.replace_substring_regex(texts, r"[\p{P}\p{S}]+(\s|\z)|(\A|\s)[\p{P}\p{S}]+", " ")
     if fillers:
         words = "|".join(re.escape(filler.lower()) for filler in sorted(fillers, key=len, reverse=True))
         bare = pc.replace_substring_regex(bare, rf"(\A|\s)(?:{words})(?:\s+(?:{words}))*(\s|\z)", " ")
-    kept = pc.if_else(pc.equal(pc.utf8_trim_whitespace(bare), ""), texts, bare)
-    return pa.LargeListArray.from_arrays(pc.subtract(asked.offsets, asked.offsets[0]).cast(pa.int64()), kept.cast(TEXT))
+    kept = pc.if_else(pc.equal(pc.utf8_trim_whitespace(bare), pa.scalar("")), texts, bare)
+    offsets = cast("pa.LargeListArray[Any]", asked).offsets
+    begins, spoken = pc.subtract(offsets, offsets[0]).cast(pa.int64()), cast("pa.Array[Any]", kept.cast(TEXT))
+    return pa.LargeListArray.from_arrays(cast("pa.Int64Array", begins), spoken)
 
 
-def long_answers(owner: Rows, count: int, contents: pa.Array, min_chars: int) -> pa.LargeListArray:
+def long_answers(owner: Rows, count: int, contents: pa.Array[Any], min_chars: int) -> pa.LargeListArray[Any]:
     """For each of `count` rows the digests of its answers of at least `min_chars` characters."""
-    long = pc.greater_equal(pc.utf8_length(contents), min_chars)
+    long = pc.greater_equal(pc.utf8_length(cast("pa.LargeStringArray", contents)), pa.scalar(min_chars))
     owner = owner[long.to_numpy(zero_copy_only=False)]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))])
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(digests(flat(contents.filter(long)))))

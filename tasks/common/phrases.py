@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.common.arrays import Mask, flat
+from tasks.common.arrays import Mask, filled, flat, mask, strings
 from tasks.common.unseen import JOINERS, UNSEEN
 from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
@@ -35,9 +36,9 @@ class Phrases(StageParams):
     unless: ByLanguage  # a message that holds one of these anywhere does not count
 
 
-def plain(texts: pa.Array) -> pa.Array:
+def plain(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Texts as they compare here; null is ""."""
-    texts = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(texts, ""), "NFKC"))
+    texts = pc.utf8_lower(pc.utf8_normalize(filled(texts, ""), "NFKC"))  # type: ignore[attr-defined]  # the stub lacks it
     texts = pc.replace_substring_regex(texts, f"['’‘`´{UNSEEN}{JOINERS}]+", "")
     texts = pc.replace_substring_regex(texts, r"[^\p{L}\p{M}\p{N} ]+", " ")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r" {2,}", " "))
@@ -46,14 +47,14 @@ def plain(texts: pa.Array) -> pa.Array:
 def every(lists: ByLanguage) -> list[str]:
     """The phrases of all languages, plain, the longest first; without those with words left open."""
     written = [phrase.removesuffix("*") for phrases in lists.values() for phrase in phrases if OPEN not in phrase]
-    return sorted({phrase for phrase in plain(pa.array(written, TEXT)).to_pylist() if phrase}, key=lambda phrase: (-len(phrase), phrase))
+    return sorted({phrase for phrase in strings(plain(pa.array(written, TEXT))) if phrase}, key=lambda phrase: (-len(phrase), phrase))
 
 
 def opened(lists: ByLanguage) -> dict[str, str]:
     """The phrases in which words are left open, and for each a pattern of Python's `re`: in RE2 many such cost seconds."""
     written = sorted({phrase for phrases in lists.values() for phrase in phrases if OPEN in phrase})
     parts = [phrase.removesuffix(" *").split(OPEN) for phrase in written]
-    spelt = iter(plain(pa.array([part for several in parts for part in several], TEXT)).to_pylist())
+    spelt = iter(strings(plain(pa.array([part for several in parts for part in several], TEXT))))
     found = {}
     for phrase, several in zip(written, parts, strict=True):
         own = [next(spelt) for _ in several]
@@ -83,7 +84,7 @@ def beginning(lists: ByLanguage) -> ByLanguage:
     return {language: [phrase for phrase in phrases if phrase.endswith("*")] for language, phrases in lists.items()}
 
 
-def matched(texts: pa.Array, answers: pa.Array, settings: Phrases) -> tuple[Mask, pa.Array]:
+def matched(texts: pa.Array[Any], answers: pa.Array[Any], settings: Phrases) -> tuple[Mask, pa.Array[Any]]:
     """Which plain texts say one of the phrases to these answers, and for those the phrase as plain text."""
     lead = f"^(?:(?:{one_of(every(settings.lead_ins), ' ')}) ?)*"
     begins, whole = one_of(every(beginning(settings.phrases))), "|".join(phrase + "$" for phrase in every(settings.phrases)) or NEVER
@@ -98,7 +99,7 @@ def matched(texts: pa.Array, answers: pa.Array, settings: Phrases) -> tuple[Mask
     return hits, matched.filter(pa.array(hits))
 
 
-def with_words_open(texts: pa.Array, mask: pa.Array, lead: str, settings: Phrases) -> pa.Array:
+def with_words_open(texts: pa.Array[Any], mask: pa.Array[Any], lead: str, settings: Phrases) -> pa.Array[Any]:
     """For each text in the mask the phrase with words left open that it begins with; else null."""
     phrases = opened(settings.phrases)
     found = np.full(len(texts), None, object)
@@ -107,11 +108,11 @@ def with_words_open(texts: pa.Array, mask: pa.Array, lead: str, settings: Phrase
         rows = np.flatnonzero(holds(texts, f"{lead}(?:{heads})") & np.asarray(mask.to_numpy(zero_copy_only=False), bool))
         pattern = re.compile(lead + "(?:" + "|".join(f"({one})" for one in phrases.values()) + ")")
         names = list(phrases)
-        hits = [pattern.match(text) for text in texts.take(pa.array(rows)).to_pylist()]
+        hits = [pattern.match(text) for text in strings(texts.take(pa.array(rows, pa.int64())))]
         found[rows] = np.array([names[hit.lastindex - 1] if hit and hit.lastindex else None for hit in hits] + [None], object)[:-1]
     return pa.array(found, TEXT)
 
 
-def holds(texts: pa.Array, pattern: str) -> Mask:
+def holds(texts: pa.Array[Any], pattern: str) -> Mask:
     """Which texts match; null does not."""
-    return np.array(pc.fill_null(pc.match_substring_regex(texts, pattern), False).to_numpy(zero_copy_only=False), bool)
+    return mask(pc.match_substring_regex(texts, pattern))

@@ -10,10 +10,12 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from tasks.common.arrays import filled, replaced, strings
 
 CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"
 # RE2: how a text looks in which something may be.
@@ -129,13 +131,13 @@ class Taken(NamedTuple):
     unfinished: bool = False
 
 
-def take_out_all(texts: pa.Array, answers: pa.Array, *, reasoning: bool) -> tuple[pa.Array, pa.Array, Counter[str]]:
+def take_out_all(texts: pa.Array[Any], answers: pa.Array[Any], *, reasoning: bool) -> tuple[pa.Array[Any], pa.Array[Any], Counter[str]]:
     """Every text without what is no part of it; where an answer broke off in its reasoning; how many texts lost something of each kind."""
-    mask = pc.fill_null(pc.match_substring_regex(texts, SUSPECT), False)
-    rows = zip(texts.filter(mask).to_pylist(), answers.filter(mask).to_pylist(), strict=True)
+    mask = filled(pc.match_substring_regex(texts, SUSPECT), False)
+    rows = zip(strings(texts.filter(mask)), answers.filter(mask).to_pylist(), strict=True)
     taken = [take_out(text, answer=bool(answer), reasoning=reasoning) for text, answer in rows]
-    left = pc.replace_with_mask(texts, mask, pa.array([one.text for one in taken], texts.type))
-    broken = pc.replace_with_mask(pa.repeat(False, len(texts)), mask, pa.array([one.unfinished for one in taken], pa.bool_()))
+    left = replaced(texts, mask, pa.array([one.text for one in taken], texts.type))
+    broken = replaced(pa.repeat(False, len(texts)), mask, pa.array([one.unfinished for one in taken], pa.bool_()))
     return left, broken, Counter(kind for one in taken for kind in one.kinds)
 
 

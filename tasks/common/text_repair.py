@@ -12,10 +12,12 @@ import html
 import re
 from collections.abc import Callable
 from html.entities import html5
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, replaced, strings
 from tasks.common.characters import clean_characters
 
 # Rows without a match are whole as they are (RE2): most rows never reach Python.
@@ -51,17 +53,17 @@ BLANK_LINES = re.compile(rf"({CODE})|\n{{3,}}", re.DOTALL)
 INDENTED = re.compile(r"\n[ \t]+\S")
 
 
-def repair_all(texts: pa.Array) -> pa.Array:
+def repair_all(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Every text repaired; nulls stay."""
     return apply(texts, SUSPECT, repair)
 
 
-def apply(texts: pa.Array, suspect: str, change: Callable[[str], str]) -> pa.Array:
+def apply(texts: pa.Array[Any], suspect: str, change: Callable[[str], str]) -> pa.Array[Any]:
     """The texts with `change` done to those that the RE2 pattern `suspect` finds; equal texts are changed once."""
-    mask = pc.fill_null(pc.match_substring_regex(texts, suspect), False)
+    mask = filled(pc.match_substring_regex(texts, suspect), False)
     few = texts.filter(mask).dictionary_encode()
-    changed = pa.array([change(text) for text in few.dictionary.to_pylist()], texts.type)
-    return pc.replace_with_mask(texts, mask, changed.take(few.indices))
+    changed: pa.Array[Any] = pa.array([change(text) for text in strings(few.dictionary)], texts.type)
+    return replaced(texts, mask, changed.take(few.indices))
 
 
 def repair(text: str) -> str:

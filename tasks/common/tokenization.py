@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM, TOOL, USER
 from tasks.common.vocabulary.window import ANSWER_CUT as ANSWER_CUT
@@ -107,8 +107,7 @@ def written(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, prompt: b
     tools = messages[0].get("tools") if messages else None
     more: dict[str, Any] = {"tools": tools} if tools else {}
     said = [{name: value for name, value in messages[0].items() if name != "tools"}, *messages[1:]] if tools else messages
-    text: str = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=prompt, **more)
-    return text
+    return cast("str", tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=prompt, **more))
 
 
 def _rest(whole: str, before: str) -> str | None:

@@ -137,7 +137,7 @@ def _method(title: str, *needs: Need) -> Method:
 
 def _written(rows: pa.Table) -> pa.Table:
     """Training rows as people gave them."""
-    train = rows.filter(pc.equal(rows["split"], TRAIN))
+    train = rows.filter(pc.equal(rows["split"], pa.scalar(TRAIN)))
     return train.filter(pc.is_null(train["augmented_from"])) if "augmented_from" in train.column_names else train
 
 
@@ -146,7 +146,7 @@ def _evidence(pairs: pa.Table, unpaired: pa.Table, prompts: pa.Table) -> dict[st
     used = pc.unique(pa.chunked_array([*pairs["prompt_id"].chunks, *unpaired["prompt_id"].chunks], pairs["prompt_id"].type))
     return {
         "paired": len(pairs),
-        "ranked": int(pc.sum(pc.equal(pairs["recipe"], "ranking").cast(pa.int64())).as_py() or 0),
+        "ranked": int(pc.sum(pc.equal(pairs["recipe"], pa.scalar("ranking")).cast(pa.int64())).as_py() or 0),
         "unpaired": len(unpaired),
         "prompt_only": len(prompts.filter(pc.invert(pc.is_in(prompts["prompt_id"], value_set=used)))),
     }

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tasks.core import telemetry  # noqa: F401  (before daft: switches its usage reports off)
 
@@ -58,12 +59,12 @@ def _set_up() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
 
 
-def batch(result: pa.DataType) -> Callable[[Callable[..., pa.Array]], Callable[..., daft.Expression]]:
+def batch(result: pa.DataType) -> Callable[[Callable[..., pa.Array[Any]]], Callable[..., daft.Expression]]:
     """Decorator: a function over Arrow-backed Series becomes an expression of this type, computed batch by batch in this process."""
     kind = daft.DataType.from_arrow_type(result)
 
-    def decorate(function: Callable[..., pa.Array]) -> Callable[..., daft.Expression]:
-        return daft.func.batch(return_dtype=kind, use_process=False)(function)  # type: ignore[no-any-return]
+    def decorate(function: Callable[..., pa.Array[Any]]) -> Callable[..., daft.Expression]:
+        return daft.func.batch(return_dtype=kind, use_process=False)(function)
 
     return decorate
 
@@ -104,7 +105,7 @@ def hashes(data: pa.Table, columns: tuple[str, ...]) -> Ids:
     return np.concatenate([np.zeros(0, np.uint64), *found])
 
 
-def _hash(columns: list[pa.Array]) -> pa.Array:
+def _hash(columns: list[pa.Array[Any]]) -> pa.Array[Any]:
     found: daft.Series | None = None
     for column in columns:
         found = daft.Series.from_arrow(column).hash(found)
@@ -131,17 +132,18 @@ def sort(data: pa.Table, key: tuple[str, ...]) -> pa.Table:
     return data if order is None else data.take(order)
 
 
-def _order(data: pa.Table, key: tuple[str, ...]) -> pa.Array | None:
+def _order(data: pa.Table, key: tuple[str, ...]) -> pa.Array[Any] | None:
     """Row numbers in the order of `key`; None when they are in order already."""
     return None if _in_order(data, key) else pc.sort_indices(data, sort_keys=[(name, "ascending") for name in key])
 
 
 def _in_order(data: pa.Table, key: tuple[str, ...]) -> bool:
     """Whether no row has a greater `key` than the next one: several times cheaper than sorting again."""
-    tied: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
+    tied: pa.BooleanArray | pa.BooleanScalar = pa.scalar(True)
     for name in key:
         here, after = data[name].slice(0, max(len(data) - 1, 0)), data[name].slice(1)
-        if pc.any(pc.fill_null(pc.and_(tied, pc.greater(here, after)), True)).as_py():  # with a null the order is unknown: sort
+        greater = pc.and_(tied, pc.greater(here, after))
+        if greater.null_count or pc.any(greater).as_py():  # with a null the order is unknown: sort
             return False
         tied = pc.and_(tied, pc.equal(here, after))
     return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +45,8 @@ class Account:
     @property
     def reasons(self) -> dict[str, int]:
         """Rows dropped for each reason, by name."""
-        counts = pc.value_counts(self.dropped["dropped"]).to_pylist()
-        return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
+        reasons, counts = pc.value_counts(self.dropped["dropped"]).flatten()
+        return dict(sorted(zip(cast("list[str]", reasons.to_pylist()), cast("list[int]", counts.to_pylist()), strict=True)))
 
     def entry(self) -> dict[str, object]:
         """The line of the ledger."""
@@ -163,4 +163,4 @@ def _split(stage: str, name: str, rows: pa.Table, *, known: bool) -> Piece:
 def _made(rows: pa.Table) -> npt.NDArray[np.bool_]:
     if "made" not in rows.column_names:
         return np.zeros(len(rows), bool)
-    return np.asarray(pc.fill_null(rows["made"], False).to_numpy(), bool)
+    return np.asarray(rows["made"].fill_null(pa.scalar(False)).to_numpy(), np.bool_)

@@ -11,7 +11,7 @@ that tell a row apart from stage to stage: the key, unless a stage may give a ro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
@@ -476,7 +476,7 @@ class Votes(Table):
     )
 
 
-def put(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+def put(rows: pa.Table, name: str, values: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Table:
     """The table with this column replaced."""
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 

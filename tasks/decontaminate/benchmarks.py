@@ -17,12 +17,12 @@ import codecs
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.common.arrays import strings
 from tasks.common.raw_files import archives, files, records
 from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
@@ -98,7 +98,7 @@ def _unreadable(file: files.RawFile, found: str) -> UserError:
     return UserError(str(file.path), found, expected, "correct or remove the file")
 
 
-def _records(path: Path, kind: str) -> Iterator[tuple[int, Any]]:
+def _records(path: Path, kind: str) -> Iterator[tuple[int, object]]:
     """The records of a file with their numbers from 1."""
     if kind == ".parquet":
         yield from enumerate((record for batch in pq.ParquetFile(path).iter_batches() for record in batch.to_pylist()), 1)
@@ -121,7 +121,7 @@ def _refuse(reason: str, what: str, number: int, line: int | None) -> None:
         raise files.Unreadable(reason, f"record {number + 1}: not JSON in UTF-8")
 
 
-def _documents(stream: files.Stream) -> Iterator[tuple[int, Any]]:
+def _documents(stream: files.Stream) -> Iterator[tuple[int, object]]:
     """JSON records; for a document that is one object around a list of objects, the elements of that list."""
     for batch in records.batches(stream, tell=_refuse):
         for record in batch:
@@ -131,7 +131,7 @@ def _documents(stream: files.Stream) -> Iterator[tuple[int, Any]]:
             yield from [(record.number + 1, record.value)] if inner is None else enumerate(inner, 1)
 
 
-def _inner(value: object) -> list[dict[str, Any]] | None:
+def _inner(value: object) -> list[dict[str, object]] | None:
     """The only list of objects in an object that is not an item itself."""
     if not isinstance(value, dict) or texts(value):
         return None
@@ -181,13 +181,13 @@ def solutions(record: object) -> list[str]:
     return []
 
 
-def _inputs(record: dict[str, Any]) -> list[str]:
+def _inputs(record: dict[str, object]) -> list[str]:
     """The distinct inputs of an instruction; "" where there is none."""
-    inputs = {next((one[key] for key in CONTEXT_KEYS if isinstance(one.get(key), str)), "") for one in _holders(record)}
+    inputs = {next((value for key in CONTEXT_KEYS if isinstance(value := one.get(key), str)), "") for one in _holders(record)}
     return sorted(inputs) or [""]
 
 
-def _holders(record: dict[str, Any]) -> list[dict[str, Any]]:
+def _holders(record: dict[str, object]) -> list[dict[str, object]]:
     """The record's instances; the record itself where it has none."""
     instances = record.get(INSTANCES)
     return [one for one in instances if isinstance(one, dict)] if isinstance(instances, list) and instances else [record]
@@ -196,5 +196,5 @@ def _holders(record: dict[str, Any]) -> list[dict[str, Any]]:
 def of_benchmarks(items: pa.Table) -> dict[str, int]:
     """Number of items of each benchmark, by name."""
     distinct = items.group_by(["benchmark", "item"], use_threads=False).aggregate([])
-    counts = pc.value_counts(distinct["benchmark"]).to_pylist()
-    return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
+    counts = pc.value_counts(distinct["benchmark"])
+    return dict(sorted(zip(strings(counts.field("values")), counts.field("counts").to_numpy().tolist(), strict=True)))

@@ -17,12 +17,14 @@ Reference solutions are searched for in answers by a separate `Verbatim`, as met
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.arrays import strings
 from tasks.common.embeddings import Embeddings
 from tasks.common.similarity.near_copies import jaccard
 from tasks.core.params import StageParams
@@ -81,19 +83,19 @@ class Settings(StageParams):
 class Search(Verbatim):
     """Benchmark items, prepared for the search by all methods."""
 
-    def __init__(self, items: pa.Array, settings: Settings) -> None:
+    def __init__(self, items: pa.Array[Any], settings: Settings) -> None:
         super().__init__(items, settings.ngram, settings.min_words)
         self.settings = settings
         self.near = Index.of(self.words, settings.near.words, self.searched)
         self.phrases = Index.of(self.words, PHRASE, self.searched, COMMON)
         self.embeddings = Embeddings(settings.embedding.model, "decontaminate.embedding.model") if settings.embedding.model else None
-        self.vectors = self.embeddings.of(items.to_pylist()) if self.embeddings else None
+        self.vectors = self.embeddings.of(strings(items)) if self.embeddings else None
 
     def weigh(self, words: list[Words]) -> Weights:
         """The weight of each word, by how many messages and items have it."""
         return weights(len(self.vocabulary), self.words, *words)
 
-    def finds(self, messages: pa.Array, words: Words, weighing: Weights) -> Iterator[pa.Table]:
+    def finds(self, messages: pa.Array[Any], words: Words, weighing: Weights) -> Iterator[pa.Table]:
         """All matches in some messages, method by method."""
         yield from super().finds(messages, words, weighing)
         shared, least = self.near.shared(words), self.settings.near.threshold
@@ -110,14 +112,14 @@ class Search(Verbatim):
             shared = shared.only((item_share >= meant.words) & (message_share >= meant.message))
             yield finds_of("embedding", shared, self._cosine(self.embeddings, messages, shared), meant.similarity)
 
-    def _jaccard(self, messages: pa.Array, shared: Shared) -> Weights:
+    def _jaccard(self, messages: pa.Array[Any], shared: Shared) -> Weights:
         """Exact similarity of the sets of n-grams."""
         left, places = np.unique(shared.message, return_inverse=True)
         right, others = np.unique(shared.item, return_inverse=True)
-        texts = plain(pa.concat_arrays([messages.take(pa.array(left)), self.texts.take(pa.array(right))]))
+        texts = plain(pa.concat_arrays([messages.take(left), self.texts.take(right)]))
         return jaccard(pc.replace_substring_regex(texts, SEPARATORS, " "), places, others + len(left), self.settings.near.words)
 
-    def _cosine(self, embeddings: Embeddings, messages: pa.Array, shared: Shared) -> Weights:
+    def _cosine(self, embeddings: Embeddings, messages: pa.Array[Any], shared: Shared) -> Weights:
         rows, places = np.unique(shared.message, return_inverse=True)
-        vectors = embeddings.of(messages.take(pa.array(rows)).to_pylist())
+        vectors = embeddings.of(strings(messages.take(rows)))
         return np.asarray(np.einsum("ij,ij->i", vectors[places], self.vectors[shared.item], dtype=np.float64))  # type: ignore[index]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import daft
 import pyarrow as pa
@@ -32,9 +33,15 @@ from tasks.decontaminate.search import Search, Settings
 from tasks.decontaminate.verbatim import Verbatim, best
 
 WRITES = ("candidates",)
-MATCHES = pa.schema(
-    [("prompt_id", TEXT), ("split", TEXT), ("benchmark", TEXT), ("item", TEXT), ("method", TEXT), ("similarity", pa.float64())]
-)
+FIELDS: dict[str, pa.DataType] = {
+    "prompt_id": TEXT,
+    "split": TEXT,
+    "benchmark": TEXT,
+    "item": TEXT,
+    "method": TEXT,
+    "similarity": pa.float64(),
+}
+MATCHES = pa.schema(FIELDS)
 
 
 class Params(Settings):
@@ -74,7 +81,7 @@ def run(tables: Tables, items: pa.Table, params: Params) -> Tables:
 
 def find_matches(candidates: daft.DataFrame, items: pa.Table, params: Params) -> pa.Table:
     """The best match of each prompt that holds an item, in any split, sorted by prompt."""
-    parts = {part: items.filter(pc.equal(items["part"], part)) for part in (PROMPT, SOLUTION)}
+    parts = {part: items.filter(pc.equal(items["part"], pa.scalar(part))) for part in (PROMPT, SOLUTION)}
     matches = [MATCHES.empty_table()]
     if len(items_of_part := parts[PROMPT]):
         matches.append(_find_in(candidates, by_users(col("prompt")), items_of_part, Search(flat(items_of_part["text"]), params)))
@@ -90,7 +97,7 @@ def _find_in(candidates: daft.DataFrame, texts: daft.Expression, items: pa.Table
     lists = flat(rows["texts"])
     messages = pc.list_flatten(lists).dictionary_encode()  # a message recurs in every later prompt of its conversation
     finds = search.find(messages.dictionary.cast(TEXT))
-    places = pa.table({"prompt": owners(lists), "message": messages.indices.cast(pa.int64())})
+    places = pa.Table.from_pydict({"prompt": owners(lists), "message": messages.indices.cast(pa.int64())})
     finds = best(places.join(finds, "message", join_type="inner"), "prompt")
     prompts, matched = rows.select(["prompt_id", "split"]).take(finds["prompt"]), items.take(finds["item"])
     return pa.table(
@@ -99,16 +106,16 @@ def _find_in(candidates: daft.DataFrame, texts: daft.Expression, items: pa.Table
 
 
 @engine.batch(TEXTS)
-def by_users(prompts: daft.Series) -> pa.Array:
+def by_users(prompts: daft.Series) -> pa.Array[Any]:
     """The user turns of each prompt."""
     lists = prompts.to_arrow()
     messages, owner = pc.list_flatten(lists), owners(lists)
-    spoken = pc.equal(pc.struct_field(messages, "role"), USER).to_numpy(zero_copy_only=False)
+    spoken = pc.equal(pc.struct_field(messages, "role"), pa.scalar(USER)).to_numpy(zero_copy_only=False)
     return nest(owner[spoken], len(lists), pc.struct_field(messages, "content").filter(pa.array(spoken)))
 
 
 @engine.batch(TEXTS)
-def answers(responses: daft.Series) -> pa.Array:
+def answers(responses: daft.Series) -> pa.Array[Any]:
     """The answers to each prompt."""
     lists = responses.to_arrow()
     return nest(owners(lists), len(lists), pc.struct_field(pc.list_flatten(lists), "content"))
@@ -128,8 +135,9 @@ def mark(candidates: daft.DataFrame, gone: pa.Table) -> daft.DataFrame:
 def warn_of_kept(matches: pa.Table, params: Params) -> None:
     """Warn of matches in splits where nothing is dropped."""
     left = matches.filter(pc.invert(pc.is_in(matches["split"], value_set=pa.array(params.splits, TEXT))))
-    for entry in pc.value_counts(left["split"]).to_pylist():
-        kept = f"{entry['counts']} prompts of the {entry['values']} split hold benchmark items"
+    counts = pc.value_counts(left["split"])
+    for split, count in zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True):
+        kept = f"{count} prompts of the {split} split hold benchmark items"
         warnings.warn(f"{kept}; they are kept (decontaminate.splits)", stacklevel=2)
 
 

@@ -7,6 +7,7 @@ the item's n-grams of `ngram.words` words occurs in it; a shorter item must occu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,13 @@ from tasks.core.tables import TEXT
 from tasks.decontaminate.ngrams import Index, Shared
 from tasks.decontaminate.words import Words, known, vocabulary
 
-FINDS = pa.schema([("message", pa.int64()), ("item", pa.int64()), ("method", TEXT), ("similarity", pa.float64())])
+FIELDS: dict[str, pa.DataType] = {"message": pa.int64(), "item": pa.int64(), "method": TEXT, "similarity": pa.float64()}
+FINDS = pa.schema(FIELDS)
 METHODS = ("ngram", "near", "reworded", "embedding", "answer")  # most reliable first
 CHUNK = 65_536  # messages compared at a time
 DIGITS = 6  # of a similarity: further digits may differ between machines
 Shares = npt.NDArray[np.float64]
+Order = Literal["ascending", "descending"]
 
 
 class Ngrams(StageParams):
@@ -36,7 +39,7 @@ class Ngrams(StageParams):
 class Verbatim:
     """Texts, prepared for the verbatim search."""
 
-    def __init__(self, items: pa.Array, ngram: Ngrams, min_words: int, method: str = "ngram") -> None:
+    def __init__(self, items: pa.Array[Any], ngram: Ngrams, min_words: int, method: str = "ngram") -> None:
         self.texts, self.ngram, self.method = items, ngram, method
         self.vocabulary = vocabulary(items)
         self.words = known(items, self.vocabulary)
@@ -50,7 +53,7 @@ class Verbatim:
         for length in np.unique(lengths[self.searched & (lengths < size)]).tolist():
             yield Index.of(self.words, length, self.searched & (lengths == length))
 
-    def find(self, messages: pa.Array) -> pa.Table:
+    def find(self, messages: pa.Array[Any]) -> pa.Table:
         """The best match of each message that holds an item, sorted by message."""
         chunks = [messages.slice(start, CHUNK) for start in range(0, len(messages), CHUNK)]
         words = [known(chunk, self.vocabulary) for chunk in chunks]
@@ -66,7 +69,7 @@ class Verbatim:
         del words
         return np.ones(len(self.vocabulary))
 
-    def finds(self, messages: pa.Array, words: Words, weighing: Shares) -> Iterator[pa.Table]:
+    def finds(self, messages: pa.Array[Any], words: Words, weighing: Shares) -> Iterator[pa.Table]:
         """All finds in some messages, method by method."""
         del messages, weighing
         for index in self.indices:
@@ -86,7 +89,7 @@ def finds_of(method: str, shared: Shared, similarity: Shares, least: float) -> p
 def best(finds: pa.Table, by: str) -> pa.Table:
     """One match for each value of `by`: by the most reliable method, then the most similar, then the first item."""
     surety = pc.index_in(finds["method"], value_set=pa.array(METHODS, TEXT))
-    order = [(by, "ascending"), ("surety", "ascending"), ("similarity", "descending"), ("item", "ascending")]
+    order: list[tuple[str, Order]] = [(by, "ascending"), ("surety", "ascending"), ("similarity", "descending"), ("item", "ascending")]
     finds = finds.append_column("surety", surety).sort_by(order).drop_columns(["surety"])
     values = finds[by].combine_chunks().dictionary_encode().indices.to_numpy()
     return finds.filter(pa.array(np.diff(values, prepend=-1) != 0))

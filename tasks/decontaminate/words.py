@@ -7,6 +7,7 @@ count; a character of a script that is written without spaces is a word of its o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,7 @@ class Words:
         return Words(self.ids[places], np.concatenate([[0], ends]))
 
 
-def plain(texts: pa.Array) -> pa.Array:
+def plain(texts: pa.Array[Any]) -> pa.Array[Any]:
     """The texts without characters that are ignored; separators between words are kept."""
     lowered = pc.utf8_lower(folded(texts))
     foreign = pc.invert(pc.string_is_ascii(lowered))
@@ -58,22 +59,22 @@ def plain(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(pc.replace_substring_regex(lowered, "['’]", ""), r"(\d),(\d\d\d)", r"\1\2")
 
 
-def split_words(texts: pa.Array) -> tuple[pa.Array, Places]:
+def split_words(texts: pa.Array[Any]) -> tuple[pa.Array[Any], Places]:
     """The words of all texts in one list, and where each text begins."""
     lists = pc.split_pattern_regex(plain(texts), SEPARATORS)
     words, bounds = lists.flatten(), lists.offsets.to_numpy().astype(np.int64)
-    filled = pc.not_equal(words, "").to_numpy(zero_copy_only=False)  # before the first and after the last separator
+    filled = pc.not_equal(words, pa.scalar("")).to_numpy(zero_copy_only=False)  # before the first and after the last separator
     return words.filter(pa.array(filled)), np.concatenate([[0], np.cumsum(filled)])[bounds]
 
 
-def known(texts: pa.Array, vocabulary: pa.Array) -> Words:
+def known(texts: pa.Array[Any], vocabulary: pa.Array[Any]) -> Words:
     """The texts' words as indices into the vocabulary."""
     words, bounds = split_words(texts)
     places = pc.index_in(words, value_set=vocabulary)
-    return Words(pc.fill_null(places, UNKNOWN).to_numpy().astype(np.int32), bounds)
+    return Words(places.fill_null(UNKNOWN).to_numpy().astype(np.int32), bounds)
 
 
-def vocabulary(texts: pa.Array) -> pa.Array:
+def vocabulary(texts: pa.Array[Any]) -> pa.Array[Any]:
     """The distinct words of some texts, sorted."""
     words = pc.unique(split_words(texts)[0])
     return words.take(pc.sort_indices(words)).cast(TEXT)

@@ -16,43 +16,46 @@ long enough not to be that by chance (`wording.OneLetter`). This is one chat tol
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import groupby
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, find, flat, mask, numbers, replaced, strings
 from tasks.common.similarity.ngrams import Places
 from tasks.common.text_identity import same_answer, same_message
 from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.common.wording import OneLetter
-from tasks.core.ids import stable_id
+from tasks.core.ids import ConversationId, TurnId, stable_id
 from tasks.core.tables import TEXT, put
 
-Row = int
+Row = int  # the place of a turn in the table of turns
+A = TypeVar("A", "pa.Array[Any]", "pa.ChunkedArray[Any]")
 PARTS = ("content", "redacted", "attachments", "tool_calls", "tools")  # what makes a turn, beside its role
 ROOT = -1
 KEPT = -1  # in place of the conversation that stays: it is no copy
 
-TARGETS = pa.schema(
-    [
-        ("conversation_id", TEXT),  # of the copy
-        ("turn_id", TEXT),
-        ("to_conversation", TEXT),  # of the conversation that stays
-        ("to_turn", TEXT),
-        ("moves", pa.bool_()),  # the turn itself moves along: its row is kept, as to_turn
-        ("to_parent", TEXT),
-        ("to_position", pa.int32()),
-    ]
-)
+_TARGETS: dict[str, pa.DataType] = {
+    "conversation_id": TEXT,  # of the copy
+    "turn_id": TEXT,
+    "to_conversation": TEXT,  # of the conversation that stays
+    "to_turn": TEXT,
+    "moves": pa.bool_(),  # the turn itself moves along: its row is kept, as to_turn
+    "to_parent": TEXT,
+    "to_position": pa.int32(),
+}
+TARGETS = pa.schema(_TARGETS)
 
 
-def named(conversation: pa.ChunkedArray | pa.Array, turn: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+def named(conversation: A, turn: A) -> A:
     """One text that names a turn; null where the turn's id is null."""
-    return pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT))
+    return cast("A", pc.binary_join_element_wise(conversation, turn, pa.scalar("\n", TEXT)))  # type: ignore[call-overload]  # with a scalar
 
 
-def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, one_letter: OneLetter) -> pa.Table:
+def align(turns: pa.Table, copy_of: dict[ConversationId, ConversationId], judged: pa.Array[Any], one_letter: OneLetter) -> pa.Table:
     """Targets of the `judged` turns (as `named`) of the conversations that `copy_of` maps to the one that stays; turns sorted by key."""
     return _Alignment(turns.combine_chunks(), copy_of, one_letter).targets(judged)
 
@@ -60,22 +63,21 @@ def align(turns: pa.Table, copy_of: dict[str, str], judged: pa.Array, one_letter
 class _Alignment:
     """One use: rows are places in `turns`, which holds the copies and the conversations that stay."""
 
-    def __init__(self, turns: pa.Table, copy_of: dict[str, str], one_letter: OneLetter) -> None:
-        files = pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT))
+    def __init__(self, turns: pa.Table, copy_of: dict[ConversationId, ConversationId], one_letter: OneLetter) -> None:
+        files = cast("pa.ChunkedArray[Any]", pc.binary_join(turns["attachments"], pa.scalar(" ", TEXT)))
         self.turns, self.copy_of, self.one_letter = put(turns, "attachments", files), copy_of, one_letter
-        self.content: pa.ChunkedArray = turns["content"]
+        self.content: pa.ChunkedArray[Any] = turns["content"]
         self.position: Places = turns["position"].to_numpy()
         self.names = named(turns["conversation_id"], turns["turn_id"])
-        parents = pc.index_in(named(turns["conversation_id"], turns["parent_id"]), value_set=self.names)
-        self.parent: Places = pc.fill_null(parents, ROOT).to_numpy().astype(np.int64)
+        self.parent: Places = find(named(turns["conversation_id"], turns["parent_id"]), self.names)  # ROOT for none
         self.role: Places = _codes(turns["role"])[1]
         self.spelt: Places = _codes(turns["content"])[1]  # equal where contents are the same to the letter
         self.written = self._written()
         ids, self.talk = _codes(turns["conversation_id"])  # conversations by their place among the ids
-        self.ids: list[str] = ids.to_pylist()
+        self.ids = cast("list[ConversationId]", ids.to_pylist())
         self.heads = np.searchsorted(self.talk, np.arange(len(ids) + 1))  # rows are sorted: where each conversation starts
-        stays = pc.index_in(pa.array([copy_of.get(name) for name in self.ids], TEXT), value_set=ids)
-        self.stays: Places = pc.fill_null(stays, KEPT).to_numpy().astype(np.int64)  # the conversation that stays for each
+        stays: pa.Array[Any] = pa.array([copy_of.get(name) for name in self.ids], TEXT)
+        self.stays: Places = find(stays, ids)  # the conversation that stays for each, or KEPT
         self.children = np.argsort(self.parent, kind="stable")
         self.bounds = np.searchsorted(self.parent[self.children], np.arange(len(turns) + 1))
         self.joined: dict[tuple[int, Row], list[Row]] = defaultdict(list)  # what has moved under a turn or to the roots so far
@@ -84,9 +86,9 @@ class _Alignment:
         self.over: dict[Row, Row] = {}  # turns that move along, and their new parent
         self.misspelt: dict[Row, Row] = {}  # questions, and those that they are but for a letter
         self.keys: dict[Row, str] = {}
-        self.moved: dict[Row, tuple[str, int]] = {}  # id and position after the merge of turns that move along
+        self.moved: dict[Row, tuple[TurnId, int]] = {}  # id and position after the merge of turns that move along
 
-    def targets(self, judged: pa.Array) -> pa.Table:
+    def targets(self, judged: pa.Array[Any]) -> pa.Table:
         """Match all copies, one after the other by id, and tell where their judged turns went."""
         rows = np.unique(pc.index_in(judged, value_set=self.names).drop_null().to_numpy().astype(np.int64))
         wanted = set(rows[self.stays[self.talk[rows]] != KEPT].tolist())
@@ -222,9 +224,8 @@ class _Alignment:
         """Of each two turns those that are not the same to the letter, once each."""
         same = np.ones(len(rows), bool)
         for name in ("role", *PARTS):
-            here, there = (self.turns[name].take(pa.array(side)) for side in (rows, others))
-            alike = pc.or_(pc.fill_null(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there)))
-            same &= alike.to_numpy()
+            here, there = (self.turns[name].take(pa.array(side, pa.int64())) for side in (rows, others))
+            same &= mask(pc.or_(filled(pc.equal(here, there), False), pc.and_(pc.is_null(here), pc.is_null(there))))
         return sorted(set(zip(rows[~same].tolist(), others[~same].tolist(), strict=True)))
 
     def _children(self, row: Row) -> list[Row]:
@@ -237,28 +238,28 @@ class _Alignment:
         moving = [place for place, row in enumerate(became) if row in self.over]
         self._move()
         at, to = pa.array(rows, pa.int64()), pa.array(became, pa.int64())
-        mask = pa.array(np.isin(np.arange(len(rows)), moving))
+        moves = pa.array(np.isin(np.arange(len(rows)), moving))
         anchors = [self.over[became[place]] for place in moving]
         columns = {
             "conversation_id": self.turns["conversation_id"].take(at),
             "turn_id": self.turns["turn_id"].take(at),
-            "to_conversation": pa.array(self.ids, TEXT).take(pa.array(self.stays[self.talk[rows]])),
-            "to_turn": _filled(self.turns["turn_id"].take(to), mask, [self._id(became[place]) for place in moving]),
+            "to_conversation": pa.array(self.ids, TEXT).take(pa.array(self.stays[self.talk[rows]], pa.int64())),
+            "to_turn": _filled(self.turns["turn_id"].take(to), moves, [self._id(became[place]) for place in moving]),
             "moves": pa.array(np.array(became, np.int64) == np.array(rows, np.int64)),
-            "to_parent": _filled(pa.nulls(len(rows), TEXT), mask, [None if row == ROOT else self._id(row) for row in anchors]),
-            "to_position": _filled(self.turns["position"].take(to), mask, [self.moved[became[place]][1] for place in moving]),
+            "to_parent": _filled(pa.nulls(len(rows), TEXT), moves, [None if row == ROOT else self._id(row) for row in anchors]),
+            "to_position": _filled(self.turns["position"].take(to), moves, [self.moved[became[place]][1] for place in moving]),
         }
         return pa.table(columns, schema=TARGETS)
 
     def _move(self) -> None:
         """Give the turns that move along their id, which is unique where they come to, and their position."""
         rows = sorted(self.over)
-        named = zip(rows, self.turns["turn_id"].take(pa.array(rows, pa.int64())).to_pylist(), strict=True)
-        self.moved = {row: (stable_id(self.ids[self.talk[row]], turn), self._depth(row)) for row, turn in named}
+        named = zip(rows, strings(self.turns["turn_id"].take(pa.array(rows, pa.int64()))), strict=True)
+        self.moved = {row: (TurnId(stable_id(self.ids[self.talk[row]], turn)), self._depth(row)) for row, turn in named}
 
-    def _id(self, row: Row) -> str:
+    def _id(self, row: Row) -> TurnId:
         """The id of a turn after the merge."""
-        return self.moved[row][0] if row in self.moved else str(self.turns["turn_id"][row])
+        return self.moved[row][0] if row in self.moved else TurnId(str(self.turns["turn_id"][row]))
 
     def _depth(self, row: Row) -> int:
         """The position of a turn after the merge."""
@@ -267,13 +268,15 @@ class _Alignment:
         return 0 if self.over[row] == ROOT else self._depth(self.over[row]) + 1
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Places]:
+def _codes(column: pa.ChunkedArray[Any]) -> tuple[pa.Array[Any], Places]:
     """The distinct values in the order in which they are met, and each row's place among them; -1 where there is none."""
     coded = column.combine_chunks().dictionary_encode()
-    return coded.dictionary, pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
+    return coded.dictionary, numbers(coded.indices)
 
 
-def _filled(column: pa.Array | pa.ChunkedArray, mask: pa.Array, values: list[str | None] | list[str] | list[int]) -> pa.Array:
-    """The column with these values where the mask holds."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return pc.replace_with_mask(whole, mask, pa.array(values, whole.type))
+def _filled(
+    column: pa.Array[Any] | pa.ChunkedArray[Any], holds: pa.BooleanArray, values: Sequence[TurnId | None] | Sequence[int]
+) -> pa.Array[Any]:
+    """The column with these values where `holds` is true."""
+    whole = flat(column)
+    return replaced(whole, holds, pa.array(values, whole.type))

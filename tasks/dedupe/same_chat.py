@@ -18,7 +18,7 @@ import functools
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class Message(NamedTuple):
 class Chats:
     """One element a conversation."""
 
-    texts: pa.LargeListArray  # lists of `folded` messages, without system turns
+    texts: pa.LargeListArray[Any]  # lists of `folded` messages, without system turns
     hashes: Hashes  # of each message of all lists: equal where the texts are
     words: Places  # of each message: how many
     sides: npt.NDArray[np.int8]  # of each message: QUESTION or ANSWER

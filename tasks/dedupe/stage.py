@@ -22,6 +22,7 @@ same person, or of nobody known at the same moment), and `no_turn`, when it judg
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -30,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
+from tasks.common.arrays import filled, mask
 from tasks.common.similarity.near_copies import jaccard, near_rows
 from tasks.common.similarity.ngrams import Hashes, Places, digests, folded, measured, mixed
 from tasks.common.vocabulary.reasons import dedupe as why
@@ -37,6 +39,7 @@ from tasks.common.vocabulary.roles import ASSISTANT, SYSTEM
 from tasks.common.wording import OneLetter
 from tasks.core import engine
 from tasks.core.engine import Tables
+from tasks.core.ids import ConversationId
 from tasks.core.tables import TEXT, Turns, put
 from tasks.dedupe.align import PARTS, align, named
 from tasks.dedupe.merging import Limits, Merging, Standing
@@ -83,7 +86,7 @@ def run(tables: Tables, params: Params) -> Tables:
 class Conversations:
     """One element a conversation, in the order of their ids."""
 
-    ids: pa.Array
+    ids: pa.Array[Any]
     chats: Chats
     created: Places  # microseconds of the earliest message; a conversation without times comes last
     begins: tuple[Places, Places]  # conversations that are the beginning of another, and that one
@@ -96,19 +99,19 @@ def read_conversations(turns: daft.DataFrame, common: int) -> Conversations:
     """Gather each conversation's messages; texts in more than `common` conversations are marked."""
 
     @engine.batch(TEXT)
-    def fold(texts: daft.Series) -> pa.Array:
+    def fold(texts: daft.Series) -> pa.Array[Any]:
         return folded(texts.to_arrow())
 
     rows = engine.sort(turns.select(*SAID, fold(col("content")).alias("content")).to_arrow(), Turns.KEY)
     names = rows["conversation_id"].combine_chunks()
     heads = np.flatnonzero(np.concatenate([[True], pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)])[: len(names)])
     talk = np.repeat(np.arange(len(heads)), np.diff(np.append(heads, len(names))))
-    created = pc.fill_null(rows["created_at"].cast(pa.int64()), NEVER).to_numpy()
+    created = filled(rows["created_at"].cast(pa.int64()), NEVER).to_numpy()
     earliest = np.minimum.reduceat(created, heads) if len(heads) else created
     marks = people_of(rows, talk, len(heads)), np.where(earliest == NEVER, 0, earliest).astype(np.uint64)
     contents = measured(rows["content"].combine_chunks())
     begins = beginnings(hashes_of(rows, contents[0]), talk, rows["position"].to_numpy().astype(np.int64), heads, marks)
-    return Conversations(names.take(pa.array(heads)), gather_chats(rows, contents, talk, len(heads), common), earliest, begins)
+    return Conversations(names.take(pa.array(heads, pa.int64())), gather_chats(rows, contents, talk, len(heads), common), earliest, begins)
 
 
 def hashes_of(rows: pa.Table, contents: Hashes) -> Hashes:
@@ -131,14 +134,14 @@ def people_of(rows: pa.Table, talk: Places, count: int) -> Hashes:
 
 def gather_chats(rows: pa.Table, contents: tuple[Hashes, Places], talk: Places, count: int, common: int) -> Chats:
     """The chats of `count` conversations, whose number is `talk`, row by row; `contents` are the hashes and words of the texts."""
-    system = pc.equal(rows["role"], SYSTEM).to_numpy()
+    system = mask(pc.equal(rows["role"], pa.scalar(SYSTEM)))
     spoken = pa.array(~system)
     texts, at = rows["content"].filter(spoken).combine_chunks(), talk[~system]
-    hashes, words = (column[~system] for column in contents)
-    is_answer = pc.equal(rows["role"], ASSISTANT).to_numpy()
+    hashes, words = contents[0][~system], contents[1][~system]
+    is_answer = mask(pc.equal(rows["role"], pa.scalar(ASSISTANT)))
     bounds = np.searchsorted(at, np.arange(count + 1))
     return Chats(
-        texts=pa.LargeListArray.from_arrays(pa.array(bounds), texts),
+        texts=pa.LargeListArray.from_arrays(pa.array(bounds, pa.int64()), texts),
         sides=np.where(is_answer[~system], ANSWER, QUESTION).astype(np.int8),
         hashes=hashes,
         words=words,
@@ -162,14 +165,14 @@ def is_common(texts: Hashes, talk: Places, answers: npt.NDArray[np.bool_], commo
 
 def setting_of(rows: pa.Table, talk: Places, count: int, system: npt.NDArray[np.bool_]) -> Hashes:
     """A hash a conversation of its system turns, its attachments, its tool calls and the tools that were offered."""
-    files, calls = pc.binary_join(rows["attachments"], pa.scalar(" ", TEXT)), rows["tool_calls"]
+    calls, files = rows["tool_calls"], cast("pa.ChunkedArray[Any]", pc.binary_join(rows["attachments"], pa.scalar(" ", TEXT)))
     shown = summed(rows["content"], talk, count, system)
     called = mixed(summed(calls, talk, count, pc.is_valid(calls).to_numpy()))
     offered = mixed(mixed(summed(rows["tools"], talk, count, pc.is_valid(rows["tools"]).to_numpy())))
     return shown ^ summed(files, talk, count, pc.is_valid(files).to_numpy()) ^ called ^ offered
 
 
-def summed(column: pa.ChunkedArray, talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:
+def summed(column: pa.ChunkedArray[Any], talk: Places, count: int, mask: npt.NDArray[np.bool_]) -> Hashes:
     """A hash a conversation of some of its values; a sum, for the order of turns of equal depth is nobody's."""
     found = np.zeros(count, np.uint64)
     np.add.at(found, talk[mask], mixed(digests(column.filter(pa.array(mask)).combine_chunks())))
@@ -194,12 +197,12 @@ def find_copies(conversations: Conversations, feedback: pa.Table, params: Params
     similarity = np.concatenate([found.similarity, jaccard(chats.texts, last[later], early, params.shingle_words)])
     reason = np.where(pairs.whole[copy] == pairs.whole[stays], why.EXACT_COPY, why.NEAR_COPY).astype(object)
     reason[len(found.copy) :] = why.EARLIER_COPY
-    order = pa.array(np.argsort(copy))
+    order = pa.array(np.argsort(copy), pa.int64())
     columns = {
         "conversation_id": conversations.ids.take(pa.array(copy)),
         "dropped": pa.array(reason, TEXT),
         "copy_of": conversations.ids.take(pa.array(stays)),
-        "similarity": similarity,
+        "similarity": pa.array(similarity),
     }
     return pa.table(columns).take(order)
 
@@ -210,7 +213,7 @@ def proven(chats: Chats, early: Places, later: Places, limits: SameChat) -> tupl
     return early[telling >= limits.min_answer_words], later[telling >= limits.min_answer_words]
 
 
-def _votes(ids: pa.Array, feedback: pa.Table) -> Places:
+def _votes(ids: pa.Array[Any], feedback: pa.Table) -> Places:
     """Number of acts of feedback about each conversation."""
     places = pc.index_in(feedback["conversation_id"], value_set=ids)
     return np.bincount(places.drop_null().to_numpy(), minlength=len(ids))
@@ -222,15 +225,15 @@ def find_targets(turns: daft.DataFrame, feedback: pa.Table, copies: pa.Table, pa
     copies = copies.filter(pc.is_in(copies["conversation_id"], value_set=about_copies["conversation_id"]))
     involved = pc.unique(pa.chunked_array([*copies["conversation_id"].chunks, *copies["copy_of"].chunks], TEXT))
     columns = [*PLACE, "role", *PARTS]
-    rows = (
-        turns.select(*columns).join(daft.from_arrow(pa.table({"conversation_id": involved})), on="conversation_id", how="semi").to_arrow()
-    )
+    involved_ids = daft.from_arrow(pa.table([involved], names=["conversation_id"]))
+    rows = turns.select(*columns).join(involved_ids, on="conversation_id", how="semi").to_arrow()
     judged = pa.chunked_array(
         [chunk for name in REFERENCES for chunk in named(about_copies["conversation_id"], about_copies[name]).chunks], TEXT
     )
-    copy_of = dict(zip(copies["conversation_id"].to_pylist(), copies["copy_of"].to_pylist(), strict=True))
+    ids, stays = (cast("list[ConversationId]", copies[name].to_pylist()) for name in ("conversation_id", "copy_of"))
     one_letter = OneLetter(params.same_chat.misspelt_question_chars, params.same_chat.misspelt_answer_chars)
-    return align(engine.sort(rows, Turns.KEY), copy_of, pc.unique(judged.drop_null()), one_letter)
+    distinct = cast("pa.Array[Any]", judged.drop_null().unique())
+    return align(engine.sort(rows, Turns.KEY), dict(zip(ids, stays, strict=True)), distinct, one_letter)
 
 
 def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> daft.DataFrame:
@@ -239,7 +242,7 @@ def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> d
     names = named(moving["conversation_id"], moving["turn_id"])
 
     @engine.batch(FATE)
-    def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array:
+    def fate(conversation: daft.Series, turn: daft.Series, parent: daft.Series, position: daft.Series) -> pa.Array[Any]:
         place = pa.record_batch([column.to_arrow() for column in (conversation, turn, parent, position)], list(PLACE))
         return _turn_status(place, copies, moving, names)
 
@@ -247,7 +250,7 @@ def merge_turns(turns: daft.DataFrame, copies: pa.Table, targets: pa.Table) -> d
     return turns.select(fate(*(col(name) for name in PLACE)).unnest(), *rest)
 
 
-def _turn_status(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray) -> pa.Array:
+def _turn_status(place: pa.RecordBatch, copies: pa.Table, moving: pa.Table, names: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The columns of FATE for turns in the given places."""
     copy = pc.index_in(place["conversation_id"], value_set=copies["conversation_id"])
     concerned = pc.is_valid(copy)
@@ -269,14 +272,14 @@ def merge_feedback(feedback: pa.Table, copies: pa.Table, targets: pa.Table) -> p
     names = named(targets["conversation_id"], targets["turn_id"])
     copy = pc.index_in(feedback["conversation_id"], value_set=copies["conversation_id"])
     moved = pc.is_valid(copy)
-    lost = pa.chunked_array([pa.nulls(len(feedback), pa.bool_())])
+    lost: pa.BooleanArray | pa.ChunkedArray[pa.BooleanScalar] = pa.chunked_array([pa.nulls(len(feedback), pa.bool_())])
     changed = feedback
     for name in REFERENCES:
         target = pc.index_in(named(feedback["conversation_id"], feedback[name]), value_set=names)
         lost = pc.or_kleene(lost, pc.and_(moved, pc.and_(pc.is_valid(feedback[name]), pc.is_null(target))))
         changed = put(changed, name, pc.if_else(pc.is_valid(target), targets["to_turn"].take(target), feedback[name]))
-    lost = pc.fill_null(lost, False)
-    stays = pc.if_else(moved, copies["copy_of"].take(copy), feedback["conversation_id"])
+    lost = filled(lost, False)
+    stays: pa.ChunkedArray[Any] = pc.if_else(moved, copies["copy_of"].take(copy), feedback["conversation_id"])
     changed = put(changed, "conversation_id", stays)
     repeated = pc.and_(_repeated(changed, pc.is_in(stays, value_set=copies["copy_of"])), pc.invert(lost))
     reason = pc.if_else(lost, pa.scalar(why.NO_TURN, TEXT), pc.if_else(repeated, pa.scalar(why.REPEATED, TEXT), pa.scalar(None, TEXT)))
@@ -287,7 +290,7 @@ def merge_feedback(feedback: pa.Table, copies: pa.Table, targets: pa.Table) -> p
     return changed.append_column("dropped", reason)
 
 
-def _repeated(feedback: pa.Table, merged: pa.ChunkedArray) -> pa.ChunkedArray:
+def _repeated(feedback: pa.Table, merged: pa.BooleanArray) -> pa.BooleanArray:
     """Acts alone and about a merged conversation that an act with a smaller id tells as well, of the same person or of the same moment."""
     known = pc.or_(pc.is_valid(feedback["annotator"]), pc.is_valid(feedback["created_at"]))
     single = pc.and_(merged, pc.and_(known, pc.is_null(feedback["group"])))

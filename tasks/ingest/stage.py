@@ -334,6 +334,6 @@ def _no_object(record: raw.Record) -> raw.Fault | None:
     return None if isinstance(record.value, dict) else raw.Fault(why.NOT_AN_OBJECT, f"a {type(record.value).__name__}")
 
 
-def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+def _rows(rows: Iterable[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
     """Rows as a table; the shell sorts it."""
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)

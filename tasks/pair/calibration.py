@@ -102,7 +102,7 @@ def same_person(compared: Comparisons, proposals: Proposals, ways: Floats) -> Fl
 
 def in_train(evidence: Evidence, answers: Rows) -> Mask:
     """Whether the answers' prompts are of the train split."""
-    return np.asarray(pc.equal(evidence.prompts["split"], TRAIN).to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
+    return np.asarray(pc.equal(evidence.prompts["split"], pa.scalar(TRAIN)).to_numpy(zero_copy_only=False), bool)[evidence.home[answers]]
 
 
 def judged_by_words(evidence: Evidence, compared: Comparisons, taken: Mask, settings: Calibration) -> word_judge.Judge:
@@ -160,7 +160,8 @@ def with_reliabilities(known: Mapping[str, act_accuracy.Known], model: item_resp
 def table(known: Mapping[str, Known], pairs: pa.Table) -> pa.Table:
     """The table `calibration`; `pairs` are all rows of pairs, with `dropped`."""
     kept = pairs.filter(pc.and_(pc.is_null(pairs["dropped"]), pc.is_null(pairs["augmented_from"])))
-    counts = {row["values"]: row["counts"] for row in pc.value_counts(kept["recipe"]).to_pylist()}
+    counted = pc.value_counts(kept["recipe"])
+    counts = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
     rows = [
         {"recipe": name, "pairs": counts.get(name, 0), "shared": round(one.overlap.shared, DIGITS), "agreement": one.overlap.agreement}
         | {"reliability": one.overlap.reliability, "basis": BASES[one.basis], "missing": one.overlap.missing}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,10 +19,11 @@ from tasks.pair.vote_counts import DIGITS
 
 def distances(evidence: Evidence, left: Rows, right: Rows) -> Floats:
     """The distance of each two answers: 0 equal, 1 nothing in common."""
-    return measure(*(evidence.answers["content"].take(pa.array(rows)) for rows in (left, right)))
+    contents = evidence.answers["content"]
+    return measure(contents.take(left), contents.take(right))
 
 
-def measure(left: pa.ChunkedArray, right: pa.ChunkedArray, most: float = 1.0) -> Floats:
+def measure(left: pa.ChunkedArray[Any], right: pa.ChunkedArray[Any], most: float = 1.0) -> Floats:
     """The distance of each two texts; of those further apart than `most`, 1."""
     if not len(left):
         return np.zeros(0)
@@ -30,7 +33,7 @@ def measure(left: pa.ChunkedArray, right: pa.ChunkedArray, most: float = 1.0) ->
     return np.asarray(np.round(found, DIGITS), np.float64)
 
 
-def alike(left: pa.ChunkedArray, right: pa.ChunkedArray, similarity: float) -> Mask:
+def alike(left: pa.ChunkedArray[Any], right: pa.ChunkedArray[Any], similarity: float) -> Mask:
     """Whether each two texts are at least so similar (1 minus their distance), and what differs is wording.
 
     A figure, a negation, a name, a sign, the case of letters and how lines are laid out make another answer, however long it is.
@@ -39,7 +42,7 @@ def alike(left: pa.ChunkedArray, right: pa.ChunkedArray, similarity: float) -> M
     lengths = [pc.utf8_length(texts).to_numpy().astype(np.int64) for texts in (left, right)]
     longer = np.maximum(np.maximum(*lengths), 1)
     near = np.abs(lengths[0] - lengths[1]) <= most * longer + 10.0**-DIGITS  # the distance is at least that of the lengths
-    rows = pa.array(np.flatnonzero(near))
+    rows = np.flatnonzero(near)
     near[near] = measure(left.take(rows), right.take(rows), most) <= most
     couples = ((int(row), left[int(row)].as_py(), right[int(row)].as_py()) for row in np.flatnonzero(near))
     for row, one, other in couples:
@@ -47,7 +50,7 @@ def alike(left: pa.ChunkedArray, right: pa.ChunkedArray, similarity: float) -> M
     return np.asarray(near, bool)
 
 
-def equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Mask:
+def equal(left: pa.ChunkedArray[Any], right: pa.ChunkedArray[Any]) -> Mask:
     """Whether each two texts are one answer (`tasks.common.text_identity`)."""
-    couples = zip(left.to_pylist(), right.to_pylist(), strict=True)
-    return np.fromiter((same_answer(one) == same_answer(other) for one, other in couples), bool, len(left))
+    couples = zip(*(cast("list[str]", texts.to_pylist()) for texts in (left, right)), strict=True)
+    return np.fromiter((same_answer(one) == same_answer(other) for one, other in couples), np.bool_, len(left))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
-from tasks.common.arrays import Floats, Rows, codes, find, flat
+from tasks.common.arrays import Floats, Rows, codes, find, flat, mask
 from tasks.common.similarity import digests
 from tasks.common.text_identity import same_answer, same_message
 from tasks.common.vocabulary.kinds import MODEL, PERSON
@@ -51,8 +52,8 @@ class Evidence:
 
     def votes_of_kind(self, kind: str, *, models: bool) -> Rows:
         """Rows of the votes of one kind that people cast, or that judging models did."""
-        named = np.asarray(pc.equal(self.votes["kind"], kind).to_numpy(), bool)
-        by_model = np.asarray(pc.equal(pc.fill_null(self.votes["annotator_kind"], PERSON), MODEL).to_numpy(), bool)
+        named = mask(pc.equal(self.votes["kind"], pa.scalar(kind)))
+        by_model = mask(pc.equal(self.votes["annotator_kind"].fill_null(pa.scalar(PERSON)), pa.scalar(MODEL)))
         return np.flatnonzero(named & (by_model if models else ~by_model))
 
     def value(self, votes: Rows) -> Floats:
@@ -74,14 +75,14 @@ def read(candidates: daft.DataFrame) -> Evidence:
     del rows
     about, better, worse = (find(votes[name], answers["response_id"]) for name in ("response_id", "better", "worse"))
     annotators = flat(votes["annotator"]).dictionary_encode().indices
-    person = pc.fill_null(annotators, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    person = annotators.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     twin = twins(written, prompts, answers, home)
     return Evidence(prompts, answers, votes, home, place, about, better, worse, twin, person, chatters, sources)
 
 
-def spread_out(lists: pa.ChunkedArray, kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
+def spread_out(lists: pa.ChunkedArray[Any], kind: pa.StructType, names: tuple[str, ...]) -> tuple[Rows, pa.Table]:
     """Lists of structs as one table with some of the fields, and the row that each element belongs to."""
-    owner = np.repeat(np.arange(len(lists)), pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+    owner = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).fill_null(0).to_numpy())
     values = pc.list_flatten(lists)
     columns = [flat(pc.struct_field(values, name)).cast(kind.field(name).type) for name in names]
     return owner, pa.table(columns, names=list(names))
@@ -92,7 +93,8 @@ def twins(written: daft.DataFrame, prompts: pa.Table, answers: pa.Table, home: R
     look = looks(written, prompts)
     several = np.flatnonzero((look >= 0)[home])
     twin = np.arange(len(home))
-    text = codes(pa.array(map(same_answer, answers["content"].take(pa.array(several)).to_pylist()), TEXT))
+    contents = cast("list[str]", answers["content"].take(several).to_pylist())
+    text = codes(pa.array(map(same_answer, contents), TEXT))
     _, first, back = np.unique(look[home[several]] * (len(several) + 1) + text, return_index=True, return_inverse=True)
     twin[several] = several[first[back]]
     return twin
@@ -104,9 +106,10 @@ def looks(written: daft.DataFrame, prompts: pa.Table) -> Rows:
     likely = np.flatnonzero((np.bincount(rough, minlength=1) > 1)[rough])
     look = np.full(len(prompts), -1)
     if len(likely):
-        wanted = daft.from_arrow(prompts.select(["prompt_id"]).take(pa.array(likely)))
+        wanted = daft.from_arrow(prompts.select(["prompt_id"]).take(likely))
         few = written.join(wanted, on="prompt_id", how="semi").select("prompt_id", "prompt").to_arrow()
-        shown = [tuple(_shown(message) for message in prompt) for prompt in engine.sort(few, ("prompt_id",))["prompt"].to_pylist()]
+        asked = cast("list[list[Mapping[str, str | None]]]", engine.sort(few, ("prompt_id",))["prompt"].to_pylist())
+        shown = [tuple(_shown(message) for message in prompt) for prompt in asked]
         _, look[likely] = np.unique(np.array([stable_id(*texts) for texts in shown]), return_inverse=True)
     return look
 
@@ -117,8 +120,9 @@ def _shown(message: Mapping[str, str | None]) -> str:
 
 
 @engine.batch(TEXT)
-def roughly(prompts: daft.Series) -> pa.Array:
+def roughly(prompts: daft.Series) -> pa.Array[Any]:
     """A key that is equal where prompts read the same, and seldom elsewhere."""
-    lists = prompts.to_arrow()
+    lists = cast("pa.LargeListArray[Any]", prompts.to_arrow())
     hashes = pa.array(digests(pc.struct_field(pc.list_flatten(lists), "content"))).cast(TEXT)
-    return pc.binary_join(pa.LargeListArray.from_arrays(pc.subtract(lists.offsets, lists.offsets[0]), hashes), pa.scalar(" ", TEXT))
+    told = pa.LargeListArray.from_arrays(pc.subtract(lists.offsets, lists.offsets[0]), hashes)
+    return cast("pa.Array[Any]", pc.binary_join(told, pa.scalar(" ", TEXT)))

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.arrays import Mask, Rows
 from tasks.common.lengths import length
 from tasks.common.vocabulary.reasons import pair as why
 from tasks.common.vocabulary.splits import Split
@@ -28,8 +29,6 @@ from tasks.core.params import StageParams
 from tasks.core.tables import TEXT
 
 ABOUT = ("pair_id", "prompt_id", "augmented_from", "recipe")
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Matching(StageParams):
@@ -42,7 +41,7 @@ class Matching(StageParams):
     tolerance: float = Field(ge=0, lt=0.5)  # how far from 0.5 the share of longer-chosen pairs may stay in a bin
 
 
-def reasons(pairs: pa.Table, settings: Matching) -> pa.Array:
+def reasons(pairs: pa.Table, settings: Matching) -> pa.Array[Any]:
     """`unmatched` for every pair that is given up, null for all others; says in a warning what it cost."""
     given_up = np.zeros(len(pairs), bool)
     if settings.use:
@@ -55,13 +54,13 @@ def reasons(pairs: pa.Table, settings: Matching) -> pa.Array:
     return pa.array(np.where(given_up, why.UNMATCHED, ""), TEXT, mask=~given_up)
 
 
-def in_play(pairs: pa.Table) -> Flags:
+def in_play(pairs: pa.Table) -> Mask:
     """Which pairs have no reason to be dropped yet."""
-    free: Flags = pc.is_null(pairs["dropped"]).to_numpy() if "dropped" in pairs.column_names else np.ones(len(pairs), bool)
+    free: Mask = pc.is_null(pairs["dropped"]).to_numpy() if "dropped" in pairs.column_names else np.ones(len(pairs), bool)
     return free
 
 
-def _surplus(pairs: pa.Table, chosen: Numbers, rejected: Numbers, settings: Matching) -> Flags:
+def _surplus(pairs: pa.Table, chosen: Rows, rejected: Rows, settings: Matching) -> Mask:
     """Which of these pairs, whose answers have these lengths, are too many on their side of their bin."""
     longer = (chosen > rejected).astype(np.int64)
     bins = np.floor(np.log2(np.abs(chosen - rejected))).astype(np.int64)
@@ -74,20 +73,20 @@ def _surplus(pairs: pa.Table, chosen: Numbers, rejected: Numbers, settings: Matc
     np.minimum.at(first, families, pc.rank(pairs["pair_id"], tiebreaker="first").to_numpy().astype(np.int64))
     side_of = np.zeros(len(sizes), np.int64)
     side_of[families] = sides
-    gone: Flags = _thinned(side_of, first, sizes, _excess(cells, longer, settings.tolerance))[families]
+    gone: Mask = _thinned(side_of, first, sizes, _excess(cells, longer, settings.tolerance))[families]
     return gone
 
 
-def _excess(cells: Numbers, longer: Numbers, tolerance: float) -> Numbers:
+def _excess(cells: Rows, longer: Rows, tolerance: float) -> Rows:
     """How many pairs each side (2 * cell: chosen shorter, 2 * cell + 1: chosen longer) has too many."""
     counts = np.bincount(cells * 2 + longer, minlength=2 * (int(cells.max(initial=-1)) + 1)).astype(np.int64)
     other = counts.reshape(-1, 2)[:, ::-1].ravel()
     most = np.floor(other * ((0.5 + tolerance) / (0.5 - tolerance)) + 1e-9).astype(np.int64)
-    excess: Numbers = np.maximum(counts - most, 0)
+    excess: Rows = np.maximum(counts - most, 0)
     return excess
 
 
-def _thinned(sides: Numbers, first: Numbers, sizes: Numbers, excess: Numbers) -> Flags:
+def _thinned(sides: Rows, first: Rows, sizes: Rows, excess: Rows) -> Mask:
     """Which families go: in the order of `first` as long as they fit into their side's excess, then single ones for what is left."""
     gone = np.zeros(len(sides), bool)
     left = excess.copy()
@@ -103,13 +102,13 @@ def _thinned(sides: Numbers, first: Numbers, sizes: Numbers, excess: Numbers) ->
     return gone
 
 
-def _codes(values: pa.ChunkedArray) -> Numbers:
+def _codes(values: pa.ChunkedArray[Any]) -> Rows:
     """Equal numbers for equal values, null being one."""
-    codes: Numbers = values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy().astype(np.int64)
+    codes: Rows = values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy().astype(np.int64)
     return codes
 
 
-def _grouped(columns: Sequence[Numbers]) -> Numbers:
+def _grouped(columns: Sequence[Rows]) -> Rows:
     """Numbers from 0, equal where the rows of all columns are."""
     joined = np.zeros(len(columns[0]), np.int64)
     for column in columns:
@@ -118,7 +117,7 @@ def _grouped(columns: Sequence[Numbers]) -> Numbers:
     return joined.astype(np.int64)
 
 
-def _tell(longer: Flags, given_up: Flags) -> None:
+def _tell(longer: Mask, given_up: Mask) -> None:
     """The price, in one line."""
     if not len(longer):
         return

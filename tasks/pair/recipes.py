@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from tasks.common.arrays import Rows, reach
+from tasks.common.arrays import Floats, Mask, Rows, reach
 from tasks.common.vocabulary.kinds import CHOICE, CORRECTION, EDIT, RANKING, RATING, REGENERATE, RETRY, THUMB
 from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
@@ -52,7 +52,8 @@ class Rewriting(Switch):
         return self
 
 
-Propose = Callable[[Evidence, Rows, Any], Findings]
+Settings = Switch | rating_scales.RatingMargin | rating_scales.ThumbContrast
+Propose = Callable[[Evidence, Rows, Any], Findings]  # the settings are the recipe's own
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def ranking(evidence: Evidence, votes: Rows, settings: Ranking) -> Findings:
     return count_votes(Acts(evidence.about[votes[one]], evidence.about[votes[other]], np.sign(gap), weight, gap, behind))
 
 
-def dense_rank(fresh: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Rows:
+def dense_rank(fresh: Mask, value: Floats) -> Rows:
     """Places from 1, without gaps, of values sorted inside groups that begin where `fresh` holds."""
     step = np.ones(len(value), np.int64)
     step[1:] = (value[1:] != value[:-1]) | fresh[1:]

@@ -19,7 +19,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from tasks.common.arrays import Column, Floats, Mask, Rows
@@ -27,7 +26,7 @@ from tasks.common.vocabulary.reasons import pair as why
 from tasks.core.params import StageParams
 from tasks.pair import cycles, edit_distance, self_identification, superseded
 from tasks.pair.evidence import Evidence
-from tasks.pair.recipes import RECIPES
+from tasks.pair.recipes import RECIPES, Settings
 from tasks.pair.self_identification import Identity
 from tasks.pair.vote_counts import CODE, Codes, Findings, confidence
 
@@ -76,7 +75,7 @@ class Proposals:
         return rank
 
 
-def propose(evidence: Evidence, settings: Mapping[str, Any], judges: bool) -> Proposals:
+def propose(evidence: Evidence, settings: Mapping[str, Settings], judges: bool) -> Proposals:
     """What the recipes that are on propose, for people's votes and, with `judges`, for those of models."""
     parts: list[tuple[int, bool, Findings]] = []
     for models in (False, True)[: 1 + judges]:
@@ -192,7 +191,7 @@ def copies(evidence: Evidence, proposals: Proposals, rows: Rows, similarity: flo
     """Which of the rows are about two answers that are nearly the same; recipes that go by the distance judge that themselves."""
     by_distance = np.array([recipe.by_distance for recipe in RECIPES.values()])
     rows = rows[~by_distance[proposals.recipe[rows]]]
-    left, right = (evidence.answers["content"].take(pa.array(side[rows])) for side in (proposals.chosen, proposals.rejected))
+    left, right = (evidence.answers["content"].take(side[rows]) for side in (proposals.chosen, proposals.rejected))
     return rows[edit_distance.alike(left, right, similarity)]
 
 
@@ -205,7 +204,7 @@ def unblinded(evidence: Evidence, proposals: Proposals, rows: Rows, settings: Id
     rows = rows[blind[proposals.recipe[rows]]]
     sides = proposals.chosen[rows], proposals.rejected[rows]
     answers = np.unique(np.concatenate(sides))
-    telling = answers[self_identification.named(evidence.answers["content"].take(pa.array(answers)).combine_chunks(), settings)]
+    telling = answers[self_identification.named(evidence.answers["content"].take(answers).combine_chunks(), settings)]
     over = rows[np.isin(sides[0], telling) | np.isin(sides[1], telling)]
     if len(over):
         done = "dropped" if settings.action == "drop" else "kept"

@@ -7,15 +7,15 @@ their own. What rewording made equal, or nearly equal, is dropped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import daft
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from daft import col
 
-from tasks.common.arrays import Rows, find, flat, nest, reach, stretches
+from tasks.common.arrays import Mask, Rows, find, flat, nest, reach, stretches
 from tasks.common.vocabulary.reasons import pair as why
 from tasks.common.vocabulary.roles import ASSISTANT
 from tasks.core import engine
@@ -55,10 +55,10 @@ def variants(candidates: daft.DataFrame, evidence: Evidence) -> Variants:
 
 def written(evidence: Evidence, proposals: Proposals, limits: Confidence) -> pa.Table:
     """All proposals about people's prompts, with `dropped`."""
-    sides = {side: evidence.answers.take(pa.array(rows)) for side, rows in (("chosen", proposals.chosen), ("rejected", proposals.rejected))}
-    prompt_ids = evidence.prompts["prompt_id"].take(pa.array(evidence.home[proposals.chosen]))
+    sides = {side: evidence.answers.take(rows) for side, rows in (("chosen", proposals.chosen), ("rejected", proposals.rejected))}
+    prompt_ids = evidence.prompts["prompt_id"].take(evidence.home[proposals.chosen])
     reasons = pa.array(REASONS, TEXT)
-    dropped = pc.if_else(pa.array(proposals.reason == 0), pa.scalar(None, TEXT), reasons.take(pa.array(proposals.reason)))
+    dropped = pc.if_else(pa.array(proposals.reason == 0), pa.scalar(None, TEXT), reasons.take(proposals.reason))
     return laid_out(evidence, proposals, np.arange(len(proposals.item)), prompt_ids, sides, dropped, limits)
 
 
@@ -75,27 +75,27 @@ def inherited(evidence: Evidence, proposals: Proposals, made: Variants, limits: 
     ends = [find(pa.array(variant * width + side[pair]), known) for side in (proposals.chosen, proposals.rejected)]
     there = (ends[0] >= 0) & (ends[1] >= 0)
     variant, pair = variant[there], pair[there]
-    sides = {side: made.answers.take(pa.array(rows[there])) for side, rows in zip(("chosen", "rejected"), ends, strict=True)}
+    sides = {side: made.answers.take(rows[there]) for side, rows in zip(("chosen", "rejected"), ends, strict=True)}
     texts = [sides[side]["content"] for side in sides]
     by_distance = np.array([recipe.by_distance for recipe in RECIPES.values()])[proposals.recipe[pair]]
     near = edit_distance.alike(texts[0], texts[1], similarity) & ~by_distance
     reason = np.where(edit_distance.equal(texts[0], texts[1]), why.EQUAL_TEXT, np.where(near, why.NEARLY_EQUAL, ""))
     dropped = pa.array(reason, TEXT, mask=reason == "")
-    return laid_out(evidence, proposals, pair, made.prompts["prompt_id"].take(pa.array(variant)), sides, dropped, limits)
+    return laid_out(evidence, proposals, pair, made.prompts["prompt_id"].take(variant), sides, dropped, limits)
 
 
 def laid_out(
     evidence: Evidence,
     proposals: Proposals,
     rows: Rows,
-    prompt_ids: pa.ChunkedArray,
+    prompt_ids: pa.ChunkedArray[Any],
     sides: dict[str, pa.Table],
-    dropped: pa.Array,
+    dropped: pa.Array[Any],
     limits: Confidence,
 ) -> pa.Table:
     """Proposals with everything of Pairs that does not come from their prompt."""
     chosen, rejected = sides["chosen"], sides["rejected"]
-    names = pa.array(list(RECIPES), TEXT).take(pa.array(proposals.recipe[rows]))
+    names = pa.array(list(RECIPES), TEXT).take(proposals.recipe[rows])
     annotators = pc.if_else(pa.array(proposals.models[rows]), pa.scalar("models", TEXT), pa.scalar("people", TEXT))
     margin = proposals.margin if limits.margin == "evidence" else proposals.log_odds
     versions = np.array([recipe.version for recipe in RECIPES.values()], np.int32)
@@ -111,7 +111,7 @@ def laid_out(
         "annotators": annotators,
         "margin": np.maximum(margin[rows], 10.0**-DIGITS),
         "confidence": proposals.confidence[rows],
-        "confidence_basis": pa.array(calibration.BASES, TEXT).take(pa.array(proposals.basis[rows])),
+        "confidence_basis": pa.array(calibration.BASES, TEXT).take(proposals.basis[rows]),
         "distance": pa.array(proposals.distance[rows], from_pandas=True),
         **{name: getattr(proposals, name)[rows].astype(np.int32) for name in ("votes_for", "votes_against", "votes_tied")},
         "dropped": dropped,
@@ -122,10 +122,10 @@ def laid_out(
     return pa.table(columns)
 
 
-def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[str, pa.Array]:
+def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[str, pa.Array[Any]]:
     """The ids of the votes behind each row, and where it comes from: of a pair that stays also the records of its two answers."""
     owner, vote = rows_behind(proposals, rows)
-    ids = pa.table({"owner": owner, "id": evidence.votes["feedback_id"].take(pa.array(vote))})
+    ids = pa.Table.from_pydict({"owner": owner, "id": evidence.votes["feedback_id"].take(vote)})
     if (evidence.place[vote] != evidence.home[proposals.chosen[rows]][owner]).any():
         raise AssertionError("a vote on one prompt stands behind a pair of another")
     kept = np.flatnonzero(proposals.reason[rows] == 0)
@@ -134,17 +134,20 @@ def acts_behind(evidence: Evidence, proposals: Proposals, rows: Rows) -> dict[st
     return {"votes": nest(owner, len(rows), ids["id"]), "conversations": conversations, "origins": origins}
 
 
-def pair_ids(prompts: pa.Array, chosen: pa.Array, rejected: pa.Array, recipes: pa.Array, models: npt.NDArray[np.bool_]) -> pa.Array:
+def pair_ids(
+    prompts: pa.ChunkedArray[Any], chosen: pa.ChunkedArray[Any], rejected: pa.ChunkedArray[Any], recipes: pa.Array[Any], models: Mask
+) -> pa.Array[Any]:
     """Stable ids of pairs: by prompt, answers and recipe, and whether models judged."""
-    parts = zip(prompts.to_pylist(), chosen.to_pylist(), rejected.to_pylist(), recipes.to_pylist(), models.tolist(), strict=True)
-    return pa.array([stable_id(*ids, "models") if judged else stable_id(*ids) for *ids, judged in parts], TEXT)
+    parts = zip(*(cast("list[str]", column.to_pylist()) for column in (prompts, chosen, rejected, recipes)), strict=True)
+    judged = zip(parts, models.tolist(), strict=True)
+    return pa.array([stable_id(*ids, "models") if by_model else stable_id(*ids) for ids, by_model in judged], TEXT)
 
 
-def as_messages(contents: pa.ChunkedArray) -> pa.LargeListArray:
+def as_messages(contents: pa.ChunkedArray[Any]) -> pa.LargeListArray[Any]:
     """Each text as a list of one assistant's message."""
     roles = pa.repeat(pa.scalar(ASSISTANT, TEXT), len(contents))
     messages = pa.StructArray.from_arrays([roles, flat(contents)], fields=list(MESSAGE))
-    return pa.LargeListArray.from_arrays(pa.array(np.arange(len(contents) + 1)), messages)
+    return pa.LargeListArray.from_arrays(pa.array(np.arange(len(contents) + 1), pa.int64()), messages)
 
 
 def finished(rows: pa.Table, candidates: daft.DataFrame) -> pa.Table:
@@ -159,29 +162,29 @@ def examples(evidence: Evidence, made: Variants, sided: UnpairedLabels) -> pa.Ta
     count = len(sided.answer)
     every = np.arange(count)
     _, origins = evidence.sources.behind(count, (every, sided.answer), sided.behind)
-    ids = evidence.prompts["prompt_id"].take(pa.array(evidence.home[sided.answer]))
-    own = judged(ids, evidence.answers.take(pa.array(sided.answer)), sided, every, origins)
+    ids = evidence.prompts["prompt_id"].take(evidence.home[sided.answer])
+    own = judged(ids, evidence.answers.take(sided.answer), sided, every, origins)
     place = np.full(len(evidence.home) + 1, -1)
     place[sided.answer] = every
     row = place[made.origin]
     answer = np.flatnonzero(row >= 0)
-    ids = made.prompts["prompt_id"].take(pa.array(made.home[answer]))
-    return pa.concat_tables([own, judged(ids, made.answers.take(pa.array(answer)), sided, row[answer], origins)])
+    ids = made.prompts["prompt_id"].take(made.home[answer])
+    return pa.concat_tables([own, judged(ids, made.answers.take(answer), sided, row[answer], origins)])
 
 
-def judged(prompt_ids: pa.ChunkedArray, answers: pa.Table, sided: UnpairedLabels, rows: Rows, origins: pa.Array) -> pa.Table:
+def judged(prompt_ids: pa.ChunkedArray[Any], answers: pa.Table, sided: UnpairedLabels, rows: Rows, origins: pa.Array[Any]) -> pa.Table:
     """Answers judged one at a time as rows of unpaired; `rows` says which verdict is each one's."""
-    parts = zip(prompt_ids.to_pylist(), answers["response_id"].to_pylist(), strict=True)
-    return pa.table(
+    parts = zip(*(cast("list[str]", column.to_pylist()) for column in (prompt_ids, answers["response_id"])), strict=True)
+    return pa.Table.from_pydict(
         {
             "example_id": pa.array([stable_id(*ids) for ids in parts], TEXT),
             "prompt_id": prompt_ids,
             "completion": as_messages(answers["content"]),
             "label": sided.label[rows],
             "evidence": sided.evidence[rows].astype(np.int32),
-            "basis": BASES.take(pa.array(sided.basis[rows])),
+            "basis": BASES.take(sided.basis[rows]),
             "model": answers["model"],
-            "origins": origins.take(pa.array(rows)),
-            "dropped": OUTCOMES.take(pa.array(sided.outcome[rows])),
+            "origins": origins.take(rows),
+            "dropped": OUTCOMES.take(sided.outcome[rows]),
         }
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,11 +50,11 @@ class Identity(StageParams):
     more: Wording  # beyond what is shipped
 
 
-def named(texts: pa.Array, settings: Identity) -> Mask:
+def named(texts: pa.Array[Any], settings: Identity) -> Mask:
     """Which texts name a model, or a maker, as their own."""
     wording = with_shipped(SHIPPED, settings.more)
     found = holds(texts, "|".join(map(re.escape, wording.names)))  # of most texts this is all that is asked
-    few = pc.utf8_normalize(texts.filter(pa.array(found)), "NFKC")
+    few = pc.utf8_normalize(texts.filter(pa.array(found)), "NFKC")  # type: ignore[attr-defined]  # the stubs do not know it
     found[found] = holds(pc.replace_substring_regex(few, "[\u2018\u2019]", "'"), pattern(wording))
     return found
 

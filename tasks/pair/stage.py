@@ -13,6 +13,7 @@ pair and no row of unpaired is in the dropped rows of votes, with the reason.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import daft
 import pyarrow as pa
@@ -100,7 +101,7 @@ def run(tables: Tables, params: Params) -> Tables:
 
 def decided(evidence: Evidence, params: Params) -> tuple[Proposals, dict[str, calibration.Known]]:
     """What the recipes propose, each with its confidence and the reason why it is no pair, and what is known of each recipe's acts."""
-    settings = {name: getattr(params, name) for name in RECIPES}
+    settings: dict[str, recipes.Settings] = {name: getattr(params, name) for name in RECIPES}
     proposals = propose(evidence, settings, params.judges.use)
     assumed = {name: one.reliability for name, one in settings.items()}
     proposals, known = calibration.weigh(evidence, proposals, assumed, params.calibration)
@@ -113,8 +114,13 @@ def decided(evidence: Evidence, params: Params) -> tuple[Proposals, dict[str, ca
 def fit_to_train(pairs: pa.Table, params: Params) -> pa.Table:
     """The same rows: dropped are also those that a trainer could not use, and then those given up to match lengths."""
     place = pairs.column_names.index("dropped")
-    usable = pairs.set_column(place, "dropped", pc.coalesce(pairs["dropped"], trainability.reasons(pairs, params.trainability)))
-    return usable.set_column(place, "dropped", pc.coalesce(usable["dropped"], length_matching.reasons(usable, params.matching)))
+    usable = pairs.set_column(place, "dropped", either(pairs["dropped"], trainability.reasons(pairs, params.trainability)))
+    return usable.set_column(place, "dropped", either(usable["dropped"], length_matching.reasons(usable, params.matching)))
+
+
+def either(first: pa.ChunkedArray[Any], second: pa.Array[Any]) -> pa.ChunkedArray[Any]:
+    """The first where it says something, else the second."""
+    return cast("pa.ChunkedArray[Any]", pc.coalesce(first, second))
 
 
 def with_prompts(examples: pa.Table, candidates: daft.DataFrame) -> daft.DataFrame:
@@ -128,7 +134,7 @@ def accounted(candidates: daft.DataFrame, pairs: pa.Table, examples: pa.Table) -
     """Candidates, with `no_pair` where a variant gives no row."""
     giving = [pc.filter(table["prompt_id"], pc.is_null(table["dropped"])) for table in (pairs, examples)]
     ids = pc.unique(pa.chunked_array([chunk for column in giving for chunk in column.chunks], TEXT))
-    known = daft.from_arrow(pa.table({"prompt_id": ids, "gives": pa.repeat(True, len(ids))}))
+    known = daft.from_arrow(pa.Table.from_pydict({"prompt_id": ids, "gives": pa.repeat(True, len(ids))}))
     idle = col("augmented_from").not_null() & col("gives").is_null()
     nothing = lit(None).cast(daft.DataType.string())
     marked = candidates.join(known, on="prompt_id", how="left")

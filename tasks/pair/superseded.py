@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tasks.common.arrays import Mask, Rows, codes, stretches
 from tasks.common.vocabulary.kinds import RATING, THUMB
@@ -19,7 +18,7 @@ UNKNOWN = np.iinfo(np.int64).min  # in place of the time of a vote that has none
 
 def own(evidence: Evidence, votes: Rows, answers: Rows) -> Rows:
     """What the person of each vote says of an answer, by thumb or rating: above 0 liked, below 0 disliked, 0 both or nothing."""
-    talk = codes(pc.fill_null(evidence.votes["conversation"], ""))
+    talk = codes(evidence.votes["conversation"].fill_null(pa.scalar("")))
     parts = [(kind, evidence.votes_of_kind(kind, models=False)) for kind in MIDDLE]
     given = np.concatenate([rows for _, rows in parts])
     liked = np.concatenate([np.sign(evidence.value(rows) - MIDDLE[kind]) for kind, rows in parts]).astype(np.int64)
@@ -44,7 +43,7 @@ def own(evidence: Evidence, votes: Rows, answers: Rows) -> Rows:
 def times(evidence: Evidence) -> Rows:
     """When each vote was given, in microseconds; UNKNOWN where the log does not say."""
     moments = evidence.votes["created_at"].cast(pa.int64())
-    return np.asarray(pc.fill_null(moments, UNKNOWN).to_numpy()).astype(np.int64)
+    return np.asarray(moments.fill_null(pa.scalar(UNKNOWN)).to_numpy()).astype(np.int64)
 
 
 def latest(evidence: Evidence, behind: tuple[Rows, Rows]) -> Rows:

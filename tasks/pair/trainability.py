@@ -14,7 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common import tokenization
-from tasks.common.arrays import absent
+from tasks.common.arrays import Mask, Rows, absent
 from tasks.common.tokenization import Sides
 from tasks.common.vocabulary.reasons import pair as why
 from tasks.common.vocabulary.roles import FOLLOWS, ROLES
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Action = Literal["ignore", "warn", "drop", "stop"]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 BYTES = "bytes"
 ROWS_AT_ONCE = 1000
 
@@ -57,7 +56,7 @@ class Trainability(StageParams):
 FINDINGS = tuple(name for name in Trainability.model_fields if name not in ("tokenizer", "max_length"))
 
 
-def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array:
+def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array[Any]:
     """The finding for which each pair is dropped, or null; warnings say how many pairs have which finding."""
     asked = in_play(pairs)
     found = {why.ROLES_NOT_ALTERNATING: asked & ~alternating(pairs)}
@@ -74,7 +73,7 @@ def reasons(pairs: pa.Table, settings: Trainability) -> pa.Array:
     return pa.array(dropped, TEXT)
 
 
-def alternating(pairs: pa.Table) -> Flags:
+def alternating(pairs: pa.Table) -> Mask:
     """Whether, in prompt and answer, user and assistant speak in turns: after at most one system message, a call's tools between."""
     allowed = np.array([[role in FOLLOWS[before] for role in ROLES] for before in (*ROLES, "")])
     prompt, last = _steps(pairs["prompt"], np.full(len(pairs), len(ROLES)), allowed)
@@ -108,19 +107,19 @@ def _load(source: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     if path.is_file():
         template = path.with_name("chat_template.jinja")
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=source)
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=source)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         tokenizer.chat_template = template.read_text(encoding="utf-8") if template.is_file() else None
         return tokenizer
     return AutoTokenizer.from_pretrained(source)
 
 
-def _words(pairs: pa.Table, asked: Flags, settings: Trainability) -> Iterator[str | None]:
+def _words(pairs: pa.Table, asked: Mask, settings: Trainability) -> Iterator[str | None]:
     """What is wrong with the tokens of each pair asked about."""
     judge = _by_bytes(settings.max_length) if settings.tokenizer == BYTES else _by_template(load(settings.tokenizer), settings.max_length)
     sides = pairs.select(["prompt", "chosen", "rejected"])
     for start in range(0, len(pairs), ROWS_AT_ONCE):
         part = sides.slice(start, ROWS_AT_ONCE).filter(pa.array(asked[start : start + ROWS_AT_ONCE]))
-        prompts, *answers = (column.to_pylist() for column in part.columns)
+        prompts, *answers = (cast("list[tokenization.Messages]", column.to_pylist()) for column in part.columns)
         yield from judge(list(zip(map(tokenization.spoken, prompts), *answers, strict=True)))
 
 
@@ -173,11 +172,11 @@ def _act(name: str, count: int, total: int, settings: Trainability) -> None:
         warnings.warn(f"{message} ({'dropped' if action == 'drop' else 'kept'}{tokenizer})", stacklevel=3)
 
 
-def _steps(messages: pa.ChunkedArray, before: np.ndarray[Any, Any], allowed: Flags) -> tuple[Flags, np.ndarray[Any, Any]]:
+def _steps(messages: pa.ChunkedArray[Any], before: Rows, allowed: Mask) -> tuple[Mask, Rows]:
     """Whether each step inside the lists is allowed, the first one from `before`; and the last role of each list."""
     counts = pc.list_value_length(messages).to_numpy()
     roles = pc.index_in(pc.struct_field(pc.list_flatten(messages), "role"), value_set=pa.array(ROLES, TEXT))
-    codes = pc.fill_null(roles, -1).to_numpy()
+    codes = roles.fill_null(-1).to_numpy()
     ends = np.cumsum(counts)
     earlier = np.roll(codes, 1)
     firsts = (ends - counts)[counts > 0]

@@ -11,10 +11,9 @@ splits are judged by all folds' couples. The judge is a ridge regression of who 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.arrays import Floats, Mask, Rows, codes, distinct_keys
@@ -22,6 +21,10 @@ from tasks.common.similarity import components
 from tasks.common.tfidf_bradley_terry import TOKEN
 from tasks.core.ids import stable_id
 from tasks.pair.evidence import Evidence
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
 
 FEATURES = 1024
 CHARACTERS = 1000  # of an answer that are read
@@ -31,7 +34,6 @@ STEPS = 20  # of the margins' grid, in a deviation
 FARTHEST = 3.0  # deviations
 SURE = 2.5  # standard errors by which agreement must be above one half
 LEAST = 50  # couples to learn from
-Matrix = Any  # scipy.sparse.csr_matrix: one row a couple, one column a term
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def judge(evidence: Evidence, couples: Couples, judged: Rows, most: int) -> Judg
     return Judge(margins, len(taught), float(agreement))
 
 
-def out_of_fold(rows: Matrix, labels: Floats, train: Mask, taught: Rows, fold: Rows) -> Floats:
+def out_of_fold(rows: csr_matrix, labels: Floats, train: Mask, taught: Rows, fold: Rows) -> Floats:
     """What each couple is told by those that learnt from other folds; what is not of the train split, by all."""
     whole, margins = Normal.of(rows[taught], labels[taught]), np.zeros(len(labels))
     for one in range(FOLDS):
@@ -94,7 +96,7 @@ class Normal:
     moments: Floats
 
     @classmethod
-    def of(cls, rows: Matrix, labels: Floats) -> Normal:
+    def of(cls, rows: csr_matrix, labels: Floats) -> Normal:
         """Those of these rows."""
         return cls((rows.T @ rows).toarray(), rows.T @ labels)
 
@@ -123,7 +125,7 @@ def folds(evidence: Evidence, low: Rows) -> Rows:
     order = pc.sort_indices(names).to_numpy()
     rank = np.argsort(order)[codes(cluster)]  # of each prompt: the place of its cluster among the sorted ones
     row, person = evidence.chatters
-    first = names.take(pa.array(order)).take(pa.array(together(len(names), rank[row], person))).to_pylist()
+    first = cast("list[str]", names.take(order).take(together(len(names), rank[row], person)).to_pylist())
     fold = np.array([int(stable_id("fold", name)[:8], 16) % FOLDS for name in first], np.int64)
     return np.asarray(fold[rank][evidence.home[low]])
 
@@ -148,12 +150,13 @@ def together(count: int, cluster: Rows, person: Rows) -> Rows:
     return np.arange(count)
 
 
-def features(evidence: Evidence, low: Rows, high: Rows, taught: Rows) -> Matrix | None:
+def features(evidence: Evidence, low: Rows, high: Rows, taught: Rows) -> csr_matrix | None:
     """Differences of the TF-IDF vectors of each couple's answers: terms and rarity are those of the couples that are learnt from."""
     from scipy.sparse import diags
 
     used, back = np.unique(np.concatenate([low, high]), return_inverse=True)
-    texts = [text[:CHARACTERS].lower() for text in evidence.answers["content"].take(pa.array(used)).to_pylist()]
+    contents = cast("list[str]", evidence.answers["content"].take(used).to_pylist())
+    texts = [text[:CHARACTERS].lower() for text in contents]
     sides = back[: len(low)], back[len(low) :]
     learnt = np.unique(np.concatenate([side[taught] for side in sides]))
     terms, seen = vocabulary([texts[row] for row in learnt])
@@ -179,7 +182,7 @@ def vocabulary(texts: list[str]) -> tuple[list[str], Rows]:
     return counting.get_feature_names_out()[kept].tolist(), seen[kept].astype(np.int64)
 
 
-def counter(**more: object) -> Any:  # noqa: ANN401  (scikit-learn has no types)
+def counter(**more: object) -> CountVectorizer:
     """What counts terms in a text."""
     from sklearn.feature_extraction.text import CountVectorizer
 

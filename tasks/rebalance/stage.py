@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.arrays import filled, strings
 from tasks.common.vocabulary.kinds import WEAK_EVIDENCE
 from tasks.common.vocabulary.reasons import rebalance as why
 from tasks.common.vocabulary.splits import TRAIN
@@ -81,7 +82,7 @@ def balance(rows: pa.Table, by: list[str]) -> dict[str, int]:
 
 def _training_rows(frame: daft.DataFrame, params: Params) -> pa.Table:
     """Ids and strata of the counted rows, in the order of ids, so that no draw depends on the order of the input."""
-    train = frame.where((daft.col("split") == TRAIN) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]))
+    train = frame.where((daft.col("split") == daft.lit(TRAIN)) & ~daft.col("evidence").is_in([*WEAK_EVIDENCE]))
     return train.select("prompt_id", "augmented_from", *params.by).to_arrow().sort_by("prompt_id").combine_chunks()
 
 
@@ -90,8 +91,9 @@ def _strata(rows: pa.Table, params: Params) -> Labels:
 
 
 def _labels(rows: pa.Table, by: list[str]) -> list[str]:
-    parts = [pc.fill_null(rows[name].cast(TEXT), "") for name in by]
-    return [str(label) for label in pc.binary_join_element_wise(*parts, pa.scalar(" | ", TEXT)).to_pylist()]
+    parts = [filled(rows[name].cast(TEXT), "") for name in by]
+    labels = pc.binary_join_element_wise(*parts, pa.scalar(" | ", TEXT))  # type: ignore[call-overload]  # a scalar separator
+    return [str(label) for label in labels.to_pylist()]
 
 
 def _none(strata: Labels, variant: Flags, params: Params) -> Plan:
@@ -201,10 +203,10 @@ def _draw_repeated(strata: Labels, originals: Indices, wanted: Mapping[str, int]
 
 def _with_decisions(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
     """All rows with `dropped`, `made`, and the plan's weights."""
-    decisions = {"decided_id": rows["prompt_id"], "dropped": pa.array(plan.dropped, TEXT)}
+    decisions: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {"decided_id": rows["prompt_id"], "dropped": pa.array(plan.dropped, TEXT)}
     if plan.weight is not None:
         decisions["new_weight"] = pa.array(plan.weight, pa.float64())
-    joined = frame.join(daft.from_arrow(pa.table(decisions)), left_on="prompt_id", right_on="decided_id", how="left")
+    joined = frame.join(daft.from_arrow(pa.Table.from_pydict(decisions)), left_on="prompt_id", right_on="decided_id", how="left")
     if plan.weight is not None:
         joined = joined.with_column("weight", daft.col("new_weight").fill_null(daft.col("weight")))
     return joined.select(*frame.column_names, "dropped").with_column("made", daft.lit(False))
@@ -212,7 +214,7 @@ def _with_decisions(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.D
 
 def _repeats(frame: daft.DataFrame, rows: pa.Table, plan: Plan) -> daft.DataFrame:
     """The repeated rows with new ids."""
-    parents = rows["prompt_id"].take(pa.array(plan.repeated)).to_pylist()
+    parents = strings(rows["prompt_id"].take(plan.repeated))
     seen: Counter[str] = Counter()
     ids = []
     for parent in parents:

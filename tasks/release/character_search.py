@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +45,13 @@ class Search(StageParams):
     seed: int = Field(ge=0)
 
 
-def search_by_characters(rows: pa.Table, user_turns: pa.LargeListArray, fillers: Sequence[str], search: Search) -> dict[str, Any]:
+def search_by_characters(rows: pa.Table, user_turns: pa.LargeListArray[Any], fillers: Sequence[str], search: Search) -> dict[str, Any]:
     """The similar prompts found, and the method and recall of the search."""
-    texts = [normalized(" ".join(turns), fillers)[: search.most_characters] for turns in user_turns.to_pylist()]
-    train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))
+    texts = [
+        normalized(" ".join(turns), fillers)[: search.most_characters]
+        for turns in cast("list[list[str]]", cast("pa.Array[Any]", user_turns).to_pylist())
+    ]
+    train = np.asarray(pc.equal(flat(rows["split"]), pa.scalar(TRAIN)).to_numpy(zero_copy_only=False))
     at, side = distinct(texts, train)
     signed = signatures([texts[row] for row in at], search)
     left, right, cut = nearest_prompts.candidate_pairs(banded(signed, search), side, search.largest_bucket)

@@ -9,7 +9,6 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,12 +47,12 @@ def filled(summary: Summary) -> dict[str, list[str]]:
     return {name: splits for name, splits in with_rows.items() if splits}
 
 
-def features(schema: pa.Schema) -> list[dict[str, Any]]:
+def features(schema: pa.Schema) -> list[dict[str, object]]:
     """A schema's columns as the card's YAML head lists them."""
     return [{"name": field.name, **_feature(field.type)} for field in schema]
 
 
-def _head(metadata: Metadata, summary: Summary, files: Mapping[str, bytes], schemas: Mapping[str, pa.Schema]) -> dict[str, Any]:
+def _head(metadata: Metadata, summary: Summary, files: Mapping[str, bytes], schemas: Mapping[str, pa.Schema]) -> dict[str, object]:
     pairs = sum(summary.rows["preference"].values())
     languages = [name for name in summary.by["language"] if name not in ("", "und")]
     return {
@@ -68,19 +67,19 @@ def _head(metadata: Metadata, summary: Summary, files: Mapping[str, bytes], sche
     }
 
 
-def _config(name: str, splits: list[str]) -> dict[str, Any]:
+def _config(name: str, splits: list[str]) -> dict[str, object]:
     paths = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
     return {"config_name": name, **({"default": True} if name == MAIN else {}), "data_files": paths}
 
 
-def _info(name: str, splits: list[str], summary: Summary, files: Mapping[str, bytes], schema: pa.Schema) -> dict[str, Any]:
+def _info(name: str, splits: list[str], summary: Summary, files: Mapping[str, bytes], schema: pa.Schema) -> dict[str, object]:
     sizes = {split: sum(len(data) for path, data in files.items() if path.startswith(f"{name}/{split}-")) for split in splits}
     entries = [{"name": split, "num_bytes": size, "num_examples": summary.rows[name][split]} for split, size in sizes.items()]
     total = sum(sizes.values())
     return {"config_name": name, "features": features(schema), "splits": entries, "download_size": total, "dataset_size": total}
 
 
-def _feature(kind: pa.DataType) -> dict[str, Any]:
+def _feature(kind: pa.DataType) -> dict[str, object]:
     if pa.types.is_list(kind):
         inner = kind.value_type
         return {"list": features(pa.schema(list(inner)))} if pa.types.is_struct(inner) else {"list": _dtype(inner)}
@@ -145,7 +144,7 @@ def _training(summary: Summary) -> list[str]:
     return parts
 
 
-def _known(row: Mapping[str, Any]) -> str:
+def _known(row: Mapping[str, object]) -> str:
     """How the reliability of a vote is known, in words."""
     if row["basis"] == "assumed":
         return f"assumed; {row['missing']:,} more second opinions are needed to estimate it"

@@ -7,7 +7,7 @@ multilingual model, translations. Similarities are rounded to two digits, so tha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -31,12 +31,12 @@ class Search(StageParams):
     threshold: float = Field(gt=0, le=1)  # cosine from which on held-out prompts are counted
 
 
-def search_by_embeddings(rows: pa.Table, user_turns: pa.LargeListArray, search: Search) -> dict[str, Any] | None:
+def search_by_embeddings(rows: pa.Table, user_turns: pa.LargeListArray[Any], search: Search) -> dict[str, object] | None:
     """How many held-out prompts mean the same as a training prompt, and the most similar pair."""
     if not search.model:
         return None
-    train = np.asarray(pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False))
-    texts = [" ".join(turns) for turns in user_turns.to_pylist()]
+    train = np.asarray(pc.equal(flat(rows["split"]), pa.scalar(TRAIN)).to_numpy(zero_copy_only=False))
+    texts = [" ".join(turns) for turns in cast("list[list[str]]", cast("pa.Array[Any]", user_turns).to_pylist())]
     at, side = distinct(texts, train)
     vectors = Embeddings(search.model, PARAMETER).of([texts[row] for row in at.tolist()])
     held, trained, others = at[~side], at[side], vectors[side].T

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -51,7 +52,7 @@ def files(tables: dict[str, pa.Table]) -> dict[str, bytes]:
     for name, config in CONFIGS.items():
         rows = as_trainers_read(tables[config.table], optional)
         for split in SPLITS:
-            part = portable(rows.filter(pc.equal(rows["split"], split)).drop_columns(["split"]))
+            part = portable(rows.filter(pc.equal(rows["split"], pa.scalar(split))).drop_columns(["split"]))
             for number, start in enumerate(range(0, max(len(part), 1), ROWS_PER_FILE)):
                 contents[f"{name}/{split}-{number:05d}.parquet"] = parquet(part.slice(start, ROWS_PER_FILE))
     return contents
@@ -68,7 +69,7 @@ def as_trainers_read(rows: pa.Table, optional: Collection[str]) -> pa.Table:
 
     A field that no log has is left out, so a release of plain chats has role and content only.
     """
-    lists = rows["prompt"].combine_chunks()
+    lists = cast("pa.LargeListArray[Any]", rows["prompt"].combine_chunks())
     messages = pc.list_flatten(lists)
     fields = {name: pc.struct_field(messages, name) for name in ("role", "content")}
     for name in OPTIONAL:
@@ -82,14 +83,15 @@ def as_trainers_read(rows: pa.Table, optional: Collection[str]) -> pa.Table:
     return released.add_column(at + 1, "tools", offered_tools(lists)) if "tools" in optional else released
 
 
-def offered_tools(prompts: pa.Array) -> pa.Array:
+def offered_tools(prompts: pa.Array[Any]) -> pa.Array[Any]:
     """The tools of each prompt, read from its first message; null where there are none."""
     lengths = pc.fill_null(pc.list_value_length(prompts), 0).to_numpy(zero_copy_only=False)
     starts = np.cumsum(lengths) - lengths
-    return pc.struct_field(pc.list_flatten(prompts), "tools").take(pa.array(starts, pa.int64(), mask=lengths == 0))
+    tools: pa.Array[Any] = pc.struct_field(pc.list_flatten(prompts), "tools")
+    return tools.take(pa.array(starts, pa.int64(), mask=lengths == 0))
 
 
-def as_json_lists(calls: pa.Array) -> pa.Array:
+def as_json_lists(calls: pa.Array[Any]) -> pa.Array[Any]:
     """JSON texts of lists of tool calls as lists of JSON objects; null where there are none."""
     lists = [None if text is None else [orjson.dumps(call).decode() for call in orjson.loads(text)] for text in calls.to_pylist()]
     return pa.array(lists, pa.list_(pa.string())).cast(pa.list_(pa.json_()))

@@ -25,11 +25,11 @@ from tasks.common.vocabulary.splits import TRAIN
 METHOD = "MinHash-LSH over word n-grams of what users say; couples that share a band are compared by exact Jaccard similarity"
 
 
-def nearest_pair(rows: pa.Table, user_turns: pa.LargeListArray, search: Near, near: float) -> dict[str, Any]:
+def nearest_pair(rows: pa.Table, user_turns: pa.LargeListArray[Any], search: Near, near: float) -> dict[str, object]:
     """`highest_similarity` and `search` of the certificate; warns of a pair as similar as those that the split links."""
     texts = folded(user_turns)
     signed = signatures(texts, search)
-    train = pc.equal(flat(rows["split"]), TRAIN).to_numpy(zero_copy_only=False)
+    train = pc.equal(flat(rows["split"]), pa.scalar(TRAIN)).to_numpy(zero_copy_only=False)
     left, right, cut = candidate_pairs(signed, train, search.largest_bucket)
     similarity = jaccard(texts, left, right, search.shingle_words)
     recall = {f"{level:.2f}": round(recall_at(level, search), 4) for level in sorted({search.threshold, near})}

@@ -12,7 +12,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def manifest_entry(clean: Mapping[str, Any]) -> dict[str, Any]:
+def manifest_entry(clean: Mapping[str, Any]) -> dict[str, object]:
     """The manifest's entry on redaction, from the parameters of `clean`."""
     names = clean["names"]
     return {"kinds": sorted(clean["redact"]), "names": {"model": names["model"], "digest": names["digest"]} if names["model"] else None}

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common import links
-from tasks.common.arrays import Rows, flat, owners
+from tasks.common.arrays import Rows, flat, mask, owners
 from tasks.common.similarity import Near, digests
 from tasks.common.split_rules import SplitRules
 from tasks.core.errors import UserError
@@ -95,7 +95,7 @@ def values_of(tables: Mapping[str, pa.Table], rows: pa.Table, proof: Proof) -> t
     _, opening = links.first_user_turns(flat(rows["prompt"]))
     openings, common_openings = split_off_common(with_split(rows, opening), proof.common, "first_user_turn")
     answers = answers_of(tables)
-    short = pc.less(answers["chars"], proof.split.min_answer_chars)
+    short = pc.less(answers["chars"], pa.scalar(proof.split.min_answer_chars))
     long, common_answers = split_off_common(answers.filter(pc.invert(short)), proof.common, "answer")
     sources = values_of_sources(rows, proof.candidates)
     users, common_users = split_off_common(sources["users"], proof.common, "user")
@@ -127,7 +127,7 @@ def document(rows: pa.Table, values_by_key: Mapping[str, pa.Table], loose: Mappi
     }
 
 
-def by_characters(rows: pa.Table, user_turns: pa.LargeListArray, proof: Proof) -> dict[str, Any]:
+def by_characters(rows: pa.Table, user_turns: pa.LargeListArray[Any], proof: Proof) -> dict[str, object]:
     """The search by characters; warns of prompts in two splits that differ only in punctuation, accents and fillers."""
     section = character_search.search_by_characters(rows, user_turns, proof.split.fillers, proof.characters)
     if section["same"]:
@@ -143,18 +143,19 @@ def check_places(rows: pa.Table, proof: Proof) -> dict[str, int]:
     places = flat(proof.places["place"]).take(at)
     own = pc.is_in(flat(proof.candidates["prompt_id"]), value_set=flat(rows["prompt_id"]))
     checked = pc.and_(own, pc.is_valid(at))
-    away = pc.fill_null(pc.and_(checked, pc.not_equal(places, flat(proof.candidates["split"]))), False)
+    away = mask(pc.and_(checked, pc.not_equal(places, flat(proof.candidates["split"]))))
     lost = proof.candidates.filter(away)
     if len(lost):
         row = lost.slice(0, 1).to_pylist()[0]
         what = f"{len(lost)} prompts in another split than in an earlier release, one of them {row['prompt_id']} (now {row['split']})"
         raise UserError(f"release: {NAME}", what, "none", "run `dvc repro --force split`, then `dvc repro`")
-    return {"checked": pc.sum(checked).as_py() or 0, "moved": len(lost)}
+    return {"checked": int(np.count_nonzero(mask(checked))), "moved": len(lost)}
 
 
 def stacked_rows(tables: Mapping[str, pa.Table]) -> pa.Table:
     """The rows of all configs: table, id, split, prompt_id and prompt."""
     parts = []
+    columns: list[pa.Array[Any] | pa.ChunkedArray[Any]]
     for name, rows in tables.items():
         key = rows.column_names[0]
         columns = [pa.array([name] * len(rows), TEXT), *(rows[column] for column in (key, "split", "prompt_id", "prompt"))]
@@ -162,10 +163,10 @@ def stacked_rows(tables: Mapping[str, pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks()
 
 
-def with_split(rows: pa.Table, values: pa.Array, owner: Rows | None = None) -> pa.Table:
+def with_split(rows: pa.Table, values: pa.Array[Any], owner: Rows | None = None) -> pa.Table:
     """Values with the split and the id of their rows, without nulls."""
-    at = pa.array(np.arange(len(rows)) if owner is None else owner)
-    table = pa.table({"value": values, "split": rows["split"].take(at), "id": rows["id"].take(at)})
+    at = np.arange(len(rows)) if owner is None else owner
+    table = pa.Table.from_pydict({"value": values, "split": rows["split"].take(at), "id": rows["id"].take(at)})
     return table.filter(pc.is_valid(table["value"]))
 
 
@@ -183,9 +184,9 @@ def values_of_sources(rows: pa.Table, candidates: pa.Table) -> dict[str, pa.Tabl
     # a variant and its parent have one value, the parent's id
     made = pc.is_valid(known["augmented_from"])
     parents = known["augmented_from"].filter(made)
-    variants = pa.table({"value": parents, "split": rows["split"].filter(made), "id": rows["id"].filter(made)})
+    variants = pa.Table.from_pydict({"value": parents, "split": rows["split"].filter(made), "id": rows["id"].filter(made)})
     origin = candidates.filter(pc.is_in(candidates["prompt_id"], value_set=flat(parents)))
-    originals = pa.table({"value": origin["prompt_id"], "split": origin["split"], "id": origin["prompt_id"]})
+    originals = pa.Table.from_pydict({"value": origin["prompt_id"], "split": origin["split"], "id": origin["prompt_id"]})
     return {**values_by_key, "augmentation_parents": pa.concat_tables([variants, originals])}
 
 
@@ -195,7 +196,7 @@ def answers_of(tables: Mapping[str, pa.Table]) -> pa.Table:
     for name, rows in tables.items():
         for side in COMPLETIONS[name]:
             contents = pc.struct_field(pc.list_flatten(flat(rows[side])), "content")
-            held = pa.table({"split": rows["split"], "id": rows[rows.column_names[0]]})
+            held = pa.Table.from_pydict({"split": rows["split"], "id": rows[rows.column_names[0]]})
             part = with_split(held, pa.array(digests(contents)), owners(flat(rows[side])))
             parts.append(part.append_column("chars", pc.utf8_length(contents)))
     return pa.concat_tables(parts)
@@ -203,18 +204,18 @@ def answers_of(tables: Mapping[str, pa.Table]) -> pa.Table:
 
 def split_off_common(values: pa.Table, common: pa.Table, kind: str) -> tuple[pa.Table, pa.Table]:
     """Values that must not be in two splits, and those that may because they are too common to link prompts."""
-    too_common = pc.is_in(values["value"], value_set=flat(common.filter(pc.equal(common["kind"], kind))["digest"]))
+    too_common = pc.is_in(values["value"], value_set=flat(common.filter(pc.equal(common["kind"], pa.scalar(kind)))["digest"]))
     return values.filter(pc.invert(too_common)), values.filter(too_common)
 
 
-def in_two_splits(values: pa.Table) -> pa.Array:
+def in_two_splits(values: pa.Table) -> pa.Array[Any]:
     """The values that lie in more than one split, sorted."""
     sides = values.group_by(["value", "split"], use_threads=False).aggregate([])
     counts = sides.group_by("value", use_threads=False).aggregate([("split", "count")])
-    return flat(counts.filter(pc.greater(counts["split_count"], 1)).sort_by("value")["value"])
+    return flat(counts.filter(pc.greater(counts["split_count"], pa.scalar(1))).sort_by("value")["value"])
 
 
-def refuse_shared(crossing: Mapping[str, pa.Array], values_by_key: Mapping[str, pa.Table]) -> None:
+def refuse_shared(crossing: Mapping[str, pa.Array[Any]], values_by_key: Mapping[str, pa.Table]) -> None:
     """Raise a UserError for the first key with a value in two splits, naming two of its rows."""
     for key, values in crossing.items():
         if len(values):

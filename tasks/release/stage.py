@@ -198,7 +198,7 @@ def _ledgers(stage: pipeline.Stage) -> dict[str, Any]:
     return {names.get(path.parent, path.parent.name): json.loads(path.read_bytes()) for path in ledgers}
 
 
-def _provenance(stage: pipeline.Stage) -> dict[str, Any]:
+def _provenance(stage: pipeline.Stage) -> dict[str, object]:
     """Digests of the parameters of every stage up to this one, what was redacted, library versions, and which salt hashed user ids."""
     sections = yaml.safe_load(shell.PARAMS.read_text(encoding="utf-8"))
     names = [name for name in pipeline.stages() if name in sections]

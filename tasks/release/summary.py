@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common import training_methods
+from tasks.common.arrays import filled
 from tasks.common.lengths import length
 from tasks.common.training_methods import Choice, Needs
 from tasks.common.vocabulary.splits import SPLITS, TRAIN
@@ -122,19 +123,20 @@ def _by_split(rows: pa.Table) -> Counts:
     return {split: counts.get(split, 0) for split in SPLITS}
 
 
-def _counts(values: pa.ChunkedArray) -> Counts:
-    entries = pc.value_counts(values).to_pylist()
-    return dict(sorted(((str(entry["values"]), int(entry["counts"])) for entry in entries), key=lambda item: (-item[1], item[0])))
+def _counts(values: pa.ChunkedArray[Any]) -> Counts:
+    counts = pc.value_counts(values)
+    names, sizes = (str(name) for name in counts.field("values").to_pylist()), counts.field("counts").to_numpy().tolist()
+    return dict(sorted(zip(names, sizes, strict=True), key=lambda item: (-item[1], item[0])))
 
 
 def _cross(rows: pa.Table, column: str) -> dict[str, Counts]:
-    filled = pc.fill_null(rows[column], "")
-    return {value: _by_split(rows.filter(pc.equal(filled, value))) for value in _counts(filled)}
+    known = filled(rows[column], "")
+    return {value: _by_split(rows.filter(pc.equal(known, pa.scalar(value)))) for value in _counts(known)}
 
 
 def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
     """Training pairs by language, topic and recipe: originals, all, and the sum of their weights."""
-    train = pairs.filter(pc.equal(pairs["split"], TRAIN))
+    train = pairs.filter(pc.equal(pairs["split"], pa.scalar(TRAIN)))
     marked = train.append_column("written", pc.is_null(train["augmented_from"]).cast(pa.int64()))
     groups = marked.group_by(["language", "topic", "recipe"]).aggregate([("written", "sum"), ("written", "count"), ("weight", "sum")])
     rows = [
@@ -147,18 +149,18 @@ def _strata(pairs: pa.Table) -> dict[str, tuple[int, int, float]]:
     return dict(sorted(rows, key=lambda row: (-row[1][0], row[0])))
 
 
-def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def _numbers(values: pa.ChunkedArray[Any]) -> np.ndarray[Any, Any]:
     numbers: np.ndarray[Any, Any] = values.drop_null().to_numpy()
     return numbers
 
 
-def _sum(flags: pa.ChunkedArray) -> int:
+def _sum(flags: pa.ChunkedArray[Any]) -> int:
     return int(pc.sum(flags.cast(pa.int64())).as_py() or 0)
 
 
 def _shared(tables: dict[str, pa.Table]) -> Counts:
     """How many prompts, clusters and conversations are in two splits."""
-    prompts = pa.concat_tables(pa.table({"value": words(rows["prompt"]), "split": rows["split"]}) for rows in tables.values())
+    prompts = pa.concat_tables(pa.Table.from_pydict({"value": words(rows["prompt"]), "split": rows["split"]}) for rows in tables.values())
     pairs = tables["pairs"]
     clusters = pairs.select(["cluster_id", "split"]).rename_columns(["value", "split"])
     return {
@@ -168,11 +170,12 @@ def _shared(tables: dict[str, pa.Table]) -> Counts:
     }
 
 
-def _examples(pairs: pa.Table, number: int) -> list[dict[str, Any]]:
+def _examples(pairs: pa.Table, number: int) -> list[dict[str, object]]:
     """The first original pairs of each recipe by id, taken in turn until there are enough."""
     written = pairs.filter(pc.is_null(pairs["augmented_from"]))
     by_recipe = [
-        written.filter(pc.equal(written["recipe"], recipe)).slice(0, number).to_pylist() for recipe in sorted(_counts(written["recipe"]))
+        written.filter(pc.equal(written["recipe"], pa.scalar(recipe))).slice(0, number).to_pylist()
+        for recipe in sorted(_counts(written["recipe"]))
     ]
     turns = [rows[place] for place in range(number) for rows in by_recipe if place < len(rows)]
     return turns[:number]

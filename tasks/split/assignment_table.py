@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,13 +53,13 @@ class Assignment:
             digest.update(str(name).encode("utf-8", "surrogatepass"))
             yield digest.hexdigest()
 
-    def of(self, kind: str, names: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def of(self, kind: str, names: pa.Array[Any]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The mark of each value, UNKNOWN for those that no earlier release had."""
         if not self.marks:
             return np.full(len(names), UNKNOWN)
         return np.fromiter((self.marks.get(at, UNKNOWN) for at in self.digests(kind, names.to_pylist())), np.int64, len(names))
 
-    def grown(self, *more: tuple[str, pa.Array, Iterable[int]]) -> Assignment:
+    def grown(self, *more: tuple[str, pa.Array[Any], Iterable[int]]) -> Assignment:
         """The same with marks for these values (by kind) as well; what has a mark keeps it, unless the new one is ANYWHERE."""
         marks = dict(self.marks)
         for kind, names, added in more:

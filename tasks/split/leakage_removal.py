@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common import candidate_sums
-from tasks.common.arrays import Mask, Rows, flat, nest, owners, struct
+from tasks.common.arrays import Mask, Rows, filled, find, flat, nest, numbers, owners, struct
 from tasks.common.links import Keyed
 from tasks.common.similarity import digests
 from tasks.common.vocabulary.kinds import PERSON, REWRITES
@@ -38,14 +39,14 @@ NOBODY = pa.nulls(0, TEXT)
 class HomeSplit:
     """The values of one key that are met outside the split where they belong, and where that is (index into SPLITS)."""
 
-    names: pa.Array
+    names: pa.Array[Any]
     homes: Rows
     touched: Mask  # rows that hold a value which belongs elsewhere
     of_value: Rows  # where each value of the key belongs, by code; -1 for those of no row that is counted
 
-    def elsewhere(self, values: pa.Array, split: Rows) -> Mask:
+    def elsewhere(self, values: pa.Array[Any], split: Rows) -> Mask:
         """Which of the values, each in a row of the given split, belong to another one."""
-        at = pc.fill_null(pc.index_in(values, value_set=self.names), -1).to_numpy(zero_copy_only=False)
+        at = find(values, self.names)
         return np.asarray((at >= 0) & (np.append(self.homes, -1)[at] != split))
 
 
@@ -85,16 +86,16 @@ class Conversations:
         elsewhere |= home["user"].elsewhere(pc.struct_field(self.parts, "user"), of_part)
         self.leaving = np.unique(self.keys(self.owner, conversations)[elsewhere])
 
-    def keys(self, owner: Rows, conversations: pa.Array) -> Rows:
+    def keys(self, owner: Rows, conversations: pa.Array[Any]) -> Rows:
         """One number for a row and a conversation; negative for one that is not known."""
-        at = pc.fill_null(pc.index_in(conversations, value_set=self.names), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        at = find(conversations, self.names)
         return np.where(at < 0, -1, owner * len(self.names) + at)
 
-    def gone(self, owner: Rows, conversations: pa.Array) -> Mask:
+    def gone(self, owner: Rows, conversations: pa.Array[Any]) -> Mask:
         """Whether the conversation is to go from the row."""
         return np.isin(self.keys(owner, conversations), self.leaving)
 
-    def of_turns(self, turns: pa.Array) -> pa.Array:
+    def of_turns(self, turns: pa.Array[Any]) -> pa.Array[Any]:
         """The conversation in "conversation/turn"; both may hold slashes themselves."""
         found = turns
         while True:
@@ -124,19 +125,25 @@ def remove_crossing(rows: pa.Table, split: Rows, whole: Mask, home: Mapping[str,
     gone = whole | ~np.isin(np.arange(len(rows)), talks.owner[part_stays]) | ~np.isin(np.arange(len(rows)), answers.owner[answers.stays])
     left_votes = nest(voted[staying], len(rows), vote.filter(pa.array(staying)))
     parts = nest(talks.owner[part_stays], len(rows), talks.parts.filter(pa.array(part_stays)))
-    changed = {"responses": answers.left(left_votes), "votes": left_votes, "parts": parts, "evidence": candidate_sums.strongest(left_votes)}
+    changed: dict[str, pa.Array[Any]] = {
+        "responses": answers.left(left_votes),
+        "votes": left_votes,
+        "parts": parts,
+        "evidence": candidate_sums.strongest(left_votes),
+    }
     changed |= candidate_sums.sources(parts, left_votes, NOBODY)
     changed["users"] = common(changed["users"], flat(rows["users"]))  # what is left of a panel, and a rater, is no user
-    left = pa.table({name: changed.get(name, rows[name]) for name in rows.column_names}, Candidates.schema()).filter(pa.array(~gone))
+    columns = {name: changed[name] if name in changed else rows[name] for name in rows.column_names}
+    left = pa.Table.from_pydict(columns, Candidates.schema()).filter(pa.array(~gone))
     lost = rows.filter(pa.array(gone))
     both = pa.concat_tables([marked(left, None), marked(lost.cast(Candidates.schema()), CROSSES_SPLIT)])
     out = ~staying | gone[voted]
     return Remaining(both, dropped_votes(rows, voted[out], vote.filter(pa.array(out))))
 
 
-def common(lists: pa.LargeListArray, others: pa.Array) -> pa.LargeListArray:
+def common(lists: pa.Array[Any], others: pa.Array[Any]) -> pa.LargeListArray[Any]:
     """Of each list the texts that the other list of the row holds as well."""
-    here, there = (pa.table({"owner": owners(part), "text": pc.list_flatten(part)}) for part in (lists, others))
+    here, there = (pa.table({"owner": pa.array(owners(part)), "text": pc.list_flatten(part)}) for part in (lists, others))
     both = here.join(there, keys=["owner", "text"], join_type="left semi").sort_by([("owner", "ascending"), ("text", "ascending")])
     return nest(both["owner"].to_numpy(), len(lists), both["text"])
 
@@ -146,21 +153,21 @@ def marked(rows: pa.Table, reason: str | None) -> pa.Table:
     return rows.append_column("dropped", pa.array([reason] * len(rows), TEXT))
 
 
-def dropped_votes(rows: pa.Table, owner: Rows, votes: pa.Array) -> pa.Table:
+def dropped_votes(rows: pa.Table, owner: Rows, votes: pa.Array[Any]) -> pa.Table:
     """The votes as rows of the table `votes`, each with its prompt."""
-    at = pa.array(owner)
-    known: dict[str, pa.Array] = {name: pc.struct_field(votes, name) for name in VOTE.names}
+    at = pa.array(owner, pa.int64())
+    known: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {name: pc.struct_field(votes, name) for name in VOTE.names}
     known |= {"prompt_id": rows["prompt_id"].take(at), "split": rows["split"].take(at)}
-    known["pairs"] = pa.LargeListArray.from_arrays(pa.array(np.zeros(len(owner) + 1, np.int64)), pa.array([], TEXT)).cast(TEXTS)
+    known["pairs"] = pa.LargeListArray.from_arrays(pa.array(np.zeros(len(owner) + 1, np.int64), pa.int64()), pa.array([], TEXT)).cast(TEXTS)
     schema = Votes.schema()
     columns = {field.name: known.get(field.name, pa.nulls(len(owner), field.type)) for field in schema}
-    return marked(pa.table(columns, schema), CROSSES_SPLIT)
+    return marked(pa.Table.from_pydict(columns, schema), CROSSES_SPLIT)
 
 
 class Answers:
     """The answers of some rows, flat, and which of them stay."""
 
-    def __init__(self, lists: pa.Array, talks: Conversations, split: Rows, home: Mapping[str, HomeSplit]) -> None:
+    def __init__(self, lists: pa.Array[Any], talks: Conversations, split: Rows, home: Mapping[str, HomeSplit]) -> None:
         self.values, self.owner, self.rows = pc.list_flatten(lists), owners(lists), len(lists)
         turns = pc.struct_field(self.values, "turns")
         self.turns, self.turn_of = pc.list_flatten(turns), owners(turns)
@@ -170,7 +177,7 @@ class Answers:
         self.given = np.bincount(self.turn_of[self.turn_stays], minlength=len(self.values)) > 0
         self.stays = self.here
 
-    def settle(self, votes: pa.Array, staying: Mask) -> Mask:
+    def settle(self, votes: pa.Array[Any], staying: Mask) -> Mask:
         """Which votes stay: those that stay so far and are about answers that stay; an answer without a turn stays with its edit."""
         about = {name: self.places(pc.struct_field(votes, name)) for name in ("response_id", "better", "worse")}
         rewriting = pc.is_in(pc.struct_field(votes, "kind"), value_set=pa.array(REWRITES, TEXT)).to_numpy(zero_copy_only=False)
@@ -185,12 +192,12 @@ class Answers:
                 return staying
             self.stays = stays
 
-    def places(self, ids: pa.Array) -> Rows:
+    def places(self, ids: pa.Array[Any]) -> Rows:
         """Place of each named answer, -1 for none."""
         at = pc.index_in(ids, value_set=pc.struct_field(self.values, "response_id"))
-        return np.where(pc.is_null(ids), -1, pc.fill_null(at, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
+        return np.where(pc.is_null(ids), -1, numbers(at))
 
-    def left(self, votes: pa.LargeListArray) -> pa.LargeListArray:
+    def left(self, votes: pa.LargeListArray[Any]) -> pa.LargeListArray[Any]:
         """The answers that stay, with the turns and the counts of what stays."""
         stays, fields = self.stays, {name: pc.struct_field(self.values, name) for name in RESPONSE.names}
         turn_stays = self.turn_stays & stays[self.turn_of]
@@ -202,12 +209,12 @@ class Answers:
         at = pc.index_in(fields["response_id"], value_set=flat(counts["response_id"]))
         for name in ("ups", "downs", "ratings", "score"):
             count = counts[name].take(at)
-            fields[name] = count if name == "score" else pc.fill_null(count, 0)
+            fields[name] = count if name == "score" else filled(count, 0)
         answers = struct(RESPONSE, *(fields[name] for name in RESPONSE.names)).filter(pa.array(stays))
         return nest(self.owner[stays], self.rows, answers)
 
 
-def counted(left_votes: pa.LargeListArray) -> pa.Table:
+def counted(left_votes: pa.LargeListArray[Any]) -> pa.Table:
     """Thumbs and ratings of each answer, as `aggregate` counts them."""
-    votes = pa.Table.from_struct_array(left_votes.values)
+    votes = pa.Table.from_struct_array(cast("pa.StructArray", left_votes.values))
     return candidate_sums.vote_sums(daft.from_arrow(votes)).to_arrow()

@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import daft
 import numpy as np
@@ -34,7 +35,7 @@ import pyarrow.compute as pc
 from daft import col, lit
 
 from tasks.common import links
-from tasks.common.arrays import Mask, Rows, flat, owners
+from tasks.common.arrays import Mask, Rows, flat, owners, strings
 from tasks.common.links import Edges, Keyed, UserTexts
 from tasks.common.similarity import digests
 from tasks.common.split_rules import SplitRules
@@ -64,7 +65,7 @@ class Plan:
     """What becomes of each row, in the order of `names`, and what belongs where."""
 
     names: npt.NDArray[np.uint64]  # digests of the prompt ids, sorted
-    clusters: pa.Array
+    clusters: pa.Array[Any]
     split: Rows
     whole: Mask  # rows that go whole
     touched: Mask  # these, and rows from which something is taken
@@ -73,7 +74,7 @@ class Plan:
     places: pa.Table  # what the assignment says of each prompt
     assignment: Assignment  # that of earlier releases, and what is new
 
-    def rows(self, prompt_ids: pa.Array) -> Rows:
+    def rows(self, prompt_ids: pa.Array[Any]) -> Rows:
         """Where these prompts stand in the plan."""
         return np.searchsorted(self.names, digests(prompt_ids))
 
@@ -121,7 +122,7 @@ def known_facts(candidates: daft.DataFrame, params: Params) -> pa.Table:
 
 
 @engine.batch(SAID)
-def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int, turns: int) -> pa.Array:
+def what_is_said(prompts: daft.Series, responses: daft.Series, min_answer_chars: int, turns: int) -> pa.Array[Any]:
     """What the user says in a prompt, the digest of its first turn, and those of the long answers."""
     asked, opening = links.first_user_turns(prompts.to_arrow(), turns)
     lists = responses.to_arrow()
@@ -154,10 +155,12 @@ def make_plan(facts: pa.Table, params: Params, former: Assignment) -> Plan:
     order = np.argsort(names)
     if len(names) > 1 and (np.diff(names[order]) == 0).any():
         raise AssertionError("two prompt ids have one digest")
-    places = pa.table({"prompt_id": prompts, "place": pa.array(MARKS, TEXT).take(pa.array(grown.of("prompt", prompts)))}, Places.schema())
+    places = pa.table(
+        {"prompt_id": prompts, "place": pa.array(MARKS, TEXT).take(pa.array(grown.of("prompt", prompts), pa.int64()))}, Places.schema()
+    )
     return Plan(
         names=names[order],
-        clusters=prompts.take(pa.array(cluster[order])),
+        clusters=prompts.take(pa.array(cluster[order], pa.int64())),
         split=split[order],
         whole=whole[order],
         touched=touched[order],
@@ -192,9 +195,13 @@ def with_places(candidates: daft.DataFrame, plan: Plan) -> daft.DataFrame:
     splits = pa.array(SPLITS, TEXT)
 
     @engine.batch(PLACED)
-    def look_up(prompt_ids: daft.Series) -> pa.Array:
+    def look_up(prompt_ids: daft.Series) -> pa.Array[Any]:
         at = plan.rows(prompt_ids.to_arrow())
-        columns = [plan.clusters.take(pa.array(at)), splits.take(pa.array(plan.split[at])), pa.array(plan.touched[at])]
+        columns = [
+            plan.clusters.take(pa.array(at, pa.int64())),
+            splits.take(pa.array(plan.split[at], pa.int64())),
+            pa.array(plan.touched[at]),
+        ]
         return pa.StructArray.from_arrays(columns, fields=list(PLACED))
 
     others = candidates.exclude("cluster_id", "split")
@@ -249,8 +256,8 @@ def report_shares(split: Rows, params: Params) -> None:
 
 def report_popular(linked: links.Links, params: Params) -> None:
     """Say what is too common to link anything."""
-    counts = pc.value_counts(linked.common["kind"]).to_pylist()
-    met = {"first_user_turn": 0, "answer": 0, "user": 0} | {entry["values"]: entry["counts"] for entry in counts}
+    kinds, counts = pc.value_counts(linked.common["kind"]).flatten()
+    met = {"first_user_turn": 0, "answer": 0, "user": 0} | dict(zip(strings(kinds), counts.to_pylist(), strict=True))
     prompts = int(linked.common_row.sum())
     if met["first_user_turn"] or prompts:
         common = f"{met['first_user_turn']} first user turns and {prompts} prompts"

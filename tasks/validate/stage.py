@@ -8,6 +8,7 @@ The suites see only flat columns (lengths, flags, ids) that are derived here; te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import daft
 import numpy as np
@@ -31,6 +32,7 @@ from tasks.core.tables import TABLES, TEXT
 WRITES = ("turns", "feedback")
 STAGE = "validate"
 TURN = ("conversation_id", "turn_id")
+SEPARATOR = pa.scalar("\0", TEXT)
 SIDES = ("turn_id", "better", "worse")
 CUT_OFF = [why.NO_PARENT, why.MISPLACED, why.ORPHANED]  # reasons of turns without an unbroken path from a root
 
@@ -149,24 +151,31 @@ def flat_feedback(feedback: DataFrame, turns: DataFrame) -> DataFrame:
     return flat.with_columns(flags | filled).exclude(*(f"{side}_{what}" for side in SIDES for what in ("role", "status")))
 
 
-def with_orphans(flat: pa.Table, dropped: pa.Array) -> pa.Array:
+def with_orphans(flat: pa.Table, dropped: pa.Array[Any]) -> pa.Array[Any]:
     """`dropped` with every turn below a dropped one marked as orphaned; visits only conversations that lose a turn."""
     bad = pc.is_valid(dropped)
     if not pc.any(bad).as_py():
         return dropped
     touched = pc.is_in(flat["conversation_id"], value_set=pc.unique(flat["conversation_id"].filter(bad).combine_chunks()))
     rows = np.flatnonzero(touched.to_numpy(zero_copy_only=False))
-    nodes = flat.select([*TURN, "parent_id"]).take(pa.array(rows))
+    nodes = flat.select([*TURN, "parent_id"]).take(rows)
     lost = _lost(_parents(nodes), bad.to_numpy(zero_copy_only=False)[rows])
     orphans = np.zeros(len(flat), dtype=bool)
     orphans[rows[lost]] = True
-    return pc.if_else(pc.and_(pa.array(orphans), pc.is_null(dropped)), pa.scalar(why.ORPHANED, TEXT), dropped)
+    reasons: pa.Array[Any] = pc.if_else(pc.and_(pa.array(orphans), pc.is_null(dropped)), pa.scalar(why.ORPHANED, TEXT), dropped)
+    return reasons
+
+
+def _keys(nodes: pa.Table, name: str) -> pa.ChunkedArray[Any]:
+    """The turns that a column names, each with its conversation."""
+    columns = (nodes["conversation_id"], nodes[name])
+    keys: pa.ChunkedArray[Any] = pc.binary_join_element_wise(*columns, SEPARATOR)  # type: ignore[call-overload]  # a scalar separator
+    return keys
 
 
 def _parents(nodes: pa.Table) -> npt.NDArray[np.int64]:
     """Row number of each turn's parent; a turn without a parent has its own number."""
-    keys = pc.binary_join_element_wise(nodes["conversation_id"], nodes["turn_id"], pa.scalar("\0", TEXT))
-    wanted = pc.binary_join_element_wise(nodes["conversation_id"], nodes["parent_id"], pa.scalar("\0", TEXT))
+    keys, wanted = (_keys(nodes, name) for name in ("turn_id", "parent_id"))
     parents = pc.index_in(wanted, value_set=keys.combine_chunks())
     own = np.arange(len(nodes), dtype=np.int64)
     return np.where(pc.is_valid(parents).to_numpy(zero_copy_only=False), parents.fill_null(0).to_numpy(), own)
@@ -181,7 +190,7 @@ def _lost(parent: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> npt.NDAr
     return lost
 
 
-def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array, key: tuple[str, ...]) -> DataFrame:
+def _attach(rows: DataFrame, flat: pa.Table, dropped: pa.Array[Any], key: tuple[str, ...]) -> DataFrame:
     """The rows with their verdicts, joined on the key, which the suite requires to be unique."""
     verdicts = flat.select(list(key)).append_column("dropped", dropped).filter(pc.is_valid(dropped))
     if not len(verdicts):

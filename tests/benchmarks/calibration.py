@@ -19,7 +19,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -162,7 +162,7 @@ def candidates(log: Log) -> list[dict[str, Any]]:
         candidate(f"Question {row}?", answers=list(texts), conversations=[f"c{row}"], users=[], parts=[], votes=[])
         for row, texts in enumerate(log.texts)
     ]
-    ids = [[stable_id(row["prompt_id"], text) for text in texts] for row, texts in zip(rows, log.texts, strict=True)]
+    ids: list[list[str]] = [[stable_id(row["prompt_id"], text) for text in texts] for row, texts in zip(rows, log.texts, strict=True)]
     known = reliability(log, [row["prompt_id"] for row in rows], ids)
     for number, (item, person, first, shown, about) in enumerate(
         zip(*(values.tolist() for values in (log.item, log.person, log.first, log.shown, log.about)), strict=True)
@@ -202,7 +202,8 @@ def reliability(log: Log, prompts: list[str], ids: list[list[str]]) -> dict[str,
         columns |= {"better_id": pa.array([side[0] for side in sides]), "worse_id": pa.array([side[1] for side in sides])}
     table = pa.table(columns).select(ACTS.names).cast(ACTS)
     found = dawid_skene.find(table, settings("aggregate").consensus).annotators
-    return dict(zip(found["annotator"].to_pylist(), found["reliability"].to_pylist(), strict=True))
+    names, reliability = cast("list[str]", found["annotator"].to_pylist()), cast("list[float]", found["reliability"].to_pylist())
+    return dict(zip(names, reliability, strict=True))
 
 
 def settings(stage: str) -> Any:
@@ -223,7 +224,7 @@ def stated(log: Log) -> tuple[Floats, npt.NDArray[np.bool_]]:
         row["prompt_id"]: texts[0] if margin > 0 else texts[1]
         for row, texts, margin in zip(rows, log.texts, log.margin.tolist(), strict=True)
     }
-    told = [messages[0]["content"] for messages in made["chosen"].to_pylist()]
+    told = [messages[0]["content"] for messages in cast("list[list[dict[str, str]]]", made["chosen"].to_pylist())]
     right = np.array([better[name] == text for name, text in zip(made["prompt_id"].to_pylist(), told, strict=True)])
     return np.asarray(made["confidence"].to_numpy()), right
 
@@ -244,7 +245,7 @@ def peers(log: Log) -> dict[str, tuple[Floats, npt.NDArray[np.bool_]]]:
             warnings.simplefilter("ignore")
             told = model.fit(votes)
             proba = getattr(told, "probas_", None)
-            proba = told.fit_predict_proba(votes) if proba is None else proba
+            proba = told.fit_predict_proba(votes) if proba is None else proba  # type: ignore[attr-defined]  # whoever keeps none has it
         one = proba.sort_index()[1].to_numpy()
         found[name] = (np.maximum(one, 1 - one), (one > 0.5) == (log.margin[proba.sort_index().index] > 0))
     return found

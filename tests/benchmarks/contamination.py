@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,7 +54,7 @@ def main() -> int:
 def lines(items: pa.Table, settings: Params, data: Path) -> Iterator[str]:
     """The lines of one table."""
     search = Search(items["text"].combine_chunks(), settings)
-    texts = items["text"].to_pylist()
+    texts = cast("list[str]", items["text"].to_pylist())
     yield line("verbatim", search, texts)
     for kind in [*KINDS, *BEYOND]:
         yield line(kind, search, [reword(kind, text, at) for at, text in enumerate(texts)])
@@ -62,7 +63,7 @@ def lines(items: pa.Table, settings: Params, data: Path) -> Iterator[str]:
     yield line("messages of real chats", search, chats(data))
     yield line("what users say in 100,000 chats", search, corpus(data))
     for name in ("gsm8k", "humaneval"):
-        own = items["text"].filter(pc.equal(items["benchmark"], name)).to_pylist()
+        own = cast("list[str]", items["text"].filter(pc.equal(items["benchmark"], pa.scalar(name))).to_pylist())
         yield line(f"other problems of {name}", Search(pa.array(own[::2], TEXT), settings), own[1::2])
 
 

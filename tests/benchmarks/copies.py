@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -91,12 +91,11 @@ def ours(source: Path) -> list[str]:
     engine.start()
     table = pq.read_table(source).sort_by("id").combine_chunks()
     near = Near(shingle_words=WORDS, threshold=THRESHOLD, bands=BANDS, rows=ROWS, largest_bucket=64, seed=7)
-    ids = table["id"].chunk(0)
-    pairs = near_pairs(ids, table["text"].chunk(0), near)
+    ids, texts = (cast("pa.Array[Any]", table[name].chunk(0)) for name in ("id", "text"))
+    pairs = near_pairs(ids, texts, near)
     left, right = (np.searchsorted(ids.to_numpy(zero_copy_only=False), pairs[side].to_numpy()) for side in ("left", "right"))
     label = components(len(ids), left, right)
-    kept: list[str] = ids.filter(pa.array(label == np.arange(len(ids)))).to_pylist()
-    return kept
+    return cast("list[str]", ids.filter(pa.array(label == np.arange(len(ids)))).to_pylist())
 
 
 def shingles(texts: list[str]) -> Iterator[list[set[str]]]:
@@ -165,7 +164,7 @@ def by_edges(find: Callable[[list[str]], Edges], *, check: bool = False) -> Call
 
     def engine(source: Path) -> list[str]:
         table = pq.read_table(source)
-        ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
+        ids, texts = cast("list[str]", table["id"].to_pylist()), cast("list[str]", table["text"].to_pylist())
         return [name for name, stays in zip(ids, merged(texts, find(texts), check=check), strict=True) if stays]
 
     return engine
@@ -176,10 +175,10 @@ def rensa_own(source: Path) -> list[str]:
     import rensa
 
     table = pq.read_table(source)
-    ids = table["id"].to_pylist()
+    ids = cast("list[str]", table["id"].to_pylist())
     store = rensa.RMinHashDeduplicator(THRESHOLD, UNCHECKED, use_lsh=True, num_bands=BANDS)
     kept: list[str] = []
-    for chunk, sets in enumerate(shingles(table["text"].to_pylist())):
+    for chunk, sets in enumerate(shingles(cast("list[str]", table["text"].to_pylist()))):
         names = ids[chunk * CHUNK : chunk * CHUNK + len(sets)]
         hashes = rensa.RMinHash.from_token_sets(sets, UNCHECKED, 42)
         kept += [name for name, minhash in zip(names, hashes, strict=True) if store.add(name, minhash)]

@@ -8,7 +8,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -58,7 +58,7 @@ class Corpus:
         texts = dict(
             zip(
                 zip(found["conversation_id"].to_pylist(), found["position"].to_pylist(), strict=True),
-                found["content"].to_pylist(),
+                cast("list[str]", found["content"].to_pylist()),
                 strict=True,
             )
         )
@@ -69,7 +69,7 @@ class Corpus:
     def copies_f1(self, turns: Path) -> float:
         """`removals_f1` of the conversations that the table still holds."""
         names = pc.unique(pq.read_table(turns, columns=["conversation_id"])["conversation_id"]).to_pylist()
-        return self.removals_f1({name.removeprefix("jsonl:") for name in names})
+        return self.removals_f1({name.removeprefix("jsonl:") for name in cast("list[str]", names)})
 
     def removals_f1(self, kept: set[str]) -> float:
         """F1 of the removed conversations: of each planted group of copies all but one must go, and nothing else.

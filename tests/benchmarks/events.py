@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,10 +57,10 @@ class Log:
         place = np.tile(np.arange(each), count)
         columns = {
             "conversation_id": names("jsonl:c", conversation),
-            "turn_id": pa.array(TURNS, TEXT).take(pa.array(place)),
-            "parent_id": pa.array(PARENTS, TEXT).take(pa.array(place)),
+            "turn_id": pa.array(TURNS, TEXT).take(place),
+            "parent_id": pa.array(PARENTS, TEXT).take(place),
             "position": pa.array(np.array([0, 1, 1, 2, 3])[place], pa.int32()),
-            "role": pa.array(["user", "assistant", "assistant", "user", "assistant"], TEXT).take(pa.array(place)),
+            "role": pa.array(["user", "assistant", "assistant", "user", "assistant"], TEXT).take(place),
             "content": self.contents(place),
             "tool_calls": pa.nulls(len(place), TEXT),
             "attachments": pa.nulls(len(place), TEXTS),
@@ -68,14 +69,14 @@ class Log:
             "created_at": moments(conversation * 60_000_000 + place * 1_000_000),
             "status": repeat("", len(place)),
             "redacted": pa.nulls(len(place), TEXT),
-            "language": pa.array(["en", "en", "en", "de", "es"], TEXT).take(pa.array(conversation % 5)),
-            "topic": pa.array(["", "code", "travel"], TEXT).take(pa.array(conversation % 3)),
+            "language": pa.array(["en", "en", "en", "de", "es"], TEXT).take(conversation % 5),
+            "topic": pa.array(["", "code", "travel"], TEXT).take(conversation % 3),
             "source": repeat("jsonl", len(place)),
             "origin": origins("00aa00aa00aa00aa", conversation, place),
         }
         return in_schema(columns, Turns)
 
-    def contents(self, place: Rows) -> pa.Array:
+    def contents(self, place: Rows) -> pa.Array[Any]:
         """Questions of a dozen words, answers of forty; one opening in fifty a greeting, one in ten near to an earlier one."""
         asks = np.isin(place, (0, 3))
         lengths = np.where(asks, self.random.integers(8, 16, len(place)), self.random.integers(30, 50, len(place)))
@@ -86,10 +87,10 @@ class Log:
         for row, earlier in zip(near.tolist(), (near - len(TURNS)).tolist(), strict=True):
             size = min(lengths[row], lengths[earlier]) - 1  # all but the last words are those of the conversation before
             picks[offsets[row] : offsets[row] + size] = picks[offsets[earlier] : offsets[earlier] + size]
-        texts = pc.binary_join(pa.LargeListArray.from_arrays(pa.array(offsets), self.words.take(pa.array(picks))), pa.scalar(" ", TEXT))
+        texts = pc.binary_join(pa.LargeListArray.from_arrays(pa.array(offsets), self.words.take(picks)), pa.scalar(" ", TEXT))
         greets = (place == 0) & (self.random.random(len(place)) < 0.02)
-        greeting = pa.array(GREETINGS, TEXT).take(pa.array(self.random.integers(0, len(GREETINGS), len(place))))
-        return pc.if_else(pa.array(greets), greeting, texts)
+        greeting = pa.array(GREETINGS, TEXT).take(self.random.integers(0, len(GREETINGS), len(place)))
+        return cast("pa.Array[Any]", pc.if_else(pa.array(greets), greeting, texts))
 
     def feedback(self) -> pa.Table:
         """The table `feedback`."""
@@ -112,7 +113,7 @@ class Log:
             "feedback_id": names("f", np.arange(count)),
             "conversation_id": names("jsonl:c", conversation),
             "turn_id": only(~two, answer),
-            "kind": pa.array(list(KINDS), TEXT).take(pa.array(kind)),
+            "kind": pa.array(list(KINDS), TEXT).take(kind),
             "value": pa.array(value, from_pandas=True),
             "scale_min": pa.array(low, from_pandas=True),
             "scale_max": pa.array(high, from_pandas=True),
@@ -140,34 +141,36 @@ class Log:
         return np.select(cases, [thumbs, stars, choices, ranks], np.nan)
 
 
-def names(prefix: str, numbers: Rows) -> pa.Array:
+def names(prefix: str, numbers: Rows) -> pa.Array[Any]:
     """Ids that sort as their numbers do."""
     digits = pc.utf8_lpad(pa.array(numbers).cast(pa.large_string()), 8, "0")
-    return pc.binary_join_element_wise(pa.scalar(prefix, TEXT), digits, pa.scalar("", TEXT))
+    # The stub mixes no scalars with arrays.
+    joined: pa.Array[Any] = pc.binary_join_element_wise(pa.scalar(prefix, TEXT), digits, pa.scalar("", TEXT))  # type: ignore[call-overload]
+    return joined
 
 
-def only(mask: npt.NDArray[np.bool_], texts: npt.NDArray[np.object_ | np.str_]) -> pa.Array:
+def only(mask: npt.NDArray[np.bool_], texts: npt.NDArray[np.object_ | np.str_]) -> pa.Array[Any]:
     """The texts where the mask holds, null elsewhere."""
     return pa.array(texts, TEXT, mask=~mask)
 
 
-def repeat(text: str, count: int) -> pa.Array:
+def repeat(text: str, count: int) -> pa.Array[Any]:
     """One text many times."""
     return pa.repeat(pa.scalar(text, TEXT), count)
 
 
-def moments(after: Rows) -> pa.Array:
+def moments(after: Rows) -> pa.Array[Any]:
     """Times so many microseconds after the start of the log."""
     return pa.array(START + after, pa.int64()).cast(TIME)
 
 
-def origins(file: str, record: Rows, position: Rows) -> pa.Array:
+def origins(file: str, record: Rows, position: Rows) -> pa.Array[Any]:
     """The column `origin`."""
     parts = [repeat(file, len(record)), pa.array(record, pa.int64()), pa.array(position, pa.int32())]
     return pa.StructArray.from_arrays(parts, fields=list(ORIGIN))
 
 
-def in_schema(columns: dict[str, pa.Array], kind: type[Table]) -> pa.Table:
+def in_schema(columns: dict[str, pa.Array[Any]], kind: type[Table]) -> pa.Table:
     """The columns as a table of this kind; those that are not there are null."""
     rows = len(next(iter(columns.values())))
     return pa.table([columns.get(field.name, pa.nulls(rows, field.type)) for field in kind.schema()], schema=kind.schema())

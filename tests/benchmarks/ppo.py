@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from trainer.data import encode, release_reader
 from trainer.evaluation.proportions import correctness
 from trainer.methods import ppo_math, ppo_rollouts
-from trainer.models import model_io, reward_models, scoring
+from trainer.models import model_io, reward_models, scoring, typed
 
 
 def main() -> int:
@@ -96,10 +96,10 @@ def measured(folder: Path, reference: Path, root: Path, count: int) -> tuple[flo
     torch.manual_seed(0)
     end = tokenizer.eos_token_id
     writing = ppo_rollouts.SamplingConfig([end], tokenizer.pad_token_id, how["max_new_tokens"], how["temperature"], 64)
-    sequences = ppo_rollouts.write(model.eval(), given[:count], writing)
+    sequences = ppo_rollouts.write(typed.evaluating(model), given[:count], writing)
     scores = reward_models.score(reward, sequences.rows([end]), tokenizer.pad_token_id, 64)
     with torch.no_grad():
-        says, said = (ppo_rollouts.log_probabilities(one.eval(), sequences, how["temperature"])[0] for one in (model, first))
+        says, said = (ppo_rollouts.log_probabilities(typed.evaluating(one), sequences, how["temperature"])[0] for one in (model, first))
     kl = ppo_math.total(says - said, sequences.answered).item() / len(scores)
     pairs = encode.encode(release_reader.pairs(root / "data/release", "test"), tokenizer, window).kept
     accuracy = correctness(scoring.score(model, pairs, tokenizer.pad_token_id, 32).margin).mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import daft
 import pyarrow as pa
@@ -40,7 +40,7 @@ class ChatLog:
     feedback: list[Row] = field(default_factory=list)
     depth: dict[tuple[str, str | None], int] = field(default_factory=dict)
 
-    def say(self, place: str, content: str, role: str = "", after: str | None = None, **more: Any) -> str:
+    def say(self, place: str, content: str, role: str = "", after: str | None = None, **more: object) -> str:
         """Add the turn `conversation/turn` after another turn of the conversation; u… is a user's, a… an answer, s… system, t… tool."""
         conversation, turn = place.split("/")
         roles = {"u": "user", "a": "assistant", "s": "system", "t": "tool"}
@@ -120,4 +120,5 @@ def kept(account: Account) -> daft.DataFrame:
 
 def dropped(account: Account) -> dict[str, str]:
     """Reason by the first column of the key."""
-    return dict(zip(account.dropped[TABLES[account.table].KEY[0]].to_pylist(), account.dropped["dropped"].to_pylist(), strict=True))
+    keys, reasons = (cast("list[str]", account.dropped[name].to_pylist()) for name in (TABLES[account.table].KEY[0], "dropped"))
+    return dict(zip(keys, reasons, strict=True))

@@ -20,7 +20,7 @@ from tests.builders import training
 from tests.conftest import ROOT
 
 
-def killed(root: Path, name: str, moment: str, **parameters: Any) -> None:
+def killed(root: Path, name: str, moment: str, **parameters: object) -> None:
     """Run a stage below `root` in a process of its own, which must die of SIGKILL at the moment."""
     command = [sys.executable, "-m", "tests.builders.killed", str(root), name, moment, json.dumps(parameters)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import daft
 import pyarrow as pa
 
@@ -50,7 +48,7 @@ def candidates(log: ChatLog) -> daft.DataFrame:
     return kept(accounts("aggregate", aggregate.run(tables, aggregate.Params.model_validate(AGGREGATE)), tables)["candidates"])
 
 
-def run(log: ChatLog, *variants: Row, **changes: Any) -> dict[str, Account]:
+def run(log: ChatLog, *variants: Row, **changes: object) -> dict[str, Account]:
     """Pairs and the rest; `variants` are changes of the first candidate that make augmented ones."""
     rows = candidates(log)
     if variants:
@@ -60,7 +58,7 @@ def run(log: ChatLog, *variants: Row, **changes: Any) -> dict[str, Account]:
     return settled(rows, **changes)
 
 
-def settled(rows: daft.DataFrame, **changes: Any) -> dict[str, Account]:
+def settled(rows: daft.DataFrame, **changes: object) -> dict[str, Account]:
     """The stage's accounts for these candidates; `changes` of DEFAULTS are merged into its sections."""
     merged = {key: DEFAULTS[key] | new if isinstance(new, dict) else new for key, new in changes.items()}
     tables = {"candidates": rows}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from tests.builders.real_sets import Line
 
@@ -17,17 +16,17 @@ def prose(seed: str, words: int) -> str:
     return " ".join(word + "." * (at % 12 == 11) for at, word in enumerate(made))
 
 
-def asked(name: str, question: str, *answers: str, user: str = "", **more: Any) -> Line:
+def asked(name: str, question: str, *answers: str, user: str = "", **more: object) -> Line:
     """A conversation: a question and one answer, or several side by side (ids a0, a1, ...)."""
     replies = [{"id": f"a{at}", "parent_id": "q", "role": "assistant", "content": text} for at, text in enumerate(answers)]
     return {"id": name, "user_id": user or f"u-{name}", "messages": [{"id": "q", "role": "user", "content": question, **more}, *replies]}
 
 
-def thumb(name: str, value: int | None, answer: str = "a0", user: str = "", **more: Any) -> Line:
+def thumb(name: str, value: int | None, answer: str = "a0", user: str = "", **more: object) -> Line:
     who = user or f"u-{name}"
     return {"conversation_id": name, "kind": "thumb", "message_id": answer, "value": value, "user_id": who, **more}
 
 
-def choice(name: str, better: str, worse: str, user: str = "", **more: Any) -> Line:
+def choice(name: str, better: str, worse: str, user: str = "", **more: object) -> Line:
     who = user or f"u-{name}"
     return {"conversation_id": name, "kind": "choice", "better": better, "worse": worse, "user_id": who, **more}

@@ -24,7 +24,7 @@ class Result:
     folder: Path
 
     def table(self, name: str) -> Rows:
-        return pq.read_table(self.folder / name).to_pylist()  # type: ignore[no-any-return]
+        return pq.read_table(self.folder / name).to_pylist()
 
     def dropped(self, name: str) -> Rows:
         folder = self.folder / "dropped" / name
@@ -41,7 +41,7 @@ class Result:
         return [row["content"] for row in self.table("turns")]
 
 
-def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = None, **more: Any) -> Result:
+def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = None, **more: object) -> Result:
     """Run the stage over these files."""
     for name, data in files.items():
         path = root / "raw" / name
@@ -55,12 +55,12 @@ def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = N
     return Result(out)
 
 
-def chat(name: str, *texts: str, **more: Any) -> dict[str, Any]:
+def chat(name: str, *texts: str, **more: object) -> dict[str, Any]:
     """A conversation in which user and assistant take turns."""
     return {"id": name, "messages": [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)]} | more
 
 
-def lines(*records: Any) -> bytes:
+def lines(*records: object) -> bytes:
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 

@@ -32,7 +32,7 @@ def benchmark_items(shared_data: Path, scratch: Path) -> pa.Table:
     for name, place in BENCHMARKS.items():
         (scratch / name).symlink_to(shared_data / place)
     items = read_items(scratch)
-    return items.filter(pc.equal(items["part"], PROMPT))
+    return items.filter(pc.equal(items["part"], pa.scalar(PROMPT)))
 
 
 def real_prompts(shared_data: Path) -> list[str]:

@@ -152,7 +152,7 @@ def _ranked(node: Line) -> int:
     return int(thumbs) + (node.get("rank") is not None) + sum(map(_ranked, node.get("replies") or []))
 
 
-def _voted(node: Any) -> set[tuple[str, str]]:
+def _voted(node: object) -> set[tuple[str, str]]:
     """Thumbs in an export of a front end: `feedback` of LibreChat, `data` and `annotation` of Open WebUI, each with a `rating`.
 
     Open WebUI writes its messages twice, as a tree and as a list.

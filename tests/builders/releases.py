@@ -63,7 +63,7 @@ def planted_pair(chance: random.Random, split: str, number: int, noise: float) -
     return row(f"{chance.choice(OPENINGS)} my {thing} {trouble}. Case {split} {number}.", sides[0], sides[1], split)
 
 
-def row(prompt: str, chosen: str, rejected: str, split: str, **other: Any) -> dict[str, Any]:
+def row(prompt: str, chosen: str, rejected: str, split: str, **other: object) -> dict[str, Any]:
     """A row of the table of pairs with everything that `other` does not say filled in."""
     prompt_id = ids.stable_id(prompt)
     return {

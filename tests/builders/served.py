@@ -68,7 +68,7 @@ def serving(root: Path, port: int, *options: str) -> Iterator[Path]:
         assert probe.connect_ex(("127.0.0.1", port)), "the server outlived the command"
 
 
-def ask(port: int, path: str, password: str = "", method: str = "POST", **body: Any) -> Any:
+def ask(port: int, path: str, password: str = "", method: str = "POST", **body: object) -> Any:
     """Answer of the server's API, asked as a program that keeps its rules does: with a token, and the password if there is one."""
     headers = {"Content-Type": "application/json", "Prefect-Csrf-Client": "test"}
     if password:

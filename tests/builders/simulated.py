@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,16 +82,16 @@ def different(random: np.random.Generator, item: Numbers, count: Numbers, people
     return np.asarray(circle[(random.integers(0, people, len(count))[item] + place * step) % people])
 
 
-def name(letter: str, numbers: Numbers) -> pa.Array:
+def name(letter: str, numbers: Numbers) -> pa.Array[Any]:
     """Ids that do not sort as the numbers do."""
     names = [f"{letter}{(number * 7919) % 1_000_003:07d}" for number in range(int(numbers.max(initial=0)) + 1)]
-    return pa.array(names, TEXT).take(pa.array(numbers))
+    return pa.array(names, TEXT).take(numbers)
 
 
 def acts(told: Ballots, kind: str = "choice", annotator_kind: str = "person") -> pa.Table:
     """The ballots as acts: choices of two answers, thumbs (by label) or rankings of two."""
     rows = len(told.item)
-    columns: dict[str, pa.Array] = {field.name: pa.nulls(rows, field.type) for field in ACTS}
+    columns: dict[str, pa.Array[Any]] = {field.name: pa.nulls(rows, field.type) for field in ACTS}
     columns |= {"kind": pa.array([kind] * rows, TEXT), "annotator_kind": pa.array([annotator_kind] * rows, TEXT)}
     columns |= {"annotator": name("p", told.person), "prompt_id": name("q", told.item)}
     if kind == "thumb":
@@ -99,7 +100,7 @@ def acts(told: Ballots, kind: str = "choice", annotator_kind: str = "person") ->
         first = told.label >= 0
         columns |= {"better_id": name("r", 2 * told.item + ~first), "worse_id": name("r", 2 * told.item + first)}
         columns |= {"grade": pa.array(np.abs(told.label).astype(float))}
-    return pa.table([columns[field] for field in ACTS.names], ACTS)
+    return pa.table([columns[field] for field in ACTS.names], schema=ACTS)
 
 
 def weighed(told: Ballots, reliability: Floats) -> Weighed:

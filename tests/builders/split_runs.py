@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import daft
 import pyarrow as pa
@@ -37,7 +36,7 @@ def text(number: int) -> str:
     return " ".join(WORDS[int(digit, 16)] for digit in stable_id(str(number)))
 
 
-def prompt(number: int, *said: str, **more: Any) -> Row:
+def prompt(number: int, *said: str, **more: object) -> Row:
     """A candidate that asks `said`, in a conversation of its own unless told otherwise."""
     turns = [
         {"role": "ua"[place % 2].replace("u", "user").replace("a", "assistant"), "content": content, **UNTOLD}
@@ -51,7 +50,7 @@ def prompt(number: int, *said: str, **more: Any) -> Row:
     return row
 
 
-def answer(content: str, *conversations: str, **more: Any) -> Row:
+def answer(content: str, *conversations: str, **more: object) -> Row:
     """An answer given in these conversations."""
     given = {"response_id": stable_id("r", content), "content": content, "turns": [f"{talk}/a" for talk in conversations]}
     return given | {"model": "m", "written_by": "model", "ups": 0, "downs": 0, "ratings": 0, "score": None} | more
@@ -63,7 +62,7 @@ def parts(conversation: str, *users: str) -> list[Row]:
     return [*people, {"conversation": conversation, "user": None, "origin": f"file:{conversation}:1"}]
 
 
-def settled(rows: list[Row], **changes: Any) -> tuple[dict[str, Account], list[str]]:
+def settled(rows: list[Row], **changes: object) -> tuple[dict[str, Account], list[str]]:
     """The accounts of the stage, and what it said."""
     tables = {"candidates": daft.from_arrow(pa.Table.from_pylist(rows, schema=Candidates.schema()))}
     with warnings.catch_warnings(record=True) as heard:

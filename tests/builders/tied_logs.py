@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any
 
 from hypothesis import strategies as some
 
@@ -12,7 +11,7 @@ from tests.builders.chatlog import Row
 from tests.builders.split_runs import answer, parts, prompt, text
 
 
-def vote(feedback: str, conversation: str, annotator: str | None, about: Row, **more: Any) -> Row:
+def vote(feedback: str, conversation: str, annotator: str | None, about: Row, **more: object) -> Row:
     """A thumb for an answer, given in this conversation."""
     given = {"feedback_id": feedback, "kind": "thumb", "response_id": about["response_id"], "value": 1.0, "annotator": annotator}
     return given | {"annotator_kind": "person", "conversation": conversation, "origin": f"file:{feedback}:2"} | more

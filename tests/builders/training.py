@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {  # what makes any training small; a key that a section
 }
 
 
-def tiny(name: str, **other: Any) -> Any:
+def tiny(name: str, **other: object) -> Any:
     """A stage's own parameters, made small, with `other` laid over them; `a__b` is the key `b` inside `a`."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))[name]
     _shrink(document)

@@ -19,7 +19,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
@@ -41,7 +40,7 @@ def due(run: ResumableRun, step: int) -> bool:
     return run.checkpoints is not None and run.monitoring.save_steps > 0 and step % run.monitoring.save_steps == 0
 
 
-def save(run: ResumableRun, step: int, parts: Mapping[str, Stateful], extra: dict[str, Any]) -> None:
+def save(run: ResumableRun, step: int, parts: Mapping[str, Stateful], extra: Mapping[str, object]) -> None:
     """Write a checkpoint if one is due after this step. `extra` is whatever JSON can hold; all processes must call this."""
     if not due(run, step):
         return
@@ -58,7 +57,7 @@ def save(run: ResumableRun, step: int, parts: Mapping[str, Stateful], extra: dic
     parallel.wait()
 
 
-def restore(run: ResumableRun, parts: Mapping[str, Stateful], count: int | None = None) -> tuple[int, dict[str, Any]]:
+def restore(run: ResumableRun, parts: Mapping[str, Stateful], count: int | None = None) -> tuple[int, dict[str, object]]:
     """Put the parts back to where the last whole checkpoint has them: its step and `extra`; (0, {}) where there is none to go on from.
 
     `count` is the number of steps of this run, where it is known.
@@ -216,16 +215,16 @@ def _surplus(found: Sequence[Path], step: int, keep: int) -> list[Path]:
     return list(found[: max(0, min(len(found) - keep, len(before) - 1))])
 
 
-def write_extra(folder: Path, run: ResumableRun, extra: dict[str, Any]) -> None:
+def write_extra(folder: Path, run: ResumableRun, extra: Mapping[str, object]) -> None:
     """What own loops add, and the figures of all steps so far."""
     (folder / EXTRA).write_text(json.dumps({"extra": extra, "history": run.monitor.history}) + "\n", encoding="utf-8")
 
 
-def read_extra(folder: Path, run: ResumableRun) -> dict[str, Any]:
+def read_extra(folder: Path, run: ResumableRun) -> dict[str, object]:
     """What own loops added; the figures of the steps before go back to the monitor."""
     document = json.loads((folder / EXTRA).read_bytes())
     run.monitor.resume(document["history"])
-    extra: dict[str, Any] = document["extra"]
+    extra: dict[str, object] = document["extra"]
     return extra
 
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def states() -> dict[str, Any]:
+
+class States(TypedDict):
+    """One process's generators."""
+
+    python: tuple[Any, ...]
+    numpy: tuple[Tensor, int, int, float]  # keys, position, and a normal number that is not yet given out
+    torch: Tensor
+    cuda: list[Tensor]  # one an accelerator
+
+
+def states() -> States:
     """As torch can write and read it without trusting the file: tensors, numbers and tuples."""
     import torch
 
@@ -21,7 +33,7 @@ def states() -> dict[str, Any]:
     }
 
 
-def restore(state: dict[str, Any]) -> None:
+def restore(state: States) -> None:
     """Let every generator go on from there."""
     import torch
 

@@ -64,7 +64,7 @@ def _digest(path: Path) -> str:
     return manifest.file_digest(path)[:SHORT]
 
 
-def _flat(prefix: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(prefix: str, document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for name, value in document.items():
         if isinstance(value, Mapping):
             yield from _flat(f"{prefix}{name}.", value)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trainer.checkpointing import divergence
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 ADAM = 3  # a weight and its two moments
 
@@ -12,7 +17,7 @@ ADAM = 3  # a weight and its two moments
 class Stateful(Protocol):
     """What a checkpoint can hold: models, optimizers, schedules, and whatever has a state."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """All that must come back."""
         ...
 
@@ -30,7 +35,7 @@ def size(part: Stateful) -> int:
     return ADAM * sum(weight.numel() * weight.element_size() for weight in part.parameters() if weight.requires_grad)
 
 
-def state_of(part: Stateful, where: str, step: int) -> dict[str, Any]:
+def state_of(part: Stateful, where: str, step: int) -> Mapping[str, object]:
     """The state of a part; of a model only what is trained, so that a checkpoint of thin adapters is thin."""
     from torch.nn import Module
 
@@ -40,12 +45,12 @@ def state_of(part: Stateful, where: str, step: int) -> dict[str, Any]:
     return _trained(part)
 
 
-def _trained(model: Any) -> dict[str, Any]:  # noqa: ANN401
+def _trained(model: Module) -> dict[str, Tensor]:
     frozen = {name for name, weight in model.named_parameters(remove_duplicate=False) if not weight.requires_grad}
     return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
-def load(part: Stateful, state: dict[str, Any]) -> None:
+def load(part: Stateful, state: Mapping[str, object]) -> None:
     """Put a part back to a state; a ValueError or RuntimeError where it is of another shape."""
     from torch.nn import Module
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from trainer.evaluation.repetition import goes_round
 from trainer.methods import ppo_rollouts
 from trainer.methods.ppo_rollouts import SamplingConfig
+from trainer.models import typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -37,7 +38,7 @@ def count(
 def classify(tokens: Sequence[int], ends: set[int], tokenizer: PreTrainedTokenizerBase) -> str | None:
     """What is wrong with an answer, if anything."""
     end = next((place for place, token in enumerate(tokens) if token in ends), None)
-    text = tokenizer.decode(tokens[:end], skip_special_tokens=True)
+    text = typed.decoded(tokenizer, tokens[:end])
     if goes_round(tokens[:end]):
         return "loop"
     if end is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trainer.data import batches
 from trainer.data.encode import EncodedPair
 from trainer.loop.metrics import Metrics
-from trainer.models import scoring
+from trainer.models import scoring, typed
 from trainer.settings import Schedule
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def train(
     rate = get_cosine_schedule_with_warmup(optimizer, int(steps * schedule.warmup_ratio), steps)
     order = batches.plan([row.length for row in pairs], [1.0] * len(pairs), schedule.train_batch_size, steps, seed)
     student.train()
-    teacher.eval()
+    typed.evaluating(teacher)
     logged = []
     for rows in order:
         figures = {"tokens": 0.0, "margins": 0.0}
@@ -56,7 +56,7 @@ def train(
         rate.step()
         optimizer.zero_grad()
         logged.append(figures)
-    student.eval()
+    typed.evaluating(student)
     return logged
 
 

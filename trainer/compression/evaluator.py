@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from trainer.models import tokenizer as tokenizers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Evaluator:
         return figures | {"errors": {"prompts": len(self.prompts), "share": proportions.rounded(share), **broken}}
 
 
-def spread(rows: Sequence[Any], count: int) -> list[Any]:
+def spread(rows: Sequence[T], count: int) -> list[T]:
     """At most so many of the rows, evenly spread."""
     if len(rows) <= count:
         return list(rows)

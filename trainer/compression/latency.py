@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.models import model_io
+from trainer.models import model_io, typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,7 +46,7 @@ def measure(folders: Mapping[str, Path], prompt: Sequence[int], tokens: int, bat
     for turn in range(rounds):
         first = turn * len(names) // rounds
         for name in names[first:] + names[:first]:
-            model = model_io.load(str(folders[name]))[0].to("cpu").eval()
+            model = typed.evaluating(typed.placed(model_io.load(str(folders[name]))[0], "cpu"))
             single[name].append(_seconds(model, prompt, 1, tokens))
             many[name].append(_seconds(model, prompt, batch, tokens))
     torch.set_num_threads(before)

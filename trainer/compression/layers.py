@@ -6,12 +6,12 @@ In: a decoder of transformers and the numbers of the layers to keep. Out: the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
-    from torch.nn import ModuleList
+    from torch.nn import Module, ModuleList
     from transformers import PreTrainedModel
 
 
@@ -21,7 +21,7 @@ def count(model: PreTrainedModel) -> int:
     return layers
 
 
-def find(model: PreTrainedModel) -> tuple[Any, str]:
+def find(model: PreTrainedModel) -> tuple[Module, str]:
     """The module that holds the list of layers, and the list's name in it."""
     from torch.nn import ModuleList
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tasks.common.tokenization import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Tokens, render, tokenize, verdict, written
 from tasks.core.errors import UserError
@@ -151,7 +151,7 @@ def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[li
     return [ids for start in range(0, len(texts), BATCH) for ids in tokenize(tokenizer, texts[start : start + BATCH])]
 
 
-def describe(split: str, encoding: FilteredRows[Any]) -> str:
+def describe(split: str, encoding: FilteredPairs | FilteredExamples) -> str:
     """The line of the log: how many rows came in, how many stay, and why the others do not."""
     reasons = ", ".join(f"{reason} {count}" for reason, count in encoding.reasons.items())
     total = len(encoding.kept) + encoding.left_out
@@ -175,7 +175,7 @@ def require_examples(split: str, examples: Sequence[Example], tokenizer: PreTrai
     return encoding
 
 
-def _empty(split: str, encoding: FilteredRows[Any], max_length: int) -> UserError:
+def _empty(split: str, encoding: FilteredPairs | FilteredExamples, max_length: int) -> UserError:
     return UserError(
         f"start.max_length: {max_length}",
         describe(split, encoding),

@@ -52,7 +52,7 @@ def confidence(margins: np.ndarray) -> np.ndarray:
     return sure
 
 
-def reliability(margins: np.ndarray, bins: int) -> list[dict[str, Any]]:
+def reliability(margins: np.ndarray, bins: int) -> list[dict[str, float]]:
     """For bins of equal width between 0.5 and 1: pairs, mean confidence, and the share that is right with Wilson's interval."""
     sure, marks = confidence(margins), proportions.correctness(margins)
     place = np.minimum((sure - 0.5) * 2 * bins, bins - 1).astype(np.int64)

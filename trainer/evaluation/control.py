@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
@@ -37,12 +37,15 @@ from trainer.models.training_context import NAME, TrainingContext
 
 if TYPE_CHECKING:
     from trainer.evaluation.heldout import HeldOutReader
+    from trainer.train import Params
 
 # Few lines, no checkpoints, and no early stopping: held-out pairs have real labels, which would choose the control's weights.
 UNWATCHED = {"logging_steps": 10**9, "save_steps": 0, "eval_steps": 0, "early_stopping_patience": 0}
 
 
-def run(stage: Stage, context: TrainingContext, reader: HeldOutReader, reference: np.ndarray, seeds: int) -> dict[str, Any]:
+def run(
+    stage: Stage, context: TrainingContext, reader: HeldOutReader, reference: np.ndarray, seeds: int
+) -> Mapping[str, float | str | list[float]]:
     """Train and judge the controls; says why where there is none."""
     from trainer import train
 
@@ -63,7 +66,7 @@ def run(stage: Stage, context: TrainingContext, reader: HeldOutReader, reference
 def _starting_point(
     stage: Stage,
     context: TrainingContext,
-    params: Any,  # noqa: ANN401  (train.Params)
+    params: Params,
     reader: HeldOutReader,
     reference: np.ndarray,
 ) -> Iterator[tuple[Stage, HeldOutReader, np.ndarray]]:
@@ -87,7 +90,7 @@ def _starting_point(
         yield own, reads, reads.likelihoods(model)["test"]
 
 
-def _trained(record: Path) -> Any:  # noqa: ANN401  (train.Params, whose module is not to be imported before it is needed)
+def _trained(record: Path) -> Params:
     """The parameters that the policy was trained with."""
     from trainer import train
 
@@ -99,7 +102,7 @@ def _trained(record: Path) -> Any:  # noqa: ANN401  (train.Params, whose module 
         raise UserError(str(record), found, "those of this version", "train again with `dvc repro`") from error
 
 
-def _one(stage: Stage, context: TrainingContext, params: Any, reader: HeldOutReader, reference: np.ndarray) -> float:  # noqa: ANN401  (train.Params)
+def _one(stage: Stage, context: TrainingContext, params: Params, reader: HeldOutReader, reference: np.ndarray) -> float:
     """Implicit accuracy on test of one training on shuffled labels."""
     from trainer import train
     from trainer.loop.run import Run
@@ -114,12 +117,12 @@ def _one(stage: Stage, context: TrainingContext, params: Any, reader: HeldOutRea
     return float(proportions.correctness(chosen - rejected).mean())
 
 
-def summary(found: list[float]) -> dict[str, Any]:
+def summary(found: list[float]) -> dict[str, float | list[float]]:
     """The mean over seeds, its 95 % interval by Student's t, the spread of single runs."""
     from scipy.stats import t
 
     mean, count = float(np.mean(found)), len(found)
-    record: dict[str, Any] = {"seeds": count, "accuracies": [rounded(one) for one in found], "mean": rounded(mean)}
+    record: dict[str, float | list[float]] = {"seeds": count, "accuracies": [rounded(one) for one in found], "mean": rounded(mean)}
     record |= {"lowest": rounded(min(found)), "highest": rounded(max(found))}
     if count < 2:
         return record

@@ -43,7 +43,7 @@ def _rates(figures: Figures) -> str:
     return grid_rows(("", "share won, 0 to 1", ""), rows)
 
 
-def _rate(name: str, one: Mapping[str, Any], words: str) -> tuple[str, str, str, bool]:
+def _rate(name: str, one: Mapping[str, float], words: str) -> tuple[str, str, str, bool]:
     if one["accuracy"] is None:
         return name, "<div class=gauge></div>", f"none: {words}", False
     label = f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]; {words}"

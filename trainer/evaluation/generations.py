@@ -72,28 +72,30 @@ def write(
 
     from trainer.methods import ppo_rollouts
     from trainer.models import tokenizer as tokenizers
+    from trainer.models import typed
 
     closing = tokenizers.closing_tokens(tokenizer)
     order = sorted(range(len(asked)), key=lambda place: (len(asked[place].tokens), place))
     found: dict[int, Answer] = {}
-    model.eval()
+    typed.evaluating(model)
     for start in range(0, len(order), sampling.batch_size):
         places = order[start : start + sampling.batch_size]
         torch.manual_seed(seed + start)
         made = ppo_rollouts.write(model, [asked[place].tokens for place in places], sampling)
         for place, (_, tokens), ended in zip(places, made.rows(closing), made.ended.tolist(), strict=True):
-            found[place] = Answer(tokens, tokenizer.decode(tokens, skip_special_tokens=True), ended)
+            found[place] = Answer(tokens, typed.decoded(tokenizer, tokens), ended)
     return [found[place] for place in range(len(asked))]
 
 
 def chosen(tokenizer: PreTrainedTokenizerBase, asked: Sequence[HeldOutPrompt], most: int) -> list[Answer]:
     """The answers that people chose, cut where a model's would be."""
     from trainer.models import tokenizer as tokenizers
+    from trainer.models import typed
 
     spare = len(tokenizers.closing_tokens(tokenizer)) - 1  # of an end, one token is written and the others are put to it
     ended = [len(one.chosen) - spare <= most for one in asked]
     kept = [one.chosen if end else one.chosen[:most] for one, end in zip(asked, ended, strict=True)]
-    texts = [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in kept]
+    texts = [typed.decoded(tokenizer, tokens) for tokens in kept]
     return [Answer(*answer) for answer in zip(kept, texts, ended, strict=True)]
 
 

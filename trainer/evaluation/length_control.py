@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from trainer.data.release_reader import Messages, Pair
 from trainer.evaluation.bootstrap import Bootstrap, interval, ratio
 from trainer.evaluation.proportions import Z95, rounded
 
+F = TypeVar("F", float, np.ndarray)  # a number or an array, as given
 PRIOR = 1 / 10.0**2  # precision of every weight
 
 
@@ -131,7 +132,7 @@ def logistic(features: np.ndarray, outcomes: np.ndarray, groups: np.ndarray) -> 
     return Fit(weights, np.sqrt(np.diag(spread)))
 
 
-def _probability(odds: Any) -> Any:  # noqa: ANN401  (a number or an array, as given)
+def _probability(odds: F) -> F:
     from scipy.special import expit
 
-    return expit(odds)
+    return cast("F", expit(odds))

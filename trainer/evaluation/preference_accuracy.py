@@ -7,7 +7,7 @@ share, Wilson's interval (`low`, `high`: as if pairs were independent) and that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from trainer.evaluation.proportions import rounded
 
 STRATA = ("recipe", "source", "language", "topic")
 Judged = Mapping[str, np.ndarray]
+
+
+class Comparison(TypedDict):
+    """How the policy stands to another judge."""
+
+    p: float
+    policy: str  # better, worse, not told apart
 
 
 def figures(judged: Judged, pairs: Sequence[Pair], bootstrap: Bootstrap) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def likelihoods(lengths: np.ndarray, policy: np.ndarray, reference: np.ndarray) 
     return {name: chosen - rejected for name, (chosen, rejected) in scores.items()}
 
 
-def _against(policy: np.ndarray, other: np.ndarray, groups: np.ndarray, significance: float) -> dict[str, Any]:
+def _against(policy: np.ndarray, other: np.ndarray, groups: np.ndarray, significance: float) -> Comparison:
     """How the policy stands to another judge of the same pairs: McNemar's test, in which each group of pairs speaks once."""
     mine, theirs = (np.bincount(groups, marks) for marks in (policy, other))
     p, ahead = proportions.mcnemar(mine, theirs), np.sign(mine - theirs).sum()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -119,5 +118,5 @@ def _length(figures: Mapping[str, Mapping[str, float]]) -> str:
     return f"its answers are {mine:.2f} times as long as the chosen ones (reference {reference:.2f})"
 
 
-def _mean(values: Sequence[Any]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return rounded(sum(values) / len(values)) if values else 0.0

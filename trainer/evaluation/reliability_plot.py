@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tasks.common.html.elements import text
 
@@ -25,7 +24,7 @@ h3.next { margin-top: 1.4rem }
 """
 
 
-def reliability(series: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def reliability(series: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Share that is right against confidence, a dot a bin; on the dashed line a model is as right as it is sure."""
     marks = "".join(_series(rows, place) for place, rows in enumerate(series.values()))
     even = f'<line class=even x1="{_x(FROM):.1f}" y1="{_y(0.5):.1f}" x2="{_x(TO):.1f}" y2="{_y(1.0):.1f}"/>'
@@ -34,14 +33,14 @@ def reliability(series: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     return f'<svg class=plot viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">{_axes()}{even}{marks}</svg>'
 
 
-def _series(rows: Sequence[Mapping[str, Any]], place: int) -> str:
+def _series(rows: Sequence[Mapping[str, float]], place: int) -> str:
     known = [row for row in rows if row["n"]]
     top = max([row["n"] for row in known] or [1])
     line = " ".join(f"{_x(row['confidence']):.1f},{_y(row['accuracy']):.1f}" for row in known)
     return f'<polyline class=m{place} points="{line}"/>' + "".join(_dot(row, place, top) for row in known)
 
 
-def _dot(row: Mapping[str, Any], place: int, top: int) -> str:
+def _dot(row: Mapping[str, float], place: int, top: float) -> str:
     x, words = _x(row["confidence"]), f"{row['n']} pairs: sure {row['confidence']:.3f}, right {row['accuracy']:.3f}"
     bar = f'<line class=m{place} x1="{x:.1f}" x2="{x:.1f}" y1="{_y(row["low"]):.1f}" y2="{_y(row["high"]):.1f}"/>'
     radius = LEAST + 5 * (row["n"] / top) ** 0.5

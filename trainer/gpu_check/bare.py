@@ -16,8 +16,10 @@ from trainer.data import batches, encode, release_reader
 from trainer.gpu_check import project, settings
 from trainer.gpu_check.project import RELEASE, START, Project
 from trainer.gpu_check.table import Cost
+from trainer.models import typed
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from torch.nn import Module
 
@@ -75,7 +77,7 @@ class Loop:
             times.append(time.time())
         return Bare(losses, Cost(project.step_times(times), project.peak()))
 
-    def autocast(self) -> Any:  # noqa: ANN401
+    def autocast(self) -> torch.autocast:
         """Products of matrices in bfloat16, where the project says so."""
         import torch
 
@@ -109,14 +111,14 @@ class Loop:
         from transformers import AutoModelForCausalLM
 
         kind = torch.bfloat16 if rank and self.half else torch.float32
-        model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=kind).to(self.device)
+        model = typed.placed(AutoModelForCausalLM.from_pretrained(self.folder, dtype=kind), self.device)
         if not rank:
-            return model  # type: ignore[no-any-return]
+            return model
         from peft import LoraConfig, get_peft_model
 
         torch.manual_seed(self.seed)
-        given = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=settings.ALPHA, target_modules="all-linear")
-        return get_peft_model(model, given)  # type: ignore[no-any-return]
+        given = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=settings.ALPHA, target_modules="all-linear")  # type: ignore[arg-type]  # peft takes any number as alpha
+        return get_peft_model(model, given)
 
 
 def _sections(params: dict[str, Any], section: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -162,7 +164,7 @@ def supervised(given: Project, device: str) -> Bare:
     before = project.clear()
     loop = Loop(given, "start", device)
     torch.manual_seed(loop.seed)
-    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(loop.folder)).to(device)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(loop.folder)).to(device)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
     def loss(policy: Module, places: Sequence[int]) -> Tensor:
         lines, counts = loop.answer_losses(policy, places, (1,))
@@ -178,7 +180,7 @@ def reward(given: Project, device: str) -> Bare:
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # or it reports the head that is new
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # or it reports the head that is new
     before = project.clear()
     loop = Loop(given, "reward", device)
     model = AutoModelForSequenceClassification.from_pretrained(loop.folder, num_labels=1, dtype="float32")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,8 @@ class Bench:
 
     def resumed(self, name: str, method: str, precision: str) -> Result:
         """A run that is killed and begun again ends as an unbroken one."""
-        values = (settings.precision(precision), settings.checkpoints(), *([settings.method(method)] if name == "train" else []))
+        own = [settings.method(method)] if name == "train" else []
+        values: list[Mapping[str, object]] = [settings.precision(precision), settings.checkpoints(), *own]
         base = self.project(precision)
         whole, broken = (base.beside(f"{kind}-{name}-{method}", *values, without=(_output(name),)) for kind in ("whole", "broken"))
         expected = whole.run(name).weights()
@@ -268,7 +269,7 @@ def quantize(folder: Path, into: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    given = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    given = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     shutil.copytree(folder, into, ignore=shutil.ignore_patterns("*.safetensors"))
     AutoModelForCausalLM.from_pretrained(folder, quantization_config=given, dtype=torch.bfloat16).save_pretrained(into)
 

@@ -62,7 +62,7 @@ class Training:
 class Project:
     """A folder with a release in which stages run."""
 
-    def __init__(self, root: Path, size: Size, *values: Mapping[str, Any], release: Path | None = None) -> None:
+    def __init__(self, root: Path, size: Size, *values: Mapping[str, object], release: Path | None = None) -> None:
         self.root, self.size, self.values = root, size, (settings.COMMON, size.params, *values)
         document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         for some in self.values:
@@ -77,7 +77,7 @@ class Project:
         else:
             made_release.write(root / RELEASE, size.words)
 
-    def beside(self, name: str, *values: Mapping[str, Any], without: Sequence[str] = ()) -> Project:
+    def beside(self, name: str, *values: Mapping[str, object], without: Sequence[str] = ()) -> Project:
         """Another project on the same release and models, with other values laid over."""
         other = Project(self.root.with_name(f"{self.root.name}-{name}"), self.size, *self.values[2:], *values, release=self.root / RELEASE)
         for model in (self.root / MODELS).iterdir():

@@ -41,12 +41,12 @@ class Size:
     """A model that is made on the spot, and how fast and long it learns."""
 
     name: str
-    params: Mapping[str, Any]
+    params: Mapping[str, float]
     words: tuple[int, int]  # of prompts and answers, at most
     limited: bool = False  # whether the limits of time and memory hold
 
 
-def _size(hidden: int, inner: int, layers: int, heads: int, window: int, steps: int, rates: tuple[float, float, float]) -> dict[str, Any]:
+def _size(hidden: int, inner: int, layers: int, heads: int, window: int, steps: int, rates: tuple[float, float, float]) -> dict[str, float]:
     start, method, value = rates
     return {
         "start.max_length": window,
@@ -73,7 +73,7 @@ LARGE = Size("large", _size(1024, 4096, 12, 16, 512, 32, (5e-4, 2e-5, 5e-5)), (1
 _SCHEDULE = {"num_train_epochs": 8.0, "train_batch_size": BATCH, "per_device_train_batch_size": BATCH, "warmup_ratio": 0.1}
 _MONITORING = {"logging_steps": 1000, "save_steps": 0, "max_loss": 0.0}
 _PARTS, _STAGES = ("start", "reward", "train.dpo", "train.kto", "train.ppo"), ("start", "reward", "train")
-COMMON: dict[str, Any] = {
+COMMON: dict[str, object] = {
     "start.model.source": "scratch",
     "start.model.vocab_size": 4096,
     "train.ppo.max_new_tokens": 32,
@@ -85,43 +85,43 @@ COMMON: dict[str, Any] = {
 }
 
 
-def precision(name: str) -> dict[str, Any]:
+def precision(name: str) -> dict[str, str]:
     """Train in this precision."""
     return {"start.dtype": name}
 
 
-def method(name: str) -> dict[str, Any]:
+def method(name: str) -> dict[str, str]:
     """Train by this method."""
     return {"train.method": name}
 
 
-def adapter(rank: int = RANK) -> dict[str, Any]:
+def adapter(rank: int = RANK) -> dict[str, float]:
     """Train an adapter of this rank, with the learning rate that one wants."""
     found = {f"{stage}.adapter.{name}": value for stage in ("reward", "train") for name, value in {"r": rank, "lora_alpha": ALPHA}.items()}
     return found | {f"{part}.schedule.learning_rate": 3e-4 for part in ("reward", "train.dpo", "train.ppo")}
 
 
-def recompute() -> dict[str, Any]:
+def recompute() -> dict[str, bool]:
     """Compute activations again on the way back."""
     return {"train.adapter.gradient_checkpointing": True}
 
 
-def checkpoints() -> dict[str, Any]:
+def checkpoints() -> dict[str, int]:
     """Write a checkpoint after every step."""
     return {f"{stage}.monitoring.save_steps": 1 for stage in _STAGES}
 
 
-def wide() -> dict[str, Any]:
+def wide() -> dict[str, int]:
     """Four times the rows at once, so that a step is the GPU's work and not the time to ask for it."""
     return {f"train.dpo.schedule.{name}": 4 * BATCH for name in ("train_batch_size", "per_device_train_batch_size")}
 
 
-def half_share() -> dict[str, Any]:
+def half_share() -> dict[str, float]:
     """Half of a step's rows at once, so that two processes have a share each; without a loss that is a mean over what is at once."""
     return {"train.dpo.schedule.per_device_train_batch_size": BATCH // 2, "train.dpo.sft_weight": 0.0}
 
 
-def laid_over(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(document: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
     """The parameters with these values, by dotted names; a KeyError where `params.yaml` has no such name."""
     found: dict[str, Any] = {name: laid_over(value, {}) if isinstance(value, Mapping) else value for name, value in document.items()}
     for path, value in values.items():

@@ -17,7 +17,7 @@ def write(history: Sequence[dict[str, Any]], folder: Path) -> None:
     """All figures of all steps; a table adds to what is there, so nothing may be."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        from dvclive.plots import Metric
+        from dvclive.plots.metric import Metric
     except ModuleNotFoundError:  # a machine that only trains, such as a rented GPU
         return
     tables: dict[str, Any] = {}

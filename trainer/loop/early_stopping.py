@@ -7,16 +7,26 @@ With `early_stopping_patience: 0` it only evaluates: nothing is kept, and the we
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from tasks.core.shell import log
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
 
     from trainer.loop.run import Run
 
 HeldOut = Callable[[], float]
+
+
+class BestSoFar(TypedDict):
+    """What a resumed run must know."""
+
+    best_step: int
+    best_loss: float
+    worse: int  # evaluations since then
+    weights: dict[str, Tensor]
 
 
 class EarlyStopping:
@@ -25,7 +35,7 @@ class EarlyStopping:
     def __init__(self, run: Run, part: str, model: Module, held_out: HeldOut | None) -> None:
         self.run, self.part, self.model, self.held_out = run, part, model, held_out
         self.best_step, self.best_loss, self.worse = 0, float("inf"), 0
-        self.weights: dict[str, Any] = {}
+        self.weights: dict[str, Tensor] = {}
 
     def evaluate(self, step: int) -> bool:
         """Evaluate if it is time to; whether to stop. The model is left ready to be trained."""
@@ -50,13 +60,14 @@ class EarlyStopping:
             weight.data.copy_(self.weights[name])
         log(self.run.stage, f"{self.part}: back to step {self.best_step}, whose held-out loss {self.best_loss:.4f} is the best")
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> BestSoFar:
         """What a resumed run must know."""
         return {"best_step": self.best_step, "best_loss": self.best_loss, "worse": self.worse, "weights": self.weights}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: BestSoFar) -> None:
         """Go on from there."""
-        self.best_step, self.best_loss, self.worse, self.weights = (state[name] for name in ("best_step", "best_loss", "worse", "weights"))
+        self.best_step, self.best_loss = state["best_step"], state["best_loss"]
+        self.worse, self.weights = state["worse"], state["weights"]
 
-    def _trained(self) -> list[tuple[str, Any]]:
+    def _trained(self) -> list[tuple[str, Tensor]]:
         return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]

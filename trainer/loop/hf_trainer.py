@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trainer.checkpointing import checkpoints, divergence, stateful
 from trainer.data import batches
@@ -19,9 +19,12 @@ from trainer.models import parallel
 from trainer.settings import Schedule
 
 if TYPE_CHECKING:
-    from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.reward_config import RewardConfig
 
-A = TypeVar("A", bound="TrainingArguments")
+A = TypeVar("A", "DPOConfig", "KTOConfig", "RewardConfig")
 NEEDED = ["optimizer.pt", "scheduler.pt", "trainer_state.json", "stopping.pt", checkpoints.EXTRA]
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 
@@ -70,12 +73,12 @@ def fit(
     """
     from transformers import PrinterCallback, ProgressCallback
 
-    cache = trainer.model.config.use_cache
-    early_stopping = EarlyStopping(run, part, trainer.model, held_out)
+    cache = _model(trainer).config.use_cache
+    early_stopping = EarlyStopping(run, part, _model(trainer), held_out)
     trainer.add_callback(_watcher(trainer, run, part, count, names, early_stopping))
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    trainer.floating_point_ops = _uncounted
+    trainer.floating_point_ops = _uncounted  # type: ignore[method-assign]  # replaced on purpose
     found = _resumed(trainer, run, early_stopping, count)
     _hush(trainer)
     try:
@@ -84,10 +87,15 @@ def fit(
         if found is None or trainer.state.global_step > checkpoints.step_of(found):
             raise
         raise checkpoints.misfit(found, str(error)) from error
-    divergence.require_finite(part, trainer.state.global_step, trainer.model)
+    divergence.require_finite(part, trainer.state.global_step, _model(trainer))
     early_stopping.restore_best(trainer.state.global_step)
-    trainer.model.config.use_cache = cache  # switched off for training; whoever writes with the model wants it on
+    _model(trainer).config.use_cache = cache  # switched off for training; whoever writes with the model wants it on
     return run.monitor.metrics_of(part)
+
+
+def _model(trainer: Trainer) -> PreTrainedModel:
+    """What it trains, which is always given to it."""
+    return cast("PreTrainedModel", trainer.model)
 
 
 def _uncounted(inputs: object) -> int:
@@ -99,7 +107,7 @@ def _resumed(trainer: Trainer, run: Run, early_stopping: EarlyStopping, count: i
     """The checkpoint to go on from, with what is ours in it put back; the trainer puts back the rest."""
     import torch
 
-    checkpoints.require_disk_space(run, stateful.size(trainer.model))
+    checkpoints.require_disk_space(run, stateful.size(_model(trainer)))
     found = checkpoints.latest(run, [*NEEDED, *_random_files()], WEIGHTS, count)
     if found:
         checkpoints.read_extra(found, run)
@@ -109,7 +117,7 @@ def _resumed(trainer: Trainer, run: Run, early_stopping: EarlyStopping, count: i
 
 def _hush(trainer: Trainer) -> None:
     """Silence that a resumed model lacks its output weights, where they are its input weights, which it has."""
-    if getattr(trainer.model.config, "tie_word_embeddings", False):
+    if getattr(_model(trainer).config, "tie_word_embeddings", False):
         logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys in the checkpoint" not in record.getMessage())
 
 
@@ -122,10 +130,10 @@ def _watcher(trainer: Trainer, run: Run, part: str, count: int, names: Mapping[s
     """A callback that hands every step's metrics to the monitor, computes held-out loss, and seals checkpoints."""
     from transformers import TrainerCallback
 
-    class Watcher(TrainerCallback):  # type: ignore[misc]
+    class Watcher(TrainerCallback):
         """Called at each of the trainer's logs and saves; a log comes before the save of the same step."""
 
-        def on_log(
+        def on_log(  # type: ignore[override]  # the trainer never logs without `logs`
             self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: object
         ) -> None:
             if "loss" in logs:  # the last log of a run is its timing
@@ -133,7 +141,7 @@ def _watcher(trainer: Trainer, run: Run, part: str, count: int, names: Mapping[s
                 control.should_training_stop |= early_stopping.evaluate(state.global_step)
 
         def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-            _seal(trainer, run, part, Path(args.output_dir) / f"checkpoint-{state.global_step}", early_stopping)
+            _seal(trainer, run, part, Path(cast("str", args.output_dir)) / f"checkpoint-{state.global_step}", early_stopping)
 
     return Watcher()
 
@@ -142,7 +150,7 @@ def _seal(trainer: Trainer, run: Run, part: str, folder: Path, early_stopping: E
     """What the trainer wrote beside becomes a checkpoint, once every process has written its part and the weights are numbers."""
     import torch
 
-    divergence.require_finite(part, trainer.state.global_step, trainer.model)
+    divergence.require_finite(part, trainer.state.global_step, _model(trainer))
     parallel.wait()
     if parallel.rank() == 0:
         checkpoints.write_extra(folder, run, {})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.core import manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.data.encode import FilteredRows
+    from trainer.data.encode import FilteredExamples, FilteredPairs
 
 Metrics = dict[str, float]
 
@@ -27,7 +27,7 @@ def describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     return f"model: {figures['parameters']:,} parameters, {figures['tokens']:,} tokens"
 
 
-def counts(encoding: FilteredRows[Any]) -> Metrics:
+def counts(encoding: FilteredPairs | FilteredExamples) -> Metrics:
     """Pairs or single answers used and left out, with the reasons."""
     reasons = {f"left_out_{reason}": count for reason, count in encoding.reasons.items()}
     return {encoding.what: len(encoding.kept), "left_out": encoding.left_out, **reasons}

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import DPOTrainer
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     Sides = tuple[Tensor, Tensor]  # a number for each chosen and for each rejected answer
 
@@ -99,7 +99,7 @@ def train(
     heldout: Sequence[EncodedPair] = (),
 ) -> Metrics:
     """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
-    from trl import DPOConfig
+    from trl.trainer.dpo_config import DPOConfig
 
     steps = hf_trainer.steps(len(pairs), settings.schedule)
     own = {
@@ -208,9 +208,9 @@ def loss_of(settings: Settings, policy: Sides, reference: Sides, lengths: Sides)
 
 def _trainer_class() -> type[DPOTrainer]:
     """TRL's trainer, taking rows as they are."""
-    from trl import DPOTrainer
+    from trl.trainer.dpo_trainer import DPOTrainer
 
-    class CountedRows(DPOTrainer):  # type: ignore[misc]
+    class CountedRows(DPOTrainer):
         """Neither tokenises nor scores: both is done."""
 
         def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:

@@ -38,7 +38,7 @@ from trainer.settings import Schedule
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import KTOTrainer
+    from trl.trainer.kto_trainer import KTOTrainer
 
 LOSSES = ("kto", "apo_zero_unpaired")
 ANCHORED = ("kto",)  # those of them that need the mismatched answers
@@ -74,7 +74,7 @@ def train(
     heldout: Sequence[EncodedExample] = (),
 ) -> Metrics:
     """Train the policy to write what was liked rather than what was not; the reference is the policy as it comes in."""
-    from trl import KTOConfig
+    from trl.trainer.kto_config import KTOConfig
 
     _require_both("train", examples)
     schedule, pad = settings.schedule, tokenizer.pad_token_id
@@ -236,9 +236,9 @@ def sigmoid(value: np.ndarray) -> np.ndarray:
 
 def _trainer_class() -> type[KTOTrainer]:
     """TRL's trainer, taking rows as they are."""
-    from trl import KTOTrainer
+    from trl.trainer.kto_trainer import KTOTrainer
 
-    class CountedRows(KTOTrainer):  # type: ignore[misc]
+    class CountedRows(KTOTrainer):
         """Neither tokenises nor scores: both is done."""
 
         def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:

@@ -19,13 +19,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.core.shell import log
 from trainer.checkpointing import checkpoints, divergence
+from trainer.checkpointing.stateful import Stateful
 from trainer.data import batches, encode
 from trainer.data.release_reader import Prompt
 from trainer.loop import metrics
@@ -34,7 +35,7 @@ from trainer.loop.run import Run
 from trainer.methods import ppo_math, ppo_rollouts
 from trainer.methods.ppo_math import AdaptiveKLController
 from trainer.methods.ppo_rollouts import SamplingConfig, Sequences
-from trainer.models import adapters, parallel, reward_models, runtime
+from trainer.models import adapters, parallel, reward_models, runtime, typed
 from trainer.models import tokenizer as tokenizers
 from trainer.settings import Adapter, Schedule
 
@@ -113,14 +114,14 @@ class Learner:
     ) -> None:
         from peft import PeftModel
 
-        self.settings, self.policy, self.dtype = settings, policy.eval(), dtype
+        self.settings, self.policy, self.dtype = settings, typed.evaluating(policy), dtype
         self.reference = None if isinstance(policy, PeftModel) else copy.deepcopy(policy).requires_grad_(False)
-        self.value = adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS").eval()
+        self.value = typed.evaluating(adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS"))
         self.optimizer, self.lr_scheduler = make_optimizer(self.policy, self.value, settings.schedule, updates)
         self.kl_controller = AdaptiveKLController(settings.kl_coef, settings.kl_target, settings.kl_horizon)
         self.snapshot = PolicySnapshot(self.policy)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
         return {
             "policy": self.policy,
@@ -229,6 +230,13 @@ class Learner:
         return {name: parallel.mean(value) for name, value in sums.items()}
 
 
+class Kept(TypedDict):
+    """What a checkpoint holds of a snapshot."""
+
+    weights: dict[str, Tensor]
+    figures: Metrics
+
+
 class PolicySnapshot:
     """A copy of the trained weights of the last policy that stood within the KL bound; part of a checkpoint."""
 
@@ -247,11 +255,11 @@ class PolicySnapshot:
         for name, weight in self.trained.items():
             weight.data.copy_(self.weights[name])
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Kept:
         """What a checkpoint keeps."""
         return {"weights": self.weights, "figures": self.figures}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Kept) -> None:
         """Go on from a checkpoint."""
         self.weights, self.figures = state["weights"], state["figures"]
 
@@ -263,7 +271,8 @@ def make_optimizer(policy: PreTrainedModel, value: PreTrainedModel, schedule: Sc
 
     trained = [weight for model in (policy, value) for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.0)
-    return optimizer, get_linear_schedule_with_warmup(optimizer, int(updates * schedule.warmup_ratio), updates)
+    warmup = int(updates * schedule.warmup_ratio)
+    return optimizer, get_linear_schedule_with_warmup(optimizer, warmup, updates)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
 
 def train(

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trainer.methods import ppo_math
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
     from torch import Tensor
+    from torch.nn import Module
     from transformers import PreTrainedModel
+    from transformers._typing import GenerativePreTrainedModel
 
 # A model may bring its own taste in sampling; rollouts must follow its probabilities and nothing else.
 PLAIN: dict[str, Any] = {
@@ -126,7 +129,7 @@ def _write(policy: PreTrainedModel, tokens: Tensor, real: Tensor, sampling: Samp
 
     choice = {"temperature": sampling.temperature} if sampling.temperature else {"do_sample": False, "temperature": 1.0}
     with torch.no_grad():
-        made: Tensor = policy.generate(
+        made = cast("GenerativePreTrainedModel", policy).generate(
             input_ids=tokens,
             attention_mask=real.long(),
             max_new_tokens=sampling.max_new_tokens,
@@ -134,7 +137,7 @@ def _write(policy: PreTrainedModel, tokens: Tensor, real: Tensor, sampling: Samp
             pad_token_id=sampling.pad_token_id,
             **(PLAIN | choice),
         )
-    return made[:, tokens.shape[1] :]
+    return cast("Tensor", made)[:, tokens.shape[1] :]
 
 
 def log_probabilities(policy: PreTrainedModel, sequences: Sequences, temperature: float) -> tuple[Tensor, Tensor]:
@@ -148,10 +151,10 @@ def log_probabilities(policy: PreTrainedModel, sequences: Sequences, temperature
 
 def values(model: PreTrainedModel, sequences: Sequences, after_end: bool) -> Tensor:
     """What a classification model with one label expects before every token of the answers."""
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model  # behind an adapter
-    body = getattr(whole, whole.base_model_prefix)
+    whole = cast("PeftModel", model).get_base_model() if hasattr(model, "get_base_model") else model  # behind an adapter
+    body = getattr(whole, cast("str", whole.base_model_prefix))
     states = body(**sequences.given, use_cache=False).last_hidden_state[:, sequences.context - 1 : -1]
-    expected: Tensor = whole.score(states).squeeze(-1).float()
+    expected: Tensor = cast("Module", whole.score)(states).squeeze(-1).float()
     return expected.masked_fill(~ppo_math.valued(sequences.answered, after_end), 0)
 
 

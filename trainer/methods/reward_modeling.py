@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -29,8 +29,11 @@ from trainer.settings import Schedule
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
+    from torch.nn import Module
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import RewardTrainer
+    from transformers.modeling_outputs import SequenceClassifierOutput
+    from trl.trainer.reward_config import RewardConfig
+    from trl.trainer.reward_trainer import DataCollatorForPreference, RewardTrainer
 
 FIGURES = {"loss": "loss", "margin": "gap", "accuracy": "accuracy", "mean_reward": "mean"}  # TRL's name: ours
 
@@ -55,7 +58,7 @@ def train(
     run: Run,
 ) -> Metrics:
     """Train the model to score the chosen answers higher; `held_out` is only looked at."""
-    from trl import RewardConfig
+    from trl.trainer.reward_config import RewardConfig
 
     steps = hf_trainer.steps(len(pairs), settings.schedule)
     pad, micro = tokenizer.pad_token_id, settings.schedule.per_device_train_batch_size
@@ -112,15 +115,15 @@ def _rows(pairs: Sequence[EncodedPair], settings: Settings, steps: int, seed: in
     return Dataset.from_dict(columns)
 
 
-def _collator(pad: int) -> Any:  # noqa: ANN401
+def _collator(pad: int) -> DataCollatorForPreference:
     """TRL's collator, which hands on the columns of the mixing as well."""
     import torch
     from trl.trainer.reward_trainer import DataCollatorForPreference
 
-    class Collator(DataCollatorForPreference):  # type: ignore[misc]
+    class Collator(DataCollatorForPreference):
         """Pads on the right, chosen answers first."""
 
-        def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
             drawn = {name: torch.tensor([row[name] for row in examples]) for name in mixup.COLUMNS if name in examples[0]}
             return {**super().torch_call(examples), **drawn}
 
@@ -129,23 +132,25 @@ def _collator(pad: int) -> Any:  # noqa: ANN401
 
 def _trainer_class() -> type[RewardTrainer]:
     """TRL's trainer, taking rows as they are, and mixing where they say so."""
-    from trl import RewardTrainer
+    from trl.trainer.reward_trainer import RewardTrainer
 
-    class CountedRows(RewardTrainer):  # type: ignore[misc]
+    class CountedRows(RewardTrainer):
         """Neither tokenises nor drops: both is done."""
 
         def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
             return dataset
 
         def _set_signature_columns_if_needed(self) -> None:
-            self._signature_columns = ["chosen_ids", "rejected_ids", "margin", *mixup.COLUMNS]  # no other may reach the collator
+            # no other may reach the collator; transformers declares None alone
+            self._signature_columns = ["chosen_ids", "rejected_ids", "margin", *mixup.COLUMNS]  # type: ignore[assignment]
 
         def compute_loss(
-            self, model: PreTrainedModel, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: object = None
-        ) -> Any:  # noqa: ANN401
+            self, model: Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: object = None
+        ) -> Tensor | tuple[Tensor, SequenceClassifierOutput]:
             drawn = {name: inputs.pop(name) for name in mixup.COLUMNS if name in inputs}
-            plain, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-            found = _mixed(outputs.logits, inputs.get("margin"), drawn, self.args.center_rewards_coefficient) if drawn else plain
+            plain, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)  # type: ignore[no-untyped-call]  # untyped in TRL
+            centre = cast("RewardConfig", self.args).center_rewards_coefficient
+            found = _mixed(outputs.logits, inputs.get("margin"), drawn, centre) if drawn else plain
             return (found, outputs) if return_outputs else found
 
     return CountedRows

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.models import scoring
+from trainer.models import scoring, typed
 from trainer.models.scoring import IGNORED
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def fits(model: PreTrainedModel, pairs: Sequence[Triple], pad: int, together: in
         return False
     tried = sorted(pairs, key=lambda pair: len(pair[0]))[:: max(1, len(pairs) // TRIED)][:TRIED]
     training = model.training
-    model.eval()
+    typed.evaluating(model)
     with torch.no_grad():
         before = [-scoring.token_losses(model, [(pair[0], pair[side]) for pair in tried], pad).sum(1) for side in (1, 2)]
         try:

@@ -16,7 +16,7 @@ from trainer.loop import metrics
 from trainer.loop.early_stopping import EarlyStopping
 from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
-from trainer.models import parallel, runtime
+from trainer.models import parallel, runtime, typed
 from trainer.models.scoring import token_losses
 from trainer.settings import Schedule
 
@@ -94,7 +94,7 @@ def loss_of(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad: int, batc
     """The exact mean loss per token of the chosen answers."""
     import torch
 
-    model.eval()
+    typed.evaluating(model)
     total = 0.0
     with torch.no_grad(), runtime.autocast(dtype):
         for start in range(0, len(pairs), batch):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
@@ -42,13 +42,13 @@ def wrap(model: PreTrainedModel, adapter: Adapter, kind: Kind) -> PreTrainedMode
     from peft import LoraConfig, get_peft_model
 
     if adapter.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     if adapter.r == 0:
         return model
     config = LoraConfig(
         task_type=kind,
         r=adapter.r,
-        lora_alpha=adapter.lora_alpha,
+        lora_alpha=adapter.lora_alpha,  # type: ignore[arg-type]  # peft takes any number
         lora_dropout=adapter.lora_dropout,
         target_modules=_targets(model, adapter.target_modules),
         modules_to_save=[HEAD] if kind == "SEQ_CLS" else None,
@@ -56,7 +56,7 @@ def wrap(model: PreTrainedModel, adapter: Adapter, kind: Kind) -> PreTrainedMode
     model.config._name_or_path = ""  # peft would keep the path
     with torch.random.fork_rng():
         torch.manual_seed(torch.initial_seed())
-        return get_peft_model(model, config, adapter_name=NAME)
+        return cast("PreTrainedModel", get_peft_model(model, config, adapter_name=NAME))  # it hands on what it lacks itself
 
 
 def _targets(model: PreTrainedModel, targets: str | list[str]) -> str | list[str]:
@@ -80,7 +80,7 @@ def _names(model: PreTrainedModel) -> set[str]:
     """Last names of the linear layers, without the output: it makes the logits, which methods compute in parts."""
     import torch
 
-    outputs: tuple[Module | None, ...] = (model.get_output_embeddings(), getattr(model, HEAD, None))
+    outputs: tuple[Module | None, ...] = (model.get_output_embeddings(), getattr(model, HEAD, None))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     linear = [(name, module) for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     return {name.rsplit(".", 1)[-1] for name, module in linear if not any(module is output for output in outputs)}
 

@@ -13,6 +13,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import UserError
+from trainer.models import typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,7 +35,8 @@ def _plain(read: PreTrainedModel) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     settings = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
-    plain = AutoModelForCausalLM.from_config(type(read.config).from_dict(settings), dtype=read.dtype)
+    config = type(read.config).from_dict(settings)
+    plain: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=read.dtype)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     plain.load_state_dict(read.state_dict(), assign=True)
     plain.tie_weights()
-    return plain.eval()
+    return typed.evaluating(plain)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Linear, Module
     from transformers import PreTrainedModel
 
 Rows = tuple["Tensor", "Tensor"]  # integers, and the scale of each row
@@ -36,12 +37,12 @@ def install(model: PreTrainedModel, weights: Mapping[str, Rows]) -> None:
     _replace(model, embedding, _embedding(weights[f"{embedding}.weight"]))
 
 
-def _replace(model: PreTrainedModel, name: str, module: Any) -> None:  # noqa: ANN401
+def _replace(model: PreTrainedModel, name: str, module: Module) -> None:
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, module)
 
 
-def _linear(rows: Rows, old: Any) -> Any:  # noqa: ANN401
+def _linear(rows: Rows, old: Linear) -> Module:
     """A linear layer that computes with integers."""
     import torch
     from torch import nn
@@ -65,7 +66,7 @@ def _linear(rows: Rows, old: Any) -> Any:  # noqa: ANN401
     return DynamicLinear()
 
 
-def _embedding(rows: Rows) -> Any:  # noqa: ANN401
+def _embedding(rows: Rows) -> Module:
     """An embedding whose rows are integers until they are looked up."""
     from torch import nn
 

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.core.errors import UserError
 from trainer.data.release_reader import Pair
-from trainer.models import gguf, packed, runtime, sources
+from trainer.models import gguf, packed, runtime, sources, typed
 from trainer.models import tokenizer as tokenizers
 from trainer.models.sources import SCRATCH, Source, is_hub_name
 
 if TYPE_CHECKING:
+    from torch.nn import Embedding
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make"]
@@ -64,7 +65,7 @@ def load(source: str, where: str | None = None, dtype: str = "float32") -> tuple
     found = sources.find(source, where or f"start.model.source: {source}")
     with _readable(found), _quiet():
         model, tokenizer = _read(found, dtype)
-    return model if packed.stays_on_cpu(model) else model.to(runtime.device()), tokenizer
+    return model if packed.stays_on_cpu(model) else typed.placed(model, runtime.device()), tokenizer
 
 
 def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -75,7 +76,8 @@ def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokeni
     tokenizer = AutoTokenizer.from_pretrained(source.place)
     if packed.is_packed(Path(source.place)):
         return packed.load(Path(source.place)), tokenizer
-    model, loading = AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True)
+    read = AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True)
+    model, loading = cast("tuple[PreTrainedModel, dict[str, Any]]", read)
     if any(key.startswith("score.") for key in loading["unexpected_keys"]):
         raise UserError(source.where, "a model that scores answers", "one that writes them", "choose another model")
     lacking = sorted({*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])})
@@ -108,7 +110,7 @@ def _quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     try:
         yield
     finally:
@@ -129,7 +131,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: 
 
 def _hold_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Make room for special tokens that were added to the tokenizer only, such as a padding; other tokens are of another model."""
-    room = model.get_input_embeddings().num_embeddings
+    room = cast("Embedding", model.get_input_embeddings()).num_embeddings
     beyond = sorted(number for number in tokenizer.get_vocab().values() if number >= room)
     if not beyond:
         return

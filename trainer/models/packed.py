@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
@@ -30,6 +30,14 @@ PLAIN = ("float32", "half")
 PACKED = ("int8", "dynamic", "sparse")
 LEVELS = 127  # largest integer of a weight; -128 stays unused, so that the range is even on both sides
 Tensors = dict[str, "Tensor"]
+
+
+class Stored(TypedDict):
+    """How a weight is stored."""
+
+    values: str  # int8, or the name of torch's type
+    shape: list[int]
+    sparse: bool  # without its zeros
 
 
 def is_packed(folder: Path) -> bool:
@@ -60,9 +68,8 @@ def load(folder: Path) -> PreTrainedModel:
         tensors = load_file(folder / WEIGHTS)
         state = {name: unpack(tensors, name, how) for name, how in document["tensors"].items()}
         config = AutoConfig.from_pretrained(folder)
-        model: PreTrainedModel = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
-            None, config=config, state_dict=state, dtype="float32"
-        )
+        kind = cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(config)])
+        model = kind.from_pretrained(None, config=config, state_dict=state, dtype="float32")
         model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -83,10 +90,10 @@ def stays_on_cpu(model: PreTrainedModel) -> bool:
     return bool(getattr(model.config, "dynamic_int8", False))
 
 
-def pack(state: Tensors, storage: str) -> tuple[Tensors, dict[str, dict[str, Any]]]:
+def pack(state: Tensors, storage: str) -> tuple[Tensors, dict[str, Stored]]:
     """The tensors to write, and how each is stored."""
     tensors: Tensors = {}
-    document: dict[str, dict[str, Any]] = {}
+    document: dict[str, Stored] = {}
     for name, weight in state.items():
         integers = storage != "sparse" and weight.ndim == 2
         values, scale = quantize(weight) if integers else (weight, None)
@@ -104,7 +111,7 @@ def pack(state: Tensors, storage: str) -> tuple[Tensors, dict[str, dict[str, Any
     return tensors, document
 
 
-def unpack(tensors: Tensors, name: str, how: dict[str, Any]) -> Tensor:
+def unpack(tensors: Tensors, name: str, how: Stored) -> Tensor:
     """One weight as numbers to compute with."""
     if how["values"] != "int8":
         return _dense(tensors, name, how)
@@ -112,7 +119,7 @@ def unpack(tensors: Tensors, name: str, how: dict[str, Any]) -> Tensor:
     return values.float() * scale[:, None]
 
 
-def rows(tensors: Tensors, name: str, how: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def rows(tensors: Tensors, name: str, how: Stored) -> tuple[Tensor, Tensor]:
     """The integers of a weight and the scale of each row."""
     return _dense(tensors, name, how), tensors[f"{name}.scale"]
 
@@ -140,7 +147,8 @@ def _halved(model: PreTrainedModel) -> PreTrainedModel:
     """A copy whose weights take two bytes (float16 keeps three more bits than bfloat16, and a trained model's weights are small)."""
     import copy
 
-    return copy.deepcopy(model).half()
+    halved: PreTrainedModel = copy.deepcopy(model).half()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    return halved
 
 
 def _is_smaller_sparse(values: Tensor) -> bool:
@@ -157,7 +165,7 @@ def _bits(values: Tensor) -> Tensor:
     return torch.from_numpy(np.packbits((values != 0).flatten().numpy()))
 
 
-def _dense(tensors: Tensors, name: str, how: dict[str, Any]) -> Tensor:
+def _dense(tensors: Tensors, name: str, how: Stored) -> Tensor:
     """The values with their zeros, in their shape."""
     import numpy as np
     import torch

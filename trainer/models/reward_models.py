@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.models import runtime
+from trainer.models import runtime, typed
 from trainer.models.scoring import Row, tensors
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def begin(folder: Path, seed: int, dtype: str = "float32") -> tuple[PreTrainedMo
 def load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A trained reward model and its tokenizer, ready to score; a UserError where the folder holds something else."""
     model, tokenizer = _read(folder, "float32", trained=True)
-    return model.eval(), tokenizer
+    return typed.evaluating(model), tokenizer
 
 
 def score(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> np.ndarray:
@@ -52,7 +52,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> 
     order = sorted(range(len(rows)), key=lambda at: (len(rows[at][0]) + len(rows[at][1]), at))
     rewards = np.zeros(len(rows))
     before = model.training
-    model.eval()
+    typed.evaluating(model)
     with torch.no_grad():
         for start in range(0, len(order), batch):
             at = order[start : start + batch]

@@ -75,7 +75,7 @@ def _hush() -> None:
     """Silence what is understood and expected; everything else stays loud."""
     import transformers
 
-    transformers.logging.disable_progress_bar()  # the bar over loaded weights
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the bar over loaded weights
     # TRL's own configuration sets the option that transformers renamed; nothing for us to do.
     warnings.filterwarnings("ignore", message="`gradient_checkpointing` is deprecated")
     warnings.filterwarnings("ignore", message=".*pin_memory.*no accelerator.*")

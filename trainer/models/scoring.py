@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.data.encode import EncodedPair
+from trainer.models import typed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +55,7 @@ def sums(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> n
 
     found = np.zeros(len(rows))
     training = model.training
-    model.eval()
+    typed.evaluating(model)
     try:
         with torch.no_grad():
             for at in _batches(rows, batch, model.config.get_text_config().vocab_size):

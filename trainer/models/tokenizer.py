@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.common.vocabulary.roles import ROLES
 from tasks.core.errors import UserError
 from trainer.data.release_reader import Messages, Pair
+from trainer.models import typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -50,7 +51,7 @@ def from_scratch(pairs: Iterable[Pair], size: int, max_length: int) -> PreTraine
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(pairs), trainer)
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, model_max_length=max_length)
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, model_max_length=max_length)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     made.chat_template = TEMPLATE
     return made
 
@@ -79,8 +80,8 @@ def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """The template must render prompt and answer as the prompt's own rendering and then the answer."""
     for name, prompt in PROBES.items():
         try:
-            before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-            whole = tokenizer.apply_chat_template(prompt + ANSWER, tokenize=False)
+            before = typed.rendered(tokenizer, prompt, add_generation_prompt=True)
+            whole = typed.rendered(tokenizer, prompt + ANSWER)
         except template_errors() as error:
             if prompt[0]["role"] == "system":  # some models know none; a pair that has one is told of when it is read
                 continue
@@ -123,7 +124,7 @@ def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
 
 def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids with which the template closes an answer."""
-    whole = tokenizer.apply_chat_template(PROMPT + ANSWER, tokenize=False)
+    whole = typed.rendered(tokenizer, PROMPT + ANSWER)
     content = ANSWER[0]["content"]
     closing_tokens: list[int] = tokenizer(whole[whole.rindex(content) + len(content) :], add_special_tokens=False)["input_ids"]
     return closing_tokens

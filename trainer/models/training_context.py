@@ -7,6 +7,7 @@ model holds it against the release that it reads: pairs held out in one release 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class TrainingContext:
     shuffle_labels: bool
 
 
-def write(folder: Path, context: TrainingContext, params: dict[str, Any]) -> None:
+def write(folder: Path, context: TrainingContext, params: Mapping[str, object]) -> None:
     """Say what a model was trained on, and with which parameters of its own stage."""
     (folder / NAME).write_bytes(manifest.dumps(asdict(context) | {"params": params}))
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, replaced, strings
 from tasks.common.redaction import redact
 from tasks.common.redaction.name_model import Recogniser
 from tasks.common.text_repair import apply
@@ -28,7 +30,7 @@ MACHINE = (
 JOINT = re.compile(r"_|(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])")  # in paths, what a blank is in texts
 
 
-def paths(names: pa.Array, kinds: Collection[str], recogniser: Recogniser | None = None) -> pa.Array:
+def paths(names: pa.Array[Any], kinds: Collection[str], recogniser: Recogniser | None = None) -> pa.Array[Any]:
     """Every path without the values of these kinds, and without names and places where a recogniser is given; nulls stay."""
     return apply(names, ANY, lambda name: path(name, kinds, recogniser))
 
@@ -60,11 +62,10 @@ def _replaced(text: str, found: list[tuple[int, int, str, str]]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def ids(names: pa.Array, kinds: Collection[str], hashed: Callable[[str], str], recogniser: Recogniser | None = None) -> pa.Array:
+def ids(names: pa.Array[Any], kinds: Collection[str], hashed: Callable[[str], str], recogniser: Recogniser | None = None) -> pa.Array[Any]:
     """Every id as it is, or hashed where it holds a value of these kinds: everywhere alike, so that references still meet."""
     likely = pc.match_substring_regex(names, r"\pL{2}") if recogniser else redact.suspicious(names)
-    mask = pc.and_not(likely, pc.match_substring_regex(names, MACHINE))
-    mask = pc.fill_null(mask, False)
+    mask = filled(pc.and_not(likely, pc.match_substring_regex(names, MACHINE)), False)
     few = names.filter(mask).dictionary_encode()
-    changed = [hashed(name) if path(name, kinds, recogniser) != name else name for name in few.dictionary.to_pylist()]
-    return pc.replace_with_mask(names, mask, pa.array(changed, names.type).take(few.indices))
+    changed = [hashed(name) if path(name, kinds, recogniser) != name else name for name in strings(few.dictionary)]
+    return replaced(names, mask, pa.array(changed, names.type).take(few.indices))

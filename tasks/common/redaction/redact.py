@@ -13,15 +13,17 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from itertools import repeat
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, replaced, strings
 from tasks.common.redaction import addresses, name_model, national, personal, phones, secrets
 from tasks.common.redaction.spans import Spans
 from tasks.common.text_repair import apply
-from tasks.core.ids import keyed_digest
+from tasks.core.ids import ConversationId, keyed_digest
 
 Finder = Callable[[str], Spans]
 # How a text looks in which a kind may be: RE2 patterns, by which most rows never reach Python.
@@ -75,25 +77,26 @@ MARK = re.compile(f"{OPEN}([a-z]+)\x1f([^{CLOSE}]*){CLOSE}", re.DOTALL)
 PLACEHOLDER = r"\[(" + "|".join(sorted(kind.upper() for kind in (*KINDS, *name_model.KINDS))) + r")_([0-9]{1,9})\]"
 
 
-def mark_all(texts: pa.Array, kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array:
+def mark_all(texts: pa.Array[Any], kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array[Any]:
     """Every text with marks where values of these kinds stood, and names and places where a recogniser is given; nulls stay."""
     wanted = [kind for kind in KINDS if kind in kinds]
     if not wanted and recogniser is None:
         return texts
-    mask = suspicious(texts) if recogniser is None else pc.fill_null(pc.match_substring_regex(texts, r"\pL|[0-9]{4}"), False)
+    mask = suspicious(texts) if recogniser is None else filled(pc.match_substring_regex(texts, r"\pL|[0-9]{4}"), False)
     few = texts.filter(mask).dictionary_encode()
     plain = apply(few.dictionary, FOREIGN, flat)
     likely = [pc.match_substring_regex(plain, HINTS[kind]).to_pylist() for kind in wanted]
     hint_rows = zip(*likely, strict=True) if wanted else repeat((), len(plain))
     chosen = ([kind for kind, hints in zip(wanted, row, strict=True) if hints] for row in hint_rows)
-    rows = zip(few.dictionary.to_pylist(), plain.to_pylist(), chosen, strict=True)
+    rows = zip(strings(few.dictionary), strings(plain), chosen, strict=True)
     marked = [mark(text, flattened, few_kinds, recogniser) for text, flattened, few_kinds in rows]
-    return pc.replace_with_mask(texts, mask, pa.array(marked, texts.type).take(few.indices))
+    return replaced(texts, mask, pa.array(marked, texts.type).take(few.indices))
 
 
-def suspicious(texts: pa.Array) -> pa.Array:
+def suspicious(texts: pa.Array[Any]) -> pa.BooleanArray:
     """Which texts may hold a value of any kind."""
-    return pc.fill_null(functools.reduce(pc.or_, [pc.match_substring_regex(texts, pattern) for pattern in SUSPECTS]), False)
+    found: pa.BooleanArray = functools.reduce(pc.or_, [pc.match_substring_regex(texts, pattern) for pattern in SUSPECTS])
+    return filled(found, False)
 
 
 def mark(text: str, plain: str, kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> str:
@@ -148,7 +151,7 @@ def _flat(found: re.Match[str]) -> str:
     return unicodedata.normalize("NFKC", letter) if "\uff01" <= letter <= "\uff5e" else "-"
 
 
-def digests(texts: pa.Array, more: pa.Array, rows: pa.Array, salt: str) -> pa.Array:
+def digests(texts: pa.Array[Any], more: pa.Array[Any], rows: pa.Array[Any], salt: str) -> pa.Array[Any]:
     """A salted digest of the values behind each text's marks, in their order; null without any.
 
     `more` are further texts of the same messages, and `rows` the places of these in `texts`.
@@ -158,37 +161,46 @@ def digests(texts: pa.Array, more: pa.Array, rows: pa.Array, salt: str) -> pa.Ar
         row = rows[place].as_py()
         marked[row] = marked.get(row, "") + text
     found = [keyed_digest(salt, *(part for mark in MARK.findall(text) for part in mark)) for text in marked.values()]
-    return pa.array(found, texts.type).take(pc.index_in(pa.array(np.arange(len(texts))), pa.array(list(marked), pa.int64())))
+    values: pa.Array[Any] = pa.array(found, texts.type)
+    return values.take(pc.index_in(pa.array(np.arange(len(texts))), pa.array(list(marked), pa.int64())))
 
 
-def _marked(texts: pa.Array) -> Iterator[tuple[int, str]]:
+def _marked(texts: pa.Array[Any]) -> Iterator[tuple[int, str]]:
     """The texts with marks, and their places."""
-    places = pc.indices_nonzero(pc.fill_null(pc.match_substring(texts, OPEN), False))
-    return zip(places.to_pylist(), texts.take(places).to_pylist(), strict=True)
+    places = pc.indices_nonzero(filled(pc.match_substring(texts, OPEN), False))
+    return zip(cast("list[int]", places.to_pylist()), strings(texts.take(places)), strict=True)
+
+
+def _with_conversations(
+    conversations: pa.Array[Any], texts: pa.Array[Any], chosen: pa.BooleanArray
+) -> Iterator[tuple[ConversationId, str]]:
+    """The chosen texts, each with its conversation."""
+    ids = cast("list[ConversationId]", conversations.filter(chosen).to_pylist())
+    return zip(ids, strings(texts.filter(chosen)), strict=True)
 
 
 class Books:
     """The placeholders of all conversations."""
 
     def __init__(self) -> None:
-        self._used: dict[tuple[str, str], int] = defaultdict(int)  # (conversation, kind): highest number
-        self._known: dict[tuple[str, str, str], str] = {}
+        self._used: dict[tuple[ConversationId, str], int] = defaultdict(int)  # (conversation, kind): highest number
+        self._known: dict[tuple[ConversationId, str, str], str] = {}  # (conversation, kind, value): placeholder
 
-    def reserve(self, conversations: pa.Array, texts: pa.Array) -> None:
+    def reserve(self, conversations: pa.Array[Any], texts: pa.Array[Any]) -> None:
         """Note the placeholders that are in the texts already (logs that somebody redacted), so that no number is given twice."""
-        mask = pc.fill_null(pc.match_substring_regex(texts, PLACEHOLDER), False)
-        for conversation, text in zip(conversations.filter(mask).to_pylist(), texts.filter(mask).to_pylist(), strict=True):
+        mask = filled(pc.match_substring_regex(texts, PLACEHOLDER), False)
+        for conversation, text in _with_conversations(conversations, texts, mask):
             for kind, number in re.findall(PLACEHOLDER, text):
                 self._used[conversation, kind] = max(self._used[conversation, kind], int(number))
 
-    def number(self, conversations: pa.Array, texts: pa.Array) -> pa.Array:
+    def number(self, conversations: pa.Array[Any], texts: pa.Array[Any]) -> pa.Array[Any]:
         """The texts with placeholders for marks, numbered in the order of the rows."""
-        mask = pc.fill_null(pc.match_substring(texts, OPEN), False)
-        rows = zip(conversations.filter(mask).to_pylist(), texts.filter(mask).to_pylist(), strict=True)
+        mask = filled(pc.match_substring(texts, OPEN), False)
+        rows = _with_conversations(conversations, texts, mask)
         done = [MARK.sub(lambda found, name=name: self._placeholder(name, found[1], found[2]), text) for name, text in rows]  # type: ignore[misc]
-        return pc.replace_with_mask(texts, mask, pa.array(done, texts.type))
+        return replaced(texts, mask, pa.array(done, texts.type))
 
-    def _placeholder(self, conversation: str, kind: str, value: str) -> str:
+    def _placeholder(self, conversation: ConversationId, kind: str, value: str) -> str:
         key = (conversation, kind, value)
         if key not in self._known:
             self._used[conversation, kind.upper()] += 1
@@ -196,6 +208,6 @@ class Books:
         return self._known[key]
 
 
-def plain_all(texts: pa.Array, kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array:
+def plain_all(texts: pa.Array[Any], kinds: Collection[str], recogniser: name_model.Recogniser | None = None) -> pa.Array[Any]:
     """Texts outside any conversation (tags, names): placeholders without a number."""
     return apply(mark_all(texts, kinds, recogniser), OPEN, lambda text: MARK.sub(lambda found: f"[{found[1].upper()}]", text))

@@ -6,12 +6,15 @@ In: an array of texts. Out: `signatures`, one row a text, holding the hash of th
 
 from __future__ import annotations
 
+from typing import Any
+
 from tasks.core import engine  # noqa: F401  (first: it switches the engine's usage reports off)
 
 import daft  # isort: skip
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common.similarity.ngrams import Hashes, Places, blocks, distinct, mixed
@@ -31,22 +34,23 @@ class Near(StageParams):
     seed: int = Field(ge=0)
 
 
-def signatures(texts: pa.Array, near: Near) -> Hashes:
+def signatures(texts: pa.Array[Any], near: Near) -> Hashes:
     """One row a `folded` text: the hash of the whole text, then one hash a band."""
     width = 1 + near.bands
     frame = daft.from_arrow(pa.table({"text": texts}))
 
-    @daft.func.batch(return_dtype=daft.DataType.list(daft.DataType.uint64()), batch_size=BATCH, use_process=False)  # type: ignore[untyped-decorator]
-    def sign(column: daft.Series) -> pa.Array:
+    @daft.func.batch(return_dtype=daft.DataType.list(daft.DataType.uint64()), batch_size=BATCH, use_process=False)
+    def sign(column: daft.Series) -> pa.Array[Any]:
         signed = _sign(column.to_arrow(), near)
-        return pa.LargeListArray.from_arrays(pa.array(np.arange(0, signed.size + 1, width)), pa.array(signed.ravel()))
+        offsets, values = pa.array(np.arange(0, signed.size + 1, width), pa.int64()), pa.array(signed.ravel(), pa.uint64())
+        return pa.LargeListArray.from_arrays(offsets, values)
 
     column = frame.select(sign(daft.col("text")).alias("signature")).to_arrow()["signature"].combine_chunks()
-    signed: Hashes = column.flatten().to_numpy().reshape(len(texts), width)
+    signed: Hashes = pc.list_flatten(column).to_numpy().reshape(len(texts), width)
     return signed
 
 
-def _sign(texts: pa.Array, near: Near) -> Hashes:
+def _sign(texts: pa.Array[Any], near: Near) -> Hashes:
     factors = _factors(near)
     signed = np.zeros((len(texts), 1 + near.bands), np.uint64)
     for block in blocks(texts, near.shingle_words):

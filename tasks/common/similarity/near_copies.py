@@ -6,6 +6,7 @@ In: keys and texts. Out: pairs of keys with their similarity, and the components
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from tasks.common.similarity.ngrams import Hashes, Places, blocks, distinct, fol
 CHUNK = 256  # sets or pairs that are sorted together: their number goes into 8 of the 64 bits of a sorting key
 
 
-def near_pairs(keys: pa.Array, texts: pa.Array, near: Near) -> pa.Table:
+def near_pairs(keys: pa.Array[Any], texts: pa.Array[Any], near: Near) -> pa.Table:
     """Pairs of near copies: `left` < `right` (keys, unique), `similarity`; sorted, whatever the order of the rows.
 
     The similarity is the Jaccard index of the two sets of word n-grams (a text of fewer words is one n-gram), and at least the
@@ -30,8 +31,8 @@ def near_pairs(keys: pa.Array, texts: pa.Array, near: Near) -> pa.Table:
     if pc.any(ordered).as_py():
         keys, texts = keys.take(order), texts.take(order)
     found = near_rows(folded(texts), near)
-    left, right = (keys.take(pa.array(side)) for side in (found.left, found.right))
-    return pa.table({"left": left, "right": right, "similarity": found.similarity})
+    left, right = (keys.take(pa.array(side, pa.int64())) for side in (found.left, found.right))
+    return pa.table({"left": left, "right": right, "similarity": pa.array(found.similarity)})
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Pairs:
     whole: Hashes  # one hash a text, equal where the texts are
 
 
-def near_rows(texts: pa.Array, near: Near, settings: Hashes | None = None) -> Pairs:
+def near_rows(texts: pa.Array[Any], near: Near, settings: Hashes | None = None) -> Pairs:
     """`near_pairs` of `folded` texts, by row; texts are equal only where their `settings` are, too."""
     signed = signatures(texts, near)
     whole = signed[:, 0] ^ mixed(settings) if settings is not None else signed[:, 0].copy()
@@ -62,7 +63,7 @@ def near_rows(texts: pa.Array, near: Near, settings: Hashes | None = None) -> Pa
     return Pairs(left[order], right[order], similarity[order], whole)
 
 
-def jaccard(texts: pa.Array, left: Places, right: Places, words: int) -> npt.NDArray[np.float64]:
+def jaccard(texts: pa.Array[Any], left: Places, right: Places, words: int) -> npt.NDArray[np.float64]:
     """Exact Jaccard similarity of the word n-grams of the `folded` texts in rows left[i] and right[i]."""
     rows = np.unique(np.concatenate([left, right]))
     members, bounds = _sets(texts.take(pa.array(rows)), words)
@@ -76,7 +77,7 @@ def jaccard(texts: pa.Array, left: Places, right: Places, words: int) -> npt.NDA
     return similarity
 
 
-def _sets(texts: pa.Array, words: int) -> tuple[Hashes, Places]:
+def _sets(texts: pa.Array[Any], words: int) -> tuple[Hashes, Places]:
     """Each text's set of n-grams (56 bits of their hashes), one after the other, and their bounds."""
     members, sizes = [], []
     for block in blocks(texts, words):

@@ -19,16 +19,18 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import Rows, filled, replaced
 from tasks.common.unseen import JOINERS, UNSEEN
 
-Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]  # of n-grams, of words, or of whole texts
+Places = Rows  # numbers of rows, or bounds of stretches
 
 # Thai, Lao, Myanmar, Khmer, kana, Chinese characters
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -37,7 +39,7 @@ BLOCK = 1 << 18  # bytes hashed at a time: the working arrays then stay in the c
 MULTIPLIER = 0x5851F42D4C957F2D  # odd, and 5 modulo 8: its powers repeat only after 2^62 steps
 
 
-def normalise(texts: pa.Array) -> pa.Array:
+def normalise(texts: pa.Array[Any]) -> pa.Array[Any]:
     """The texts as they compare: NFKC, without zero-width characters, white space folded, lower case, `spaced`; null stays null."""
     return pa.array([None if text is None else spaced(fold(text)) for text in texts.to_pylist()], pa.large_string())
 
@@ -72,30 +74,31 @@ class Block:
         return self.start + len(self.whole)
 
 
-def folded(texts: pa.Array) -> pa.Array:
+def folded(texts: pa.Array[Any]) -> pa.Array[Any]:
     """What `blocks` reads: texts equal to the hash where `normalise` makes them equal; plain ASCII is left as it is, null is ""."""
     if _is_list(texts.type):
-        offsets = texts.offsets.cast(pa.int64())
-        return pa.LargeListArray.from_arrays(pc.subtract(offsets, offsets[0]), folded(texts.flatten()))
-    texts = pc.fill_null(texts.cast(pa.large_string()), "")
+        lists = cast("pa.LargeListArray[Any]", texts)
+        offsets = lists.offsets.cast(pa.int64())
+        return pa.LargeListArray.from_arrays(cast("pa.Int64Array", pc.subtract(offsets, offsets[0])), folded(lists.flatten()))
+    texts = filled(texts.cast(pa.large_string()), "")
     foreign = pc.invert(pc.string_is_ascii(texts))
     if not pc.any(foreign).as_py():
         return texts
-    return pc.replace_with_mask(texts, foreign, normalise(texts.filter(foreign)))
+    return replaced(texts, foreign, normalise(texts.filter(foreign)))
 
 
-def blocks(texts: pa.Array, words: int) -> Iterator[Block]:
+def blocks(texts: pa.Array[Any], words: int) -> Iterator[Block]:
     """The word n-grams of `folded` texts, block by block. A text of fewer words is one n-gram, an empty one none."""
     for start, data, edges, ends in _pieces(texts):
         yield _block(start, data, edges, ends, words)
 
 
-def digests(texts: pa.Array) -> Hashes:
+def digests(texts: pa.Array[Any]) -> Hashes:
     """One 64-bit hash a text: equal where `normalise` makes the texts equal."""
     return measured(folded(texts))[0]
 
 
-def measured(texts: pa.Array) -> tuple[Hashes, Places]:
+def measured(texts: pa.Array[Any]) -> tuple[Hashes, Places]:
     """The `digests` of `folded` texts, and how many words each has."""
     hashes, words = np.empty(len(texts), np.uint64), np.empty(len(texts), np.int64)
     for start, data, edges, ends in _pieces(texts):
@@ -104,12 +107,19 @@ def measured(texts: pa.Array) -> tuple[Hashes, Places]:
     return hashes, words
 
 
-def _pieces(texts: pa.Array) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:
+def _pieces(texts: pa.Array[Any]) -> Iterator[tuple[int, npt.NDArray[np.uint8], Places, Places]]:
     """The `folded` texts in pieces of about BLOCK bytes: row of the first, bytes, edges of their parts, and where each text starts."""
-    parts, rows = (texts.flatten(), texts.offsets.to_numpy()) if _is_list(texts.type) else (texts, np.arange(len(texts) + 1))
+    parts, rows = texts, np.arange(len(texts) + 1)
+    if _is_list(texts.type):
+        lists = cast("pa.LargeListArray[Any]", texts)
+        parts, rows = lists.flatten(), lists.offsets.to_numpy()
     _, offsets, data = parts.buffers()
-    edges = np.frombuffer(offsets, np.int64)[parts.offset : parts.offset + len(parts) + 1] if len(parts) else np.zeros(1, np.int64)
-    letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    edges = (
+        np.frombuffer(cast("memoryview", offsets), np.int64)[parts.offset : parts.offset + len(parts) + 1]
+        if len(parts)
+        else np.zeros(1, np.int64)
+    )
+    letters = np.frombuffer(cast("memoryview", data), np.uint8) if data is not None else np.empty(0, np.uint8)
     rows = rows - rows[0]
     ends = edges[rows]  # where each text starts among the bytes
     start = 0

@@ -19,8 +19,8 @@ from tasks.ingest.formats.parsed import ParsedRecord
 class Format:
     """A reader: which records it recognises, and what it reads from them."""
 
-    recognise: Callable[[dict[str, Any]], bool]
-    read: Callable[[dict[str, Any]], ParsedRecord]
+    recognise: Callable[[dict[str, object]], bool]
+    read: Callable[[dict[str, object]], ParsedRecord]
 
 
 def _format(module: ModuleType) -> Format:

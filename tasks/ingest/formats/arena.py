@@ -7,8 +7,6 @@ The answer of `model_a`, or of the first state, was shown on the left.
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from tasks.common.raw_files.files import Unreadable
@@ -37,14 +35,14 @@ WINNERS = {"model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "bothb
 CURSOR = "▌"  # ends an answer that was still being written
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a line of the server's log and for a row of a released set."""
     if "winner" in record and "conversation_a" in record and "conversation_b" in record:
         return True
     return "tstamp" in record and "type" in record and bool(record.keys() & {"state", "states"})
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation and at most one act."""
     if "winner" in record:
         return _released(record)
@@ -56,7 +54,7 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     raise Unreadable(why.NOT_A_VOTE, "expected one of " + ", ".join((*BATTLES, *SINGLES)))
 
 
-def _battle(record: dict[str, Any], winner: str) -> ParsedRecord:
+def _battle(record: dict[str, object], winner: str) -> ParsedRecord:
     states = record.get("states")
     if not isinstance(states, list) or len(states) != 2:
         raise Unreadable(why.NO_STATES, "expected two states")
@@ -75,7 +73,7 @@ def _with_first_shown(parsed: ParsedRecord) -> ParsedRecord:
     return parsed
 
 
-def _single(record: dict[str, Any], kind: str | None, value: float | None) -> ParsedRecord:
+def _single(record: dict[str, object], kind: str | None, value: float | None) -> ParsedRecord:
     state = dictionary(record.get("state"))
     line = _line(state)
     name = name_of(state.get("conv_id")) or content_id(line)
@@ -109,14 +107,14 @@ def _line(state: object) -> Line:
     return line
 
 
-def _model(record: dict[str, Any], side: int, state: object) -> str | None:
+def _model(record: dict[str, object], side: int, state: object) -> str | None:
     """The model's name; `models` holds what the user saw, which is blank in an anonymous battle."""
     models = record.get("models")
     seen = models[side] if isinstance(models, list) and len(models) == 2 else None
     return name_of(dictionary(state).get("model_name")) or name_of(seen)
 
 
-def _released(record: dict[str, Any]) -> ParsedRecord:
+def _released(record: dict[str, object]) -> ParsedRecord:
     winner = record.get("winner")
     left, right = (_messages(record.get(side)) for side in ("conversation_a", "conversation_b"))
     models = (name_of(record.get("model_a")), name_of(record.get("model_b")))

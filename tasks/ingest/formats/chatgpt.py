@@ -28,14 +28,14 @@ CHANNELS = frozenset({"final"})
 TYPES = frozenset({"text", "multimodal_text"})
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a conversation of the export, also a corrupted one without its mapping, and for a line of feedback."""
     if "mapping" in record or ("create_time" in record and "title" in record and "current_node" in record):
         return True
     return "rating" in record and "conversation_id" in record and bool(record.keys() & {"message_id", "id"}) and "kind" not in record
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """A conversation, or a thumb."""
     if "rating" in record and "mapping" not in record:
         return _feedback(record)
@@ -52,7 +52,7 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     return ParsedRecord([whole], rolled_in(whole, _shown_last(record, nodes), None, moment(record.get("update_time"))))
 
 
-def _shown_last(record: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> set[str]:
+def _shown_last(record: dict[str, object], nodes: dict[str, dict[str, object]]) -> set[str]:
     """The nodes from the last one shown up to the root."""
     path: set[str] = set()
     at = name_of(record.get("current_node"))
@@ -62,12 +62,12 @@ def _shown_last(record: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> set
     return path
 
 
-def _shown(node: dict[str, Any]) -> bool:
+def _shown(node: dict[str, object]) -> bool:
     """Whether the node is a visible message: with a text, or a question that is an image or file."""
     return bool(_text(node)) or (bool(_attached(node)) and dictionary(dictionary(node.get("message")).get("author")).get("role") == "user")
 
 
-def _attached(node: dict[str, Any]) -> tuple[str, ...]:
+def _attached(node: dict[str, object]) -> tuple[str, ...]:
     """Pictures among the parts of a message, and the files that its metadata name."""
     message = dictionary(node.get("message"))
     content, metadata = dictionary(message.get("content")), dictionary(message.get("metadata"))
@@ -79,7 +79,7 @@ def _attached(node: dict[str, Any]) -> tuple[str, ...]:
     return attachments_of(None, pictures, files)
 
 
-def _text(node: dict[str, Any]) -> str:
+def _text(node: dict[str, object]) -> str:
     """The text of a message that was shown; "" for all other nodes."""
     message = dictionary(node.get("message"))
     content, metadata = dictionary(message.get("content")), dictionary(message.get("metadata"))
@@ -108,7 +108,7 @@ def _message(turn: str, message: dict[str, Any], nodes: dict[str, dict[str, Any]
     return kept
 
 
-def _reasoning(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
+def _reasoning(turn: str, nodes: dict[str, dict[str, object]]) -> str | None:
     """The model's reasoning in the nodes between an answer and the kept message before it."""
     reasoning: list[str] = []
     seen = {turn}
@@ -124,7 +124,7 @@ def _reasoning(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
     return "\n\n".join(filter(None, reasoning)) or None
 
 
-def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
+def _kept_parent(turn: str, nodes: dict[str, dict[str, object]]) -> str | None:
     seen = {turn}
     parent = name_of(nodes[turn].get("parent"))
     while parent in nodes and parent not in seen:
@@ -135,7 +135,7 @@ def _kept_parent(turn: str, nodes: dict[str, dict[str, Any]]) -> str | None:
     return None
 
 
-def _feedback(record: dict[str, Any]) -> ParsedRecord:
+def _feedback(record: dict[str, object]) -> ParsedRecord:
     conversation = name_of(record.get("conversation_id"))
     turn = name_of(record.get("message_id")) or name_of(record.get("id"))
     label = name_of(record.get("rating"))

@@ -6,8 +6,6 @@ calls of an answer with text. Newer exports name each message's parent, older on
 
 from __future__ import annotations
 
-from typing import Any
-
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, USER
@@ -18,12 +16,12 @@ from tasks.ingest.formats.parsed import Conversation, Message, ParsedRecord, dic
 ROOT = "00000000-0000-4000-8000-000000000000"
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a conversation of the export."""
     return "chat_messages" in record and "uuid" in record
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation."""
     name, listed = name_of(record["uuid"]), record["chat_messages"]
     if name is None:
@@ -38,7 +36,7 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     return ParsedRecord([join_pieces(Conversation(name, messages, owner, created_at=moment(record.get("created_at"))))])
 
 
-def _message(native: dict[str, Any], before: str | None, model: str | None) -> Message:
+def _message(native: dict[str, object], before: str | None, model: str | None) -> Message:
     turn, role = name_of(native.get("uuid")), role_of(native.get("sender"))
     if turn is None:
         raise Unreadable(why.BAD_MESSAGE, "expected uuid in every message")

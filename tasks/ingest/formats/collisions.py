@@ -9,6 +9,7 @@ words: many chats begin with "hello". The conversation with the earliest questio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tasks.common.arrays import flat
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import USER
 from tasks.core.ids import stable_id
@@ -37,7 +39,7 @@ def separate_conversations(turns: pa.Table) -> tuple[pa.Table, NamesByRecord, li
     names_by_record = {name: renamed for name, records in openings.items() if (renamed := _names_by_record(name, records))}
     if not names_by_record:
         return turns, {}, []
-    mask = pc.is_in(turns["conversation_id"], pa.array(sorted(names_by_record), TEXT)).combine_chunks()
+    mask = flat(pc.is_in(turns["conversation_id"], pa.array(sorted(names_by_record), TEXT)))
     few = turns.select(["conversation_id", "origin", "source"]).filter(mask).to_pylist()
     places = [Place(row["origin"]["file"], row["origin"]["record"]) for row in few]
     fresh = []
@@ -56,19 +58,20 @@ def separate_conversations(turns: pa.Table) -> tuple[pa.Table, NamesByRecord, li
 
 def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
     """For ids with several openings: the first questions (digests, ids) of each record, and the time of its first message."""
-    rows = turns.filter(pc.and_(pc.equal(turns["role"], USER), pc.less(turns["position"], BEYOND)))
-    origin = rows["origin"].combine_chunks()
+    rows = turns.filter(pc.and_(pc.equal(turns["role"], pa.scalar(USER)), pc.less(turns["position"], pa.scalar(BEYOND))))
+    origin = cast("pa.StructArray", rows["origin"].combine_chunks())
     names, position = rows["conversation_id"].combine_chunks(), rows["position"].to_numpy()
     record = _record_numbers(names, origin)
     first = np.full(int(record.max(initial=-1)) + 1, BEYOND)
     np.minimum.at(first, record, position)
     rows = rows.filter(pa.array(position == first[record]))
     texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(rows["content"], r"\s+", " "))
-    files = pc.fill_null(pc.binary_join(rows["attachments"], JOIN), "")
-    table = pa.table({"name": rows["conversation_id"], "text": pc.binary_join_element_wise(texts, files, JOIN)})
+    files = cast("pa.ChunkedArray[Any]", pc.binary_join(rows["attachments"], JOIN)).fill_null(pa.scalar("", TEXT))
+    whole = pc.binary_join_element_wise(texts, files, JOIN)  # type: ignore[call-overload]  # a scalar separator
+    table = pa.Table.from_pydict({"name": rows["conversation_id"], "text": whole})
     counts = table.group_by(["name", "text"]).aggregate([]).group_by("name").aggregate([([], "count_all")])
     later = _later(turns)
-    unlike = [*counts.filter(pc.greater(counts["count_all"], 1))["name"].to_pylist(), *later]
+    unlike = [*counts.filter(pc.greater(counts["count_all"], pa.scalar(1)))["name"].to_pylist(), *later]
     mask = pc.is_in(table["name"], pa.array(unlike, TEXT))
     talks: dict[tuple[str, str], list[_Talk]] = {}
     openings: dict[str, dict[Place, tuple[set[str], int]]] = {}
@@ -94,12 +97,12 @@ class _Talk:
 def _later(turns: pa.Table) -> dict[str, dict[Place, _Talk]]:
     """For conversations with short ids in which one turn has two different questions: the questions of each record."""
     native = pc.replace_substring_regex(turns["conversation_id"], r"^[^:]*:", "")
-    by_user = pc.and_(pc.equal(turns["role"], USER), pc.less(turns["position"], BEYOND))
-    counted = pc.and_(pc.less(pc.utf8_length(native), SURE), pc.less(pc.utf8_length(turns["turn_id"]), SURE))
+    by_user = pc.and_(pc.equal(turns["role"], pa.scalar(USER)), pc.less(turns["position"], pa.scalar(BEYOND)))
+    counted = pc.and_(pc.less(pc.utf8_length(native), pa.scalar(SURE)), pc.less(pc.utf8_length(turns["turn_id"]), pa.scalar(SURE)))
     rows = turns.filter(pc.and_(by_user, counted)).select(["conversation_id", "turn_id", "content", "user_id", "origin"])
     questions = rows.group_by(["conversation_id", "turn_id", "content"]).aggregate([])
     counts = questions.group_by(["conversation_id", "turn_id"]).aggregate([([], "count_all")])
-    unlike = pc.unique(counts.filter(pc.greater(counts["count_all"], 1))["conversation_id"])
+    unlike = pc.unique(counts.filter(pc.greater(counts["count_all"], pa.scalar(1)))["conversation_id"])
     talks: dict[str, dict[Place, _Talk]] = {}
     for row in rows.filter(pc.is_in(rows["conversation_id"], unlike)).to_pylist():
         at = Place(row["origin"]["file"], row["origin"]["record"])
@@ -122,7 +125,7 @@ def _joined(talks: list[_Talk], talk: _Talk | None) -> list[str]:
     return [str(len(talks) - 1)] if len(talks) > 1 else []
 
 
-def _record_numbers(names: pa.Array, origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _record_numbers(names: pa.Array[Any], origin: pa.StructArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """A number for each record of each conversation."""
     keys = pa.table({"name": names, "file": origin.field("file"), "record": origin.field("record")})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])

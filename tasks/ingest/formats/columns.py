@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -117,7 +118,7 @@ class TableBuilder:
         depth: dict[str, int],
         user: str | None,
         conversation: Conversation,
-    ) -> tuple[Any, ...]:
+    ) -> tuple[object, ...]:
         return (
             name,
             message.turn_id,
@@ -158,7 +159,7 @@ class TableBuilder:
         values, total = [record.value for record in lines.records], len(lines.roles)
         counts = np.array(lines.counts)
         starts = np.cumsum(counts) - counts
-        owner = pa.array(np.repeat(np.arange(len(values)), counts))
+        owner = np.repeat(np.arange(len(values)), counts)
         position = np.arange(total) - np.repeat(starts, counts)
         index = position.copy()  # the place in the log's list
         for number, whole in lines.whole.items():
@@ -167,16 +168,16 @@ class TableBuilder:
         places = pa.array([place(number) for number in range(int(index.max()) + 1)], TEXT)
         codes = np.frombuffer(bytes(map(ROLE_CODES.__getitem__, lines.roles)), np.uint8)
         self._unlike[source, file] += _unlike(codes, starts)
-        roles = ROLE_NAMES.take(pa.array(codes))
+        roles = ROLE_NAMES.take(codes)
 
-        def spread(column: list[Any], kind: pa.DataType = TEXT) -> pa.Array:
+        def spread(column: Sequence[object], kind: pa.DataType = TEXT) -> pa.Array[Any]:
             """Values of conversations, repeated for each message."""
             return pa.array(column, kind).take(owner)
 
         models = [name_of(value.get("model")) for value in values]
         model = pa.nulls(total, TEXT)
         if any(models):
-            model = pc.if_else(pc.equal(roles, ASSISTANT), spread(models), model)
+            model = pc.if_else(pc.equal(roles, pa.scalar(ASSISTANT)), spread(models), model)
         depth = pa.array(position, pa.int32())
         at = [_same(file, total), spread([record.number for record in lines.records], pa.int64()), pa.array(index, pa.int32())]
         columns = [
@@ -259,7 +260,7 @@ class TableBuilder:
             chunks.append(_table([self._act_row(*entry) for entry in part], RAW_FEEDBACK))
         return pa.concat_tables(chunks)
 
-    def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[Any, ...]:
+    def _act_row(self, source: str, at: Place, position: int, act: Act) -> tuple[object, ...]:
         name = f"{source}:{act.conversation}"
         turn, better, worse, first = (_turn(ref) for ref in (act.turn, act.better, act.worse, act.shown_first))
         annotator = self._person(act.annotator)
@@ -301,7 +302,7 @@ def _alternates(messages: Sequence[Message]) -> bool:
     return not any(message.role in TURNS[roles.get(message.parent_id, TOOL) if message.parent_id else ""] for message in messages)
 
 
-def _unlike(codes: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+def _unlike(codes: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> int:
     """The number of conversations in which user and assistant do not alternate; each is a run of role codes from its start."""
     before = np.roll(codes, 1)
     before[starts] = ROLE_CODES[SYSTEM]
@@ -316,17 +317,18 @@ def _turn(ref: str | int | IdOrPlace | None) -> str | None:
     return place(number) if isinstance(number, int) else number
 
 
-def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array:
-    return pa.repeat(pa.scalar(value, kind), count)
+def _same(value: object, count: int, kind: pa.DataType = TEXT) -> pa.Array[Any]:
+    same: pa.Array[Any] = pa.repeat(pa.scalar(value, kind), count)  # type: ignore[call-overload]  # of any kind
+    return same
 
 
-def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+def _table(rows: list[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
     """Rows as an Arrow table; times are whole microseconds."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
     return pa.Table.from_arrays([_array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
 
 
-def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _array(column: Sequence[object], kind: pa.DataType) -> pa.Array[Any]:
     if kind == TIME:
         return pa.array(column, pa.int64()).cast(TIME)
     if kind == ORIGIN:

@@ -71,7 +71,7 @@ def act_of(record: dict[str, Any]) -> Act:
     return act
 
 
-def _is_none(record: dict[str, Any], vote: VoteValue) -> bool:
+def _is_none(record: dict[str, object], vote: VoteValue) -> bool:
     """Whether the value retracts a vote: null, "none", or a thumb of 0. A missing value does not."""
     value = record.get("value", ...)
     if isinstance(value, str):
@@ -79,12 +79,12 @@ def _is_none(record: dict[str, Any], vote: VoteValue) -> bool:
     return value is None or (vote.value == 0 and vote.scale == THUMB_SCALE)
 
 
-def conversation_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
+def conversation_of(record: dict[str, object], keys: Sequence[str]) -> str | None:
     """The id of a conversation: under the first of the keys that holds one."""
     return next((name for key in keys if (name := name_of(record.get(key))) is not None), None)
 
 
-def _turn(record: dict[str, Any], key: str) -> str | int | IdOrPlace | None:
+def _turn(record: dict[str, object], key: str) -> str | int | IdOrPlace | None:
     """One side of a comparison: a message's id, a number that may be one, or a place; None when the line names no message."""
     value = record.get(key)
     if value is None:
@@ -99,7 +99,7 @@ def _place(value: object) -> int | None:
     return number if number is not None and 0 <= number < LAST_INDEX else None
 
 
-def value_of(kind: str, record: dict[str, Any]) -> VoteValue:
+def value_of(kind: str, record: dict[str, object]) -> VoteValue:
     """The value by kind; None for unknown words."""
     value, scale = record.get("value"), record.get("scale")
     if kind == THUMB:

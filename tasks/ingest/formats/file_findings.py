@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.common.raw_files.files import Fault, RawFile, Record
 from tasks.common.redaction import redact
@@ -187,6 +187,6 @@ def _times(count: int) -> str:
     return f"{count} times" if count != 1 else "once"
 
 
-def row_of(file: RawFile, finding: Finding) -> tuple[Any, ...]:
+def row_of(file: RawFile, finding: Finding) -> tuple[object, ...]:
     """The row, with the file's id first."""
     return (file.digest, *finding)

@@ -26,7 +26,7 @@ def recognise(record: dict[str, Any]) -> bool:
     return all(isinstance(record.get(side), str) and begins(record[side]) for side in ("chosen", "rejected"))
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation with two last answers, and the choice between them."""
     chosen, rejected = line_of(record.get("chosen")), line_of(record.get("rejected"))
     if chosen == rejected:

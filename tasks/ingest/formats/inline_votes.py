@@ -28,7 +28,7 @@ class InlineVote(NamedTuple):
     label: str | None
 
 
-def votes_on(natives: Iterable[dict[str, Any]], turns: Iterable[str | int], conversation: str, who: str | None) -> Iterator[Act]:
+def votes_on(natives: Iterable[dict[str, object]], turns: Iterable[str | int], conversation: str, who: str | None) -> Iterator[Act]:
     """The votes on the messages, whose turn ids or places are `turns`; `who` is the user."""
     for native, turn in zip(natives, turns, strict=True):
         for key in (*THUMBS, *RATINGS):
@@ -54,7 +54,7 @@ def _vote(native: dict[str, Any], key: str) -> tuple[InlineVote, str | None] | N
     return None
 
 
-def _mark_read(holder: dict[str, Any], key: str, vote: InlineVote) -> InlineVote:
+def _mark_read(holder: dict[str, object], key: str, vote: InlineVote) -> InlineVote:
     """The same vote; the key now counts as read."""
     holder.get(key)
     return vote

@@ -56,7 +56,7 @@ SPECIAL = KEYS | {*OFFERED, *REPLIES}  # keys of records that are more than thei
 KNOWN = frozenset(ROLES)
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a conversation with an id, and for feedback that names a conversation and a kind."""
     if "messages" in record:
         if "conversationId" in record and is_librechat(record):
@@ -65,7 +65,7 @@ def recognise(record: dict[str, Any]) -> bool:
     return "kind" in record and not record.keys().isdisjoint(CONVERSATION)
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation or one act."""
     if "messages" in record:
         return _with_judgement(record) or _with_votes(record)
@@ -79,7 +79,7 @@ def _with_votes(record: dict[str, Any]) -> ParsedRecord:
     return ParsedRecord([conversation], list(votes_on(natives, names, conversation.native_id, conversation.user)))
 
 
-def _with_judgement(record: dict[str, Any]) -> ParsedRecord | None:
+def _with_judgement(record: dict[str, object]) -> ParsedRecord | None:
     """A preference next to messages without ids; None where there is none."""
     name, natives = conversation_of(record, IDS), record["messages"]
     if KEYS.isdisjoint(record) or "label" in record or name is None or not isinstance(natives, list):
@@ -142,7 +142,7 @@ def _bare(value: dict[str, Any]) -> tuple[str, list[str], list[str]] | None:
     return (name, roles, contents) if bare else None
 
 
-def _conversation(record: dict[str, Any]) -> Conversation:
+def _conversation(record: dict[str, object]) -> Conversation:
     name = conversation_of(record, IDS)
     if name is None:
         raise Unreadable(why.NO_ID, "expected a text or a number as id")
@@ -158,12 +158,12 @@ def _conversation(record: dict[str, Any]) -> Conversation:
     return join_pieces(whole)
 
 
-def topic_of(record: dict[str, Any]) -> str:
+def topic_of(record: dict[str, object]) -> str:
     """The log's topic of a conversation, or ""."""
     return name_of(record.get("topic")) or ""
 
 
-def _message(native: dict[str, Any], index: int, before: str | None, model: str | None) -> Message:
+def _message(native: dict[str, object], index: int, before: str | None, model: str | None) -> Message:
     utterance = utterance_of(native)
     if "content" not in native and not (utterance.content or utterance.tool_calls or utterance.attachments or utterance.reasoning):
         raise Unreadable(why.NO_CONTENT, f"message {index} has no content")

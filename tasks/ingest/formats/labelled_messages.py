@@ -35,7 +35,7 @@ PLACES = ("chosen", "chosen_index", "preferred_index", "selected_index", "best_i
 KEYS = frozenset({"chosen", "rejected", "rejected_response", *SEVERAL})
 
 
-def read_judgement(record: dict[str, Any], line: Line, native_id: str | None = None) -> ParsedRecord | None:
+def read_judgement(record: dict[str, object], line: Line, native_id: str | None = None) -> ParsedRecord | None:
     """The preference next to the messages."""
     tools = tools_of(record)
     if all(
@@ -91,7 +91,7 @@ def _utterance(message: object) -> Utterance:
     return utterance_of(message) if "role" in message else from_value(message)
 
 
-def from_value(turn: dict[str, Any]) -> Utterance:
+def from_value(turn: dict[str, object]) -> Utterance:
     """A turn in ShareGPT's shape."""
     who, value = turn.get("from"), turn.get("value")
     utterance = utterance_of_call(who, value) or Utterance(role_of(who), text_of(value), attachments=attachments_of(value))

@@ -7,8 +7,6 @@ answers was shown last; where the chat continues below only one of them, that on
 
 from __future__ import annotations
 
-from typing import Any
-
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary import states
 from tasks.common.vocabulary.kinds import THUMB
@@ -22,7 +20,7 @@ from tasks.ingest.formats.vote_words import thumb_word
 ROOT = "00000000-0000-0000-0000-000000000000"
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for an export, and for one document of the messages collection."""
     if "conversationId" not in record:
         return False
@@ -31,13 +29,13 @@ def recognise(record: dict[str, Any]) -> bool:
     return bool(record.keys() & {"messages", "messagesTree"}) or ("messageId" in record and "isCreatedByUser" in record)
 
 
-def is_librechat(record: dict[str, Any]) -> bool:
+def is_librechat(record: dict[str, object]) -> bool:
     """Whether the messages are LibreChat's, which have no role, and not another tool's with an id of the same name."""
     messages = record.get("messages")
     return not (isinstance(messages, list) and messages and isinstance(messages[0], dict) and "role" in messages[0])
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation with the thumbs on it, or one loose message with its thumb."""
     name = name_of(record.get("conversationId"))
     if name is None:
@@ -61,7 +59,7 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     return parsed
 
 
-def _flat(top: list[Any]) -> list[dict[str, Any]]:
+def _flat(top: list[object]) -> list[dict[str, object]]:
     """All messages of nested lists of `children`, parents first."""
     waiting, messages = list(reversed(top)), []
     while waiting:
@@ -73,7 +71,7 @@ def _flat(top: list[Any]) -> list[dict[str, Any]]:
     return messages
 
 
-def _message(document: dict[str, Any], model: str | None = None) -> Message:
+def _message(document: dict[str, object], model: str | None = None) -> Message:
     turn, parent = name_of(document.get("messageId")), name_of(document.get("parentMessageId"))
     if turn is None or not isinstance(document.get("isCreatedByUser"), bool):
         raise Unreadable(why.BAD_MESSAGE, "expected messageId and isCreatedByUser")
@@ -95,7 +93,7 @@ def _message(document: dict[str, Any], model: str | None = None) -> Message:
     )
 
 
-def _thumb(document: dict[str, Any], conversation: str) -> list[Act]:
+def _thumb(document: dict[str, object], conversation: str) -> list[Act]:
     feedback = dictionary(document.get("feedback"))
     label = name_of(feedback.get("rating"))
     if label is None and "feedback" not in document:

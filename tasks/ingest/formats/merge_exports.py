@@ -8,12 +8,14 @@ newest record (by its newest message), then the larger one, then by hash of cont
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import Mask, mask
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT, TEXTS, Feedback
@@ -26,7 +28,6 @@ CONTEXT = ("model", "user_id", "created_at", "topic", "tool_call_id", "tool_name
 JUDGEMENT = ("conversation_id", "turn_id", "kind", "value", "scale_min", "scale_max", "label", "better", "worse", "text")
 KEY = ("conversation_id", "turn_id")
 Row = dict[str, Any]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def merge_turns(turns: pa.Table) -> pa.Table:
@@ -62,10 +63,11 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> Mask:
     same[:1] = False
     for name in names:
         # Lists cannot be compared: their digests, which hold no such sign, are joined.
-        column = pc.binary_join(rows[name], pa.scalar("\x1f", TEXT)) if rows[name].type == TEXTS else rows[name]
+        lists = rows[name].type == TEXTS
+        column = cast("pa.ChunkedArray[Any]", pc.binary_join(rows[name], pa.scalar("\x1f", TEXT))) if lists else rows[name]
         here, before = column.slice(1), column.slice(0, max(len(rows) - 1, 0))
         nulls = pc.and_(pc.is_null(here), pc.is_null(before))
-        same[1:] &= pc.or_(pc.fill_null(pc.equal(here, before), False), nulls).to_numpy()
+        same[1:] &= mask(pc.equal(here, before)) | mask(nulls)
     return same
 
 
@@ -78,12 +80,11 @@ def in_several_records(turns: pa.Table) -> Mask:
         changes = pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0))).to_numpy()
         starts[1:] = changes if number == 0 else starts[1:] | changes
     counts = pc.value_counts(names.filter(pa.array(starts)))
-    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    mask: Mask = pc.is_in(names, several).to_numpy() if len(several) else np.zeros(len(turns), dtype=bool)
-    return mask
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(1)))
+    return mask(pc.is_in(names, several)) if len(several) else np.zeros(len(turns), dtype=bool)
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _codes(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int64]:
     """A number for each distinct text."""
     encoded = column.combine_chunks().dictionary_encode()
     codes: np.ndarray[Any, np.dtype[np.int64]] = encoded.indices.to_numpy(zero_copy_only=False)
@@ -140,12 +141,12 @@ def merge_acts(acts: pa.Table) -> pa.Table:
     acts = take_back(acts)
     open_acts = pc.is_null(acts["dropped"])
     counts = acts.filter(open_acts).group_by("feedback_id").aggregate([([], "count_all")])
-    several = counts.filter(pc.greater(counts["count_all"], 1))["feedback_id"]
-    mask = pc.and_(open_acts, pc.is_in(acts["feedback_id"], several))
-    rest = acts.filter(pc.invert(mask))
+    several = counts.filter(pc.greater(counts["count_all"], pa.scalar(1)))["feedback_id"]
+    overlapping = pc.and_(open_acts, pc.is_in(acts["feedback_id"], several))
+    rest = acts.filter(pc.invert(overlapping))
     if len(several):
         copies: dict[str, list[Row]] = {}
-        for row in acts.filter(mask).to_pylist():
+        for row in acts.filter(overlapping).to_pylist():
             copies.setdefault(row["feedback_id"], []).append(row)
         for same in copies.values():
             _merge_versions(same)
@@ -155,7 +156,7 @@ def merge_acts(acts: pa.Table) -> pa.Table:
 
 
 def _merge_versions(same: list[Row]) -> None:
-    def rank(row: Row) -> tuple[Any, ...]:
+    def rank(row: Row) -> tuple[object, ...]:
         when = row["created_at"].timestamp() if row["created_at"] is not None else 0.0
         return -when, stable_id(*(repr(row[name]) for name in Feedback.names() if name != "origin")), *_where(row["origin"])
 

@@ -38,7 +38,7 @@ OFFERED = ("tools", "functions")
 INSIDE = ("file", "image_url", "video_url", "source", "input_audio", "image_file", "image", "document")
 
 
-def utterance_of(native: dict[str, Any]) -> Utterance:
+def utterance_of(native: dict[str, object]) -> Utterance:
     """A message of `role` and `content` as an utterance; one that holds only tool results has the role tool."""
     native = native if "role" in native else with_role_and_content(native)
     content, who = native.get("content"), native.get("role")
@@ -56,7 +56,7 @@ def utterance_of(native: dict[str, Any]) -> Utterance:
     return with_reasoning(utterance, native) if role == ASSISTANT and len(native) + len(parts) > 2 else utterance
 
 
-def with_role_and_content(native: dict[str, Any]) -> dict[str, Any]:
+def with_role_and_content(native: dict[str, Any]) -> dict[str, object]:
     """A message without `role` in the spellings of LangChain (`type`, or `id` with `kwargs`) and of help desks (`sender`, `text`)."""
     inner: dict[str, Any] = next((native[key] for key in ("kwargs", "data") if isinstance(native.get(key), dict)), {})
     native_id = native.get("id")
@@ -70,20 +70,20 @@ def with_role_and_content(native: dict[str, Any]) -> dict[str, Any]:
     return merged | {"role": who} | ({} if content is None else {"content": content})
 
 
-def answered_call(native: dict[str, Any], results: list[dict[str, Any]]) -> str | None:
+def answered_call(native: dict[str, object], results: list[dict[str, object]]) -> str | None:
     """The id of the call that a tool's message answers; None where it answers several."""
     ids = {name_of(holder.get(key)) for holder in (native, *results) for key in ANSWERED} - {None}
     return ids.pop() if len(ids) == 1 else None
 
 
-def with_reasoning(utterance: Utterance, native: dict[str, Any]) -> Utterance:
+def with_reasoning(utterance: Utterance, native: dict[str, object]) -> Utterance:
     """An answer's message with the model's reasoning."""
     if native.get("channel") in UNSEEN_CHANNELS and not utterance.tool_calls:
         return utterance._replace(content="", reasoning=utterance.content or None)
     return utterance._replace(reasoning=reasoning_of(native))
 
 
-def reasoning_of(native: dict[str, Any]) -> str | None:
+def reasoning_of(native: dict[str, object]) -> str | None:
     """A model's reasoning: from the parts of the content, or from the first other key that holds some."""
     content = native.get("content")
     inside = _thought([part for part in content if _is_thought(part)]) if isinstance(content, list) else ""
@@ -120,7 +120,7 @@ def _offered(value: object) -> str | None:
         raise Unreadable(why.BAD_TOOLS, "the schema of a tool is nested too deeply, or has a number of more than 64 bits") from None
 
 
-def _tool(native: object) -> dict[str, Any] | None:
+def _tool(native: object) -> dict[str, object] | None:
     """One tool in OpenAI's format, from OpenAI's, Anthropic's or MCP's; None where no function is named."""
     outer = dictionary(_decoded(native) if isinstance(native, str) else native)
     inner = dictionary(outer.get("function")) or {key: value for key, value in outer.items() if key != "type"}
@@ -137,7 +137,7 @@ def own_parts(content: object) -> object:
     return [part for part in content if not (isinstance(part, dict) and part.get("type") in RESULTS)]
 
 
-def calls_of(native: dict[str, Any]) -> str | None:
+def calls_of(native: dict[str, object]) -> str | None:
     """The tools that a message calls, as `Turns.tool_calls`."""
     calls, single, content = native.get("tool_calls"), native.get("function_call"), native.get("content")
     parts = [part for part in content if isinstance(part, dict) and part.get("type") in CALLS] if isinstance(content, list) else []
@@ -169,7 +169,7 @@ def calls_as_json(calls: Iterable[object]) -> str | None:
 def _call(native: object) -> dict[str, Any] | None:
     """One call in OpenAI's format; None where no function is named."""
     outer = dictionary(native)
-    inner = next((outer[name] for name in ("function", "tool_call") if isinstance(outer.get(name), dict)), outer)
+    inner = next((value for name in ("function", "tool_call") if isinstance(value := outer.get(name), dict)), outer)
     name = name_of(inner.get("name"))
     if name is None:
         return None
@@ -190,13 +190,13 @@ def _decoded(text: str) -> object:
 def attachments_of(content: object, *lists: object) -> tuple[str, ...]:
     """A digest for each image and file in the parts of a content and in the other lists; each once."""
     parts = content if isinstance(content, list) else [content]
-    items: list[str | dict[str, Any]] = [part for part in parts if isinstance(part, dict) and _is_medium(part)]
+    items: list[str | dict[str, object]] = [part for part in parts if isinstance(part, dict) and _is_medium(part)]
     for more in lists:
         items.extend(item for item in (more if isinstance(more, list) else []) if item and isinstance(item, str | dict))
     return tuple(dict.fromkeys(stable_id("attachment", *_identity(item)) for item in items))
 
 
-def _is_medium(part: dict[str, Any]) -> bool:
+def _is_medium(part: dict[str, object]) -> bool:
     kind = part.get("type", part.get("content_type"))
     return isinstance(kind, str) and kind.startswith(MEDIA)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 # The keys that identify each format; one of the sets is enough.
 NEEDS: dict[str, tuple[frozenset[str], ...]] = {
@@ -67,7 +67,7 @@ def is_printable(name: object) -> bool:
     return isinstance(name, str) and PRINTABLE.fullmatch(name) is not None and "@" not in name[1:] and not DIGITS.search(name)
 
 
-def keys_of(record: dict[str, Any]) -> Iterator[str]:
+def keys_of(record: dict[str, object]) -> Iterator[str]:
     """Names of the record's keys; for lists of objects also those of the first object."""
     for key, value in record.items():
         if not is_printable(key):

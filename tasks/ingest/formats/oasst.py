@@ -20,14 +20,14 @@ EMOJIS = {"+1": (THUMB, 1.0), "-1": (THUMB, -1.0), "red_flag": (REPORT, None)}  
 MOST_THUMBS = 10_000  # more of one emoji on one message is an error in the log
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a tree, a flat message, and a seed message."""
     if "message_tree_id" in record and isinstance(record.get("prompt"), dict):
         return True
     return "text" in record and "role" in record and bool(record.keys() & {"message_id", "user_message_id"})
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """A tree as one conversation; a flat message as a loose one."""
     if "prompt" in record:
         return _tree(record)
@@ -44,14 +44,14 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     return parsed
 
 
-def _tree(record: dict[str, Any]) -> ParsedRecord:
+def _tree(record: dict[str, object]) -> ParsedRecord:
     name = name_of(record.get("message_tree_id"))
     if name is None:
         raise Unreadable(why.NO_ID, "expected message_tree_id")
     conversation, parsed = Conversation(name, []), ParsedRecord()
     left_out: dict[str, int] = {}
     about_users: list[Act] = []
-    waiting: list[tuple[dict[str, Any], str | None, float | None]] = [(dictionary(record.get("prompt")), None, None)]
+    waiting: list[tuple[dict[str, object], str | None, float | None]] = [(dictionary(record.get("prompt")), None, None)]
     while waiting:
         node, parent, last_rank = waiting.pop()
         fault = _fault(node)
@@ -79,7 +79,7 @@ def _about_users(acts: list[Act]) -> list[tuple[str, str]]:
     return [(why.NOT_AN_ANSWER, f"{len(acts)} emojis and ranks on messages of users")] if acts else []
 
 
-def _fault(node: dict[str, Any]) -> str | None:
+def _fault(node: dict[str, object]) -> str | None:
     return why.FAILED_REVIEW if node.get("review_result") is False else None
 
 
@@ -95,12 +95,12 @@ def _message(node: dict[str, Any], parent: str | None) -> Message:
     return Message(turn, parent, role, text, model, moment(node.get("created_date")), states.DELETED if gone else "", user)
 
 
-def _rank_of(node: dict[str, Any]) -> float | None:
+def _rank_of(node: dict[str, object]) -> float | None:
     rank = node.get("rank")
     return float(rank) if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1_000 else None
 
 
-def _rank(node: dict[str, Any], message: Message, tree: str, last: float | None) -> list[Act]:
+def _rank(node: dict[str, object], message: Message, tree: str, last: float | None) -> list[Act]:
     """The rank of an answer among its siblings; for a flat message the last rank is unknown, but not its group."""
     rank = _rank_of(node)
     if rank is None or ("replies" in node and last is None):
@@ -111,7 +111,7 @@ def _rank(node: dict[str, Any], message: Message, tree: str, last: float | None)
 
 
 def _emojis(node: dict[str, Any], message: Message, tree: str) -> list[Act]:
-    emojis = dictionary(node.get("emojis"))
+    emojis: dict[str, Any] = dictionary(node.get("emojis"))
     if isinstance(emojis.get("name"), list):  # as `datasets` gives them: parallel lists
         emojis = dict(zip(emojis["name"], emojis.get("count") or [], strict=False))
     acts: list[Act] = []

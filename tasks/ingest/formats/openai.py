@@ -24,7 +24,7 @@ from tasks.ingest.formats.replies import Exchange, append_answers, exchange, rep
 FOREIGN = ("id", "conversationId", "chat")  # a record with one of these is another format's
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a line of messages without an id, and for a preference line."""
     if "preferred_output" in record and "non_preferred_output" in record:
         return isinstance(record.get("input"), dict)
@@ -52,7 +52,7 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     return ParsedRecord([join_pieces(whole)], list(votes_on(record["messages"], range(len(line)), whole.native_id, None)))
 
 
-def _exchanged(request: Exchange, record: dict[str, Any]) -> ParsedRecord:
+def _exchanged(request: Exchange, record: dict[str, object]) -> ParsedRecord:
     """A request with the answers to it."""
     line, tools = line_of(request.request["messages"]), tools_of(request.request, record)
     system = request.request.get("system")  # Anthropic's system prompt is next to the messages

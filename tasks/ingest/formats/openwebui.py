@@ -56,22 +56,22 @@ BAD = (
     "refused_when_it_shouldnt_have being_lazy"
 )
 REASONS = dict.fromkeys(GOOD.split(), 1.0) | dict.fromkeys(BAD.split(), -1.0)  # the thumb that each reason belongs to
-Nodes = dict[str, dict[str, Any]]
+Nodes = dict[str, dict[str, object]]
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a chat row, and for a feedback row."""
     if "chat" in record and "id" in record:
         return isinstance(record["chat"], str) or bool(dictionary(record["chat"]).keys() & {"history", "messages"})
     return isinstance(record.get("data"), dict) and "type" in record and "chat_id" in dictionary(record.get("meta"))
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """A chat with its votes, or a vote with the chat as it was then."""
     return _chat(record) if "chat" in record else _feedback(record)
 
 
-def _chat(row: dict[str, Any]) -> ParsedRecord:
+def _chat(row: dict[str, object]) -> ParsedRecord:
     _refuse(row)
     name = name_of(row.get("id"))
     if name is None:
@@ -92,14 +92,14 @@ def _chat(row: dict[str, Any]) -> ParsedRecord:
     return parsed
 
 
-def _refuse(row: dict[str, Any]) -> None:
+def _refuse(row: dict[str, object]) -> None:
     if str(row.get("user_id") or "").startswith("shared-"):
         raise Unreadable(why.SHARED_COPY, "the copy of a chat that was shared")
     if dictionary(row.get("meta")).get("internal"):
         raise Unreadable(why.INTERNAL_CHAT, "a chat of the application itself")
 
 
-def _decoded(value: object) -> dict[str, Any]:
+def _decoded(value: object) -> dict[str, object]:
     """A column that the database stores as JSON text."""
     if isinstance(value, str):
         try:
@@ -109,7 +109,7 @@ def _decoded(value: object) -> dict[str, Any]:
     return dictionary(value)
 
 
-def _nodes(chat: dict[str, Any]) -> Nodes:
+def _nodes(chat: dict[str, object]) -> Nodes:
     """The messages by id: the tree of `history`, or the legacy list, which is one branch."""
     messages = dictionary(chat.get("history")).get("messages")
     if isinstance(messages, dict) and messages:
@@ -133,7 +133,7 @@ def _text(node: dict[str, Any], key: str = "content") -> str:
     return "\n".join(filter(None, (text_of(item.get("content")) for item in items))).strip()
 
 
-def _conversation(name: str, row: dict[str, Any], chat: dict[str, Any], nodes: Nodes, edits: dict[str, str]) -> Conversation:
+def _conversation(name: str, row: dict[str, object], chat: dict[str, object], nodes: Nodes, edits: dict[str, str]) -> Conversation:
     messages = [_message(turn, node, turn in edits) for turn, node in nodes.items()]
     tags = dictionary(row.get("meta")).get("tags") or chat.get("tags") or []
     tag = tags[0] if isinstance(tags, list) and tags else ""
@@ -141,7 +141,7 @@ def _conversation(name: str, row: dict[str, Any], chat: dict[str, Any], nodes: N
     return Conversation(name, messages, name_of(row.get("user_id")), topic, moment(row.get("created_at")))
 
 
-def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
+def _message(turn: str, node: dict[str, object], edited: bool) -> Message:
     role = role_of(node.get("role"))
     text = _text(node, "originalContent" if edited else "content")
     message = Message(turn, name_of(node.get("parentId")), role, text, created_at=moment(node.get("timestamp")))
@@ -154,7 +154,7 @@ def _message(turn: str, node: dict[str, Any], edited: bool) -> Message:
     return message
 
 
-def _reasoning(node: dict[str, Any]) -> str | None:
+def _reasoning(node: dict[str, object]) -> str | None:
     """The model's reasoning: folded into the content, or an item of `output`."""
     content = node.get("content")
     folded = [unfolded(block).strip() for block in THOUGHT.findall(content)] if isinstance(content, str) else []
@@ -170,7 +170,7 @@ def _calls(node: dict[str, Any]) -> str | None:
     return calls_as_json(_unfolded(match[1]) for match in FOLDED_CALL.finditer(node["content"]))
 
 
-def _unfolded(attributes: str) -> dict[str, Any]:
+def _unfolded(attributes: str) -> dict[str, object]:
     """The call in the attributes of a folded block; older versions quote the arguments twice."""
     fields: dict[str, Any] = {name: html.unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
     try:
@@ -205,7 +205,9 @@ def _voted(nodes: Nodes) -> Nodes:
     return {turn: nodes[turn] for turn in chosen.values()}
 
 
-def _acts(chat: str, turn: str, notes: dict[str, Any], who: str | None, base: str, when: int | None, seen: int | None = None) -> list[Act]:
+def _acts(
+    chat: str, turn: str, notes: dict[str, object], who: str | None, base: str, when: int | None, seen: int | None = None
+) -> list[Act]:
     """A thumb and a rating, if given, whatever their value; or only a comment. The chosen reason is the thumb's label.
 
     What is missing, or lies on the other side of the thumb, was said before it: it takes back the same of earlier exports.
@@ -241,12 +243,12 @@ def _stale(stars: object, thumb: object) -> bool:
     return rating is not None and side is not None and (rating - sum(STARS) / 2) * side < 0
 
 
-def _stale_notes(notes: dict[str, Any]) -> list[tuple[str, str]]:
+def _stale_notes(notes: dict[str, object]) -> list[tuple[str, str]]:
     stale = _stale(dictionary(notes.get("details")).get("rating"), notes.get("rating"))
     return [(why.STALE_RATING, "stars that lie on the other side of the thumb were left over from before it was switched")] if stale else []
 
 
-def _active(row: dict[str, Any], chat: dict[str, Any], nodes: Nodes) -> set[str]:
+def _active(row: dict[str, object], chat: dict[str, object], nodes: Nodes) -> set[str]:
     """The messages of the visible branch: up from the current message, or from the newest leaf."""
     current = name_of(row.get("current_message_id")) or name_of(dictionary(chat.get("history")).get("currentId"))
     if current not in nodes:
@@ -287,7 +289,7 @@ def _feedback(row: dict[str, Any]) -> ParsedRecord:
     return parsed
 
 
-def _add_snapshot(parsed: ParsedRecord, then: dict[str, Any], chat_id: str, turn: str, when: int | None) -> None:
+def _add_snapshot(parsed: ParsedRecord, then: dict[str, object], chat_id: str, turn: str, when: int | None) -> None:
     """The chat at the time of the vote, when the snapshot holds the voted answer and all that led to it."""
     chat = _decoded(then["chat"])
     messages = dictionary(dictionary(chat.get("history")).get("messages"))

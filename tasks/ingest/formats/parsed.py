@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.vocabulary.reasons import ingest as why
@@ -215,6 +215,6 @@ def _details(utterance: Utterance) -> tuple[str, ...]:
     return (*((utterance.tool_calls,) if utterance.tool_calls else ()), *utterance.attachments)
 
 
-def dictionary(value: object) -> dict[str, Any]:
+def dictionary(value: object) -> dict[str, object]:
     """The value when it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}

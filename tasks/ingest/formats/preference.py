@@ -26,7 +26,7 @@ SIDES = ("chosen", "rejected")
 OTHERS = frozenset({"messages", "conversations", "items"})  # keys of formats that have a conversation next to the sides
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for two sides with a prompt or as whole conversations, and for a completion with a label."""
     if record.keys() & OTHERS:
         return False
@@ -39,7 +39,7 @@ def recognise(record: dict[str, Any]) -> bool:
     return bool(record.keys() & {*PROMPTS}) or all(isinstance(record[side], list) for side in SIDES)
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation with two last answers and the choice between them; or with one and a thumb."""
     prompt = prompt_of(record)
     if "completion" in record:
@@ -63,7 +63,7 @@ def _label(value: object) -> bool | None:
     return value if isinstance(value, bool) else words.get(str(value).strip().lower().removesuffix(".0"))
 
 
-def _winner(record: dict[str, Any]) -> str:
+def _winner(record: dict[str, object]) -> str:
     better, worse = (number_of(record.get(f"score_{side}", record.get(f"{side}_score"))) for side in SIDES)
     if better is None or worse is None or better > worse:
         return "a"
@@ -72,7 +72,7 @@ def _winner(record: dict[str, Any]) -> str:
     return "tie"
 
 
-def _labelled(prompt: Line, record: dict[str, Any]) -> ParsedRecord:
+def _labelled(prompt: Line, record: dict[str, object]) -> ParsedRecord:
     line = line_of(prompt, record["completion"])
     tools, label = tools_of(record), bool(_label(record.get("label")))
     name = content_id(line, tools=tools)
@@ -80,7 +80,7 @@ def _labelled(prompt: Line, record: dict[str, Any]) -> ParsedRecord:
     return ParsedRecord([Conversation(name, chain(line, name_of(record.get("model"))), tools=tools)], [act])
 
 
-def prompt_of(record: dict[str, Any]) -> Line:
+def prompt_of(record: dict[str, object]) -> Line:
     """The messages before the answers; empty where the sides include them."""
     system = record.get("system")
     before: Line = [Utterance(SYSTEM, system)] if isinstance(system, str) and system.strip() else []

@@ -42,7 +42,7 @@ class Judged(NamedTuple):
     label: str | None = None
 
 
-def judged(record: dict[str, Any]) -> Judged | None:
+def judged(record: dict[str, object]) -> Judged | None:
     """The two answers of a record in one of these spellings, and the verdict."""
     for better, worse in SIDES:
         if _are_answers(record, better, worse):
@@ -54,11 +54,11 @@ def judged(record: dict[str, Any]) -> Judged | None:
     return None
 
 
-def _are_answers(record: dict[str, Any], one: str, two: str) -> bool:
+def _are_answers(record: dict[str, object], one: str, two: str) -> bool:
     return one in record and two in record and all(isinstance(record[key], str | list | dict) for key in (one, two))
 
 
-def _verdict(record: dict[str, Any], one: str, two: str) -> tuple[str | None, str | None] | None:
+def _verdict(record: dict[str, object], one: str, two: str) -> tuple[str | None, str | None] | None:
     """Who won, and the word for it; None where there is no verdict."""
     for key in SIGNED:
         if (value := number_of(record.get(key))) is not None:

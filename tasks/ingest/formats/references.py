@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,7 +85,7 @@ def resolve_references(
     return notes
 
 
-def _is_special(name: str, act: Act, with_ids: set[str], joined: Mapping[str, Any]) -> bool:
+def _is_special(name: str, act: Act, with_ids: set[str], joined: Mapping[str, object]) -> bool:
     """Whether the references of a vote need to be resolved."""
     if name in joined or FLOAT.fullmatch(act.conversation):
         return True

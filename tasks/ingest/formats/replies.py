@@ -22,7 +22,7 @@ DEPTH = 6  # levels of a response: the message in a choice of a list in a body i
 class Exchange(NamedTuple):
     """Messages, the answers to them, the model, and the exchange's id."""
 
-    request: dict[str, Any]
+    request: dict[str, object]
     answers: list[Utterance]
     model: str | None
     native_id: str | None
@@ -40,7 +40,7 @@ def exchange(record: dict[str, Any]) -> Exchange | None:
     return Exchange(request, replies(record, request["messages"]), model, native_id)
 
 
-def replies(record: dict[str, Any], messages: list[Any]) -> list[Utterance]:
+def replies(record: dict[str, object], messages: list[object]) -> list[Utterance]:
     """The answers to messages that end without one; empty where the messages include the answer."""
     last = dictionary(messages[-1]) if messages else {}
     if last.get("role") == "assistant":
@@ -61,8 +61,8 @@ def _answers(value: object, depth: int = DEPTH) -> list[Utterance]:
     if "role" in response or (response.get("content") is not None and "choices" not in response):
         one = utterance_of({**response, "role": response.get("role", "assistant")})
         return [one] if one.role == ASSISTANT and (one.content or one.tool_calls or one.reasoning) else []
-    if isinstance(response.get("text"), str):
-        return [Utterance(ASSISTANT, response["text"])]
+    if isinstance(text := response.get("text"), str):
+        return [Utterance(ASSISTANT, text)]
     return next(
         (answers for key in ("choices", "body", "output", "response") if depth and (answers := _answers(response.get(key), depth - 1))), []
     )

@@ -13,11 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, flat
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.core.tables import TEXT
 
 EXPLICIT, IMPLIED = "explicit", "implied"
 TAKEN_BACK = why.TAKEN_BACK
+SEPARATOR = pa.scalar("\x1f", TEXT)
 Row = dict[str, Any]
 
 
@@ -28,18 +30,21 @@ def take_back(acts: pa.Table) -> pa.Table:
         return acts.append_column("dropped", nothing)
     acts = acts.append_column("vote_key", _vote_key(acts))
     backs = acts.filter(pc.is_valid(marks))
-    near = pc.or_(*(pc.fill_null(pc.is_in(acts[key], pc.unique(backs[key]).drop_null()), False) for key in ("feedback_id", "vote_key")))
-    mask = near.combine_chunks()
+    near, same = (pc.is_in(acts[key], pc.unique(backs[key]).drop_null()) for key in ("feedback_id", "vote_key"))
+    mask = flat(pc.or_(near, same))
     rows = acts.filter(mask).to_pylist()
     gone = _taken(rows)
     reasons = pa.array([TAKEN_BACK if at in gone else None for at in range(len(rows))], TEXT)
     acts = acts.drop_columns(["vote_key"]).append_column("dropped", pc.replace_with_mask(nothing, mask, reasons))
-    return acts.filter(pc.or_(pc.is_valid(acts["dropped"]), pc.fill_null(pc.not_equal(acts["retracts"], IMPLIED), True)))
+    told = filled(pc.not_equal(acts["retracts"], pa.scalar(IMPLIED)), True)
+    return acts.filter(pc.or_(pc.is_valid(acts["dropped"]), told))
 
 
-def _vote_key(acts: pa.Table) -> pa.ChunkedArray:
+def _vote_key(acts: pa.Table) -> pa.ChunkedArray[Any]:
     """Annotator, kind and answer; null where one of them is unknown."""
-    return pc.binary_join_element_wise(acts["annotator"], acts["kind"], acts["conversation_id"], acts["turn_id"], pa.scalar("\x1f", TEXT))
+    columns = (acts[name] for name in ("annotator", "kind", "conversation_id", "turn_id"))
+    keys: pa.ChunkedArray[Any] = pc.binary_join_element_wise(*columns, SEPARATOR)  # type: ignore[call-overload]  # a scalar separator
+    return keys
 
 
 def _taken(rows: list[Row]) -> set[int]:

@@ -7,9 +7,9 @@ lost and not the conversation: `bridged` removes such messages and links what fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from tasks.common.vocabulary.roles import ROLES
+from tasks.common.vocabulary.roles import ROLES, Role
 
 UNKNOWN = "?"
 LONGEST = 40
@@ -25,7 +25,7 @@ class _Said(Protocol):
 M = TypeVar("M", bound=_Said)
 
 
-def learn_roles(table: Mapping[Any, Iterable[str]]) -> None:
+def learn_roles(table: Mapping[Role, Iterable[str]]) -> None:
     """Replace the table (a list of names per role); our own names are always known."""
     _names.clear()
     _names.update({_word(name): role for role, names in table.items() for name in names})

@@ -15,13 +15,13 @@ from tasks.ingest.formats.message_parts import tools_of
 from tasks.ingest.formats.parsed import Conversation, ParsedRecord, chain, content_id, name_of
 
 
-def recognise(record: dict[str, Any]) -> bool:
+def recognise(record: dict[str, object]) -> bool:
     """True for a list of `from` and `value`."""
     turns = _turns(record)
     return bool(turns) and isinstance(turns[0], dict) and "from" in turns[0] and "value" in turns[0]
 
 
-def read(record: dict[str, Any]) -> ParsedRecord:
+def read(record: dict[str, object]) -> ParsedRecord:
     """One conversation, a line of messages."""
     turns = _turns(record)
     if not turns or not all(isinstance(turn, dict) for turn in turns):
@@ -34,6 +34,6 @@ def read(record: dict[str, Any]) -> ParsedRecord:
     return ParsedRecord([join_pieces(Conversation(name_of(record.get("id")) or content_id(line, tools=tools), messages, tools=tools))])
 
 
-def _turns(record: dict[str, Any]) -> list[Any]:
+def _turns(record: dict[str, object]) -> list[Any]:
     turns = record.get("conversations", record.get("items"))
     return turns if isinstance(turns, list) else []

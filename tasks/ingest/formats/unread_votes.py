@@ -32,7 +32,7 @@ COPIES = frozenset({"snapshot"})  # everything below is a copy
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 PLAIN = re.compile(r"[A-Za-z][A-Za-z_ -]{0,40}")  # names that may be printed: no ids or addresses
 ENOUGH = 3  # records of one kind that are read again
-Reader = Callable[[dict[str, Any]], object]
+Reader = Callable[[dict[str, object]], object]
 
 
 class VoteWatch:
@@ -58,7 +58,7 @@ class VoteWatch:
         return [key for key in dict.fromkeys(keys) if key not in known]
 
 
-def votes_in(record: dict[str, Any], bare: str | None = None) -> Iterator[tuple[str, str, Any]]:
+def votes_in(record: dict[str, object], bare: str | None = None) -> Iterator[tuple[str, str, object]]:
     """All keys that look like a vote and have a value: name (with its parent key), key and value; nothing below `bare`."""
     waiting: list[tuple[str, dict[Any, Any]]] = [("", record)]
     while waiting:
@@ -90,7 +90,7 @@ def _joined(above: str, key: str) -> str:
     return f"{above if PLAIN.fullmatch(above) else '*'}.{key}" if above else key
 
 
-def _taken(read: Reader, record: dict[str, Any]) -> set[str]:
+def _taken(read: Reader, record: dict[str, object]) -> set[str]:
     """Names of the keys that the reader accesses, or whose value it also finds elsewhere; all keys where it cannot read the record."""
     taken, votes = set[str](), list(votes_in(record))
     try:
@@ -108,18 +108,18 @@ def _watched(value: object, above: str, taken: set[str]) -> Any:  # noqa: ANN401
     return [_watched(item, above, taken) for item in value] if isinstance(value, list) else value
 
 
-class _Watched(dict[str, Any]):
+class _Watched(dict[str, object]):
     """A mapping that notes which keys are accessed; testing for a key is no access."""
 
-    def __init__(self, above: str, taken: set[str], items: dict[str, Any]) -> None:
+    def __init__(self, above: str, taken: set[str], items: dict[str, object]) -> None:
         super().__init__(items)
         self._above, self._taken = above, taken
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401  (as the mapping of a record)
+    def __getitem__(self, key: str) -> object:
         self._taken.add(_joined(self._above, str(key)))
         return super().__getitem__(key)
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401
+    def get(self, key: str, default: object = None) -> object:
         self._taken.add(_joined(self._above, str(key)))
         return super().get(key, default)
 

@@ -10,6 +10,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import filled, mask
 from tasks.common.vocabulary.kinds import THUMB
 from tasks.ingest.formats.parsed import word_of
 
@@ -76,12 +77,12 @@ def zeros_as_down(acts: pa.Table, source: str) -> tuple[pa.Table, int]:
 
     Where the log has a word, a -1 or only one of the two, a 0 may as well be a thumb taken back, and stays as it is: off its scale.
     """
-    thumbs = pc.and_(pc.equal(acts["source"], source), pc.equal(acts["kind"], THUMB))
-    ours = pc.and_(thumbs, pc.fill_null(pc.equal(acts["scale_min"], -1.0), False))
+    thumbs = pc.and_(pc.equal(acts["source"], pa.scalar(source)), pc.equal(acts["kind"], pa.scalar(THUMB)))
+    ours = pc.and_(thumbs, filled(pc.equal(acts["scale_min"], pa.scalar(-1.0)), False))
     candidates = acts.filter(ours)
     values = set(candidates["value"].drop_null().unique().to_pylist())
     if values != {0.0, 1.0} or candidates["label"].null_count < len(candidates):
         return acts, 0
     at = acts.column_names.index("scale_min")
     lowest = pc.if_else(ours, pa.scalar(0.0, pa.float64()), acts["scale_min"])
-    return acts.set_column(at, acts.schema.field(at), lowest), int(pc.sum(pc.equal(candidates["value"], 0.0)).as_py())
+    return acts.set_column(at, acts.schema.field(at), lowest), int(mask(pc.equal(candidates["value"], pa.scalar(0.0))).sum())

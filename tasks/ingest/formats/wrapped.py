@@ -18,7 +18,7 @@ LISTS = ("messages", "conversation", "conversations", "prompt", "chosen", "rejec
 SPEAKS = re.compile(r'\[\s*\{[^{}]*"(?:role|from|content)"\s*:')
 
 
-def unwrapped(record: dict[str, Any], depth: int = DEPTH) -> tuple[dict[str, Any], str] | None:
+def unwrapped(record: dict[str, object], depth: int = DEPTH) -> tuple[dict[str, object], str] | None:
     """The only nested record that a reader recognises, and its key; None when there is none, or more than one."""
     inside = list(_inside(record))
     known = [(value, key) for value, key in inside if recognise(value)]
@@ -27,7 +27,7 @@ def unwrapped(record: dict[str, Any], depth: int = DEPTH) -> tuple[dict[str, Any
     return known[0] if len(known) == 1 else None
 
 
-def listed(record: dict[str, Any], depth: int = DEPTH) -> tuple[list[Any], str] | None:
+def listed(record: dict[str, object], depth: int = DEPTH) -> tuple[list[object], str] | None:
     """The records of the only nested list (or mapping by id) with a record that a reader recognises, and its key; None without one."""
     known: list[tuple[list[Any], str]] = []
     for key, value in record.items():
@@ -42,7 +42,7 @@ def listed(record: dict[str, Any], depth: int = DEPTH) -> tuple[list[Any], str] 
     return (items, "*") if len(items) > 1 and all(isinstance(item, dict) and recognise(item) for item in items) else None
 
 
-def untabled(record: dict[str, Any]) -> dict[str, Any]:
+def untabled(record: dict[str, Any]) -> dict[str, object]:
     """The record with lists of messages that are JSON text parsed."""
     changed = {
         key: value for key in LISTS if type(text := record.get(key)) is str and text[:1] == "[" and (value := _messages(text)) is not None
@@ -50,7 +50,7 @@ def untabled(record: dict[str, Any]) -> dict[str, Any]:
     return record | changed if changed else record
 
 
-def _messages(text: str) -> list[Any] | None:
+def _messages(text: str) -> list[object] | None:
     """A JSON text's list of messages; None where it is something else."""
     if not SPEAKS.search(text, 0, 2_000):
         return None
@@ -58,7 +58,7 @@ def _messages(text: str) -> list[Any] | None:
     return value if isinstance(value, list) and value and all(isinstance(item, dict) for item in value) else None
 
 
-def _inside(record: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+def _inside(record: dict[str, object]) -> Iterator[tuple[dict[str, object], str]]:
     """Objects among the values of the record, also as JSON text."""
     for key, value in record.items():
         if isinstance(value, str) and value.lstrip()[:1] == "{":

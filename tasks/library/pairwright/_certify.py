@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import daft
 import numpy as np
@@ -15,7 +15,7 @@ from pairwright._defaults import Params, section, settings
 from pairwright._pairs import Pairs
 from pairwright._tables import Rows, records_of
 from tasks.common import links
-from tasks.common.arrays import flat
+from tasks.common.arrays import flat, strings
 from tasks.common.links import UserTexts
 from tasks.common.raw_files.files import Unreadable
 from tasks.common.similarity import Near
@@ -69,7 +69,7 @@ class Certificate:
         return f"<Certificate: {told} in two splits>"
 
 
-def certify(source: Pairs | Rows, *, params: Params | None = None, **own: Any) -> Certificate:  # noqa: ANN401
+def certify(source: Pairs | Rows, *, params: Params | None = None, **own: object) -> Certificate:
     """Look for whatever lies in two splits of a list of pairs.
 
     Sought are equal and near-equal prompts, equal first user turns, equal long answers, and, where columns name them, people and
@@ -122,9 +122,9 @@ Held = tuple[pa.Table, pa.Table, pa.Table]  # candidates, common and places, as 
 
 def _of_result(source: Pairs) -> tuple[dict[str, pa.Table], Held]:
     last = source.parts.steps[-1].kept if source.parts else {}
-    about = [last.get(name, TABLES[name].schema().empty_table()) for name in ("common", "places")]
+    common, places = (last.get(name, TABLES[name].schema().empty_table()) for name in ("common", "places"))
     tables = {name: source.steps[-1].kept[name] for name in RELEASED}
-    return tables, (source._candidates.select(list(split_certificate.SOURCES)), *about)
+    return tables, (source._candidates.select(list(split_certificate.SOURCES)), common, places)
 
 
 def _of_rows(source: Rows, rules: splitting.Params) -> tuple[dict[str, pa.Table], Held]:
@@ -150,32 +150,33 @@ def _of_rows(source: Rows, rules: splitting.Params) -> tuple[dict[str, pa.Table]
     return {"pairs": pairs}, (pa.table(candidates), common, TABLES["places"].schema().empty_table())
 
 
-def _tied(prompts: list[str], arrays: Mapping[str, pa.Array], rules: splitting.Params) -> tuple[dict[str, str], pa.Table]:
+def _tied(prompts: list[str], arrays: Mapping[str, pa.Array[Any]], rules: splitting.Params) -> tuple[dict[str, str], pa.Table]:
     """A label for each distinct prompt, equal where prompts are near-equal; and what is too common to tell anything."""
     facts = splitting.known_facts(daft.from_arrow(_distinct(prompts, arrays)), rules)
     said = UserTexts.of(links.loosened(flat(facts["asked"]), rules.fillers), rules.near)
     limits = links.Limits(rules.popular, rules.largest_user, rules.largest_component)
     tied = links.build_links(facts, said, limits, lambda _, names: np.zeros(len(names), bool))
-    names = facts["prompt_id"].to_pylist()
+    names = strings(facts["prompt_id"])
     labels = splitting.clusters(tied, np.zeros(len(names), bool))
     return {name: names[label] for name, label in zip(names, labels.tolist(), strict=True)}, tied.common
 
 
-def _distinct(prompts: list[str], arrays: Mapping[str, pa.Array]) -> pa.Table:
+def _distinct(prompts: list[str], arrays: Mapping[str, pa.Array[Any]]) -> pa.Table:
     """One row a distinct prompt, with all its answers, people and conversations; a prompt of unknown conversations is one of its own."""
     places: dict[str, list[int]] = {}
     for at, prompt in enumerate(prompts):
         places.setdefault(prompt, []).append(at)
-    chosen, rejected, users, talks = (arrays[name].to_pylist() for name in ("chosen", "rejected", "users", "conversations"))
-    columns = {
+    chosen, rejected = (cast("list[list[dict[str, str]]]", arrays[name].to_pylist()) for name in ("chosen", "rejected"))
+    users, talks = (cast("list[list[str]]", arrays[name].to_pylist()) for name in ("users", "conversations"))
+    answers = [[{"content": side[at][-1]["content"]} for at in group for side in (chosen, rejected)] for group in places.values()]
+    columns: dict[str, pa.Array[Any]] = {
         "prompt_id": pa.array(list(places), TEXT),
         "prompt": arrays["prompt"].take(pa.array([group[0] for group in places.values()])),
-        "responses": [[{"content": side[at][-1]["content"]} for at in group for side in (chosen, rejected)] for group in places.values()],
+        "responses": pa.array(answers, pa.large_list(pa.struct([("content", TEXT)]))),
         "conversations": pa.array([sorted({one for at in group for one in talks[at]}) or [name] for name, group in places.items()], TEXTS),
         "users": pa.array([sorted({one for at in group for one in users[at]}) for group in places.values()], TEXTS),
     }
-    answers = pa.large_list(pa.struct([("content", TEXT)]))
-    return pa.table({**columns, "responses": pa.array(columns["responses"], answers)})
+    return pa.table(columns)
 
 
 def _row(record: object, at: int) -> dict[str, Any]:
@@ -202,11 +203,11 @@ def _row(record: object, at: int) -> dict[str, Any]:
     return {"id": name, "split": str(record["split"]), "prompt": prompt, **answers, **sources}
 
 
-def _messages(line: Sequence[Any]) -> list[dict[str, Any]]:
+def _messages(line: Sequence[Any]) -> list[dict[str, object]]:
     return [{"role": said[0], "content": said[1]} for said in line]
 
 
-def _listed(value: Any) -> list[str]:  # noqa: ANN401
+def _listed(value: object) -> list[str]:
     return sorted({str(one) for one in value}) if isinstance(value, list | tuple | set) else [str(value)]
 
 

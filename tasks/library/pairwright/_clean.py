@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -46,7 +45,7 @@ def clean(
     *,
     salt: str | None = None,
     params: Params | None = None,
-    **own: Any,  # noqa: ANN401
+    **own: object,
 ) -> Cleaned:
     """Repair text, drop empty and broken answers, redact personal data and secrets, identify languages.
 

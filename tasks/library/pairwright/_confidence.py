@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +78,7 @@ class Consensus:
         return f"<Consensus: {told}; reliabilities {known}>"
 
 
-def confidence(votes: Rows, *, sides: Sequence[Hashable] | None = None, params: Params | None = None, **own: Any) -> Consensus:  # noqa: ANN401
+def confidence(votes: Rows, *, sides: Sequence[Hashable] | None = None, params: Params | None = None, **own: object) -> Consensus:
     """Dawid-Skene consensus: how likely each label is the true one, and how far each annotator can be trusted.
 
     An annotator says l where the truth is t with a probability of his own; truths and probabilities are estimated in turn (EM) [1]_, each
@@ -193,7 +192,7 @@ def _columns(labels: tuple[Hashable, ...], compares: bool) -> list[int]:
     return list(range(len(labels))) if not compares else [WORSE, NEITHER, BETTER] if len(labels) == 3 else [WORSE, BETTER]
 
 
-def _poll(item: Any, person: Any, label: npt.NDArray[np.int64], people: list[str], names: int) -> AnnotatorLabels:  # noqa: ANN401
+def _poll(item: Column, person: Column, label: npt.NDArray[np.int64], people: list[str], names: int) -> AnnotatorLabels:
     """The votes as what consensus is fitted to: those on items that several judged."""
     width = names or 3
     count, (items, persons, labels) = shared(item, person, label, width)
@@ -225,12 +224,12 @@ def _probabilities(
     items: list[str], labels: tuple[Hashable, ...], matrix: npt.NDArray[np.float64], votes: npt.NDArray[np.int64]
 ) -> pa.Table:
     best = matrix.argmax(axis=1)
-    return pa.table({"item": items, "label": [labels[at] for at in best], "confidence": matrix.max(axis=1), "votes": votes})
+    return pa.Table.from_pydict({"item": items, "label": [labels[at] for at in best], "confidence": matrix.max(axis=1), "votes": votes})
 
 
 def _annotators(poll: AnnotatorLabels, reliable: npt.NDArray[np.float64]) -> pa.Table:
     on_shared = np.bincount(poll.person, minlength=len(poll.people))
-    return pa.table({"annotator": poll.people, "votes": poll.votes, "shared": on_shared, "reliability": reliable})
+    return pa.Table.from_pydict({"annotator": poll.people, "votes": poll.votes, "shared": on_shared, "reliability": reliable})
 
 
 def _told(rows: pd.DataFrame, reliability: Mapping[str, float]) -> dict[str, tuple[Opinion, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +16,8 @@ from tasks.core.errors import UserError
 from tasks.core.tables import TEXT
 from tasks.dedupe import stage as stage
 
-COPIES = pa.schema([("conversation_id", TEXT), ("copy_of", TEXT), ("similarity", pa.float64()), ("reason", TEXT)])
+FIELDS: dict[str, pa.DataType] = {"conversation_id": TEXT, "copy_of": TEXT, "similarity": pa.float64(), "reason": TEXT}
+COPIES = pa.schema(FIELDS)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Deduplicated(Logs):
         UserError
             For a conversation that stays, or that nobody knows.
         """
-        rows = self.copies.filter(pc.equal(self.copies["conversation_id"], conversation_id)).to_pylist()
+        rows = self.copies.filter(pc.equal(self.copies["conversation_id"], pa.scalar(conversation_id))).to_pylist()
         if not rows:
             raise UserError(
                 f"explain: {conversation_id}", "no copy of that id", "the id of a conversation that was dropped", "take one of `copies`"
@@ -86,7 +86,7 @@ class Deduplicated(Logs):
         return _deduplicated(self._given, settings("dedupe", stage.Params, None, own), self._salt)
 
 
-def deduplicate(source: Source | Result, feedback: Rows | None = None, *, params: Params | None = None, **own: Any) -> Deduplicated:  # noqa: ANN401
+def deduplicate(source: Source | Result, feedback: Rows | None = None, *, params: Params | None = None, **own: object) -> Deduplicated:
     """Merge exact and near copies of conversations, keeping every vote.
 
     Of a group of copies one conversation stays, and what people said of the others moves to it. Two conversations are copies when their

@@ -48,7 +48,7 @@ def settings(stage: str, model: type[P], params: Params | None, own: Params | No
     return check("parameters", stage, section(stage, params, own), model)
 
 
-def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, object]:
     """The values of `above` in place of those of `below`; mappings are laid over each other, lists replaced."""
     both = {name: laid_over(below[name], value) for name, value in above.items() if _are_mappings(below.get(name), value)}
     return {**below, **above, **both}

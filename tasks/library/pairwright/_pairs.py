@@ -186,12 +186,14 @@ class Pairs(Result):
 
         if split not in SPLITS:
             raise UserError("for_trainers", repr(split), one_of(SPLITS), "correct the name of the split")
-        rows = files.as_trainers_read(self.pairs.filter(pc.equal(self.pairs["split"], split)), files.optional_fields({"pairs": self.pairs}))
+        rows = files.as_trainers_read(
+            self.pairs.filter(pc.equal(self.pairs["split"], pa.scalar(split))), files.optional_fields({"pairs": self.pairs})
+        )
         return files.portable(rows.drop_columns(["split"]))
 
     def _row(self, pair_id: str) -> dict[str, Any]:
         for rows in (self.pairs, self.steps[-1].dropped.get("pairs", self.pairs)):
-            if found := rows.filter(pc.equal(rows["pair_id"], pair_id)).slice(0, 1).to_pylist():
+            if found := rows.filter(pc.equal(rows["pair_id"], pa.scalar(pair_id))).slice(0, 1).to_pylist():
                 return dict(found[0])
         raise UserError(
             f"explain: {pair_id}", "no pair of that id", "a pair_id of `pairs`, or of `dropped_rows('pairs')`", "copy one from there"
@@ -245,7 +247,7 @@ def _says(vote: dict[str, Any], sides: dict[str, str]) -> str | None:
     return None
 
 
-def build_pairs(source: Split | Source | Result, *, params: Params | None = None, **own: Any) -> Pairs:  # noqa: ANN401
+def build_pairs(source: Split | Source | Result, *, params: Params | None = None, **own: object) -> Pairs:
     """Make preferences of the votes on each prompt's answers.
 
     Named recipes read one kind of vote each (corrections, edits, choices, rankings, ratings, thumbs, regenerations, questions asked

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import orjson
 import pandas as pd
@@ -64,7 +64,7 @@ class Logs(Result):
         return self.steps[-1].kept["files"]
 
 
-def read_logs(source: Source, *, salt: str | None = None, params: Params | None = None, **own: Any) -> Logs:  # noqa: ANN401
+def read_logs(source: Source, *, salt: str | None = None, params: Params | None = None, **own: object) -> Logs:
     """Read chat logs and feedback of any known format.
 
     Parameters

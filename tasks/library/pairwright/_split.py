@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
@@ -49,7 +48,7 @@ class Split(Result):
         return self.steps[-2].kept["agreement"]
 
 
-def split(source: Source | Result, feedback: Rows | None = None, *, params: Params | None = None, **own: Any) -> Split:  # noqa: ANN401
+def split(source: Source | Result, feedback: Rows | None = None, *, params: Params | None = None, **own: object) -> Split:
     """Gather, for each distinct prompt, its answers and votes, and split prompts into train, validation and test so that nothing crosses.
 
     Runs the stages `validate`, `aggregate` and `split`. Prompts that are near-equal, open alike, or share a conversation, a user or a long

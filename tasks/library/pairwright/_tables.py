@@ -19,6 +19,7 @@ from tasks.core.ledger import ids_of, reconcile
 from tasks.core.tables import TABLES, TEXT, Table
 
 Rows: TypeAlias = pa.Table | pd.DataFrame | Iterable[Mapping[str, Any]]
+SLASH = pa.scalar("/", TEXT)
 DROPPED = pa.schema([("stage", TEXT), ("table", TEXT), ("id", TEXT), ("reason", TEXT)])
 
 
@@ -73,7 +74,9 @@ def _no_table(name: str) -> pa.Table:
 def _told(stage: str, name: str, rows: pa.Table) -> pa.Table:
     """Rows of DROPPED."""
     key = TABLES[name].KEY
-    ids = rows[key[0]] if name != "turns" else pc.binary_join_element_wise(rows["conversation_id"], rows["turn_id"], pa.scalar("/", TEXT))
+    ids = rows[key[0]]
+    if name == "turns":
+        ids = pc.binary_join_element_wise(rows["conversation_id"], rows["turn_id"], SLASH)  # type: ignore[call-overload]  # a scalar separator
     columns = [pa.repeat(pa.scalar(text, TEXT), len(rows)) for text in (stage, name)]
     return pa.table([*columns, ids.cast(TEXT), rows["dropped"]], schema=DROPPED)
 
@@ -125,7 +128,7 @@ def records_of(value: object, where: str) -> list[Any]:
     return list(value)
 
 
-def _present(value: Any) -> Any:  # noqa: ANN401 (a record may hold anything)
+def _present(value: object) -> object:
     """A table's value as a log would have it."""
     if isinstance(value, Mapping):
         return {name: _present(inner) for name, inner in value.items() if not _missing(inner)}

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tasks.common.arrays import filled, strings
 from tasks.common.vocabulary.kinds import CHOICE
 from tasks.core.params import StageParams
 from tasks.release.analysis.features import FEATURES
@@ -67,7 +68,7 @@ class Bias:
     position: Share  # "more" means shown first
     positions: dict[str, Share]  # the same by kind of annotator: person, model
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The content of `bias.json`."""
         return asdict(self)
 
@@ -162,8 +163,8 @@ def _positions(votes: pa.Table | None, band: Band) -> tuple[Share, dict[str, Sha
     nothing = np.zeros(0, np.int64)
     if votes is None:
         return share(nothing, nothing, band), {}
-    known = pc.and_(pc.equal(votes["kind"], CHOICE), pc.is_valid(votes["shown_first"]))
-    choices = votes.filter(pc.and_(known, pc.fill_null(pc.greater(votes["value"], 0), False)))  # a tie has no winner
+    known = pc.and_(pc.equal(votes["kind"], pa.scalar(CHOICE)), pc.is_valid(votes["shown_first"]))
+    choices = votes.filter(pc.and_(known, filled(pc.greater(votes["value"], pa.scalar(0)), False)))  # a tie has no winner
     ahead = np.where(pc.equal(choices["shown_first"], choices["better"]).to_numpy(), 1, -1)
     clusters, kinds = _codes(choices["prompt_id"]), choices["annotator_kind"].to_numpy()
     return share(ahead, clusters, band), {kind: share(ahead[kinds == kind], clusters[kinds == kind], band) for kind in sorted(set(kinds))}
@@ -171,15 +172,16 @@ def _positions(votes: pa.Table | None, band: Band) -> tuple[Share, dict[str, Sha
 
 def _groups(pairs: pa.Table, by: str, most: int) -> Iterator[tuple[str, Numbers]]:
     """The rows of the largest groups; a pair counts for both models that wrote its answers."""
-    columns = [pc.fill_null(pairs[name], "") for name in (("chosen_model", "rejected_model") if by == "model" else (by,))]
-    counts = pc.value_counts(pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)).to_pylist()
-    for entry in sorted(counts, key=lambda entry: (-entry["counts"], entry["values"]))[:most]:
-        within = pc.equal(columns[0], entry["values"])
+    columns = [filled(pairs[name], "") for name in (("chosen_model", "rejected_model") if by == "model" else (by,))]
+    counts = pc.value_counts(pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type))
+    sizes = zip(strings(counts.field("values")), counts.field("counts").to_numpy().tolist(), strict=True)
+    for name, _ in sorted(sizes, key=lambda size: (-size[1], size[0]))[:most]:
+        within = pc.equal(columns[0], pa.scalar(name))
         for other in columns[1:]:
-            within = pc.or_(within, pc.equal(other, entry["values"]))
-        yield entry["values"], np.flatnonzero(within.to_numpy())
+            within = pc.or_(within, pc.equal(other, pa.scalar(name)))
+        yield name, np.flatnonzero(within.to_numpy())
 
 
-def _codes(values: pa.ChunkedArray) -> Numbers:
+def _codes(values: pa.ChunkedArray[Any]) -> Numbers:
     codes: Numbers = values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
     return codes

@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tasks.common.annotator_labels import codes
-from tasks.common.arrays import Rows
+from tasks.common.arrays import Rows, filled
 
 Floats = npt.NDArray[np.float64]
 PRIOR = 1.0  # pseudo-comparisons per model in `rank_models`
@@ -103,7 +102,7 @@ def rank_models(pairs: pa.Table) -> list[dict[str, Any]]:
     met, numbers = np.unique(np.concatenate([chosen[known], rejected[known]]), return_inverse=True)
     winner, loser = np.split(numbers, 2)
     names = models.take(pa.array(met)).to_pylist()
-    sure = np.asarray(pc.fill_null(pairs["confidence"], 1.0).to_numpy())[known]
+    sure = np.asarray(filled(pairs["confidence"], 1.0).to_numpy())[known]
     scores = bradley_terry(winner, loser, sure, len(names), PRIOR)
     wins, seen = np.bincount(winner, minlength=len(names)), np.bincount(numbers, minlength=len(names))
     figures = {"score": scores.score, "error": scores.error, "pairs": seen, "won": wins / np.maximum(seen, 1), "group": scores.group}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from tasks.common.lengths import length
 
 Values = np.ndarray[Any, np.dtype[np.int64]]
+Flat: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
 
 OPENING = 200  # characters in which a refusal is looked for
 # Openings of refusals, lower case without apostrophes.
@@ -52,18 +53,18 @@ REFUSALS = {
 }  # fmt: skip
 
 
-def counted(pattern: str) -> Callable[[pa.ChunkedArray], Values]:
+def counted(pattern: str) -> Callable[[pa.ChunkedArray[Any]], Values]:
     """A feature: how often the pattern occurs in the messages."""
     return lambda messages: _summed(messages, lambda content: pc.count_substring_regex(content, pattern))
 
 
-def refuses(messages: pa.ChunkedArray) -> Values:
+def refuses(messages: pa.ChunkedArray[Any]) -> Values:
     """1 where a message begins with a refusal."""
     return np.minimum(_summed(messages, _refused), 1)
 
 
 # List items, bold spans, lines that begin with hashes, and pairs of code fences.
-FEATURES: dict[str, Callable[[pa.ChunkedArray], Values]] = {
+FEATURES: dict[str, Callable[[pa.ChunkedArray[Any]], Values]] = {
     "length": length,
     "lists": counted(r"(?m)^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S"),
     "bold": counted(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
@@ -74,12 +75,12 @@ FEATURES: dict[str, Callable[[pa.ChunkedArray], Values]] = {
 PHRASES = "|".join(re.escape(phrase) for phrases in REFUSALS.values() for phrase in phrases)
 
 
-def _refused(content: pa.ChunkedArray) -> pa.ChunkedArray:
+def _refused(content: pa.ChunkedArray[Any]) -> Flat:
     opening = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_slice_codeunits(content, 0, OPENING)), "['’‘`]", "")
     return pc.match_substring_regex(opening, PHRASES).cast(pa.int8())
 
 
-def _summed(messages: pa.ChunkedArray, measure: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> Values:
+def _summed(messages: pa.ChunkedArray[Any], measure: Callable[[pa.ChunkedArray[Any]], Flat]) -> Values:
     """The sum of the measure over each list's messages."""
     sizes = measure(pc.struct_field(pc.list_flatten(messages), "content")).to_numpy()
     total: Values = np.bincount(pc.list_parent_indices(messages).to_numpy(), weights=sizes, minlength=len(messages)).astype(np.int64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -71,7 +71,10 @@ def _quartiles(table: pa.Table, row: Row) -> list[float] | None:
     """Quartiles of the reliabilities that were estimated for this kind of feedback; None where none was."""
     mine = pc.and_(pc.equal(table["kind"], row["kind"]), pc.equal(table["annotator_kind"], row["annotator_kind"]))
     known = table.filter(mine)["reliability"].drop_null()
-    return [round(value, 4) for value in pc.quantile(known, q=[0.25, 0.5, 0.75]).to_pylist()] if len(known) else None
+    if not len(known):
+        return None
+    quartiles = pc.quantile(known, q=[0.25, 0.5, 0.75])  # type: ignore[arg-type]  # several at once
+    return [round(value, 4) for value in cast("list[float]", quartiles.to_pylist())]
 
 
 def _share(part: int, whole: int) -> float | None:

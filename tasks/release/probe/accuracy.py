@@ -76,7 +76,7 @@ class Draws:
         curves: Numbers = np.array([each[of, :, draw].mean(axis=0) for draw, of in enumerate(picked)])
         return curves
 
-    def by(self, values: pa.ChunkedArray, right: Numbers) -> dict[str, Accuracy]:
+    def by(self, values: pa.Array[Any] | pa.ChunkedArray[Any], right: Numbers) -> dict[str, Accuracy]:
         """Accuracy by value, the most frequent ones first."""
         keys = np.array([value or "" for value in values.to_pylist()], dtype=object)
         sizes = sorted((-int((keys == name).sum()), name) for name in set(keys.tolist()))[:LARGEST]

@@ -8,12 +8,13 @@ Assignments follow from hashes of names, not from the order of the rows.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.common.arrays import strings
 from tasks.core.ids import stable_id
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -28,7 +29,7 @@ def sample(pairs: pa.Table, most: int, seed: int) -> pa.Table:
     """At most `most` pairs, drawn by hashes of their ids; in the order of their ids."""
     if len(pairs) <= most:
         return pairs
-    return pairs.take(np.sort(_shuffled(pairs["pair_id"].to_pylist(), seed)[:most]))
+    return pairs.take(np.sort(_shuffled(strings(pairs["pair_id"]), seed)[:most]))
 
 
 def groups(pairs: pa.Table) -> tuple[Places, list[str]]:
@@ -37,11 +38,13 @@ def groups(pairs: pa.Table) -> tuple[Places, list[str]]:
     from scipy.sparse.csgraph import connected_components
 
     conversations = pairs["conversations"]
-    keys = pa.chunked_array([*_cast(pc.coalesce(pairs["cluster_id"], pairs["prompt_id"])), *_cast(pc.list_flatten(conversations))])
+    names: list[pa.Array[Any]] = [*_cast(pc.coalesce(pairs["cluster_id"], pairs["prompt_id"])), *_cast(pc.list_flatten(conversations))]
+    keys: pa.ChunkedArray[Any] = pa.chunked_array(names)
     owners = np.concatenate([np.arange(len(pairs)), pc.list_parent_indices(conversations).to_numpy()])
     # a cluster and a conversation with the same name are different keys
     kinds = np.concatenate([np.zeros(len(pairs), np.int64), np.ones(len(owners) - len(pairs), np.int64)])
-    codes = 2 * pc.dictionary_encode(keys).combine_chunks().indices.to_numpy().astype(np.int64) + kinds
+    encoded = cast("pa.DictionaryArray[Any, Any]", pc.dictionary_encode(keys).combine_chunks())
+    codes = 2 * encoded.indices.to_numpy().astype(np.int64) + kinds
     size = len(pairs) + (int(codes.max()) + 1 if len(codes) else 0)
     edges = coo_matrix((np.ones(len(owners), np.int8), (owners, len(pairs) + codes)), shape=(size, size))
     _, labels = connected_components(edges, directed=False)
@@ -76,5 +79,5 @@ def _shuffled(names: list[str], seed: int) -> Places:
     return np.argsort(np.array([stable_id(str(seed), name) for name in names]), kind="stable")
 
 
-def _cast(column: pa.ChunkedArray) -> list[pa.Array]:
+def _cast(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> list[pa.Array[Any]]:
     return [chunk.cast(pa.large_string()) for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])]

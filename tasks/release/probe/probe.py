@@ -14,7 +14,7 @@ The probe knows words, not meaning. A model may learn more: the probe's accuracy
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.common import tfidf_bradley_terry
+from tasks.common.arrays import strings
 from tasks.common.lengths import length
 from tasks.common.tfidf_bradley_terry import Numbers, Rows
 from tasks.common.vocabulary.splits import TRAIN
@@ -71,7 +72,7 @@ class Probed:
     suspects: Suspects  # labels that are probably wrong
     planted: Planted  # how far suspicion can be trusted
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """As `probe.json` holds it."""
         return asdict(self)
 
@@ -135,7 +136,7 @@ def run_probe(pairs: pa.Table, settings: Settings) -> Probed | None:
         probed=len(taken),
         groups=len(names),
         accuracy=draws.accuracy(judged),
-        untouched=draws.by(pc.equal(taken["split"], TRAIN).cast(pa.large_string()), judged).get("false"),
+        untouched=draws.by(pc.equal(taken["split"], pa.scalar(TRAIN)).cast(pa.large_string()), judged).get("false"),
         longer=draws.accuracy(longer),
         ahead=draws.difference(judged - longer),
         by={by: draws.by(taken[by], judged) for by in BY},
@@ -152,9 +153,13 @@ def counted(pairs: pa.Table, embedding: str) -> Rows:
         from tasks.common.embeddings import Embeddings
 
         embed = Embeddings(embedding, "release.probe.embedding").of
-    prompts = [messages[-1]["content"] for messages in pairs["prompt"].to_pylist()]
-    chosen, rejected = (["\n".join(one["content"] for one in messages) for messages in pairs[side].to_pylist()] for side in SIDES)
+    prompts = [messages[-1]["content"] for messages in _messages(pairs["prompt"])]
+    chosen, rejected = (["\n".join(one["content"] for one in messages) for messages in _messages(pairs[side])] for side in SIDES)
     return tfidf_bradley_terry.count(tfidf_bradley_terry.vocabulary([*chosen, *rejected]), prompts, chosen, rejected, embed)
+
+
+def _messages(lists: pa.ChunkedArray[Any]) -> list[list[dict[str, str]]]:
+    return cast("list[list[dict[str, str]]]", lists.to_pylist())
 
 
 def credit(margins: np.ndarray[Any, Any]) -> Numbers:
@@ -174,5 +179,5 @@ def growth(right: Numbers, draws: Draws, pairs: pa.Table, known: int, settings: 
 
 def try_suspicion(trial: Trial, pairs: pa.Table) -> Planted:
     """Flip some labels, and measure how well they are detected."""
-    turned = suspect_labels.drawn(pairs["pair_id"].to_pylist(), trial.settings.plant, trial.settings.seed)
+    turned = suspect_labels.drawn(strings(pairs["pair_id"]), trial.settings.plant, trial.settings.seed)
     return suspect_labels.detection(turned, trial.margins(0, 1.0, trial.rows.turned(turned)), trial.settings.suspect)

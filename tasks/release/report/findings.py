@@ -98,7 +98,7 @@ def people(summary: Summary) -> str:
     return section("Annotators", lead, f"<div class=stack>{''.join(parts)}</div>")
 
 
-def _selection(selection: Mapping[str, list[dict[str, Any]]]) -> str:
+def _selection(selection: Mapping[str, list[dict[str, object]]]) -> str:
     cards = []
     for dimension, name in DIMENSIONS.items():
         rows = selection.get(dimension, [])[:VALUES]
