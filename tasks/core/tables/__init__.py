@@ -1,0 +1,116 @@
+"""The tables of the pipeline: one class per table, one field per column, each with its meaning.
+
+A table is a folder of Parquet files, sorted by its key, in shards of a fixed number of rows.
+In a running stage it is a Daft DataFrame with exactly these columns.
+
+The order of columns in the class is their order on disk. `Table.schema()` gives the Arrow schema,
+`Table.KEY` the primary key, which is also the sort order: it is unique, so the order is total. `Table.identity()` names the columns
+that tell a row apart from stage to stage: the key, unless a stage may give a row a new one.
+"""
+
+from __future__ import annotations
+
+from tasks.core.tables.columns import (
+    AUGMENTED_FROM,
+    FROM_VOTE,
+    LANGUAGE,
+    MESSAGE,
+    MESSAGE_FIELDS,
+    MESSAGES,
+    ORIGIN,
+    ORIGIN_FIELDS,
+    ORIGINS,
+    PART,
+    PART_FIELDS,
+    PROMPT,
+    PROMPT_FIELDS,
+    PROMPT_ID,
+    PROMPT_MESSAGES,
+    RESPONSE,
+    RESPONSE_FIELDS,
+    SOURCE,
+    SPLIT,
+    STRUCTS,
+    TEXT,
+    TEXTS,
+    TIME,
+    TOPIC,
+    VOTE,
+    VOTE_FIELDS,
+    WEIGHT,
+    Column,
+    Table,
+    put,
+    struct_of,
+)
+from tasks.core.tables.evidence import Agreement, Annotators, Candidates, Common, Places, Selection
+from tasks.core.tables.logs import Feedback, Files, Quarantine, Turns
+from tasks.core.tables.released import Calibration, Pairs, Prompts, Unpaired, Votes
+
+__all__ = [
+    "AUGMENTED_FROM",
+    "FROM_VOTE",
+    "LANGUAGE",
+    "MESSAGE",
+    "MESSAGES",
+    "MESSAGE_FIELDS",
+    "ORIGIN",
+    "ORIGINS",
+    "ORIGIN_FIELDS",
+    "PART",
+    "PART_FIELDS",
+    "PROMPT",
+    "PROMPT_FIELDS",
+    "PROMPT_ID",
+    "PROMPT_MESSAGES",
+    "RESPONSE",
+    "RESPONSE_FIELDS",
+    "SOURCE",
+    "SPLIT",
+    "STRUCTS",
+    "TABLES",
+    "TEXT",
+    "TEXTS",
+    "TIME",
+    "TOPIC",
+    "VOTE",
+    "VOTE_FIELDS",
+    "WEIGHT",
+    "Agreement",
+    "Annotators",
+    "Calibration",
+    "Candidates",
+    "Column",
+    "Common",
+    "Feedback",
+    "Files",
+    "Pairs",
+    "Places",
+    "Prompts",
+    "Quarantine",
+    "Selection",
+    "Table",
+    "Turns",
+    "Unpaired",
+    "Votes",
+    "put",
+    "struct_of",
+]
+
+TABLES: dict[str, type[Table]] = {
+    "turns": Turns,
+    "feedback": Feedback,
+    "quarantine": Quarantine,
+    "files": Files,
+    "candidates": Candidates,
+    "common": Common,
+    "places": Places,
+    "annotators": Annotators,
+    "agreement": Agreement,
+    "pairs": Pairs,
+    "calibration": Calibration,
+    "unpaired": Unpaired,
+    "prompts": Prompts,
+    "selection": Selection,
+    "votes": Votes,
+}
