@@ -41,6 +41,8 @@ BUSY = "is busy, it is being blocked by"
 FIGURES = "metrics.json"  # of a release, flat
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
+NAMED = 3  # files of code that are named one by one as the reason why a stage runs
+CODE = ("expectations/", "flows/", "tasks/", "trainer/")
 TAIL = 200  # lines in which the reason of a failure is looked for
 
 
@@ -87,7 +89,7 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
         pipeline.stage(name)
     with _repository() as repository:
         status = repository.status(targets=list(names) or None)
-    found = {name: _reasons(status[name]) for name in known if name in status}
+    found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
@@ -183,6 +185,15 @@ def _reasons(entries: Iterable[object]) -> list[str]:
                 pairs = change.items() if isinstance(change, dict) else [("", change)]
                 reasons += [f"{path}{':' + key if key else ''} {what}" for key, what in pairs]
     return reasons
+
+
+def brief(reasons: Sequence[str]) -> list[str]:
+    """The same reasons; where more than `NAMED` files of code are modified, the first of them and how many more there are."""
+    code = [reason for reason in reasons if reason.startswith(CODE) and reason.endswith(" modified")]
+    if len(code) <= NAMED:
+        return list(reasons)
+    others = [reason for reason in reasons if reason not in code]
+    return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
 
 
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:

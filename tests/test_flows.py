@@ -54,6 +54,18 @@ def test_stale_names_every_kind_of_change_and_nothing_else(toy: Path) -> None:
     assert dvc.stale(["second"]) == {}
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (3, ["data/raw modified", "tasks/0.py modified", "tasks/1.py modified", "tasks/2.py modified", "params.yaml:pair modified"]),
+        (4, ["data/raw modified", "params.yaml:pair modified", "tasks/0.py and 3 more files of code modified"]),
+    ],
+)
+def test_many_files_of_code_are_one_reason(files: int, said: list[str]) -> None:
+    code = [f"tasks/{number}.py modified" for number in range(files)]
+    assert dvc.brief(["data/raw modified", *code, "params.yaml:pair modified"]) == said
+
+
 def test_lines_arrive_while_the_stage_runs(toy: Path) -> None:
     toys.set_param(toy, "first", "wait", 1)
     told: dict[str, float] = {}
