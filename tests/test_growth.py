@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from tasks.common import salt
-from tasks.common.links import Edges
+from tasks.common.links import Edges, Keyed
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
@@ -182,6 +182,14 @@ def test_a_new_row_between_two_splits_lies_in_neither_and_moves_nothing() -> Non
     assert {row["place"] for row in after["places"].kept.to_pylist() if row["prompt_id"] == bridge["prompt_id"]} == {"neither"}
     again, _ = day([*rows, bridge], then, near=near)
     assert again["candidates"].kept.equals(after["candidates"].kept)
+
+
+def test_a_value_lies_where_it_is_remembered_else_where_most_of_its_rows_do() -> None:
+    codes = np.repeat(np.arange(4), 3)
+    side = np.array([2, 2, 0, 0, 0, 2, 1, 1, 2, 1, 1, 0])
+    marks = np.array([earlier_releases.TRAIN, 2, assignment_table.UNKNOWN, assignment_table.ANYWHERE])
+    values = Keyed(codes, np.arange(12), pa.array(["in train", "in test", "nowhere yet", "too common once"]))
+    assert earlier_releases.value_sides(values, marks, side).tolist() == [0, 2, 1, 1]
 
 
 def test_a_person_who_was_too_common_once_ties_nothing_later() -> None:
