@@ -253,6 +253,7 @@ def test_shares_come_near_those_asked_when_a_log_grows_day_by_day() -> None:
 def test_what_is_asked_of_new_rows_makes_up_for_what_is_short_within_bounds() -> None:
     shares = (0.8, 0.1, 0.1)
     assert placing.asked(shares, np.array([0, 0, 0]), 100) == (0.1, 0.1)
+    assert placing.asked(shares, np.array([800, 100, 100]), 0) == (0.1, 0.1), "nothing is new"
     assert placing.asked(shares, np.array([800, 100, 100]), 100) == pytest.approx((0.1, 0.1))
     assert placing.asked(shares, np.array([810, 100, 90]), 100) == pytest.approx((0.1, 0.2))
     assert placing.asked(shares, np.array([900, 0, 100]), 100) == pytest.approx((0.3, 0.1))
