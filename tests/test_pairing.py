@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.ledger import Account
-from tasks.pair.cycles import closing
+from tasks.pair.cycles import closing, leads
 from tests.builders.chatlog import ChatLog, Row, frame
 from tests.builders.pair_runs import candidates, pairs, settled
 
@@ -219,6 +219,21 @@ def test_no_circle_is_left_and_every_edge_given_up_would_close_one(edges: list[t
         assert closes == (edge[0] in below(kept, edge[1])), "an edge goes exactly when the stronger ones lead back"
         if not closes:
             kept.add(edge)
+
+
+def test_each_answer_is_walked_once_however_many_ways_lead_to_it() -> None:
+    walked: list[int] = []
+
+    class Below(dict[int, list[int]]):
+        def get(self, node: int, default: Any = None) -> Any:
+            walked.append(node)
+            return super().get(node, default)
+
+    rungs = Below()
+    for node in range(0, 30, 3):
+        rungs |= {node: [node + 1, node + 2], node + 1: [node + 3], node + 2: [node + 3]}
+    assert not leads(rungs, 0, 99)
+    assert sorted(walked) == list(range(31))
 
 
 def below(edges: set[tuple[int, int]], start: int) -> set[int]:
