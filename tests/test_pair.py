@@ -525,6 +525,30 @@ def test_variant_gives_the_parents_pairs_under_its_own_prompt(four: ChatLog) -> 
     assert len(result["prompts"].kept) == 1, "variants are no prompts to practise on"
 
 
+def test_each_variant_of_each_prompt_gives_its_own_parents_pair_in_its_own_words(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    four.say("d/u0", "Another question?")
+    for number, letter in enumerate("PQ", 1):
+        four.say(f"d/a{number}", letter, after="u0")
+    four.act("choice", "d", 1, better="a2", worse="a1")
+    parents = candidates(four).to_pylist()
+    made = [
+        parent
+        | {"prompt_id": f"{times}{number:015d}", "augmented_from": parent["prompt_id"], "augmenter": "synonym"}
+        | {"responses": [one | {"content": one["content"] * times} for one in parent["responses"]]}
+        for number, parent in enumerate(parents)
+        for times in (2, 3)
+    ]
+    rows = settled(frame(parents + made, "candidates"))["pairs"].kept.to_pylist()
+    of_parent = {row["prompt_id"]: (row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows}
+    assert {("A", "B"), ("Q", "P")} <= set(of_parent.values())
+    for variant in made:
+        chosen, rejected = of_parent[variant["augmented_from"]]
+        times = int(variant["prompt_id"][0])
+        assert of_parent[variant["prompt_id"]] == (chosen * times, rejected * times)
+    assert len(rows) == len(parents) + len(made)
+
+
 def test_repeat_of_a_prompt_gives_its_pair_again(four: ChatLog) -> None:
     four.act("choice", "c", 1, better="a1", worse="a2")
     result = run(four, {"prompt_id": "r" * 16, "augmenter": "repeat"})
