@@ -37,6 +37,19 @@ def test_an_answer_kept_and_disliked_by_the_same_person_is_not_preferred(
     assert result["votes"].dropped.num_rows == 0 or "disliked" in result["votes"].reasons or kept
 
 
+def test_of_many_people_each_ones_own_word_stands_against_what_they_kept(four: ChatLog) -> None:
+    kept: dict[str, str] = {}
+    for who, better, worse, value in (("o", "a1", "a2", -1), ("p", "a3", "a4", -1), ("q", "a2", "a4", 1)):
+        kept[who] = four.act("regenerate", "c", better=better, worse=worse, annotator=who, minute=9)
+        four.act("thumb", f"c/{better}", value, annotator=who, minute=1)
+    four.act("thumb", "c/a2", -1, annotator="r", minute=1)
+    result = run(four, **only("regeneration"))
+    assert pairs(result) == [("regeneration", "B", "D")]
+    assert result["pairs"].reasons == {"disliked": 2}
+    assert [row["votes"] for row in result["pairs"].kept.to_pylist()] == [[kept["q"]]]
+    assert {row["votes"][0]: row["dropped"] for row in result["pairs"].dropped.to_pylist()} == {kept[who]: "disliked" for who in "op"}
+
+
 @pytest.mark.parametrize(("minute", "better", "reason"), [(1, "B", "superseded"), (5, "A", "superseded"), (None, "B", "contradicted")])
 def test_of_two_things_one_person_says_of_two_answers_the_later_holds(four: ChatLog, minute: int | None, better: str, reason: str) -> None:
     four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
