@@ -50,6 +50,19 @@ def test_of_many_people_each_ones_own_word_stands_against_what_they_kept(four: C
     assert {row["votes"][0]: row["dropped"] for row in result["pairs"].dropped.to_pylist()} == {kept[who]: "disliked" for who in "op"}
 
 
+@pytest.mark.parametrize("rater_first", [True, False])
+@pytest.mark.parametrize("disliked", ["a1", "a2", "a3", "a4"])
+def test_what_one_person_dislikes_refuses_nothing_that_another_kept(four: ChatLog, disliked: str, rater_first: bool) -> None:
+    if rater_first:
+        four.act("thumb", f"c/{disliked}", -1, annotator="p", minute=1)
+    for better, worse in (("a1", "a2"), ("a2", "a3"), ("a3", "a4"), ("a1", "a4")):
+        four.act("regenerate", "c", better=better, worse=worse, annotator="q", minute=9)
+    if not rater_first:
+        four.act("thumb", f"c/{disliked}", -1, annotator="p", minute=1)
+    result = run(four, **only("regeneration"))
+    assert (len(pairs(result)), result["pairs"].reasons) == (4, {})
+
+
 @pytest.mark.parametrize(("minute", "better", "reason"), [(1, "B", "superseded"), (5, "A", "superseded"), (None, "B", "contradicted")])
 def test_of_two_things_one_person_says_of_two_answers_the_later_holds(four: ChatLog, minute: int | None, better: str, reason: str) -> None:
     four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
