@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from tasks.common.links import Keyed
 from tasks.core.ids import stable_id
+from tasks.split.leakage_removal import home_splits
 from tests.builders.chatlog import Row
 from tests.builders.split_runs import MANY, answer, parts, prompt, settled, text
 from tests.builders.tied_logs import logs, places, too_common, vote
@@ -43,6 +47,7 @@ def test_a_prompt_that_many_meet_keeps_what_belongs_to_its_split() -> None:
     assert len(hi["origins"]) == 2 * len(here), "a record and a vote of each"
     dropped = result["votes"].dropped.to_pylist()
     assert {one["dropped"] for one in dropped} == {"crosses_split"}
+    assert all(one["pairs"] == [] and one["example_id"] is None for one in dropped)
     assert {one["annotator"] for one in dropped} == {f"p{number}" for number in range(60)} - here
     assert f"{60 - len(here)} votes went with it" in said[-1]
 
@@ -100,6 +105,18 @@ def test_what_is_too_common_is_written_down() -> None:
     assert [(row["kind"], row["met"], row["prompt_id"]) for row in common] == [
         ("first_user_turn", 60, min(row["prompt_id"] for row in rows))
     ]
+
+
+def test_a_value_as_often_in_two_splits_is_at_home_in_either_by_its_name_alone() -> None:
+    names = [f"person {number}" for number in range(40)]
+    found = []
+    for order in (names, names[::-1]):
+        values = Keyed(np.repeat(np.arange(40), 2), np.arange(80), pa.array(order))
+        counted, common = np.ones(80, bool), np.zeros(80, bool)
+        home = home_splits(values, np.tile([0, 2], 40), common, counted)
+        found.append(dict(zip(order, home.of_value.tolist(), strict=True)))
+    assert found[0] == found[1]
+    assert set(found[0].values()) == {0, 2}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

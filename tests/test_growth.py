@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from tasks.common import salt
-from tasks.common.links import Edges
+from tasks.common.links import Edges, Keyed
 from tasks.core.errors import UserError
 from tasks.core.ids import stable_id
 from tasks.core.ledger import Account
@@ -184,6 +184,14 @@ def test_a_new_row_between_two_splits_lies_in_neither_and_moves_nothing() -> Non
     assert again["candidates"].kept.equals(after["candidates"].kept)
 
 
+def test_a_value_lies_where_it_is_remembered_else_where_most_of_its_rows_do() -> None:
+    codes = np.repeat(np.arange(4), 3)
+    side = np.array([2, 2, 0, 0, 0, 2, 1, 1, 2, 1, 1, 0])
+    marks = np.array([earlier_releases.TRAIN, 2, assignment_table.UNKNOWN, assignment_table.ANYWHERE])
+    values = Keyed(codes, np.arange(12), pa.array(["in train", "in test", "nowhere yet", "too common once"]))
+    assert earlier_releases.value_sides(values, marks, side).tolist() == [0, 2, 1, 1]
+
+
 def test_a_person_who_was_too_common_once_ties_nothing_later() -> None:
     owner = [prompt(number, users=["owner"]) for number in range(40)]
     others = [prompt(number, users=[f"p{number}"]) for number in range(100, 300)]
@@ -245,6 +253,7 @@ def test_shares_come_near_those_asked_when_a_log_grows_day_by_day() -> None:
 def test_what_is_asked_of_new_rows_makes_up_for_what_is_short_within_bounds() -> None:
     shares = (0.8, 0.1, 0.1)
     assert placing.asked(shares, np.array([0, 0, 0]), 100) == (0.1, 0.1)
+    assert placing.asked(shares, np.array([800, 100, 100]), 0) == (0.1, 0.1), "nothing is new"
     assert placing.asked(shares, np.array([800, 100, 100]), 100) == pytest.approx((0.1, 0.1))
     assert placing.asked(shares, np.array([810, 100, 90]), 100) == pytest.approx((0.1, 0.2))
     assert placing.asked(shares, np.array([900, 0, 100]), 100) == pytest.approx((0.3, 0.1))

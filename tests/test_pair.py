@@ -37,6 +37,32 @@ def test_an_answer_kept_and_disliked_by_the_same_person_is_not_preferred(
     assert result["votes"].dropped.num_rows == 0 or "disliked" in result["votes"].reasons or kept
 
 
+def test_of_many_people_each_ones_own_word_stands_against_what_they_kept(four: ChatLog) -> None:
+    kept: dict[str, str] = {}
+    for who, better, worse, value in (("o", "a1", "a2", -1), ("p", "a3", "a4", -1), ("q", "a2", "a4", 1)):
+        kept[who] = four.act("regenerate", "c", better=better, worse=worse, annotator=who, minute=9)
+        four.act("thumb", f"c/{better}", value, annotator=who, minute=1)
+    four.act("thumb", "c/a2", -1, annotator="r", minute=1)
+    result = run(four, **only("regeneration"))
+    assert pairs(result) == [("regeneration", "B", "D")]
+    assert result["pairs"].reasons == {"disliked": 2}
+    assert [row["votes"] for row in result["pairs"].kept.to_pylist()] == [[kept["q"]]]
+    assert {row["votes"][0]: row["dropped"] for row in result["pairs"].dropped.to_pylist()} == {kept[who]: "disliked" for who in "op"}
+
+
+@pytest.mark.parametrize("rater_first", [True, False])
+@pytest.mark.parametrize("disliked", ["a1", "a2", "a3", "a4"])
+def test_what_one_person_dislikes_refuses_nothing_that_another_kept(four: ChatLog, disliked: str, rater_first: bool) -> None:
+    if rater_first:
+        four.act("thumb", f"c/{disliked}", -1, annotator="p", minute=1)
+    for better, worse in (("a1", "a2"), ("a2", "a3"), ("a3", "a4"), ("a1", "a4")):
+        four.act("regenerate", "c", better=better, worse=worse, annotator="q", minute=9)
+    if not rater_first:
+        four.act("thumb", f"c/{disliked}", -1, annotator="p", minute=1)
+    result = run(four, **only("regeneration"))
+    assert (len(pairs(result)), result["pairs"].reasons) == (4, {})
+
+
 @pytest.mark.parametrize(("minute", "better", "reason"), [(1, "B", "superseded"), (5, "A", "superseded"), (None, "B", "contradicted")])
 def test_of_two_things_one_person_says_of_two_answers_the_later_holds(four: ChatLog, minute: int | None, better: str, reason: str) -> None:
     four.act("choice", "c", 1, better="a2", worse="a1", annotator="p", minute=3)
@@ -523,6 +549,30 @@ def test_variant_gives_the_parents_pairs_under_its_own_prompt(four: ChatLog) -> 
     assert rows["synonym"]["augmented_from"] == rows[None]["prompt_id"]
     assert rows["synonym"]["prompt"][0]["content"] == "Which one?"
     assert len(result["prompts"].kept) == 1, "variants are no prompts to practise on"
+
+
+def test_each_variant_of_each_prompt_gives_its_own_parents_pair_in_its_own_words(four: ChatLog) -> None:
+    four.act("choice", "c", 1, better="a1", worse="a2")
+    four.say("d/u0", "Another question?")
+    for number, letter in enumerate("PQ", 1):
+        four.say(f"d/a{number}", letter, after="u0")
+    four.act("choice", "d", 1, better="a2", worse="a1")
+    parents = candidates(four).to_pylist()
+    made = [
+        parent
+        | {"prompt_id": f"{times}{number:015d}", "augmented_from": parent["prompt_id"], "augmenter": "synonym"}
+        | {"responses": [one | {"content": one["content"] * times} for one in parent["responses"]]}
+        for number, parent in enumerate(parents)
+        for times in (2, 3)
+    ]
+    rows = settled(frame(parents + made, "candidates"))["pairs"].kept.to_pylist()
+    of_parent = {row["prompt_id"]: (row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows}
+    assert {("A", "B"), ("Q", "P")} <= set(of_parent.values())
+    for variant in made:
+        chosen, rejected = of_parent[variant["augmented_from"]]
+        times = int(variant["prompt_id"][0])
+        assert of_parent[variant["prompt_id"]] == (chosen * times, rejected * times)
+    assert len(rows) == len(parents) + len(made)
 
 
 def test_repeat_of_a_prompt_gives_its_pair_again(four: ChatLog) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.ledger import Account
-from tasks.pair.cycles import closing
+from tasks.pair.cycles import closing, leads
+from tasks.pair.vote_counts import Acts, count_votes
 from tests.builders.chatlog import ChatLog, Row, frame
 from tests.builders.pair_runs import candidates, pairs, settled
 
@@ -207,6 +208,18 @@ def test_rows_name_the_conversations_and_records_of_their_own_answers_and_votes(
     assert {origin[:-1] for origin in example["origins"]} == {records["a/b"], f"{'1' * 16}:1:-"}
 
 
+def test_acts_about_two_answers_are_counted_together_whichever_comes_first() -> None:
+    first, second, sign = np.array([0, 1, 0, 2]), np.array([1, 0, 1, 1]), np.array([1, -1, 0, 1])
+    weight, apart, act = np.array([3, 2, 4, 1]), np.array([2, 3, 0, 1]), np.arange(4)
+    found = count_votes(Acts(first, second, sign, weight, apart, (act, act)))
+    assert list(zip(found.chosen.tolist(), found.rejected.tolist(), strict=True)) == [(0, 1), (2, 1)]
+    assert found.reason.tolist() == [0, 0]
+    assert (found.votes_for.tolist(), found.votes_against.tolist(), found.votes_tied.tolist()) == ([2, 1], [0, 0], [1, 0])
+    assert found.margin.tolist() == [round(5 / 9, 9), 1]
+    assert found.apart.tolist() == [round(5 / 3, 9), 1], "of all acts, that which ties them too"
+    assert [part.tolist() for part in found.behind] == [[0, 0, 0, 1], [0, 1, 2, 3]]
+
+
 EDGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda edge: edge[0] != edge[1]), max_size=25, unique=True)
 
 
@@ -219,6 +232,21 @@ def test_no_circle_is_left_and_every_edge_given_up_would_close_one(edges: list[t
         assert closes == (edge[0] in below(kept, edge[1])), "an edge goes exactly when the stronger ones lead back"
         if not closes:
             kept.add(edge)
+
+
+def test_each_answer_is_walked_once_however_many_ways_lead_to_it() -> None:
+    walked: list[int] = []
+
+    class Below(dict[int, list[int]]):
+        def get(self, node: int, default: Any = None) -> Any:
+            walked.append(node)
+            return super().get(node, default)
+
+    rungs = Below()
+    for node in range(0, 30, 3):
+        rungs |= {node: [node + 1, node + 2], node + 1: [node + 3], node + 2: [node + 3]}
+    assert not leads(rungs, 0, 99)
+    assert sorted(walked) == list(range(31))
 
 
 def below(edges: set[tuple[int, int]], start: int) -> set[int]:

@@ -1,14 +1,15 @@
 """How many small faults in the code the fast tests notice.
 
-    python -m tests.benchmarks.mutation AREA... [--each 12] [--seed 1] [--only PART] [--out FILE]     (AREA: core, split, pair, dedupe)
+    python -m tests.benchmarks.mutation AREA... [--each 12] [--seed 1] [--only PART...] [--again] [--out FILE]
     python -m tests.benchmarks.mutation --table FILE...                                               what was found, as a table
 
-Of every module of an area a drawn sample of its mutants (`tests.benchmarks.mutants`) is tried, each in a process of its own that has all
-tests imported: the code of one function is exchanged, and the tests that reach the changed statement run, quickest first, until one fails.
-Which tests reach it was learnt before, with a mark before every statement. Nothing is written into the checkout. A mutant that no
-test reaches survives unseen. One line of JSON a mutant goes to FILE as soon as its fate is known; what stands there is not tried again.
+Of every module of an area (core, split, pair, dedupe) a drawn sample of its mutants (`tests.benchmarks.mutants`) is tried, each in a
+process of its own that has all tests imported: the code of one function is exchanged, and the tests that reach the changed statement run,
+quickest first, until one fails. Which tests reach it was learnt before, with a mark before every statement. Nothing is written into the
+checkout. A mutant that no test reaches survives unseen. One line of JSON a mutant goes to FILE as soon as its fate is known; what stands
+there is not tried again, but with `--again` what survived: then only the later line counts.
 
-A fault is `killed` by a failing test, or `endless` where the tests then take ten times their processor time.
+A fault is `killed` by a failing test, or `endless` where the tests then take four times their processor time, and half a minute.
 Limits: tests that start processes of their own see no fault; what runs at import is not tried.
 """
 
@@ -37,27 +38,28 @@ from typing import Any, TypeVar
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import Phase, settings
 
 from tests.benchmarks.mutants import Mutant, functions, mutants, statements
 from tests.conftest import ROOT
 
 AREAS: dict[str, tuple[list[str], str]] = {
-    "core": (["tasks/core/*.py"], "core contract bytes salt growth"),
+    "core": (["tasks/core/*.py"], "core contract bytes salt growth renamed_parameters wordlists"),
     "split": (
         ["tasks/split/*.py", "tasks/common/links.py"],
         "bounds split apart growth similar laws",
     ),
     "pair": (
         ["tasks/pair/*.py"],
-        "pair pairing laws matching certainty trainable tool_calls extremes",
+        "pair pairing laws matching certainty trainable tool_calls extremes unblinded",
     ),
     "dedupe": (
         ["tasks/dedupe/*.py", "tasks/common/similarity/*.py", "tasks/common/text_identity.py", "tasks/common/wording.py"],
-        "dedupe similar extremes certificate product_logs aggregate",
+        "dedupe bounds similar extremes certificate product_logs aggregate text_identity",
     ),
 }
 Place = tuple[str, int]  # a file and the line of a statement
-SLOWER, LEAST_SECONDS = 10.0, 30.0
+SLOWER, LEAST_SECONDS = 4.0, 30.0
 WAITING = 20  # seconds that a second of processor time may take on a busy machine
 MARK = "__reached__"
 FATES = ("killed", "endless", "survived", "unreached")
@@ -89,14 +91,14 @@ class Trial:
         """All mutants of the sample, one after the other."""
         items = {item.nodeid: item for item in session.items}
         self.known = self.learnt(items)
-        done = {(line["module"], line["line"], line["was"], line["becomes"]) for line in read([self.options.out])}
+        done = {key_of(line) for line in read([self.options.out]) if not (self.options.again and line["fate"] == "survived")}
         say(f"\n{self.area}: {len(self.known.seconds)} of {len(items)} tests, {sum(self.known.seconds.values()):.0f} s of processor time")
-        for path in self.modules:
+        for path in (path for path in self.modules if any(part in str(path) for part in self.options.only)):
             every = [one for one in mutants(path.read_text(encoding="utf-8")) if is_bound(one) or not self.options.bounds]
             sample = random.Random(self.options.seed).sample(every, min(self.options.each, len(every)))
             for mutant in sorted(sample, key=lambda one: one.line):
                 module = str(path.relative_to(ROOT))
-                if (module, mutant.line, mutant.was, mutant.becomes) not in done:
+                if (module, mutant.function, mutant.line, mutant.was, mutant.becomes) not in done:
                     self.tell(module, mutant, len(every), self.outcome(items, path, mutant))
         return True
 
@@ -122,7 +124,7 @@ class Trial:
 
     def tell(self, module: str, mutant: Mutant, of: int, fate: tuple[str, str]) -> None:
         line = {"area": self.area, "module": module, "line": mutant.line, "function": mutant.function, "was": mutant.was}
-        line |= {"becomes": mutant.becomes, "of": of, "fate": fate[0], "by": fate[1]}
+        line |= {"becomes": mutant.becomes, "of": of, "fate": fate[0], "by": fate[1], "again": self.options.again}
         with Path(self.options.out).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         if fate[0] != "killed":
@@ -228,8 +230,15 @@ def inner(code: CodeType) -> Iterator[CodeType]:
 
 
 def read(paths: Iterable[str]) -> list[dict[str, Any]]:
-    """Lines that were written before."""
-    return [json.loads(line) for path in map(Path, paths) if path.is_file() for line in path.read_text(encoding="utf-8").splitlines()]
+    """Lines that were written before; of what was tried again the later ones."""
+    lines = [json.loads(line) for path in map(Path, paths) if path.is_file() for line in path.read_text(encoding="utf-8").splitlines()]
+    again = {key_of(line) for line in lines if line.get("again")}
+    return [line for line in lines if line.get("again") or line["fate"] != "survived" or key_of(line) not in again]
+
+
+def key_of(line: dict[str, Any]) -> tuple[object, ...]:
+    """What a mutant is known by."""
+    return tuple(line[name] for name in ("module", "function", "line", "was", "becomes"))
 
 
 def table(lines: Iterable[dict[str, Any]]) -> str:
@@ -248,10 +257,10 @@ def table(lines: Iterable[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def files(area: str, only: str) -> list[Path]:
-    """The modules of an area whose path holds `only`."""
+def files(area: str) -> list[Path]:
+    """The modules of an area in which there is something to change."""
     found = [path for pattern in AREAS[area][0] for path in sorted(ROOT.glob(pattern))]
-    return [path for path in found if only in str(path) and mutants(path.read_text(encoding="utf-8"))]
+    return [path for path in found if mutants(path.read_text(encoding="utf-8"))]
 
 
 def main(arguments: list[str]) -> int:
@@ -263,8 +272,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--each", type=int, default=12, help="mutants drawn of each module")
     parser.add_argument("--seconds", type=float, default=60.0, help="processor time of the tests that a mutant must pass at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="part of a module's path")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="PART", help="parts of the paths of the modules to draw from")
     parser.add_argument("--bounds", action="store_true", help="only comparisons that let a value at the bound in or out (`<` for `<=`)")
+    parser.add_argument("--again", action="store_true", help="try those that survived anew, with other tests or more seconds")
     parser.add_argument("--out", default="mutation.jsonl")
     parser.add_argument("--table", nargs="+", default=[], metavar="FILE")
     options = parser.parse_args(arguments)
@@ -272,9 +282,11 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(table(read(options.table)) + "\n")
         return 0
     os.chdir(ROOT)
+    settings.register_profile("unshrunk", parent=settings.get_profile("house"), phases=(Phase.explicit, Phase.generate))
+    settings.load_profile("unshrunk")  # that a test fails is enough: no time for the smallest example
     for area in options.area:
         tests = [f"tests/test_{name}.py" for name in AREAS[area][1].split()]
-        trial = Trial(area, files(area, options.only), options)
+        trial = Trial(area, files(area), options)
         if pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:warnings", "-m", "not slow", *tests], plugins=[trial]):
             return 1
     return 0
