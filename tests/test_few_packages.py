@@ -24,6 +24,7 @@ def test_without_dvclive_there_are_no_curves(tmp_path: Path, monkeypatch: pytest
     curves.write(rows, tmp_path / "with")
     assert (tmp_path / "with/metrics/dpo/loss.tsv").is_file()
     monkeypatch.setitem(sys.modules, "dvclive", None)
-    monkeypatch.setitem(sys.modules, "dvclive.plots", None)
+    for module in ("dvclive.plots", "dvclive.plots.metric"):
+        monkeypatch.setitem(sys.modules, module, None)
     curves.write(rows, tmp_path / "without")
     assert not (tmp_path / "without").exists()

@@ -55,7 +55,7 @@ def _without_curves(files: dict[str, str]) -> set[str]:
 def test_the_same_run_on_one_core_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/release").symlink_to(trained / "data/release")
-    code = "import os, pathlib; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from tests import training as t; "
+    code = "import os, pathlib; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from tests.builders import training as t; "
     code += f"[t.run(pathlib.Path({str(tmp_path)!r}), name) for name in ('start', 'train')]"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "1"}, check=True)
     assert digests(tmp_path / "data/models") == digests(trained / "data/models")
