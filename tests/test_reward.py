@@ -362,7 +362,8 @@ def test_a_run_killed_and_resumed_ends_like_an_unbroken_one(rewarded: Path, tmp_
     }
     unbroken = run(beside(rewarded, tmp_path / "unbroken"), "reward", tiny("reward", **wanted))
     root = beside(rewarded, tmp_path / "killed")
-    code = f"from pathlib import Path; from tests.builders import training as t; t.run(Path({str(root)!r}), 'reward', t.tiny('reward', **{wanted!r}))"
+    code = "from pathlib import Path; from tests.builders import training as t; "
+    code += f"t.run(Path({str(root)!r}), 'reward', t.tiny('reward', **{wanted!r}))"
     with subprocess.Popen([sys.executable, "-uc", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert any("step 7 of 12" in line for line in process.stdout)
