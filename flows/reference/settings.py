@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flows import sections
 from tasks.core import params, pipeline
 from tasks.core.shell import PARAMS
 
@@ -59,13 +60,13 @@ class Setting:
 
 
 def settings(root: Path) -> list[Setting]:
-    """All parameters of the project in `root`, in the order of the stages and their models.
+    """All parameters of the project in `root`, in the order of the stages and their models, then those of sections that belong to no stage.
 
     A field that several sections share is commented in one of them; the others have its meaning from there.
     """
     file = root / PARAMS
     comments, values = comments_of(file), params.parse(file.read_text(encoding="utf-8"))
-    models = {name: importlib.import_module(stage.module).Params for name, stage in pipeline.stages(root).items()}
+    models = {name: importlib.import_module(stage.module).Params for name, stage in pipeline.stages(root).items()} | sections.models()
     found = [entry for name, model in models.items() for entry in _section(name, model, values[name], comments)]
     shared = {field: one.meaning for field, one in reversed(found) if one.meaning}
     usual = ((field, one, shared.get(field) or USUAL.get(field[1], "")) for field, one in found)

@@ -1,0 +1,1 @@
+"""The commands of `pairwright`, a module each: `add` declares it, its function does it."""

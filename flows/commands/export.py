@@ -1,0 +1,29 @@
+"""`pairwright export`: a release in the form of another trainer."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.commands.shared import command, say
+from tasks.core import pipeline
+
+if TYPE_CHECKING:
+    from flows.commands.shared import Commands
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    export = command(commands, "export", export_release, "write a release for another trainer, with what runs it")
+    export.add_argument("trainer", metavar="TRAINER", help="llamafactory, openrlhf or verl")
+    export.add_argument("--to", metavar="DIR", required=True, help="folder to write: a new one, or an earlier export")
+    export.add_argument("--base", metavar="NAME", help="model to train, in place of start.model.source")
+
+
+def export_release(given: argparse.Namespace) -> None:
+    """Write the release in the form of another trainer."""
+    from trainer.exports import export
+
+    for line in export.write(given.trainer, pipeline.stage("release").output, Path(given.to), given.base):
+        say(line)

@@ -1,0 +1,75 @@
+"""`pairwright run`: every stale stage once, in a Prefect flow."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, cast
+
+from flows import access, dvc, report, server
+from flows.commands.shared import RunFailedError, command, complain, say
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+    from flows.commands.shared import Commands
+    from flows.stage_tasks import Told
+
+WORDS = {"Completed": "ran", "Unchanged": "unchanged", "Skipped": "unchanged", "Failed": "FAILED"}
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    run = command(commands, "run", run_once, "run every stage that is stale, once, then say what came out")
+    run.add_argument("--no-train", dest="train", action="store_false", help="make the dataset only")
+    run.add_argument(
+        "--model", metavar="PRESET", help="first lay a preset over params.yaml: smollm2, or scratch for the project's own values"
+    )
+    run.add_argument("--force", action="store_true", help="run every stage even if nothing changed")
+
+
+def run_once(given: argparse.Namespace) -> None:
+    """Run what is stale in a Prefect flow; when nothing is, say so without starting Prefect."""
+    if given.model:
+        _lay(given.model)
+    changed = dvc.stale()
+    wanted = dvc.dataset_stages() + (dvc.training_stages() if given.train else [])
+    if not given.force and not set(changed) & set(wanted):
+        _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
+        return
+    say("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in dvc.waiting(changed)))
+    state, outcomes = _run_flow(given.train, given.force)
+    states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
+    _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
+    if not state.is_completed():
+        raise RunFailedError
+
+
+def _lay(preset: str) -> None:
+    """Lay a preset over the parameters, and say what it changed."""
+    from tasks.core.shell import PARAMS
+    from trainer import presets
+
+    for line in presets.lay(preset, PARAMS) or [f"{PARAMS} already says so"]:
+        say(f"model {preset}: {line}")
+
+
+def _run_flow(train: bool, force: bool) -> tuple[State[list[Told]], list[Told]]:
+    """The final state of one run of the flow `build`, and what each stage did."""
+    access.home()
+    with server.api():
+        from flows.build import build
+
+        state = cast("State[list[Told]]", build(train=train, force=force, return_state=True))
+        told = state.result(raise_on_failure=False)
+        return state, told if isinstance(told, list) else getattr(told, "outcomes", [])
+
+
+def _say_end(states: dict[str, str], seconds: dict[str, float], message: str) -> None:
+    say("")
+    for line in report.stage_table(states, seconds):
+        say(line)
+    say("")
+    failed = "FAILED" in states.values()
+    for line in () if failed else report.results():
+        say(line)
+    (complain if failed else say)(message)
