@@ -13,8 +13,9 @@ from flows.reference.settings import Setting, settings
 from tasks.core import pipeline
 
 LEAD = (
-    "Every number and switch stands in `params.yaml`, one section a stage, and a few that change no byte of a dataset. No key has a default in the code: the values here are those "
-    "that the project ships. After a change `dvc repro` runs the stages that depend on it, and no others."
+    "Every number and switch stands in `params.yaml`, one section a stage, and a few that change no byte of a dataset. No key has a "
+    "default in the code: the values here are those that the project ships. After a change `dvc repro` runs the stages that depend on it, "
+    "and no others."
 )
 LONGEST = 60  # characters of a default that is shown
 
@@ -23,14 +24,8 @@ def render(root: Path) -> str:
     """The page as Markdown."""
     stages = pipeline.stages(root)
     by_stage = groupby(settings(root), lambda setting: setting.path.partition(".")[0])
-    return page(
-        "Parameters",
-        LEAD,
-        *(
-            _section(name, stages[name].description if name in stages else sections.description(name), list(known))
-            for name, known in by_stage
-        ),
-    )
+    said = {name: stages[name].description if name in stages else sections.description(name) for name in (*stages, *sections.MODULES)}
+    return page("Parameters", LEAD, *(_section(name, said[name], list(known)) for name, known in by_stage))
 
 
 def _section(name: str, description: str, known: Iterable[Setting]) -> str:
