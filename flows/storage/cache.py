@@ -52,5 +52,3 @@ def _size(path: Path) -> int | None:
         return os.stat(path).st_size  # noqa: PTH116 (asked for every file of an output)
     except FileNotFoundError:
         return None
-
-

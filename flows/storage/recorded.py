@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.versions import git
 from tasks.core.errors import UserError
 from tasks.core.params import parse
 
@@ -55,10 +55,10 @@ def read(revision: str | None = None) -> Version:
 def _text(name: str, revision: str | None) -> str:
     if revision is None:
         return Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
-    told = subprocess.run(["git", "show", f"{revision}:./{name}"], capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise UserError(f"--rev {revision}", told.stderr.strip().splitlines()[-1], f"a commit or tag that holds {name}", "see `git tag`")
-    return told.stdout
+    text = git.show(revision, Path(name))
+    if text is None:
+        raise UserError(f"--rev {revision}", f"no {name} there", "a tag or commit of this workspace", "`git tag` lists the versions")
+    return text
 
 
 def _uncached(out: object) -> bool:

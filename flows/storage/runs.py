@@ -4,7 +4,7 @@ DVC has a run cache for this, and leaves out of it every output with `persist`, 
 while a stage runs. Here its own run cache is asked all the same, in the same form and folder, so that `dvc push --run-cache` shares it.
 Never for an output with `cache: false`: the run cache would put into the cache what must not be there.
 
-Reports for people are no outputs of DVC's: those of the last `KEPT` runs of a stage stay in `.pairwright/reports`, and come back with theirs.
+Reports for people are no outputs of DVC's: those of the last `KEPT` runs of a stage stay in `.pairwright/reports`, and come back with them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KEPT = 5  # runs of a stage whose reports are kept
 
 
 def restore(repository: Repo, name: str) -> bool:
-    """Put the outputs of an earlier run with the same code, inputs and parameters in place, and write `dvc.lock`; False where none is kept."""
+    """Put the outputs of an earlier run with the same code, inputs and parameters in place, `dvc.lock` too; False where none is kept."""
     from dvc.dependency.base import DependencyDoesNotExistError
     from dvc.stage.cache import RunCacheNotFoundError
 
