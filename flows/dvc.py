@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import installed, process_group
+from flows.storage import runs
 from tasks.common import log_salt, salt
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
@@ -43,6 +44,8 @@ TRAINER = "trainer."  # stages of this package train; all others make the datase
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 NAMED = 3  # files of code that are named one by one as the reason why a stage runs
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
+RESTORED = "ran before with the same code, inputs and parameters: its outputs come from the cache"
+NO_ROOM = "free space where the cache lies (`dvc cache dir`), and run again"
 TAIL = 200  # lines in which the reason of a failure is looked for
 
 
@@ -91,8 +94,8 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     known = pipeline.stages()
     for name in names:
         pipeline.stage(name)
-    with _repository() as repository:
-        status = repository.status(targets=list(names) or None)
+    with repository() as opened:
+        status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
@@ -146,7 +149,7 @@ def nothing_to_learn() -> str | None:
 
 
 @contextmanager
-def _repository() -> Iterator[Repo]:
+def repository() -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -157,8 +160,8 @@ def _repository() -> Iterator[Repo]:
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(".") as repository:
-            yield repository
+        with Repo(".") as opened:
+            yield opened
     except LockError as error:
         raise BusyError("DVC", _line(str(error)), "no other DVC command at work here", "wait for it, or end it, and run again") from error
     except (DvcException, SCMError) as error:
@@ -233,10 +236,30 @@ def command(*arguments: str, seconds: float | None = None) -> str:
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
 
+    Where it ran before with the same code, inputs and parameters, its outputs come from the cache instead, unless `force` is given.
     However this function or this process ends, the stage and its children end too: see `flows.process_group`.
     """
     if (reader := _salted()) and reader.name == stage:
         log_salt.leave(reader.data[0])
+    if not force and _restored(stage):
+        say(f"{stage}: {RESTORED}")
+        return
+    _run(stage, say, force)
+    with repository() as opened:
+        gone = runs.keep(opened, stage)
+    if gone:
+        named = ", ".join([*gone[:NAMED], *([f"{len(gone) - NAMED} more"] if len(gone) > NAMED else [])])
+        raise StageError(f"DVC's cache: found no whole copy of {named}; expected the output that {stage} just made; {NO_ROOM}")
+
+
+def _restored(stage: str) -> bool:
+    """Whether the outputs of an earlier run of the stage were put in place."""
+    with repository() as opened:
+        return runs.restore(opened, stage)
+
+
+def _run(stage: str, say: Say, force: bool) -> None:
+    """Body of `reproduce`: the stage as a child of ours."""
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(

@@ -12,7 +12,10 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {"publish": "flows.versions.settings"}  # section: module
+MODULES: dict[str, str] = {  # section: module
+    "publish": "flows.versions.settings",
+    "private": "flows.storage.private_store",
+}
 
 
 def models() -> dict[str, type[StageParams]]:
