@@ -12,7 +12,9 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {}  # section: module
+MODULES: dict[str, str] = {  # section: module
+    "runs": "flows.running.limits",
+}
 
 
 def models() -> dict[str, type[StageParams]]:

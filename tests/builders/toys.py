@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from flows import sections
 from tests.conftest import ROOT
 
 STAGE = '''
@@ -48,7 +49,7 @@ def make(root: Path, *, private: bool = False) -> Path:
         (root / package / "__main__.py").write_text(STAGE)
     (root / "data").mkdir()
     (root / "data" / "raw.txt").write_text("hello")
-    (root / ".gitignore").write_text("/data/*\n/.prefect/\n__pycache__/\n")
+    (root / ".gitignore").write_text("/data/*\n/.prefect/\n/.pairwright/\n__pycache__/\n")
     (root / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
     (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
     (root / ".dvc").mkdir()
@@ -58,7 +59,9 @@ def make(root: Path, *, private: bool = False) -> Path:
     if private:
         stages["first"]["outs"] = [{FIRST: {"persist": True, "cache": False}}]
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    (root / "params.yaml").write_text(yaml.safe_dump({name: {"wait": 0, "fate": ""} for name in CHAIN}, sort_keys=False))
+    ours = yaml.safe_load((ROOT / "params.yaml").read_text())
+    own = {name: {"wait": 0, "fate": ""} for name in CHAIN}
+    (root / "params.yaml").write_text(yaml.safe_dump(own | {name: ours[name] for name in sections.MODULES}, sort_keys=False))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     return root
 
