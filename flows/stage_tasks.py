@@ -27,9 +27,8 @@ from prefect.states import Completed, Failed
 
 from flows import dvc, server
 from flows.report import ledger_rows
+from flows.running.waiting import once_free
 from tasks.core.errors import UserError
-
-PAUSE = 2.0  # seconds between two looks at files that another DVC command holds
 
 
 @dataclass(frozen=True)
@@ -88,24 +87,20 @@ def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]
 @task(cache_policy=NO_CACHE, persist_result=False)
 def run_stage(name: str, idle: str, force: bool) -> State[None]:
     """One stage: run it when it is stale, or when it must."""
-    log, waited = get_run_logger(), False
-    while True:
-        try:
-            reasons = dvc.stale([name]).get(name, [])
-            if not reasons and not force:
-                return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
-            log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-            dvc.reproduce(name, log.info, force=force)
-            return Completed(message=", ".join(reasons))
-        except dvc.BusyError as busy:
-            if not waited:
-                log.warning("Waiting: %s", busy.found)
-            waited = True
-            time.sleep(PAUSE)
-        except dvc.StageError as failure:
-            return Failed(message=str(failure).removeprefix("error: "))
-        except UserError as error:
-            return Failed(message=str(error))
+    log = get_run_logger()
+
+    def run() -> State[None]:
+        reasons = dvc.stale([name]).get(name, [])
+        if not reasons and not force:
+            return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
+        log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
+        dvc.reproduce(name, log.info, force=force)
+        return Completed(message=", ".join(reasons))
+
+    try:
+        return once_free(run, log.warning)
+    except (dvc.StageError, UserError) as failure:
+        return Failed(message=str(failure).removeprefix("error: "))
 
 
 def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[Told]]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from flows import dvc, process_group, server
+from flows.running.waiting import BusyError
 from tasks.core.errors import UserError
 from tests.builders import toys
 from tests.builders.browser import wait_for
@@ -111,10 +112,12 @@ def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_wa
     other = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert any("begins" in line for line in other.stdout or ())
-        with pytest.raises(dvc.BusyError, match="busy"):
+        with pytest.raises(BusyError, match=r"at work here: dvc repro first \(process"):
             run("first")
-        with pytest.raises(dvc.BusyError, match="busy"):
+        with pytest.raises(BusyError, match=r"at work here: dvc repro first \(process"):
             dvc.stale(["first"])
+        assert list(dvc.at_work()) == ["first"]
+        assert set(dvc.stale(looking=True)) == set(toys.CHAIN)
     finally:
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()

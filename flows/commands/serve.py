@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
 
 def serve_deployments(given: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    dvc.stale([])  # a folder in which nothing could ever run is refused here, not at night
+    dvc.stale(looking=True)  # a folder in which nothing could ever run is refused here, not at night
     access.home()
     place = server.Place(given.host, given.port, tuple(given.name), lasting=True, password=given.password)
     with server.api(place) as api:

@@ -23,6 +23,10 @@ class Params(StageParams):
     timeout_minutes: Minutes
     timeouts: dict[str, Minutes]
 
+    def minutes(self, stage: str) -> float:
+        """How long a stage may run."""
+        return self.timeouts.get(stage, self.timeout_minutes)
+
 
 def load() -> Params:
     """The section as `params.yaml` of the current folder has it."""

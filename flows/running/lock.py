@@ -41,13 +41,14 @@ class Holder(NamedTuple):
         return f"{self.what} (process {self.pid} on {self.host}, since {self.since})"
 
 
-def _complain(line: str) -> None:
+def complain(line: str) -> None:
+    """One line on stderr, at once."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 
 @contextmanager
-def hold(what: str, *, say: Callable[[str], object] = _complain, wait: bool = True) -> Iterator[None]:
+def hold(what: str, *, say: Callable[[str], object] = complain, wait: bool = True) -> Iterator[None]:
     """Hold this folder's lock. Where another process does, `say` once for whom this one waits, until `runs.max_wait_minutes` are over.
 
     Args:
