@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import installed, process_group
-from flows.running import dvc_locks, inputs, limits
+from flows.running import dvc_locks, inputs, limits, whole_lock
 from flows.running.lock import complain
 from flows.running.waiting import BusyError
 from tasks.common import log_salt, salt
@@ -250,7 +250,11 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
         errors="replace",
         start_new_session=True,
     )
-    with child, process_group.ended_after(child, minutes * 60) as late:  # leaving it closes the pipes, which ends the group, and waits
+    with (
+        whole_lock.kept(),
+        child,
+        process_group.ended_after(child, minutes * 60) as late,
+    ):  # leaving it closes the pipes, which ends the group, and waits
         for line in map(str.rstrip, child.stdout or ()):
             if line and not line.lstrip().startswith(HINTS):
                 tail.append(line)

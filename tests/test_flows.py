@@ -244,7 +244,9 @@ def test_deployments_of_the_file_are_served_with_schedule_and_limit() -> None:
     from flows import deployments
 
     nightly, train = deployments.read()
-    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 1)
+    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 2)
+    assert nightly.concurrency_options
+    assert nightly.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert times(nightly) == [("nightly", "0 3 * * *", "UTC", True)]
     assert nightly.parameters == {"train": True, "force": False}
     assert (train.flow_name, train.schedules) == ("train", [])

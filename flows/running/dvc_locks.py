@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.running import process
+from flows.running import process, whole_lock
 
 NOTES, GUARD, REPOSITORY = (Path(".dvc/tmp") / name for name in ("rwlock", "rwlock.lock", "lock"))
 
@@ -66,19 +66,24 @@ def _readers() -> Iterator[Blocker]:
 
 
 def mend() -> list[str]:
-    """Take out of the notes what killed commands left there; what was done, in a line each."""
-    if not NOTES.is_file():
-        return []
-    with _guarded() as ours:
-        return _mended() if ours else []
+    """Take out of the notes what killed commands left there, and mend their `dvc.lock`; what was done, in a line each.
+
+    For who holds the workspace's lock. Nothing is done while a DVC command is at work.
+    """
+    said: list[str] = []
+    for file, guard, work in ((whole_lock.COPY, REPOSITORY, whole_lock.restore), (NOTES, GUARD, _mended)):
+        if file.exists():
+            with _held(guard) as ours:
+                said += work() if ours else []
+    return said
 
 
 @contextmanager
-def _guarded() -> Iterator[bool]:
-    """DVC's guard over its notes, if it can be had now: who writes them holds it."""
+def _held(path: Path) -> Iterator[bool]:
+    """A lock of DVC's, if it can be had now: who writes the file that it guards holds it."""
     from dvc.lock import Lock, LockError
 
-    guard = Lock(str(GUARD))
+    guard = Lock(str(path))
     try:
         guard.lock()
     except LockError:
