@@ -8,7 +8,7 @@ or, on a schedule, the deployment `nightly` of `prefect.yaml`.
 from __future__ import annotations
 
 from flows.dvc import dataset_stages, nothing_to_learn, training_stages
-from flows.stage_tasks import Told, conclude, run_stages, well
+from flows.stage_tasks import Told, alone, conclude, run_stages, well
 from flows.versions import step
 
 from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State
 
 
 @flow(name="build")
+@alone
 def build(train: bool = True, force: bool = False, publish: bool = False) -> State[list[Told]]:
     """Make the dataset from the raw logs, stage by stage, and train on it when it changed. Only stages whose inputs changed run.
 

@@ -15,6 +15,7 @@ from tasks.core.shell import PARAMS
 MODULES: dict[str, str] = {  # section: module
     "publish": "flows.versions.settings",
     "private": "flows.storage.private_store",
+    "runs": "flows.running.limits",
 }
 
 
