@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from tasks.common.vocabulary.splits import SPLITS
 ADDED, GONE, FLIPPED, MOVED, REWEIGHED = KINDS = ("added", "gone", "flipped", "moved", "re-weighed")
 SHOWN = ("pair_id", "prompt_id", "recipe", "split", "confidence", "weight")
 WHOLE = "all"
+TEXTS = ("prompt", "chosen", "rejected")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def compare(before: Evidence, after: Evidence, step: float = STEP) -> Difference
     """Compare two versions, pair by pair."""
     found = match(before.pairs, after.pairs, step)
     changed = found.flipped | found.moved | found.reweighed
-    a = np.concatenate([np.full(len(found.added), -1), found.gone, found.before[changed]])
-    b = np.concatenate([found.added, np.full(len(found.gone), -1), found.after[changed]])
+    a = np.concatenate([found.before[changed], found.gone, np.full(len(found.added), -1)])
+    b = np.concatenate([found.after[changed], np.full(len(found.gone), -1), found.added])
     kinds = _kinds(found, np.flatnonzero(changed))
     only_split = np.array([names == [MOVED] for names in kinds], bool)
     cause = causes.find(before, after, a, b, only_split)
@@ -67,10 +68,10 @@ def demand_balance(made: Difference) -> None:
 
 
 def _kinds(found: Matched, changed: Rows) -> list[list[str]]:
-    """What happened to each changed pair; added and gone ones first."""
+    """What happened to each changed pair: those that stayed, those that are gone, those that were added."""
     flags = {FLIPPED: found.flipped, MOVED: found.moved, REWEIGHED: found.reweighed}
     both = [[kind for kind, holds in flags.items() if holds[row]] for row in changed]
-    return [[ADDED]] * len(found.added) + [[GONE]] * len(found.gone) + both
+    return both + [[GONE]] * len(found.gone) + [[ADDED]] * len(found.added)
 
 
 def _counts(before: pa.Table, after: pa.Table, found: Matched) -> dict[str, dict[str, int]]:
@@ -91,15 +92,20 @@ def _shown(pairs: pa.Table, rows: Rows) -> Iterator[dict[str, Any] | None]:
     return (next(found) if row >= 0 else None for row in rows)
 
 
-def texts(pairs: pa.Table, wanted: set[str]) -> dict[str, tuple[str, str, str]]:
-    """The redacted texts of pairs: the last message of the prompt, the chosen and the rejected answer."""
-    rows = pairs.filter(pc.is_in(pairs["pair_id"], value_set=pa.array(sorted(wanted), pa.large_string())))
-    shown = rows.select(["pair_id", "prompt", "chosen", "rejected"]).to_pylist()
-    return {row["pair_id"]: tuple(row[name][-1]["content"] for name in ("prompt", "chosen", "rejected")) for row in shown}
+def texts(made: Difference, before: Evidence, after: Evidence, shown: int) -> dict[str, tuple[str, str, str]]:
+    """The redacted texts of the first changed pairs: the last message of the prompt, the chosen and the rejected answer."""
+    wanted = [row["after"] or row["before"] for row in made.rows[:shown]]
+    names = pa.array([pair["pair_id"] for pair in wanted], pa.large_string())
+    found: dict[str, tuple[str, str, str]] = {}
+    for pairs in (after.pairs, before.pairs):
+        rows = pairs.filter(pc.is_in(pairs["pair_id"], value_set=names))
+        for row in rows.select(["pair_id", "prompt", "chosen", "rejected"]).to_pylist():
+            found.setdefault(row["pair_id"], (row["prompt"][-1]["content"], row["chosen"][-1]["content"], row["rejected"][-1]["content"]))
+    return {pair["pair_id"]: found[pair["pair_id"]] for pair in wanted}
 
 
-def as_json(made: Difference) -> dict[str, Any]:
-    """The difference as a document."""
+def as_json(made: Difference, texts: Mapping[str, tuple[str, str, str]]) -> dict[str, Any]:
+    """The difference as a document; with the texts of those pairs that some are given of."""
     between = made.between
     return {
         "before": made.before,
@@ -115,4 +121,5 @@ def as_json(made: Difference) -> dict[str, Any]:
             "inputs": between.inputs,
         },
         "rows": made.rows,
+        **({"texts": {name: dict(zip(TEXTS, found, strict=True)) for name, found in texts.items()}} if texts else {}),
     }
