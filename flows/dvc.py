@@ -54,6 +54,10 @@ class StageError(Exception):
     """A stage failed; the text is the stage's own last word."""
 
 
+class DvcError(Exception):
+    """A DVC command that failed; the text is what DVC said."""
+
+
 def stale(names: Sequence[str] = ()) -> dict[str, list[str]]:
     """The stages (of `names`, or all) whose own inputs, code, parameters or outputs changed since their last run, each with the reasons.
 
@@ -87,8 +91,8 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     known = pipeline.stages()
     for name in names:
         pipeline.stage(name)
-    with repository() as project:
-        status = project.status(targets=list(names) or None)
+    with _repository() as repository:
+        status = repository.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
@@ -142,7 +146,7 @@ def nothing_to_learn() -> str | None:
 
 
 @contextmanager
-def repository() -> Iterator[Repo]:
+def _repository() -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -153,12 +157,15 @@ def repository() -> Iterator[Repo]:
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(".") as project:
-            yield project
+        with Repo(".") as repository:
+            yield repository
     except LockError as error:
         raise BusyError("DVC", _line(str(error)), "no other DVC command at work here", "wait for it, or end it, and run again") from error
     except (DvcException, SCMError) as error:
         raise UserError("DVC", _line(str(error)), "a pipeline that DVC can read", "correct it and run again") from error
+
+
+project = _repository  # for readers of versions
 
 
 def _must_be_project() -> None:
@@ -194,6 +201,36 @@ def brief(reasons: Sequence[str]) -> list[str]:
         return list(reasons)
     others = [reason for reason in reasons if reason not in code]
     return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
+
+
+def remotes() -> tuple[list[str], str]:
+    """Names of DVC's remotes, and the default one's; "" where there is none."""
+    with _repository() as repository:
+        config = repository.config
+    return sorted(config["remote"]), str(config["core"].get("remote") or "")
+
+
+def command(*arguments: str, seconds: float | None = None) -> str:
+    """What a DVC command says on stdout; DvcError with its last word when it fails, or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DvcError(f"dvc {arguments[0]} took longer than {seconds:.0f} s") from error
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [
+            f"dvc {arguments[0]}: exit code {done.returncode}"
+        ]
+        raise DvcError(_line(told[0].removeprefix("ERROR: ")))
+    return done.stdout
 
 
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:

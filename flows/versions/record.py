@@ -20,8 +20,10 @@ from tasks.core.errors import UserError, one_of
 
 DATASET, MODEL = "dataset", "model"  # artifacts in `dvc.yaml`
 TAG = re.compile(rf"(?P<artifact>{DATASET}|{MODEL})@v(?P<version>[1-9]\d*)\.(?P<training>0|[1-9]\d*)\.0")
+NAMED = re.compile(r"v(?P<version>[1-9]\d*)\.json")
 SHORT = re.compile(rf"(?:{DATASET}@)?v?(?P<version>[1-9]\d*)(?:\.0\.0)?")  # how a person may name a dataset's version
 FILE = "v{}.json"
+PAGES = "reports"  # folder beside the records: the reports of the newest version
 
 
 class Raw(TypedDict):
@@ -78,6 +80,11 @@ def folder() -> Path:
     return artifact(DATASET).parent / VERSIONS
 
 
+def pages() -> Path:
+    """The folder of the reports of the newest version, which DVC keeps."""
+    return folder() / PAGES
+
+
 def path(version: int) -> Path:
     """The file of a version's record."""
     return folder() / FILE.format(version)
@@ -102,6 +109,14 @@ def records() -> list[Record]:
 def newest() -> Record | None:
     """The newest record that lies here; none before the first version."""
     return next(reversed(records()), None)
+
+
+def committed() -> Record | None:
+    """The newest record that the current commit has; none before the first version."""
+    here = (git.attempt("ls-tree", "--name-only", "HEAD", f"{folder()}/") or "").split("\n")
+    numbers = [int(found["version"]) for name in here if (found := NAMED.fullmatch(Path(name).name))]
+    text = git.show("HEAD", path(max(numbers))) if numbers else None
+    return _parsed(text, f"HEAD:{path(max(numbers))}") if text else None
 
 
 def read(name: str) -> Record:

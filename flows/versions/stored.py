@@ -136,7 +136,7 @@ def _stores(repository: Repo) -> Iterator[Any]:
 @contextmanager
 def opened(*names: str) -> Iterator[tuple[Stored, ...]]:
     """The versions of these names: tags, numbers, commits, or `workspace`."""
-    with dvc.repository() as repository:
+    with dvc.project() as repository:
         yield tuple(Stored(*named(name), repository) for name in names)
 
 
