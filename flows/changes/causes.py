@@ -6,17 +6,19 @@ Several may hold; the first one is *the* reason. Votes elsewhere move the estima
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.changes.evidence import Evidence, Settings
-from flows.changes.matching import Matched, Sides, sides
-from tasks.common.arrays import Mask, Rows, flat, mask, numbers, owners
+from flows.changes.matching import Sides, sides
+from flows.versions.stored import TOMBSTONES
+from tasks.common.arrays import Mask, Rows, filled, flat, mask, numbers, owners
 from tasks.core.tables import TEXT
 
 ERASED, LOG_GONE, NEW_LOG, CHANGED, NEW, WITHDRAWN = "erased", "log gone", "new log", "vote changed", "new vote", "vote withdrawn"
@@ -24,7 +26,6 @@ PARAMETER, CODE, OTHER = "parameter", "code", "other"
 ORDER = (ERASED, LOG_GONE, NEW_LOG, CHANGED, NEW, WITHDRAWN, PARAMETER, CODE, OTHER)  # the first that holds is the reason
 OF_VOTES = ORDER[: ORDER.index(PARAMETER)]
 SAYS = ("kind", "response_id", "value", "raw", "better", "worse")  # of a vote: what it says
-TOMBSTONES = "erased"  # the input of `ingest` that says what is erased
 MAKER, SPLITTER = "pair", "split"  # stages that decide about a pair, and about its split
 
 
@@ -98,15 +99,21 @@ def find(before: Evidence, after: Evidence, a: Rows, b: Rows, decided: Mask) -> 
 
 def _named(differs: Between, stages: list[str], fate: Rows, holds: dict[str, Mask]) -> list[str]:
     """The parameters, or the stages of the code, that may have done it."""
+    places = range(len(stages))
     texts = {
-        PARAMETER: ["; ".join(name for name, _, _ in differs.parameters if name.split(".")[0] in stages[: at + 1]) for at in range(len(stages))],
-        CODE: ["; ".join(stage for stage in differs.code if stage in stages[: at + 1]) for at in range(len(stages))],
+        PARAMETER: [_until(((name.split(".")[0], name) for name, _, _ in differs.parameters), stages[: at + 1]) for at in places],
+        CODE: [_until(((stage, stage) for stage in differs.code), stages[: at + 1]) for at in places],
     }
     found = np.full(len(fate), "", object)
     for reason, by_stage in texts.items():
         at = np.flatnonzero(holds[reason])
         found[at] = np.array([*by_stage, ""], object)[fate[at]]
     return list(found)
+
+
+def _until(names: Iterable[tuple[str, str]], stages: list[str]) -> str:
+    """The names that belong to these stages."""
+    return "; ".join(name for stage, name in names if stage in stages)
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ def _proposals(known: Sides, place: int, keys: Rows) -> tuple[Rows, Rows]:
 def _votes(table: pa.Table, places: Rows, rows: Rows) -> Behind:
     """The votes of these rows of a table."""
     there = places >= 0
-    lists = flat(flat(table["votes"]).take(pa.array(places[there])))
+    lists = flat(table["votes"]).take(places[there])
     return Behind(rows[there][owners(lists)], pc.list_flatten(lists).cast(TEXT))
 
 
@@ -163,7 +170,7 @@ def _on_prompt(before: Evidence, after: Evidence, a: Rows, b: Rows) -> Behind:
         width = counts[found[there]]
         row = np.repeat(there, width)
         offset = np.arange(len(row)) - np.repeat(np.cumsum(width) - width, width)
-        place = order.take(pa.array(np.repeat(at[found[there]], width) + offset))
+        place = order.take(np.repeat(at[found[there]], width) + offset)
         parts.append(Behind(row, flat(votes["feedback_id"]).take(place)))
     return Behind(np.concatenate([part.row for part in parts]), pa.concat_arrays([part.vote for part in parts]))
 
@@ -176,7 +183,7 @@ def _prompt(before: Evidence, after: Evidence, a: Rows, b: Rows) -> pa.Array[Any
 
 def _taken(pairs: pa.Table, rows: Rows) -> pa.Array[Any]:
     original = pc.coalesce(flat(pairs["augmented_from"]), flat(pairs["prompt_id"]))
-    return original.take(pa.array(rows, mask=rows < 0))
+    return original.take(pa.array(rows, pa.int64(), mask=rows < 0))
 
 
 def _of_votes(before: Evidence, after: Evidence, differs: Between, behind: Behind, count: int, all_gone: Mask) -> dict[str, Mask]:
@@ -232,9 +239,8 @@ class _Votes:
 
     def says(self, votes: pa.Array[Any]) -> Any:  # noqa: ANN401 (an array of objects, compared as a whole)
         """What each says, as one text."""
-        columns = [pc.fill_null(flat(self.table[name]).cast(TEXT), "-") for name in SAYS]
-        separator = pa.scalar("|", TEXT)
-        said: pa.Array[Any] = pc.binary_join_element_wise(*columns, separator)
+        columns = [filled(flat(self.table[name]).cast(TEXT), "-") for name in SAYS]
+        said = cast("pa.Array[Any]", pc.binary_join_element_wise(*columns, pa.scalar("|", TEXT)))  # type: ignore[call-overload]
         return np.asarray(self._column(said, votes).to_numpy(zero_copy_only=False), object)
 
     def _files(self, votes: pa.Array[Any]) -> pa.Array[Any]:
@@ -252,7 +258,7 @@ class _Votes:
 
 def _all_gone(before: Evidence, after: Evidence, a: Rows) -> Mask:
     """Which rows of the version before come from conversations none of which is there after."""
-    lists = flat(flat(before.pairs["conversations"]).take(pa.array(a[a >= 0])))
+    lists = flat(before.pairs["conversations"]).take(a[a >= 0])
     there = mask(pc.is_in(pc.list_flatten(lists).cast(TEXT), value_set=after.conversations.cast(TEXT)))
     found = np.zeros(len(a), bool)
     found[a >= 0] = np.bincount(owners(lists)[there], minlength=len(lists)) == 0
@@ -286,10 +292,10 @@ def _drop(version: Evidence, source: Evidence, rows: Rows) -> tuple[Rows, list[s
     reasons = np.asarray(flat(version.proposed["dropped"]).to_numpy(zero_copy_only=False), object)
     stage, why = np.where(hit, stages.index(MAKER), -1), np.full(len(rows), "", object)
     why[hit] = reasons[order[at[hit]]]
-    prompts = flat(source.pairs["prompt_id"]).take(pa.array(rows))
+    prompts = flat(source.pairs["prompt_id"]).take(rows)
     place = numbers(pc.index_in(prompts, value_set=flat(version.prompts["prompt_id"])))
     other = (place >= 0) & ~hit
-    table = version.prompts.take(pa.array(place[other]))
+    table = version.prompts.take(place[other])
     stage[other] = [stages.index(str(name)) for name in table["stage"].to_pylist()]
     why[other] = table["reason"].to_pylist()
     return stage, list(why)

@@ -48,16 +48,19 @@ def compare(before: Evidence, after: Evidence, step: float = STEP) -> Difference
     kinds = _kinds(found, np.flatnonzero(changed))
     only_split = np.array([names == [MOVED] for names in kinds], bool)
     cause = causes.find(before, after, a, b, only_split)
-    rows = [
+    shown = zip(_shown(before.pairs, a), _shown(after.pairs, b), strict=True)
+    rows: list[dict[str, Any]] = [
         {"kinds": names, "reason": reasons[0], "reasons": reasons, "detail": detail, "before": one, "after": two}
-        for names, reasons, detail, one, two in zip(
-            kinds, cause.reasons(), cause.details, _shown(before.pairs, a), _shown(after.pairs, b), strict=True
-        )
+        for names, reasons, detail, (one, two) in zip(kinds, cause.reasons(), cause.details, shown, strict=True)
     ]
-    by_kind = {kind: dict(Counter(row["reason"] for row in rows if kind in row["kinds"]).most_common()) for kind in KINDS}
+    by_kind = {kind: dict(_reasons(rows, kind).most_common()) for kind in KINDS}
     made = Difference(before.name, after.name, _counts(before.pairs, after.pairs, found), by_kind, causes.between(before, after), rows)
     demand_balance(made)
     return made
+
+
+def _reasons(rows: list[dict[str, Any]], kind: str) -> Counter[str]:
+    return Counter(str(row["reason"]) for row in rows if kind in row["kinds"])
 
 
 def demand_balance(made: Difference) -> None:
@@ -76,7 +79,7 @@ def _kinds(found: Matched, changed: Rows) -> list[list[str]]:
 
 def _counts(before: pa.Table, after: pa.Table, found: Matched) -> dict[str, dict[str, int]]:
     """Pairs by split."""
-    parts = {"before": before, "gone": before.take(pa.array(found.gone)), "added": after.take(pa.array(found.added)), "after": after}
+    parts = {"before": before, "gone": before.take(found.gone), "added": after.take(found.added), "after": after}
     return {name: _by_split(table) for name, table in parts.items()}
 
 
@@ -87,7 +90,7 @@ def _by_split(pairs: pa.Table) -> dict[str, int]:
 
 def _shown(pairs: pa.Table, rows: Rows) -> Iterator[dict[str, Any] | None]:
     """What is said of each of these pairs; none where there is none."""
-    there = pairs.select(list(SHOWN)).take(pa.array(rows[rows >= 0])).to_pylist()
+    there = pairs.select(list(SHOWN)).take(rows[rows >= 0]).to_pylist()
     found = iter(there)
     return (next(found) if row >= 0 else None for row in rows)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
 from flows import dvc
 from flows.versions.stored import Stored, digest
+from tasks.common.arrays import flat, strings
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES, TEXT
@@ -59,7 +60,7 @@ def gather(version: Stored) -> Evidence:
         pa.concat_tables([table.select(TABLES["votes"].names()) for table in votes]),
         _ids(version.table(read / "feedback"), "feedback_id"),
         _ids(version.table(read / "turns"), "conversation_id"),
-        dict(zip(_strings(files["file"]), _strings(files["name"]), strict=True)),
+        dict(zip(strings(files["file"]), strings(files["name"]), strict=True)),
         pa.concat_tables([_no_prompts(), *_dropped_prompts(version)]),
         settings(version.lock),
     )
@@ -69,12 +70,8 @@ def _or_empty(table: pa.Table | None, name: str, *more: pa.Field[Any]) -> pa.Tab
     return pa.schema([*TABLES[name].schema(), *more]).empty_table() if table is None else table
 
 
-def _strings(column: pa.ChunkedArray[Any]) -> list[str]:
-    return cast("list[str]", column.to_pylist())
-
-
 def _ids(table: pa.Table | None, column: str) -> pa.Array[Any]:
-    return pa.array([], TEXT) if table is None else table[column].unique()
+    return pa.array([], TEXT) if table is None else flat(table[column]).unique()
 
 
 def _no_prompts() -> pa.Table:
@@ -86,8 +83,8 @@ def _dropped_prompts(version: Stored) -> Iterator[pa.Table]:
     for name in dvc.dataset_stages():
         table = version.table(pipeline.stage(name).output / DROPPED / "candidates") if name != "ingest" else None
         if table is not None:
-            columns = [table["prompt_id"], table[DROPPED], pa.repeat(pa.scalar(name, TEXT), len(table))]
-            yield pa.table(columns, names=list(FATE)).cast(_no_prompts().schema)
+            rows = table.select(["prompt_id", DROPPED]).append_column("stage", pa.repeat(pa.scalar(name, TEXT), len(table)))
+            yield rows.rename_columns(list(FATE)).cast(_no_prompts().schema)
 
 
 def settings(lock: dict[str, Any]) -> Settings:

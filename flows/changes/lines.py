@@ -90,5 +90,8 @@ def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     lines = list(rows)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for row in lines:
-        cells = (cell.rjust(width) if cell[-1:].isdigit() and at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        yield "  ".join(cells).rstrip()
+        yield "  ".join(_cell(cell, width, first=not at) for at, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+
+
+def _cell(cell: str, width: int, *, first: bool) -> str:
+    return cell.rjust(width) if cell[-1:].isdigit() and not first else cell.ljust(width)

@@ -6,8 +6,9 @@ Each pair of one version is matched with at most one of the other, so what is no
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +50,7 @@ def sides(*tables: pa.Table) -> Sides:
     chosen, rejected = answers[: bounds[-1]], answers[bounds[-1] :]
     low, high = np.minimum(chosen, rejected), np.maximum(chosen, rejected)
     keys = (ids, _joined(prompts, chosen, rejected), _joined(prompts, low, high), _joined(prompts, chosen))
-    return Sides(*([key[start:end] for start, end in zip(bounds, bounds[1:], strict=False)] for key in keys))
+    return Sides(*([key[start:end] for start, end in itertools.pairwise(bounds)] for key in keys))
 
 
 def match(before: pa.Table, after: pa.Table, step: float = STEP) -> Matched:
@@ -117,7 +118,7 @@ def _joined(*keys: Rows) -> Rows:
 
 def _texts(messages: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     """The text of each list of messages."""
-    lists = flat(messages)
+    lists = cast("pa.LargeListArray[Any]", flat(messages))
     parts = pa.LargeListArray.from_arrays(lists.offsets, pc.struct_field(lists.values, "content"))
-    joined: pa.Array[Any] = pc.binary_join(parts, pa.scalar("\x1e", pa.large_string()))
-    return pa.chunked_array([joined])
+    joined = pc.binary_join(parts, pa.scalar("\x1e", pa.large_string()))
+    return pa.chunked_array([cast("pa.Array[Any]", joined)])

@@ -31,7 +31,9 @@ def render(made: Difference, shown: int, texts: Texts) -> str:
         section("Pairs", _lead(made, shown), card("Changed pairs", _rows(made, shown)), *_texts(texts)),
     )
     head = f"<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'><title>{text(title)}</title>"
-    body = f"<main><h1>{text(title)}</h1><p class=lead>What changed between two versions of the dataset.</p><div class=figures>{figures}</div>"
+    body = (
+        f"<main><h1>{text(title)}</h1><p class=lead>What changed between two versions of the dataset.</p><div class=figures>{figures}</div>"
+    )
     return f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body>{body}{''.join(parts)}</main></body></html>\n"
 
 
@@ -53,7 +55,8 @@ def _counts(made: Difference) -> str:
 
 def _between(made: Difference) -> str:
     found = made.between
-    logs = [(label, log) for label, logs in (("new", found.new_logs), ("gone", found.gone_logs), ("changed", found.changed_logs)) for log in logs]
+    kinds = (("new", found.new_logs), ("gone", found.gone_logs), ("changed", found.changed_logs))
+    logs = [(label, log) for label, names in kinds for log in names]
     rest = [("code", stage) for stage in found.code] + [("input", path) for path in found.inputs]
     cards = [card("Logs", table(["log", "file"], logs))] if logs else []
     if found.parameters:

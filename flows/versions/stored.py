@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 WORKSPACE = "workspace"
+TOMBSTONES = "erased"  # the input of `ingest` that says what is erased
 LOCK = Path("dvc.lock")
 FOLDER = ".dir"  # how DVC ends the digest of a folder
 
@@ -160,5 +161,3 @@ def digest(lock: dict[str, Any], path: Path) -> str | None:
             if entry["path"] == path.as_posix():
                 return str(entry["md5"])
     return None
-
-
