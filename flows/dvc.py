@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import installed, process_group
-from tasks.common import log_salt, salt
+from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
@@ -71,7 +71,7 @@ def left_out() -> dict[str, list[str]]:
     """
     stages = pipeline.stages()
     hidden = [stage for stage in stages.values() if stage.private]
-    paths = {path for stage in hidden for path in (stage.output, *stage.data)}
+    paths = {path for stage in hidden for path in (stage.output, *stage.data) if path.name != tombstones.NAME}  # those git keeps
     if not hidden or any(path.exists() for path in paths):
         return {}
     near = [

@@ -35,7 +35,11 @@ COPIED = {
     "dvc-config": ".dvc/config",
     "dvc-gitignore": ".dvc/.gitignore",
 }
-PAGES = {"splits.md": ("split", "splits"), "benchmarks.md": ("decontaminate", "benchmarks")}  # the inputs that they explain, by stage
+PAGES = {  # the inputs that they explain, by stage
+    "splits.md": ("split", "splits"),
+    "erased.md": ("ingest", "erased"),
+    "benchmarks.md": ("decontaminate", "benchmarks"),
+}
 ADDED = {".gitignore": "!/.pairwright/code/\n", ".dvcignore": "!.pairwright/code\n"}
 HEAD = """# The path of the data. The code of each stage is that of the installed package: .pairwright/code/STAGE lists its files
 # with their digests, and `pairwright` keeps the lists up to date.
