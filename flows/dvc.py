@@ -87,8 +87,8 @@ def _found(names: Sequence[str]) -> dict[str, list[str]]:
     known = pipeline.stages()
     for name in names:
         pipeline.stage(name)
-    with _repository() as repository:
-        status = repository.status(targets=list(names) or None)
+    with repository() as opened:
+        status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
@@ -142,7 +142,7 @@ def nothing_to_learn() -> str | None:
 
 
 @contextmanager
-def _repository() -> Iterator[Repo]:
+def repository() -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -153,8 +153,8 @@ def _repository() -> Iterator[Repo]:
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(".") as repository:
-            yield repository
+        with Repo(".") as opened:
+            yield opened
     except LockError as error:
         raise BusyError("DVC", _line(str(error)), "no other DVC command at work here", "wait for it, or end it, and run again") from error
     except (DvcException, SCMError) as error:

@@ -12,7 +12,9 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {}  # section: module
+MODULES: dict[str, str] = {  # section: module
+    "retention": "flows.erasure.retention",
+}
 
 
 def models() -> dict[str, type[StageParams]]:

@@ -61,9 +61,9 @@ def openwebui(name: str, user: str, draw: random.Random) -> Written:
     return Written("webui.json", frozenset({user}), line)
 
 
-def sharegpt(name: str, user: str, draw: random.Random) -> Written:
+def sharegpt(name: str, draw: random.Random) -> Written:
     """A conversation of ShareGPT, which names nobody: it can be erased by its id alone."""
-    turns = [{"from": ("human", "gpt")[at % 2], "value": f"{prose(f'{name} {at} {draw.random()}', 7)} {PHRASE} {user}"} for at in range(2)]
+    turns = [{"from": ("human", "gpt")[at % 2], "value": f"{prose(f'{name} {at} {draw.random()}', 7)} {PHRASE}"} for at in range(2)]
     return Written("share.jsonl", frozenset({name}), {"id": name, "conversations": turns})
 
 
@@ -92,7 +92,7 @@ def written(seed: int, people: tuple[str, ...], count: int = 4) -> list[Written]
         one, two, three = (draw.choice(people) for _ in range(3))
         native = str(draw.randrange(count)) if draw.random() < 0.5 else f"conv-{one}-{number}"  # counters meet
         chat = plain(native, one, draw)
-        found += [chat, openwebui(f"chat-{number}", two, draw), sharegpt(f"share-{number}", three, draw)]
+        found += [chat, openwebui(f"chat-{number}", two, draw), sharegpt(f"share-{number}", draw)]
         found += [vote(native, one, voter) for voter in {two, three} if native.startswith("conv-")]
         found += tree(f"tree{number}", (one, two, three), draw)
     return found
