@@ -25,7 +25,7 @@ from flows.running import dvc_locks, inputs, limits, whole_lock
 from flows.running.lock import complain
 from flows.running.waiting import BusyError
 from flows.storage import runs
-from tasks.common import log_salt, salt
+from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
@@ -85,7 +85,7 @@ def left_out(*, looking: bool = False) -> dict[str, list[str]]:
     """
     stages = pipeline.stages()
     hidden = [stage for stage in stages.values() if stage.private]
-    paths = {path for stage in hidden for path in (stage.output, *stage.data)}
+    paths = {path for stage in hidden for path in (stage.output, *stage.data) if path.name != tombstones.NAME}  # those git keeps
     if not hidden or any(path.exists() for path in paths):
         return {}
     near = [

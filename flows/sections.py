@@ -16,6 +16,7 @@ MODULES: dict[str, str] = {  # section: module
     "publish": "flows.versions.settings",
     "private": "flows.storage.private_store",
     "runs": "flows.running.limits",
+    "retention": "flows.erasure.retention",
 }
 
 
