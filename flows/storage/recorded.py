@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.versions import git
+from flows import git
 from tasks.core.errors import UserError
 from tasks.core.params import parse
 

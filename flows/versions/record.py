@@ -13,8 +13,8 @@ from typing import Any, TypedDict
 
 import yaml
 
+from flows import git
 from flows.installed import VERSIONS
-from flows.versions import git
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows import dvc
-from flows.versions import git, record
+from flows import dvc, git
+from flows.versions import record
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import parse
