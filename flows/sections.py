@@ -12,7 +12,11 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {"publish": "flows.versions.settings"}  # section: module
+MODULES: dict[str, str] = {
+    "publish": "flows.versions.settings",
+    "gates": "flows.nights.levels",
+    "notify": "flows.nights.notify",
+}  # section: module
 
 
 def models() -> dict[str, type[StageParams]]:

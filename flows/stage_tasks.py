@@ -26,10 +26,14 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows import dvc, server
+from flows.log_lines import Levels
 from flows.report import ledger_rows
 from tasks.core.errors import UserError
 
-WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed"})  # states of a step after which a run goes on
+WELL = frozenset(
+    {"Completed", "Unchanged", "Skipped", "Published", "Owed", "Passed", "Warned"}
+)  # states of a step after which a run goes on
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 PAUSE = 2.0  # seconds between two looks at files that another DVC command holds
 
 
@@ -90,13 +94,14 @@ def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]
 def run_stage(name: str, idle: str, force: bool) -> State[None]:
     """One stage: run it when it is stale, or when it must."""
     log, waited = get_run_logger(), False
+    say = _said_by(log)
     while True:
         try:
             reasons = dvc.stale([name]).get(name, [])
             if not reasons and not force:
                 return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
             log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-            dvc.reproduce(name, log.info, force=force)
+            dvc.reproduce(name, say, force=force)
             return Completed(message=", ".join(reasons))
         except dvc.BusyError as busy:
             if not waited:
@@ -107,6 +112,12 @@ def run_stage(name: str, idle: str, force: bool) -> State[None]:
             return Failed(message=str(failure).removeprefix("error: "))
         except UserError as error:
             return Failed(message=str(error))
+
+
+def _said_by(log: Log) -> dvc.Say:
+    """What takes the lines of a child, each on its own level; the failure that an error leads to is told by the state."""
+    levels = Levels()
+    return lambda line: log.log(levels.of(line), line)
 
 
 def well(outcomes: Iterable[Outcome]) -> bool:
@@ -135,6 +146,6 @@ def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     for outcome in outcomes:
         head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
         stage = pipeline.stages().get(outcome.stage)  # none for what is no stage, such as publishing
-        counts = (ledger_rows(stage) if stage else []) or [{}]
+        counts = (ledger_rows(stage) if stage and outcome.state in WELL else []) or [{}]  # the ledger of a failed one is of an earlier run
         rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
     return rows

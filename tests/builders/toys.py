@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from flows import sections
 from tests.conftest import ROOT
 
 STAGE = '''
@@ -58,7 +59,9 @@ def make(root: Path, *, private: bool = False) -> Path:
     if private:
         stages["first"]["outs"] = [{FIRST: {"persist": True, "cache": False}}]
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    (root / "params.yaml").write_text(yaml.safe_dump({name: {"wait": 0, "fate": ""} for name in CHAIN}, sort_keys=False))
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = {name: {"wait": 0, "fate": ""} for name in CHAIN} | {name: shipped[name] for name in sections.MODULES}
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     return root
 
