@@ -243,7 +243,7 @@ def test_deployments_of_the_file_are_served_with_schedule_and_limit() -> None:
     nightly, train = deployments.read()
     assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 1)
     assert times(nightly) == [("nightly", "0 3 * * *", "UTC", True)]
-    assert nightly.parameters == {"train": True, "force": False}
+    assert nightly.parameters == {"train": True, "force": False, "publish": True}
     assert (train.flow_name, train.schedules) == ("train", [])
     assert times(deployments.read("*/5 * * * *")[0]) == [("nightly", "*/5 * * * *", "UTC", True)]
     with pytest.raises(UserError, match="five fields"):
@@ -259,7 +259,7 @@ def test_flows_tell_the_ui_what_their_parameters_mean() -> None:
     from flows.build import build
 
     properties = build.parameters.properties
-    assert {name: entry["type"] for name, entry in properties.items()} == {"train": "boolean", "force": "boolean"}
+    assert {name: entry["type"] for name, entry in properties.items()} == dict.fromkeys(("train", "force", "publish"), "boolean")
     assert all(entry.get("description") for entry in properties.values())
 
 

@@ -32,6 +32,7 @@ class Result:
 def dataset(say: dvc.Say) -> Result:
     """Publish the release as it lies here, if it is another one than that of the newest version; bring what remotes are owed."""
     settings = load()
+    commits.branch()
     _demand_current(dvc.dataset_stages())
     return _published(settings, say, lambda: _dataset(settings))
 
@@ -39,6 +40,7 @@ def dataset(say: dvc.Say) -> Result:
 def model(say: dvc.Say) -> Result:
     """Publish the model as it lies here, as one of the version that it was trained on."""
     settings = load()
+    commits.branch()
     _demand_current([*dvc.dataset_stages(), *dvc.training_stages()])
     return _published(settings, say, lambda: _model(settings))
 
