@@ -17,6 +17,8 @@ MODULES: dict[str, str] = {  # section: module
     "private": "flows.storage.private_store",
     "runs": "flows.running.limits",
     "retention": "flows.erasure.retention",
+    "gates": "flows.nights.levels",
+    "notify": "flows.nights.notify",
 }
 
 

@@ -29,12 +29,15 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows import dead_runs, dvc, server
+from flows.log_lines import Levels
 from flows.report import ledger_rows
 from flows.running import lock
 from flows.running.waiting import once_free
 from tasks.core.errors import UserError
 
-WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed"})  # states of a step after which a run goes on
+# states of a step after which a run goes on
+WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed", "Passed", "Warned"})
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 P = ParamSpec("P")
 
 
@@ -113,19 +116,26 @@ def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]
 def run_stage(name: str, idle: str, force: bool) -> State[None]:
     """One stage: run it when it is stale, or when it must."""
     log = get_run_logger()
+    say = _said_by(log)
 
     def run() -> State[None]:
         reasons = dvc.stale([name]).get(name, [])
         if not reasons and not force:
             return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
         log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-        dvc.reproduce(name, log.info, force=force)
+        dvc.reproduce(name, say, force=force)
         return Completed(message=", ".join(reasons))
 
     try:
         return once_free(run, log.warning)
     except (dvc.StageError, UserError) as failure:
         return Failed(message=str(failure).removeprefix("error: "))
+
+
+def _said_by(log: Log) -> dvc.Say:
+    """What takes the lines of a child, each on its own level; the failure that an error leads to is told by the state."""
+    levels = Levels()
+    return lambda line: log.log(levels.of(line), line)
 
 
 def well(outcomes: Iterable[Outcome]) -> bool:
@@ -154,6 +164,6 @@ def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     for outcome in outcomes:
         head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
         stage = pipeline.stages().get(outcome.stage)  # none for what is no stage, such as publishing
-        counts = (ledger_rows(stage) if stage else []) or [{}]
+        counts = (ledger_rows(stage) if stage and outcome.state in WELL else []) or [{}]  # the ledger of a failed one is of an earlier run
         rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
     return rows

@@ -177,7 +177,7 @@ def _last_model(version: int) -> tuple[str | None, str]:
 
 def _model_message(tag: str) -> str:
     path = record.artifact(MODEL) / dvc.FIGURES
-    return f"Publish {tag}\n\n" + "".join(f"{name}: {value}\n" for name, value in describe.figures(path).items())
+    return f"Publish {tag}\n\n" + "".join(f"{name}: {value}\n" for name, value in describe.read(path).items())
 
 
 def _withdraw(tag: str, settings: Params) -> None:
