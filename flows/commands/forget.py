@@ -52,9 +52,9 @@ def run(given: argparse.Namespace) -> None:
     _show(found, as_json=given.json)
     if not (given.yes or _agreed(given.purge)):
         return
-    told = sys.stderr.write if given.json else sys.stdout.write
+    told = _aside if given.json else say
     path = subject.bury(whom)
-    told(f"tombstone: {path}: {NEXT.format(path)}\n")
+    told(f"tombstone: {path}: {NEXT.format(path)}")
     if given.purge:
         from flows.erasure import purge
 
@@ -110,4 +110,9 @@ def _agreed(purge: bool) -> bool:
 
 def _tell(lines: Iterable[str], told: Callable[[str], object]) -> None:
     for line in lines:
-        told(f"purge: {line}\n")
+        told(f"purge: {line}")
+
+
+def _aside(line: str) -> None:
+    """One line on stderr, beside JSON on stdout."""
+    sys.stderr.write(line + "\n")

@@ -42,7 +42,8 @@ class Store:
 
     def files(self) -> Iterator[str]:
         """Every object that is no list of a folder."""
-        yield from (oid for oid in map(str, self.odb.all()) if not oid.endswith(DIR))
+        found: Iterator[str] = self.odb.all()  # type: ignore[no-untyped-call]  # of a library without types
+        yield from (oid for oid in found if not oid.endswith(DIR))
 
 
 @dataclass(frozen=True)
