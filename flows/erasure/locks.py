@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.versions import git
+from flows import git
 from tasks.core.params import parse
 
 LOCK = Path("dvc.lock")

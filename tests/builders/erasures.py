@@ -1,4 +1,4 @@
-"""A workspace over logs of several people: real stages, git, a cache, a remote, versions with tags and records, Prefect's database."""
+"""A workspace over logs of several people: the real stages, git, a cache, a remote, versions with records, and Prefect's database."""
 
 from __future__ import annotations
 
