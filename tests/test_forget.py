@@ -68,6 +68,16 @@ def test_a_list_is_written_without_the_persons_elements_and_a_file_of_theirs_alo
     assert not (tmp_path / "hers.jsonl").exists()
 
 
+def test_a_vote_on_the_persons_answer_goes_from_a_file_of_other_peoples_votes(tmp_path: Path, whom: subject.Subject) -> None:
+    votes = [
+        {"conversation_id": f"conv-{name}", "kind": "thumb", "message_index": 1, "value": 1, "user_id": OTHER} for name in ("jane", "bob")
+    ]
+    (tmp_path / "chats.jsonl").write_bytes(lines(JANE, BOB))
+    (tmp_path / "votes.jsonl").write_bytes(lines(*votes))
+    purged(tmp_path, whom)
+    assert (tmp_path / "votes.jsonl").read_bytes() == lines(votes[1])
+
+
 def test_a_record_that_only_names_the_person_goes_too(tmp_path: Path, whom: subject.Subject) -> None:
     nothing = {"id": "conv-x", "user_id": GONE, "messages": []}
     (tmp_path / "a.jsonl").write_bytes(lines(BOB, nothing))
@@ -208,6 +218,7 @@ def test_the_next_build_holds_nothing_of_the_person(published: Path) -> None:
 @pytest.mark.slow
 def test_after_a_purge_nothing_is_left_anywhere_and_a_killed_one_ends_the_same(published: Path, tmp_path: Path) -> None:
     planted = [value.encode() for value in (GONE, hashed(published / "project", GONE))]
+    shutil.rmtree(published / "project" / "tests")  # which name the people
     assert all(value in erasures.told(published) for value in planted)
     for name in ("whole", "killed"):
         shutil.copytree(published, tmp_path / name)

@@ -16,7 +16,7 @@ from flows.versions import record
 from tests.builders import people_logs
 from tests.builders.checkouts import checkout, environment, run
 
-PEOPLE = ("jane-doe-1988", "bob-1971-mmm", "ann-2001-nnn")
+PEOPLE = ("jane-roe-1977", "bob-1971-mmm", "ann-2001-nnn")
 GONE = PEOPLE[0]
 
 
@@ -32,9 +32,9 @@ def workspace(folder: Path, seed: int = 3) -> Path:
 
 def keep_raw(root: Path) -> None:
     """Name a private store beside the workspace, and put the raw files there as DVC stores files."""
-    run(root, "dvc", "remote", "add", "private", "../private")
+    run(root, "dvc", "remote", "add", "rawlogs", "../private")
     path = root / "params.yaml"
-    document = yaml.safe_load(path.read_text(encoding="utf-8")) | {"private": {"remote": "private"}}
+    document = yaml.safe_load(path.read_text(encoding="utf-8")) | {"private": {"remote": "rawlogs"}}
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     for file in sorted((root / "data" / "raw").rglob("*.json*")):
         stored(root.parent / "private", file.read_bytes())
