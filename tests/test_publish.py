@@ -129,7 +129,7 @@ def test_code_that_git_does_not_have_is_refused_by_name(toy: Path, path: str, te
 def test_a_detached_head_is_refused(toy: Path) -> None:
     published()
     versions.git(toy, "checkout", "-q", "--detach")
-    with pytest.raises(UserError, match="a detached HEAD at .*git switch"):
+    with pytest.raises(UserError, match=r"a detached HEAD at .*git switch"):
         published()
 
 
