@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from gto.constants import tag_re
 
-from flows.versions import environment, git, publish, record
+from flows import git
+from flows.versions import environment, publish, record
 from tasks.core.errors import UserError
 from tests.builders import toys, versions
 from tests.builders.versions import published

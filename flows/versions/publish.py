@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows import dvc
-from flows.versions import commits, describe, git, record, remotes
+from flows import dvc, git
+from flows.versions import commits, describe, record, remotes
 from flows.versions.record import DATASET, MODEL, Record
 from flows.versions.settings import Params, load
 from tasks.core import pipeline
@@ -183,7 +183,7 @@ def _last_model(version: int) -> tuple[str | None, str]:
 
 def _model_message(tag: str) -> str:
     path = record.artifact(MODEL) / dvc.FIGURES
-    return f"Publish {tag}\n\n" + "".join(f"{name}: {value}\n" for name, value in describe.figures(path).items())
+    return f"Publish {tag}\n\n" + "".join(f"{name}: {value}\n" for name, value in describe.read(path).items())
 
 
 def _withdraw(tag: str, settings: Params) -> None:
