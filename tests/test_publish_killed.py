@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from flows.versions import commits, git, publish, record
+from flows import git
+from flows.versions import commits, publish, record
 from tests.builders import toys, versions
 from tests.builders.versions import published
 

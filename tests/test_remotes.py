@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.versions import git, record
+from flows import git
+from flows.versions import record
 from tasks.core.errors import UserError
 from tests.builders import toys, versions
 from tests.builders.versions import published
