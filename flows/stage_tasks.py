@@ -26,6 +26,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows import dvc, server
+from flows.openlineage import emit
 from flows.report import ledger_rows
 from tasks.core.errors import UserError
 
@@ -96,7 +97,8 @@ def run_stage(name: str, idle: str, force: bool) -> State[None]:
             if not reasons and not force:
                 return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
             log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-            dvc.reproduce(name, log.info, force=force)
+            with emit.stage(name, log.warning):
+                dvc.reproduce(name, log.info, force=force)
             return Completed(message=", ".join(reasons))
         except dvc.BusyError as busy:
             if not waited:
@@ -120,6 +122,7 @@ def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
     told = [cast("Told", asdict(outcome)) for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.state not in WELL]
+    emit.end(f"{failed[0].stage}: {failed[0].message}" if failed else "", get_run_logger().warning)
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))
