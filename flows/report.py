@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tasks.core.pipeline import Stage
 
 HEAD = ("stage", "state", "table", "in", "made", "kept", "dropped", "seconds")
 LEFT = ("stage", "state", "table")  # these columns are text
+CURRENT = ("ran", "unchanged")  # states of stages whose ledger is of this run, or as good as
 
 
 def ledger_rows(stage: Stage) -> list[dict[str, Any]]:
@@ -30,15 +31,20 @@ def stage_table(states: Mapping[str, str], seconds: Mapping[str, float]) -> list
     for name, stage in pipeline.stages().items():
         head = (name, states.get(name, "not reached"))
         time = f"{seconds[name]:.1f}" if name in seconds else ""
-        for number, entry in enumerate(ledger_rows(stage) or [{}]):
+        for number, entry in enumerate((ledger_rows(stage) if head[1] in CURRENT else []) or [{}]):
             counts = tuple(f"{entry[key]:,}" if key in entry else "" for key in ("in", "made", "kept", "dropped"))
             rows.append((*(head if not number else ("", "")), entry.get("table", ""), *counts, "" if number else time))
+    return columns(rows, LEFT)
+
+
+def columns(rows: Sequence[tuple[str, ...]], left: Sequence[str]) -> list[str]:
+    """The lines of a table whose first row is its head; columns named in `left` are text, the others numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [_row(row, widths) for row in rows]
+    return [_row(rows[0], row, widths, left) for row in rows]
 
 
-def _row(cells: tuple[str, ...], widths: list[int]) -> str:
-    text = [cell.ljust(width) if name in LEFT else cell.rjust(width) for name, cell, width in zip(HEAD, cells, widths, strict=True)]
+def _row(head: tuple[str, ...], cells: tuple[str, ...], widths: list[int], left: Sequence[str]) -> str:
+    text = [cell.ljust(width) if name in left else cell.rjust(width) for name, cell, width in zip(head, cells, widths, strict=True)]
     return "  ".join(text).rstrip()
 
 

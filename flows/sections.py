@@ -12,7 +12,15 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {"publish": "flows.versions.settings", "lineage": "flows.openlineage.settings"}  # section: module
+MODULES: dict[str, str] = {  # section: module
+    "publish": "flows.versions.settings",
+    "private": "flows.storage.private_store",
+    "runs": "flows.running.limits",
+    "retention": "flows.erasure.retention",
+    "gates": "flows.nights.levels",
+    "notify": "flows.nights.notify",
+    "lineage": "flows.openlineage.settings",
+}
 
 
 def models() -> dict[str, type[StageParams]]:

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows import git
 from flows.trace.backward import LOOKUPS
-from flows.versions import git, record
+from flows.versions import record
 from flows.versions.stored import WORKSPACE, AwayError, opened
 from tasks.core import pipeline
 

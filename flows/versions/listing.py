@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from flows.versions import git, record
+from flows import git
+from flows.versions import record
 from flows.versions.stored import opened
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows import dvc
-from flows.versions import commits, describe, git, record, settings
+from flows import dvc, git
+from flows.versions import commits, describe, record, settings
 from flows.versions.record import Record
 from flows.versions.stored import TOMBSTONES, AwayError, Stored, opened
 from tasks.core import manifest, pipeline

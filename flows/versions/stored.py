@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows import dvc
-from flows.versions import git, record
+from flows import dvc, git
+from flows.versions import record
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import parse
@@ -137,7 +137,7 @@ def _stores(repository: Repo) -> Iterator[Any]:
 @contextmanager
 def opened(*names: str) -> Iterator[tuple[Stored, ...]]:
     """The versions of these names: tags, numbers, commits, or `workspace`."""
-    with dvc.project() as repository:
+    with dvc.repository(looking=True) as repository:
         yield tuple(Stored(*named(name), repository) for name in names)
 
 
