@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from flows import git
 from flows.report import ledger_rows
-from flows.versions import describe, git
 from tasks.core import manifest, pipeline
 from tasks.core.params import parse
 from tasks.core.pipeline import Stage
@@ -37,6 +37,7 @@ FACETS = {  # facet: version of its schema, and the schema's name
     "outputStatistics": ("1-0-2", "OutputStatisticsOutputDatasetFacet"),
 }
 PACKAGE = "pairwright"
+LOCK = Path("dvc.lock")
 FLOW, STAGE = "FLOW", "STAGE"
 SECRET = re.compile(r"(?<=://)[^/@]*@")  # a name and a password in front of a host
 SHORT = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")  # how git names a remote over SSH
@@ -119,14 +120,14 @@ def _parameters(stage: str) -> str:
 
 
 def _inputs(run: Run, stage: Stage, done: bool) -> Iterator[dict[str, Any]]:
-    lock = describe.locked() if done else {}
+    lock = _lock() if done else {}
     for path in stage.data:
         yield {"namespace": run.namespace, "name": path.as_posix(), "facets": _version(lock, path)}
 
 
 def _outputs(run: Run, stage: Stage, done: bool) -> Iterator[dict[str, Any]]:
     """The stage's folder, and each table in it with its rows."""
-    lock = describe.locked() if done else {}
+    lock = _lock() if done else {}
     entry = _entry(lock, stage.output) or {}
     size = {"size": entry["size"], "fileCount": entry.get("nfiles", 1)} if entry else {}
     yield _output(run, lock, stage.output, size)
@@ -139,6 +140,12 @@ def _outputs(run: Run, stage: Stage, done: bool) -> Iterator[dict[str, Any]]:
 def _output(run: Run, lock: dict[str, Any], path: Path, counts: dict[str, int]) -> dict[str, Any]:
     told = {"outputFacets": {"outputStatistics": _facet("outputStatistics", **counts)}} if counts else {}
     return {"namespace": run.namespace, "name": path.as_posix(), "facets": _version(lock, path), **told}
+
+
+def _lock() -> dict[str, Any]:
+    """The stages as DVC last ran them."""
+    found: dict[str, Any] = parse(LOCK.read_text(encoding="utf-8"))["stages"]
+    return found
 
 
 def _version(lock: dict[str, Any], path: Path) -> dict[str, Any]:
