@@ -8,6 +8,7 @@ DVC's cache is the only one: Prefect's result cache is off, because a hit there 
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -97,6 +98,7 @@ def alone(flow_function: Callable[P, State[list[Told]]]) -> Callable[P, State[li
         except UserError as error:
             return Failed(message=str(error))
 
+    held.__signature__ = inspect.signature(flow_function, eval_str=True)  # type: ignore[attr-defined]  # Prefect looks names up in this module
     return held
 
 
