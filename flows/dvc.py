@@ -17,12 +17,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flows import installed, process_group
+from flows import inputs, installed, process_group
 from tasks.common import log_salt, salt
 from tasks.common.vocabulary.splits import SPLITS
-from tasks.core import pipeline, telemetry
+from tasks.core import params, pipeline, telemetry
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ FIGURES = "metrics.json"  # of a release, flat
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 NAMED = 3  # files of code that are named one by one as the reason why a stage runs
+LOCK, CACHE = Path("dvc.lock"), Path(".dvc/cache/files/md5")
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
 TAIL = 200  # lines in which the reason of a failure is looked for
 
@@ -141,6 +142,19 @@ def nothing_to_learn() -> str | None:
     )
 
 
+def never_run() -> list[str]:
+    """Stages that have no output here, nor one in DVC's cache that `dvc checkout` would put in its place: as all have in a fresh clone."""
+    recorded = params.parse(LOCK.read_text(encoding="utf-8"))["stages"] if LOCK.is_file() else {}
+    absent = [name for name, stage in pipeline.stages().items() if not stage.output.exists()]
+    return [name for name in absent if name not in recorded or not _cached(recorded[name])]
+
+
+def _cached(record: dict[str, Any]) -> bool:
+    """Whether DVC's cache, where it lies by default, has the outputs that a stage is recorded with."""
+    outputs = [str(output.get("md5", "")) for output in record.get("outs", ())]
+    return bool(outputs) and all(md5 and (CACHE / md5[:2] / md5[2:]).is_file() for md5 in outputs)
+
+
 @contextmanager
 def _repository() -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line."""
@@ -150,6 +164,7 @@ def _repository() -> Iterator[Repo]:
     from dvc.scm import SCMError
 
     _must_be_project()
+    inputs.demand_readable()
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    init = command(commands, "init", make_workspace, "make a workspace for the installed package: its path, its parameters, and git")
+    text = "make a workspace for the installed package: its path, its parameters, and git"
+    init = command(commands, "init", make_workspace, text, anywhere=True)
     init.add_argument("folder", metavar="DIR", type=Path, help="a new or an empty folder")
 
 

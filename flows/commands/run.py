@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, cast
 
-from flows import access, dvc, report, server
+from flows import access, dvc, server
+from flows.commands.check import stop_at_errors
 from flows.commands.shared import RunFailedError, command, complain, say
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def run_once(given: argparse.Namespace) -> None:
     if not given.force and not set(changed) & set(wanted):
         _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
         return
+    from flows.preflight import checks
+
+    stop_at_errors(checks.before_run())
     say("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in dvc.waiting(changed)))
     state, outcomes = _run_flow(given.train, given.force)
     states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
@@ -65,6 +69,8 @@ def _run_flow(train: bool, force: bool) -> tuple[State[list[Told]], list[Told]]:
 
 
 def _say_end(states: dict[str, str], seconds: dict[str, float], message: str) -> None:
+    from flows import report  # imports Arrow
+
     say("")
     for line in report.stage_table(states, seconds):
         say(line)

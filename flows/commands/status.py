@@ -3,30 +3,68 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flows import dvc
-from flows.commands.shared import command, say
+from flows.commands.shared import add_json, command, say, say_json
 from tasks.core import pipeline
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
+
+UP_TO_DATE, STALE, WAITS, NEVER, LEFT_OUT = "up to date", "stale", "waits", "never run", "left out"
+REMEDIES = {  # what to do where some stage is so; the first that fits is told
+    NEVER: "`pairwright run` runs them; `dvc pull` fetches what a remote has",
+    STALE: "`pairwright run` runs what is stale, and what waits for it",
+    WAITS: "`pairwright run` runs what is stale, and what waits for it",
+}
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
     status = command(commands, "status", say_status, "say which stages are stale, and why")
     status.add_argument("stages", nargs="*", metavar="STAGE", help="only these stages (default: all)")
+    add_json(status)
 
 
 def say_status(given: argparse.Namespace) -> None:
-    """One line a stage: up to date, stale with its reasons, waiting for one before it, or left out with what is not here."""
-    changed, away = dvc.stale(given.stages), dvc.left_out()
-    late = dvc.waiting(dvc.stale() if given.stages else changed)
-    for name in given.stages or pipeline.stages():
+    """One line a stage, and one for all of them."""
+    told = states(given.stages)
+    if given.json:
+        say_json({name: {"state": state, "reasons": reasons} for name, (state, reasons) in told.items()})
+        return
+    for name, (state, reasons) in told.items():
+        say(f"{name}: {_line(state, reasons)}")
+    if not given.stages:
+        say(summary(told))
+
+
+def states(names: list[str]) -> dict[str, tuple[str, list[str]]]:
+    """Each of these stages, or of all, with its state and the reasons."""
+    changed, away, never = dvc.stale(names), dvc.left_out(), dvc.never_run()
+    late = dvc.waiting(dvc.stale() if names else changed)
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name in names or pipeline.stages():
         if name in away:
-            say(f"{name}: left out: private and not on this machine: {', '.join(line.removesuffix(' deleted') for line in away[name])}")
+            found[name] = LEFT_OUT, [line.removesuffix(" deleted") for line in away[name]]
+        elif name in never:
+            found[name] = NEVER, []
         elif name in changed:
-            say(f"{name}: stale: {', '.join(changed[name])}")
+            found[name] = STALE, changed[name]
         else:
-            say(f"{name}: " + (f"waits for {late[name]}" if name in late else "up to date"))
+            found[name] = (WAITS, [late[name]]) if name in late else (UP_TO_DATE, [])
+    return found
+
+
+def _line(state: str, reasons: list[str]) -> str:
+    words = {LEFT_OUT: "left out: private and not on this machine: ", STALE: "stale: ", WAITS: "waits for ", NEVER: "never run here"}
+    return words.get(state, state) + ", ".join(reasons)
+
+
+def summary(told: Mapping[str, tuple[str, list[str]]]) -> str:
+    """How many stages are in which state, and what to do about it."""
+    counts = Counter(state for state, _ in told.values())
+    remedy = next((remedy for state, remedy in REMEDIES.items() if counts[state]), "")
+    return ", ".join(f"{count} {state}" for state, count in counts.items()) + (f"; {remedy}" if remedy else "")

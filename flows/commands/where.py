@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from flows import report
 from flows.commands.shared import command, say
 from tasks.core.errors import UserError
 
@@ -23,5 +22,7 @@ def say_where(given: argparse.Namespace) -> None:
     """The raw records behind one row."""
     if not given.id:
         raise UserError("ID", "nothing", "the id of a row", "copy it from the release")
+    from flows import report  # reads tables, so it imports Arrow
+
     for line in report.lineage(given.id):
         say(line)

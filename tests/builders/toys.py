@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from flows import sections
 from tests.conftest import ROOT
 
 STAGE = '''
@@ -36,6 +37,17 @@ if params["fate"] != "forget":
         (output / "metrics.json").write_text(json.dumps({**params["pairs"], "unpaired": 12, "prompts": 20}))
 print(f"{name}: ends", flush=True)
 '''
+MODEL = '''
+"""The parameters of the toy stage, as `pairwright check` asks for them."""
+from pydantic import ConfigDict
+from tasks.core.params import StageParams
+
+class Params(StageParams):
+    model_config = ConfigDict(extra="allow")
+
+    wait: float | int
+    fate: str
+'''
 FIRST, SECOND, TRAIN = "data/01_first", "data/02_second", "data/models"
 CHAIN = {"first": ("toys", "data/raw.txt", FIRST), "second": ("toys", FIRST, SECOND), "train": ("trainer", SECOND, TRAIN)}
 
@@ -46,6 +58,7 @@ def make(root: Path, *, private: bool = False) -> Path:
         (root / package).mkdir(parents=True)
         (root / package / "__init__.py").touch()  # a package in full, or ours of the same name would be found first
         (root / package / "__main__.py").write_text(STAGE)
+    (root / "trainer" / "train.py").write_text(MODEL)
     (root / "data").mkdir()
     (root / "data" / "raw.txt").write_text("hello")
     (root / ".gitignore").write_text("/data/*\n/.prefect/\n__pycache__/\n")
@@ -58,7 +71,10 @@ def make(root: Path, *, private: bool = False) -> Path:
     if private:
         stages["first"]["outs"] = [{FIRST: {"persist": True, "cache": False}}]
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    (root / "params.yaml").write_text(yaml.safe_dump({name: {"wait": 0, "fate": ""} for name in CHAIN}, sort_keys=False))
+    own = {name: {"wait": 0, "fate": ""} for name in CHAIN}
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    others = {name: shipped[name] for name in sections.MODULES}
+    (root / "params.yaml").write_text(yaml.safe_dump(own | others, sort_keys=False))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     return root
 
