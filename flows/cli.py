@@ -16,11 +16,11 @@ from importlib import metadata
 from typing import NoReturn
 
 from flows import exit_codes, workspace
-from flows.commands import chat, check, export, init, run, serve, status, where
+from flows.commands import chat, check, export, init, publish, run, serve, status, where
 from flows.commands.shared import RunFailedError, say
 from tasks.core.shell import guarded
 
-COMMANDS = (init, check, run, serve, status, where, chat, export)  # in the order of the help
+COMMANDS = (init, check, run, publish, serve, status, where, chat, export)  # in the order of the help
 NAME = "pairwright"
 
 

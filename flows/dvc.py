@@ -55,6 +55,10 @@ class StageError(Exception):
     """A stage failed; the text is the stage's own last word."""
 
 
+class DvcError(Exception):
+    """A DVC command that failed; the text is what DVC said."""
+
+
 def stale(names: Sequence[str] = ()) -> dict[str, list[str]]:
     """The stages (of `names`, or all) whose own inputs, code, parameters or outputs changed since their last run, each with the reasons.
 
@@ -209,6 +213,36 @@ def brief(reasons: Sequence[str]) -> list[str]:
         return list(reasons)
     others = [reason for reason in reasons if reason not in code]
     return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
+
+
+def remotes() -> tuple[list[str], str]:
+    """Names of DVC's remotes, and the default one's; "" where there is none."""
+    with _repository() as repository:
+        config = repository.config
+    return sorted(config["remote"]), str(config["core"].get("remote") or "")
+
+
+def command(*arguments: str, seconds: float | None = None) -> str:
+    """What a DVC command says on stdout; DvcError with its last word when it fails, or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DvcError(f"dvc {arguments[0]} took longer than {seconds:.0f} s") from error
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [
+            f"dvc {arguments[0]}: exit code {done.returncode}"
+        ]
+        raise DvcError(_line(told[0].removeprefix("ERROR: ")))
+    return done.stdout
 
 
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:

@@ -12,7 +12,7 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {}  # section: module
+MODULES: dict[str, str] = {"publish": "flows.versions.settings"}  # section: module
 
 
 def models() -> dict[str, type[StageParams]]:

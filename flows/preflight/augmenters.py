@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
+from flows.preflight import history
 from flows.preflight.finding import Finding, error, ok, warning
 from tasks.augment.registry import AUGMENTERS
 from tasks.core import params
@@ -15,8 +12,6 @@ from tasks.core.errors import UserError
 from tasks.core.shell import PARAMS
 
 TOPIC = "augmenters"
-RECORDS = Path("data/versions")  # of published versions, one file each, with the environment of each
-NUMBERED = re.compile(r"v(\d+)\.json")
 NAMES = {"synonym": "wordnet", "back_translation": "apertium"}  # how a version's environment calls what an augmenter needs
 
 
@@ -37,23 +32,9 @@ def _missing(name: str, what: str, on_missing: object) -> Finding:
     """One augmenter whose package is not installed: a fault where it was when the last version was made, or where parameters say so."""
     packages = " ".join(AUGMENTERS[name].PACKAGES)
     remedy = f"run `apt-get install {packages}`, or set augment.augmenters.{name}.enabled to false"
-    before, environment = last_environment()
-    if environment.get(NAMES.get(name, name)):
-        return error(TOPIC, UserError(name, f"no {what}", f"Debian's {packages}, which {before} was made with", remedy))
+    before = history.last()
+    if before and before["environment"].get(NAMES.get(name, name)):
+        return error(TOPIC, UserError(name, f"no {what}", f"Debian's {packages}, which {before['tag']} was made with", remedy))
     if on_missing == "error":
         return error(TOPIC, UserError(name, f"no {what}", f"Debian's {packages} (augment.on_missing: error)", remedy))
     return warning(TOPIC, f"{name} is switched on and will be skipped: no {what}; {remedy}")
-
-
-def last_environment() -> tuple[str, Mapping[str, Any]]:
-    """Tag and environment of the newest version that has a record; nothing where there is none, or it cannot be read."""
-    numbered = {int(found[1]): path for path in RECORDS.glob("v*.json") if (found := NUMBERED.fullmatch(path.name))}
-    if not numbered:
-        return "", {}
-    path = numbered[max(numbered)]
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError) as fault:
-        raise UserError(str(path), "a record that cannot be read", "JSON, as `publish` wrote it", f"run `git checkout {path}`") from fault
-    environment = record.get("environment") if isinstance(record, dict) else None
-    return str(record.get("tag", path.stem)) if isinstance(record, dict) else "", environment if isinstance(environment, dict) else {}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from flows import inputs
-from flows.preflight import augmenters, machine, models, remotes, salt, schedules, server, staleness
+from flows.preflight import augmenters, history, machine, models, remotes, salt, schedules, server, staleness
 from flows.preflight.finding import Finding, error, warning
 from flows.preflight.stages import Child
 from tasks.core import pipeline
@@ -28,6 +28,7 @@ CHECKS: dict[str, Check] = {
     "salt": salt.findings,
     "model": models.findings,
     "augmenters": augmenters.findings,
+    "environment": history.findings,
     "remotes": remotes.findings,
     "server": server.findings,
     "deployments": schedules.findings,
