@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import NoReturn
 
 from flows import exit_codes, workspace
 from flows.commands import chat, check, export, init, publish, run, serve, status, where
 from flows.commands.shared import RunFailedError, say
+from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
 COMMANDS = (init, check, run, publish, serve, status, where, chat, export)  # in the order of the help
@@ -46,9 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do(given: argparse.Namespace) -> None:
-    if not given.anywhere:
-        workspace.enter(given)
-    given.work(given)
+    try:
+        if not given.anywhere:
+            workspace.enter(given)
+        given.work(given)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        remedy = "ask their owner, or work in a copy of your own"
+        raise UserError(str(error.filename or Path.cwd()), "no permission", "files that you may read and write", remedy) from error
 
 
 class _Parser(argparse.ArgumentParser):

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import inputs, installed, process_group
+from flows import inputs, installed, process_group, read_only
 from tasks.common import log_salt, salt
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import params, pipeline, telemetry
@@ -164,7 +164,6 @@ def _repository() -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
-    from dvc.repo import Repo
     from dvc.scm import SCMError
 
     _must_be_project()
@@ -172,7 +171,7 @@ def _repository() -> Iterator[Repo]:
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(".") as repository:
+        with read_only.opened() as repository:
             yield repository
     except LockError as error:
         raise BusyError("DVC", _line(str(error)), "no other DVC command at work here", "wait for it, or end it, and run again") from error

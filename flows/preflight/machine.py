@@ -76,6 +76,10 @@ def repository() -> Iterator[Finding]:
     for name in missing:
         remedy = f"run `{name[1:]} init`, or clone the project"
         yield error("repository", UserError(str(Path.cwd()), f"no {name}", "a folder under git and DVC", remedy))
+    if not os.access(Path(), os.W_OK):
+        yield error(
+            "repository", UserError(str(Path.cwd()), "a folder that is not yours to write", "one that is", "work in a copy of your own")
+        )
     if not missing and shutil.which("git"):
         yield _git()
 
