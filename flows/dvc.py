@@ -42,6 +42,8 @@ FIGURES = "metrics.json"  # of a release, flat
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 NAMED = 3  # files of code that are named one by one as the reason why a stage runs
+REMOTE = re.compile(r"""^\['?remote """, re.MULTILINE)
+NEVER = "never run here"
 LOCK, CACHE = Path("dvc.lock"), Path(".dvc/cache/files/md5")
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
 TAIL = 200  # lines in which the reason of a failure is looked for
@@ -64,8 +66,8 @@ def stale(names: Sequence[str] = ()) -> dict[str, list[str]]:
 
     Not those for which nothing changed but that private logs are not on this machine: see `left_out`.
     """
-    found, away = _found(names), left_out()
-    return {name: reasons for name, reasons in found.items() if name not in away}
+    found, away, never = _found(names), left_out(), never_run()
+    return {name: [NEVER] if name in never else reasons for name, reasons in found.items() if name not in away}
 
 
 def left_out() -> dict[str, list[str]]:
@@ -149,8 +151,15 @@ def nothing_to_learn() -> str | None:
 def never_run() -> list[str]:
     """Stages that have no output here, nor one in DVC's cache that `dvc checkout` would put in its place: as all have in a fresh clone."""
     recorded = params.parse(LOCK.read_text(encoding="utf-8"))["stages"] if LOCK.is_file() else {}
-    absent = [name for name, stage in pipeline.stages().items() if not stage.output.exists()]
-    return [name for name in absent if name not in recorded or not _cached(recorded[name])]
+    absent = {name: stage for name, stage in pipeline.stages().items() if not stage.output.exists()}
+    never = {name for name, stage in absent.items() if name not in recorded or not (stage.private or _cached(recorded[name]))}
+    return [name for name, stage in absent.items() if name in never or (stage.private and never)]
+
+
+def has_remote() -> bool:
+    """Whether DVC's configuration names a place from which outputs can be fetched."""
+    files = (Path(".dvc/config"), Path(".dvc/config.local"))
+    return any(REMOTE.search(path.read_text(encoding="utf-8")) for path in files if path.is_file())
 
 
 def _cached(record: dict[str, Any]) -> bool:

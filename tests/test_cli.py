@@ -64,7 +64,7 @@ def test_status_says_what_is_stale_and_what_waits_for_it(built: Path, tmp_path: 
     ]
     toys.set_param(root, "second", "wait", 0.5)
     lines = ["first: up to date", "second: stale: params.yaml:second modified", "train: waits for second"]
-    assert pairwright(root, "status").stdout.splitlines() == [*lines, "1 up to date, 1 stale, 1 waits; " + status.REMEDIES[status.STALE]]
+    assert pairwright(root, "status").stdout.splitlines() == [*lines, f"1 up to date, 1 stale, 1 waiting; {status.TO_RUN}"]
     assert pairwright(root, "status", "train").stdout.splitlines() == lines[2:]
 
 

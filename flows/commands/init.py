@@ -24,4 +24,4 @@ def make_workspace(given: argparse.Namespace) -> None:
     """Make a workspace, and say what comes next."""
     raw = installed.init(given.folder)
     say(f"made {given.folder}: dvc.yaml is the path of the data, params.yaml has every number and switch")
-    say(f"put chat logs and feedback into {raw}, then: cd {given.folder} && pairwright run")
+    say(f"put chat logs and feedback into {raw}, then: cd {given.folder} && pairwright check && pairwright run")

@@ -14,12 +14,9 @@ from tasks.core import pipeline
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
 
-UP_TO_DATE, STALE, WAITS, NEVER, LEFT_OUT = "up to date", "stale", "waits", "never run", "left out"
-REMEDIES = {  # what to do where some stage is so; the first that fits is told
-    NEVER: "`pairwright run` runs them; `dvc pull` fetches what a remote has",
-    STALE: "`pairwright run` runs what is stale, and what waits for it",
-    WAITS: "`pairwright run` runs what is stale, and what waits for it",
-}
+UP_TO_DATE, STALE, WAITS, NEVER, LEFT_OUT = "up to date", "stale", "waiting", dvc.NEVER, "left out"
+TO_RUN = "`pairwright run` runs what is not up to date"
+TO_PULL = "`dvc pull` fetches what a remote has"
 
 
 def add(commands: Commands) -> None:
@@ -50,7 +47,7 @@ def states(names: list[str]) -> dict[str, tuple[str, list[str]]]:
         if name in away:
             found[name] = LEFT_OUT, [line.removesuffix(" deleted") for line in away[name]]
         elif name in never:
-            found[name] = NEVER, []
+            found[name] = NEVER, list[str]()
         elif name in changed:
             found[name] = STALE, changed[name]
         else:
@@ -59,12 +56,13 @@ def states(names: list[str]) -> dict[str, tuple[str, list[str]]]:
 
 
 def _line(state: str, reasons: list[str]) -> str:
-    words = {LEFT_OUT: "left out: private and not on this machine: ", STALE: "stale: ", WAITS: "waits for ", NEVER: "never run here"}
+    words = {LEFT_OUT: "left out: private and not on this machine: ", STALE: "stale: ", WAITS: "waits for "}
     return words.get(state, state) + ", ".join(reasons)
 
 
 def summary(told: Mapping[str, tuple[str, list[str]]]) -> str:
     """How many stages are in which state, and what to do about it."""
     counts = Counter(state for state, _ in told.values())
-    remedy = next((remedy for state, remedy in REMEDIES.items() if counts[state]), "")
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) + (f"; {remedy}" if remedy else "")
+    remedies = [TO_RUN] if counts.keys() & {STALE, WAITS, NEVER} else []
+    remedies += [TO_PULL] if counts[NEVER] and dvc.has_remote() else []
+    return "; ".join([", ".join(f"{count} {state}" for state, count in counts.items()), *remedies])

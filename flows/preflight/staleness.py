@@ -20,7 +20,8 @@ def findings() -> Iterator[Finding]:
     except UserError as fault:
         yield error(TOPIC, fault)
         return
-    never, late = dvc.never_run(), dvc.waiting(changed)
+    late = dvc.waiting(changed)
+    never = [name for name, reasons in changed.items() if reasons == [dvc.NEVER]]
     stale = {name: reasons for name, reasons in changed.items() if name not in never}
     known = len(pipeline.stages())
     idle = known - len(changed) - len(late)
