@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from flows import exit_codes, workspace
-from flows.commands import chat, check, export, init, publish, run, serve, status, where
+from flows.commands import chat, check, export, forget, gates, init, publish, pull, run, serve, status, trace, versions
 from flows.commands.shared import RunFailedError, say
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
-COMMANDS = (init, check, run, publish, serve, status, where, chat, export)  # in the order of the help
+COMMANDS = (init, check, run, publish, pull, serve, status, versions, trace, gates, forget, chat, export)  # in the order of the help
 NAME = "pairwright"
 
 
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         return guarded(lambda: _do(given))
-    except RunFailedError:
-        return exit_codes.FAILED
+    except RunFailedError as failure:
+        return failure.code
     except BrokenPipeError:  # whoever read our output, `head` for instance, has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.NOBODY_READS

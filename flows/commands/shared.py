@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from flows import exit_codes
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -17,6 +19,10 @@ COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
 class RunFailedError(Exception):
     """The run was told about in full; only its exit code is left to say."""
+
+    def __init__(self, code: int = exit_codes.FAILED) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def command(

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from flows import dvc
 from flows.commands.shared import add_json, command, say, say_json
+from flows.running import lock
 from tasks.core import pipeline
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
 
-UP_TO_DATE, STALE, WAITS, NEVER, LEFT_OUT = "up to date", "stale", "waiting", dvc.NEVER, "left out"
+UP_TO_DATE, STALE, WAITS, NEVER, LEFT_OUT, RUNNING = "up to date", "stale", "waiting", dvc.NEVER, "left out", "running"
 TO_RUN = "`pairwright run` runs what is not up to date"
-TO_PULL = "`dvc pull` fetches what a remote has"
+TO_PULL = "`pairwright pull` fetches what a remote has"
 
 
 def add(commands: Commands) -> None:
@@ -32,6 +33,8 @@ def say_status(given: argparse.Namespace) -> None:
     if given.json:
         say_json({name: {"state": state, "reasons": reasons} for name, (state, reasons) in told.items()})
         return
+    if holder := lock.holder():
+        say(f"at work here: {holder}")
     for name, (state, reasons) in told.items():
         say(f"{name}: {_line(state, reasons)}")
     if not given.stages:
@@ -40,11 +43,14 @@ def say_status(given: argparse.Namespace) -> None:
 
 def states(names: list[str]) -> dict[str, tuple[str, list[str]]]:
     """Each of these stages, or of all, with its state and the reasons."""
-    changed, away, never = dvc.stale(names), dvc.left_out(), dvc.never_run()
-    late = dvc.waiting(dvc.stale() if names else changed)
+    running = dvc.at_work()  # first: what ends meanwhile is up to date
+    changed, away, never = dvc.stale(names, looking=True), dvc.left_out(looking=True), dvc.never_run()
+    late = dvc.waiting({**(dvc.stale(looking=True) if names else changed), **running})
     found: dict[str, tuple[str, list[str]]] = {}
     for name in names or pipeline.stages():
-        if name in away:
+        if name in running:
+            found[name] = RUNNING, [running[name]]
+        elif name in away:
             found[name] = LEFT_OUT, [line.removesuffix(" deleted") for line in away[name]]
         elif name in never:
             found[name] = NEVER, list[str]()
@@ -56,7 +62,7 @@ def states(names: list[str]) -> dict[str, tuple[str, list[str]]]:
 
 
 def _line(state: str, reasons: list[str]) -> str:
-    words = {LEFT_OUT: "left out: private and not on this machine: ", STALE: "stale: ", WAITS: "waits for "}
+    words = {LEFT_OUT: "left out: private and not on this machine: ", STALE: "stale: ", RUNNING: "running: ", WAITS: "waits for "}
     return words.get(state, state) + ", ".join(reasons)
 
 

@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from flows import inputs
-from flows.preflight import augmenters, history, machine, models, remotes, salt, schedules, server, staleness
+from flows.preflight import history, inputs, machine, models, remotes, salt, schedules, server, staleness
 from flows.preflight.finding import Finding, error, warning
 from flows.preflight.stages import Child
 from tasks.core import pipeline
@@ -27,7 +26,6 @@ CHECKS: dict[str, Check] = {
     "disk": machine.disk,
     "salt": salt.findings,
     "model": models.findings,
-    "augmenters": augmenters.findings,
     "environment": history.findings,
     "remotes": remotes.findings,
     "server": server.findings,

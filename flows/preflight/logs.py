@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows import inputs
+from flows.preflight import inputs
 from flows.preflight.finding import Finding, counted, error, ok, warning
 from tasks.common.raw_files import archives, records
 from tasks.common.raw_files import files as raw

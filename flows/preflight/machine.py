@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from flows import inputs, installed
+from flows import installed
+from flows.preflight import inputs
 from flows.preflight.finding import Finding, counted, error, in_bytes, ok, warning
 from tasks.core import pipeline
 from tasks.core.errors import UserError

@@ -1,4 +1,4 @@
-"""What only the stages' own code can say: whether their parameters fit, and whether their readers know the logs.
+"""What only the stages' own code can say: whether their parameters fit, whether their readers know the logs, what augmenters lack.
 
     python -m flows.preflight.stages
 
@@ -19,15 +19,15 @@ TOPIC = "code"
 
 
 def findings() -> Iterator[Finding]:
-    """Those of `flows.preflight.parameters` and `flows.preflight.logs`."""
-    from flows.preflight import logs, parameters
+    """What those checks found."""
+    from flows.preflight import augmenters, logs, parameters
     from tasks.core.errors import UserError
 
-    try:
-        yield from parameters.findings()
-        yield from logs.findings()
-    except UserError as fault:
-        yield error(parameters.TOPIC, fault)
+    for module in (parameters, logs, augmenters):
+        try:
+            yield from module.findings()
+        except UserError as fault:
+            yield error(module.TOPIC, fault)
 
 
 class Child:

@@ -16,7 +16,7 @@ REASONS = 2  # told of each stage
 def findings() -> Iterator[Finding]:
     """One line for all that is up to date, one for each stage that is stale by itself."""
     try:
-        changed = dvc.stale()
+        changed = dvc.stale(looking=True)
     except UserError as fault:
         yield error(TOPIC, fault)
         return
@@ -26,7 +26,7 @@ def findings() -> Iterator[Finding]:
     known = len(pipeline.stages())
     idle = known - len(changed) - len(late)
     parts = [f"{idle} of {counted(known, 'stage')} up to date"]
-    parts += [f"{len(never)} never ran here"] if never else []
+    parts += [f"{len(never)} never run here"] if never else []
     parts += [f"{len(stale)} stale"] if stale else []
     parts += [f"{len(late)} waiting for those"] if late else []
     yield ok(TOPIC, ", ".join(parts))

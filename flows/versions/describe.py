@@ -9,15 +9,15 @@ from typing import Any
 
 import yaml
 
+from flows import figures, git
 from flows.dvc import FIGURES, dataset_stages
-from flows.versions import environment, git, record
+from flows.versions import environment, record
 from flows.versions.record import Record
 from tasks.common import salt
 from tasks.core import manifest, pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import PARAMS
 
-LEDGER = "ledger.json"
 CHANGELOG = "CHANGELOG.md"
 TITLE = "# Versions of the dataset\n\nMade from the records beside it, newest first.\n"
 COUNTED = ("pairs", "unpaired", "prompts")  # metrics that the subject of a commit names; pairs are summed over their splits
@@ -31,8 +31,9 @@ def here(version: int, previous: Record | None) -> Record:
         "version": version,
         "tag": record.tag(version),
         "previous": previous["tag"] if previous else None,
-        "metrics": figures(release / FIGURES),
-        "ledgers": dict(_ledgers()),
+        "metrics": read(release / FIGURES),
+        "ledgers": figures.ledgers(),
+        "figures": figures.here(release),
         "parameters": parameters(),
         "code": git.head(),
         "salt": salt.last_fingerprint(),
@@ -42,20 +43,10 @@ def here(version: int, previous: Record | None) -> Record:
     }
 
 
-def figures(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """What a JSON file holds; nothing where it is not there."""
     found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     return found
-
-
-def _ledgers() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The ledger of each stage of the dataset; of one that is private and not here, as a later stage passed it on."""
-    outputs = [pipeline.stage(name).output for name in dataset_stages()]
-    for name in dataset_stages():
-        places = [pipeline.stage(name).output / LEDGER, *(output / name / LEDGER for output in outputs)]
-        found = next((place for place in places if place.is_file()), None)
-        if found:
-            yield name, figures(found)
 
 
 def parameters() -> dict[str, str]:

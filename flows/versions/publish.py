@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows import dvc
-from flows.versions import commits, describe, git, record, remotes
+from flows import dvc, git
+from flows.versions import commits, describe, record, remotes
 from flows.versions.record import DATASET, MODEL, Record
 from flows.versions.settings import Params, load
 from tasks.core import pipeline
@@ -32,6 +32,7 @@ class Result:
 def dataset(say: dvc.Say) -> Result:
     """Publish the release as it lies here, if it is another one than that of the newest version; bring what remotes are owed."""
     settings = load()
+    commits.branch()
     _demand_current(dvc.dataset_stages())
     return _published(settings, say, lambda: _dataset(settings))
 
@@ -39,6 +40,7 @@ def dataset(say: dvc.Say) -> Result:
 def model(say: dvc.Say) -> Result:
     """Publish the model as it lies here, as one of the version that it was trained on."""
     settings = load()
+    commits.branch()
     _demand_current([*dvc.dataset_stages(), *dvc.training_stages()])
     return _published(settings, say, lambda: _model(settings))
 
@@ -175,7 +177,7 @@ def _last_model(version: int) -> tuple[str | None, str]:
 
 def _model_message(tag: str) -> str:
     path = record.artifact(MODEL) / dvc.FIGURES
-    return f"Publish {tag}\n\n" + "".join(f"{name}: {value}\n" for name, value in describe.figures(path).items())
+    return f"Publish {tag}\n\n" + "".join(f"{name}: {value}\n" for name, value in describe.read(path).items())
 
 
 def _withdraw(tag: str, settings: Params) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import yaml
 
+from flows import git
+from flows.figures import Figures
 from flows.installed import VERSIONS
-from flows.versions import git
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
 
@@ -49,6 +50,7 @@ class Record(TypedDict):
     previous: str | None  # tag of the version before
     metrics: dict[str, Any]  # the release's metrics.json, flat
     ledgers: dict[str, dict[str, Any]]  # stage: its ledger.json
+    figures: NotRequired[Figures]  # what the next build is held against; none in records of other makers
     parameters: dict[str, str]  # section: digest
     code: str | None  # commit that the code was at; none where the version is the first commit of all
     salt: str | None  # its fingerprint
