@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     export = command(commands, "export", export_release, "write a release for another trainer, with what runs it")
     export.add_argument("trainer", metavar="TRAINER", help="llamafactory, openrlhf or verl")
-    export.add_argument("--to", metavar="DIR", required=True, help="folder to write: a new one, or an earlier export")
+    export.add_argument("--to", metavar="DIR", type=Path, required=True, help="folder to write: a new one, or an earlier export")
     export.add_argument("--base", metavar="NAME", help="model to train, in place of start.model.source")
 
 
@@ -25,5 +25,5 @@ def export_release(given: argparse.Namespace) -> None:
     """Write the release in the form of another trainer."""
     from trainer.exports import export
 
-    for line in export.write(given.trainer, pipeline.stage("release").output, Path(given.to), given.base):
+    for line in export.write(given.trainer, pipeline.stage("release").output, given.to, given.base):
         say(line)
