@@ -60,7 +60,7 @@ def postgres(folder: Path) -> Iterator[int]:
     init, server, create, ready = found
     port, data = free_port(), folder / "data"
     subprocess.run([*as_root, init, "-D", data, "-U", "prefect", "-A", "trust", "--no-sync"], check=True, capture_output=True)
-    command = [*as_root, server, "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    command = [*as_root, server, "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     place = ["-h", "127.0.0.1", "-p", str(port), "-U", "prefect"]
     try:

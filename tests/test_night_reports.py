@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from flows import report
 from flows.log_lines import Levels
 from flows.nights import journal, place, prometheus
+from flows.stage_tasks import Told
 from tests.builders import toys
 
 LEDGER = {"turns": {"in": 10, "made": 0, "kept": 8, "dropped": 2, "reasons": {"empty": 2}}}
@@ -54,7 +55,7 @@ def test_a_failed_or_unreached_stage_shows_no_rows_of_an_earlier_run(toy: Path) 
     assert train.split() == ["train", "not", "reached"]
 
 
-def told(stage: str, state: str) -> prometheus.Told:
+def told(stage: str, state: str) -> Told:
     return {"stage": stage, "state": state, "seconds": 1.5, "message": ""}
 
 
@@ -105,6 +106,7 @@ def test_figures_are_replaced_in_one_piece_and_no_collector_reads_the_one_that_i
     assert still == "old"
 
 
+@pytest.mark.filterwarnings("ignore:Logger .* attempted to send logs")
 def test_the_log_is_one_json_line_a_record_and_begins_anew_with_each_run(toy: Path) -> None:
     logger = logging.getLogger("prefect.task_runs")
     for words in ("first run", "second run"):
