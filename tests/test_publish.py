@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from gto.constants import tag_re
 
-from flows.versions import environment, git, publish, record
+from flows import git
+from flows.versions import environment, publish, record
 from tasks.core.errors import UserError
 from tests.builders import toys, versions
 from tests.builders.versions import published
@@ -129,7 +130,7 @@ def test_code_that_git_does_not_have_is_refused_by_name(toy: Path, path: str, te
 def test_a_detached_head_is_refused(toy: Path) -> None:
     published()
     versions.git(toy, "checkout", "-q", "--detach")
-    with pytest.raises(UserError, match="a detached HEAD at .*git switch"):
+    with pytest.raises(UserError, match=r"a detached HEAD at .*git switch"):
         published()
 
 

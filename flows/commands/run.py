@@ -9,6 +9,8 @@ from flows import access, dvc, report, server
 from flows.commands.publish import say_published
 from flows.commands.shared import RunFailedError, command, complain, say
 from flows.nights.levels import NAMES
+from flows.running import lock
+from flows.running.waiting import once_free
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -36,13 +38,19 @@ def add(commands: Commands) -> None:
         help="let this gate pass in this one run: " + ", ".join(NAMES),
     )
     run.add_argument("--force", action="store_true", help="run every stage even if nothing changed")
+    run.add_argument("--no-wait", dest="wait", action="store_false", help="fail at once when another run is at work here")
 
 
 def run_once(given: argparse.Namespace) -> None:
-    """Run what is stale in a Prefect flow; when nothing is, say so without starting Prefect."""
+    """Run what is stale in a Prefect flow, when no other run is at work; when nothing is stale, say so without starting Prefect."""
+    with lock.hold("pairwright run", wait=given.wait):
+        _run_alone(given)
+
+
+def _run_alone(given: argparse.Namespace) -> None:
     if given.model:
         _lay(given.model)
-    changed = dvc.stale()
+    changed = once_free(dvc.stale, lock.complain, wait=given.wait)
     wanted = dvc.dataset_stages() + (dvc.training_stages() if given.train else [])
     if not given.force and not given.accept and not set(changed) & set(wanted):
         _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from flows import installed
-from flows.versions import git, record
+from flows import git, installed
+from flows.versions import record
 from flows.versions.settings import Bot, load
 from tasks.common import salt
 from tasks.core import pipeline

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from flows import figures
+from flows import figures, git
 from flows.dvc import FIGURES, dataset_stages
-from flows.versions import environment, git, record
+from flows.versions import environment, record
 from flows.versions.record import Record
 from tasks.common import salt
 from tasks.core import manifest, pipeline

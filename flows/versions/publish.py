@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows import dvc
-from flows.versions import commits, describe, git, record, remotes
+from flows import dvc, git
+from flows.versions import commits, describe, record, remotes
 from flows.versions.record import DATASET, MODEL, Record
 from flows.versions.settings import Params, load
 from tasks.core import pipeline

@@ -13,9 +13,9 @@ from typing import Any, NotRequired, TypedDict
 
 import yaml
 
+from flows import git
 from flows.figures import Figures
 from flows.installed import VERSIONS
-from flows.versions import git
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows import dvc
-from flows.versions import commits, git, hub, record
-from flows.versions.git import GitError
+from flows import dvc, git
+from flows.git import GitError
+from flows.versions import commits, hub, record
 from flows.versions.hub import HubAwayError
 from flows.versions.record import DATASET, MODEL
 from flows.versions.settings import Params

@@ -51,7 +51,8 @@ def make(root: Path, *, private: bool = False) -> Path:
         (root / package / "__main__.py").write_text(STAGE)
     (root / "data").mkdir()
     (root / "data" / "raw.txt").write_text("hello")
-    (root / ".gitignore").write_text("/data/?*\n!/data/versions/\n/data/versions/.*\n/data/versions/reports/\n/.prefect/\n__pycache__/\n")
+    ignored = "/data/?*\n!/data/versions/\n/data/versions/.*\n/data/versions/reports/\n/.prefect/\n/.pairwright/\n__pycache__/\n"
+    (root / ".gitignore").write_text(ignored)
     (root / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
     (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text().replace("publish: true", "publish: false"))
     (root / ".dvc").mkdir()
