@@ -8,7 +8,8 @@ or, on a schedule, the deployment `nightly` of `prefect.yaml`.
 from __future__ import annotations
 
 from flows.dvc import dataset_stages, nothing_to_learn, training_stages
-from flows.stage_tasks import Told, conclude, run_stages
+from flows.stage_tasks import Told, conclude, run_stages, well
+from flows.storing import store_raw_logs
 
 from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
 from prefect.client.schemas.objects import State
@@ -25,8 +26,9 @@ def build(train: bool = True, force: bool = False) -> State[list[Told]]:
         force: Run every stage even if nothing changed.
     """
     outcomes = run_stages(dataset_stages(), "Unchanged", force=force)
-    passed = all(outcome.state in ("Completed", "Unchanged") for outcome in outcomes)
-    unfit = nothing_to_learn() if train and passed else None
-    if train and passed and not unfit:
+    if well(outcomes):
+        outcomes += store_raw_logs()
+    unfit = nothing_to_learn() if train and well(outcomes) else None
+    if train and well(outcomes) and not unfit:
         outcomes += run_stages(training_stages(), "Skipped", force=force)
     return conclude(outcomes, unfit)

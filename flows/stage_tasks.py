@@ -29,6 +29,7 @@ from flows import dvc, server
 from flows.report import ledger_rows
 from tasks.core.errors import UserError
 
+WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed"})  # states of a step after which a run goes on
 PAUSE = 2.0  # seconds between two looks at files that another DVC command holds
 
 
@@ -108,18 +109,24 @@ def run_stage(name: str, idle: str, force: bool) -> State[None]:
             return Failed(message=str(error))
 
 
+def well(outcomes: Iterable[Outcome]) -> bool:
+    """Whether all steps so far ended well."""
+    return all(outcome.state in WELL for outcome in outcomes)
+
+
 def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[Told]]:
     """The flow's final state, whose message ends with the note, and its table of stages, as an artifact of the run."""
     outcomes = list(outcomes)
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
     told = [cast("Told", asdict(outcome)) for outcome in outcomes]
-    failed = [outcome for outcome in outcomes if outcome.state not in ("Completed", "Unchanged", "Skipped")]
+    failed = [outcome for outcome in outcomes if outcome.state not in WELL]
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))
     ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
+    notes = [outcome.message for outcome in outcomes if outcome.stage not in pipeline.stages()] + [note or ""]
     message = f"Ran {', '.join(ran)}" if ran else "Nothing had changed"
-    return Completed(message=f"{message}; {note}" if note else message, data=told)
+    return Completed(message="; ".join(filter(None, (message, *notes))), data=told)
 
 
 def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -127,6 +134,7 @@ def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
-        counts = ledger_rows(pipeline.stage(outcome.stage)) or [{}]
+        stage = pipeline.stages().get(outcome.stage)  # none for what is no stage, such as publishing
+        counts = (ledger_rows(stage) if stage else []) or [{}]
         rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
     return rows
