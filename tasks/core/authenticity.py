@@ -19,7 +19,7 @@ LOCK = "dvc.lock"
 PATH = "dvc.yaml"
 STAGE = "release"
 RECORDS = "versions"  # the folder of records, beside the release
-FORGED = "run `dvc checkout` to have the release back, and look who changed it"
+FORGED = "`dvc checkout` brings the release back, `dvc repro` makes it again; look who changed it"
 UNSIGNED = "unsigned: {} fits its manifest, but no dvc.lock names it: trust it as far as you trust where it came from"
 
 
