@@ -51,12 +51,12 @@ def forge(folder: Path) -> None:
 def test_a_digest_is_the_one_that_dvc_knows_a_folder_by(tmp_path: Path) -> None:
     from dvc.fs import LocalFileSystem
     from dvc_data.hashfile.build import build
-    from dvc_data.hashfile.db.local import LocalHashFileDB
+    from dvc_data.hashfile.db import get_odb
 
     for name in ("b.txt", "a/z.txt", "a.txt", "a/ä.txt", "c/d/e"):
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_text(name)
-    store = LocalHashFileDB(LocalFileSystem(), str(tmp_path / "cache"))
+    store = get_odb(LocalFileSystem(), str(tmp_path / "cache"), hash_name="md5")  # type: ignore[no-untyped-call]
     _, _, made = build(store, str(tmp_path / "folder"), LocalFileSystem(), "md5", dry_run=True)
     assert made.hash_info is not None
     assert authenticity.digest(tmp_path / "folder") == made.hash_info.value
