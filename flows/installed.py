@@ -35,7 +35,11 @@ COPIED = {
     "dvc-config": ".dvc/config",
     "dvc-gitignore": ".dvc/.gitignore",
 }
-PAGES = {"splits.md": ("split", "splits"), "benchmarks.md": ("decontaminate", "benchmarks")}  # the inputs that they explain, by stage
+PAGES = {  # the inputs that they explain, by stage
+    "splits.md": ("split", "splits"),
+    "erased.md": ("ingest", "erased"),
+    "benchmarks.md": ("decontaminate", "benchmarks"),
+}
 VERSIONS, VERSIONS_PAGE = "versions", "versions.md"  # folder of the records of versions, beside the release, and its page
 ADDED = {".gitignore": "!/.pairwright/code/\n", ".dvcignore": "!.pairwright/code\n"}
 HEAD = """# The path of the data. The code of each stage is that of the installed package: .pairwright/code/STAGE lists its files

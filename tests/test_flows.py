@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from flows import dvc, process_group, server
+from flows.running.waiting import BusyError
 from tasks.core.errors import UserError
 from tests.builders import toys
 from tests.builders.browser import wait_for
@@ -111,10 +112,12 @@ def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_wa
     other = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert any("begins" in line for line in other.stdout or ())
-        with pytest.raises(dvc.BusyError, match="busy"):
+        with pytest.raises(BusyError, match=r"at work here: dvc repro first \(process"):
             run("first")
-        with pytest.raises(dvc.BusyError, match="busy"):
+        with pytest.raises(BusyError, match=r"at work here: dvc repro first \(process"):
             dvc.stale(["first"])
+        assert list(dvc.at_work()) == ["first"]
+        assert set(dvc.stale(looking=True)) == set(toys.CHAIN)
     finally:
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()
@@ -241,9 +244,11 @@ def test_deployments_of_the_file_are_served_with_schedule_and_limit() -> None:
     from flows import deployments
 
     nightly, train = deployments.read()
-    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 1)
+    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 2)
+    assert nightly.concurrency_options
+    assert nightly.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert times(nightly) == [("nightly", "0 3 * * *", "UTC", True)]
-    assert nightly.parameters == {"train": True, "force": False}
+    assert nightly.parameters == {"train": True, "force": False, "publish": True}
     assert (train.flow_name, train.schedules) == ("train", [])
     assert times(deployments.read("*/5 * * * *")[0]) == [("nightly", "*/5 * * * *", "UTC", True)]
     with pytest.raises(UserError, match="five fields"):
@@ -259,7 +264,7 @@ def test_flows_tell_the_ui_what_their_parameters_mean() -> None:
     from flows.build import build
 
     properties = build.parameters.properties
-    assert {name: entry["type"] for name, entry in properties.items()} == {"train": "boolean", "force": "boolean"}
+    assert {name: entry["type"] for name, entry in properties.items()} == dict.fromkeys(("train", "force", "publish"), "boolean")
     assert all(entry.get("description") for entry in properties.values())
 
 

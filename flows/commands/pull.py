@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from flows import dvc
+from flows import dvc, git
 from flows.commands.shared import command, say
 from flows.storage import private_store, raw_logs, recorded, shared
-from flows.versions import git
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:

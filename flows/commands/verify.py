@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows import git
 from flows.commands.shared import RunFailedError, command, complain, say
 from flows.storage import recorded, verification
-from flows.versions import git
 from tasks.core import authenticity, pipeline
 from tasks.core.errors import UserError
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import yaml
 
+from flows import git
+from flows.figures import Figures
 from flows.installed import VERSIONS
-from flows.versions import git
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
 
 DATASET, MODEL = "dataset", "model"  # artifacts in `dvc.yaml`
 TAG = re.compile(rf"(?P<artifact>{DATASET}|{MODEL})@v(?P<version>[1-9]\d*)\.(?P<training>0|[1-9]\d*)\.0")
+NAMED = re.compile(r"v(?P<version>[1-9]\d*)\.json")
 SHORT = re.compile(rf"(?:{DATASET}@)?v?(?P<version>[1-9]\d*)(?:\.0\.0)?")  # how a person may name a dataset's version
 FILE = "v{}.json"
+PAGES = "reports"  # folder beside the records: the reports of the newest version
 
 
 class Raw(TypedDict):
@@ -47,6 +50,7 @@ class Record(TypedDict):
     previous: str | None  # tag of the version before
     metrics: dict[str, Any]  # the release's metrics.json, flat
     ledgers: dict[str, dict[str, Any]]  # stage: its ledger.json
+    figures: NotRequired[Figures]  # what the next build is held against; none in records of other makers
     parameters: dict[str, str]  # section: digest
     code: str | None  # commit that the code was at; none where the version is the first commit of all
     salt: str | None  # its fingerprint
@@ -78,6 +82,11 @@ def folder() -> Path:
     return artifact(DATASET).parent / VERSIONS
 
 
+def pages() -> Path:
+    """The folder of the reports of the newest version, which DVC keeps."""
+    return folder() / PAGES
+
+
 def path(version: int) -> Path:
     """The file of a version's record."""
     return folder() / FILE.format(version)
@@ -102,6 +111,14 @@ def records() -> list[Record]:
 def newest() -> Record | None:
     """The newest record that lies here; none before the first version."""
     return next(reversed(records()), None)
+
+
+def committed() -> Record | None:
+    """The newest record that the current commit has; none before the first version."""
+    here = (git.attempt("ls-tree", "--name-only", "HEAD", f"{folder()}/") or "").split("\n")
+    numbers = [int(found["version"]) for name in here if (found := NAMED.fullmatch(Path(name).name))]
+    text = git.show("HEAD", path(max(numbers))) if numbers else None
+    return _parsed(text, f"HEAD:{path(max(numbers))}") if text else None
 
 
 def read(name: str) -> Record:
