@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from flows import exit_codes, workspace
-from flows.commands import chat, check, export, forget, gates, init, publish, pull, run, serve, status, trace, versions
+from flows.commands import chat, check, export, forget, gates, init, publish, pull, run, serve, status, trace, verify, versions
 from flows.commands.shared import RunFailedError, say
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
-COMMANDS = (init, check, run, publish, pull, serve, status, versions, trace, gates, forget, chat, export)  # in the order of the help
+COMMANDS = (init, check, run, publish, pull, verify, serve, status, versions, trace, gates, forget, chat, export)  # in the order of the help
 NAME = "pairwright"
 
 

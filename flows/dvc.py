@@ -209,6 +209,10 @@ def repository(*, looking: bool = False) -> Iterator[Repo]:
         raise _busy(str(error)) from error
     except (DvcException, SCMError) as error:
         raise UserError("DVC", _line(str(error)), "a pipeline that DVC can read", "correct it and run again") from error
+    except OSError as error:
+        place = Path(error.filename or ".dvc")
+        found = "a link that leads nowhere" if place.is_symlink() and not place.exists() else _line(error.strerror or str(error))
+        raise UserError(str(place), found, "files and folders that DVC can read", "mend or delete it, and run again") from error
 
 
 def mend() -> None:

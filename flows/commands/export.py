@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
 from tasks.core import pipeline
+from tasks.core.shell import capture_warnings
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
@@ -25,5 +26,6 @@ def export_release(given: argparse.Namespace) -> None:
     """Write the release in the form of another trainer."""
     from trainer.exports import export
 
-    for line in export.write(given.trainer, pipeline.stage("release").output, given.to, given.base):
+    release = pipeline.stage("release").output
+    for line in capture_warnings("export", lambda: list(export.write(given.trainer, release, given.to, given.base))):
         say(line)
