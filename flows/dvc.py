@@ -95,7 +95,7 @@ def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     for name in names:
         pipeline.stage(name)
     with _repository(looking) as repository:
-        inputs.must_be_files(_given(names), repository.dvcignore.is_ignored)
+        inputs.must_be_files(_given(names), repository.dvcignore.is_ignored_file)
         status = repository.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
