@@ -24,7 +24,8 @@ from flows import installed, process_group
 from flows.running import dvc_locks, inputs, limits, whole_lock
 from flows.running.lock import complain
 from flows.running.waiting import BusyError
-from tasks.common import log_salt, salt
+from flows.storage import runs
+from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
@@ -47,11 +48,17 @@ TRAINER = "trainer."  # stages of this package train; all others make the datase
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 NAMED = 3  # files of code that are named one by one as the reason why a stage runs
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
+RESTORED = "ran before with the same code, inputs and parameters: its outputs come from the cache"
+NO_ROOM = "free space where the cache lies (`dvc cache dir`), and run again"
 TAIL = 200  # lines in which the reason of a failure is looked for
 
 
 class StageError(Exception):
     """A stage failed; the text is the stage's own last word."""
+
+
+class DvcError(Exception):
+    """A DVC command that failed; the text is what DVC said."""
 
 
 def stale(names: Sequence[str] = (), *, looking: bool = False) -> dict[str, list[str]]:
@@ -78,7 +85,7 @@ def left_out(*, looking: bool = False) -> dict[str, list[str]]:
     """
     stages = pipeline.stages()
     hidden = [stage for stage in stages.values() if stage.private]
-    paths = {path for stage in hidden for path in (stage.output, *stage.data)}
+    paths = {path for stage in hidden for path in (stage.output, *stage.data) if path.name != tombstones.NAME}  # those git keeps
     if not hidden or any(path.exists() for path in paths):
         return {}
     near = [
@@ -94,9 +101,9 @@ def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     known = pipeline.stages()
     for name in names:
         pipeline.stage(name)
-    with _repository(looking) as repository:
-        inputs.must_be_files(_given(names), repository.dvcignore.is_ignored_file)
-        status = repository.status(targets=list(names) or None)
+    with repository(looking=looking) as opened:
+        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored_file)
+        status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
@@ -158,7 +165,7 @@ def nothing_to_learn() -> str | None:
 
 
 @contextmanager
-def _repository(looking: bool) -> Iterator[Repo]:
+def repository(*, looking: bool = False) -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line. Who is only looking has locks of its own, in a folder of its own."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError, LockNoop
@@ -169,12 +176,12 @@ def _repository(looking: bool) -> Iterator[Repo]:
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(".") as repository, tempfile.TemporaryDirectory() as own:
+        with Repo(".") as opened, tempfile.TemporaryDirectory() as own:
             if looking:
-                repository.lock, repository.tmp_dir = LockNoop(), own
+                opened.lock, opened.tmp_dir = LockNoop(), own
             else:
                 mend()
-            yield repository
+            yield opened
     except LockError as error:
         raise _busy(str(error)) from error
     except (DvcException, SCMError) as error:
@@ -228,16 +235,66 @@ def brief(reasons: Sequence[str]) -> list[str]:
     return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
 
 
+def remotes() -> tuple[list[str], str]:
+    """Names of DVC's remotes, and the default one's; "" where there is none."""
+    with repository(looking=True) as opened:
+        config = opened.config
+    return sorted(config["remote"]), str(config["core"].get("remote") or "")
+
+
+def command(*arguments: str, seconds: float | None = None) -> str:
+    """What a DVC command says on stdout; DvcError with its last word when it fails, or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DvcError(f"dvc {arguments[0]} took longer than {seconds:.0f} s") from error
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [
+            f"dvc {arguments[0]}: exit code {done.returncode}"
+        ]
+        raise DvcError(_line(told[0].removeprefix("ERROR: ")))
+    return done.stdout
+
+
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
 
-    However this function or this process ends, the stage and its children end too: see `flows.process_group`. So they do when the stage
-    takes longer than `runs` allows.
+    Where it ran before with the same code, inputs and parameters, its outputs come from the cache instead, unless `force` is given.
+    However this function or this process ends, the stage and its children end too: see `flows.process_group`. So they do when the
+    stage takes longer than `runs` allows.
     """
-    minutes = limits.load().minutes(stage)
     mend()
     if (reader := _salted()) and reader.name == stage:
         log_salt.leave(reader.data[0])
+    if not force and _restored(stage):
+        say(f"{stage}: {RESTORED}")
+        return
+    _run(stage, say, force)
+    with repository() as opened:
+        gone = runs.keep(opened, stage)
+    if gone:
+        named = ", ".join([*gone[:NAMED], *([f"{len(gone) - NAMED} more"] if len(gone) > NAMED else [])])
+        raise StageError(f"DVC's cache: found no whole copy of {named}; expected the output that {stage} just made; {NO_ROOM}")
+
+
+def _restored(stage: str) -> bool:
+    """Whether the outputs of an earlier run of the stage were put in place."""
+    with repository() as opened:
+        return runs.restore(opened, stage)
+
+
+def _run(stage: str, say: Say, force: bool) -> None:
+    """Body of `reproduce`: the stage as a child of ours."""
+    minutes = limits.load().minutes(stage)
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(

@@ -8,6 +8,7 @@ DVC's cache is the only one: Prefect's result cache is off, because a hit there 
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -29,11 +30,15 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows import dead_runs, dvc, server
+from flows.log_lines import Levels
 from flows.report import ledger_rows
 from flows.running import lock
 from flows.running.waiting import once_free
 from tasks.core.errors import UserError
 
+# states of a step after which a run goes on
+WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed", "Passed", "Warned"})
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 P = ParamSpec("P")
 
 
@@ -92,6 +97,7 @@ def alone(flow_function: Callable[P, State[list[Told]]]) -> Callable[P, State[li
         except UserError as error:
             return Failed(message=str(error))
 
+    held.__signature__ = inspect.signature(flow_function, eval_str=True)  # type: ignore[attr-defined]  # Prefect looks names up in this module
     return held
 
 
@@ -112,13 +118,14 @@ def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]
 def run_stage(name: str, idle: str, force: bool) -> State[None]:
     """One stage: run it when it is stale, or when it must."""
     log = get_run_logger()
+    say = _said_by(log)
 
     def run() -> State[None]:
         reasons = dvc.stale([name]).get(name, [])
         if not reasons and not force:
             return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
         log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-        dvc.reproduce(name, log.info, force=force)
+        dvc.reproduce(name, say, force=force)
         return Completed(message=", ".join(reasons))
 
     try:
@@ -127,18 +134,30 @@ def run_stage(name: str, idle: str, force: bool) -> State[None]:
         return Failed(message=str(failure).removeprefix("error: "))
 
 
+def _said_by(log: Log) -> dvc.Say:
+    """What takes the lines of a child, each on its own level; the failure that an error leads to is told by the state."""
+    levels = Levels()
+    return lambda line: log.log(levels.of(line), line)
+
+
+def well(outcomes: Iterable[Outcome]) -> bool:
+    """Whether all steps so far ended well."""
+    return all(outcome.state in WELL for outcome in outcomes)
+
+
 def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[Told]]:
     """The flow's final state, whose message ends with the note, and its table of stages, as an artifact of the run."""
     outcomes = list(outcomes)
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
     told = [cast("Told", asdict(outcome)) for outcome in outcomes]
-    failed = [outcome for outcome in outcomes if outcome.state not in ("Completed", "Unchanged", "Skipped")]
+    failed = [outcome for outcome in outcomes if outcome.state not in WELL]
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))
     ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
+    notes = [outcome.message for outcome in outcomes if outcome.stage not in pipeline.stages()] + [note or ""]
     message = f"Ran {', '.join(ran)}" if ran else "Nothing had changed"
-    return Completed(message=f"{message}; {note}" if note else message, data=told)
+    return Completed(message="; ".join(filter(None, (message, *notes))), data=told)
 
 
 def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -146,6 +165,7 @@ def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
-        counts = ledger_rows(pipeline.stage(outcome.stage)) or [{}]
+        stage = pipeline.stages().get(outcome.stage)  # none for what is no stage, such as publishing
+        counts = (ledger_rows(stage) if stage and outcome.state in WELL else []) or [{}]  # the ledger of a failed one is of an earlier run
         rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
     return rows

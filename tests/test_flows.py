@@ -248,7 +248,7 @@ def test_deployments_of_the_file_are_served_with_schedule_and_limit() -> None:
     assert nightly.concurrency_options
     assert nightly.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert times(nightly) == [("nightly", "0 3 * * *", "UTC", True)]
-    assert nightly.parameters == {"train": True, "force": False}
+    assert nightly.parameters == {"train": True, "force": False, "publish": True}
     assert (train.flow_name, train.schedules) == ("train", [])
     assert times(deployments.read("*/5 * * * *")[0]) == [("nightly", "*/5 * * * *", "UTC", True)]
     with pytest.raises(UserError, match="five fields"):
@@ -264,7 +264,7 @@ def test_flows_tell_the_ui_what_their_parameters_mean() -> None:
     from flows.build import build
 
     properties = build.parameters.properties
-    assert {name: entry["type"] for name, entry in properties.items()} == {"train": "boolean", "force": "boolean"}
+    assert {name: entry["type"] for name, entry in properties.items()} == dict.fromkeys(("train", "force", "publish"), "boolean")
     assert all(entry.get("description") for entry in properties.values())
 
 

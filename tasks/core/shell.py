@@ -39,7 +39,7 @@ def run_work(stage: pipeline.Stage, module: ModuleType, settings: params.StagePa
 
 
 def main(package: str, arguments: Sequence[str], run: Runner = run_work) -> int:
-    """Run one stage of `package` (`tasks` or `trainer`); 0, or 1 after one line on stderr. It ends when the DVC command that runs it dies."""
+    """Run one stage of `package` (`tasks` or `trainer`); 0, or 1 after one line on stderr. It ends when the DVC that runs it dies."""
     starter.watch()
     return guarded(lambda: _main(package, arguments, run))
 
