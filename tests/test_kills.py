@@ -18,13 +18,12 @@ from tests.builders.running import processes
 from tests.builders.served import ask, free_port, serving
 
 pytestmark = pytest.mark.slow
-DEPLOYMENTS = 2
 
 
 def start(port: int, deployment: str = "build/nightly") -> str:
     """Id of a new run of the deployment."""
-    wait_for(lambda: ask(port, "deployments/count") == DEPLOYMENTS, "the deployments are not there", 60)
-    found = ask(port, f"deployments/name/{deployment}", method="GET")
+    name = deployment.partition("/")[2]
+    found = wait_for(lambda: [one for one in ask(port, "deployments/filter") if one["name"] == name], f"no deployment {name}", 60)[0]
     return str(ask(port, f"deployments/{found['id']}/create_flow_run", state={"type": "SCHEDULED"})["id"])
 
 
