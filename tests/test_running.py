@@ -157,6 +157,16 @@ def test_a_lock_file_cut_anywhere_is_seen_and_becomes_what_it_was(toy: Path) -> 
     assert whole_lock.FILE.read_text() == before
 
 
+@pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  first:\n    cmd: python"])
+def test_a_lock_file_that_a_plain_dvc_command_left_half_written_becomes_what_it_was(toy: Path, left: str) -> None:
+    dvc.reproduce("first", str)
+    assert dvc.stale(["first"]) == {}
+    before = whole_lock.FILE.read_text()
+    whole_lock.FILE.write_text(left)
+    assert dvc.stale(["first"]) == {}
+    assert whole_lock.FILE.read_text() == before
+
+
 STAGE = """
 import os, sys, time
 from tasks.core import starter
