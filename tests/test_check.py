@@ -41,6 +41,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(
         ROOT / ".dvc", root / ".dvc", ignore=lambda folder, names: [name for name in names if name not in ("config", ".gitignore")]
     )
+    (root / ".pairwright").mkdir()
+    (root / ".pairwright" / "fingerprint").write_text(secret.fingerprint(secret.PUBLIC))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     monkeypatch.chdir(root)
     for name in ("PREFECT_API_URL", "PAIRWRIGHT_SALT"):
@@ -215,7 +217,6 @@ def test_a_folder_without_logs_is_an_error_until_something_was_made(here: Path) 
 
 def test_a_salt_that_others_may_read_or_that_is_another_one_is_told(here: Path) -> None:
     folder = here / ".pairwright"
-    folder.mkdir()
     (folder / "salt").write_text("secret")
     (folder / "salt").chmod(0o644)
     assert "chmod 600" in texts(warnings(salt.findings()))[0]
@@ -227,6 +228,9 @@ def test_a_salt_that_others_may_read_or_that_is_another_one_is_told(here: Path) 
     assert "the salt whose fingerprint is in" in texts(warnings(salt.findings()))[0]
     (folder / "salt").write_text("")
     assert "an empty file" in texts(errors(salt.findings()))[0]
+    (folder / "salt").unlink()
+    (folder / "fingerprint").unlink()
+    assert "run `git checkout .pairwright/fingerprint`" in texts(errors(salt.findings()))[0]
 
 
 def remote(root: Path, name: str, **options: object) -> None:

@@ -55,7 +55,7 @@ def _run_alone(given: argparse.Namespace) -> None:
     changed = once_free(dvc.stale, lock.complain, wait=given.wait)
     wanted = dvc.dataset_stages() + (dvc.training_stages() if given.train else [])
     if not given.force and not given.accept and not set(changed) & set(wanted):
-        _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
+        _say_end(_left_out(wanted) | dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
         if given.publish:
             say_published(model=given.train and not dvc.nothing_to_learn())
         return
@@ -64,10 +64,15 @@ def _run_alone(given: argparse.Namespace) -> None:
     stop_at_errors(checks.before_run())
     say("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in dvc.waiting(changed)))
     state, outcomes = _run_flow(given.train, given.force, given.publish, given.accept)
-    states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
+    states = _left_out(wanted) | {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
     _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
     if not state.is_completed():
         raise RunFailedError(exit_code(outcomes))
+
+
+def _left_out(wanted: Sequence[str]) -> dict[str, str]:
+    """Stages that nobody asked for, such as those of training."""
+    return {name: "not asked for" for name in dvc.training_stages() if name not in wanted}
 
 
 def exit_code(outcomes: Sequence[Told]) -> int:

@@ -32,7 +32,10 @@ def _compared(due: str | None, last: str | None) -> Finding:
     """The salt that would be used, against the one of the last run, whose fingerprint git keeps."""
     known = salt.FOLDER / salt.FINGERPRINT
     public = salt.fingerprint(salt.PUBLIC)
-    if due is None and last not in (None, public):
+    if last is None:
+        kept = "the fingerprint of the last run's salt, which git keeps and stages depend on"
+        return error(TOPIC, UserError(str(known), "no such file", kept, f"run `git checkout {known}`"))
+    if due is None and last != public:
         fault = UserError(
             str(salt.FOLDER / salt.SECRET),
             "no such file",
@@ -42,7 +45,7 @@ def _compared(due: str | None, last: str | None) -> Finding:
         return warning(TOPIC, fault)
     if due is None:
         return ok(TOPIC, "none yet: the first run makes a secret one")
-    if last not in (None, public, due):
+    if last not in (public, due):
         fault = UserError(str(known), str(last), f"{due}, the salt that is due", "people get other ids than in the last run")
         return warning(TOPIC, fault)
     if due == public:
