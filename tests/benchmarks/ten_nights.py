@@ -22,7 +22,9 @@ from flows import exit_codes
 from tests.builders.whole_nights import Done, Keep, Workspace, export, places, workspace
 
 FIRST, DAILY = 300, 30  # conversations of the first night, and those that each further night brings
-USER, EMAIL, PHRASE = "customer-leaving-4711", "petra.lindqvist@example.org", "heron compass from the Kvitsoy lighthouse"
+# put together here, so that this file, which lies in the workspace too, does not hold them
+USER, EMAIL = "-".join(("customer", "leaving", "4711")), "@".join(("petra.lindqvist", "example.org"))
+PHRASE = " ".join(("heron compass from", "the Kvitsoy lighthouse"))
 LEAVER = (5, 8)  # nights from which on, and before which, the person who is erased later is in the logs
 STATE = "nights.json"
 GIVEN = ("data/raw", "data/01_ingest")  # where logs are as they came
@@ -126,11 +128,11 @@ class Nights:
         demand(not stray, f"values of a person outside of the raw logs: {stray[:5]}")
 
     def sixth(self) -> None:
-        """The exporter renames a field: a gate stops the night and nothing is published; mended, the night is well."""
+        """The exporter renames a field: the gate of the feedback stops the night and nothing is published; mended, the night is well."""
         head, tags = self.at.well("git", "rev-parse", "HEAD"), self.at.tags()
         self._export(6, value="score")
         done = self.at.night()
-        demand(done.code == exit_codes.STOPPED_BY_GATE, f"a broken exporter: exit {done.code}", done)
+        demand(done.code == exit_codes.FAILED and "rule no_value" in done.out, f"a broken exporter: exit {done.code}", done)
         demand(self.at.tags() == tags and self.at.well("git", "rev-parse", "HEAD") == head, "a held night was published", done)
         self._row(6, "exporter broken", done)
         self._ordinary(6, "exporter mended")
@@ -248,7 +250,7 @@ class Nights:
 
     def _told(self, values: tuple[str, ...]) -> list[tuple[str, str]]:
         """Where the values stand: in files, in cells of tables, and in what git packs."""
-        history = self.at.well("git", "log", "-p", "--all", "--format=%B")
+        history = self.at.well("git", "log", "-p", "--all", "--format=%B", "--", ".", ":!tests")
         return [*places(values, self.folder), *(("git", value) for value in values if value in history)]
 
 

@@ -58,6 +58,7 @@ class Workspace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             timeout=TIMEOUT,
             check=False,
         )
