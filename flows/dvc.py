@@ -102,7 +102,7 @@ def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     for name in names:
         pipeline.stage(name)
     with repository(looking=looking) as opened:
-        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored)
+        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored_file)
         status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
