@@ -37,7 +37,7 @@ def test_person_sees_runs_and_starts_the_nightly_deployment(tmp_path: Path) -> N
         log = look_at_run(page, port, second, ["first", "second", "train", "Skipped"], "3_second_run")
         assert log.index("Unchanged") < log.index("Skipped")
         states = {run["name"]: run["state"]["name"] for run in ask(port, "task_runs/filter", flow_runs={"id": {"any_": [second["id"]]}})}
-        assert states == {"first": "Unchanged", "second": "Unchanged", "train": "Skipped"}
+        assert states == {"first": "Unchanged", "second": "Unchanged", "gates": "Passed", "train": "Skipped"}
         toys.set_param(root, "second", "fate", "fail")
         quick_run(page, port)
         third = finished(port, 3)[2]

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     export = command(commands, "export", export_release, "write a release for another trainer, with what runs it")
     export.add_argument("trainer", metavar="TRAINER", help="llamafactory, openrlhf or verl")
-    export.add_argument("--to", metavar="DIR", required=True, help="folder to write: a new one, or an earlier export")
+    export.add_argument("--to", metavar="DIR", type=Path, required=True, help="folder to write: a new one, or an earlier export")
     export.add_argument("--base", metavar="NAME", help="model to train, in place of start.model.source")
 
 
@@ -27,5 +27,5 @@ def export_release(given: argparse.Namespace) -> None:
     from trainer.exports import export
 
     release = pipeline.stage("release").output
-    for line in capture_warnings("export", lambda: list(export.write(given.trainer, release, Path(given.to), given.base))):
+    for line in capture_warnings("export", lambda: list(export.write(given.trainer, release, given.to, given.base))):
         say(line)

@@ -18,8 +18,8 @@ SECTION = "gates"
 class Levels(StageParams):
     """From where on a change is warned of, and from where on it stops the run; null never."""
 
-    warn: float | None = Field(ge=0)
-    stop: float | None = Field(ge=0)
+    warn: float | None = Field(ge=0, description="change beyond which the run warns; null never")
+    stop: float | None = Field(ge=0, description="change beyond which the run ends before it publishes and trains; null never")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

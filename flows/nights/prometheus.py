@@ -50,7 +50,11 @@ def _lines(metric: Metric) -> Iterator[str]:
     yield f"# TYPE {metric.name} gauge"
     for labels, value in metric.samples:
         shown = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-        yield f"{metric.name}{'{' + shown + '}' if shown else ''} {value:.17g}"
+        yield f"{metric.name}{'{' + shown + '}' if shown else ''} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _escaped(text: str) -> str:
@@ -82,8 +86,7 @@ def metrics(flow: str, outcomes: Sequence[Told], *, success: bool, began: float,
 
 def _steps(outcomes: Sequence[Told], what: str) -> list[Sample]:
     return [
-        Sample({"step": one["stage"], "state": one["state"]}, round(one["seconds"], 3) if what == "seconds" else int(one["state"] in WELL))
-        for one in outcomes
+        Sample({"step": one["stage"]}, round(one["seconds"], 3) if what == "seconds" else int(one["state"] in WELL)) for one in outcomes
     ]
 
 
