@@ -97,6 +97,7 @@ def test_a_clone_goes_on_without_the_logs_and_says_what_is_not_there(clone: Path
         "first: left out: private and not on this machine: data/raw.txt, data/01_first",
         "second: left out: private and not on this machine: data/01_first",
         "train: up to date",
+        "2 left out, 1 up to date",
     ]
     assert dvc.stale() == {}
     assert "Nothing to do" in toys.pairwright(clone, "run").stdout
@@ -133,5 +134,6 @@ def test_the_real_path_goes_on_from_clean_in_a_clone_without_the_logs(pushed: Pa
         "ingest: left out: private and not on this machine: data/raw, data/01_ingest",
         "clean: left out: private and not on this machine: data/01_ingest/turns, data/01_ingest/feedback, data/01_ingest/files, "
         "data/01_ingest/ledger.json",
+        "2 left out",
     ]
     assert "dedupe: turns: 2 in" in run(root, "dvc", "repro", "--allow-missing", "dedupe")
