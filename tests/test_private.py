@@ -134,6 +134,5 @@ def test_the_real_path_goes_on_from_clean_in_a_clone_without_the_logs(pushed: Pa
         "ingest: left out: private and not on this machine: data/raw, data/01_ingest",
         "clean: left out: private and not on this machine: data/01_ingest/turns, data/01_ingest/feedback, data/01_ingest/files, "
         "data/01_ingest/ledger.json",
-        "2 left out",
     ]
     assert "dedupe: turns: 2 in" in run(root, "dvc", "repro", "--allow-missing", "dedupe")
