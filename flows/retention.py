@@ -29,9 +29,11 @@ def retention() -> State[list[str]]:
 def apply() -> list[str]:
     """Each thing done, logged as it is done."""
     from flows.erasure import retention as rules
+    from flows.running import lock
 
     done = []
-    for line in rules.apply(rules.load()):
-        get_run_logger().info(line)
-        done.append(line)
+    with lock.hold("retention", say=get_run_logger().warning):
+        for line in rules.apply(rules.load()):
+            get_run_logger().info(line)
+            done.append(line)
     return done

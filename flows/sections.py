@@ -19,6 +19,7 @@ MODULES: dict[str, str] = {  # section: module
     "retention": "flows.erasure.retention",
     "gates": "flows.nights.levels",
     "notify": "flows.nights.notify",
+    "lineage": "flows.openlineage.settings",
 }
 
 

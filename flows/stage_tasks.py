@@ -31,6 +31,7 @@ from prefect.states import Completed, Failed
 
 from flows import dead_runs, dvc, server
 from flows.log_lines import Levels
+from flows.openlineage import emit
 from flows.report import ledger_rows
 from flows.running import lock
 from flows.running.waiting import once_free
@@ -125,7 +126,8 @@ def run_stage(name: str, idle: str, force: bool) -> State[None]:
         if not reasons and not force:
             return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
         log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-        dvc.reproduce(name, say, force=force)
+        with emit.stage(name, log.warning):
+            dvc.reproduce(name, say, force=force)
         return Completed(message=", ".join(reasons))
 
     try:
@@ -151,6 +153,7 @@ def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
     told = [cast("Told", asdict(outcome)) for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.state not in WELL]
+    emit.end(f"{failed[0].stage}: {failed[0].message}" if failed else "", get_run_logger().warning)
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))

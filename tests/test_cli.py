@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import cli, report
+from flows.trace import backward, lines
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES, Table
 from tests.builders import toys
@@ -100,7 +101,7 @@ def test_wrong_usage_shows_the_usage() -> None:
     done = pairwright(ROOT, "rnu")
     assert done.returncode == 2
     assert "usage: pairwright" in done.stderr
-    for command in ("run", "serve", "status", "where"):
+    for command in ("run", "serve", "status", "trace", "versions", "diff", "rollback"):
         assert command in pairwright(ROOT, "--help").stdout
 
 
@@ -158,29 +159,48 @@ def write(table: type[Table], folder: Path, **row: object) -> None:
     pq.write_table(rows, folder / "00000.parquet")
 
 
-def test_where_leads_from_a_pair_to_its_raw_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def traced(wanted: str) -> list[str]:
+    return list(lines.told(backward.back(wanted), []))
+
+
+def test_trace_leads_from_a_pair_to_its_raw_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="nothing there"):
-        list(report.lineage("abc"))
+        traced("abc")
     write(TABLES["files"], Path("data/01_ingest/files"), file="f1", name="day/chats.jsonl", bytes=1, records=2, quarantined=0)
-    write(TABLES["pairs"], Path("data/10_pair/pairs"), pair_id="abcdef", recipe="choice", split="train", origins=["f1:17:3", "f9:1:0"])
-    write(TABLES["unpaired"], Path("data/10_pair/unpaired"), example_id="e1", origins=["f1:1:1"])
+    row = {"recipe": "choice", "split": "train", "prompt_id": "p1", "votes": ["v1"], "origins": ["f1:17:3", "f9:1:0"]}
+    write(TABLES["pairs"], Path("data/10_pair/pairs"), pair_id="abcdef", **row)
+    said = {"kind": "choice", "value": 1.0, "better": "r1", "worse": "r2", "annotator_kind": "person", "origin": "f1:18:-1"}
+    write(TABLES["votes"], Path("data/10_pair/votes"), feedback_id="v1", prompt_id="p1", **said)
+    write(TABLES["unpaired"], Path("data/10_pair/unpaired"), example_id="e1", prompt_id="p1", origins=["f1:1:1"])
     write(TABLES["prompts"], Path("data/10_pair/prompts"), prompt_id="p1", origins=["f1:1:1"])
-    told = list(report.lineage("abc"))
+    place = {"file": "f1", "record": 17, "position": 3}
+    write(TABLES["turns"], Path("data/01_ingest/turns"), turn_id="a", content="Write  to ann@example.com &amp; Bob ", origin=place)
+    write(TABLES["turns"], Path("data/02_clean/turns"), turn_id="a", content="Write to [EMAIL_1] & Bob", origin=place)
+    told = traced("abc")
     assert told[0] == "pair_id abcdef"
     assert "  recipe: choice" in told
+    assert "  vote v1: choice 1.0 r1 over r2, by person unknown, from f1:18:-1" in told
+    assert "  cleaning, in 1 messages: redacted 1 EMAIL; 1 repaired" in told
     assert told[-2:] == [
         "  from data/raw/day/chats.jsonl, record 17, position 3",
         "  from file f9 (not among the files of the last ingest), record 1, position 0",
     ]
-    assert next(iter(report.lineage("e1"))) == "example_id e1"
+    assert traced("e1")[0] == "example_id e1"
     shutil.move("data/01_ingest", "away")  # as in a clone, which has only what `clean` passes on
-    assert list(report.lineage("abc"))[-2].startswith("  from file f1 (not among")
+    assert traced("abc")[-2].startswith("  from file f1 (not among")
+    assert any("repairs unknown" in line for line in traced("abc"))
     write(TABLES["files"], Path("data/02_clean/files"), file="f1", name="[EMAIL].jsonl", bytes=1, records=2, quarantined=0)
-    assert list(report.lineage("abc"))[-2] == "  from data/raw/[EMAIL].jsonl, record 17, position 3"
+    assert traced("abc")[-2] == "  from data/raw/[EMAIL].jsonl, record 17, position 3"
     with pytest.raises(UserError, match="no such row"):
-        list(report.lineage("zzz"))
+        traced("zzz")
+
+
+def test_the_old_name_of_trace_is_refused_with_the_new_one() -> None:
+    done = pairwright(ROOT, "where", "abc")
+    assert done.returncode != 0
+    assert "run `pairwright trace abc`" in done.stderr
 
 
 def test_outcome_compares_with_the_reference() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import dependencies
+from flows import dependencies, sections
 from tasks.core import params, pipeline
 from tasks.core.params import StageParams
 from tasks.core.tables import TABLES
@@ -33,7 +33,7 @@ def test_stages_stand_in_the_order_of_the_data() -> None:
 
 def test_params_file_has_one_section_a_stage() -> None:
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert list(document) == ORDER
+    assert list(document) == [*ORDER, *sections.MODULES]
 
 
 @pytest.mark.parametrize("name", STAGES)

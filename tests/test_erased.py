@@ -15,7 +15,7 @@ from tasks.common import salt, tombstones
 from tasks.common.tombstones import Tombstones
 from tasks.core.errors import UserError
 from tasks.core.ids import person_id
-from tests.builders import people_logs
+from tests.builders import people_logs, real_sets
 from tests.builders.raw_logs import Result, chat, lines, read
 
 DAY = dt.date(2026, 5, 1)
@@ -50,10 +50,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> pytest.TempPathFactory:
 
 @law(max_examples=12)
 @given(seed=st.integers(0, 10_000), gone=st.sampled_from(PEOPLE))
-def test_a_build_with_a_tombstone_is_a_build_of_logs_without_the_person(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, gone: str
-) -> None:
-    one, two = (tmp_path_factory.mktemp(name) for name in ("erased", "never"))
+def test_a_build_with_a_tombstone_is_one_of_logs_without_the_person(folders: pytest.TempPathFactory, seed: int, gone: str) -> None:
+    one, two = (folders.mktemp(name) for name in ("erased", "never"))
     records = people_logs.written(seed, PEOPLE)
     erased(one, (gone,))
     with_tombstone = read(one, people_logs.files(records))
@@ -62,6 +60,19 @@ def test_a_build_with_a_tombstone_is_a_build_of_logs_without_the_person(
         assert plain_rows(with_tombstone, table) == plain_rows(never_there, table)
     owned = {person_id(gone, KEY), *(str(record.line.get("id")) for record in records if record.people == {gone})}
     assert [value for value in owned if len(value) > 3 and value in told(with_tombstone.folder)] == []
+
+
+def test_every_table_of_the_path_is_byte_for_byte_that_of_logs_without_the_person(tmp_path: Path) -> None:
+    records, gone = people_logs.written(5, PEOPLE, 3), PEOPLE[0]
+    erased(tmp_path / "one", (gone,))
+    one = real_sets.run_path(people_logs.write(tmp_path / "one" / "raw", records, apart=True), tmp_path / "one" / "out")
+    left = people_logs.without(records, gone)
+    two = real_sets.run_path(people_logs.write(tmp_path / "two" / "raw", left, apart=True), tmp_path / "two" / "out")
+    assert len(two["pair"]["prompts"].kept) > 3, "there is something to compare"
+    for stage in list(two)[1:]:
+        for name, account in two[stage].items():
+            assert one[stage][name].kept.equals(account.kept), f"{stage}: {name}"
+            assert one[stage][name].dropped.equals(account.dropped), f"{stage}: dropped {name}"
 
 
 def test_an_erased_row_is_counted_with_its_place_and_nothing_else(tmp_path: Path) -> None:

@@ -107,6 +107,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(rendered(made_tables()), tmp_path_factory.mktemp("release"))
 
 
+def test_no_id_of_a_conversation_stands_in_a_release_and_equal_ids_have_equal_digests() -> None:
+    names = ("jsonl:conv-jane-doe-1988", "jsonl:conv-bob", "jsonl:conv-jane-doe-1988")
+    rows = [pair(number, "train", conversations=[names[number % 3], names[1]]) for number in range(12)]
+    files = rendered(made_tables(rows))
+    told = [
+        data + json.dumps(pq.read_table(pa.BufferReader(data)).to_pylist()).encode() if data[:4] == b"PAR1" else data
+        for data in files.values()
+    ]
+    assert not any(b"conv-" in data for data in told)
+    lists = pq.read_table(pa.BufferReader(files["preference/train-00000.parquet"]))["conversations"].to_pylist()
+    assert [len(set(listed)) for listed in sorted(lists)] == [1] * 4 + [2] * 8
+    assert len({name for listed in lists for name in listed}) == 2
+
+
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], Any]:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")

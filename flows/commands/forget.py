@@ -6,11 +6,12 @@ import argparse
 import datetime as dt
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
+from flows.running import lock
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def add(commands: Commands) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Show, ask, write the tombstone, purge."""
-    from flows.erasure import known, subject
+    from flows.erasure import known
 
     _check(given)
     whom = _subject(given)
@@ -52,13 +53,17 @@ def run(given: argparse.Namespace) -> None:
     _show(found, as_json=given.json)
     if not (given.yes or _agreed(given.purge)):
         return
-    told = sys.stderr.write if given.json else sys.stdout.write
-    path = subject.bury(whom)
-    told(f"tombstone: {path}: {NEXT.format(path)}\n")
-    if given.purge:
-        from flows.erasure import purge
+    with lock.hold("pairwright forget"):
+        _forget(given, whom, _aside if given.json else say)
 
-        _tell(purge.purge(whom, given.backup), told)
+
+def _forget(given: argparse.Namespace, whom: Subject, told: Callable[[str], object]) -> None:
+    from flows.erasure import purge, subject
+
+    path = subject.bury(whom)
+    told(f"tombstone: {path}: {NEXT.format(path)}")
+    for line in purge.purge(whom, given.backup) if given.purge else ():
+        told(f"purge: {line}")
 
 
 def _check(given: argparse.Namespace) -> None:
@@ -108,6 +113,6 @@ def _agreed(purge: bool) -> bool:
     return input(f"{what} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _tell(lines: Iterable[str], told: Callable[[str], object]) -> None:
-    for line in lines:
-        told(f"purge: {line}\n")
+def _aside(line: str) -> None:
+    """One line on stderr, beside JSON on stdout."""
+    sys.stderr.write(line + "\n")

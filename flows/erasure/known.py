@@ -11,10 +11,9 @@ from typing import Any
 from flows.erasure import locks, raw_logs, rows, stores, texts, versions
 from flows.erasure.stores import Stores
 from flows.erasure.subject import Subject
+from flows.storage import private_store
 from flows.versions import record
 from tasks.common.raw_files import files as raw
-from tasks.core.params import parse
-from tasks.core.shell import PARAMS
 
 
 @dataclass(frozen=True)
@@ -90,16 +89,10 @@ def tags(held: set[locks.Out]) -> list[str]:
     return [one["tag"] for one in known if one["release"]["md5"] in {md5 for _, md5 in held}]
 
 
-def private() -> str:
-    """What `params.yaml` calls the store of raw logs; empty where there is none."""
-    document = parse(PARAMS.read_text(encoding="utf-8"))
-    return str((document.get("private") or {}).get("remote") or "")
-
-
 @contextmanager
 def opened() -> Iterator[tuple[Stores, Any]]:
     """The stores of outputs, and DVC's view of the workspace."""
     from flows.dvc import repository
 
     with repository() as found:
-        yield stores.opened(found, private()), found
+        yield stores.opened(found, private_store.named()), found

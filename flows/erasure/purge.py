@@ -17,10 +17,9 @@ from tasks.core.errors import UserError
 
 def purge(subject: Subject, backup: Path | None) -> Iterator[str]:
     """Raw logs, their store and Prefect's logs, then versions and models, for which the dataset must be made anew without the subject."""
-    yield from raw_files(subject, backup)
     yield from logs(subject)
     with known.opened() as (found, repository):
-        yield from private_store(repository, subject)
+        yield from raw_files(repository, subject, backup)
         yield from versions.finish(found)  # of a purge that was killed
         history = locks.read()
         look = versions.Look(history, found, subject.search)
@@ -44,33 +43,28 @@ def _check_built(history: locks.History, held: versions.Versions) -> None:
         raise UserError(late[0], what, "a dataset without them", "run `pairwright run`, then the same command again")
 
 
-def raw_files(subject: Subject, backup: Path | None) -> Iterator[str]:
-    """The raw logs of the workspace."""
-    folder = raw_logs.folder()
-    files = raw.raw_files(folder) if folder.is_dir() else []
-    found = raw_logs.search_in(files, subject) if files else []
-    yield from raw_logs.purge(found, subject.search, backup)
+def raw_files(repository: Repo, subject: Subject, backup: Path | None) -> Iterator[str]:
+    """The raw logs of the workspace and of the private store, read together: whose a vote is may stand in another file.
+
+    What is found is written down first, by digests and numbers, since what is left of the files after a kill no longer tells.
+    """
+    folder, store = raw_logs.folder(), stores.private(repository)
+    with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
+        for oid in store.files() if store else ():
+            (Path(scratch) / oid).write_bytes(store.read(oid) if store else b"")
+        places = [place for place in (folder, Path(scratch)) if place.is_dir()]
+        files = [file for place in places for file in raw.raw_files(place)]
+        found = raw_logs.remembered(files, raw_logs.search_in(files, subject) if files else [])
+        yield from raw_logs.purge([one for one in found if one.file.path.is_relative_to(folder)], subject.search, backup)
+        gone = [one for one in found if one.own and one.file.path.is_relative_to(scratch)]
+        for one in gone:
+            if store:
+                store.delete(one.file.path.name)
+    if store:
+        yield f"{store.name}: {len(gone)} files of raw logs deleted"
+    raw_logs.PLAN.unlink(missing_ok=True)
     if not found:
         yield f"{folder}: no record"
-
-
-def private_store(repository: Repo, subject: Subject) -> Iterator[str]:
-    """Files of raw logs in the private store that have records of the subject: a version that needs one can be built from raw no more."""
-    store = stores.private(repository, known.private())
-    if store is None:
-        return
-    gone = [oid for oid in sorted(store.files()) if _holds(store.read(oid), subject)]
-    for oid in gone:
-        store.delete(oid)
-    yield f"{store.name}: {len(gone)} files of raw logs deleted"
-
-
-def _holds(data: bytes, subject: Subject) -> bool:
-    with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
-        path = Path(scratch) / "log"
-        path.write_bytes(data)
-        files, _ = raw.look_at([path])
-        return bool(raw_logs.search_in(files, subject))
 
 
 def logs(subject: Subject) -> Iterator[str]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from flows.erasure.raw_parts import take_apart
 from flows.erasure.subject import Subject
+from tasks.common import salt
 from tasks.common.raw_files import files as raw
 from tasks.common.raw_files.files import RawFile
 from tasks.common.tombstones import Tombstones
@@ -26,6 +27,7 @@ from tasks.common.vocabulary.reasons.ingest import ERASED
 from tasks.core import engine, params, pipeline, shell
 from tasks.ingest import stage as ingest
 
+PLAN = salt.FOLDER / "erasing-raw.json"
 TABLES = ("turns", "feedback")
 NOT_APART = "cannot be written anew (no lines of JSON and no list): take the records out yourself"
 OTHERS = "cannot be written without changing how the rest reads: take the records out yourself"
@@ -47,7 +49,7 @@ class Read:
 
     erased: set[tuple[str, int]]
     left: set[tuple[str, int]]
-    said: list[str]
+    said: list[tuple[int, str]]  # with the number of the record
 
 
 def folder() -> Path:
@@ -69,7 +71,7 @@ def read(files: list[RawFile], search: Tombstones) -> Read:
     return Read(
         {at for reason, at in dropped if reason == ERASED},
         {at for reason, at in dropped if reason != ERASED} | set(kept),
-        sorted(_said(row) for account in accounts for row in account.kept.to_pylist()),
+        [(row["origin"]["record"], _said(row)) for account in accounts for row in account.kept.to_pylist()],
     )
 
 
@@ -93,6 +95,19 @@ def search_in(files: list[RawFile], subject: Subject) -> list[Found]:
         if own:
             found.append(Found(file, tuple(sorted(own - left)), tuple(sorted(own & left))))
     return found
+
+
+def remembered(files: list[RawFile], found: list[Found]) -> list[Found]:
+    """What is found in these files, with what a purge that was killed had found in them; written down for the next one."""
+    known = json.loads(PLAN.read_bytes()) if PLAN.is_file() else {}
+    for one in found:
+        own, shared = known.get(one.file.digest, ([], []))
+        known[one.file.digest] = (sorted({*own, *one.own}), sorted({*shared, *one.shared} - {*own, *one.own}))
+    PLAN.parent.mkdir(exist_ok=True)
+    beside = PLAN.with_name(f".{PLAN.name}.new")
+    beside.write_text(json.dumps(known), encoding="utf-8")
+    beside.replace(PLAN)
+    return [Found(file, *map(tuple, known[file.digest])) for file in files if file.digest in known]
 
 
 def _naming(file: RawFile, raw_id: str) -> set[int]:
@@ -121,7 +136,7 @@ def _purged(found: Found, search: Tombstones, backup: Path | None) -> str:
     beside.write_bytes(parts.without(found.own))
     try:
         empty = len(found.own) == len(parts.records)
-        if not (empty or _reads_alike(found.file, beside, search)):
+        if not (empty or _reads_alike(found, beside, search.key)):
             return f"records {listed(found.own)}: {OTHERS}"
         if backup:
             shutil.copy2(path, _free(backup, path))
@@ -142,7 +157,8 @@ def _free(backup: Path, path: Path) -> Path:
     return place
 
 
-def _reads_alike(old: RawFile, beside: Path, search: Tombstones) -> bool:
+def _reads_alike(found: Found, beside: Path, key: str) -> bool:
+    """Whether the records that are left say what they said in the old file."""
     (new,), _ = raw.look_at([beside])
-    after = read([dataclasses.replace(new, name=old.name)], search)
-    return after.said == read([old], search).said and not {at for at in after.erased if at not in after.left}
+    before, after = (read([file], Tombstones(key)).said for file in (found.file, dataclasses.replace(new, name=found.file.name)))
+    return sorted(said for record, said in before if record not in found.own) == sorted(said for _, said in after)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flows.erasure.locks import Out
+from flows.storage import private_store
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -42,7 +42,8 @@ class Store:
 
     def files(self) -> Iterator[str]:
         """Every object that is no list of a folder."""
-        yield from (oid for oid in map(str, self.odb.all()) if not oid.endswith(DIR))
+        found: Iterator[str] = self.odb.all()
+        yield from (oid for oid in found if not oid.endswith(DIR))
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,7 @@ def _told(name: str, tell: Callable[[str], None]) -> Iterator[None]:
         tell(f"{name}: does not answer ({' '.join(str(error).split()) or type(error).__name__}): what it holds is still there")
 
 
-def private(repository: Repo, name: str) -> Store | None:
-    """The store of raw logs: a remote of its own, or a folder; None where there is none."""
-    if not name:
-        return None
-    remotes = repository.config["remote"]
-    if name.lower() not in remotes and "/" in name:
-        remotes[name.lower()] = {"url": str(Path(name).expanduser().resolve())}
-    return Store(f"private store {name!r}", repository.cloud.get_remote_odb(name))
+def private(repository: Repo) -> Store | None:
+    """The store of raw logs; None where there is none."""
+    store = private_store.opened(repository)
+    return Store(f"private store {store.name!r}", store.odb) if store else None

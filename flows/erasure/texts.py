@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flows import access
+from flows.nights import place
 from tasks.core import pipeline
 
 MARK = b"[erased]"
@@ -23,7 +24,7 @@ def database() -> Path:
 
 def files(values: list[bytes]) -> list[tuple[Path, int]]:
     """Files of logs and pages that hold one of the values, and how often."""
-    folders = [access.home(), *(stage.reports for stage in pipeline.stages().values() if stage.reports)]
+    folders = [access.home(), place.folder(), *(stage.reports for stage in pipeline.stages().values() if stage.reports)]
     paths = sorted({path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name not in SQLITE})
     counts = ((path, sum(path.read_bytes().count(value) for value in values)) for path in paths)
     return [(path, count) for path, count in counts if count]

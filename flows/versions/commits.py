@@ -11,7 +11,7 @@ from pathlib import Path
 from flows import git, installed
 from flows.versions import record
 from flows.versions.settings import Bot, load
-from tasks.common import salt
+from tasks.common import salt, tombstones
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import PARAMS
@@ -19,6 +19,7 @@ from tasks.core.shell import PARAMS
 LOCK = Path("dvc.lock")
 GRAPH = Path("dvc.yaml")
 SPLIT = ("split", "splits")  # the stage, and the input of its that it also writes
+KEPT = (SPLIT[1], tombstones.NAME)  # inputs that commands of ours write: what lies in which split, and the tombstones
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 INDEX = "pairwright-index"
 SHOWN = 5  # paths that an error names
@@ -40,9 +41,8 @@ def branch() -> str:
 
 def own() -> list[Path]:
     """The files and folders that a version's commit takes."""
-    stage = pipeline.stages().get(SPLIT[0])
-    splits = [path for path in stage.data if path.name == SPLIT[1]] if stage else []
-    return [LOCK, PARAMS, salt.FOLDER / salt.FINGERPRINT, installed.CODE, record.folder(), *splits]
+    kept = [path for stage in pipeline.stages().values() for path in stage.data if path.name in KEPT]
+    return [LOCK, PARAMS, salt.FOLDER / salt.FINGERPRINT, installed.CODE, record.folder(), *kept]
 
 
 def demand_clean(stages: Iterable[str]) -> None:

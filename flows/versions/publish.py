@@ -108,16 +108,22 @@ def _demand_same_environment(now: Record, before: Record | None, settings: Param
 
 
 def _sweep(newest: Record | None) -> None:
-    """Take away records that a killed run wrote and did not commit."""
-    for left in record.records():
-        if newest is None or left["version"] > newest["version"]:
-            record.path(left["version"]).unlink()
+    """Take away what a killed run wrote of a version and did not commit."""
+    left = [one["version"] for one in record.records() if newest is None or one["version"] > newest["version"]]
+    for version in left:
+        record.path(version).unlink()
+    if left and newest:
+        _write_changelog()
 
 
 def _write(now: Record) -> None:
     """The reports, the record and the changelog of a version."""
     _lay_reports()
     record.write(now)
+    _write_changelog()
+
+
+def _write_changelog() -> None:
     (record.folder() / describe.CHANGELOG).write_text(describe.changelog(record.records()), encoding="utf-8")
 
 

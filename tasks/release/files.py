@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.common.vocabulary.splits import SPLITS
+from tasks.release import conversation_ids
 
 ROWS_PER_FILE = 250_000
 # Fields of `tasks.core.tables.PROMPT` that a release has only if some log has them.
@@ -50,7 +51,7 @@ def files(tables: dict[str, pa.Table]) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     optional = optional_fields(tables)
     for name, config in CONFIGS.items():
-        rows = as_trainers_read(tables[config.table], optional)
+        rows = conversation_ids.hidden(as_trainers_read(tables[config.table], optional))
         for split in SPLITS:
             part = portable(rows.filter(pc.equal(rows["split"], pa.scalar(split))).drop_columns(["split"]))
             for number, start in enumerate(range(0, max(len(part), 1), ROWS_PER_FILE)):

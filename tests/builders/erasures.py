@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -9,12 +10,13 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import yaml
 
 from flows.versions import record
 from tests.builders import people_logs
 from tests.builders.checkouts import checkout, environment, run
 
-PEOPLE = ("jane-doe-1988", "bob-1971-mmm", "ann-2001-nnn")
+PEOPLE = ("jane-roe-1977", "bob-1971-mmm", "ann-2001-nnn")
 GONE = PEOPLE[0]
 
 
@@ -24,15 +26,51 @@ def workspace(folder: Path, seed: int = 3) -> Path:
     for path in sorted((root / "data" / "raw").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     people_logs.write(root / "data" / "raw" / "export", people_logs.written(seed, PEOPLE, 6))
-    run(root, "dvc", "remote", "add", "--default", "store", str(root.parent / "remote"))
+    run(root, "dvc", "remote", "add", "--default", "store", "../remote")
     return root
+
+
+def keep_raw(root: Path) -> None:
+    """Name a private store beside the workspace, and put the raw files there as DVC stores files."""
+    run(root, "dvc", "remote", "add", "rawlogs", "../private")
+    path = root / "params.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8")) | {"private": {"remote": "rawlogs"}}
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    for file in sorted((root / "data" / "raw").rglob("*.json*")):
+        stored(root.parent / "private", file.read_bytes())
+
+
+def train(root: Path, last: str = "pair") -> None:
+    """Let a model lie there that DVC knows as trained on what the last stage made."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    policy = root / "data" / "models" / "policy"
+    policy.mkdir(parents=True)
+    weights = f"weights that learned {last}".encode()
+    (policy / "model.safetensors").write_bytes(weights)
+    cache, (out,) = root / ".dvc" / "cache", lock["stages"][last]["outs"]
+    listing = json.dumps([{"md5": stored(cache, weights), "relpath": "model.safetensors"}]).encode()
+    lock["stages"]["train"] = {
+        "cmd": "python -m trainer train",
+        "deps": [{"path": out["path"], "hash": "md5", "md5": out["md5"]}],
+        "outs": [{"path": "data/models/policy", "hash": "md5", "md5": stored(cache, listing, ".dir") + ".dir"}],
+    }
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+
+
+def stored(store: Path, data: bytes, ending: str = "") -> str:
+    """Put bytes into a store as DVC does; their digest."""
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    place = store / "files" / "md5" / md5[:2] / (md5[2:] + ending)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+    return md5
 
 
 def publish(root: Path, version: int, last: str = "pair") -> None:
     """Build up to a stage, push, and publish: a commit with a tag and a record that names the last output as the release."""
     run(root, "dvc", "repro", last)
     run(root, "dvc", "push")
-    lock = json.loads(run(root, sys.executable, "-c", "import json,yaml;print(json.dumps(yaml.safe_load(open('dvc.lock'))))"))
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
     md5 = lock["stages"][last]["outs"][0]["md5"]
     at = root / "data" / "versions" / f"v{version}.json"
     at.parent.mkdir(exist_ok=True)

@@ -98,11 +98,12 @@ def written(seed: int, people: tuple[str, ...], count: int = 4) -> list[Written]
     return found
 
 
-def files(records: list[Written]) -> dict[str, bytes]:
-    """The records as files: lines, and for Open WebUI one document."""
+def files(records: list[Written], *, apart: bool = False) -> dict[str, bytes]:
+    """The records as files: lines, and for Open WebUI one document. With `apart` those of different people lie in different files."""
     lines: dict[str, list[Line]] = {}
     for record in records:
-        lines.setdefault(record.file, []).append(record.line)
+        name = f"{'-'.join(sorted(record.people))}-{record.file}" if apart else record.file
+        lines.setdefault(name, []).append(record.line)
     return {name: _file(name, found) for name, found in lines.items()}
 
 
@@ -117,8 +118,9 @@ def without(records: list[Written], *people: str) -> list[Written]:
     return [record for record in records if record.people.isdisjoint(people)]
 
 
-def write(folder: Path, records: list[Written]) -> None:
+def write(folder: Path, records: list[Written], *, apart: bool = False) -> Path:
     """Write the files of the records into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files(records).items():
+    for name, data in files(records, apart=apart).items():
         (folder / name).write_bytes(data)
+    return folder

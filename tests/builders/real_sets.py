@@ -216,7 +216,7 @@ STAGES: dict[str, ModuleType] = {
 def run_path(raw: Path, out: Path) -> dict[str, dict[str, Account]]:
     """All stages from raw logs to pairs that neither add nor repeat rows, in this process: by stage, the accounts of its tables."""
     out.mkdir()
-    reading = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(raw,))
+    reading = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(raw, raw.with_name("erased")))
     ingest.work(reading, load(ROOT / "params.yaml", "ingest", ingest.Params), out)
     now = {name: engine.read_table(out / name) for name in ("turns", "feedback")}
     gone = {name: pq.read_table(folder) for name in now if (folder := out / "dropped" / name).exists()}

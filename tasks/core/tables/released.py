@@ -66,7 +66,7 @@ class Pairs(Table):
         WEIGHT,
         AUGMENTED_FROM,
         Column("augmenter", TEXT, "the augmenter or balancing strategy that made the variant or repeat"),
-        Column("conversations", TEXTS, "conversations that the two answers and the votes come from"),
+        Column("conversations", TEXTS, "conversations of the two answers and the votes; in a release salted digests of their ids"),
         Column("votes", TEXTS, "ids of the votes behind the row"),
         ORIGINS,
     )
