@@ -12,6 +12,7 @@ from flows.nights import step as gates
 from flows.nights.hooks import begin_log, report_run
 from flows.nights.levels import Gate
 from flows.stage_tasks import Told, alone, conclude, run_stages, well
+from flows.storing import store_raw_logs
 from flows.versions import step
 
 from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
@@ -34,6 +35,8 @@ def build(train: bool = True, force: bool = False, publish: bool = False, accept
     outcomes = run_stages(dataset_stages(), "Unchanged", force=force)
     if well(outcomes):
         outcomes.append(gates.hold(accept))
+    if well(outcomes):
+        outcomes += store_raw_logs()
     if publish and well(outcomes):
         outcomes.append(step.publish_dataset())
     unfit = nothing_to_learn() if train and well(outcomes) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ from prefect.types.entrypoint import EntrypointType
 from tasks.core.errors import UserError
 
 FILE = Path("prefect.yaml")
+
+
+def _untraced(record: logging.LogRecord) -> bool:
+    """Let the line pass without its traceback: Prefect asks again by itself when its server was away for a moment."""
+    record.exc_info = record.exc_text = None
+    return True
+
+
+logging.getLogger("prefect.FlowRunCancellingObserver").addFilter(_untraced)
 
 
 def read(cron: str | None = None) -> list[RunnerDeployment]:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows import installed, process_group
 from flows.running import dvc_locks, inputs, limits, whole_lock
@@ -27,7 +27,7 @@ from flows.running.waiting import BusyError
 from flows.storage import runs
 from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
-from tasks.core import pipeline, telemetry
+from tasks.core import params, pipeline, telemetry
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ FIGURES = "metrics.json"  # of a release, flat
 TRAINER = "trainer."  # stages of this package train; all others make the dataset
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 NAMED = 3  # files of code that are named one by one as the reason why a stage runs
+REMOTE = re.compile(r"""^\['?remote """, re.MULTILINE)
+NEVER = "never run here"
+LOCK, CACHE = Path("dvc.lock"), Path(".dvc/cache/files/md5")
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
 RESTORED = "ran before with the same code, inputs and parameters: its outputs come from the cache"
 NO_ROOM = "free space where the cache lies (`dvc cache dir`), and run again"
@@ -67,8 +70,8 @@ def stale(names: Sequence[str] = (), *, looking: bool = False) -> dict[str, list
     Not those for which nothing changed but that private logs are not on this machine: see `left_out`. BusyError while another DVC command
     works on the same files; who is only `looking` gets what can be known, and holds nobody up.
     """
-    found, away = _found(names, looking), left_out(looking=looking)
-    return {name: reasons for name, reasons in found.items() if name not in away}
+    found, away, never = _found(names, looking), left_out(looking=looking), never_run()
+    return {name: [NEVER] if name in never else reasons for name, reasons in found.items() if name not in away}
 
 
 def at_work() -> dict[str, str]:
@@ -102,7 +105,7 @@ def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     for name in names:
         pipeline.stage(name)
     with repository(looking=looking) as opened:
-        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored)
+        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored_file)
         status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
@@ -164,6 +167,26 @@ def nothing_to_learn() -> str | None:
     )
 
 
+def never_run() -> list[str]:
+    """Stages that have no output here, nor one in DVC's cache that `dvc checkout` would put in its place: as all have in a fresh clone."""
+    recorded = params.parse(LOCK.read_text(encoding="utf-8"))["stages"] if LOCK.is_file() else {}
+    absent = {name: stage for name, stage in pipeline.stages().items() if not stage.output.exists()}
+    never = {name for name, stage in absent.items() if name not in recorded or not (stage.private or _cached(recorded[name]))}
+    return [name for name, stage in absent.items() if name in never or (stage.private and never)]
+
+
+def has_remote() -> bool:
+    """Whether DVC's configuration names a place from which outputs can be fetched."""
+    files = (Path(".dvc/config"), Path(".dvc/config.local"))
+    return any(REMOTE.search(path.read_text(encoding="utf-8")) for path in files if path.is_file())
+
+
+def _cached(record: dict[str, Any]) -> bool:
+    """Whether DVC's cache, where it lies by default, has the outputs that a stage is recorded with."""
+    outputs = [str(output.get("md5", "")) for output in record.get("outs", ())]
+    return bool(outputs) and all(md5 and (CACHE / md5[:2] / md5[2:]).is_file() for md5 in outputs)
+
+
 @contextmanager
 def repository(*, looking: bool = False) -> Iterator[Repo]:
     """DVC's view of the current folder; its errors as one line. Who is only looking has locks of its own, in a folder of its own."""
@@ -186,6 +209,10 @@ def repository(*, looking: bool = False) -> Iterator[Repo]:
         raise _busy(str(error)) from error
     except (DvcException, SCMError) as error:
         raise UserError("DVC", _line(str(error)), "a pipeline that DVC can read", "correct it and run again") from error
+    except OSError as error:
+        place = Path(error.filename or ".dvc")
+        found = "a link that leads nowhere" if place.is_symlink() and not place.exists() else _line(error.strerror or str(error))
+        raise UserError(str(place), found, "files and folders that DVC can read", "mend or delete it, and run again") from error
 
 
 def mend() -> None:

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows import cli, report
+from flows import cli, exit_codes, report
+from flows.commands import status
 from flows.trace import backward, lines
 from tasks.core.errors import UserError
 from tasks.core.tables import TABLES, Table
@@ -56,10 +57,15 @@ def test_run_with_nothing_to_do_is_quick_and_starts_no_prefect(built: Path, tmp_
 
 def test_status_says_what_is_stale_and_what_waits_for_it(built: Path, tmp_path: Path) -> None:
     root = shutil.copytree(built, tmp_path / "toy")
-    assert pairwright(root, "status").stdout.splitlines() == ["first: up to date", "second: up to date", "train: up to date"]
+    assert pairwright(root, "status").stdout.splitlines() == [
+        "first: up to date",
+        "second: up to date",
+        "train: up to date",
+        "3 up to date",
+    ]
     toys.set_param(root, "second", "wait", 0.5)
     lines = ["first: up to date", "second: stale: params.yaml:second modified", "train: waits for second"]
-    assert pairwright(root, "status").stdout.splitlines() == lines
+    assert pairwright(root, "status").stdout.splitlines() == [*lines, f"1 up to date, 1 stale, 1 waiting; {status.TO_RUN}"]
     assert pairwright(root, "status", "train").stdout.splitlines() == lines[2:]
 
 
@@ -73,7 +79,7 @@ def one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_mistakes_are_one_line(built: Path, tmp_path: Path) -> None:
     one_line(pairwright(built, "status", "frist"), "'frist'", "first, second, train")
-    one_line(pairwright(tmp_path, "run"), "dvc.yaml", "no such file")
+    one_line(pairwright(tmp_path, "run"), "no dvc.yaml, here or above", "pairwright init")
     root = shutil.copytree(built, tmp_path / "toy")
     shutil.move(root / ".dvc", root / "hidden")
     one_line(pairwright(root, "run"), "no .dvc", "dvc init")
@@ -94,7 +100,7 @@ def test_reader_who_has_enough_causes_no_traceback(built: Path) -> None:
     piped.stdout.close()
     assert piped.stderr
     assert b"Traceback" not in piped.stderr.read()
-    assert piped.wait(60) == 1
+    assert piped.wait(60) == exit_codes.NOBODY_READS
 
 
 def test_wrong_usage_shows_the_usage() -> None:

@@ -344,7 +344,7 @@ def test_a_language_model_is_no_reward_model(rewarded: Path, tmp_path: Path) -> 
 def test_an_unknown_margin_is_refused_with_those_that_exist(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("  margin: none", "  margin: stars")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"reward.margin: found 'stars'; expected Input should be 'none', 'margin' or 'confidence'"):
+    with pytest.raises(UserError, match=r"reward.margin: found 'stars'; expected one of confidence, margin, none"):
         params.load(tmp_path / "params.yaml", "reward", stage.Params)
 
 

@@ -70,7 +70,7 @@ def test_before_its_first_step_the_policy_is_the_reference(trained: Path, capsys
 def test_an_unknown_loss_is_refused_with_those_that_exist(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("loss_type: sigmoid", "loss_type: discopop")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"train.dpo.loss_type: found 'discopop'; expected Input should be 'sigmoid', 'hinge'"):
+    with pytest.raises(UserError, match=r"train.dpo.loss_type: found 'discopop'; expected one of apo_zero, hinge"):
         params.load(tmp_path / "params.yaml", "train", train.Params)
 
 

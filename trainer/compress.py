@@ -23,6 +23,7 @@ from tasks.core import manifest
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
+from trainer.compression import variant_names
 from trainer.settings import Count, OptionalSchedule
 
 if TYPE_CHECKING:
@@ -85,6 +86,12 @@ class Params(StageParams):
     card: About
 
     renamed: ClassVar = {"batch": "per_device_eval_batch_size"}
+
+
+def check(params: Params) -> None:
+    """A UserError for a variant that no model has."""
+    for name in params.variants:
+        variant_names.parse(name)
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:

@@ -21,6 +21,7 @@ from pydantic import Field
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
+from trainer.models import parallel
 from trainer.settings import Adapter, Monitoring, Schedule
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Params(StageParams):
     schedule: Schedule
 
     renamed: ClassVar = {"mixup": "mixup_alpha", "centre": "center_rewards_coefficient", "watching": "monitoring"}
+
+
+def check(params: Params) -> None:
+    """A UserError for what the types of parameters cannot say."""
+    parallel.accumulation(params.schedule.train_batch_size, params.schedule.per_device_train_batch_size)
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:

@@ -18,6 +18,7 @@ from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
+from trainer.models import parallel, sources
 from trainer.settings import Adapter, Count, Dtype, Model, Monitoring, OptionalSchedule
 
 if TYPE_CHECKING:
@@ -40,6 +41,20 @@ class Params(StageParams):
     monitoring: Monitoring
 
     renamed: ClassVar = {"window": "max_length", "precision": "dtype", "watching": "monitoring"}
+
+
+def check(params: Params) -> None:
+    """A UserError for what the types of parameters cannot say."""
+    wanted = params.model
+    if wanted.source == sources.SCRATCH and wanted.hidden_size % (2 * wanted.num_attention_heads):
+        raise UserError(
+            f"start.model.hidden_size: {wanted.hidden_size}",
+            f"no even share for each of {wanted.num_attention_heads} heads",
+            f"a multiple of {2 * wanted.num_attention_heads}",
+            "change start.model.hidden_size or start.model.num_attention_heads",
+        )
+    if params.schedule.num_train_epochs:
+        parallel.accumulation(params.schedule.train_batch_size, params.schedule.per_device_train_batch_size)
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
@@ -81,13 +96,7 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
 
     wanted = params.model
     if wanted.source == model_io.SCRATCH:
-        if wanted.hidden_size % (2 * wanted.num_attention_heads):
-            raise UserError(
-                f"start.model.hidden_size: {wanted.hidden_size}",
-                f"no even share for each of {wanted.num_attention_heads} heads",
-                f"a multiple of {2 * wanted.num_attention_heads}",
-                "change start.model.hidden_size or start.model.num_attention_heads",
-            )
+        check(params)
         size = model_io.Size(
             wanted.vocab_size,
             wanted.hidden_size,

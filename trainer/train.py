@@ -19,6 +19,7 @@ from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
+from trainer.models import parallel
 from trainer.settings import Adapter, Count, Monitoring, Schedule
 
 if TYPE_CHECKING:
@@ -102,8 +103,36 @@ class Params(StageParams):
     renamed: ClassVar = {"watching": "monitoring"}
 
 
+def check(params: Params) -> None:
+    """A UserError for what the types of parameters cannot say."""
+    if params.method == "ppo":
+        _check_ppo(params)
+        return
+    schedule = params.kto.schedule if params.method == "kto" else params.dpo.schedule
+    parallel.accumulation(schedule.train_batch_size, schedule.per_device_train_batch_size)
+
+
+def _check_ppo(params: Params) -> None:
+    own, pieces = params.ppo, params.ppo.num_mini_batches * parallel.world()
+    if _evaluates(params):
+        raise UserError(
+            f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
+            "the method ppo, which has no held-out loss",
+            "0",
+            "set train.monitoring.eval_steps and early_stopping_patience to 0; train.ppo.kl_bound ends training early",
+        )
+    if own.schedule.train_batch_size % pieces:
+        raise UserError(
+            f"train.ppo.schedule.train_batch_size: {own.schedule.train_batch_size}",
+            f"no even share for {own.num_mini_batches} minibatches in each of {parallel.world()} processes",
+            f"a multiple of {pieces}",
+            "change train.ppo.schedule.train_batch_size or train.ppo.num_mini_batches, or start fewer processes",
+        )
+
+
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Read and check everything first, so that no step is spent on a run that cannot end well; then train and save."""
+    check(params)
     from trainer.loop import metrics
     from trainer.loop.run import Run
     from trainer.models import adapters, runtime, saving, training_context
@@ -199,13 +228,6 @@ def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stag
     from trainer.models import reward_models, training_context
 
     given, own = stage.input("release"), params.ppo
-    if _evaluates(params):
-        raise UserError(
-            f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
-            "the method ppo, which has no held-out loss",
-            "0",
-            "set train.monitoring.eval_steps and early_stopping_patience to 0; train.ppo.kl_bound ends training early",
-        )
     training_context.read(stage.input("reward"), given)
     reward, theirs = reward_models.load(stage.input("reward"))
     ppo.require_same_tokens(tokenizer, theirs, str(stage.input("reward")))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    chat = command(commands, "chat", talk, "talk to a trained model, or to any other that start.model.source may name")
+    chat = command(commands, "chat", talk, "talk to a trained model, or to any other that start.model.source may name", anywhere=True)
     chat.add_argument("--model", metavar="DIR", required=True, help="the model's folder")
     chat.add_argument("--prompt", metavar="TEXT", help="answer this and end")
     chat.add_argument("--system", metavar="TEXT", help="a system message before the conversation")

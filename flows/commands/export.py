@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
 from tasks.core import pipeline
+from tasks.core.shell import capture_warnings
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
@@ -17,7 +18,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     export = command(commands, "export", export_release, "write a release for another trainer, with what runs it")
     export.add_argument("trainer", metavar="TRAINER", help="llamafactory, openrlhf or verl")
-    export.add_argument("--to", metavar="DIR", required=True, help="folder to write: a new one, or an earlier export")
+    export.add_argument("--to", metavar="DIR", type=Path, required=True, help="folder to write: a new one, or an earlier export")
     export.add_argument("--base", metavar="NAME", help="model to train, in place of start.model.source")
 
 
@@ -25,5 +26,6 @@ def export_release(given: argparse.Namespace) -> None:
     """Write the release in the form of another trainer."""
     from trainer.exports import export
 
-    for line in export.write(given.trainer, pipeline.stage("release").output, Path(given.to), given.base):
+    release = pipeline.stage("release").output
+    for line in capture_warnings("export", lambda: list(export.write(given.trainer, release, given.to, given.base))):
         say(line)

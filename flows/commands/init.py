@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    init = command(commands, "init", make_workspace, "make a workspace for the installed package: its path, its parameters, and git")
+    text = "make a workspace for the installed package: its path, its parameters, and git"
+    init = command(commands, "init", make_workspace, text, anywhere=True)
     init.add_argument("folder", metavar="DIR", type=Path, help="a new or an empty folder")
 
 
@@ -23,4 +24,4 @@ def make_workspace(given: argparse.Namespace) -> None:
     """Make a workspace, and say what comes next."""
     raw = installed.init(given.folder)
     say(f"made {given.folder}: dvc.yaml is the path of the data, params.yaml has every number and switch")
-    say(f"put chat logs and feedback into {raw}, then: cd {given.folder} && pairwright run")
+    say(f"put chat logs and feedback into {raw}, then: cd {given.folder} && pairwright check && pairwright run")

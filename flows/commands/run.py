@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from flows import access, dvc, report, server
+from flows import access, dvc, exit_codes, server
+from flows.commands.check import stop_at_errors
 from flows.commands.publish import say_published
 from flows.commands.shared import RunFailedError, command, complain, say
 from flows.nights.levels import NAMES
@@ -57,12 +59,23 @@ def _run_alone(given: argparse.Namespace) -> None:
         if given.publish:
             say_published(model=given.train and not dvc.nothing_to_learn())
         return
+    from flows.preflight import checks
+
+    stop_at_errors(checks.before_run())
     say("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in dvc.waiting(changed)))
     state, outcomes = _run_flow(given.train, given.force, given.publish, given.accept)
     states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
     _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
     if not state.is_completed():
-        raise RunFailedError
+        raise RunFailedError(exit_code(outcomes))
+
+
+def exit_code(outcomes: Sequence[Told]) -> int:
+    """Of a run that failed: whether a gate held the dataset back, or something broke."""
+    from flows.nights import step
+
+    held = any(outcome["stage"] == step.NAME and WORDS.get(outcome["state"]) == "FAILED" for outcome in outcomes)
+    return exit_codes.STOPPED_BY_GATE if held else exit_codes.FAILED
 
 
 def _lay(preset: str) -> None:
@@ -86,6 +99,8 @@ def _run_flow(train: bool, force: bool, publish: bool, accept: list[str]) -> tup
 
 
 def _say_end(states: dict[str, str], seconds: dict[str, float], message: str) -> None:
+    from flows import report  # imports Arrow
+
     say("")
     for line in report.stage_table(states, seconds):
         say(line)

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from flows import access, dvc, server
+from flows.commands.check import stop_at_errors
 from flows.commands.shared import command, say
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ def add(commands: Commands) -> None:
 
 def serve_deployments(given: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
+    from flows.preflight import checks
+
     dvc.stale(looking=True)  # a folder in which nothing could ever run is refused here, not at night
+    stop_at_errors(checks.before_serve())
     access.home()
     place = server.Place(given.host, given.port, tuple(given.name), lasting=True, password=given.password)
     with server.api(place) as api:

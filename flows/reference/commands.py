@@ -7,13 +7,20 @@ import re
 from pathlib import Path
 
 from flows.cli import build_parser
+from flows.exit_codes import MEANING
 from flows.reference.markdown import page, sentence, table, text
 from tasks.core import pipeline
 
-LEAD = "All commands run in the project's folder. `pairwright COMMAND --help` says the same as this page."
+LEAD = (
+    "All commands run in a workspace, or in any folder of one: they find its root upwards. `pairwright COMMAND --help` says the same as "
+    "this page."
+)
 STAGES = (
     "`dvc repro STAGE` runs a stage and what it needs, as far as something changed. The command that it runs can be called alone: it reads "
     "its inputs from disk and replaces its output when it is whole."
+)
+EXIT_LEAD = (
+    "Those of every command; `pairwright` alone shows the help and ends with `2`, as `git` and `dvc` end with their code for wrong usage."
 )
 TARGET = re.compile(r"^([a-z]+):.*## (.*)$", re.MULTILINE)
 
@@ -27,6 +34,7 @@ def render(root: Path) -> str:
         LEAD,
         *(_command(name, parser) for name, parser in commands().items()),
         f"## One stage\n\n{STAGES}\n\n" + table(("command", "what it does"), listed),
+        f"## Exit codes\n\n{EXIT_LEAD}\n\n" + table(("code", "meaning"), [(f"`{code}`", text(said)) for code, said in MEANING.items()]),
         "## make\n\n" + table(("command", "what it does"), targets),
     )
 

@@ -71,7 +71,7 @@ def mend() -> list[str]:
     For who holds the workspace's lock. Nothing is done while a DVC command is at work.
     """
     said: list[str] = []
-    for file, guard, work in ((whole_lock.COPY, REPOSITORY, whole_lock.restore), (NOTES, GUARD, _mended)):
+    for file, guard, work in ((whole_lock.FILE, REPOSITORY, whole_lock.restore), (NOTES, GUARD, _mended)):
         if file.exists():
             with _held(guard) as ours:
                 said += work() if ours else []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 
 from flows.running.lock import complain
 from tasks.core.errors import UserError
 
-MOST = 5  # starts anew: a server that dies of its own fault would do so for ever
+MOST = 5  # deaths in a row soon after a start: a server that dies of its own fault would do so for ever
+SOON = 5.0  # seconds
 
 
 class Kept:
@@ -42,19 +46,25 @@ class Kept:
 
     def _keep(self) -> None:
         try:
-            for started in range(MOST + 1):
-                if started:
-                    complain(f"note: Prefect's server ended (exit code {self._process and self._process.returncode}); started again")
+            deaths = 0
+            while deaths <= MOST:
+                if self._process:
+                    complain(f"note: Prefect's server ended (exit code {self._process.returncode}); started again")
                 self._process = self._start()
                 if self._stopping.is_set():
                     self._process.terminate()
                     return
                 self._ready(self._process)
                 self._up.set()
+                since = time.monotonic()
                 self._process.wait()
                 if self._stopping.is_set():
                     return
-            complain(f"error: Prefect's server: found it ended {MOST + 1} times; expected one that stays up; see .prefect/server.log")
+                deaths = deaths + 1 if time.monotonic() - since < SOON else 0
+            complain(
+                f"error: Prefect's server: found it ended {deaths} times in a row; expected one that stays up; see .prefect/server.log"
+            )
+            os.kill(os.getpid(), signal.SIGTERM)  # nothing can be served, and no run can report
         except UserError as error:
             self._fault = error
             if self._up.is_set() and not self._stopping.is_set():

@@ -6,7 +6,6 @@ anew. So a copy lies beside DVC's notes while a stage of ours runs.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 from tasks.core.params import parse
 
 FILE, COPY = Path("dvc.lock"), Path(".dvc/tmp/dvc.lock.before")
+LAST = Path(".dvc/tmp/dvc.lock.whole")  # as any command of ours last saw it, for what a plain `dvc repro` leaves when it is killed
 EVERY, FOLDER = {"path", "hash", "md5", "size"}, {"nfiles"}  # what DVC says of each file, and of each folder
 
 
@@ -24,28 +24,34 @@ EVERY, FOLDER = {"path", "hash", "md5", "size"}, {"nfiles"}  # what DVC says of 
 def kept() -> Iterator[None]:
     """Keep a copy while the block lasts; where this process is killed in it, `restore` finds the copy."""
     COPY.parent.mkdir(parents=True, exist_ok=True)
-    beside = COPY.with_name(f"{COPY.name}.new")
-    if FILE.exists():
-        shutil.copyfile(FILE, beside)
-    else:
-        beside.write_bytes(b"")
-    beside.replace(COPY)
+    _put(FILE.read_bytes() if FILE.exists() else b"", COPY)
     yield
     COPY.unlink(missing_ok=True)
 
 
+def _put(content: bytes, path: Path) -> None:
+    """Write a file that is whole or not there."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
 def restore() -> list[str]:
     """Put the copy in the place of half a file, if there is one; what was done, in a line. To be called under DVC's own lock."""
-    if not COPY.exists():
-        return []
-    before = COPY.read_text(encoding="utf-8")
-    torn = FILE.exists() and not is_whole(FILE.read_text(encoding="utf-8", errors="replace"), before)
-    if torn and before:
-        COPY.replace(FILE)
-    elif torn:
+    copy = COPY if COPY.exists() else LAST
+    now, last = (path.read_bytes() if path.exists() else b"" for path in (FILE, copy))
+    before = last.decode() if copy == COPY else ""  # a person may have gone back to a file with fewer stages than the last one had
+    torn = FILE.exists() and now != last and not is_whole(now.decode(errors="replace"), before or "{}")
+    if torn and last:
+        _put(last, FILE)
+    elif torn and copy == COPY:
         FILE.unlink()
+    elif FILE.exists() and not torn and now != last:
+        _put(now, LAST)
     COPY.unlink(missing_ok=True)
-    return [f"{FILE}: half written by a DVC command that was killed; it is again as it was before that stage"] if torn else []
+    return (
+        [f"{FILE}: half written by a DVC command that was killed; it is again as it was before"] if torn and (last or copy == COPY) else []
+    )
 
 
 def is_whole(text: str, before: str) -> bool:

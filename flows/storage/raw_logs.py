@@ -159,16 +159,14 @@ def _broken(store: Store, md5: str, found: str) -> UserError:
 
 
 def _here(repository: Repo, path: Path) -> dict[str, str | None]:
-    """What lies there already, with digests; None for a link that leads nowhere."""
+    """What lies there already, with digests; an empty one for a link that leads nowhere."""
     from dvc.fs import LocalFileSystem
     from dvc_data.hashfile.hash import hash_file
 
     files, root = LocalFileSystem(), path.absolute()
-    if not root.is_dir():
-        found = [root] if root.exists() or root.is_symlink() else []
-    else:
-        found = [Path(name) for name in repository.dvcignore.find(files, str(root))]
-    digests = {one: hash_file(str(one), files, "md5", repository.state)[1].value if one.exists() else None for one in found}
+    inside = [Path(name) for name in repository.dvcignore.find(files, str(root))] if root.is_dir() else []
+    found = [root] if root.is_file() else inside
+    digests = {one: hash_file(str(one), files, "md5", repository.state)[1].value if one.exists() else "" for one in found}
     return {one.relative_to(root).as_posix(): md5 for one, md5 in digests.items()}
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import git
-from tasks.core.errors import UserError
 from tasks.core.params import parse
 
 PATH, LOCK = "dvc.yaml", "dvc.lock"
@@ -40,9 +38,14 @@ class Version:
     raw: tuple[Entry, ...]
 
 
-def read(revision: str | None = None) -> Version:
-    """The version that lies in the current folder, or that of a git revision."""
-    path, lock = (parse(_text(name, revision)) or {} for name in (PATH, LOCK))
+def read() -> Version:
+    """The version that lies in the current folder."""
+    return version(*(Path(name).read_text(encoding="utf-8") if Path(name).is_file() else "" for name in (PATH, LOCK)))
+
+
+def version(path_text: str, lock_text: str) -> Version:
+    """The version that a `dvc.yaml` and a `dvc.lock` name."""
+    path, lock = parse(path_text), parse(lock_text) or {}
     private = {name for name, stage in path["stages"].items() if any(_uncached(out) for out in stage["outs"])}
     ran = [(name, lock["stages"][name]) for name in path["stages"] if name in lock.get("stages", {})]
     outputs = tuple(_entry(name, out, stage["cmd"], name in private) for name, stage in ran for out in stage["outs"])
@@ -50,15 +53,6 @@ def read(revision: str | None = None) -> Version:
     read_by = [(name, dep) for name, stage in ran if name in private for dep in stage["deps"] if _is_data(dep["path"])]
     raw = (_entry(name, dep, "", True) for name, dep in read_by)
     return Version(outputs, tuple(entry for entry in raw if not made & {entry.path, *entry.path.parents}))
-
-
-def _text(name: str, revision: str | None) -> str:
-    if revision is None:
-        return Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
-    text = git.show(revision, Path(name))
-    if text is None:
-        raise UserError(f"--rev {revision}", f"no {name} there", "a tag or commit of this workspace", "`git tag` lists the versions")
-    return text
 
 
 def _uncached(out: object) -> bool:

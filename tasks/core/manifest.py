@@ -39,7 +39,11 @@ def dumps(document: object) -> bytes:
 
 def load(folder: Path) -> dict[str, Any]:
     """The manifest of the release in `folder`; raises UserError where there is none or it is invalid."""
-    path = folder / NAME
+    return parsed(folder / NAME)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """The same of a manifest that lies anywhere."""
     if not path.is_file():
         raise UserError(str(path), "no such file", "the manifest of a release", REMEDY)
     try:

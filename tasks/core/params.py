@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -39,19 +40,27 @@ P = TypeVar("P", bound=StageParams)
 
 def load(path: Path, section: str, model: type[P]) -> P:
     """The section of the file as `model`; a UserError names the key, what was found, what was expected."""
-    if not path.is_file():
-        raise UserError(str(path), "no such file", "the parameters of the pipeline", "restore it with `git checkout params.yaml`")
-    try:
-        document = parse(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" line {where.line + 1}" if where else ""
-        raise UserError(f"{path}{line}", "text that is not YAML", "one mapping a stage", "correct the line") from error
+    document = read(path)
     if section not in document:
         near = nearest(section, [str(name) for name in document])
         remedy = f"rename `{near}:` to `{section}:`" if near else f"add the section `{section}:`"
         raise UserError(f"{path}", f"no section `{section}`", one_of(document), remedy)
     return check(str(path), section, document[section], model)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """All sections of the file, as they stand; a UserError where there is no such file, or no YAML in it."""
+    if not path.is_file():
+        raise UserError(str(path), "no such file", "the parameters of the pipeline", "restore it with `git checkout params.yaml`")
+    try:
+        document = parse(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise UserError(f"{path}{line}", "text that is not YAML", "one mapping a stage", "correct the line") from error
+    if not isinstance(document, dict):
+        raise UserError(str(path), "no mapping", "one mapping a stage", "restore it with `git checkout params.yaml`")
+    return document
 
 
 def check(path: str, section: str, values: object, model: type[P]) -> P:
@@ -111,7 +120,15 @@ def _explain(path: str, section: str, model: type[StageParams], error: Validatio
         return UserError(f"{path}: {key}", "an unknown key", one_of(known), remedy)
     if fault["type"] == "missing":
         return UserError(f"{path}: {key}", "nothing", "a value", "add the key")
+    if fault["type"] == "literal_error":
+        return _not_offered(f"{path}: {key}", fault["input"], re.findall(r"'([^']*)'", fault.get("ctx", {}).get("expected", "")))
     return UserError(f"{path}: {key}", repr(fault["input"]), fault["msg"], "correct the value")
+
+
+def _not_offered(where: str, found: object, offered: Sequence[str]) -> UserError:
+    """A value that is none of a few names."""
+    near = difflib.get_close_matches(str(found), offered, 1, ALIKE)
+    return UserError(where, repr(found), one_of(offered), f"write `{near[0]}`" if near else "correct the value")
 
 
 def nearest(key: str, known: Sequence[str]) -> str | None:

@@ -45,22 +45,29 @@ def main(package: str, arguments: Sequence[str], run: Runner = run_work) -> int:
 
 
 def guarded(work: Callable[[], object]) -> int:
-    """Do the work; a user's mistake or a full disk becomes one line and exit code 1."""
+    """Do the work; a user's mistake, a full disk or a place that is closed to us becomes one line and exit code 1."""
     try:
         work()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        explained = _explained(error)
+        if explained is None:
             raise
-        place = error.filename or "the output folder"
-        full = UserError(
-            str(place), f"no room ({os.strerror(error.errno)})", "free space for the stage's output", "free some and run again"
-        )
-        print(f"error: {full} (earlier outputs are as they were)", file=sys.stderr)
+        print(f"error: {explained} (earlier outputs are as they were)", file=sys.stderr)
         return 1
     return 0
+
+
+def _explained(error: OSError) -> UserError | None:
+    """What a user can do about an error of the disk; None where it is none of theirs."""
+    place, told = str(error.filename or "the output folder"), os.strerror(error.errno or 0)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return UserError(place, f"no room ({told})", "free space for the stage's output", "free some and run again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UserError(place, f"no leave ({told})", "a place that you may read and write", "change its owner or its mode, and run again")
+    return None
 
 
 def leave(code: int) -> NoReturn:

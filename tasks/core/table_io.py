@@ -24,17 +24,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core import engine, params, pipeline, shell
+from tasks.core import engine, input_check, params, pipeline, shell
 from tasks.core.ledger import Account, ids_of, reconcile
 from tasks.core.tables import TABLES, TEXT
 
 ROWS_PER_SHARD = 250_000
-LEDGER = "ledger.json"
+LEDGER = input_check.LEDGER
 
 
 def run(stage: pipeline.Stage, module: ModuleType, settings: params.StageParams) -> None:
     """Run a stage, from its inputs on disk to its output on disk; one that has `work` does that itself."""
     engine.start()
+    input_check.check(stage)
+    with input_check.named_when_broken():
+        _run(stage, module, settings)
+
+
+def _run(stage: pipeline.Stage, module: ModuleType, settings: params.StageParams) -> None:
+    """Body of `run`, over inputs that were looked at."""
     if hasattr(module, "work"):
         shell.run_work(stage, module, settings)
         return

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 from pathlib import Path
 
 import yaml
 
+from flows import cli
 from tests.builders import toys
 
 RAW = Path("data/raw")
@@ -25,10 +28,15 @@ def make(folder: Path, private: str = "", shared: str = "") -> Path:
     document = yaml.safe_load((root / "dvc.yaml").read_text())
     document["stages"]["first"]["deps"] = [str(RAW), "toys"]
     (root / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    toys.dvc(root, "remote", "add", "--default", "everybody", shared or str(folder / "shared"))
-    toys.dvc(root, "remote", "add", "vault", private or str(folder / "private"))
+    with (root / ".dvc" / "config").open("a") as stream:
+        stream.write("    remote = everybody\n" + remotes(shared or str(folder / "shared"), private or str(folder / "private")))
     toys.set_param(root, "private", "remote", "vault")
     return root
+
+
+def remotes(shared: str, private: str) -> str:
+    """Lines of DVC's configuration that name both stores."""
+    return f"['remote \"everybody\"']\n    url = {shared}\n['remote \"vault\"']\n    url = {private}\n"
 
 
 def commit(root: Path, tag: str = "") -> None:
@@ -39,10 +47,13 @@ def commit(root: Path, tag: str = "") -> None:
         subprocess.run(["git", "tag", tag], cwd=root, check=True)
 
 
-def clone(root: Path, name: str = "clone") -> Path:
-    """A fresh clone beside the project."""
-    subprocess.run(["git", "clone", "-q", str(root), str(root.parent / name)], check=True)
-    return root.parent / name
+def said(*arguments: str, fails: bool = False) -> list[str]:
+    """What a command says in the current folder, on stdout, or on stderr where it fails; run in this process, which is quick."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(arguments)
+    assert (code, err.getvalue() != "") == (int(fails), fails), (out.getvalue(), err.getvalue())
+    return (err if fails else out).getvalue().splitlines()
 
 
 def logs(root: Path) -> dict[str, str]:

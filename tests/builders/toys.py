@@ -38,6 +38,17 @@ if params["fate"] != "forget":
         (output / "metrics.json").write_text(json.dumps({**params["pairs"], "unpaired": 12, "prompts": 20}))
 print(f"{name}: ends", flush=True)
 '''
+MODEL = '''
+"""The parameters of the toy stage, as `pairwright check` asks for them."""
+from pydantic import ConfigDict
+from tasks.core.params import StageParams
+
+class Params(StageParams):
+    model_config = ConfigDict(extra="allow")
+
+    wait: float | int
+    fate: str
+'''
 FIRST, SECOND, TRAIN = "data/01_first", "data/02_second", "data/models"
 CHAIN = {"first": ("toys", "data/raw.txt", FIRST), "second": ("toys", FIRST, SECOND), "train": ("trainer", SECOND, TRAIN)}
 ARTIFACTS = {"dataset": {"path": SECOND, "type": "dataset"}, "model": {"path": TRAIN, "type": "model"}}
@@ -49,6 +60,7 @@ def make(root: Path, *, private: bool = False) -> Path:
         (root / package).mkdir(parents=True)
         (root / package / "__init__.py").touch()  # a package in full, or ours of the same name would be found first
         (root / package / "__main__.py").write_text(STAGE)
+    (root / "trainer" / "train.py").write_text(MODEL)
     (root / "data").mkdir()
     (root / "data" / "raw.txt").write_text("hello")
     ignored = "/data/?*\n!/data/versions/\n/data/versions/.*\n/data/versions/reports/\n/.prefect/\n/.pairwright/\n__pycache__/\n"

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.common import tokenization
-from tasks.core import manifest
+from tasks.core import authenticity
 from tasks.core.errors import UserError
 
 Messages = tokenization.Messages
@@ -72,9 +72,8 @@ COLUMNS = tuple(field.name for field in fields(Pair))
 
 
 def verified(folder: Path) -> str:
-    """SHA-256 of the manifest of a release whose files are all as the manifest says; a UserError otherwise."""
-    manifest.verify(folder)
-    return manifest.file_digest(folder / manifest.NAME)
+    """SHA-256 of the manifest of a release that is whole and that its workspace made; a UserError otherwise."""
+    return authenticity.accept(folder)
 
 
 def pairs(folder: Path, split: str) -> list[Pair]:

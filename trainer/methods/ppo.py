@@ -288,7 +288,8 @@ def train(
     After the last update the policy writes once more, and nothing is learnt: the figures named `after` are those of the policy that
     comes out, which is always one whose KL was seen within the bound.
     """
-    updates = _updates(len(prompts), settings)
+    schedule = settings.schedule
+    updates = batches.steps(len(prompts), schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
     order = batches.plan(
         [len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.train_batch_size, updates + 1, run.context.seed
     )
@@ -350,19 +351,6 @@ def require_same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokeniz
             "the policy's tokenizer and chat template",
             "train the reward model from the same start: `dvc repro reward`",
         )
-
-
-def _updates(prompts: int, settings: Settings) -> int:
-    """Updates of the schedule; a UserError where their rollouts cannot be shared evenly."""
-    schedule, pieces = settings.schedule, settings.num_mini_batches * parallel.world()
-    if schedule.train_batch_size % pieces:
-        raise UserError(
-            f"train.ppo.schedule.train_batch_size: {schedule.train_batch_size}",
-            f"no even share for {settings.num_mini_batches} minibatches in each of {parallel.world()} processes",
-            f"a multiple of {pieces}",
-            "change train.ppo.schedule.train_batch_size or train.ppo.num_mini_batches, or start fewer processes",
-        )
-    return batches.steps(prompts, schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
 
 
 def _seed(run: Run, update: int) -> None:
