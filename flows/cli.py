@@ -11,11 +11,11 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from flows.commands import chat, export, init, run, serve, status, where
+from flows.commands import chat, export, forget, gates, init, publish, pull, run, serve, status, trace, versions
 from flows.commands.shared import RunFailedError, say
 from tasks.core.shell import guarded
 
-COMMANDS = (init, run, serve, status, where, chat, export)  # in the order of the help
+COMMANDS = (init, run, publish, pull, serve, status, versions, trace, gates, forget, chat, export)  # in the order of the help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

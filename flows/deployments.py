@@ -13,13 +13,10 @@ import yaml
 from tasks.core import telemetry  # noqa: F401  (before prefect: switches its usage reports off)
 
 from prefect import Flow  # isort: skip
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, StateType
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, RRule, Schedule
-from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
 from tasks.core.errors import UserError
@@ -54,17 +51,6 @@ class _Runner(Runner):
     def handle_sigterm(self, *args: object, **kwargs: object) -> None:
         assert self._main
         self._main.get_loop().call_soon_threadsafe(self._main.cancel)
-
-
-def mark_crashed_runs() -> None:
-    """Mark the runs that died with an earlier server as crashed.
-
-    Their deployments allow one run at a time, and would wait for them for ever.
-    """
-    alive = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]))
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(state=alive)):
-            client.set_flow_run_state(run.id, Crashed(message="It ended with the server that it reported to"), force=True)
 
 
 def _deployment(entry: dict[str, Any], cron: str | None) -> RunnerDeployment:

@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import installed, process_group
-from tasks.common import log_salt, salt
+from flows.running import dvc_locks, inputs, limits, whole_lock
+from flows.running.lock import complain
+from flows.running.waiting import BusyError
+from flows.storage import runs
+from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline, telemetry
 from tasks.core.errors import UserError
@@ -43,27 +48,36 @@ TRAINER = "trainer."  # stages of this package train; all others make the datase
 SHELL_SIGNAL_BASE = 128  # a POSIX shell answers 128 + n for a command that signal n ended
 NAMED = 3  # files of code that are named one by one as the reason why a stage runs
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
+RESTORED = "ran before with the same code, inputs and parameters: its outputs come from the cache"
+NO_ROOM = "free space where the cache lies (`dvc cache dir`), and run again"
 TAIL = 200  # lines in which the reason of a failure is looked for
-
-
-class BusyError(UserError):
-    """Another DVC command is at work on the same files."""
 
 
 class StageError(Exception):
     """A stage failed; the text is the stage's own last word."""
 
 
-def stale(names: Sequence[str] = ()) -> dict[str, list[str]]:
+class DvcError(Exception):
+    """A DVC command that failed; the text is what DVC said."""
+
+
+def stale(names: Sequence[str] = (), *, looking: bool = False) -> dict[str, list[str]]:
     """The stages (of `names`, or all) whose own inputs, code, parameters or outputs changed since their last run, each with the reasons.
 
-    Not those for which nothing changed but that private logs are not on this machine: see `left_out`.
+    Not those for which nothing changed but that private logs are not on this machine: see `left_out`. BusyError while another DVC command
+    works on the same files; who is only `looking` gets what can be known, and holds nobody up.
     """
-    found, away = _found(names), left_out()
+    found, away = _found(names, looking), left_out(looking=looking)
     return {name: reasons for name, reasons in found.items() if name not in away}
 
 
-def left_out() -> dict[str, list[str]]:
+def at_work() -> dict[str, str]:
+    """Stages that DVC runs at this moment, whoever asked it to: stage -> the command."""
+    writers = dvc_locks.writers()
+    return {name: str(writers[stage.output]) for name, stage in pipeline.stages().items() if stage.output in writers}
+
+
+def left_out(*, looking: bool = False) -> dict[str, list[str]]:
     """Stages before redaction that need not run here, with the paths that are not here: what a clone has that pulled the rest.
 
     Their outputs are in no remote. Where the raw logs are missing too, and nothing else of these stages changed since they ran elsewhere,
@@ -71,29 +85,38 @@ def left_out() -> dict[str, list[str]]:
     """
     stages = pipeline.stages()
     hidden = [stage for stage in stages.values() if stage.private]
-    paths = {path for stage in hidden for path in (stage.output, *stage.data)}
+    paths = {path for stage in hidden for path in (stage.output, *stage.data) if path.name != tombstones.NAME}  # those git keeps
     if not hidden or any(path.exists() for path in paths):
         return {}
     near = [
         name for name, stage in stages.items() if stage in hidden or any(path in paths or paths & set(path.parents) for path in stage.data)
     ]
-    found = _found(near)
+    found = _found(near, looking)
     gone = {f"{path} deleted" for path in paths} | {f"{path} deleted" for name in near for path in stages[name].data}
     return found if all(reason in gone for reasons in found.values() for reason in reasons) else {}
 
 
-def _found(names: Sequence[str]) -> dict[str, list[str]]:
+def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     """What DVC says of these stages, or of all: those that changed, with the reasons."""
     known = pipeline.stages()
     for name in names:
         pipeline.stage(name)
-    with _repository() as repository:
-        status = repository.status(targets=list(names) or None)
+    with repository(looking=looking) as opened:
+        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored)
+        status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
     return {name: found[name] for name in known if name in found}
+
+
+def _given(names: Sequence[str]) -> list[Path]:
+    """What lies under data/ and no stage makes, of these stages or of all: logs, and lists of benchmarks."""
+    stages = pipeline.stages()
+    made = {stage.output for stage in stages.values()}
+    wanted = [stages[name] for name in names] or list(stages.values())
+    return sorted({path for stage in wanted for path in stage.data if not made & {path, *path.parents}})
 
 
 def _salted() -> pipeline.Stage | None:
@@ -142,10 +165,10 @@ def nothing_to_learn() -> str | None:
 
 
 @contextmanager
-def _repository() -> Iterator[Repo]:
-    """DVC's view of the current folder; its errors as one line."""
+def repository(*, looking: bool = False) -> Iterator[Repo]:
+    """DVC's view of the current folder; its errors as one line. Who is only looking has locks of its own, in a folder of its own."""
     from dvc.exceptions import DvcException
-    from dvc.lock import LockError
+    from dvc.lock import LockError, LockNoop
     from dvc.repo import Repo
     from dvc.scm import SCMError
 
@@ -153,12 +176,28 @@ def _repository() -> Iterator[Repo]:
     installed.refresh()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(".") as repository:
-            yield repository
+        with Repo(".") as opened, tempfile.TemporaryDirectory() as own:
+            if looking:
+                opened.lock, opened.tmp_dir = LockNoop(), own
+            else:
+                mend()
+            yield opened
     except LockError as error:
-        raise BusyError("DVC", _line(str(error)), "no other DVC command at work here", "wait for it, or end it, and run again") from error
+        raise _busy(str(error)) from error
     except (DvcException, SCMError) as error:
         raise UserError("DVC", _line(str(error)), "a pipeline that DVC can read", "correct it and run again") from error
+
+
+def mend() -> None:
+    """Put in order what a DVC command left that was killed, saying so in a line each."""
+    for line in dvc_locks.mend():
+        complain(f"note: {line}")
+
+
+def _busy(said: str) -> BusyError:
+    """Who is at work, in place of DVC's advice to delete its notes."""
+    others = ", ".join(map(str, dvc_locks.blockers())) or _line(said.partition("If there are no processes")[0])
+    return BusyError("DVC", f"other DVC commands at work here: {others}", "none", "wait for them, or end them, and run again")
 
 
 def _must_be_project() -> None:
@@ -196,13 +235,66 @@ def brief(reasons: Sequence[str]) -> list[str]:
     return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
 
 
+def remotes() -> tuple[list[str], str]:
+    """Names of DVC's remotes, and the default one's; "" where there is none."""
+    with repository(looking=True) as opened:
+        config = opened.config
+    return sorted(config["remote"]), str(config["core"].get("remote") or "")
+
+
+def command(*arguments: str, seconds: float | None = None) -> str:
+    """What a DVC command says on stdout; DvcError with its last word when it fails, or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DvcError(f"dvc {arguments[0]} took longer than {seconds:.0f} s") from error
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [
+            f"dvc {arguments[0]}: exit code {done.returncode}"
+        ]
+        raise DvcError(_line(told[0].removeprefix("ERROR: ")))
+    return done.stdout
+
+
 def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
     """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
 
-    However this function or this process ends, the stage and its children end too: see `flows.process_group`.
+    Where it ran before with the same code, inputs and parameters, its outputs come from the cache instead, unless `force` is given.
+    However this function or this process ends, the stage and its children end too: see `flows.process_group`. So they do when the
+    stage takes longer than `runs` allows.
     """
+    mend()
     if (reader := _salted()) and reader.name == stage:
         log_salt.leave(reader.data[0])
+    if not force and _restored(stage):
+        say(f"{stage}: {RESTORED}")
+        return
+    _run(stage, say, force)
+    with repository() as opened:
+        gone = runs.keep(opened, stage)
+    if gone:
+        named = ", ".join([*gone[:NAMED], *([f"{len(gone) - NAMED} more"] if len(gone) > NAMED else [])])
+        raise StageError(f"DVC's cache: found no whole copy of {named}; expected the output that {stage} just made; {NO_ROOM}")
+
+
+def _restored(stage: str) -> bool:
+    """Whether the outputs of an earlier run of the stage were put in place."""
+    with repository() as opened:
+        return runs.restore(opened, stage)
+
+
+def _run(stage: str, say: Say, force: bool) -> None:
+    """Body of `reproduce`: the stage as a child of ours."""
+    minutes = limits.load().minutes(stage)
     repro = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     tail: deque[str] = deque(maxlen=TAIL)
     child = subprocess.Popen(
@@ -215,11 +307,19 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
         errors="replace",
         start_new_session=True,
     )
-    with child:  # leaving it closes the pipes, which ends the group, and waits
+    with (
+        whole_lock.kept(),
+        child,
+        process_group.ended_after(child, minutes * 60) as late,
+    ):  # leaving it closes the pipes, which ends the group, and waits
         for line in map(str.rstrip, child.stdout or ()):
             if line and not line.lstrip().startswith(HINTS):
                 tail.append(line)
                 say(line)
+    if late.is_set():
+        raise StageError(
+            f"still running after {minutes:g} minutes, ended with all its processes; see its log, or raise runs.timeouts.{stage}"
+        )
     if child.returncode:
         raise _failure(list(tail), child.returncode)
 
@@ -234,7 +334,7 @@ def _failure(tail: list[str], code: int) -> Exception:
     """What to say of a child that failed: the stage's own error line, else its last line, else DVC's."""
     verdict = next((line for line in reversed(tail) if line.startswith("ERROR:")), "")
     if BUSY in verdict:
-        return BusyError("DVC", _line(verdict.removeprefix("ERROR: ")), "no other DVC command at work here", "wait for it, or end it")
+        return _busy(verdict.removeprefix("ERROR: "))
     own = [line for line in tail if not line.startswith(("ERROR:", "> ", "Running stage "))]
     if killer := _killer(verdict):
         return StageError(f"{_line(verdict)}: killed by {killer}")

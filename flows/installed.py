@@ -35,7 +35,12 @@ COPIED = {
     "dvc-config": ".dvc/config",
     "dvc-gitignore": ".dvc/.gitignore",
 }
-PAGES = {"splits.md": ("split", "splits"), "benchmarks.md": ("decontaminate", "benchmarks")}  # the inputs that they explain, by stage
+PAGES = {  # the inputs that they explain, by stage
+    "splits.md": ("split", "splits"),
+    "erased.md": ("ingest", "erased"),
+    "benchmarks.md": ("decontaminate", "benchmarks"),
+}
+VERSIONS, VERSIONS_PAGE = "versions", "versions.md"  # folder of the records of versions, beside the release, and its page
 ADDED = {".gitignore": "!/.pairwright/code/\n", ".dvcignore": "!.pairwright/code\n"}
 HEAD = """# The path of the data. The code of each stage is that of the installed package: .pairwright/code/STAGE lists its files
 # with their digests, and `pairwright` keeps the lists up to date.
@@ -62,6 +67,8 @@ def init(folder: Path) -> Path:
     (folder / "dvc.yaml").write_text(HEAD + yaml.safe_dump(_path(), sort_keys=False, width=140, allow_unicode=True), encoding="utf-8")
     for name, (stage, data) in PAGES.items():
         _put(folder / pipeline.stage(stage, folder).input(data) / "README.md", (source / name).read_text(encoding="utf-8"))
+    release = pipeline.stage("release", folder).output
+    _put(folder / release.parent / VERSIONS / "README.md", (source / VERSIONS_PAGE).read_text(encoding="utf-8"))
     raw = folder / pipeline.stage("ingest", folder).input("raw")
     raw.mkdir()
     refresh(folder)

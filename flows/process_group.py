@@ -14,8 +14,30 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 GRACE = 10.0  # seconds that the group has to end by itself
+
+
+@contextmanager
+def ended_after(child: subprocess.Popen[str], seconds: float) -> Iterator[threading.Event]:
+    """For whoever started this: end the group when the block takes longer; the event that is given tells whether that came to pass."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError, ValueError):  # it just ended
+            if child.stdin:
+                child.stdin.close()
+
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def main(command: list[str]) -> int:

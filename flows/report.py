@@ -1,24 +1,20 @@
-"""What the `pairwright` command prints about a run: the table of stages, where the results lie, and where a pair comes from."""
+"""What the `pairwright` command prints about a run: the table of stages, and where the results lie."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import yaml
 
 from tasks.core import pipeline
-from tasks.core.errors import UserError
 from tasks.core.pipeline import Stage
 
 HEAD = ("stage", "state", "table", "in", "made", "kept", "dropped", "seconds")
 LEFT = ("stage", "state", "table")  # these columns are text
-# Tables in which an id is looked up: stage, table, column of the id.
-LOOKUPS = (("pair", "pairs", "pair_id"), ("pair", "unpaired", "example_id"), ("pair", "prompts", "prompt_id"))
+CURRENT = ("ran", "unchanged")  # states of stages whose ledger is of this run, or as good as
 
 
 def ledger_rows(stage: Stage) -> list[dict[str, Any]]:
@@ -35,15 +31,20 @@ def stage_table(states: Mapping[str, str], seconds: Mapping[str, float]) -> list
     for name, stage in pipeline.stages().items():
         head = (name, states.get(name, "not reached"))
         time = f"{seconds[name]:.1f}" if name in seconds else ""
-        for number, entry in enumerate(ledger_rows(stage) or [{}]):
+        for number, entry in enumerate((ledger_rows(stage) if head[1] in CURRENT else []) or [{}]):
             counts = tuple(f"{entry[key]:,}" if key in entry else "" for key in ("in", "made", "kept", "dropped"))
             rows.append((*(head if not number else ("", "")), entry.get("table", ""), *counts, "" if number else time))
+    return columns(rows, LEFT)
+
+
+def columns(rows: Sequence[tuple[str, ...]], left: Sequence[str]) -> list[str]:
+    """The lines of a table whose first row is its head; columns named in `left` are text, the others numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [_row(row, widths) for row in rows]
+    return [_row(rows[0], row, widths, left) for row in rows]
 
 
-def _row(cells: tuple[str, ...], widths: list[int]) -> str:
-    text = [cell.ljust(width) if name in LEFT else cell.rjust(width) for name, cell, width in zip(HEAD, cells, widths, strict=True)]
+def _row(head: tuple[str, ...], cells: tuple[str, ...], widths: list[int], left: Sequence[str]) -> str:
+    text = [cell.ljust(width) if name in left else cell.rjust(width) for name, cell, width in zip(head, cells, widths, strict=True)]
     return "  ".join(text).rstrip()
 
 
@@ -98,47 +99,3 @@ def handed_over(figures: Mapping[str, float]) -> str:
 
 VERDICT = "verdict.json"  # what a stage may lay beside its metrics: the outcome in words
 OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {"evaluate": held_out, "compress": handed_over}
-
-
-def lineage(wanted: str) -> Iterator[str]:
-    """The lines about one row of the dataset: what it is, and the raw records behind it. `wanted` may be the beginning of its id."""
-    column, row = _find(wanted)
-    yield f"{column} {row[column]}"
-    for key in ("recipe", "split", "source", "language", "confidence", "augmented_from", "augmenter", "label", "prompt_id"):
-        if row.get(key) is not None and key != column:
-            yield f"  {key}: {row[key]}"
-    names = _raw_files()
-    for origin in row["origins"]:
-        file, record, position = origin.split(":", 2)
-        name = names.get(file)
-        yield f"  from {name or f'file {file} (not among the files of the last ingest)'}, record {record}, position {position}"
-
-
-def _find(wanted: str) -> tuple[str, dict[str, Any]]:
-    """Id column and row of the one id that begins so."""
-    for stage, table, column in LOOKUPS:
-        folder = pipeline.stage(stage).output / table
-        if not folder.is_dir():
-            raise UserError(str(folder), "nothing there", "the dataset's rows", "run `pairwright run`")
-        rows = pq.read_table(folder, filters=pc.starts_with(pc.field(column), wanted))
-        if len(rows) == 1:
-            return column, rows.to_pylist()[0]
-        if len(rows) > 1:
-            raise UserError(f"id {wanted!r}", f"{len(rows)} rows of {folder} that begin so", "one", "give more of the id")
-    tables = ", ".join(table for _, table, _ in LOOKUPS)
-    raise UserError(
-        f"id {wanted!r}", "no such row", f"an id of {tables}", "copy it from the release, or from the first column of its tables"
-    )
-
-
-def _raw_files() -> dict[str, str]:
-    """Short file id -> path of the raw file, from the table that ingest keeps; where that is not here, from the redacted one after it."""
-    first, *later = pipeline.stages().values()
-    folder = next((at for stage in (first, *later) if (at := stage.output / "files").is_dir()), None)
-    names: dict[str, str] = {}
-    if folder is None:
-        return names
-    table = pq.read_table(folder, columns=["file", "name"])
-    for file, name in zip(cast("list[str]", table["file"].to_pylist()), cast("list[str]", table["name"].to_pylist()), strict=True):
-        names.setdefault(file, str(first.data[0] / name))
-    return names

@@ -12,7 +12,14 @@ from tasks.core import params
 from tasks.core.params import StageParams
 from tasks.core.shell import PARAMS
 
-MODULES: dict[str, str] = {}  # section: module
+MODULES: dict[str, str] = {  # section: module
+    "publish": "flows.versions.settings",
+    "private": "flows.storage.private_store",
+    "runs": "flows.running.limits",
+    "retention": "flows.erasure.retention",
+    "gates": "flows.nights.levels",
+    "notify": "flows.nights.notify",
+}
 
 
 def models() -> dict[str, type[StageParams]]:

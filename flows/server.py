@@ -8,6 +8,7 @@ Ours stands behind `flows.guard`, and asks for a password unless it serves one m
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows import access, probe
+from flows.running import keeper
 from tasks.core import telemetry
 from tasks.core.errors import UserError
 
@@ -148,12 +150,29 @@ def _free_port(host: str) -> int:
 
 @contextmanager
 def _child(place: Place) -> Iterator[Api]:
-    """A server as a child process: up when the block begins, gone when it ends or when this process dies."""
-    url, log, note, own = f"{place.origin}/api", access.home() / "server.log", _note(), access.password()
+    """A server as a child process: up when the block begins, up again when it is killed, gone when the block ends or this process dies."""
+    url, note, own = f"{place.origin}/api", _note(), access.password()
     password = os.environ.get(access.SERVER_PASSWORD) or (own if place.locked else "")
+    child = keeper.Kept(functools.partial(_start, place, password), functools.partial(_wait, url))
+    try:
+        child.start()
+        if place.lasting:
+            note.write_text(url, encoding="utf-8")
+        yield Api(url, password, fresh=True)
+    finally:
+        if place.lasting:
+            note.unlink(missing_ok=True)
+        child.stop(STOP_LIMIT)
+
+
+def _log() -> Path:
+    return access.home() / "server.log"
+
+
+def _start(place: Place, password: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "uvicorn", "--factory", "flows.app:create", "--host", place.host, "--port", str(place.port)]
-    with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen(
+    with _log().open("w", encoding="utf-8") as stream:
+        return subprocess.Popen(
             command,
             env=_environment(place, password),
             stdin=subprocess.DEVNULL,
@@ -162,15 +181,6 @@ def _child(place: Place) -> Iterator[Api]:
             start_new_session=True,  # Ctrl-C is for us; the server must outlive the runs that still report to it
             preexec_fn=_dying_with_parent(signal.SIGTERM),
         )
-    try:
-        _wait(process, url, log)
-        if place.lasting:
-            note.write_text(url, encoding="utf-8")
-        yield Api(url, password, fresh=True)
-    finally:
-        if place.lasting:
-            note.unlink(missing_ok=True)
-        _end(process)
 
 
 def _environment(place: Place, password: str) -> dict[str, str]:
@@ -214,20 +224,12 @@ def die_with_parent() -> None:
         dying()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     """Return when the server answers; a UserError with its last word when it ends or takes too long."""
+    log = _log()
     deadline = time.monotonic() + START_LIMIT
     while not probe.ours(url):
         if process.poll() is not None or time.monotonic() > deadline:
             words = " ".join(log.read_text(encoding="utf-8", errors="replace").split()[-25:])
             raise UserError(f"Prefect server at {url}", words or "no answer", "a server that answers", f"see {log}, or try another --port")
         time.sleep(0.25)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

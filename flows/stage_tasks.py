@@ -7,11 +7,14 @@ DVC's cache is the only one: Prefect's result cache is off, because a hit there 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, ParamSpec, TypedDict, cast
+from uuid import UUID
 
 from tasks.core import (
     pipeline,
@@ -23,13 +26,20 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows import dvc, server
+from flows import dead_runs, dvc, server
+from flows.log_lines import Levels
 from flows.report import ledger_rows
+from flows.running import lock
+from flows.running.waiting import once_free
 from tasks.core.errors import UserError
 
-PAUSE = 2.0  # seconds between two looks at files that another DVC command holds
+# states of a step after which a run goes on
+WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed", "Passed", "Warned"})
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -71,9 +81,28 @@ for _name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
     logging.getLogger(_name).addFilter(_needed)
 
 
+def alone(flow_function: Callable[P, State[list[Told]]]) -> Callable[P, State[list[Told]]]:
+    """The flow's function, which works when it has the workspace for itself; a UserError becomes the run's final state."""
+
+    @functools.wraps(flow_function)
+    def held(*given: P.args, **named: P.kwargs) -> State[list[Told]]:
+        server.die_with_parent()
+        what = f"flow {flow_function.__name__}, run {flow_run.name}"
+        if flow_run.id:
+            dead_runs.sign(UUID(flow_run.id))
+        try:
+            with lock.hold(what, say=get_run_logger().warning):
+                dead_runs.mark(fresh=False)
+                return flow_function(*given, **named)
+        except UserError as error:
+            return Failed(message=str(error))
+
+    held.__signature__ = inspect.signature(flow_function, eval_str=True)  # type: ignore[attr-defined]  # Prefect looks names up in this module
+    return held
+
+
 def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]:
     """Run the stages one after the other until one fails; what is up to date ends in a state called `idle`."""
-    server.die_with_parent()
     outcomes: list[Outcome] = []
     for name in names:
         started = time.monotonic()
@@ -88,24 +117,32 @@ def run_stages(names: Sequence[str], idle: str, *, force: bool) -> list[Outcome]
 @task(cache_policy=NO_CACHE, persist_result=False)
 def run_stage(name: str, idle: str, force: bool) -> State[None]:
     """One stage: run it when it is stale, or when it must."""
-    log, waited = get_run_logger(), False
-    while True:
-        try:
-            reasons = dvc.stale([name]).get(name, [])
-            if not reasons and not force:
-                return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
-            log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
-            dvc.reproduce(name, log.info, force=force)
-            return Completed(message=", ".join(reasons))
-        except dvc.BusyError as busy:
-            if not waited:
-                log.warning("Waiting: %s", busy.found)
-            waited = True
-            time.sleep(PAUSE)
-        except dvc.StageError as failure:
-            return Failed(message=str(failure).removeprefix("error: "))
-        except UserError as error:
-            return Failed(message=str(error))
+    log = get_run_logger()
+    say = _said_by(log)
+
+    def run() -> State[None]:
+        reasons = dvc.stale([name]).get(name, [])
+        if not reasons and not force:
+            return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
+        log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
+        dvc.reproduce(name, say, force=force)
+        return Completed(message=", ".join(reasons))
+
+    try:
+        return once_free(run, log.warning)
+    except (dvc.StageError, UserError) as failure:
+        return Failed(message=str(failure).removeprefix("error: "))
+
+
+def _said_by(log: Log) -> dvc.Say:
+    """What takes the lines of a child, each on its own level; the failure that an error leads to is told by the state."""
+    levels = Levels()
+    return lambda line: log.log(levels.of(line), line)
+
+
+def well(outcomes: Iterable[Outcome]) -> bool:
+    """Whether all steps so far ended well."""
+    return all(outcome.state in WELL for outcome in outcomes)
 
 
 def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[Told]]:
@@ -113,13 +150,14 @@ def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list
     outcomes = list(outcomes)
     create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
     told = [cast("Told", asdict(outcome)) for outcome in outcomes]
-    failed = [outcome for outcome in outcomes if outcome.state not in ("Completed", "Unchanged", "Skipped")]
+    failed = [outcome for outcome in outcomes if outcome.state not in WELL]
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))
     ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
+    notes = [outcome.message for outcome in outcomes if outcome.stage not in pipeline.stages()] + [note or ""]
     message = f"Ran {', '.join(ran)}" if ran else "Nothing had changed"
-    return Completed(message=f"{message}; {note}" if note else message, data=told)
+    return Completed(message="; ".join(filter(None, (message, *notes))), data=told)
 
 
 def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -127,6 +165,7 @@ def _table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         head = {"stage": outcome.stage, "state": outcome.state, "seconds": round(outcome.seconds, 1)}
-        counts = ledger_rows(pipeline.stage(outcome.stage)) or [{}]
+        stage = pipeline.stages().get(outcome.stage)  # none for what is no stage, such as publishing
+        counts = (ledger_rows(stage) if stage and outcome.state in WELL else []) or [{}]  # the ledger of a failed one is of an earlier run
         rows += [{**head, **{key: entry.get(key, "") for key in ("table", "in", "made", "kept", "dropped")}} for entry in counts]
     return rows

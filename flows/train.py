@@ -7,26 +7,24 @@ from __future__ import annotations
 
 from flows import dvc
 from flows.dvc import dataset_stages, training_stages
-from flows.stage_tasks import Told, conclude, run_stages
+from flows.nights.hooks import begin_log, report_run
+from flows.stage_tasks import Told, alone, conclude, run_stages
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
 from prefect import flow  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
 from prefect.client.schemas.objects import State
-from prefect.states import Failed
 
 
-@flow(name="train")
+@flow(name="train", on_running=[begin_log], on_completion=[report_run], on_failure=[report_run], on_crashed=[report_run])
+@alone
 def train(force: bool = False) -> State[list[Told]]:
     """Train on the release and count what the model learned, if the release passed its gate and changed since the last training.
 
     Args:
         force: Train even if nothing changed.
     """
-    try:
-        demand_release()
-    except UserError as error:
-        return Failed(message=str(error))
+    demand_release()
     unfit = dvc.nothing_to_learn()
     return conclude([] if unfit else run_stages(training_stages(), "Skipped", force=force), unfit)
 

@@ -77,7 +77,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "toys" / "__init__.py").touch()
     (tmp_path / "toys" / "toy.py").write_text(TOY, encoding="utf-8")
     (tmp_path / "toys" / "__main__.py").write_text(
-        "import sys\nfrom tasks.core import shell, table_io\nshell.leave(shell.main('toys', sys.argv[1:], table_io.run))\n", encoding="utf-8"
+        "import sys\nfrom tasks.core import shell, table_io\nshell.leave(shell.main('toys', sys.argv[1:], table_io.run))\n",
+        encoding="utf-8",
     )
     engine.write_sorted(prompts(10), Prompts.KEY, tmp_path / "data" / "in" / "prompts", 4)
     return tmp_path

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from flows import dvc, process_group, server
+from flows.running.waiting import BusyError
 from tasks.core.errors import UserError
 from tests.builders import toys
 from tests.builders.browser import wait_for
@@ -111,10 +112,12 @@ def test_busy_while_another_command_works_on_the_same_files_and_free_after_it_wa
     other = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert any("begins" in line for line in other.stdout or ())
-        with pytest.raises(dvc.BusyError, match="busy"):
+        with pytest.raises(BusyError, match=r"at work here: dvc repro first \(process"):
             run("first")
-        with pytest.raises(dvc.BusyError, match="busy"):
+        with pytest.raises(BusyError, match=r"at work here: dvc repro first \(process"):
             dvc.stale(["first"])
+        assert list(dvc.at_work()) == ["first"]
+        assert set(dvc.stale(looking=True)) == set(toys.CHAIN)
     finally:
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()
@@ -185,15 +188,15 @@ def walk(toy: Path, **parameters: bool) -> tuple[Any, dict[str, str]]:
 
 def test_flow_runs_what_is_stale_as_tasks_named_like_the_stages(toy: Path, prefect_server: str, tmp_path: Path) -> None:
     state, tasks = walk(toy)
-    assert list(tasks.items()) == [("first", "Completed"), ("second", "Completed"), ("train", "Completed")]
+    assert list(tasks.items()) == [("first", "Completed"), ("second", "Completed"), ("gates", "Passed"), ("train", "Completed")]
     assert state.message == "Ran first, second, train"
     _, tasks = walk(toy)
-    assert tasks == {"first": "Unchanged", "second": "Unchanged", "train": "Skipped"}
+    assert tasks == {"first": "Unchanged", "second": "Unchanged", "gates": "Passed", "train": "Skipped"}
     toys.set_param(toy, "train", "wait", 0.1)
     _, tasks = walk(toy, train=False)
-    assert tasks == {"first": "Unchanged", "second": "Unchanged"}
+    assert tasks == {"first": "Unchanged", "second": "Unchanged", "gates": "Passed"}
     _, tasks = walk(toy)
-    assert tasks == {"first": "Unchanged", "second": "Unchanged", "train": "Completed"}
+    assert tasks == {"first": "Unchanged", "second": "Unchanged", "gates": "Passed", "train": "Completed"}
     twin = toys.make(tmp_path / "twin")
     toys.set_param(twin, "train", "wait", 0.1)
     toys.dvc(twin, "repro")
@@ -216,13 +219,13 @@ def test_flow_stops_at_the_stage_that_fails_and_says_its_line_without_a_tracebac
 def test_a_release_without_pairs_to_train_on_and_to_judge_by_is_no_failure(toy: Path, prefect_server: str) -> None:
     toys.set_param(toy, "second", "pairs", {"pairs_train": 5, "pairs_validation": 0, "pairs_test": 0})
     state, tasks = walk(toy)
-    assert tasks == {"first": "Completed", "second": "Completed"}
+    assert tasks == {"first": "Completed", "second": "Completed", "gates": "Passed"}
     assert state.is_completed()
     told = "not trained: no pairs for validation and test in data/02_second (12 judged answers, 20 prompts)"
     assert state.message == f"Ran first, second; {told}"
     toys.set_param(toy, "second", "pairs", {"pairs_train": 5, "pairs_validation": 1, "pairs_test": 1})
     _, tasks = walk(toy)
-    assert tasks == {"first": "Unchanged", "second": "Completed", "train": "Completed"}
+    assert tasks == {"first": "Unchanged", "second": "Completed", "gates": "Passed", "train": "Completed"}
 
 
 def test_training_alone_refuses_a_release_that_is_not_what_its_stage_let_pass(toy: Path) -> None:
@@ -240,11 +243,14 @@ def test_training_alone_refuses_a_release_that_is_not_what_its_stage_let_pass(to
 def test_deployments_of_the_file_are_served_with_schedule_and_limit() -> None:
     from flows import deployments
 
-    nightly, train = deployments.read()
-    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 1)
+    nightly, train, retention = deployments.read()
+    assert (nightly.flow_name, nightly.name, nightly.concurrency_limit) == ("build", "nightly", 2)
+    assert nightly.concurrency_options
+    assert nightly.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert times(nightly) == [("nightly", "0 3 * * *", "UTC", True)]
-    assert nightly.parameters == {"train": True, "force": False}
+    assert nightly.parameters == {"train": True, "force": False, "publish": True}
     assert (train.flow_name, train.schedules) == ("train", [])
+    assert times(retention) == [("retention", "0 2 * * 0", "UTC", False)]
     assert times(deployments.read("*/5 * * * *")[0]) == [("nightly", "*/5 * * * *", "UTC", True)]
     with pytest.raises(UserError, match="five fields"):
         deployments.read("at night")
@@ -259,7 +265,10 @@ def test_flows_tell_the_ui_what_their_parameters_mean() -> None:
     from flows.build import build
 
     properties = build.parameters.properties
-    assert {name: entry["type"] for name, entry in properties.items()} == {"train": "boolean", "force": "boolean"}
+    assert {name: entry["type"] for name, entry in properties.items()} == {
+        **dict.fromkeys(("train", "force", "publish"), "boolean"),
+        "accept": "array",
+    }
     assert all(entry.get("description") for entry in properties.values())
 
 

@@ -89,7 +89,7 @@ def read(root: Path) -> Path:
     (root / "out").mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        reading = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw",))
+        reading = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw", root / "erased"))
         ingest.work(reading, params.model_copy(update={"max_unread": all_of_it}), root / "out")
     return root / "out"
 

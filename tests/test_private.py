@@ -122,6 +122,7 @@ def test_logs_that_are_there_are_read_again_when_what_was_read_of_them_is_gone(c
 
 def test_the_real_path_goes_on_from_clean_in_a_clone_without_the_logs(pushed: Path, tmp_path: Path) -> None:
     shutil.copytree(pushed, tmp_path / "origin", ignore=lambda _, names: {"data"} & set(names))
+    shutil.copytree(pushed / "data" / "erased", tmp_path / "origin" / "data" / "erased")
     for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "built"]):
         subprocess.run(["git", *command], cwd=tmp_path / "origin", check=True)
     subprocess.run(["git", "clone", "-q", str(tmp_path / "origin"), str(tmp_path / "clone")], check=True)

@@ -6,7 +6,11 @@ import argparse
 from typing import TYPE_CHECKING, cast
 
 from flows import access, dvc, report, server
+from flows.commands.publish import say_published
 from flows.commands.shared import RunFailedError, command, complain, say
+from flows.nights.levels import NAMES
+from flows.running import lock
+from flows.running.waiting import once_free
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -24,20 +28,37 @@ def add(commands: Commands) -> None:
     run.add_argument(
         "--model", metavar="PRESET", help="first lay a preset over params.yaml: smollm2, or scratch for the project's own values"
     )
+    run.add_argument("--publish", action="store_true", help="then commit, tag and push what came out as a version")
+    run.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        choices=NAMES,
+        metavar="GATE",
+        help="let this gate pass in this one run: " + ", ".join(NAMES),
+    )
     run.add_argument("--force", action="store_true", help="run every stage even if nothing changed")
+    run.add_argument("--no-wait", dest="wait", action="store_false", help="fail at once when another run is at work here")
 
 
 def run_once(given: argparse.Namespace) -> None:
-    """Run what is stale in a Prefect flow; when nothing is, say so without starting Prefect."""
+    """Run what is stale in a Prefect flow, when no other run is at work; when nothing is stale, say so without starting Prefect."""
+    with lock.hold("pairwright run", wait=given.wait):
+        _run_alone(given)
+
+
+def _run_alone(given: argparse.Namespace) -> None:
     if given.model:
         _lay(given.model)
-    changed = dvc.stale()
+    changed = once_free(dvc.stale, lock.complain, wait=given.wait)
     wanted = dvc.dataset_stages() + (dvc.training_stages() if given.train else [])
-    if not given.force and not set(changed) & set(wanted):
+    if not given.force and not given.accept and not set(changed) & set(wanted):
         _say_end(dict.fromkeys(wanted, "unchanged"), {}, "Nothing to do: every stage is up to date.")
+        if given.publish:
+            say_published(model=given.train and not dvc.nothing_to_learn())
         return
     say("To run: " + ", ".join(name for name in wanted if given.force or name in changed or name in dvc.waiting(changed)))
-    state, outcomes = _run_flow(given.train, given.force)
+    state, outcomes = _run_flow(given.train, given.force, given.publish, given.accept)
     states = {outcome["stage"]: WORDS.get(outcome["state"], outcome["state"]) for outcome in outcomes}
     _say_end(states, {outcome["stage"]: outcome["seconds"] for outcome in outcomes}, state.message or "")
     if not state.is_completed():
@@ -53,13 +74,13 @@ def _lay(preset: str) -> None:
         say(f"model {preset}: {line}")
 
 
-def _run_flow(train: bool, force: bool) -> tuple[State[list[Told]], list[Told]]:
+def _run_flow(train: bool, force: bool, publish: bool, accept: list[str]) -> tuple[State[list[Told]], list[Told]]:
     """The final state of one run of the flow `build`, and what each stage did."""
     access.home()
     with server.api():
         from flows.build import build
 
-        state = cast("State[list[Told]]", build(train=train, force=force, return_state=True))
+        state = cast("State[list[Told]]", build(train=train, force=force, publish=publish, accept=accept, return_state=True))
         told = state.result(raise_on_failure=False)
         return state, told if isinstance(told, list) else getattr(told, "outcomes", [])
 

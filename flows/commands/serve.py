@@ -25,16 +25,16 @@ def add(commands: Commands) -> None:
 
 def serve_deployments(given: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    dvc.stale([])  # a folder in which nothing could ever run is refused here, not at night
+    dvc.stale(looking=True)  # a folder in which nothing could ever run is refused here, not at night
     access.home()
     place = server.Place(given.host, given.port, tuple(given.name), lasting=True, password=given.password)
     with server.api(place) as api:
-        from flows import deployments
+        from flows import dead_runs, deployments
 
         entries = deployments.read(given.cron)
         os.environ[server.OWNER] = str(os.getpid())
-        if api.fresh:
-            deployments.mark_crashed_runs()
+        if marked := dead_runs.mark(fresh=api.fresh):
+            say(f"marked as crashed: {marked} runs whose process is gone")
         for entry in entries:
             times = (
                 ", ".join(str(getattr(schedule.schedule, "cron", schedule.schedule)) for schedule in entry.schedules or ())

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TypeVar
 
-from tasks.core import params, pipeline, telemetry  # noqa: F401  (before any library: switches usage reports off)
+from tasks.core import params, pipeline, starter, telemetry  # noqa: F401  (before any library: switches usage reports off)
 from tasks.core.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -39,7 +39,8 @@ def run_work(stage: pipeline.Stage, module: ModuleType, settings: params.StagePa
 
 
 def main(package: str, arguments: Sequence[str], run: Runner = run_work) -> int:
-    """Run one stage of `package` (`tasks` or `trainer`); 0, or 1 after one line on stderr."""
+    """Run one stage of `package` (`tasks` or `trainer`); 0, or 1 after one line on stderr. It ends when the DVC that runs it dies."""
+    starter.watch()
     return guarded(lambda: _main(package, arguments, run))
 
 

@@ -6,7 +6,8 @@ Out: `turns`, `feedback`, `quarantine` (records that could not be read, with loc
 
 Everything that is not read, possible votes included, is reported in one line per file; more than `ingest.max_unread` allows stops the run.
 Files with the same bytes are read once. The same turn or vote in several exports is kept once (see `tasks.ingest.formats.merge_exports`).
-User ids are hashed with the salt of `tasks.common.salt`. Raw files are only opened for reading.
+User ids are hashed with the salt of `tasks.common.salt`. What the tombstones in `data/erased` name (`tasks.common.tombstones`) is left out
+before anything is merged; its rows are counted, by their places alone. Raw files are only opened for reading.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.common import log_salt
+from tasks.common import log_salt, tombstones
 from tasks.common.raw_files import archives, records
 from tasks.common.raw_files import files as raw
 from tasks.common.raw_files.json_repair import parse
@@ -36,7 +37,7 @@ from tasks.core.ledger import Account, check_reasons, reconcile
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.tables import Files, Quarantine
-from tasks.ingest.formats import FORMATS, jsonl, recognise
+from tasks.ingest.formats import FORMATS, erased, jsonl, recognise
 from tasks.ingest.formats.columns import TableBuilder
 from tasks.ingest.formats.file_findings import MESSAGES, Member, row_of
 from tasks.ingest.formats.limits import MaxUnread, nothing_read, too_much
@@ -85,7 +86,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     with no_cycle_search():
         files, odd = raw.look(source)
         key = functools.cache(lambda: log_salt.choose(files))
-        reading = Reading(params, key)
+        reading = Reading(params, key, _tombstones(stage, key))
         reading.read(source, files, odd)
         reading.warn(_formats_before(stage.output))
         page = stage.reports / PAGE if stage.reports else None
@@ -98,6 +99,12 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         table_io.write_account(account, True, folder)
     table_io.write_ledger(accounts, folder, {"records": reading.record_account()})
     table_io.log_accounts(stage.name, accounts)
+
+
+def _tombstones(stage: Stage, key: Callable[[], str]) -> tombstones.Tombstones:
+    """What must be left out; the salt is chosen only where there is something."""
+    folder = stage.input(tombstones.NAME)
+    return tombstones.load(folder, key()) if any(folder.glob("*.txt")) else tombstones.NONE
 
 
 def _formats_before(output: Path) -> dict[str, str]:
@@ -136,11 +143,11 @@ def _distinct(files: list[raw.RawFile]) -> list[tuple[raw.RawFile, list[raw.RawF
 class Reading:
     """One run of the stage: reads files and returns the accounts of its tables."""
 
-    def __init__(self, params: Params, key: Callable[[], str]) -> None:
+    def __init__(self, params: Params, key: Callable[[], str], left_out: tombstones.Tombstones = tombstones.NONE) -> None:
         self._params = params
         learn_roles(params.roles)
         unread_shapes()  # discards those of an earlier reading
-        self._builder = TableBuilder(key)
+        self._builder = TableBuilder(key, left_out)
         self._watch = VoteWatch()
         self._members: list[Member] = []
         self._quarantine: set[tuple[Any, ...]] = set()
@@ -327,7 +334,12 @@ class Reading:
         }
         result = run(tables, self._params)
         tables.clear()
-        return [reconcile(STAGE, name, result.pop(name).to_arrow(), None) for name in WRITES]
+        return [reconcile(STAGE, name, self._with_erased(name, result.pop(name).to_arrow()), None) for name in WRITES]
+
+    def _with_erased(self, name: str, rows: pa.Table) -> pa.Table:
+        """The rows, and those that tombstones left out, emptied, so that they are counted."""
+        places = self._builder.erased.get(name)
+        return pa.concat_tables([rows, erased.emptied(places, rows.schema)]) if places is not None and len(places) else rows
 
 
 def _no_object(record: raw.Record) -> raw.Fault | None:

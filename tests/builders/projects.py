@@ -24,6 +24,7 @@ def make_project(root: Path, raw: Path | None = None) -> Path:
         shutil.copy(ROOT / name, root / name)
     shutil.copytree(ROOT / "data" / "benchmarks", root / "data" / "benchmarks", ignore=lambda _, names: set(names) - {"README.md"})
     (root / "data" / "splits").mkdir()
+    (root / "data" / "erased").mkdir()
     if raw:
         shutil.copytree(raw, root / "data" / "raw")
     return root

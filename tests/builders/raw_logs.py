@@ -47,7 +47,8 @@ def read(root: Path, files: dict[str, bytes], formats: dict[str, str] | None = N
         path = root / "raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    stage = dataclasses.replace(pipeline.stage("ingest", ROOT), data=(root / "raw",), output=root / "before", reports=root / "reports")
+    inputs = (root / "raw", root / "erased")
+    stage = dataclasses.replace(pipeline.stage("ingest", ROOT), data=inputs, output=root / "before", reports=root / "reports")
     out = root / "out"
     out.mkdir()
     params = load(ROOT / "params.yaml", "ingest", ingest.Params)

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from flows import sections
 from tests.conftest import ROOT
 
 STAGE = '''
@@ -38,6 +40,7 @@ print(f"{name}: ends", flush=True)
 '''
 FIRST, SECOND, TRAIN = "data/01_first", "data/02_second", "data/models"
 CHAIN = {"first": ("toys", "data/raw.txt", FIRST), "second": ("toys", FIRST, SECOND), "train": ("trainer", SECOND, TRAIN)}
+ARTIFACTS = {"dataset": {"path": SECOND, "type": "dataset"}, "model": {"path": TRAIN, "type": "model"}}
 
 
 def make(root: Path, *, private: bool = False) -> Path:
@@ -48,17 +51,20 @@ def make(root: Path, *, private: bool = False) -> Path:
         (root / package / "__main__.py").write_text(STAGE)
     (root / "data").mkdir()
     (root / "data" / "raw.txt").write_text("hello")
-    (root / ".gitignore").write_text("/data/*\n/.prefect/\n__pycache__/\n")
+    ignored = "/data/?*\n!/data/versions/\n/data/versions/.*\n/data/versions/reports/\n/.prefect/\n/.pairwright/\n__pycache__/\n"
+    (root / ".gitignore").write_text(ignored)
     (root / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
-    (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
+    (root / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text().replace("publish: true", "publish: false"))
     (root / ".dvc").mkdir()
     (root / ".dvc" / "config").write_text((ROOT / ".dvc" / "config").read_text())
     (root / ".dvc" / ".gitignore").write_text((ROOT / ".dvc" / ".gitignore").read_text())
     stages = {name: _stage(name, *links) for name, links in CHAIN.items()}
     if private:
         stages["first"]["outs"] = [{FIRST: {"persist": True, "cache": False}}]
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    (root / "params.yaml").write_text(yaml.safe_dump({name: {"wait": 0, "fate": ""} for name in CHAIN}, sort_keys=False))
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages, "artifacts": ARTIFACTS}, sort_keys=False))
+    ours = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = {name: {"wait": 0, "fate": ""} for name in CHAIN} | {name: ours[name] for name in sections.MODULES}
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     return root
 
@@ -78,6 +84,17 @@ def set_param(root: Path, stage: str, key: str, value: object) -> None:
     document = yaml.safe_load((root / "params.yaml").read_text())
     document[stage][key] = value
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def path_of(root: Path) -> dict[str, Any]:
+    """What `dvc.yaml` holds."""
+    document: dict[str, Any] = yaml.safe_load((root / "dvc.yaml").read_text())
+    return document
+
+
+def set_path(root: Path, document: dict[str, Any]) -> None:
+    """Write `dvc.yaml` anew."""
+    (root / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import USER
 from tasks.core.ids import stable_id
 from tasks.core.tables import TEXT
-from tasks.ingest.formats.loose_messages import Place
+from tasks.ingest.formats.loose_messages import LOOSE, Place
 from tasks.ingest.formats.merge_exports import in_several_records
 from tasks.ingest.formats.message_trees import BEYOND
 
@@ -59,6 +59,8 @@ def separate_conversations(turns: pa.Table) -> tuple[pa.Table, NamesByRecord, li
 def _openings(turns: pa.Table) -> dict[str, dict[Place, tuple[set[str], int]]]:
     """For ids with several openings: the first questions (digests, ids) of each record, and the time of its first message."""
     rows = turns.filter(pc.and_(pc.equal(turns["role"], pa.scalar(USER)), pc.less(turns["position"], pa.scalar(BEYOND))))
+    loose = pc.equal(pc.struct_field(rows["origin"], "position"), pa.scalar(LOOSE, pa.int32()))  # opens a conversation at its root
+    rows = rows.filter(pc.or_(pc.invert(loose), pc.equal(rows["position"], pa.scalar(0, pa.int32()))))
     origin = cast("pa.StructArray", rows["origin"].combine_chunks())
     names, position = rows["conversation_id"].combine_chunks(), rows["position"].to_numpy()
     record = _record_numbers(names, origin)

@@ -18,13 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.common.raw_files.files import Unreadable
+from tasks.common.tombstones import NONE, Tombstones
 from tasks.common.vocabulary.reasons import ingest as why
 from tasks.common.vocabulary.roles import ASSISTANT, ROLES, SYSTEM, TOOL, USER
 from tasks.core.ids import person_id, stable_id
 from tasks.core.tables import ORIGIN, TEXT, TEXTS, TIME, Feedback, Turns
+from tasks.ingest.formats import erased
 from tasks.ingest.formats.collisions import separate_conversations
 from tasks.ingest.formats.jsonl import Plain, topic_of
-from tasks.ingest.formats.loose_messages import Place, Waiting, locate
+from tasks.ingest.formats.loose_messages import LOOSE, Place, Waiting, locate
 from tasks.ingest.formats.message_trees import BEYOND, depths
 from tasks.ingest.formats.nearest_format import is_printable, listed_names
 from tasks.ingest.formats.parsed import Act, Conversation, IdOrPlace, Message, ParsedRecord, moment, name_of, place
@@ -45,8 +47,10 @@ RAW_FEEDBACK = Feedback.schema().append(pa.field("seen_at", TIME)).append(pa.fie
 class TableBuilder:
     """Takes parsed records in any order; `turns()` and `feedback()` return the tables. `salt` is called when there is a user id to hash."""
 
-    def __init__(self, salt: Callable[[], str]) -> None:
+    def __init__(self, salt: Callable[[], str], tombstones: Tombstones = NONE) -> None:
         self._salt = salt
+        self._tombstones = tombstones
+        self.erased: dict[str, pa.Table] = {}  # by table: the places of rows that are left out; known after `turns`
         self._chunks: list[pa.Table] = []
         self._rows: list[tuple[Any, ...]] = []
         self._acts: list[tuple[str, Place, int, Act]] = []
@@ -212,12 +216,21 @@ class TableBuilder:
         notes = self._place_loose()
         self._flush()
         chunks, self._chunks = self._chunks, []
-        turns, names_by_record, more = separate_conversations(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
+        turns = self._without_erased(pa.concat_tables(chunks) if chunks else RAW_TURNS.empty_table())
+        turns, names_by_record, more = separate_conversations(turns)
         notes += more + resolve_references(self._acts, turns, self._named, self._joined, names_by_record)
         for (source, file), count in sorted(self._unlike.items()):
             if count:
                 notes.append((source, Place(file, -1), why.ROLES_NOT_ALTERNATING, f"in {count} conversations {UNLIKE}"))
         return turns, notes
+
+    def _without_erased(self, turns: pa.Table) -> pa.Table:
+        """The turns that are not erased; acts that are erased are let go."""
+        if not self._tombstones:
+            return turns
+        left = erased.leave_out(turns, self._acts, self._tombstones, self._named, self._joined, self._person)
+        self._acts, self.erased = left.acts, left.erased
+        return left.turns
 
     def _place_loose(self) -> list[tuple[str, Place, str, str]]:
         """Find conversation and depth of messages that came one per record, through their parents in any file."""
@@ -239,7 +252,7 @@ class TableBuilder:
             tree, depth = located or (str(item.loose.tree), BEYOND)
             conversation = Conversation(tree, [message])
             name = f"{item.source}:{tree}"
-            self._rows.append(self._row(item.source, name, item.at, -1, message, {message.turn_id: depth}, None, conversation))
+            self._rows.append(self._row(item.source, name, item.at, LOOSE, message, {message.turn_id: depth}, None, conversation))
         return notes
 
     def _known_depths(self, names: set[str]) -> dict[tuple[str, str], int]:

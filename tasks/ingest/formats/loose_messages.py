@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from tasks.ingest.formats.parsed import Loose
 
+LOOSE = -1  # place in its record of a message that is alone there
+
 
 class Place(NamedTuple):
     """The location of a record."""

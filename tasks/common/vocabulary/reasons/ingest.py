@@ -14,6 +14,7 @@ from tasks.core.ledger import declare
 REPEATED: Final = "repeated"
 CONFLICTING: Final = "conflicting"
 TAKEN_BACK: Final = "taken_back"
+ERASED: Final = "erased"
 
 # of records and files
 ANOTHER_CONVERSATION: Final = "another_conversation"
@@ -163,11 +164,13 @@ REASONS: Reasons = declare(
         "turns": {
             REPEATED: "another record tells the same turn with the same content",
             CONFLICTING: "another record tells another version of the turn, which is newer or the one that was voted on",
+            ERASED: "its person asked to be forgotten, or it is older than is kept; nothing but its place in the raw logs is written",
         },
         "feedback": {
             REPEATED: "another record tells the same act",
             CONFLICTING: "another record tells a newer state of the act",
             TAKEN_BACK: "the person took the vote back; also of the act that did so",
+            ERASED: "its person, or that of the answer, asked to be forgotten, or it is older than is kept; only its place is written",
         },
         "records": {**LEFT_OUT, **UNREAD},
         "quarantine": {**LEFT_OUT, **UNREAD, **NOTES},
