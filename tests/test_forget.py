@@ -180,6 +180,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     erasures.publish(root, 1)
     erasures.train(root)
     erasures.log(root, f"flow run of {GONE} ended")
+    erasures.leave_unrecorded(root)
     before = erasures.forget(root, "--raw-id", "-", stdin=f"{GONE}\n")
     assert before.returncode == 0, before.stderr
     assert "nothing was done: add --yes" in before.stdout

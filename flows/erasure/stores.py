@@ -57,6 +57,11 @@ class Stores:
         """An object's bytes from the first store that has it."""
         return next((store.read(oid) for store in self.stores if store.has(oid)), None)
 
+    def lists(self) -> set[str]:
+        """Every list of a folder that the cache holds: also what a run made that failed or was held, which no commit records."""
+        found: set[str] = set(self.stores[0].odb.all())
+        return {oid for oid in found if oid.endswith(DIR)}
+
     def listing(self, out: Out) -> dict[str, str] | None:
         """Paths and digests of the files of an output; None where no store has the list of a folder."""
         path, oid = out

@@ -27,6 +27,7 @@ from tasks.core.tables import TABLES
 
 PLAN = salt.FOLDER / "erasing.json"
 PARQUET = ".parquet"
+UNRECORDED = "an output of no version"  # of a run that failed or that a gate held: in the cache alone
 Say = Callable[[str], object]
 
 
@@ -54,6 +55,8 @@ class Look:
         self._history, self._stores, self._search = history, stores, search
         private = {str(stage.output) for stage in pipeline.stages().values() if stage.private}  # in no store
         self._listings = {out: stores.listing(out) for out in sorted(history.outs()) if out[0] not in private}
+        unrecorded = stores.lists() - {md5 for _, md5 in self._listings}
+        self._listings |= {(UNRECORDED, oid): stores.listing((UNRECORDED, oid)) for oid in sorted(unrecorded)}
         self._hit: dict[str, bool] = {}
 
     def marks(self) -> set[str]:
