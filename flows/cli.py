@@ -23,7 +23,22 @@ from flows.commands.shared import RunFailedError, say
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
-COMMANDS = (init, check, run, publish, pull, verify, serve, status, versions, trace, gates, forget, chat, export)  # in the order of the help
+COMMANDS = (
+    init,
+    check,
+    run,
+    publish,
+    pull,
+    verify,
+    serve,
+    status,
+    versions,
+    trace,
+    gates,
+    forget,
+    chat,
+    export,
+)  # in the order of the help
 NAME = "pairwright"
 
 

@@ -56,7 +56,7 @@ def test_a_digest_is_the_one_that_dvc_knows_a_folder_by(tmp_path: Path) -> None:
     for name in ("b.txt", "a/z.txt", "a.txt", "a/ä.txt", "c/d/e"):
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_text(name)
-    store = get_odb(LocalFileSystem(), str(tmp_path / "cache"), hash_name="md5")  # type: ignore[no-untyped-call]
+    store = get_odb(LocalFileSystem(), str(tmp_path / "cache"), hash_name="md5")
     _, _, made = build(store, str(tmp_path / "folder"), LocalFileSystem(), "md5", dry_run=True)
     assert made.hash_info is not None
     assert authenticity.digest(tmp_path / "folder") == made.hash_info.value

@@ -111,4 +111,4 @@ def test_a_link_that_leads_nowhere_among_the_logs_is_one_line(tmp_path: Path) ->
     for command in (["status"], ["run"]):
         done = toys.pairwright(root, *command)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done
-        assert f"{stores.RAW / 'away.jsonl'}: found a link that leads nowhere;" in done.stderr
+        assert f"{stores.RAW / 'away.jsonl'}: found a link that leads nowhere" in done.stderr

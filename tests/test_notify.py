@@ -15,6 +15,7 @@ import yaml
 
 from flows.nights import notify
 from tests.builders import receivers, toys
+from tests.builders.browser import wait_for
 from tests.builders.served import finished, free_port, serving
 
 STOPPED: set[notify.Event] = {"stop"}
@@ -110,13 +111,15 @@ def test_a_night_on_a_real_server_tells_of_a_failure_and_of_a_stop_and_a_broken_
         change(root, "second", fate="fail", wait=0.1, note=SECRET)
         queue(root, port)
         finished(port, 3)
+        log = root / "data/reports/run/log.jsonl"
+        wait_for(lambda: "Ended as Failed: second" in log.read_text(encoding="utf-8"), "the end of the run was never told", 60)
     assert "volume: pairs_train was 306, is 50" in stopped["state"]["message"]
     told = [json.loads(post)["title"] for post in posts]
     broken = "Pairwright: build {} in toy"
     assert told == [broken.format("was stopped by a gate")] * 2 + [broken.format("failed")] * 2  # each by the broken one too
     assert SECRET not in "".join(posts)
     assert "feed it" not in "".join(posts)  # not even the stage's own line
-    lines = [json.loads(line) for line in (root / "data/reports/run/log.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     warnings = [line["message"] for line in lines if line["level"] == "WARNING"]
     assert warnings == ["custom-webhook/broken was not told: HTTPStatusError"]
     assert {line["message"] for line in lines if line["level"] == "ERROR"} >= {"error: second: found a cat; expected a dog; feed it"}

@@ -97,6 +97,7 @@ def test_a_clone_goes_on_without_the_logs_and_says_what_is_not_there(clone: Path
         "first: left out: private and not on this machine: data/raw.txt, data/01_first",
         "second: left out: private and not on this machine: data/01_first",
         "train: up to date",
+        "2 left out, 1 up to date",
     ]
     assert dvc.stale() == {}
     assert "Nothing to do" in toys.pairwright(clone, "run").stdout

@@ -116,7 +116,7 @@ def test_no_id_of_a_conversation_stands_in_a_release_and_equal_ids_have_equal_di
         for data in files.values()
     ]
     assert not any(b"conv-" in data for data in told)
-    lists = pq.read_table(pa.BufferReader(files["preference/train-00000.parquet"]))["conversations"].to_pylist()
+    lists = cast("list[list[str]]", pq.read_table(pa.BufferReader(files["preference/train-00000.parquet"]))["conversations"].to_pylist())
     assert [len(set(listed)) for listed in sorted(lists)] == [1] * 4 + [2] * 8
     assert len({name for listed in lists for name in listed}) == 2
 

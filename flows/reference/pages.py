@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from flows.reference import commands, formats, metrics, parameters, reasons, tables
+from flows.reference import commands, formats, licences, metrics, parameters, reasons, tables
 
 FOLDER = Path("docs/reference")
 PAGES: dict[str, Callable[[Path], str]] = {
@@ -15,6 +15,7 @@ PAGES: dict[str, Callable[[Path], str]] = {
     "commands": commands.render,
     "reasons": reasons.render,
     "metrics": metrics.render,
+    "licences": licences.render,
 }
 
 

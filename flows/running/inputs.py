@@ -14,7 +14,7 @@ from types import MappingProxyType
 from tasks.core.errors import UserError
 
 KINDS = MappingProxyType({stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"})
-Ignored = Callable[..., bool]  # DVC's own: whether a path is named in .dvcignore
+Ignored = Callable[[str], bool]  # DVC's own: whether a path is named in .dvcignore
 
 
 def must_be_files(roots: Iterable[Path], ignored: Ignored) -> None:

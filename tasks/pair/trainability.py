@@ -104,13 +104,13 @@ def _load(source: str) -> PreTrainedTokenizerBase:
     models = sorted(path.glob("*.gguf")) if path.is_dir() and not (path / "tokenizer.json").is_file() else []
     if path.suffix == ".gguf" or models:
         file = models[0] if models else path
-        return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
     if path.is_file():
         template = path.with_name("chat_template.jinja")
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=source)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         tokenizer.chat_template = template.read_text(encoding="utf-8") if template.is_file() else None
         return tokenizer
-    return AutoTokenizer.from_pretrained(source)
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 
 
 def _words(pairs: pa.Table, asked: Mask, settings: Trainability) -> Iterator[str | None]:

@@ -92,3 +92,19 @@ def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def tiny_model(path: Path) -> Path:
+    """A folder with a tiny model and its tokenizer."""
+    import torch
+
+    from trainer.models import model_io, saving
+
+    rows = releases.planted({"train": 40})
+    pairs = [release_reader.Pair(**{name: row[name] for name in release_reader.COLUMNS}) for row in rows]
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model, tokenizer = model_io.make(pairs, model_io.Size(400, 32, 64, 2, 2, 256))
+    model_io.fit(model, tokenizer, 256)
+    saving.save(model, tokenizer, path)
+    return path

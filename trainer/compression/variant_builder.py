@@ -46,7 +46,7 @@ def plan(policy: Path, names: Sequence[str]) -> list[VariantSpec]:
     """The recipes that the names tell; a UserError for one that this policy cannot give. Only its configuration is read."""
     from transformers import AutoConfig
 
-    return variant_names.plan(names, AutoConfig.from_pretrained(policy).get_text_config().num_hidden_layers)
+    return variant_names.plan(names, AutoConfig.from_pretrained(policy, trust_remote_code=False).get_text_config().num_hidden_layers)
 
 
 def build_variants(

@@ -44,7 +44,7 @@ class Loop:
 
         self.params, self.device, self.folder = given.params, device, given.root / START
         self.own, self.schedule = _sections(given.params, section)
-        self.tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
         pairs = release_reader.train_pairs(given.root / RELEASE, False, given.schedule_seed)
         kept = encode.encode(pairs, self.tokenizer, given.params["start"]["max_length"]).kept
         self.rows: list[Row] = [(row.prompt, row.chosen, row.rejected) for row in kept]
@@ -111,7 +111,7 @@ class Loop:
         from transformers import AutoModelForCausalLM
 
         kind = torch.bfloat16 if rank and self.half else torch.float32
-        model = typed.placed(AutoModelForCausalLM.from_pretrained(self.folder, dtype=kind), self.device)
+        model = typed.placed(AutoModelForCausalLM.from_pretrained(self.folder, dtype=kind, trust_remote_code=False), self.device)
         if not rank:
             return model
         from peft import LoraConfig, get_peft_model
@@ -164,7 +164,7 @@ def supervised(given: Project, device: str) -> Bare:
     before = project.clear()
     loop = Loop(given, "start", device)
     torch.manual_seed(loop.seed)
-    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(loop.folder)).to(device)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(loop.folder, trust_remote_code=False)).to(device)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
     def loss(policy: Module, places: Sequence[int]) -> Tensor:
         lines, counts = loop.answer_losses(policy, places, (1,))
@@ -183,7 +183,7 @@ def reward(given: Project, device: str) -> Bare:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # or it reports the head that is new
     before = project.clear()
     loop = Loop(given, "reward", device)
-    model = AutoModelForSequenceClassification.from_pretrained(loop.folder, num_labels=1, dtype="float32")
+    model = AutoModelForSequenceClassification.from_pretrained(loop.folder, num_labels=1, dtype="float32", trust_remote_code=False)
     model.config.pad_token_id = loop.tokenizer.pad_token_id
     head = model.score.weight
     chance = torch.Generator().manual_seed(loop.seed)

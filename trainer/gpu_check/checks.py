@@ -271,7 +271,9 @@ def quantize(folder: Path, into: Path) -> None:
 
     given = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     shutil.copytree(folder, into, ignore=shutil.ignore_patterns("*.safetensors"))
-    AutoModelForCausalLM.from_pretrained(folder, quantization_config=given, dtype=torch.bfloat16).save_pretrained(into)
+    AutoModelForCausalLM.from_pretrained(folder, quantization_config=given, dtype=torch.bfloat16, trust_remote_code=False).save_pretrained(
+        into
+    )
 
 
 def _output(stage: str) -> str:

@@ -25,8 +25,8 @@ def read(where: str, folder: str, name: str, dtype: str) -> tuple[PreTrainedMode
 
     if importlib.util.find_spec("gguf") is None:
         raise UserError(where, "no package `gguf`", "the package that reads GGUF files", "run `pip install --no-deps gguf`")
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype, trust_remote_code=False)
     return _plain(model), tokenizer
 
 

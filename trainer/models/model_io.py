@@ -73,10 +73,12 @@ def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokeni
 
     if source.gguf:
         return gguf.read(source.where, source.place, source.gguf, dtype)
-    tokenizer = AutoTokenizer.from_pretrained(source.place)
+    tokenizer = AutoTokenizer.from_pretrained(source.place, trust_remote_code=False)
     if packed.is_packed(Path(source.place)):
         return packed.load(Path(source.place)), tokenizer
-    read = AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True)
+    read = AutoModelForCausalLM.from_pretrained(
+        source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True, trust_remote_code=False, use_safetensors=True
+    )
     model, loading = cast("tuple[PreTrainedModel, dict[str, Any]]", read)
     if any(key.startswith("score.") for key in loading["unexpected_keys"]):
         raise UserError(source.where, "a model that scores answers", "one that writes them", "choose another model")

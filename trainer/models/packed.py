@@ -67,7 +67,7 @@ def load(folder: Path) -> PreTrainedModel:
         document = json.loads((folder / NAME).read_bytes())
         tensors = load_file(folder / WEIGHTS)
         state = {name: unpack(tensors, name, how) for name, how in document["tensors"].items()}
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind = cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(config)])
         model = kind.from_pretrained(None, config=config, state_dict=state, dtype="float32")
         model.generation_config = GenerationConfig.from_pretrained(folder)

@@ -69,13 +69,13 @@ def _read(folder: Path, dtype: str, trained: bool = False) -> tuple[PreTrainedMo
     from trl.trainer.reward_trainer import suppress_seqcls_warning
 
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind = (config.architectures or ["nothing"])[0]
         if trained and not (kind.endswith("ForSequenceClassification") and config.num_labels == 1):
             raise UserError(str(folder), f"a {kind}", "a reward model: sequence classification with one label", "run `dvc repro reward`")
         with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
-            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=dtype)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=dtype, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:  # what transformers raises for anything missing or unreadable
         raise UserError(
             str(folder), str(error).strip().splitlines()[0], "a model that transformers loads", "run the stage again"

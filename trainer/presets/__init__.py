@@ -2,7 +2,7 @@
 
 In: the name of a preset (a YAML file beside this one that holds the keys to change, nested as in `params.yaml`) and the file.
 Out: the file with those values and not another byte changed, and a line for each. `scratch` puts the project's own values back.
-The packages that a preset needs stand in a `.txt` of its name, for `pip install --no-deps -c constraints.txt -r`.
+The packages that a preset needs stand in a `.txt` of its name, for `pip install --no-deps --require-hashes -r`.
 """
 
 from __future__ import annotations
