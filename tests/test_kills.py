@@ -36,7 +36,7 @@ def state(port: int, run: str) -> dict[str, Any]:
 
 
 def becomes(port: int, run: str, *names: str) -> dict[str, Any]:
-    wait_for(lambda: state(port, run)["name"] in names, f"{run} never was {names}", 120)
+    wait_for(lambda: state(port, run)["name"] in names, f"{run} never was {names}", 240)
     return state(port, run)
 
 
@@ -46,7 +46,7 @@ def test_one_run_waits_for_the_one_at_work_a_third_is_cancelled_and_a_cancelled_
     with serving(root, port) as log:
         becomes(port, start(port, "train/train"), "Failed")  # there is no dataset yet; told in a line, as `serving` sees to
         first = start(port)
-        wait_for(lambda: "first: begins" in log.read_text(), "no stage began", 120)
+        wait_for(lambda: "first: begins" in log.read_text(), "no stage began", 200)
         training, second = start(port, "train/train"), start(port)
         wait_for(lambda: log.read_text().count("waiting for flow build, run ") == 2, "the others do not wait", 120)
         assert "first: begins" in (root / "data" / "reports" / "run" / "log.jsonl").read_text(), "the log of the one at work was taken away"
@@ -72,7 +72,7 @@ def test_after_serve_was_killed_its_stage_ends_its_run_is_marked_and_the_next_on
         serve = subprocess.Popen(command, cwd=root, env=toys.environment(), stdout=stream, stderr=subprocess.STDOUT)
     wait_for(lambda: "Prefect UI:" in log.read_text(), "no server", 200)
     dead = start(port)
-    wait_for(lambda: "first: begins" in log.read_text(), "no stage began", 120)
+    wait_for(lambda: "first: begins" in log.read_text(), "no stage began", 200)
     serve.kill()
     serve.wait()
     wait_for(lambda: not list(processes("-m toys first", root)), "the stage outlived what ran it", 60)
@@ -91,7 +91,7 @@ def start_and_kill(root: Path, port: int, log: Path) -> str:
     toys.set_param(root, "first", "wait", 601)
     began = log.read_text().count("first: begins")
     run = start(port)
-    wait_for(lambda: log.read_text().count("first: begins") > began, "no stage began", 120)
+    wait_for(lambda: log.read_text().count("first: begins") > began, "no stage began", 200)
     (pid,) = processes("prefect", root)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not list(processes("-m toys first", root)), "the stage outlived its run", 60)
@@ -154,7 +154,7 @@ def test_a_run_that_is_stopped_ends_with_its_stage_and_one_line_and_is_marked(tm
     toys.set_param(root, "first", "wait", 600)
     run, log = at_work(root)
     run.send_signal(number)
-    assert run.wait(60) == 130, log.read_text()
+    assert run.wait(200) == 130, log.read_text()
     assert not list(processes("-m toys first", root))
     assert log.read_text().splitlines()[-1] == "stopped; earlier outputs are as they were"
     assert "Traceback" not in log.read_text()
