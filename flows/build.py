@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flows.dvc import dataset_stages, nothing_to_learn, training_stages
 from flows.nights import step as gates
-from flows.nights.hooks import begin_log, report_run
+from flows.nights.hooks import logged, report_run
 from flows.nights.levels import Gate
 from flows.stage_tasks import Told, alone, conclude, run_stages, well
 from flows.storing import store_raw_logs
@@ -19,8 +19,9 @@ from prefect import flow  # isort: skip  (after flows.stage_tasks, which switche
 from prefect.client.schemas.objects import State
 
 
-@flow(name="build", on_running=[begin_log], on_completion=[report_run], on_failure=[report_run], on_crashed=[report_run])
+@flow(name="build", on_completion=[report_run], on_failure=[report_run], on_crashed=[report_run])
 @alone
+@logged
 def build(train: bool = True, force: bool = False, publish: bool = False, accept: list[Gate] = []) -> State[list[Told]]:  # noqa: B006 (read only)
     """Make the dataset from the raw logs, stage by stage, and train on it when it changed. Only stages whose inputs changed run.
 

@@ -225,11 +225,17 @@ def die_with_parent() -> None:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Return when the server answers; a UserError with its last word when it ends or takes too long."""
+    """Return when the server answers; a UserError with the reason when it ends or takes too long."""
     log = _log()
     deadline = time.monotonic() + START_LIMIT
     while not probe.ours(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            words = " ".join(log.read_text(encoding="utf-8", errors="replace").split()[-25:])
+            words = _telling(log.read_text(encoding="utf-8", errors="replace"))
             raise UserError(f"Prefect server at {url}", words or "no answer", "a server that answers", f"see {log}, or try another --port")
         time.sleep(0.25)
+
+
+def _telling(log: str) -> str:
+    """The first error in a server's log, or else its last words."""
+    errors = (line.partition(" - ")[2] for line in log.splitlines() if "| ERROR " in line)
+    return next(errors, "") or " ".join(log.split()[-25:])

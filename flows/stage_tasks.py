@@ -96,7 +96,7 @@ def alone(flow_function: Callable[P, State[list[Told]]]) -> Callable[P, State[li
                 dead_runs.mark(fresh=False)
                 return flow_function(*given, **named)
         except UserError as error:
-            return Failed(message=str(error))
+            return Failed(message=str(error), data=StagesFailedError(str(error), []))
 
     held.__signature__ = inspect.signature(flow_function, eval_str=True)  # type: ignore[attr-defined]  # Prefect looks names up in this module
     return held

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flows import dvc
 from flows.dvc import dataset_stages, training_stages
-from flows.nights.hooks import begin_log, report_run
+from flows.nights.hooks import logged, report_run
 from flows.stage_tasks import Told, alone, conclude, run_stages
 from tasks.core import pipeline
 from tasks.core.errors import UserError
@@ -16,8 +16,9 @@ from prefect import flow  # isort: skip  (after flows.stage_tasks, which switche
 from prefect.client.schemas.objects import State
 
 
-@flow(name="train", on_running=[begin_log], on_completion=[report_run], on_failure=[report_run], on_crashed=[report_run])
+@flow(name="train", on_completion=[report_run], on_failure=[report_run], on_crashed=[report_run])
 @alone
+@logged
 def train(force: bool = False) -> State[list[Told]]:
     """Train on the release and count what the model learned, if the release passed its gate and changed since the last training.
 

@@ -18,6 +18,7 @@ from tests.builders.served import ask, finished, free_port, serving
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")]
 
 LOCAL = re.compile(r"127\..*|localhost|::1|local|/.*")
+SCROLL = "for (const e of document.querySelectorAll('main *')) { if (e.scrollHeight > e.clientHeight) e.scrollTop = e.scrollHeight }"
 
 
 def test_person_sees_runs_and_starts_the_nightly_deployment(tmp_path: Path) -> None:
@@ -75,20 +76,23 @@ def by_hand(port: int) -> list[dict[str, Any]]:
 
 def look_at_run(page: Any, port: int, run: dict[str, Any], stages: list[str], picture: str) -> str:
     """The log that the run's page shows, after a look at the list of its task runs, which holds the stages in their order."""
-    wait_for(lambda: ended_in_log(port, run["id"]), "the run's log did not reach the server", 60)  # the page of an ended run asks once
+    last = wait_for(lambda: last_line(port, run["id"]), "the run's log did not reach the server", 60)  # the page of an ended run asks once
     page.open(f"http://127.0.0.1:{port}/v2/runs/flow-run/{run['id']}")
-    log: str = page.see("Finished in state", "prefect.flow_runs")
+    log: str = page.see("Beginning flow run", "prefect.flow_runs")
     page.picture(f"{picture}_log")
+    wait_for(lambda: page.script(SCROLL) or last in page.text(), lambda: f"no {last!r} in {page.text()[:3000]}", 60)
+    log += page.text()  # the page holds no more lines than can be seen
     page.click("Task Runs")
     page.see(*stages)
     page.picture(f"{picture}_tasks")
     return log
 
 
-def ended_in_log(port: int, run: str) -> bool:
-    """Whether the server has the last line of the run's log; lines are sent in bundles, some seconds after they were said."""
+def last_line(port: int, run: str) -> str:
+    """The last line of the run's log once the server has it; lines are sent in bundles, some seconds after they were said."""
     lines = ask(port, "logs/filter", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC", limit=200)
-    return any("Finished in state" in line["message"] for line in lines)
+    told = (line["message"] for line in lines if line["name"] == "prefect.flow_runs")
+    return next((message for message in told if "Finished in state" in message), "")
 
 
 def keep_pictures(folder: Path) -> None:

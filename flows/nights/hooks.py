@@ -5,11 +5,12 @@ Hooks of Prefect's, so that they run also after a failure or a crash. None of th
 
 from __future__ import annotations
 
+import functools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flows.nights import journal, levels, notify, place, prometheus
 from flows.nights.gates import PASS, STOP, WARN, worst
@@ -22,11 +23,23 @@ if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.schemas.objects import FlowRun, State
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def begin_log(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Begin the log of the run; what the gates found in an earlier one no longer stands."""
-    (place.folder() / place.GATES).unlink(missing_ok=True)
-    journal.begin()
+
+def logged(flow_function: Callable[P, T]) -> Callable[P, T]:
+    """The flow's function, which first begins the log of the run; what the gates found in an earlier one no longer stands.
+
+    To be held by `alone`: a run that waits must not take the log away from the one at work.
+    """
+
+    @functools.wraps(flow_function)
+    def begun(*given: P.args, **named: P.kwargs) -> T:
+        (place.folder() / place.GATES).unlink(missing_ok=True)
+        journal.begin()
+        return flow_function(*given, **named)
+
+    return begun
 
 
 def report_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

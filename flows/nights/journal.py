@@ -17,6 +17,7 @@ class Journal(logging.Handler):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        path.unlink(missing_ok=True)  # an earlier run may still be about to say its last line into it
         self._stream = path.open("w", encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 
+from flows import exit_codes
 from flows.running.lock import complain
 from tasks.core.errors import UserError
 
@@ -61,16 +61,23 @@ class Kept:
                 if self._stopping.is_set():
                     return
                 deaths = deaths + 1 if time.monotonic() - since < SOON else 0
-            complain(
-                f"error: Prefect's server: found it ended {deaths} times in a row; expected one that stays up; see .prefect/server.log"
-            )
-            os.kill(os.getpid(), signal.SIGTERM)  # nothing can be served, and no run can report
+            found = f"it ended {deaths} times in a row"
+            _give_up(UserError("Prefect's server", found, "one that stays up", "see .prefect/server.log, and run again"))
         except UserError as error:
             self._fault = error
             if self._up.is_set() and not self._stopping.is_set():
-                complain(f"error: {error}")
+                _give_up(error)
         except BaseException as error:
             self._fault = error
             raise
         finally:
             self._up.set()
+
+
+def _give_up(error: UserError) -> None:
+    """End this process at once: without a server nothing can be served, and a run would wait in vain to report that it ended.
+
+    What it started ends with it, as when it is killed, and the next run finds all in order.
+    """
+    complain(f"error: {error} (earlier outputs are as they were)")
+    os._exit(exit_codes.FAILED)

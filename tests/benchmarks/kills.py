@@ -67,7 +67,7 @@ with lock.hold("finish"):
     sys.exit(bool(dvc.stale()))
 """
 LOGS = ("jsonl.json", "openai.json")
-LENGTH = {"flow": 2.0, "server": 2.0}  # times the length of a plain `dvc repro`
+LENGTH = {"flow": 3.0, "server": 3.0}  # times the length of a plain `dvc repro`
 
 
 @dataclass
@@ -95,11 +95,13 @@ def workspace(root: Path, depth: int) -> Path:
     (root / "counting").mkdir()
     (root / "counting" / "__init__.py").touch()
     (root / "counting" / "__main__.py").write_text(COUNTING)
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    artifacts = {"dataset": {"path": "data/90_recount", "type": "dataset"}}
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages, "artifacts": artifacts}, sort_keys=False))
     ours = yaml.safe_load((ROOT / "params.yaml").read_text())
     kept = [name for name in stages if name in ours] + list(sections.MODULES)
     (root / "params.yaml").write_text(yaml.safe_dump({name: ours[name] for name in kept}, sort_keys=False))
-    (root / "data" / "raw").mkdir()
+    for name in ("raw", "erased"):
+        (root / "data" / name).mkdir()
     lay(root, 0)
     return root
 
