@@ -136,7 +136,12 @@ def test_code_that_a_model_brings_is_refused_without_a_question(
     folder: Path, tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("builtins.input", lambda *words: (asked.append(words), "y")[1])
+
+    def answer(*words: object) -> str:
+        asked.append(words)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", answer)
     (folder / "own.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'mark')!r}).touch()\n")
     document = json.loads((folder / file).read_text())
     own = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own", "AutoTokenizer": ["own.Own", "own.Own"]}
