@@ -16,6 +16,7 @@ from tasks.core import telemetry  # noqa: F401  (before any library that would r
 os.environ.setdefault(salt.VARIABLE, "salt of the tests")
 
 import yaml  # isort: skip
+from tasks.core import engine  # isort: skip
 from tasks.ingest.formats.roles import learn_roles  # isort: skip
 
 # A busy machine must not fail a law; examples are the same in every run.
@@ -32,6 +33,12 @@ def salt_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(salt, "FOLDER", tmp_path_factory.mktemp("salt") / ".pairwright")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
+    """Daft takes its number of threads once a process, so before any test computes with it."""
+    engine.start()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -119,7 +119,7 @@ def test_run_says_who_holds_the_lock_and_does_not_wait(built: Path, tmp_path: Pa
     other = subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert any("begins" in line for line in other.stdout or ())
-        one_line(pairwright(root, "run"), "busy", f"(PID {other.pid})")
+        one_line(pairwright(root, "run", "--no-wait"), "other DVC commands at work here", f"process {other.pid}")
     finally:
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()

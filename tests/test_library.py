@@ -20,6 +20,7 @@ import crowdkit.aggregation as crowdkit
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -364,7 +365,9 @@ def test_trainers_get_the_pairs_of_a_split_as_the_release_has_them() -> None:
     rows = result.for_trainers(split)
     assert rows["pair_id"].to_pylist() == [row["pair_id"] for row in result.pairs.to_pylist() if row["split"] == split]
     files = layout.files({name: result.steps[-1].kept[name] for name in ("pairs", "unpaired", "prompts")})
-    assert layout.parquet(rows) == files[f"preference/{split}-00000.parquet"]
+    released = pq.read_table(pa.BufferReader(files[f"preference/{split}-00000.parquet"]))
+    hidden = released.column_names.index("conversations")  # a release has digests in the place of their ids
+    assert rows.remove_column(hidden).equals(released.remove_column(hidden))
 
 
 # --- other thresholds ------------------------------------------------------------------------------------------------

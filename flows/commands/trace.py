@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
     trace.add_argument("--json", action="store_true", help="as a JSON document")
     old = commands.add_parser("where")  # its name before; not in the help
     old.add_argument("id", nargs="?")
-    old.set_defaults(work=_refuse)
+    old.set_defaults(work=_refuse, anywhere=True)
 
 
 def say_trace(given: argparse.Namespace) -> None:

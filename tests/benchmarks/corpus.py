@@ -88,7 +88,7 @@ class Corpus:
 
 def scratch_project(root: Path) -> None:
     """A project without data and without benchmarks: the path and the parameters."""
-    for name in ("benchmarks", "splits"):
+    for name in ("benchmarks", "splits", "erased"):
         (root / "data" / name).mkdir(parents=True)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, root / name)

@@ -239,6 +239,7 @@ LOOKALIKES: dict[str, Callable[[Planted], Iterator[Chat]]] = {
 def write(raw: Path, chats: list[Chat]) -> None:
     """The chats as one JSONL log; conversation n is chat n."""
     raw.mkdir(parents=True, exist_ok=True)
+    (raw.parent / "erased").mkdir(exist_ok=True)
     with (raw / "planted.jsonl").open("w", encoding="utf-8") as out:
         for number, chat in enumerate(chats):
             messages = [{"id": f"m{place}", "role": role, "content": text} for place, (role, text) in enumerate(chat.turns)]
