@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,17 +47,15 @@ def test_the_image_and_the_compose_file_name_files_and_commands_that_exist() -> 
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[int]:
+def postgres() -> Iterator[int]:
     """The port of a PostgreSQL of its own with the empty database `prefect`; skips where none is installed."""
     found = [shutil.which(name) or "" for name in ("initdb", "postgres", "createdb", "pg_isready")]
     as_root = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--init-groups"] if os.getuid() == 0 else []
     if not all(found) or (as_root and not shutil.which("setpriv")):
         pytest.skip("needs PostgreSQL's commands")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp())  # not below pytest's own, which nobody else may enter
     if as_root:
         shutil.chown(folder, UNPRIVILEGED)
-        for above in (folder, *list(folder.parents)[:3]):
-            above.chmod(0o755)
     init, server, create, ready = found
     port, data = free_port(), folder / "data"
     subprocess.run([*as_root, init, "-D", data, "-U", "prefect", "-A", "trust", "--no-sync"], check=True, capture_output=True)
@@ -70,13 +69,14 @@ def postgres(folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(60)
+        shutil.rmtree(folder)
 
 
 @pytest.mark.slow
 def test_a_night_runs_with_the_server_s_database_in_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("asyncpg")
     root, port = toys.make(tmp_path / "toy"), free_port()
-    with postgres(tmp_path / "database") as database:
+    with postgres() as database:
         address = f"postgresql+asyncpg://prefect:any@127.0.0.1:{database}/prefect"
         real = toys.environment
         monkeypatch.setattr(toys, "environment", lambda **more: real(**more) | {"PREFECT_API_DATABASE_CONNECTION_URL": address})

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows import exit_codes
 from flows.nights import notify
 from tests.builders import receivers, toys
 from tests.builders.browser import wait_for
@@ -143,7 +144,7 @@ def test_a_gate_stops_a_run_before_publishing_and_training_and_a_person_may_let_
     models = (root / toys.TRAIN / "text.txt").stat().st_mtime_ns
     change(root, "second", pairs={"pairs_train": 50, "pairs_validation": 9, "pairs_test": 9})
     stopped = toys.pairwright(root, "run", "--publish")
-    assert stopped.returncode == 1
+    assert stopped.returncode == exit_codes.STOPPED_BY_GATE
     assert "gates: stopped against dataset@v1.0.0: volume: pairs_train was 306, is 50" in stopped.stderr
     assert (root / toys.TRAIN / "text.txt").stat().st_mtime_ns == models
     assert versions(root) == ["dataset@v1.0.0"]
