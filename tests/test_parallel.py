@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.core import authenticity
 from tasks.core.errors import UserError
 from tests.builders import training
 from tests.builders.training import digests, released
@@ -20,6 +21,7 @@ from trainer import launch
 from trainer.models import parallel
 
 NOISE = 1e-4  # of weights after three steps: sums over shares are rounded in another order
+UNSIGNED = authenticity.UNSIGNED.format("data/release")  # the folder is no checkout
 
 
 def project(root: Path) -> Path:
@@ -68,7 +70,7 @@ def test_two_processes_train_what_one_does(alone: Path, name: str, output: str, 
     assert result.returncode == 0, result.stderr
     lines = [line for line in result.stdout.splitlines() if " step " in line]
     assert [line.split(": ")[2] for line in lines] == [f"step {step} of 3" for step in (1, 2, 3)], "each once"
-    assert result.stderr == ""
+    assert result.stderr.splitlines() == [f"{name}: warning: {UNSIGNED}"], "once, by the first"
     one, two = (load_file(where / "data/models" / output / "model.safetensors") for where in (alone, root))
     assert max(float((one[key] - two[key]).abs().max()) for key in one) < NOISE
     assert set(digests(root / "data/models" / output)) == set(digests(alone / "data/models" / output))
@@ -100,7 +102,8 @@ def test_a_mistake_is_one_line_whatever_the_number_of_processes(alone: Path, tmp
     (root / "params.yaml").write_text(text.replace("train_batch_size: 4", "train_batch_size: 3"), encoding="utf-8")
     result = started(root, "start", 2)
     assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    told, line = result.stderr.splitlines()
+    assert told == f"start: warning: {UNSIGNED}", "as one process says it"
     assert line.startswith(
         "error: schedule.train_batch_size: 3: found no even share for 2 processes that take 2 rows at once; expected a multiple of"
     )

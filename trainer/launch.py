@@ -17,6 +17,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,9 +57,10 @@ def _as_other(arguments: Sequence[str]) -> int:
         module = importlib.import_module(stage.module)
         quiet = replace(stage, reports=None, output=Path(scratch))
         try:
-            with contextlib.redirect_stdout(nowhere):
+            with contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
                 module.work(quiet, params.load(shell.PARAMS, stage.name, module.Params), Path(scratch))
-        except UserError:  # rank 0 says it
+        except UserError:  # rank 0 says it, as it says the warnings
             return 1
         finally:
             parallel.end()
