@@ -262,11 +262,11 @@ def brief(reasons: Sequence[str]) -> list[str]:
     return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
 
 
-def remotes() -> tuple[list[str], str]:
-    """Names of DVC's remotes, and the default one's; "" where there is none."""
+def remotes() -> tuple[dict[str, dict[str, Any]], str]:
+    """DVC's remotes by name, each with its options, and the default one's name; "" where there is none."""
     with repository(looking=True) as opened:
         config = opened.config
-    return sorted(config["remote"]), str(config["core"].get("remote") or "")
+    return dict(sorted(config["remote"].items())), str(config["core"].get("remote") or "")
 
 
 def command(*arguments: str, seconds: float | None = None) -> str:
