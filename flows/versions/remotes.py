@@ -123,7 +123,10 @@ def _bytes(settings: Params, refs: dict[str, str] | None) -> list[str]:
     clients.demand(known, name)
     owed = [one for one in _owed(refs or {}) if one != commits.branch()]
     _mend(name, owed)
-    dvc.command("push", "--remote", name, *(["--all-tags"] if owed[1:] else []), seconds=settings.timeout)
+    try:
+        dvc.command("push", "--remote", name, *(["--all-tags"] if owed[1:] else []), seconds=settings.timeout)
+    except dvc.DvcError as error:
+        raise AwayError(f"remote {name!r}: {error}") from error
     _demand_there(name, settings)
     return [f"bytes in {name}"]
 

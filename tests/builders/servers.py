@@ -95,8 +95,10 @@ class Server:
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
             while stream.write(bytes(4096)):
                 pass
-        yield
-        filler.unlink()
+        try:
+            yield
+        finally:
+            filler.unlink()
 
 
 @contextmanager
