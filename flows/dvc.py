@@ -105,21 +105,13 @@ def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     for name in names:
         pipeline.stage(name)
     with repository(looking=looking) as opened:
-        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored_file)
+        inputs.must_be_files(inputs.given(names), opened.dvcignore.is_ignored_file)
         status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
     return {name: found[name] for name in known if name in found}
-
-
-def _given(names: Sequence[str]) -> list[Path]:
-    """What lies under data/ and no stage makes, of these stages or of all: logs, and lists of benchmarks."""
-    stages = pipeline.stages()
-    made = {stage.output for stage in stages.values()}
-    wanted = [stages[name] for name in names] or list(stages.values())
-    return sorted({path for stage in wanted for path in stage.data if not made & {path, *path.parents}})
 
 
 def _salted() -> pipeline.Stage | None:
