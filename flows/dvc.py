@@ -284,8 +284,8 @@ def command(*arguments: str, seconds: float | None = None) -> str:
     return done.stdout
 
 
-def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
-    """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
+def reproduce(stage: str, say: Say, *, force: bool = False) -> bool:
+    """Whether a stage really ran: through DVC, every line of its output to `say`; StageError with its own reason when it fails.
 
     Where it ran before with the same code, inputs and parameters, its outputs come from the cache instead, unless `force` is given.
     However this function or this process ends, the stage and its children end too: see `flows.process_group`. So they do when the
@@ -296,13 +296,14 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
         log_salt.leave(reader.data[0])
     if not force and _restored(stage):
         say(f"{stage}: {RESTORED}")
-        return
+        return False
     _run(stage, say, force)
     with repository() as opened:
         gone = runs.keep(opened, stage)
     if gone:
         named = ", ".join([*gone[:NAMED], *([f"{len(gone) - NAMED} more"] if len(gone) > NAMED else [])])
         raise StageError(f"DVC's cache: found no whole copy of {named}; expected the output that {stage} just made; {NO_ROOM}")
+    return True
 
 
 def _restored(stage: str) -> bool:

@@ -197,6 +197,11 @@ def test_flow_runs_what_is_stale_as_tasks_named_like_the_stages(toy: Path, prefe
     assert tasks == {"first": "Unchanged", "second": "Unchanged", "gates": "Passed"}
     _, tasks = walk(toy)
     assert tasks == {"first": "Unchanged", "second": "Unchanged", "gates": "Passed", "train": "Completed"}
+    toys.set_param(toy, "train", "wait", 0)
+    state, tasks = walk(toy)
+    assert (tasks["train"], state.message) == ("Restored", "Restored train"), "nobody takes it for a training of this night"
+    toys.set_param(toy, "train", "wait", 0.1)
+    walk(toy)
     twin = toys.make(tmp_path / "twin")
     toys.set_param(twin, "train", "wait", 0.1)
     toys.dvc(twin, "repro")

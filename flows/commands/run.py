@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flows.commands.shared import Commands
     from flows.stage_tasks import Told
 
-WORDS = {"Completed": "ran", "Unchanged": "unchanged", "Skipped": "unchanged", "Failed": "FAILED"}
+WORDS = {"Completed": "ran", "Restored": "restored", "Unchanged": "unchanged", "Skipped": "unchanged", "Failed": "FAILED"}
 
 
 def add(commands: Commands) -> None:
