@@ -367,9 +367,9 @@ def test_usage_is_helped(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_exit_codes_tell_a_gate_from_a_fault_and_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: dict[str, Any] = {"state": "Failed", "seconds": 0.0, "message": ""}
-    assert run.exit_code([{"stage": step.NAME, **told}]) == exit_codes.STOPPED_BY_GATE  # type: ignore[typeddict-item]
-    assert run.exit_code([{"stage": "clean", **told}]) == exit_codes.FAILED  # type: ignore[typeddict-item]
+    told: dict[str, Any] = {"stage": step.NAME, "seconds": 0.0, "message": ""}
+    assert run.exit_code([{"state": step.STOPPED, **told}]) == exit_codes.STOPPED_BY_GATE  # type: ignore[typeddict-item]
+    assert run.exit_code([{"state": "Failed", **told}]) == exit_codes.FAILED, "a gate that could not be asked"  # type: ignore[typeddict-item]
     monkeypatch.chdir(toys.make(tmp_path / "toy"))
 
     def interrupted(given: object) -> None:
