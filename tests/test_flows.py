@@ -160,8 +160,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         patch.delenv("PREFECT_API_URL", raising=False)
         with server.api() as api:
+            from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
             assert api.fresh
-            yield api.url
+            # another module may have brought Prefect, which has then read its settings already
+            with temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.password or None}):
+                yield api.url
 
 
 def walk(toy: Path, **parameters: bool) -> tuple[Any, dict[str, str]]:
