@@ -29,7 +29,7 @@ def root(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = stores.make(tmp_path_factory.mktemp("team"))
     (root / ".dvc" / "config").write_text((root / ".dvc" / "config").read_text().partition("    remote = ")[0])
     know(root, server, server.options)
-    versions.configure(root, pause=0.0, retries=0)
+    toys.set_param(root, "runs", "retries", 0)
     versions.build(root, 3)
     versions.add_git_remote(root)
     return root
