@@ -15,13 +15,15 @@ import pyarrow.parquet as pq
 import yaml
 
 from tasks.common.vocabulary.splits import SPLITS
+from tasks.core import visible
 from tasks.release.column_docs import COLUMNS, OPTIONAL
 from tasks.release.files import CONFIGS
 from tasks.release.summary import BY, Summary
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 MAIN = next(iter(CONFIGS))
-MARKS = re.compile(r"[\\`*~\[\]]|(?<!\w)_|_(?!\w)|(?<=:)(?=//)|(?<=www)(?=\.)")  # Markdown syntax, and what turns a bare URL into a link
+# Markdown syntax (but for the underscores within a name), and what turns a bare URL into a link.
+MARKS = re.compile(r"[\\`*~\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=:)(?=//)|(?<=www)(?=\.)")
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,8 @@ def _config_rows(summary: Summary) -> list[list[str]]:
 
 
 def quoted(words: str) -> str:
-    """Text from logs escaped for Markdown: shown literally, with no HTML element, link, image or code."""
-    return MARKS.sub(r"\\\g<0>", html.escape(words))
+    """Text from logs escaped for Markdown: shown literally, with no control character, HTML element, link, image or code."""
+    return MARKS.sub(r"\\\g<0>", html.escape(visible.lines(words)))
 
 
 def _split_rows(values: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
