@@ -126,9 +126,9 @@ class Browser:
         return {found[1] for url in urls if (found := re.match(r"(?:https?|wss?)://([^/:]+)", url))}
 
     def complaints(self) -> list[str]:
-        """Errors and warnings on the console since the last question."""
+        """Errors on the console since the last question."""
         told = self.call("POST", "/se/log", {"type": "browser"})
-        return [entry["message"] for entry in told if entry["level"] in ("SEVERE", "WARNING")]
+        return [entry["message"] for entry in told if entry["level"] == "SEVERE"]
 
 
 MOVED = ("stale element reference", "no such element", "element click intercepted", "element not interactable")
