@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -125,7 +126,7 @@ def test_no_page_of_a_dataset_or_a_model_does_what_logs_say(project: Path, tmp_p
             texts[name] = page.text()
             if bad := faults(page):
                 found[name] = bad
-    assert found == {}
+    assert found == {}, json.dumps(found, indent=1)
     assert len(names) > 12
     for name in ("card.html", "difference.html", "evaluation.html", "release/report.html"):
         assert sum(words in texts[name] for words in hostile.HTML[:20]) > 5, f"{name} shows what logs say"
@@ -145,7 +146,9 @@ output.mkdir(parents=True, exist_ok=True)
 counts = {"in": 1, "made": 0, "kept": 1, "dropped": 0, "reasons": {}}
 (output / "ledger.json").write_text(json.dumps({words: counts for words in payloads}))
 """
-ICON = "/favicon.ico"  # which Chromium asks every server for, and Prefect's has not
+# What the console says of these pages whatever a stage says: pictures that Prefect lacks, a query that it refuses, and the counter of
+# its second UI, which our server's policy stops.
+OWN = re.compile(r"http://127\.0\.0\.1:\d+/(?:favicon\.ico|ico/undefined\.svg|failed\.svg|api/task_runs/filter) |.*\.amplitude\.com/")
 
 
 def ended(port: int) -> dict[str, Any] | None:
@@ -185,9 +188,9 @@ def test_prefects_pages_show_what_a_stage_says_and_do_nothing_else(tmp_path: Pat
             page.see(words)
             time.sleep(1)  # for what a page fetches after its text
             bad = faults(page)
-            bad["console"] = [line for line in bad.pop("console", []) if ICON not in line]
+            bad["console"] = [line for line in bad.pop("console", []) if not OWN.match(line)]
             if any(bad.values()):
                 found[way] = bad
     assert run["state"]["name"] == "Failed"
     assert "hostile(1)" in run["state"]["message"]
-    assert found == {}
+    assert found == {}, json.dumps(found, indent=1)
