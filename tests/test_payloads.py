@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from flows import dvc
 from flows.changes import lines as change_lines
 from flows.commands import check, shared
 from flows.nights import hooks, journal, place, prometheus
@@ -124,6 +125,17 @@ def test_the_log_of_a_run_is_one_line_of_json_a_record(toy: Path) -> None:
     assert [json.loads(line)["message"] for line in text.splitlines()] == list(hostile.PAYLOADS)
 
 
+def test_what_a_stage_prints_by_itself_reaches_the_log_of_a_run_spelled_out(toy: Path) -> None:
+    (toy / "toys" / "__main__.py").write_text(
+        "import sys\nsys.stdout.write('ran \\x1b]0;title\\x07\\x9b31m')\nsys.exit('error: \\x1b[2J')\n"
+    )
+    said: list[str] = []
+    with pytest.raises(dvc.StageError, match=r"error: \\u001b\[2J") as told:
+        dvc.reproduce("first", said.append)
+    assert any("ran \\u001b]0;title\\u0007" in line for line in said)
+    assert not acts("\n".join([*said, str(told.value)]))
+
+
 @PAYLOADS
 def test_an_event_of_lineage_is_one_line_of_json(words: str) -> None:
     event = {"job": {"name": words}, "run": {"facets": {words: words}}}
@@ -162,7 +174,7 @@ def test_who_is_told_of_a_night_reads_no_word_of_a_log(toy: Path) -> None:
 def test_a_difference_keeps_each_text_under_its_own_name(words: str) -> None:
     said = list(change_lines._said("chosen", words))
     assert "\n".join([said[0].removeprefix("  chosen:   "), *(line.removeprefix(" " * 12) for line in said[1:])]) == words
-    assert not any(line.startswith("  rejected:") for line in said)
+    assert all(line.startswith(" " * 12) for line in said[1:])
 
 
 @PAYLOADS
