@@ -27,7 +27,7 @@ from flows.running.waiting import BusyError
 from flows.storage import runs
 from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
-from tasks.core import params, pipeline, telemetry
+from tasks.core import params, pipeline, telemetry, visible
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def _run(stage: str, say: Say, force: bool) -> None:
         child,
         process_group.ended_after(child, minutes * 60) as late,
     ):  # leaving it closes the pipes, which ends the group, and waits
-        for line in map(str.rstrip, child.stdout or ()):
+        for line in (visible.line(told.rstrip()) for told in child.stdout or ()):
             if line and not line.lstrip().startswith(HINTS):
                 tail.append(line)
                 say(line)
