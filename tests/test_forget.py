@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flows.erasure import raw_logs, raw_parts, retention, rows, subject, texts
+from flows.erasure import database, raw_logs, raw_parts, retention, rows, subject, texts
 from tasks.common import salt
 from tasks.common.raw_files import files as raw
 from tasks.core.ids import person_id
@@ -135,10 +135,10 @@ def test_values_are_blanked_in_a_database_and_logs(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(ROOT)
     erasures.log(tmp_path, f"run of {GONE} failed")
     values = [GONE.encode()]
-    assert [*texts.cells(values)] == [("log", "message", 1)]
+    assert database.find(values) == [("log", "message", 1)]
     for path, _ in texts.files(values):
         texts.blank(path, values)
-    assert texts.blank_cells(values) == "Prefect's database: 1 cells blanked"
+    assert database.blank(values) == "Prefect's database: 1 cells blanked"
     assert GONE.encode() not in erasures.told(tmp_path)
     assert b"run of [erased] failed" in erasures.told(tmp_path)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
+from flows.running import lock
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
@@ -64,8 +65,9 @@ def go_back(given: argparse.Namespace) -> None:
     """Go back to a version."""
     from flows.versions import rollback
 
-    for line in rollback.back_to(given.version):
-        say(line)
+    with lock.hold("pairwright rollback"):
+        for line in rollback.back_to(given.version):
+            say(line)
 
 
 def _count(text: str) -> int:

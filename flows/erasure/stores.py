@@ -45,6 +45,12 @@ class Store:
         found: Iterator[str] = self.odb.all()
         yield from (oid for oid in found if not oid.endswith(DIR))
 
+    def lists_with(self, files: set[str]) -> list[str]:
+        """The lists of folders that name one of these files."""
+        found: Iterator[str] = self.odb.all()
+        lists = sorted(oid for oid in found if oid.endswith(DIR)) if files else []
+        return [oid for oid in lists if any(entry["md5"] in files for entry in json.loads(self.read(oid)))]
+
 
 @dataclass(frozen=True)
 class Stores:
