@@ -55,7 +55,7 @@ def test_postgresql_holds_nothing_of_it_any_more_and_the_rest_as_it_was(port: in
     address = f"postgresql+asyncpg://prefect:secret@127.0.0.1:{port}/prefect"
     monkeypatch.setenv(URL, address)
     said = json.dumps({"who": [ID], "count": 3}).replace("'", "''")
-    asked(port, f"CREATE TABLE run (name varchar(60), parameters jsonb, plain json, tags text[], at int); CREATE TABLE other (note text)")
+    asked(port, "CREATE TABLE run (name varchar(60), parameters jsonb, plain json, tags text[], at int); CREATE TABLE other (note text)")
     asked(port, f"INSERT INTO run VALUES ('of {ID}', '{said}', '{said}', ARRAY['a', '{ID}'], 7), ('of nobody', '{{}}', '{{}}', '{{}}', 8)")
     asked(port, "INSERT INTO other VALUES ('nothing')")
     found = [("run", "name", 1), ("run", "parameters", 1), ("run", "plain", 1), ("run", "tags", 1)]

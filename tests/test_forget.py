@@ -60,6 +60,14 @@ def test_lines_are_written_without_the_persons_and_the_others_byte_for_byte(tmp_
     assert raw_logs.search_in(raw.raw_files(tmp_path), whom) == []
 
 
+def test_a_broken_line_is_kept_where_it_is_and_goes_where_it_names_the_person(tmp_path: Path, whom: subject.Subject) -> None:
+    broken, named = b'{"id": "x", "mess\n', f'{{"id": "y", "user_id": "{GONE}", "mes\n'.encode()
+    (tmp_path / "a.jsonl").write_bytes(b"exported on Monday\n" + broken + lines(JANE) + b"\n" + named + b"a note\n" + lines(BOB))
+    purged(tmp_path, whom)
+    assert (tmp_path / "a.jsonl").read_bytes() == b"exported on Monday\n" + broken + lines(BOB)
+    assert raw_logs.search_in(raw.raw_files(tmp_path), whom) == []
+
+
 def test_a_list_is_written_without_the_persons_elements_and_a_file_of_theirs_alone_goes(tmp_path: Path, whom: subject.Subject) -> None:
     (tmp_path / "list.json").write_text(json.dumps([BOB, JANE, BOB | {"id": "conv-3"}], indent=2))
     (tmp_path / "hers.jsonl").write_bytes(lines(JANE))
@@ -115,7 +123,7 @@ def test_a_file_is_kept_aside_only_when_asked(tmp_path: Path, whom: subject.Subj
     assert [path.name for path in folder.iterdir()] == ["a.jsonl"]
 
 
-@pytest.mark.parametrize("data", [b'{"a": 1}\nno json\n', b"[1, 2", b"[1] [2]", b'{"a": 1}\x00', b"\xff\xfe{}"])
+@pytest.mark.parametrize("data", [b'{"a": 1} {"b": 2}\n', b"no json\n", b"[1, 2", b"[1] [2]", b'{"a": 1}\x00', b"\xff\xfe{}"])
 def test_a_file_whose_records_are_not_sure_is_not_taken_apart(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "log").write_bytes(data)
     assert raw_parts.take_apart(tmp_path / "log") is None

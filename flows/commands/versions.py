@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
 from flows.running import lock
+from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
@@ -47,6 +48,8 @@ def say_difference(given: argparse.Namespace) -> None:
     from flows.changes.matching import STEP
     from flows.versions.stored import opened
 
+    if given.html and not given.html.parent.is_dir():
+        raise UserError(str(given.html.parent), "no such folder", "one to write the page to", "make it, or name another one")
     with opened(given.before, given.after) as versions:
         before, after = (evidence.gather(version) for version in versions)
     made = difference.compare(before, after, STEP if given.step is None else given.step)
