@@ -1,20 +1,27 @@
-"""The life of a small dataset: four versions by the real stages, with a person in the first three of whom everything is planted.
+"""The life of a small dataset: versions by the real stages, with a person in the first four of whom everything is planted.
 
-Version 1 has the first logs, version 2 a log more, version 3 another parameter, version 4 is made after the person was erased.
+Version 1 has the first logs, version 2 a log more, version 3 another parameter; version 4 is version 2 again, and version 5 is made after
+the person was erased.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+import yaml
+
 from flows.versions import record
-from tests.builders.whole_nights import Workspace, export, workspace
+from tests.builders.erasures import log
+from tests.builders.whole_nights import Done, Workspace, export, places, workspace
 
 CONVERSATIONS = 60  # of the sample, in the first logs
-TAGS = tuple(record.tag(number) for number in (1, 2, 3, 4))
+TAGS = tuple(record.tag(number) for number in (1, 2, 3, 4, 5))
 # Put together here, so that this file, which lies in the workspace too, does not hold them.
 USER = "-".join(("customer", "leaving", "4711"))
 MAIL = "@".join(("petra.lindqvist", "example.org"))
@@ -75,8 +82,9 @@ def night(at: Workspace) -> dict[str, str]:
 
 
 def begun(folder: Path) -> Workspace:
-    """A workspace with its first three versions."""
+    """A workspace with its first three versions; DVC's notes on it lie beside it, where they can be looked into."""
     at = workspace(folder)
+    at.well("dvc", "config", "--local", "core.site_cache_dir", str(folder / "site"))
     logs(at, CONVERSATIONS)
     night(at)
     logs(at, CONVERSATIONS, more=True)
@@ -86,6 +94,51 @@ def begun(folder: Path) -> Workspace:
     return at
 
 
-def forget(at: Workspace, *more: str) -> str:
-    """What the command says that forgets the person."""
-    return at.well("pairwright", "forget", "--raw-id", "-", "--yes", *more, text=USER + "\n")
+def forget(at: Workspace, *more: str) -> Done:
+    """The command that forgets the person."""
+    return at.command("pairwright", "forget", "--raw-id", "-", "--yes", *more, text=USER + "\n")
+
+
+def strew(at: Workspace) -> None:
+    """Leave the person where only odd circumstances do: in Prefect's logs, set-aside and half pulled logs, notes of runs, and scratch."""
+    log(at.root, f"{USER} was read from {FILE}")
+    own = (at.root / "data" / "raw" / FILE).read_bytes()
+    for place in (f"data/raw-set-aside/1/{FILE}", f"data/.raw.new/{FILE}", ".pairwright/scratch/0123", f"data/.01_ingest.new/{FILE}"):
+        (at.root / place).parent.mkdir(parents=True, exist_ok=True)
+        (at.root / place).write_bytes(own)
+    for place in (".pairwright/lineage/old.jsonl", ".pairwright/reports/validate/0123/index.html", "data/reports/run/log.jsonl"):
+        (at.root / place).parent.mkdir(parents=True, exist_ok=True)
+        (at.root / place).write_text(json.dumps({"said": f"{USER} in {FILE}"}), encoding="utf-8")
+
+
+def objects(root: Path) -> bytes:
+    """Every object that git keeps, whether a commit names it or not."""
+    command = ["git", "cat-file", "--batch-all-objects", "--batch", "--buffer", "--unordered"]
+    return subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
+
+
+def found(at: Workspace, more: dict[str, str]) -> dict[str, set[str]]:
+    """Kind of each planted value that stands somewhere: the places, with git's among them."""
+    values = {value: kind for kind, value in {**PLANTED, **more}.items()}
+    there: dict[str, set[str]] = {}
+    for place, value in places(values, at.outside):
+        there.setdefault(values[value], set()).add(place)
+    for repository in (at.root, at.outside / "origin.git"):
+        kept = objects(repository)
+        for value in values:
+            if value.encode() in kept:
+                there.setdefault(values[value], set()).add(f"objects of {repository.name}")
+    return there
+
+
+def tables(at: Workspace, version: str, stage: str, name: str) -> list[dict[str, Any]]:
+    """Rows of a version's table, straight from git and DVC's cache."""
+    lock = yaml.safe_load(at.well("git", "show", f"{version}:dvc.lock"))["stages"][stage]["outs"][0]["md5"]
+    listing = json.loads(stored(at, lock).read_bytes())
+    wanted = [entry["md5"] for entry in listing if entry["relpath"].startswith(f"{name}/")]
+    return [row for md5 in wanted for row in pq.read_table(io.BytesIO(stored(at, md5).read_bytes())).to_pylist()]
+
+
+def stored(at: Workspace, md5: str) -> Path:
+    """Where an object lies in the cache."""
+    return at.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
