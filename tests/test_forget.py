@@ -61,7 +61,7 @@ def test_lines_are_written_without_the_persons_and_the_others_byte_for_byte(tmp_
 
 
 def test_a_broken_line_is_kept_where_it_is_and_goes_where_it_names_the_person(tmp_path: Path, whom: subject.Subject) -> None:
-    broken, named = b'{"id": "x", "mess\n', f'{{"id": "y", "user_id": "{GONE}", "mes\n'.encode()
+    broken, named = b'{"id": "x", "mess\n{"id": "\xff\xfe"}\n', f'{{"id": "y", "user_id": "{GONE}", "mes\n'.encode()
     (tmp_path / "a.jsonl").write_bytes(b"exported on Monday\n" + broken + lines(JANE) + b"\n" + named + b"a note\n" + lines(BOB))
     purged(tmp_path, whom)
     assert (tmp_path / "a.jsonl").read_bytes() == b"exported on Monday\n" + broken + lines(BOB)

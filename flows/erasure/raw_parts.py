@@ -71,11 +71,12 @@ def _lines(data: bytes) -> list[bytes]:
     """
     if b"\x00" in data[:HEAD]:
         raise ValueError("no text")
-    data.decode("utf-8")
+    odd = list[str]()
+    records = [record for batch in batches(io.BytesIO(data), tell=lambda reason, *_: odd.append(reason)) for record in batch]
     lines = [line + b"\n" for line in data.split(b"\n")]
     lines[-1] = lines[-1].removesuffix(b"\n")
-    starts = [(record.line or 0) - 1 for batch in batches(io.BytesIO(data)) for record in batch]
-    if len(set(starts)) < len(starts) or -1 in starts:
+    starts = [(record.line or 0) - 1 for record in records]
+    if "encoding" in odd or len(set(starts)) < len(starts) or -1 in starts:
         raise ValueError("no line a record")
     return [b"".join(lines[start:end]) for start, end in itertools.pairwise([0, *starts[1:], len(lines)])]
 

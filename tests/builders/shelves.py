@@ -108,7 +108,7 @@ class Shelf:
         stage = pipeline.stage(name, ROOT)
         listing = [{"md5": self.stored(data), "relpath": path} for path, data in sorted(inside.items())]
         digest = self.stored(json.dumps(listing).encode(), ".dir") + ".dir"
-        deps = [{"path": f"tasks/{name}", "hash": "md5", "md5": self.codes.get(name, "1")}]
+        deps = [{"path": f"tasks/{name}", "hash": "md5", "md5": _md5(self.codes.get(name, "").encode())}]
         deps += [{"path": str(path), "hash": "md5", "md5": self._made(path)} for path in stage.data if path.parts[0] == "data"]
         section = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8")).get(name)
         size = sum(map(len, inside.values()))
