@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows import cli
 from flows.commands import forget as command
 from flows.erasure import raw_logs, retention
 from flows.running import scratch
@@ -160,6 +161,7 @@ def test_lists_and_files_of_raw_logs_go_from_the_private_store_and_those_of_othe
     assert (own.root / "data" / "raw" / "all.jsonl").read_bytes() == lines(chat("conv-bob", "I am Bob", "Hello", user_id=BOB))
 
 
+@pytest.mark.slow
 def test_set_aside_logs_leftovers_logs_and_notes_are_purged_too(own: Shelf) -> None:
     log = (own.root / "data" / "raw" / FILE).read_bytes()
     half = [f"data/.raw.new/{FILE}", f"data/.01_ingest.new/{FILE}"]
@@ -184,6 +186,7 @@ def test_set_aside_logs_leftovers_logs_and_notes_are_purged_too(own: Shelf) -> N
     assert not [form for form in (FILE.encode(), json.dumps(FILE)[1:-1].encode()) if form in said_of]
 
 
+@pytest.mark.slow
 def test_copies_of_the_private_store_lie_in_the_workspace_for_its_owner_alone_and_go(own: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     search = raw_logs.search_in
@@ -211,6 +214,7 @@ def test_a_dataset_that_holds_her_still_is_not_purged_but_its_raw_logs_are(own: 
     assert not (own.root / "data" / "raw" / FILE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", ["http://127.0.0.1:9/", "../../not-mounted"])
 def test_a_remote_that_is_away_is_named_and_the_rest_of_the_purge_is_done_when_it_is_back(own: Shelf, away: str) -> None:
     (own.root.parent / "shared").rename(own.root.parent / "moved")
@@ -227,6 +231,7 @@ def test_a_remote_that_is_away_is_named_and_the_rest_of_the_purge_is_done_when_i
     assert not [path for path in (own.root.parent / "shared").rglob("*") if path.is_file() and b"weights" in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_retention_deletes_the_bytes_that_only_older_versions_need(own: Shelf) -> None:
     shutil.copytree(own.cache, own.root.parent / "all")
     old, needed = objects(own, V1), objects(own, V2, V3)
@@ -286,16 +291,12 @@ def test_with_another_salt_nothing_is_written_beside_the_tombstones_of_the_first
     assert [(one.name, one.read_bytes()) for one in path.parent.iterdir()] == [(path.name, before)]
 
 
-def test_notes_of_dvc_that_are_spoilt_hold_nobody_up(own: Shelf) -> None:
+def test_notes_of_dvc_that_are_spoilt_hold_nobody_up(own: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     (own.root / ".dvc" / "tmp").mkdir(exist_ok=True)
     (own.root / ".dvc" / "tmp" / "rwlock").write_text('{"data/02')
-    done = forgetting(own, "--yes")
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"note: \.dvc/tmp/rwlock.*\n", done.stderr), done.stderr
-
-
-def forgetting(at: Shelf, *more: str) -> subprocess.CompletedProcess[str]:
-    return toys.pairwright(at.root, "forget", "--user", hashed(JANE), *more, PAIRWRIGHT_SALT="salt of the tests")
+    code, told = cli.main(["forget", "--user", hashed(JANE), "--yes"]), capsys.readouterr()
+    assert (code, "tombstone: " in told.out) == (0, True)
+    assert re.fullmatch(r"note: \.dvc/tmp/rwlock.*\n", told.err), told.err
 
 
 def test_while_a_run_goes_on_a_tombstone_waits_or_is_refused_in_one_line(own: Shelf) -> None:

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from flows.versions import record
+from tasks.common import salt
 from tests.builders import shelves
 from tests.builders.projects import set_param
 from tests.builders.shelves import Shelf, pair, table, vote
@@ -73,6 +74,7 @@ def own(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     root = tmp_path / PLACE
     shutil.copytree(shelf.root, root, symlinks=True)
     monkeypatch.chdir(root)
+    monkeypatch.setattr(salt, "FOLDER", Path(".pairwright"))
     return Shelf(root, dict(shelf.codes), list(shelf.tags))
 
 
@@ -280,3 +282,32 @@ def test_no_way_back_from_a_tree_with_changes_nor_to_bytes_that_are_nowhere(own:
     (line,) = said("rollback", "3", fails=True)
     assert re.search(rf"version {V3}: found no bytes for data/02_clean, .*; expected them in DVC's cache or remote", line), line
     assert (own.git("rev-parse", "HEAD"), own.git("status", "--porcelain")) == (before, "")
+
+
+@pytest.mark.slow
+def test_the_way_back_lays_rows_parameters_and_models_here_as_a_version_more(own: Shelf) -> None:
+    own.git("checkout", "-qB", "master", V3)
+    own.git("tag", "-d", V4)
+    before = {path: path.read_bytes() for path in (own.root / "data" / "raw").iterdir()}
+    told = said("rollback", "1")
+    assert told[0] == f"Go back to {V1}, as {V4}"
+    assert told[1].startswith("stale, so the next run makes it anew: ")
+    assert own.git("status", "--porcelain") == ""
+    assert identities(own, V4) == identities(own, V1) != identities(own, V3)
+    assert (own.root / "data" / "models" / "policy" / "model.safetensors").read_bytes() == b"weights", "the model trained on it"
+    assert pq.read_table(own.root / "data" / "10_pair" / "pairs")["split"].to_pylist() == ["train", "train"]
+    assert own.git("diff", "--name-only", V1, V4, "--", "params.yaml", "dvc.lock") == ""
+    made = json.loads((own.root / "data" / "versions" / "v4.json").read_text())
+    assert (made["version"], made["tag"], made["previous"], made["code"]) == (4, V4, V3, own.git("rev-parse", f"{V3}^{{commit}}"))
+    assert own.git("cat-file", "-t", V4) == "tag"
+    assert before == {path: path.read_bytes() for path in (own.root / "data" / "raw").iterdir()}
+
+
+@pytest.mark.slow
+def test_what_was_erased_does_not_come_back_with_an_older_version(own: Shelf) -> None:
+    told = said("rollback", "2")
+    assert told[0] == f"Go back to {V2}, its parameters and splits"
+    assert f"{V2} holds what was erased since: run `pairwright run`, which makes it again from the raw logs without that" in told
+    assert own.git("diff", "--name-only", V2, "HEAD", "--", "params.yaml") == ""
+    assert own.git("diff", "--name-only", V4, "HEAD").split() == ["params.yaml"], "neither rows nor tombstones"
+    assert own.git("tag", "--list", "dataset@*").split() == [V1, V2, V3, V4]
