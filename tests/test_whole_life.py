@@ -59,7 +59,7 @@ def test_the_difference_of_two_versions_is_that_of_their_rows(life: Workspace) -
 
 def test_a_trace_leads_to_the_very_records_and_on_to_every_version(life: Workspace) -> None:
     rows = [row for row in tables(life, V3, "pair", "pairs") if not row["augmented_from"]]
-    plain = [row for row in rows if not any(PLACEHOLDER.search(row[side][-1]["content"]) for side in ("chosen", "rejected"))]
+    plain = [row for row in rows if not any(PLACEHOLDER.search(row[side][-1]["content"]) for side in ("prompt", "chosen", "rejected"))]
     assert len(plain) > 10
     holders = {tag: {row["pair_id"]: row["split"] for row in tables(life, tag, "pair", "pairs")} for tag in (V1, V2, V3)}
     lasting = [row for row in plain if row["pair_id"] in holders[V1]][:2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,6 @@ import pyarrow.parquet as pq
 import yaml
 
 from flows.versions import record
-from tests.builders.erasures import log
 from tests.builders.whole_nights import Done, Workspace, export, places, workspace
 
 CONVERSATIONS = 60  # of the sample, in the first logs
@@ -101,7 +101,9 @@ def forget(at: Workspace, *more: str) -> Done:
 
 def strew(at: Workspace) -> None:
     """Leave the person where only odd circumstances do: in Prefect's logs, set-aside and half pulled logs, notes of runs, and scratch."""
-    log(at.root, f"{USER} was read from {FILE}")
+    with sqlite3.connect(at.root / ".prefect" / "prefect.db") as connection:
+        connection.execute("CREATE TABLE noted (message TEXT)")
+        connection.execute("INSERT INTO noted VALUES (?)", [f"{USER} was read from {FILE}"])
     own = (at.root / "data" / "raw" / FILE).read_bytes()
     for place in (f"data/raw-set-aside/1/{FILE}", f"data/.raw.new/{FILE}", ".pairwright/scratch/0123", f"data/.01_ingest.new/{FILE}"):
         (at.root / place).parent.mkdir(parents=True, exist_ok=True)
