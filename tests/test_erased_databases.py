@@ -39,6 +39,13 @@ def test_a_file_holds_nothing_of_it_any_more_and_the_rest_as_it_was(tmp_path: Pa
     with sqlite3.connect(tmp_path / ".prefect" / "prefect.db") as connection:
         connection.execute("CREATE TABLE run (parameters TEXT)")
         connection.execute("INSERT INTO run VALUES (?)", [json.dumps({"who": ID, "count": 3})])
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE gone (message TEXT)")
+        connection.executemany("INSERT INTO gone VALUES (?)", [[f"{number} {ID}"] for number in range(900)])
+    with sqlite3.connect(tmp_path / ".prefect" / "prefect.db") as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM gone")
+    assert ID.encode() in (tmp_path / ".prefect" / "prefect.db").read_bytes()
     assert database.find(VALUES) == [("log", "message", 1), ("run", "parameters", 1)]
     assert database.blank(VALUES) == "Prefect's database: 2 cells blanked"
     assert database.find(VALUES) == []

@@ -117,7 +117,6 @@ def forget(*more: str, fails: bool = False) -> list[str]:
 
 def test_what_is_known_names_versions_outputs_raw_records_and_models_and_writes_nothing(own: Shelf) -> None:
     erasures.log(own.root, f"run of {hashed(JANE)}")
-    own.git("checkout", "-q", V1)
     found = json.loads("\n".join(forget("--json")[:-1]))
     assert found["versions"] == [V1]
     paths = [one["path"] for one in found["outputs"]]
