@@ -53,6 +53,7 @@ LOCK, CACHE = Path("dvc.lock"), Path(".dvc/cache/files/md5")
 CODE = ("expectations/", "flows/", "tasks/", "trainer/")
 RESTORED = "ran before with the same code, inputs and parameters: its outputs come from the cache"
 NO_ROOM = "free space where the cache lies (`dvc cache dir`), and run again"
+LONGEST = 400  # characters of what DVC says that are told
 TAIL = 200  # lines in which the reason of a failure is looked for
 
 
@@ -277,10 +278,8 @@ def command(*arguments: str, seconds: float | None = None) -> str:
     except subprocess.TimeoutExpired as error:
         raise DvcError(f"dvc {arguments[0]} took longer than {seconds:.0f} s") from error
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [
-            f"dvc {arguments[0]}: exit code {done.returncode}"
-        ]
-        raise DvcError(_line(told[0].removeprefix("ERROR: ")))
+        said = _line(done.stderr.partition("ERROR:")[2])  # what it is about may stand on the lines below
+        raise DvcError(said[:LONGEST] or f"dvc {arguments[0]}: exit code {done.returncode}")
     return done.stdout
 
 

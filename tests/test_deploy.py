@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.builders import toys
+from tests.builders.databases import asked, postgres
 from tests.builders.served import finished, free_port, serving
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "examples" / "deploy"
-UNPRIVILEGED = "postgres"  # PostgreSQL refuses to run as root
 
 
 def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
@@ -46,32 +42,6 @@ def test_the_image_and_the_compose_file_name_files_and_commands_that_exist() -> 
     assert services["pairwright"]["environment"]["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://prefect:")
 
 
-@contextmanager
-def postgres() -> Iterator[int]:
-    """The port of a PostgreSQL of its own with the empty database `prefect`; skips where none is installed."""
-    found = [shutil.which(name) or "" for name in ("initdb", "postgres", "createdb", "pg_isready")]
-    as_root = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--init-groups"] if os.getuid() == 0 else []
-    if not all(found) or (as_root and not shutil.which("setpriv")):
-        pytest.skip("needs PostgreSQL's commands")
-    folder = Path(tempfile.mkdtemp())  # not below pytest's own, which nobody else may enter
-    if as_root:
-        shutil.chown(folder, UNPRIVILEGED)
-    init, server, create, ready = found
-    port, data = free_port(), folder / "data"
-    subprocess.run([*as_root, init, "-D", data, "-U", "prefect", "-A", "trust", "--no-sync"], check=True, capture_output=True)
-    command = [*as_root, server, "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    place = ["-h", "127.0.0.1", "-p", str(port), "-U", "prefect"]
-    try:
-        subprocess.run(f"for i in $(seq 60); do {ready} -q {' '.join(place)} && exit; sleep 0.5; done; exit 1", shell=True, check=True)
-        subprocess.run([create, *place, "prefect"], check=True)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(60)
-        shutil.rmtree(folder)
-
-
 @pytest.mark.slow
 def test_a_night_runs_with_the_server_s_database_in_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("asyncpg")
@@ -85,6 +55,5 @@ def test_a_night_runs_with_the_server_s_database_in_postgresql(tmp_path: Path, m
             subprocess.run([sys.executable, "-m", "prefect", "deployment", "run", "build/nightly"], cwd=root, env=env, check=True)
             (run,) = finished(port, 1)
         assert run["state"]["name"] == "Completed"
-        question = ["psql", "-h", "127.0.0.1", "-p", str(database), "-U", "prefect", "-Atc", "select state_name from flow_run"]
-        assert subprocess.run(question, capture_output=True, text=True, check=True).stdout.split().count("Completed") == 1
+        assert asked(database, "select state_name from flow_run").split().count("Completed") == 1
         assert not list((root / ".prefect").glob("*.db"))

@@ -62,6 +62,7 @@ def test_a_build_with_a_tombstone_is_one_of_logs_without_the_person(folders: pyt
     assert [value for value in owned if len(value) > 3 and value in told(with_tombstone.folder)] == []
 
 
+@pytest.mark.slow
 def test_every_table_of_the_path_is_byte_for_byte_that_of_logs_without_the_person(tmp_path: Path) -> None:
     records, gone = people_logs.written(5, PEOPLE, 3), PEOPLE[0]
     erased(tmp_path / "one", (gone,))

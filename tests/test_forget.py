@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flows.erasure import raw_logs, raw_parts, retention, rows, subject, texts
+from flows.erasure import database, raw_logs, raw_parts, retention, rows, subject, texts
 from tasks.common import salt
 from tasks.common.raw_files import files as raw
 from tasks.core.ids import person_id
@@ -57,6 +57,14 @@ def test_lines_are_written_without_the_persons_and_the_others_byte_for_byte(tmp_
     assert sorted(purged(tmp_path, whom)) == ["written without 1 of its 2 records", "written without 1 of its 3 records"]
     assert (tmp_path / "a.jsonl").read_bytes() == odd + lines(BOB)
     assert gzip.decompress((tmp_path / "b.jsonl.gz").read_bytes()) == lines(BOB)
+    assert raw_logs.search_in(raw.raw_files(tmp_path), whom) == []
+
+
+def test_a_broken_line_is_kept_where_it_is_and_goes_where_it_names_the_person(tmp_path: Path, whom: subject.Subject) -> None:
+    broken, named = b'{"id": "x", "mess\n{"id": "\xff\xfe"}\n', f'{{"id": "y", "user_id": "{GONE}", "mes\n'.encode()
+    (tmp_path / "a.jsonl").write_bytes(b"exported on Monday\n" + broken + lines(JANE) + b"\n" + named + b"a note\n" + lines(BOB))
+    purged(tmp_path, whom)
+    assert (tmp_path / "a.jsonl").read_bytes() == b"exported on Monday\n" + broken + lines(BOB)
     assert raw_logs.search_in(raw.raw_files(tmp_path), whom) == []
 
 
@@ -115,7 +123,7 @@ def test_a_file_is_kept_aside_only_when_asked(tmp_path: Path, whom: subject.Subj
     assert [path.name for path in folder.iterdir()] == ["a.jsonl"]
 
 
-@pytest.mark.parametrize("data", [b'{"a": 1}\nno json\n', b"[1, 2", b"[1] [2]", b'{"a": 1}\x00', b"\xff\xfe{}"])
+@pytest.mark.parametrize("data", [b'{"a": 1} {"b": 2}\n', b"no json\n", b"[1, 2", b"[1] [2]", b'{"a": 1}\x00', b"\xff\xfe{}"])
 def test_a_file_whose_records_are_not_sure_is_not_taken_apart(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "log").write_bytes(data)
     assert raw_parts.take_apart(tmp_path / "log") is None
@@ -135,10 +143,10 @@ def test_values_are_blanked_in_a_database_and_logs(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(ROOT)
     erasures.log(tmp_path, f"run of {GONE} failed")
     values = [GONE.encode()]
-    assert [*texts.cells(values)] == [("log", "message", 1)]
+    assert database.find(values) == [("log", "message", 1)]
     for path, _ in texts.files(values):
         texts.blank(path, values)
-    assert texts.blank_cells(values) == "Prefect's database: 1 cells blanked"
+    assert database.blank(values) == "Prefect's database: 1 cells blanked"
     assert GONE.encode() not in erasures.told(tmp_path)
     assert b"run of [erased] failed" in erasures.told(tmp_path)
 

@@ -287,11 +287,17 @@ def test_the_same_rows_in_another_order_give_the_same_bytes() -> None:
     assert rendered(made_tables(rows)) == rendered(made_tables(rows[::-1]))
 
 
+def test_no_file_of_a_release_tells_the_name_of_a_raw_file(made: Path) -> None:
+    told = [path for path in made.rglob("*") if path.is_file() and b"chats.jsonl" in path.read_bytes()]
+    assert told == [], "a name may be that of a person"
+    assert manifest.load(made)["raw"][0]["file"], "its id is there"
+
+
 def test_manifest_lists_every_file_and_verify_finds_any_change(made: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(made, tmp_path / "release")
     manifest.verify(folder)
     document = manifest.load(folder)
-    assert document["raw"][0]["name"] == "chats.jsonl"
+    assert set(document["raw"][0]) == {"file", "bytes", "format", "records", "quarantined"}
     assert document["files"]["preference/train-00000.parquet"]["rows"] == 4
     (folder / "metrics.json").write_text("{}")
     with pytest.raises(UserError, match=r"metrics\.json: found sha256"):

@@ -126,16 +126,14 @@ class Behind:
 
 def _behind(before: Evidence, after: Evidence, a: Rows, b: Rows) -> Behind:
     """The votes behind each row in either version, those of a dropped proposal of the same two answers too."""
-    tables = (before.pairs, after.pairs, before.proposed, after.proposed)
-    known = sides(*tables)
-    keys = np.where(b >= 0, _at(known.unordered[1], b), _at(known.unordered[0], a))
+    was, is_there = a >= 0, b >= 0
+    known = sides(before.pairs.take(a[was]), after.pairs.take(b[is_there]), before.proposed, after.proposed)
+    keys = np.full(len(a), -1)
+    keys[was] = known.unordered[0]
+    keys[is_there] = known.unordered[1]
     parts = [_votes(before.pairs, a, np.arange(len(a))), _votes(after.pairs, b, np.arange(len(a)))]
     parts += [_votes(table, *_proposals(known, place, keys)) for place, table in ((2, before.proposed), (3, after.proposed))]
     return Behind(np.concatenate([part.row for part in parts]), pa.concat_arrays([part.vote for part in parts]))
-
-
-def _at(values: Rows, places: Rows) -> Rows:
-    return np.append(values, -1)[places]
 
 
 def _proposals(known: Sides, place: int, keys: Rows) -> tuple[Rows, Rows]:
@@ -283,10 +281,10 @@ def _fates(before: Evidence, after: Evidence, a: Rows, b: Rows, decided: Mask) -
 def _drop(version: Evidence, source: Evidence, rows: Rows) -> tuple[Rows, list[str]]:
     """Which stage of a version dropped these pairs of another, or their prompts, and why; -1 and nothing where none did."""
     stages = list(version.settings.code)
-    known = sides(source.pairs, version.proposed)
+    known = sides(source.pairs.take(rows), version.proposed)
     order = np.argsort(known.unordered[1], kind="stable")
     proposals = known.unordered[1][order]
-    keys = known.unordered[0][rows]
+    keys = known.unordered[0]
     at = np.minimum(np.searchsorted(proposals, keys), max(len(proposals) - 1, 0))
     hit = proposals[at] == keys if len(proposals) else np.zeros(len(keys), bool)
     reasons = np.asarray(flat(version.proposed["dropped"]).to_numpy(zero_copy_only=False), object)

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
+from flows.running import lock
 from flows.versions import publish
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def add(commands: Commands) -> None:
 
 def publish_here(given: argparse.Namespace) -> None:
     """Publish the dataset, and the model if asked."""
-    say_published(model=given.model)
+    with lock.hold("pairwright publish"):
+        say_published(model=given.model)
 
 
 def say_published(*, model: bool) -> None:

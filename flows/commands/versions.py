@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say, say_json, say_lines
+from flows.running import lock
+from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
@@ -45,6 +47,8 @@ def say_difference(given: argparse.Namespace) -> None:
     from flows.changes.matching import STEP
     from flows.versions.stored import opened
 
+    if given.html and not given.html.parent.is_dir():
+        raise UserError(str(given.html.parent), "no such folder", "one to write the page to", "make it, or name another one")
     with opened(given.before, given.after) as versions:
         before, after = (evidence.gather(version) for version in versions)
     made = difference.compare(before, after, STEP if given.step is None else given.step)
@@ -63,8 +67,9 @@ def go_back(given: argparse.Namespace) -> None:
     """Go back to a version."""
     from flows.versions import rollback
 
-    for line in rollback.back_to(given.version):
-        say(line)
+    with lock.hold("pairwright rollback"):
+        for line in rollback.back_to(given.version):
+            say(line)
 
 
 def _count(text: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.erasure import locks, raw_logs, rows, stores, texts, versions
+from flows.erasure import database, locks, raw_logs, rows, stores, texts, versions
 from flows.erasure.stores import Stores
 from flows.erasure.subject import Subject
 from flows.storage import private_store
@@ -69,8 +69,7 @@ def look(subject: Subject) -> Known:
         marks = rows.here(subject.search) | looked.marks()
         held = looked.find(marks)
         away = found.away
-    folder = raw_logs.folder()
-    files = raw.raw_files(folder) if folder.is_dir() else []
+    files = [file for folder in raw_logs.folders() if folder.is_dir() for file in raw.raw_files(folder)]
     return Known(
         tables=[*rows.counted(marks)],
         raw=raw_logs.search_in(files, subject) if files else [],
@@ -78,7 +77,7 @@ def look(subject: Subject) -> Known:
         outputs=sorted(held.held),
         unsure=sorted(held.unsure),
         logs=texts.files(subject.sure),
-        database=[*texts.cells(subject.sure)],
+        database=database.find(subject.sure),
         away=away,
     )
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from flows.erasure.raw_parts import take_apart
 from flows.erasure.subject import Subject
+from flows.storage import raw_logs as storing
 from tasks.common import salt
 from tasks.common.raw_files import files as raw
 from tasks.common.raw_files.files import RawFile
@@ -55,6 +56,17 @@ class Read:
 def folder() -> Path:
     """Where raw logs lie."""
     return pipeline.stage("ingest").input("raw")
+
+
+def folders() -> list[Path]:
+    """Where raw logs lie: those that are read, and those that a pull moved aside."""
+    return [folder(), folder().with_name(storing.ASIDE.format(folder().name))]
+
+
+def is_whole(found: Found) -> bool:
+    """Whether nothing but the subject's records is in the file."""
+    parts = take_apart(found.file.path)
+    return parts is not None and len(parts.records) == len(found.own)
 
 
 def read(files: list[RawFile], search: Tombstones) -> Read:
@@ -152,7 +164,8 @@ def _purged(found: Found, search: Tombstones, backup: Path | None) -> str:
 
 def _free(backup: Path, path: Path) -> Path:
     """Where in the folder of backups the file goes."""
-    place = backup / path.relative_to(folder())
+    inside = folder() if path.is_relative_to(folder()) else folder().parent
+    place = backup / path.relative_to(inside)
     place.parent.mkdir(parents=True, exist_ok=True)
     return place
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
+import itertools
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+
+from tasks.common.raw_files.files import Unreadable
+from tasks.common.raw_files.records import batches
 
 GZIP = b"\x1f\x8b"
 BETWEEN = " \t\r\n,"
@@ -29,7 +34,15 @@ class Parts:
 
     def naming(self, raw_id: str) -> set[int]:
         """The records one of whose values is this id."""
-        return {number for number, record in enumerate(self.records) if names(json.loads(record), raw_id)}
+        return {number for number, record in enumerate(self.records) if _named(record, raw_id)}
+
+
+def _named(record: bytes, raw_id: str) -> bool:
+    """Whether a value of a record is this id; of a record that is broken off, whether it stands there."""
+    try:
+        return names(json.loads(record), raw_id)
+    except ValueError:
+        return json.dumps(raw_id).encode() in record
 
 
 def names(value: object, raw_id: str) -> bool:
@@ -39,29 +52,33 @@ def names(value: object, raw_id: str) -> bool:
 
 
 def take_apart(path: Path) -> Parts | None:
-    """The file's records; None where it is neither strict JSON lines nor one list, packed with gzip or not."""
+    """The file's records; None where it is neither lines of JSON nor one list, packed with gzip or not."""
     data, packed = path.read_bytes(), False
     try:
         if data[:2] == GZIP:
             data, packed = gzip.decompress(data), True
         listed = data.lstrip()[:1] == b"["
         records = _elements(data.decode("utf-8")) if listed else _lines(data)
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, Unreadable):
         return None
     return Parts(records, listed, packed)
 
 
 def _lines(data: bytes) -> list[bytes]:
-    """One object a line, blank lines with the one before; ValueError where there is anything else, since records count otherwise then."""
-    records: list[bytes] = []
+    """A line a record, as `ingest` counts them, broken ones too; ValueError where a line holds several, or is not as it lies on disk.
+
+    Lines that are no record go with the one before; those at the beginning with the first.
+    """
     if b"\x00" in data[:HEAD]:
         raise ValueError("no text")
-    for line in data.split(b"\n"):
-        if line.strip():
-            if not isinstance(json.loads(line), dict):
-                raise ValueError("no object")
-            records.append(line + b"\n")
-    return records
+    odd = list[str]()
+    records = [record for batch in batches(io.BytesIO(data), tell=lambda reason, *_: odd.append(reason)) for record in batch]
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    lines[-1] = lines[-1].removesuffix(b"\n")
+    starts = [(record.line or 0) - 1 for record in records]
+    if "encoding" in odd or len(set(starts)) < len(starts) or -1 in starts:
+        raise ValueError("no line a record")
+    return [b"".join(lines[start:end]) for start, end in itertools.pairwise([0, *starts[1:], len(lines)])]
 
 
 def _elements(text: str) -> list[bytes]:

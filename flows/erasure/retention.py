@@ -54,6 +54,6 @@ def thin(keep: int) -> Iterator[str]:
     needed = {out for one in found[-keep:] for out in locks.outs_at(one["tag"])} | {out for entry in history.current for out in entry.outs}
     with known.opened() as (stores, _):
         looked = versions.Look(history, stores, subject.nobody())
-        versions.plan(looked.objects(gone - needed), {one["release"]["md5"] for one in old})
+        versions.plan(looked.objects(gone - needed), [one["tag"] for one in old if locks.outs_at(one["tag"]) - needed])
         yield from versions.finish(stores)
         yield from stores.away

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flows.erasure.locks import Out
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
 
 DIR = ".dir"
+NO_SUCH_OBJECT = 404  # as HTTP says it
 T = TypeVar("T")
 
 
@@ -29,6 +31,17 @@ class Store:
     def has(self, oid: str) -> bool:
         """Whether the object is there."""
         return clients.size(self.odb, oid) is not None
+
+    def demand_answer(self) -> None:
+        """Raise where the store is away, also where its client takes that for an object that is not there."""
+        if self.odb.fs.protocol == "local" and not Path(self.odb.path).is_dir():
+            raise FileNotFoundError(f"no folder {self.odb.path}")
+        try:
+            self.read("0" * 32)
+        except FileNotFoundError as error:
+            why = error.__cause__
+            if isinstance(why, OSError) or getattr(why, "status", NO_SUCH_OBJECT) != NO_SUCH_OBJECT:
+                raise why or error from error
 
     def read(self, oid: str) -> bytes:
         """An object's bytes."""
@@ -44,6 +57,12 @@ class Store:
         """Every object that is no list of a folder."""
         found: Iterator[str] = self.odb.all()
         yield from (oid for oid in found if not oid.endswith(DIR))
+
+    def lists_with(self, files: set[str]) -> list[str]:
+        """The lists of folders that name one of these files."""
+        found: Iterator[str] = self.odb.all()
+        lists = sorted(oid for oid in found if oid.endswith(DIR)) if files else []
+        return [oid for oid in lists if any(entry["md5"] in files for entry in json.loads(self.read(oid)))]
 
 
 @dataclass(frozen=True)
@@ -78,7 +97,7 @@ def opened(repository: Repo, private: str) -> Stores:
         if name != private.lower():
             with _told(f"remote {name!r}", away.append):
                 store = Store(f"remote {name!r}", repository.cloud.get_remote_odb(name))
-                store.has("0" * 32)
+                store.demand_answer()
                 found.append(store)
     return Stores(tuple(found), tuple(away))
 

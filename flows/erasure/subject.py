@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,20 @@ class Subject:
     raw_id: str = ""
 
     @property
-    def sure(self) -> list[bytes]:
+    def known(self) -> list[str]:
         """The values that are long enough to be looked for in texts."""
-        return [value.encode() for value in self.values if len(value) >= SHORTEST]
+        return [value for value in self.values if len(value) >= SHORTEST]
+
+    @property
+    def sure(self) -> list[bytes]:
+        """Those as they may stand in texts."""
+        return [form for value in self.known for form in forms(value)]
+
+
+def forms(value: str) -> list[bytes]:
+    """A value as it may stand in texts: plain, and as JSON writes it with and without letters beyond ASCII."""
+    found = (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+    return [form.encode() for form in dict.fromkeys(found)]
 
 
 def folder() -> Path:

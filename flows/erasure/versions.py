@@ -112,11 +112,11 @@ class Look:
         return self._hit[oid]
 
 
-def plan(objects: Iterable[str], releases: Iterable[str]) -> None:
-    """Write down what is to be deleted, and the releases whose records are to say so."""
+def plan(objects: Iterable[str], named: Iterable[str]) -> None:
+    """Write down what is to be deleted, and the versions whose records are to say so: tags, or digests of releases."""
     PLAN.parent.mkdir(exist_ok=True)
     beside = PLAN.with_name(f".{PLAN.name}.new")
-    beside.write_text(json.dumps({"objects": list(objects), "releases": sorted(releases)}), encoding="utf-8")
+    beside.write_text(json.dumps({"objects": list(objects), "versions": sorted(named)}), encoding="utf-8")
     beside.replace(PLAN)
 
 
@@ -130,16 +130,16 @@ def finish(stores: Stores) -> Iterator[str]:
         for oid in there:
             store.delete(oid)
         yield f"{store.name}: {len(there)} files of earlier versions and models deleted"
-    for name in _mark_erased(set(written["releases"])):
+    for name in _mark_erased(set(written["versions"])):
         yield f"{name}: its record says that it is erased; the tag stays"
     if not stores.away:
         PLAN.unlink()
 
 
-def _mark_erased(releases: set[str]) -> Iterator[str]:
-    """Let the records of the versions with these releases say that their bytes are gone."""
+def _mark_erased(named: set[str]) -> Iterator[str]:
+    """Let the records of these versions say that their bytes are gone."""
     for one in record.records() if has_records() else ():
-        if one["release"]["md5"] in releases and not one.get("erased"):
+        if {one["tag"], one["release"]["md5"]} & named and not one.get("erased"):
             record.write({**one, "erased": True})  # type: ignore[typeddict-unknown-key]  # written by an erasure alone
             yield one["tag"]
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from flows.running import limits, process
+from flows.running import limits, process, scratch
 from tasks.core import visible
 from tasks.core.errors import UserError
 
@@ -67,6 +67,7 @@ def hold(what: str, *, say: Callable[[str], object] = complain, wait: bool = Tru
         _held.add(path)
         try:
             _write(file, what)
+            scratch.sweep()  # of one who was killed
             yield
         finally:
             _held.discard(path)

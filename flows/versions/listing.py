@@ -46,8 +46,8 @@ def lines() -> list[Line]:
 def _told(tags: list[str], dates: dict[str, str]) -> Iterator[Line]:
     before: int | None = None
     for tag in tags:
-        metrics = record.read(tag)["metrics"]
-        pairs = {split: int(metrics[f"pairs_{split}"]) for split in SPLITS}
+        metrics = record.read(tag).get("metrics", {})
+        pairs = {split: int(metrics.get(f"pairs_{split}", 0)) for split in SPLITS}
         model = _model(record.number(tag), dates)
         total = sum(pairs.values())
         with opened(tag) as (version,):

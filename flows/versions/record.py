@@ -24,6 +24,8 @@ TAG = re.compile(rf"(?P<artifact>{DATASET}|{MODEL})@v(?P<version>[1-9]\d*)\.(?P<
 NAMED = re.compile(r"v(?P<version>[1-9]\d*)\.json")
 SHORT = re.compile(rf"(?:{DATASET}@)?v?(?P<version>[1-9]\d*)(?:\.0\.0)?")  # how a person may name a dataset's version
 FILE = "v{}.json"
+ERASED = "erased"  # in a record that an erasure marked since: the bytes of the version are gone
+RESTORE = "restore it with `git checkout -- {}`"
 PAGES = "reports"  # folder beside the records: the reports of the newest version
 
 
@@ -104,7 +106,7 @@ def write(record: Record) -> Path:
 
 def records() -> list[Record]:
     """The records that lie here, oldest first: the versions that the current commit comes from."""
-    found = [_parsed(at.read_text(encoding="utf-8"), str(at)) for at in folder().glob(FILE.format("*"))]
+    found = [_parsed(at.read_text(encoding="utf-8"), str(at), _numbered(at)) for at in folder().glob(FILE.format("*"))]
     return sorted(found, key=lambda record: record["version"])
 
 
@@ -118,20 +120,26 @@ def committed() -> Record | None:
     here = (git.attempt("ls-tree", "--name-only", "HEAD", f"{folder()}/") or "").split("\n")
     numbers = [int(found["version"]) for name in here if (found := NAMED.fullmatch(Path(name).name))]
     text = git.show("HEAD", path(max(numbers))) if numbers else None
-    return _parsed(text, f"HEAD:{path(max(numbers))}") if text else None
+    return _parsed(text, f"HEAD:{path(max(numbers))}", max(numbers)) if text else None
 
 
 def read(name: str) -> Record:
     """The record of a version, named by its tag or number, also of one that the current commit does not come from."""
     version = number(name)
     at = path(version)
-    if at.is_file():
-        return _parsed(at.read_text(encoding="utf-8"), str(at))
-    text = git.show(tag(version), at)
-    if text is None:
+    published = git.show(tag(version), at)
+    if not at.is_file() and published is None:
         here = [record["tag"] for record in records()]
         raise UserError(f"version {name}", "no such version", one_of(here) if here else "a published one", "see `git tag`, or `git fetch`")
-    return _parsed(text, f"{tag(version)}:{at}")
+    known = None if published is None else _parsed(published, f"{tag(version)}:{at}", version)
+    if not at.is_file():
+        assert known is not None, "one of both is there"
+        return known
+    found = _parsed(at.read_text(encoding="utf-8"), str(at), version)
+    if known is not None and {**found, ERASED: None} != {**known, ERASED: None}:
+        remedy = f"restore it with `git checkout {tag(version)} -- {at}`"
+        raise UserError(str(at), "another record than its tag has", "what was published", remedy)
+    return found
 
 
 def number(name: str) -> int:
@@ -142,9 +150,20 @@ def number(name: str) -> int:
     return int(found["version"])
 
 
-def _parsed(text: str, where: str) -> Record:
+def _numbered(at: Path) -> int:
+    """The version that a record's file is named after; 0 where it is named after none."""
+    found = NAMED.fullmatch(at.name)
+    return int(found["version"]) if found else 0
+
+
+def _parsed(text: str, where: str, version: int) -> Record:
+    """The record of a version; a UserError where the text is not one of it."""
+    remedy = RESTORE.format(where.rpartition(":")[2])
     try:
         record: Record = json.loads(text)
     except ValueError as error:
-        raise UserError(where, "text that is not JSON", "the record of a version", f"restore it with `git checkout -- {where}`") from error
+        raise UserError(where, "text that is not JSON", "the record of a version", remedy) from error
+    wrong = record if not isinstance(record, dict) else {name: record.get(name) for name in ("version", "tag")}
+    if wrong != {"version": version, "tag": tag(version)} or "md5" not in (record.get("release") or ()):
+        raise UserError(where, f"no record of version {version}", "the record as it was published", remedy)
     return record

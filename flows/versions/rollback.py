@@ -56,7 +56,7 @@ def _erased_since(version: Stored) -> bool:
 
 def _demand_bytes(version: Stored, old: Record) -> list[str]:
     """The stages whose outputs come back: those of the dataset, and those of the model trained on it; a UserError where bytes are away."""
-    names = [name for name in dvc.dataset_stages() if not pipeline.stage(name).private]
+    names = [name for name in dvc.dataset_stages() if name in version.lock and not pipeline.stage(name).private]
     away = [str(pipeline.stage(name).output) for name in names if not version.is_whole(pipeline.stage(name).output)]
     if away:
         remedy = "fetch them with `dvc fetch --all-tags` where a remote has them; what was purged cannot be had"
@@ -64,7 +64,8 @@ def _demand_bytes(version: Stored, old: Record) -> list[str]:
     if _source(old) == old["tag"]:
         return names
     with opened(_source(old)) as (trained,):
-        return names + [name for name in dvc.training_stages() if trained.is_whole(pipeline.stage(name).output)]
+        ran = [name for name in dvc.training_stages() if name in trained.lock]
+        return names + [name for name in ran if trained.is_whole(pipeline.stage(name).output)]
 
 
 def _source(old: Record) -> str:

@@ -106,7 +106,7 @@ def summarize(sources: Sources, options: Options) -> Summary:
         shared=_shared(tables),
         certificate=sources.certificate,
         examples=_examples(pairs, options.examples),
-        raw=sources.raw.to_pylist(),
+        raw=sources.raw.drop_columns(["name"]).to_pylist(),  # which may be that of a person
         ledgers=sources.ledgers,
     )
 

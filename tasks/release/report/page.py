@@ -185,10 +185,8 @@ def _short(content: str) -> str:
 
 
 def _raw(summary: Summary) -> str:
-    rows = [
-        (entry["file"], entry["name"], entry["format"] or "not a log", entry["records"] or 0, entry["quarantined"] or 0)
-        for entry in summary.raw
-    ]
-    body = elements.table(("id in origins", "file", "format", "records", "quarantined"), rows[:200])
+    rows = [(entry["file"], entry["format"] or "not a log", entry["records"] or 0, entry["quarantined"] or 0) for entry in summary.raw]
+    body = elements.table(("id in origins", "format", "records", "quarantined"), rows[:200])
     more = f"<p class=note>{len(rows) - 200} more files are in manifest.json.</p>" if len(rows) > 200 else ""
-    return section("The raw files", "The files that the ids in the column origins refer to.", f"<div class=card>{body}{more}</div>")
+    lead = "The files that the ids in the column origins refer to. Their names stay with the logs: pairwright trace tells them there."
+    return section("The raw files", lead, f"<div class=card>{body}{more}</div>")
