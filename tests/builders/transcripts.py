@@ -1,0 +1,95 @@
+"""Commands typed one after another into one shell, what each said, and whether that is what a page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.builders.pages import Command
+
+BIN = Path(sys.executable).parent
+BEGIN, END = "\x1e", "\x1f"
+FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
+TIMEOUT = 600
+TYPED = {  # what a person types at a terminal
+    "pairwright forget --raw-id -": "customer-3\ny\n",
+    "pairwright forget --raw-id - --purge": "customer-3\ny\n",
+    "pairwright chat --model data/models/final": "/quit\n",
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """A command that was run: what it wrote on both streams, and its exit code."""
+
+    command: Command
+    out: str
+    code: int
+
+
+def environment(root: Path, **more: str) -> dict[str, str]:
+    """Variables of a person in a checkout who has no server, no git identity, and nothing of the machine's own settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "PAIRWRIGHT_", "GIT_", "VIRTUAL_ENV"))}
+    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "MAKEFLAGS": "APT="}  # make asks no system's package manager
+    return kept | quiet | {"PYTHONPATH": str(root), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"} | more
+
+
+def run(root: Path, commands: Sequence[Command], before: Mapping[str, str], **more: str) -> list[Said]:
+    """Run the commands in the folder, as lines of one shell; `before` one there may be lines of which nothing is told."""
+    script = "\n".join(_step(at, command.text, before.get(command.text, ":")) for at, command in enumerate(commands))
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=root,
+        env=environment(root, **more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=TIMEOUT,
+        check=False,
+    )
+    found = re.findall(rf"{BEGIN}(\d+)\n(.*?){END}(\d+)\n", done.stdout, re.DOTALL)
+    assert len(found) == len(commands), done.stdout[-4000:]
+    return [Said(commands[int(at)], out.replace("\r\n", "\n"), int(code)) for at, out, code in found]
+
+
+def _step(at: int, text: str, before: str) -> str:
+    """A command in the shell itself, so that `cd`, `export` and `source` last, between two marks. One that reads has what a person types."""
+    typed = TYPED.get(text)
+    asks = f"printf %s {shlex.quote(typed)} | script -qefc {shlex.quote(text)} /dev/null" if typed else text
+    return f"{{ {before}\n}}\nprintf '{BEGIN}{at}\\n'\n{{ {asks}\n}} 2>&1\nprintf '{END}%d\\n' $?"
+
+
+def unlike(shown: Iterable[str], out: str) -> list[str]:
+    """The lines of a page that no line of the output is like, in the page's order. `...` stands for lines, or for the rest of one."""
+    lines = iter(out.splitlines())
+    return [line for line in shown if line.strip() != "..." and not any(_like(line, said) for said in lines)]
+
+
+def _like(shown: str, said: str) -> bool:
+    """Equal but for figures, identifiers, paths above the project, and what stands in brackets behind a count."""
+    begin = shown.removesuffix("...")
+    return form(said).startswith(form(begin)) if begin != shown else form(said) == form(shown)
+
+
+def form(line: str) -> str:
+    """A line without what differs from one dataset to the next."""
+    plain = re.sub(r"(dropped) \(.*\)$", r"\1", line.rstrip())
+    plain = re.sub(r"\b[0-9a-f]{8,16}\b", "ID", plain)
+    return re.sub(r" +", " ", FIGURE.sub("N", plain)).removesuffix(" dropped")
+
+
+def faults(said: Iterable[Said], codes: Mapping[str, int]) -> Iterator[str]:
+    """Commands that failed, or said something else than their page shows."""
+    for one in said:
+        if one.code != codes.get(one.command.text, 0):
+            yield f"{one.command.place}: `{one.command.text}` ended with {one.code}:\n{one.out[-3000:]}"
+        elif missing := unlike(one.command.output, one.out):
+            yield f"{one.command.place}: `{one.command.text}` does not say {missing}; it says:\n{one.out[-3000:]}"
