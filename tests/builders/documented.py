@@ -7,14 +7,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
 
-from tests.builders import pages, transcripts
+from flows import sections
+from tasks.core import pipeline
+from tests.builders import pages, toys, transcripts
 from tests.builders.checkouts import checkout
 from tests.builders.pages import Command
 from tests.builders.transcripts import Said
+from tests.conftest import ROOT
 
 SAMPLE = Path("data/raw/sample")
 IDENTITY = "[user]\n\tname = Jane\n\temail = jane@example.org\n[init]\n\tdefaultBranch = main\n"
@@ -42,12 +46,18 @@ class Workspace:
         commands = [one for one in pages.commands() if one.page == name and one.text not in skipped]
         ready = [replace(one, text=self.filled(one.text)) for one in commands]
         lines = {self.filled(text): script for text, script in (before or {}).items()}
-        return transcripts.run(self.root, ready, lines, GIT_CONFIG_GLOBAL=str(self.outside / "gitconfig"), OUTSIDE=str(self.outside), **more)
+        return transcripts.run(
+            self.root, ready, lines, GIT_CONFIG_GLOBAL=str(self.outside / "gitconfig"), OUTSIDE=str(self.outside), **more
+        )
 
     def do(self, script: str) -> None:
         """Lines of a person's that stand on no page."""
         (said,) = transcripts.run(
-            self.root, [Command("", 0, f"set -e\n{script}\nset +e")], {}, GIT_CONFIG_GLOBAL=str(self.outside / "gitconfig"), OUTSIDE=str(self.outside)
+            self.root,
+            [Command("", 0, f"set -e\n{script}\nset +e")],
+            {},
+            GIT_CONFIG_GLOBAL=str(self.outside / "gitconfig"),
+            OUTSIDE=str(self.outside),
         )
         assert said.code == 0, said.out
 
@@ -61,7 +71,6 @@ class Workspace:
         """What the pages call by a made-up name, and what it is here."""
         return {
             "PAIR_ID": self.pair(),
-            "1ecd08bf": self.pair()[:8],
             "s3://bucket/path": str(self.outside / "store"),
             "s3://private-bucket/logs": str(self.outside / "vault"),
             "git@example.org:team/dataset.git": str(self.outside / "origin.git"),
@@ -89,7 +98,9 @@ def fresh(folder: Path) -> Workspace:
     (made.root / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     (made.root / ".venv" / ".installed").touch()
     (folder / "gitconfig").write_text(IDENTITY, encoding="utf-8")
-    made.do("git init -q --bare ../origin.git; git add -A; git commit -qm 'My logs'; mkdir ../logs; cp examples/five_lines/log.jsonl ../logs")
+    made.do(
+        "git init -q --bare ../origin.git; git add -A; git commit -qm 'My logs'; mkdir ../logs; cp examples/five_lines/log.jsonl ../logs"
+    )
     return made
 
 
@@ -103,6 +114,36 @@ def _quicken(path: Path) -> None:
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
+def quick(folder: Path) -> Workspace:
+    """A toy workspace whose stages have the names, inputs and outputs of the real ones, over a folder of logs."""
+    made = Workspace(toys.make(folder / "desk"))
+    (made.root / "data/raw").mkdir()
+    (made.root / "data/raw/log.jsonl").write_text("{}", encoding="utf-8")
+    stages, outputs = pipeline.stages(ROOT), {str(stage.output) for stage in pipeline.stages(ROOT).values()}
+    document = toys.path_of(made.root)
+    real = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    document["stages"] = {name: _toy(name, real["stages"][name], str(stages[name].output), outputs) for name in stages}
+    document["artifacts"] = real["artifacts"]
+    toys.set_path(made.root, document)
+    params = yaml.safe_load((made.root / "params.yaml").read_text(encoding="utf-8"))
+    quick = {name: {"wait": 0, "fate": ""} for name in stages} | {name: params[name] for name in sections.MODULES}
+    (made.root / "params.yaml").write_text(yaml.safe_dump(quick, sort_keys=False), encoding="utf-8")
+    (folder / "gitconfig").write_text(IDENTITY, encoding="utf-8")
+    return made
+
+
+def _toy(name: str, real: dict[str, Any], output: str, outputs: set[str]) -> dict[str, Any]:
+    package = "trainer" if real["cmd"].startswith("python -m trainer") else "toys"
+    inputs = [one for one in real["deps"] if one in outputs or one == "data/raw"]
+    return {
+        "desc": real["desc"],
+        "cmd": f"python -m {package} {name}",
+        "deps": [*inputs, package],
+        "params": [name],
+        "outs": [{output: {"persist": True}}],
+    }
+
+
 def python(page: str) -> list[str]:
     """The blocks of Python of a page."""
     return [block.text for block in pages.blocks() if block.page == page and block.language == "python"]
@@ -111,4 +152,3 @@ def python(page: str) -> list[str]:
 def outputs(page: str) -> list[str]:
     """The blocks of a page that show output."""
     return [block.text for block in pages.blocks() if block.page == page and not block.language]
-

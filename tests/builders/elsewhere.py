@@ -23,7 +23,7 @@ TABLE: dict[str, Elsewhere] = {  # the command, or how it begins
     "make slow": Elsewhere(SUITE, "test_docs_commands::test_make_would_do_what_it_says", '"slow": '),
     "make docs": Elsewhere(NETWORK, "test_docs::test_the_site_builds_and_loads_nothing_from_elsewhere", "build.build("),
     "make lock": Elsewhere(NETWORK, "test_docs_commands::test_make_would_do_what_it_says", '"lock": '),
-    "make audit": Elsewhere(NETWORK, "test_supply::test_an_audit_that_reaches_nobody_says_so_in_one_line", "audit.main("),
+    "make audit": Elsewhere(NETWORK, "test_supply::test_an_audit_that_reaches_nobody_says_so_in_one_line", "audit.audit(ROOT)"),
     "make gpu-check": Elsewhere("it trains for minutes", "test_gpu_check::test_on_a_processor_every_check_passes", "command.main("),
     "make run MODEL=": Elsewhere(MODEL, "test_presets::test_make_passes_the_model_on_and_installs_what_it_needs", '"MODEL=smollm2"'),
     ".venv/bin/pip install": Elsewhere(NETWORK, "test_recognise::test_a_missing_runtime_is_told", "pip install onnxruntime"),
@@ -37,7 +37,9 @@ TABLE: dict[str, Elsewhere] = {  # the command, or how it begins
     "prefect deploy --all": Elsewhere(STAYS, "test_docs_servers::test_a_worker_runs_what_was_deployed", '"prefect deploy --all"'),
     "prefect worker start": Elsewhere(STAYS, "test_docs_servers::test_a_worker_runs_what_was_deployed", '"prefect worker start'),
     "export PREFECT_API_DATABASE_CONNECTION_URL=": Elsewhere(
-        "it needs PostgreSQL", "test_deploy::test_a_night_runs_with_the_server_s_database_in_postgresql", "PREFECT_API_DATABASE_CONNECTION_URL"
+        "it needs PostgreSQL",
+        "test_deploy::test_a_night_runs_with_the_server_s_database_in_postgresql",
+        "PREFECT_API_DATABASE_CONNECTION_URL",
     ),
     "tensorboard": Elsewhere(STAYS, "test_docs_servers::test_servers_of_other_programs_start", '"tensorboard '),
     "transformers serve": Elsewhere(STAYS, "test_docs_servers::test_servers_of_other_programs_start", '"transformers serve '),

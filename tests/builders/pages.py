@@ -61,9 +61,7 @@ def blocks() -> tuple[Block, ...]:
     """The fenced code of every page that people wrote."""
     found = ((str(page.relative_to(ROOT)), token) for page in PAGES for token in tokens(page) if token.type in ("fence", "code_block"))
     return tuple(
-        Block(page, token.map[0] + 1, token.info.strip(), token.content)
-        for page, token in found
-        if token.map and not page.startswith(MADE)
+        Block(page, token.map[0] + 1, token.info.strip(), token.content) for page, token in found if token.map and not page.startswith(MADE)
     )
 
 
@@ -74,7 +72,7 @@ def commands() -> tuple[Command, ...]:
 
 
 def _of(block: Block) -> Iterator[Command]:
-    """The commands of a block. One goes on in the next line behind a backslash; in a console it begins with the prompt, and output follows."""
+    """The commands of a block. A backslash carries one on; in a console it begins with the prompt, and output follows."""
     lines = re.sub(r" *\\\n\s*", " ", block.text).splitlines()
     console = block.language == "console"
     for at, line in enumerate(lines):

@@ -53,7 +53,9 @@ def _argparse(parser: argparse.ArgumentParser, words: list[str]) -> Iterator[str
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    return {name: one for action in parser._actions if isinstance(action, argparse._SubParsersAction) for name, one in action.choices.items()}
+    return {
+        name: one for action in parser._actions if isinstance(action, argparse._SubParsersAction) for name, one in action.choices.items()
+    }
 
 
 def taken(parser: argparse.ArgumentParser) -> set[str]:
@@ -81,7 +83,7 @@ def _make(words: list[str]) -> Iterator[str]:
         name, _, value = word.partition("=")
         if value or word.endswith("="):
             yield from [] if f"$({name})" in makefile else [f"no variable {name}"]
-        elif not re.search(rf"^{re.escape(word)}:", makefile, re.MULTILINE):
+        elif not PLACEHOLDER.fullmatch(word) and not re.search(rf"^{re.escape(word)}:", makefile, re.MULTILINE):
             yield f"no target {word}"
 
 
