@@ -21,6 +21,9 @@ class Elsewhere:
 TABLE: dict[str, Elsewhere] = {  # the command, or how it begins
     "make test": Elsewhere(SUITE, "test_docs_commands::test_make_would_do_what_it_says", '"test": '),
     "make slow": Elsewhere(SUITE, "test_docs_commands::test_make_would_do_what_it_says", '"slow": '),
+    ".venv/bin/pytest -q tests/test_pair.py": Elsewhere(
+        SUITE, "test_pair::test_an_answer_kept_and_disliked_by_the_same_person_is_not_preferred", "def test_"
+    ),
     "make docs": Elsewhere(NETWORK, "test_docs::test_the_site_builds_and_loads_nothing_from_elsewhere", "build.build("),
     "make lock": Elsewhere(NETWORK, "test_docs_commands::test_make_would_do_what_it_says", '"lock": '),
     "make audit": Elsewhere(NETWORK, "test_supply::test_an_audit_that_reaches_nobody_says_so_in_one_line", "audit.audit(ROOT)"),
@@ -34,6 +37,7 @@ TABLE: dict[str, Elsewhere] = {  # the command, or how it begins
         STAYS, "test_strangers::test_beyond_this_machine_people_and_runs_get_in_with_the_password_only", '"--host", "0.0.0.0"'
     ),
     "pairwright serve --name": Elsewhere(STAYS, "test_docs_servers::test_a_worker_runs_what_was_deployed", '"--name", "desk.example.org"'),
+    "prefect work-pool create": Elsewhere(STAYS, "test_docs_servers::test_a_worker_runs_what_was_deployed", '"prefect work-pool create'),
     "prefect deploy --all": Elsewhere(STAYS, "test_docs_servers::test_a_worker_runs_what_was_deployed", '"prefect deploy --all"'),
     "prefect worker start": Elsewhere(STAYS, "test_docs_servers::test_a_worker_runs_what_was_deployed", '"prefect worker start'),
     "export PREFECT_API_DATABASE_CONNECTION_URL=": Elsewhere(
