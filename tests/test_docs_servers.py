@@ -26,7 +26,7 @@ SERVERS = {  # command of a page: what it says once it is at work, or that the p
 
 @contextmanager
 def started(root: Path, command: str, says: str, **more: str) -> Iterator[None]:
-    """The command, once it says that; ended by SIGTERM, with all its processes."""
+    """The command, once it says that; killed in the end, with all its processes."""
     log = root.parent / "command.log"
     env = transcripts.environment(**more)
     with log.open("w") as stream:
@@ -39,7 +39,7 @@ def started(root: Path, command: str, says: str, **more: str) -> Iterator[None]:
         yield
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGKILL)  # a worker may take minutes to end in order
         process.wait(60)
 
 
