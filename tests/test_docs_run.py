@@ -72,7 +72,8 @@ def test_the_tutorial_s_commands_say_what_it_shows(tutorial: tuple[Workspace, li
     assert_as_shown(said)
     summary = next(text for text in documented.outputs(TUTORIAL) if text.startswith("start:"))
     run = next(one for one in said if one.command.text == "pairwright run")
-    assert [label(line) for line in summary.splitlines()] == [label(line) for line in run.out.splitlines() if label(line) in summary][-7:]
+    labels = [label(line) for line in summary.splitlines()]
+    assert [label(line) for line in run.out.splitlines() if label(line) in labels][-len(labels) :] == labels
     shown = next(block.text for block in pages.blocks() if block.page == TUTORIAL and block.text.startswith('{\n "better"'))
     assert set(json.loads(shown)) == set(json.loads((made.root / "data/evaluation/verdict.json").read_text(encoding="utf-8")))
 

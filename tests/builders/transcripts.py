@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.builders.pages import Command
 from tests.conftest import ROOT
@@ -19,7 +21,7 @@ BEGIN, END = "\x1e", "\x1f"
 OF_ITS_OWN = "pairwright chat"  # a model of another training writes something else
 LOGGED = re.compile(r"^[\d:.]+ \| \w+ +\| \w+ run '.*?' - ")  # before each line that a flow logs
 FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
-TIMEOUT = 600
+TIMEOUT = 1800
 TYPED = {  # what a person types at a terminal
     "pairwright forget --raw-id -": "customer-3\ny\n",
     "pairwright forget --raw-id - --purge": "customer-3\ny\n",
@@ -46,21 +48,22 @@ def environment(**more: str) -> dict[str, str]:
 def run(root: Path, commands: Sequence[Command], before: Mapping[str, str], **more: str) -> list[Said]:
     """Run the commands in the folder, as lines of one shell; `before` one there may be lines of which nothing is told."""
     script = "\n".join(_step(at, command.text, before.get(command.text, ":")) for at, command in enumerate(commands))
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=root,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=TIMEOUT,
-        check=False,
-    )
-    found = re.findall(rf"{BEGIN}(\d+)\n(.*?){END}(\d+)\n", done.stdout, re.DOTALL)
-    assert len(found) == len(commands), done.stdout[-4000:]
-    return [Said(commands[int(at)], out.replace("\r\n", "\n"), int(code)) for at, out, code in found]
+    streams: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "errors": "replace",
+    }
+    with subprocess.Popen(["bash", "-c", script], cwd=root, env=environment(**more), start_new_session=True, **streams) as process:
+        try:
+            out, _ = process.communicate(timeout=TIMEOUT)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    found = re.findall(rf"{BEGIN}(\d+)\n(.*?){END}(\d+)\n", out, re.DOTALL)
+    assert len(found) == len(commands), out[-4000:]
+    return [Said(commands[int(at)], words.replace("\r\n", "\n"), int(code)) for at, words, code in found]
 
 
 def _step(at: int, text: str, before: str) -> str:
@@ -74,8 +77,14 @@ def unlike(shown: Sequence[str], out: str) -> list[str]:
     """The lines of a page that no line of the output is like, in the page's order. `...` stands for lines, or for the rest of one."""
     if " ".join(shown).split() == out.split():
         return []  # in columns on a terminal
-    lines = iter(out.splitlines())
-    return [line for line in shown if line.strip() != "..." and not any(_like(line, said) for said in lines)]
+    lines, missing = out.splitlines(), []
+    for line in shown:
+        at = next((at for at, said in enumerate(lines) if _like(line, said)), None)
+        if at is not None:
+            lines = lines[at + 1 :]
+        elif line.strip() != "...":
+            missing.append(line)
+    return missing
 
 
 def _like(shown: str, said: str) -> bool:
