@@ -118,7 +118,7 @@ def test_a_workspace_of_five_lines_is_made_and_read_as_its_pages_say(tmp_path: P
     assert_as_shown(made.page(LIBRARY, ELSEWHERE))
     own = Workspace(made.root / "my-workspace")
     own.do("mkdir data/raw/sample; cp -r ../examples .")
-    said = own.page(FIVE_LINES, ELSEWHERE, **{"HF_HOME": str(tmp_path / "hub")})
+    said = own.page(FIVE_LINES, ELSEWHERE, HF_HOME=str(tmp_path / "hub"))
     assert_as_shown(said)
     assert said[-1].out in documented.outputs(FIVE_LINES)
 

@@ -124,6 +124,8 @@ def quick(folder: Path) -> Workspace:
     real = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     document["stages"] = {name: _toy(name, real["stages"][name], str(stages[name].output), outputs) for name in stages}
     document["artifacts"] = real["artifacts"]
+    for name in (one for one, stage in document["stages"].items() if "trainer" in stage["deps"]):
+        (made.root / "trainer" / f"{name}.py").write_text(toys.MODEL, encoding="utf-8")
     toys.set_path(made.root, document)
     params = yaml.safe_load((made.root / "params.yaml").read_text(encoding="utf-8"))
     quick = {name: {"wait": 0, "fate": ""} for name in stages} | {name: params[name] for name in sections.MODULES}
