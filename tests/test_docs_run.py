@@ -120,7 +120,7 @@ def test_a_workspace_of_five_lines_is_made_and_read_as_its_pages_say(tmp_path: P
     own.do("mkdir data/raw/sample; cp -r ../examples .")
     said = own.page(FIVE_LINES, ELSEWHERE, HF_HOME=str(tmp_path / "hub"))
     assert_as_shown(said)
-    assert said[-1].out in documented.outputs(FIVE_LINES)
+    assert any(said[-1].out.endswith(shown) for shown in documented.outputs(FIVE_LINES))
 
 
 def test_the_check_s_lines_are_those_of_its_page(built: Workspace) -> None:

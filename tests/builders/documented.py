@@ -17,6 +17,7 @@ from tasks.core import pipeline
 from tests.builders import pages, toys, transcripts
 from tests.builders.checkouts import checkout
 from tests.builders.pages import Command
+from tests.builders.projects import DATA_STAGES
 from tests.builders.transcripts import Said
 from tests.conftest import ROOT
 
@@ -115,34 +116,32 @@ def _quicken(path: Path) -> None:
 
 
 def quick(folder: Path) -> Workspace:
-    """A toy workspace whose stages have the names, inputs and outputs of the real ones, over a folder of logs."""
+    """A toy workspace whose stages of the dataset have the names, inputs and outputs of the real ones, over a folder of logs."""
     made = Workspace(toys.make(folder / "desk"))
     (made.root / "data/raw").mkdir()
     (made.root / "data/raw/log.jsonl").write_text("{}", encoding="utf-8")
-    stages, outputs = pipeline.stages(ROOT), {str(stage.output) for stage in pipeline.stages(ROOT).values()}
-    document = toys.path_of(made.root)
-    real = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    document["stages"] = {name: _toy(name, real["stages"][name], str(stages[name].output), outputs) for name in stages}
-    document["artifacts"] = real["artifacts"]
-    for name in (one for one, stage in document["stages"].items() if "trainer" in stage["deps"]):
-        (made.root / "trainer" / f"{name}.py").write_text(toys.MODEL, encoding="utf-8")
+    document, params = toys.path_of(made.root), yaml.safe_load((made.root / "params.yaml").read_text(encoding="utf-8"))
+    training = document["stages"]["train"] | {"deps": ["data/release", "trainer"]}
+    document["stages"] = {name: _toy(name) for name in DATA_STAGES} | {"train": training}
+    document["artifacts"]["dataset"]["path"] = "data/release"
     toys.set_path(made.root, document)
-    params = yaml.safe_load((made.root / "params.yaml").read_text(encoding="utf-8"))
-    quick = {name: {"wait": 0, "fate": ""} for name in stages} | {name: params[name] for name in sections.MODULES}
-    (made.root / "params.yaml").write_text(yaml.safe_dump(quick, sort_keys=False), encoding="utf-8")
+    quiet = {name: {"wait": 0, "fate": ""} for name in document["stages"]} | {name: params[name] for name in sections.MODULES}
+    (made.root / "params.yaml").write_text(yaml.safe_dump(quiet, sort_keys=False), encoding="utf-8")
     (folder / "gitconfig").write_text(IDENTITY, encoding="utf-8")
     return made
 
 
-def _toy(name: str, real: dict[str, Any], output: str, outputs: set[str]) -> dict[str, Any]:
-    package = "trainer" if real["cmd"].startswith("python -m trainer") else "toys"
-    inputs = [one for one in real["deps"] if one in outputs or one == "data/raw"]
+def _toy(name: str) -> dict[str, Any]:
+    """A stage of that name that copies its input."""
+    known = pipeline.stages(ROOT)
+    outputs = {str(stage.output) for stage in known.values()}
+    real = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
     return {
         "desc": real["desc"],
-        "cmd": f"python -m {package} {name}",
-        "deps": [*inputs, package],
+        "cmd": f"python -m toys {name}",
+        "deps": [*(one for one in real["deps"] if one == "data/raw" or one.startswith(tuple(outputs))), "toys"],
         "params": [name],
-        "outs": [{output: {"persist": True}}],
+        "outs": [{str(known[name].output): {"persist": True}}],
     }
 
 
