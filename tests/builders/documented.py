@@ -134,12 +134,12 @@ def quick(folder: Path) -> Workspace:
 def _toy(name: str) -> dict[str, Any]:
     """A stage of that name that copies its input."""
     known = pipeline.stages(ROOT)
-    outputs = {str(stage.output) for stage in known.values()}
     real = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
+    read = [str(one.output) for one in known.values() if any(dep.startswith(f"{one.output}/") for dep in real["deps"])]
     return {
         "desc": real["desc"],
         "cmd": f"python -m toys {name}",
-        "deps": [*(one for one in real["deps"] if one == "data/raw" or one.startswith(tuple(outputs))), "toys"],
+        "deps": [*(read or ["data/raw"]), "toys"],
         "params": [name],
         "outs": [{str(known[name].output): {"persist": True}}],
     }
