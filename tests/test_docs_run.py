@@ -35,7 +35,8 @@ BEFORE = {  # what the reader is taken to have, or to do, before a command
     REPRODUCE: {
         "git checkout dataset@v3.0.0": CLONE.format("again") + "; cp $OUTSIDE/desk/.pairwright/salt .pairwright/; "
         "dvc remote add --local vault $OUTSIDE/vault",
-        "dvc remote add --default store s3://bucket/path": "cd $OUTSIDE/desk; dvc remote remove store; git commit -qm 'No store' .dvc/config",
+        "dvc remote add --default store s3://bucket/path": "cd $OUTSIDE/desk; dvc remote remove store; "
+        "git commit -qm 'No store' .dvc/config",
         "dvc remote add vault s3://private-bucket/logs": "dvc remote remove --local vault",
     },
 }
