@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from flows.entrypoint import parts
 from tasks.core import telemetry  # noqa: F401  (before prefect: switches its usage reports off)
 
 from prefect import Flow  # isort: skip
@@ -64,8 +65,8 @@ class _Runner(Runner):
 
 
 def _deployment(entry: dict[str, Any], cron: str | None) -> RunnerDeployment:
-    file, name = entry["entrypoint"].rsplit(":", 1)
-    flow: Flow[..., Any] = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+    module, name = parts(entry["entrypoint"])
+    flow: Flow[..., Any] = getattr(importlib.import_module(module), name)
     made = flow.to_deployment(
         name=entry["name"],
         description=entry.get("description"),

@@ -22,6 +22,8 @@ def enter(given: argparse.Namespace) -> None:
     if root is None:
         remedy = "go into a workspace, or make one with `pairwright init DIR`"
         raise UserError(str(here), f"no {MARK}, here or above", "a workspace of Pairwright", remedy)
+    if root == here:
+        return  # and paths are told as they were typed
     for name, value in vars(given).items():
         if isinstance(value, Path):
             setattr(given, name, here / value)

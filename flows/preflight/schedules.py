@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from flows.entrypoint import parts
 from flows.preflight.finding import Finding, counted, error, ok, warning
 from tasks.core.errors import UserError, one_of
 from tasks.core.params import nearest, parse
@@ -85,14 +86,14 @@ def _croniter() -> Any:  # noqa: ANN401  (a class of Prefect's, which has no typ
 
 
 def _of_flow(where: str, entrypoint: str, parameters: Mapping[str, Any]) -> Iterator[UserError]:
-    """Faults of the flow that an entry names as FILE:FUNCTION, and of the parameters that it hands over."""
-    file, _, name = entrypoint.rpartition(":")
-    functions = _functions(file)
+    """Faults of the flow that an entry names, and of the parameters that it hands over."""
+    module, name = parts(entrypoint)
+    functions = _functions(module)
     if functions is None:
-        yield UserError(f"{where}: entrypoint", repr(entrypoint), "FILE:FUNCTION, such as flows/build.py:build", "correct the file")
+        yield UserError(f"{where}: entrypoint", repr(entrypoint), "MODULE.FUNCTION, such as flows.build.build", "correct the module")
         return
     if name not in functions:
-        yield UserError(f"{where}: entrypoint", f"no function {name} in {file}", one_of(functions), "correct the function")
+        yield UserError(f"{where}: entrypoint", f"no function {name} in {module}", one_of(functions), "correct the function")
         return
     for key in parameters:
         if key not in functions[name]:
@@ -101,11 +102,10 @@ def _of_flow(where: str, entrypoint: str, parameters: Mapping[str, Any]) -> Iter
             yield UserError(f"{where}: parameters.{key}", f"nothing that {name} takes", one_of(functions[name]), remedy)
 
 
-def _functions(file: str) -> dict[str, list[str]] | None:
+def _functions(module: str) -> dict[str, list[str]] | None:
     """Functions of a module, each with its parameters; None where there is no such module."""
-    path = Path(file)
+    path = Path(f"{module.replace('.', '/')}.py")
     if not path.is_file():
-        module = file.removesuffix(".py").replace("/", ".")
         try:
             spec = importlib.util.find_spec(module) if module else None
         except (ImportError, ValueError):

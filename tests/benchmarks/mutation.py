@@ -263,8 +263,8 @@ def files(area: str) -> list[Path]:
     return [path for path in found if mutants(path.read_text(encoding="utf-8"))]
 
 
-def main(arguments: list[str]) -> int:
-    """Try the areas' samples; or print the table of what was found."""
+def options() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -277,16 +277,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--again", action="store_true", help="try those that survived anew, with other tests or more seconds")
     parser.add_argument("--out", default="mutation.jsonl")
     parser.add_argument("--table", nargs="+", default=[], metavar="FILE")
-    options = parser.parse_args(arguments)
-    if options.table:
-        sys.stdout.write(table(read(options.table)) + "\n")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Try the areas' samples; or print the table of what was found."""
+    given = options().parse_args(arguments)
+    if given.table:
+        sys.stdout.write(table(read(given.table)) + "\n")
         return 0
     os.chdir(ROOT)
     settings.register_profile("unshrunk", parent=settings.get_profile("house"), phases=(Phase.explicit, Phase.generate))
     settings.load_profile("unshrunk")  # that a test fails is enough: no time for the smallest example
-    for area in options.area:
+    for area in given.area:
         tests = [f"tests/test_{name}.py" for name in AREAS[area][1].split()]
-        trial = Trial(area, files(area), options)
+        trial = Trial(area, files(area), given)
         if pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:warnings", "-m", "not slow", *tests], plugins=[trial]):
             return 1
     return 0
