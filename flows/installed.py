@@ -22,6 +22,7 @@ from tasks.common import salt
 from tasks.core import manifest, pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import parse
+from trainer.promotion import names
 
 HOME = Path(tasks.__file__).parent.parent  # of our packages: a checkout, or site-packages
 SHIPPED = (HOME / "tasks" / "library" / "pairwright" / "workspace", HOME / "pairwright" / "workspace")
@@ -39,6 +40,7 @@ PAGES = {  # the inputs that they explain, by stage
     "splits.md": ("split", "splits"),
     "erased.md": ("ingest", "erased"),
     "benchmarks.md": ("decontaminate", "benchmarks"),
+    "champion.md": (names.COMPARE, names.CHAMPION),
 }
 VERSIONS, VERSIONS_PAGE = "versions", "versions.md"  # folder of the records of versions, beside the release, and its page
 ADDED = {".gitignore": "!/.pairwright/code/\n", ".dvcignore": "!.pairwright/code\n"}

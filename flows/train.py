@@ -5,10 +5,10 @@ It runs only on a release that passed its gate: DVC's record of the stage that m
 
 from __future__ import annotations
 
-from flows import dvc
+from flows import dvc, promoting
 from flows.dvc import dataset_stages, training_stages
 from flows.nights.hooks import logged, report_run
-from flows.stage_tasks import Told, alone, conclude, run_stages
+from flows.stage_tasks import Told, alone, conclude
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
@@ -27,7 +27,7 @@ def train(force: bool = False) -> State[list[Told]]:
     """
     demand_release()
     unfit = dvc.nothing_to_learn()
-    return conclude([] if unfit else run_stages(training_stages(), "Skipped", force=force), unfit)
+    return conclude([] if unfit else promoting.train(force), unfit)
 
 
 def demand_release() -> None:

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core import manifest
+from tasks.core.errors import UserError
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
+from trainer.promotion import names
 from trainer.promotion.settings import Params
 
 if TYPE_CHECKING:
+    from trainer.models.training_context import TrainingContext
     from trainer.promotion.facts import Champion
 
 __all__ = ["Params"]
@@ -25,30 +28,30 @@ __all__ = ["Params"]
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Say what needs no figure; else score both models."""
-    from trainer.promotion import decision, facts, outcome
+    from trainer.models import training_context
+    from trainer.promotion import facts, outcome
 
     new, release = stage.input("candidate"), stage.input("release")
-    challenger = facts.of(new, stage.input("start"), release, stage.input("erased"))
+    context = training_context.read(new, release)
+    challenger = facts.of(context, new, stage.input("start"), release, stage.input("erased"))
     champion = facts.champion(stage.input("champion"))
     kind, why = outcome.before_figures(challenger, champion)
     report: dict[str, Any] = {"challenger": challenger, "champion": champion.facts if champion else None}
     if champion and kind == outcome.MEASURED:
-        kind, why, figures = _measured(stage, params, champion)
+        kind, why, figures = _measured(stage, params, context, champion)
         report |= figures
     report |= {"outcome": kind, "why": why}
-    (folder / decision.NAME).write_bytes(manifest.dumps(report))
+    (folder / names.COMPARISON).write_bytes(manifest.dumps(report))
     (folder / "metrics.json").write_bytes(manifest.dumps(_flat(report)))
     log(stage.name, f"{kind}: {why}" if why else "both models were scored on the same pairs")
 
 
-def _measured(stage: Stage, params: Params, champion: Champion) -> tuple[str, str, dict[str, Any]]:
+def _measured(stage: Stage, params: Params, context: TrainingContext, champion: Champion) -> tuple[str, str, dict[str, Any]]:
     """Outcome, reason and figures; incomparable where the champion cannot be read, or no pair fits both."""
-    from tasks.core.errors import UserError
     from trainer.models import runtime, training_context
     from trainer.promotion import comparison, outcome
 
     new, release, name = stage.input("candidate"), stage.input("release"), champion.facts["name"]
-    context = training_context.read(new, release)
     runtime.prepare(context.threads, context.seed, offline=True)
     try:
         theirs = training_context.of(champion.model)

@@ -15,20 +15,19 @@ from pathlib import Path
 from tasks.core import manifest
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log, must_exist, write_page
-from trainer.promotion import decision, facts, outcome
+from trainer.promotion import decision, names, outcome
 from trainer.promotion.settings import Rule as Params
 
 __all__ = ["Params"]
-SAID = "verdict.json"  # in the reports folder: what the end of a run says of it
 
 
 def work(stage: Stage, params: Params, folder: Path) -> None:
     """Decide, and hand over."""
-    comparison = json.loads((stage.input("comparison") / decision.NAME).read_bytes())
+    comparison = json.loads((stage.input("comparison") / names.COMPARISON).read_bytes())
     decided = decision.decide(comparison, params)
     new = decided.promoted or comparison["outcome"] == outcome.SAME
-    chosen = stage.input("candidate") if new else must_exist(stage.input("champion") / facts.MODEL, stage.name)
+    chosen = stage.input("candidate") if new else must_exist(stage.input(names.CHAMPION) / names.MODEL, stage.name)
     shutil.copytree(chosen, folder, dirs_exist_ok=True)
     if stage.reports:
-        write_page(stage.reports / SAID, manifest.dumps(decided.document()).decode())
+        write_page(stage.reports / names.SAID, manifest.dumps(decided.document()).decode())
     log(stage.name, decided.phrase)

@@ -10,7 +10,6 @@ from tasks.core.errors import UserError
 from trainer.promotion import outcome
 from trainer.promotion.settings import Rule
 
-NAME = "comparison.json"  # in the output of `compare`
 Report = Mapping[str, Any]
 
 
@@ -32,7 +31,7 @@ def decide(comparison: Report, rule: Rule) -> Decision:
     if kind == outcome.INCOMPARABLE and rule.require_champion and rule.rule != "always":
         expected = "a champion to hold the new model against"
         remedy = "run `dvc pull`, or set promote.require_champion to false, which promotes the new model"
-        raise UserError("data/champion", why, expected, remedy)
+        raise UserError("promote", why, expected, remedy)
     if kind == outcome.SAME:
         return Decision(False, f"kept {comparison['champion']['name']}: the new model is the same, byte by byte")
     if kind != outcome.MEASURED:

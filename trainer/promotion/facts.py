@@ -13,10 +13,8 @@ from typing import TypedDict
 
 from tasks.core import manifest
 from tasks.core.errors import UserError
-from trainer.models import training_context
-
-RECORD = "champion.json"
-MODEL, START = "model", "start"
+from trainer.models.training_context import TrainingContext
+from trainer.promotion import names
 
 
 class Facts(TypedDict):
@@ -54,9 +52,8 @@ class Champion:
         return ""
 
 
-def of(candidate: Path, start: Path, release: Path, erased: Path) -> Facts:
-    """Of the new model; a UserError where it was trained on another release."""
-    context = training_context.read(candidate, release)
+def of(context: TrainingContext, candidate: Path, start: Path, release: Path, erased: Path) -> Facts:
+    """Of the new model, by what it says of itself."""
     return {
         "digest": digest(candidate),
         "start": digest(start),
@@ -69,16 +66,16 @@ def of(candidate: Path, start: Path, release: Path, erased: Path) -> Facts:
 
 def champion(folder: Path) -> Champion | None:
     """The champion of a folder; none before the first."""
-    path = folder / RECORD
+    path = folder / names.RECORD
     if not path.is_file():
         return None
     try:
         document = json.loads(path.read_bytes())
-        facts: Named = {name: str(document[name]) for name in Named.__annotations__}  # type: ignore[assignment]  # all of them are text
+        facts: Named = {key: str(document[key]) for key in Named.__annotations__}  # type: ignore[assignment]  # all of them are text
     except (ValueError, TypeError, KeyError) as error:
         expected = "the record of a champion, as `pairwright run` writes it"
         raise UserError(str(path), "no such record", expected, f"restore it with `git checkout -- {path}`") from error
-    return Champion(facts, folder / MODEL, folder / START)
+    return Champion(facts, folder / names.MODEL, folder / names.START)
 
 
 def digest(folder: Path) -> str:

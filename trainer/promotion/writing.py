@@ -1,8 +1,8 @@
 """What the new model writes worse than the champion, to the same prompts: what can be counted in answers, as `evaluate` counts it.
 
-A share (answers without end, going round, empty, no text) is worse where the new model has it clearly more often than the champion. A
-mean (length, phrases that come back) is worse where it is beyond its bound beside the answers that people chose, and further than the
-champion's. How far answers surprise a reference is left out: two models may have two.
+A share (answers without end, going round, empty, no text) is worse where the new model has it clearly more often than the champion, or
+clearly more often than the answers that people chose while the champion has not: so a line of champions cannot drift away step by step.
+A mean (length, phrases that come back) is worse where it is beyond its bound beside the chosen answers, and further than the champion's. How far answers surprise a reference is left out: two models may have two.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ def figures(answers: Mapping[str, Sequence[Answer]], bounds: Counted, significan
 
 
 def _shares(found: Figures, answers: Mapping[str, Sequence[Answer]], bounds: Counted, significance: float) -> list[str]:
-    mine, theirs = (quality.flags(answers[name]) for name in WRITERS[:2])
-    return [
-        _told(name, found) for name, bound in bounds.shares().items() if quality.clearly_more(mine[name], theirs[name], bound, significance)
-    ]
+    mine, theirs, chosen = (quality.flags(answers[name]) for name in WRITERS)
+
+    def worse(name: str, bound: float) -> bool:
+        fresh, beyond = (quality.clearly_more(one[name], chosen[name], bound, significance) for one in (mine, theirs))
+        return quality.clearly_more(mine[name], theirs[name], bound, significance) or (fresh and not beyond)
+
+    return [_told(name, found) for name, bound in bounds.shares().items() if worse(name, bound)]
 
 
 def _means(found: Figures, bounds: Counted) -> list[str]:
     mine, theirs, chosen = (found[name]["again"] for name in WRITERS)
-    worse = [_told("again", found)] if mine > max(theirs, chosen) + bounds.repetition else []
+    worse = [_told("again", found)] if mine > chosen + bounds.repetition and mine > theirs else []
     if found["chosen"]["characters"]:
         ratios = [quality.length_ratio(found, name) for name in WRITERS[:2]]
         mine, theirs = (abs(math.log(ratio)) if ratio else math.inf for ratio in ratios)

@@ -1,0 +1,12 @@
+"""Names that the stages `compare` and `promote` share with what runs them: of stages, folders and files."""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMPARE, PROMOTE = "compare", "promote"  # the stages
+CHAMPION: Final = "champion"  # the input of both that holds the last model
+RECORD: Final = "champion.json"  # there: which model that is
+MODEL, START = "model", "start"  # there: its bytes, and those that it was trained from
+COMPARISON: Final = "comparison.json"  # in the output of `compare`
+SAID: Final = "verdict.json"  # in the reports of `promote`: the decision, for the end of a run
