@@ -22,7 +22,6 @@ from tasks.core import manifest, pipeline
 from trainer.promotion import names, outcome
 
 Lock = dict[str, Any]
-RELEASE = "trained_on"  # key of the record: DVC's digest of the release
 
 
 def crown(say: dvc.Say, *, force: bool) -> str:
@@ -35,7 +34,7 @@ def crown(say: dvc.Say, *, force: bool) -> str:
     if not force and not dvc.stale(makers):
         return ""
     told = json.loads(path.read_bytes()) if (path := pipeline.stage(names.COMPARE).output / names.COMPARISON).is_file() else None
-    if told is None or told["outcome"] == outcome.SAME or not _promoted(lock):
+    if told is None or told["outcome"] == outcome.SAME or not _promoted(lock) or _changed():
         return ""
     return _record(folder, lock, told["challenger"], say)
 
@@ -46,6 +45,12 @@ def _promoted(lock: Lock) -> bool:
     return bool(
         _entry(lock, names.PROMOTE, "outs", stage.output)["md5"] == _entry(lock, names.PROMOTE, "deps", stage.input("candidate"))["md5"]
     )
+
+
+def _changed() -> bool:
+    """Whether the comparison that lies here is another than that of the last run."""
+    output = str(pipeline.stage(names.COMPARE).output)
+    return any(reason.startswith(output) for reason in dvc.stale([names.COMPARE]).get(names.COMPARE, []))
 
 
 def _record(folder: Path, lock: Lock, facts: dict[str, str], say: dvc.Say) -> str:
@@ -62,14 +67,18 @@ def _record(folder: Path, lock: Lock, facts: dict[str, str], say: dvc.Say) -> st
         out = {key: value for key, value in entry.items() if key != "path"} | {"path": place}
         (folder / f"{place}{recorded.DVC}").write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False), encoding="utf-8")
     release = _entry(lock, compare.name, "deps", compare.input("release"))["md5"]
-    (folder / names.RECORD).write_bytes(manifest.dumps({**facts, "name": name, RELEASE: release}))
+    (folder / names.RECORD).write_bytes(manifest.dumps({**facts, "name": name, names.TRAINED_ON: release}))
     lay(say)
     return f"the model to beat is {name}"
 
 
 def lay(say: dvc.Say) -> None:
     """Put the champion's bytes in place, from the cache or a remote; where neither has them the comparison says so."""
-    files = [f"{entry.path}{recorded.DVC}" for entry in recorded.champion()]
+    found = recorded.champion()
+    files = [f"{entry.path}{recorded.DVC}" for entry in found]
+    for name in (names.MODEL, names.START):
+        if (folder := recorded.champion_folder()) and folder / name not in {entry.path for entry in found}:
+            shutil.rmtree(folder / name, ignore_errors=True)
     try:
         if files and dvc.remotes()[1]:
             dvc.command("fetch", *files)

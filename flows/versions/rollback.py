@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flows import dvc, git
 from flows.storage import recorded
-from flows.versions import commits, describe, record, settings
+from flows.versions import champion, commits, describe, record, settings
 from flows.versions.record import Record
 from flows.versions.stored import TOMBSTONES, AwayError, Stored, opened
 from tasks.core import manifest, pipeline
@@ -32,6 +32,9 @@ def back_to(name: str) -> Iterator[str]:
         stages = [] if erased else _demand_bytes(version, old)
         newer = _newer_logs(version)
     _restore(old, stages)
+    told = list[str]()
+    champion.lay(told.append)
+    yield from told
     made = None if erased or newest is None else _record(old, newest)
     yield from _commit(old, made)
     yield from _follows(old["tag"], newer, erased=erased)

@@ -7,6 +7,7 @@ from typing import Final
 COMPARE, PROMOTE = "compare", "promote"  # the stages
 CHAMPION: Final = "champion"  # the input of both that holds the last model
 RECORD: Final = "champion.json"  # there: which model that is
+TRAINED_ON: Final = "trained_on"  # key of that: DVC's digest of the release that it was trained on
 MODEL, START = "model", "start"  # there: its bytes, and those that it was trained from
 COMPARISON: Final = "comparison.json"  # in the output of `compare`
 SAID: Final = "verdict.json"  # in the reports of `promote`: the decision, for the end of a run

@@ -2,7 +2,8 @@
 
 A share (answers without end, going round, empty, no text) is worse where the new model has it clearly more often than the champion, or
 clearly more often than the answers that people chose while the champion has not: so a line of champions cannot drift away step by step.
-A mean (length, phrases that come back) is worse where it is beyond its bound beside the chosen answers, and further than the champion's. How far answers surprise a reference is left out: two models may have two.
+A mean (length, phrases that come back) is worse where it is beyond its bound beside the chosen answers, and further than the champion's.
+How far answers surprise a reference is left out: two models may have two.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def _shares(found: Figures, answers: Mapping[str, Sequence[Answer]], bounds: Cou
     mine, theirs, chosen = (quality.flags(answers[name]) for name in WRITERS)
 
     def worse(name: str, bound: float) -> bool:
-        fresh, beyond = (quality.clearly_more(one[name], chosen[name], bound, significance) for one in (mine, theirs))
-        return quality.clearly_more(mine[name], theirs[name], bound, significance) or (fresh and not beyond)
+        fresh, old = (quality.clearly_more(one[name], chosen[name], bound, significance) for one in (mine, theirs))
+        return quality.clearly_more(mine[name], theirs[name], bound, significance) or (fresh and not old)
 
     return [_told(name, found) for name, bound in bounds.shares().items() if worse(name, bound)]
 
