@@ -18,11 +18,11 @@ from typing import Any
 import yaml
 
 import tasks
+from tasks.common import champion as names
 from tasks.common import salt
 from tasks.core import manifest, pipeline
 from tasks.core.errors import UserError
 from tasks.core.params import parse
-from trainer.promotion import names
 
 HOME = Path(tasks.__file__).parent.parent  # of our packages: a checkout, or site-packages
 SHIPPED = (HOME / "tasks" / "library" / "pairwright" / "workspace", HOME / "pairwright" / "workspace")

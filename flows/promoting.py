@@ -10,8 +10,8 @@ from flows.running.waiting import once_free
 from flows.stage_tasks import Outcome, run_stages, well
 from flows.storage import recorded
 from flows.versions import champion
+from tasks.common import champion as names
 from tasks.core.errors import UserError
-from trainer.promotion import names
 
 from prefect import task  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
 from prefect.cache_policies import NO_CACHE

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from tasks.common import champion as names
 from tasks.core import pipeline
 from tasks.core.pipeline import Stage
-from trainer.promotion import names
 
 HEAD = ("stage", "state", "table", "in", "made", "kept", "dropped", "seconds")
 LEFT = ("stage", "state", "table")  # these columns are text

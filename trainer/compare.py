@@ -12,11 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.common import champion as names
 from tasks.core import manifest
 from tasks.core.errors import UserError
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
-from trainer.promotion import names
 from trainer.promotion.settings import Params
 
 if TYPE_CHECKING:

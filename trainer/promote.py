@@ -12,10 +12,11 @@ import json
 import shutil
 from pathlib import Path
 
+from tasks.common import champion as names
 from tasks.core import manifest
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log, must_exist, write_page
-from trainer.promotion import decision, names, outcome
+from trainer.promotion import decision, outcome
 from trainer.promotion.settings import Rule as Params
 
 __all__ = ["Params"]

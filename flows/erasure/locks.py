@@ -10,9 +10,9 @@ from typing import Any
 
 from flows import git
 from flows.storage import recorded
+from tasks.common import champion as names
 from tasks.core import pipeline
 from tasks.core.params import parse
-from trainer.promotion import names
 
 LOCK = Path("dvc.lock")
 Out = tuple[str, str]  # path, and DVC's digest

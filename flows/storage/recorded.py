@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.common import champion as names
 from tasks.core import pipeline
 from tasks.core.params import parse
-from trainer.promotion import names
 
 PATH, LOCK = "dvc.yaml", "dvc.lock"
 FOLDER = ".dir"  # how the digest of a folder ends

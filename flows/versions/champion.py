@@ -18,8 +18,8 @@ import yaml
 from flows import dvc, git
 from flows.storage import recorded
 from flows.versions import describe, record
+from tasks.common import champion as names
 from tasks.core import manifest, pipeline
-from trainer.promotion import names, outcome
 
 Lock = dict[str, Any]
 
@@ -34,7 +34,7 @@ def crown(say: dvc.Say, *, force: bool) -> str:
     if not force and not dvc.stale(makers):
         return ""
     told = json.loads(path.read_bytes()) if (path := pipeline.stage(names.COMPARE).output / names.COMPARISON).is_file() else None
-    if told is None or told["outcome"] == outcome.SAME or not _promoted(lock) or _changed():
+    if told is None or told["outcome"] == names.SAME or not _promoted(lock) or _changed():
         return ""
     return _record(folder, lock, told["challenger"], say)
 
@@ -50,7 +50,7 @@ def _promoted(lock: Lock) -> bool:
 def _changed() -> bool:
     """Whether the comparison that lies here is another than that of the last run."""
     output = str(pipeline.stage(names.COMPARE).output)
-    return any(reason.startswith(output) for reason in dvc.stale([names.COMPARE]).get(names.COMPARE, []))
+    return any(reason in (f"{output} modified", f"{output} deleted") for reason in dvc.stale([names.COMPARE]).get(names.COMPARE, []))
 
 
 def _record(folder: Path, lock: Lock, facts: dict[str, str], say: dvc.Say) -> str:
@@ -70,6 +70,14 @@ def _record(folder: Path, lock: Lock, facts: dict[str, str], say: dvc.Say) -> st
     (folder / names.RECORD).write_bytes(manifest.dumps({**facts, "name": name, names.TRAINED_ON: release}))
     lay(say)
     return f"the model to beat is {name}"
+
+
+def restore(commit: str, say: dvc.Say) -> None:
+    """Let the champion be the one that a commit has, if that knows of any."""
+    folder = recorded.champion_folder()
+    if folder and git.attempt("cat-file", "-e", f"{commit}:./{folder}") is not None:
+        git.run("restore", f"--source={commit}", "--staged", "--worktree", "--", str(folder))
+        lay(say)
 
 
 def lay(say: dvc.Say) -> None:

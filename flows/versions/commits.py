@@ -12,11 +12,11 @@ from flows import git, installed
 from flows.storage import recorded
 from flows.versions import record
 from flows.versions.settings import Bot, load
+from tasks.common import champion as names
 from tasks.common import salt, tombstones
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 from tasks.core.shell import PARAMS
-from trainer.promotion import names
 
 LOCK = Path("dvc.lock")
 GRAPH = Path("dvc.yaml")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows import dvc, git
-from flows.storage import recorded
 from flows.versions import champion, commits, describe, record, settings
 from flows.versions.record import Record
 from flows.versions.stored import TOMBSTONES, AwayError, Stored, opened
@@ -33,7 +32,8 @@ def back_to(name: str) -> Iterator[str]:
         newer = _newer_logs(version)
     _restore(old, stages)
     told = list[str]()
-    champion.lay(told.append)
+    if stages:
+        champion.restore(_source(old), told.append)
     yield from told
     made = None if erased or newest is None else _record(old, newest)
     yield from _commit(old, made)
@@ -81,7 +81,7 @@ def _restore(old: Record, stages: list[str]) -> None:
     """Lay parameters and splits of the version here, and, where stages are given, its lock and their outputs."""
     splits = [path for path in pipeline.stage(commits.SPLIT[0]).data if path.name == commits.SPLIT[1]]
     pages = Path(f"{record.pages()}.dvc")
-    wanted = [PARAMS, *splits, *([commits.LOCK, pages, *filter(None, [recorded.champion_folder()])] if stages else [])]
+    wanted = [PARAMS, *splits, *([commits.LOCK, pages] if stages else [])]
     there = [str(path) for path in wanted if git.attempt("cat-file", "-e", f"{_source(old)}:./{path}") is not None]
     git.run("restore", f"--source={_source(old)}", "--staged", "--worktree", "--", *there)
     if stages:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from tasks.common import champion as names
 from tasks.core import manifest
 from tasks.core.errors import UserError
 from trainer.models.training_context import TrainingContext
-from trainer.promotion import names
 
 
 class Facts(TypedDict):

@@ -12,9 +12,10 @@ new release holds out are unseen by an older model too, unless that was trained 
 
 from __future__ import annotations
 
+from tasks.common import champion as names
 from trainer.promotion.facts import Champion, Facts
 
-FIRST, SAME, ERASED, INCOMPARABLE, MEASURED = "first", "same", "erased", "incomparable", "measured"
+FIRST, SAME, ERASED, INCOMPARABLE, MEASURED = "first", names.SAME, "erased", "incomparable", "measured"
 
 
 def before_figures(challenger: Facts, champion: Champion | None) -> tuple[str, str]:
