@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -298,7 +299,9 @@ def _learner(whole: Path, micro: int) -> tuple[ppo.Learner, ppo_rollouts.Sequenc
     return ppo.Learner(policy, reward, settings, params.adapter, 4), ppo_rollouts.Sequences.of(prompts, real, answers, [end]), pad
 
 
-def test_a_bound_on_the_divergence_ends_training_one_update_back(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bound_on_the_divergence_ends_training_with_a_policy_within_it(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = copied(whole, tmp_path)
     fast = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_bound": 0.01, "ppo__kl_stop": 0.0}
     run(root, "train", tiny("train", **fast))
@@ -306,6 +309,58 @@ def test_a_bound_on_the_divergence_ends_training_one_update_back(whole: Path, tm
     figures = json.loads((root / "data/models/policy/metrics.json").read_text())
     assert abs(figures["ppo_kl_after"]) <= 0.01
     assert figures["ppo_updates"] == 1, "the first one leaves the bound at once"
+    assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
+
+
+FIGURES = st.fixed_dictionaries({"reward": st.floats(-3, 3), "kl": st.floats(-4, 4), "ended": st.floats(0, 1)})
+
+
+@given(st.lists(FIGURES, min_size=1, max_size=8), st.sampled_from([0.0, 1.0, 3.0]))
+def test_the_best_policy_before_the_first_beyond_the_bound_is_kept(seen: list[dict[str, float]], bound: float) -> None:
+    import torch
+
+    seen[0]["kl"] = 0.0  # the first rollouts are the reference's
+    policy = torch.nn.Linear(1, 1)
+    learner = ppo.Learner.__new__(ppo.Learner)
+    params = tiny("train", **MADE, ppo__kl_bound=bound)
+    learner.settings = ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
+    learner.snapshot = ppo.PolicySnapshot(policy, None)  # type: ignore[arg-type]  # any module has weights
+    within = 0
+    for number, figures in enumerate(seen):
+        policy.weight.data.fill_(number)
+        if not learner.keep(figures, number + 1, SimpleNamespace(stage="train")):  # type: ignore[arg-type]  # its name is all that is read
+            break
+        within += 1
+    assert within == next((at for at, one in enumerate(seen) if bound and abs(one["kl"]) > bound), len(seen))
+    best = max(range(within), key=lambda at: (learner.objective(seen[at]), -at))
+    learner.snapshot.restore()
+    assert (learner.snapshot.update, policy.weight.item(), learner.snapshot.figures) == (best, best, seen[best])
+
+
+def test_a_policy_that_runs_away_is_not_what_comes_out(whole: Path, tmp_path: Path) -> None:
+    root = copied(whole, tmp_path)
+    away = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_stop": 0.0, "ppo__kl_bound": 0.0, "ppo__kl_coef": 10.0}
+    run(root, "train", tiny("train", **away))
+    figures = json.loads((root / "data/models/policy/metrics.json").read_text())
+    assert abs(figures["ppo_kl"]) > 1, "it ran away"
+    assert (figures["ppo_updates"], figures["ppo_best_update"]) == (4, 0)
+    assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
+
+
+@pytest.mark.parametrize("adapter", [0, 2])
+def test_a_policy_that_its_own_rollouts_flattered_gives_way_to_the_start(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], adapter: int
+) -> None:
+    def flattered(learner: ppo.Learner, figures: dict[str, float], update: int, run: object) -> bool:
+        learner.snapshot.keep(figures | {"kl": 0.0, "reward": 100.0}, update - 1)
+        return True
+
+    monkeypatch.setattr(ppo.Learner, "keep", flattered)
+    root = copied(whole, tmp_path)
+    away = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_stop": 0.0, "ppo__kl_coef": 10.0, "adapter__r": adapter}
+    run(root, "train", tiny("train", **away))
+    assert "out comes the start, since no policy did better" in capsys.readouterr().out
+    assert json.loads((root / "data/models/policy/metrics.json").read_text())["ppo_best_update"] == 0
     assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
 
 

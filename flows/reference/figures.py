@@ -42,6 +42,7 @@ TRAINING = {
     "reward_gap": "mean distance of the rewards of the two answers",
     "reward_mean": "mean reward of all answers",
     "ppo_updates": "updates, each of rollouts of its own",
+    "ppo_best_update": "updates that the policy that comes out has had; 0 is the start",
     "ppo_reward": "mean reward of the policy's own answers, mean of the last tenth of the updates, as all that follow",
     "ppo_kl": "divergence of an answer from the reference, in nats",
     "ppo_length": "tokens of an answer",

@@ -22,7 +22,7 @@ NAME = "model@v1.0.0"
 def trained(root: Path) -> Path:
     """A planted release, a start and a policy that learned it, below `root`; the policy is the new model."""
     releases.write(root / "data/release", releases.planted(COUNTS, noise=0.0))
-    training.run(root, "start", training.tiny("start"))
+    training.run(root, "start", training.tiny("start", threads=1))
     (root / "data/models/reward").mkdir()
     training.run(root, "train", training.tiny("train", dpo__schedule__max_steps=40, dpo__schedule__learning_rate=0.005))
     for name in ("erased", names.CHAMPION):
