@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PART = "ppo"
+PANEL = 4  # batches of prompts that the best policy and the start answer in the end
 ROLLOUT = ("reward", "kl", "length", "ended")  # figures of rollouts
 
 
@@ -360,7 +361,7 @@ def train(
         run.monitor.step(PART, update, updates, learnt | rollout_metrics | {"kl_coefficient": learner.kl_controller.coefficient})
         learner.kl_controller.update(rollout_metrics["kl"], settings.schedule.train_batch_size)
         checkpoints.save(run, update, learner.parts(), {})
-    _hand_over(rollouts, order[-1], len(order) + 1)
+    _hand_over(rollouts, [row for rows in order[-PANEL:] for row in rows], len(order) + 1)
     divergence.require_finite(PART, updates, policy)
     return _final_metrics(run, learner.snapshot)
 
