@@ -24,7 +24,9 @@ ORDER += ["release", "start", "reward", "train", "evaluate", "compress", "compar
 
 def test_stages_stand_in_the_order_of_the_data() -> None:
     assert list(STAGES) == ORDER
-    made = [Path(f"data/{name}") for name in ("raw", "erased", "benchmarks", "splits", "champion")]  # what people, and earlier releases, put there
+    made = [
+        Path(f"data/{name}") for name in ("raw", "erased", "benchmarks", "splits", "champion")
+    ]  # what people, and earlier releases, put there
     for stage in STAGES.values():
         for path in stage.data:
             assert any(path == out or out in path.parents for out in made), f"{stage.name} reads {path}, which no earlier stage makes"

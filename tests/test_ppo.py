@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +32,7 @@ MADE = {
     "ppo__max_new_tokens": 8,
     "ppo__num_mini_batches": 2,
     "ppo__schedule__max_steps": 4,
+    "ppo__schedule__learning_rate": 0.03,  # so that four steps are enough to do better than the start
     "monitoring__save_steps": 1,
     "monitoring__logging_steps": 1,
 }
@@ -203,8 +206,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ppo")
     released(root)
     add_prompts(root / "data/release")
-    for name in ("start", "reward"):
-        run(root, name)
+    run(root, "start", tiny("start", threads=1))
+    run(root, "reward")
     run(root, "train", tiny("train", **MADE))
     return root
 
@@ -235,6 +238,8 @@ def test_the_policy_is_whole_and_its_figures_say_how_it_went(whole: Path) -> Non
     wanted = {"loss", "policy_loss", "value_loss", "reward", "kl", "length", "entropy", "clip_fraction", "kl_coefficient"}
     assert all(wanted <= set(line) for line in lines)
     assert lines[0]["kl"] == pytest.approx(0, abs=1e-4)  # the reference is the policy as it came in
+    assert figures["ppo_best_update"] > 0
+    assert figures["ppo_reward_after"] > figures["ppo_reward_first"]
     assert figures["ppo_kl_after"] != 0
 
 
@@ -312,6 +317,13 @@ def test_a_bound_on_the_divergence_ends_training_with_a_policy_within_it(
     assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
 
 
+@functools.cache
+def settings() -> ppo.Settings:
+    """The stage's own, made small."""
+    params = tiny("train", **MADE)
+    return ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
+
+
 FIGURES = st.fixed_dictionaries({"reward": st.floats(-3, 3), "kl": st.floats(-4, 4), "ended": st.floats(0, 1)})
 
 
@@ -322,8 +334,7 @@ def test_the_best_policy_before_the_first_beyond_the_bound_is_kept(seen: list[di
     seen[0]["kl"] = 0.0  # the first rollouts are the reference's
     policy = torch.nn.Linear(1, 1)
     learner = ppo.Learner.__new__(ppo.Learner)
-    params = tiny("train", **MADE, ppo__kl_bound=bound)
-    learner.settings = ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
+    learner.settings = replace(settings(), kl_bound=bound)
     learner.snapshot = ppo.PolicySnapshot(policy, None)  # type: ignore[arg-type]  # any module has weights
     within = 0
     for number, figures in enumerate(seen):
