@@ -57,7 +57,7 @@ def whereabouts() -> str:
 
 def _make(path: Path) -> None:
     """A new password file, there only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what runs say is nobody else's
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w", encoding="utf-8") as stream:
         stream.write(f"{USER}:{secrets.token_urlsafe(24)}\n")

@@ -105,21 +105,13 @@ def _found(names: Sequence[str], looking: bool) -> dict[str, list[str]]:
     for name in names:
         pipeline.stage(name)
     with repository(looking=looking) as opened:
-        inputs.must_be_files(_given(names), opened.dvcignore.is_ignored_file)
+        inputs.must_be_files(inputs.given(names), opened.dvcignore.is_ignored_file)
         status = opened.status(targets=list(names) or None)
     found = {name: brief(_reasons(status[name])) for name in known if name in status}
     reader = _salted()
     if reader and (not names or reader.name in names) and log_salt.due(reader.data[0]) not in (None, salt.last_fingerprint()):
         found[reader.name] = [*found.get(reader.name, []), f"the salt (see {salt.FOLDER / salt.FINGERPRINT}) modified"]
     return {name: found[name] for name in known if name in found}
-
-
-def _given(names: Sequence[str]) -> list[Path]:
-    """What lies under data/ and no stage makes, of these stages or of all: logs, and lists of benchmarks."""
-    stages = pipeline.stages()
-    made = {stage.output for stage in stages.values()}
-    wanted = [stages[name] for name in names] or list(stages.values())
-    return sorted({path for stage in wanted for path in stage.data if not made & {path, *path.parents}})
 
 
 def _salted() -> pipeline.Stage | None:
@@ -292,8 +284,8 @@ def command(*arguments: str, seconds: float | None = None) -> str:
     return done.stdout
 
 
-def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
-    """Run one stage through DVC, every line of its output to `say`; StageError with the stage's own reason when it fails.
+def reproduce(stage: str, say: Say, *, force: bool = False) -> bool:
+    """Whether a stage really ran: through DVC, every line of its output to `say`; StageError with its own reason when it fails.
 
     Where it ran before with the same code, inputs and parameters, its outputs come from the cache instead, unless `force` is given.
     However this function or this process ends, the stage and its children end too: see `flows.process_group`. So they do when the
@@ -304,13 +296,14 @@ def reproduce(stage: str, say: Say, *, force: bool = False) -> None:
         log_salt.leave(reader.data[0])
     if not force and _restored(stage):
         say(f"{stage}: {RESTORED}")
-        return
+        return False
     _run(stage, say, force)
     with repository() as opened:
         gone = runs.keep(opened, stage)
     if gone:
         named = ", ".join([*gone[:NAMED], *([f"{len(gone) - NAMED} more"] if len(gone) > NAMED else [])])
         raise StageError(f"DVC's cache: found no whole copy of {named}; expected the output that {stage} just made; {NO_ROOM}")
+    return True
 
 
 def _restored(stage: str) -> bool:

@@ -7,14 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from flows.dvc import dataset_stages
 from tasks.core import pipeline
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Share = tuple[int, int]  # how many, of how many
 Shares = dict[str, Share]
@@ -80,13 +79,15 @@ def _rows(name: str, *columns: str) -> pa.Table | None:
     for stage in map(pipeline.stage, dataset_stages()):
         folder = stage.output / name
         if not stage.private and folder.is_dir():
-            return pq.read_table(folder, columns=list(columns))
+            from pyarrow.parquet import read_table  # every command would wait for Arrow otherwise
+
+            return read_table(folder, columns=list(columns))
     return None
 
 
 def _conversations() -> Shares:
     turns = _rows("turns", "conversation_id")
-    return {} if turns is None else {"conversations": (pc.count_distinct(turns["conversation_id"]).as_py(), 0)}
+    return {} if turns is None else {"conversations": (len(turns["conversation_id"].unique()), 0)}
 
 
 def _languages() -> Shares:

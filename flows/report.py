@@ -15,7 +15,7 @@ from tasks.core.pipeline import Stage
 
 HEAD = ("stage", "state", "table", "in", "made", "kept", "dropped", "seconds")
 LEFT = ("stage", "state", "table")  # these columns are text
-CURRENT = ("ran", "unchanged")  # states of stages whose ledger is of this run, or as good as
+CURRENT = ("ran", "restored", "unchanged")  # states of stages whose ledger is of this run, or as good as
 
 
 def ledger_rows(stage: Stage) -> list[dict[str, Any]]:

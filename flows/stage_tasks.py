@@ -1,7 +1,8 @@
 """Walk stages of `dvc.yaml` in Prefect: one task run a stage, named as the stage, in the order of the file.
 
 A task asks DVC whether its stage is stale. If so it runs the stage and ends as Completed; if not it ends as Completed under another name
-(`Unchanged`, or `Skipped` for training), so that the UI tells the two apart. A failure is a state with the stage's own line, no traceback.
+(`Unchanged`, or `Skipped` for training; `Restored` where an earlier run's outputs came from the cache), so that the UI tells them apart.
+A failure is a state with the stage's own line, no traceback.
 DVC's cache is the only one: Prefect's result cache is off, because a hit there would not put the files back.
 """
 
@@ -38,7 +39,8 @@ from flows.running.waiting import once_free
 from tasks.core.errors import UserError
 
 # states of a step after which a run goes on
-WELL = frozenset({"Completed", "Unchanged", "Skipped", "Published", "Owed", "Passed", "Warned"})
+WELL = frozenset({"Completed", "Restored", "Unchanged", "Skipped", "Published", "Owed", "Passed", "Warned"})
+DONE = {"ran": "Completed", "restored": "Restored"}  # states of stages whose outputs are new here
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 P = ParamSpec("P")
 
@@ -48,7 +50,7 @@ class Outcome:
     """What became of one stage in this run."""
 
     stage: str
-    state: str  # Completed, Unchanged, Skipped, Failed
+    state: str  # Completed, Restored (outputs of an earlier run), Unchanged, Skipped, Failed
     seconds: float
     message: str
 
@@ -127,8 +129,8 @@ def run_stage(name: str, idle: str, force: bool) -> State[None]:
             return Completed(name=idle, message="Inputs, code, parameters and outputs are as they were after the last run")
         log.info("Runs because: %s", ", ".join(reasons) or "force was asked for")
         with emit.stage(name, log.warning):
-            dvc.reproduce(name, say, force=force)
-        return Completed(message=", ".join(reasons))
+            ran = dvc.reproduce(name, say, force=force)
+        return Completed(name="Completed" if ran else "Restored", message=", ".join(reasons))
 
     try:
         return once_free(run, log.warning)
@@ -157,9 +159,10 @@ def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list
     if failed:
         message = f"{failed[0].stage}: {failed[0].message}"
         return Failed(message=message, data=StagesFailedError(message, told))
-    ran = [outcome.stage for outcome in outcomes if outcome.state == "Completed"]
+    done = {word: [outcome.stage for outcome in outcomes if outcome.state == state] for word, state in DONE.items()}
     notes = [outcome.message for outcome in outcomes if outcome.stage not in pipeline.stages()] + [note or ""]
-    message = f"Ran {', '.join(ran)}" if ran else "Nothing had changed"
+    message = ", ".join(f"{word} {', '.join(names)}" for word, names in done.items() if names) or "nothing had changed"
+    message = message[0].upper() + message[1:]
     return Completed(message="; ".join(filter(None, (message, *notes))), data=told)
 
 

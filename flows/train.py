@@ -1,14 +1,16 @@
 """The flow `train`: the final step alone, on the release as it lies there.
 
-It runs only on a release that passed its gate: DVC's record of the stage that made it must match what lies on disk.
+It runs only on a release that its stages let pass (what lies on disk is what DVC recorded) and that no gate stops.
 """
 
 from __future__ import annotations
 
 from flows import dvc, promoting
 from flows.dvc import dataset_stages, training_stages
+from flows.nights import step as gates
 from flows.nights.hooks import logged, report_run
-from flows.stage_tasks import Told, alone, conclude
+from flows.nights.levels import Gate
+from flows.stage_tasks import Told, alone, conclude, well
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
@@ -19,15 +21,19 @@ from prefect.client.schemas.objects import State
 @flow(name="train", on_completion=[report_run], on_failure=[report_run], on_crashed=[report_run])
 @alone
 @logged
-def train(force: bool = False) -> State[list[Told]]:
-    """Train on the release and count what the model learned, if the release passed its gate and changed since the last training.
+def train(force: bool = False, accept: list[Gate] = []) -> State[list[Told]]:  # noqa: B006 (read only)
+    """Train on the release and count what the model learned, if the release passed its gates and changed since the last training.
 
     Args:
         force: Train even if nothing changed.
+        accept: Gates that let this one run pass, whatever they find.
     """
     demand_release()
     unfit = dvc.nothing_to_learn()
-    return conclude([] if unfit else promoting.train(force), unfit)
+    outcomes = [gates.hold(accept)]
+    if well(outcomes) and not unfit:
+        outcomes += promoting.train(force)
+    return conclude(outcomes, unfit)
 
 
 def demand_release() -> None:

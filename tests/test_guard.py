@@ -136,6 +136,7 @@ def test_password_is_made_once_for_its_owner_only(home: Path) -> None:
     assert access.password() == first
     assert len(first) > 30
     assert stat.S_IMODE((home / "password").stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert [path.name for path in home.iterdir()] == ["password"]
     (home / "password").unlink()
     assert access.password() != first

@@ -148,6 +148,10 @@ def test_a_gate_stops_a_run_before_publishing_and_training_and_a_person_may_let_
     assert "gates: stopped against dataset@v1.0.0: volume: pairs_train was 306, is 50" in stopped.stderr
     assert (root / toys.TRAIN / "text.txt").stat().st_mtime_ns == models
     assert versions(root) == ["dataset@v1.0.0"]
+    by_hand = "from flows import server\nwith server.api():\n    from flows.train import train\n    print(train(return_state=True).message)"
+    done = subprocess.run([sys.executable, "-c", by_hand], cwd=root, env=toys.environment(), capture_output=True, text=True, check=False)
+    assert "gates: stopped against dataset@v1.0.0: volume: pairs_train was 306, is 50" in done.stdout, done.stderr
+    assert (root / toys.TRAIN / "text.txt").stat().st_mtime_ns == models, "training alone asks the gates, too"
     shown = toys.pairwright(root, "gates")
     assert (shown.returncode, "pairs_train" in shown.stdout) == (1, True)
     assert toys.pairwright(root, "run", "--publish", "--accept", "volume").returncode == 0

@@ -14,7 +14,7 @@ from flows.openlineage import events
 from tests.builders import toys
 from tests.builders.receiver import check, receiving
 
-LINEAGE = {"use": True, "namespace": "test", "url": "", "retries": 2, "pause": 0.01, "timeout": 5.0}
+LINEAGE = {"use": True, "namespace": "test", "url": "", "timeout": 5.0}
 
 
 def toy(root: Path, **lineage: Any) -> Path:
@@ -60,7 +60,8 @@ def test_a_run_tells_a_receiver_what_it_read_and_made(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failure_is_told_and_a_receiver_that_is_away_stops_no_run(tmp_path: Path) -> None:
-    root = toy(tmp_path / "toy", url="http://127.0.0.1:9", retries=0)
+    root = toy(tmp_path / "toy", url="http://127.0.0.1:9")
+    toys.set_param(root, "runs", "retries", 0)
     toys.set_param(root, "second", "fate", "fail")
     done = toys.pairwright(root, "run")
     assert "found a cat" in done.stderr

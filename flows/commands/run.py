@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from flows.commands.shared import Commands
     from flows.stage_tasks import Told
 
-WORDS = {"Completed": "ran", "Unchanged": "unchanged", "Skipped": "unchanged", "Failed": "FAILED"}
+WORDS = {
+    "Completed": "ran",
+    "Restored": "restored",
+    "Unchanged": "unchanged",
+    "Skipped": "unchanged",
+    "Failed": "FAILED",
+    "Stopped": "STOPPED",
+}
 
 
 def add(commands: Commands) -> None:
@@ -79,7 +86,7 @@ def exit_code(outcomes: Sequence[Told]) -> int:
     """Of a run that failed: whether a gate held the dataset back, or something broke."""
     from flows.nights import step
 
-    held = any(outcome["stage"] == step.NAME and WORDS.get(outcome["state"]) == "FAILED" for outcome in outcomes)
+    held = any(outcome["state"] == step.STOPPED for outcome in outcomes)
     return exit_codes.STOPPED_BY_GATE if held else exit_codes.FAILED
 
 
@@ -110,7 +117,7 @@ def _say_end(states: dict[str, str], seconds: dict[str, float], message: str) ->
     for line in report.stage_table(states, seconds):
         say(line)
     say("")
-    failed = "FAILED" in states.values()
+    failed = not {"FAILED", "STOPPED"}.isdisjoint(states.values())
     for line in () if failed else report.results():
         say(line)
     (complain if failed else say)(message)

@@ -19,7 +19,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 NAME = "gates"
-PASSED, WARNED = "Passed", "Warned"
+PASSED, WARNED, STOPPED = "Passed", "Warned", "Stopped"
 
 
 def hold(accept: Sequence[str]) -> Outcome:
@@ -48,7 +48,7 @@ def _hold(accept: list[str]) -> State[None]:
     for finding in verdict.having(gates.STOP):
         log.error(finding.line)
     if verdict.state == gates.STOP:
-        return Failed(message=telling.stopped(verdict))
+        return Failed(name=STOPPED, message=telling.stopped(verdict))
     if verdict.state == gates.WARN:
         return Completed(name=WARNED, message=telling.warned(verdict))
     return Completed(name=PASSED, message="")

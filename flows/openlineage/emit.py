@@ -1,13 +1,12 @@
 """Events of the run that is under way: written to its file, and sent to the receiver where one is named.
 
-A receiver that is away stops no run: after the tries that `lineage` allows, the rest of the run's events stay in the file alone.
+A receiver that is away stops no run: after the tries that `runs.retries` allows, the rest of the run's events stay in the file alone.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from uuid import UUID
 from flows import dvc
 from flows.openlineage import events
 from flows.openlineage.settings import Params, load
+from flows.running import retry
 from tasks.common import salt
 from tasks.core.errors import UserError
 
@@ -94,18 +94,22 @@ def end(error: str, warn: dvc.Say) -> None:
 def _sent(event: events.Event, settings: Params, warn: dvc.Say) -> bool:
     """Whether the receiver took the event."""
     request = _request(event, settings)
-    for attempt in range(settings.retries + 1):
-        try:
-            with urllib.request.urlopen(request, timeout=settings.timeout):
-                return True
-        except (OSError, urllib.error.URLError) as error:
-            told = error
-            if isinstance(error, urllib.error.HTTPError) and error.code in FINAL:
-                break
-            if attempt < settings.retries:
-                time.sleep(settings.pause * 2**attempt)
-    warn(f"Events of this run are in its file alone, since {settings.url} did not take one: {told}")
-    return False
+    try:
+        retry.patiently(f"{settings.url} took no event", lambda: _send(request, settings.timeout), transient=_passing, say=warn)
+    except OSError as error:
+        warn(f"Events of this run are in its file alone, since {settings.url} did not take one: {error}")
+        return False
+    return True
+
+
+def _send(request: urllib.request.Request, seconds: float) -> None:
+    with urllib.request.urlopen(request, timeout=seconds):
+        pass
+
+
+def _passing(error: Exception) -> bool:
+    """Whether another try may go better."""
+    return isinstance(error, OSError) and not (isinstance(error, urllib.error.HTTPError) and error.code in FINAL)
 
 
 def _request(event: events.Event, settings: Params) -> urllib.request.Request:

@@ -22,8 +22,6 @@ class Params(StageParams):
     use: bool
     namespace: str = Field(min_length=1)
     url: str = Field(pattern=r"^(https?://.+)?$")
-    retries: int = Field(ge=0, le=20)
-    pause: float = Field(ge=0, le=60)
     timeout: float = Field(gt=0)
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from flows.preflight import history, inputs, machine, models, remotes, salt, schedules, server, staleness
+from flows.preflight import history, machine, models, remotes, salt, schedules, server, staleness
 from flows.preflight.finding import Finding, error, warning
 from flows.preflight.stages import Child
 from tasks.core import pipeline
@@ -52,22 +52,11 @@ def before_serve() -> list[Finding]:
 def _found(checks: dict[str, Check]) -> list[Finding]:
     """The findings of the stages' code and of these checks, in their order."""
     pipeline.stages()  # a folder without dvc.yaml is told here, once
-    if blocked := _blocked():
-        return [blocked]
     child = Child()
     waited = [_Waited(name, check) for name, check in checks.items()]
     end = time.monotonic() + LIMIT
     found = child.findings(CODE_LIMIT)
     return [*found, *(finding for one in waited for finding in one.findings(end))]
-
-
-def _blocked() -> Finding | None:
-    """What nobody may read, not even to look for what is stale."""
-    try:
-        inputs.demand_readable()
-    except UserError as fault:
-        return error("logs", fault)
-    return None
 
 
 class _Waited:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.preflight import inputs
 from flows.preflight.finding import Finding, counted, error, ok, warning
+from flows.running import inputs
 from tasks.common.raw_files import archives, records
 from tasks.common.raw_files import files as raw
 from tasks.core import params, pipeline
@@ -31,14 +31,12 @@ TOLD = 5  # files that are told one by one
 
 
 def findings() -> Iterator[Finding]:
-    """What lies where the first stage reads, a line each for what is odd."""
+    """What lies where the first stage reads, a line each for what is odd; `staleness` tells what cannot be read."""
     reader = next((stage for stage in pipeline.stages().values() if stage.module == ingest.__name__), None)
     if reader is None:
         return
     folder = reader.input("raw")
-    paths = [path for path in inputs.walk(folder) if not _hidden(path, folder)]
-    odd = [error(TOPIC, f"{path}: {kind}, on which reading would wait for ever; take it out") for path, kind in inputs.unreadable([folder])]
-    yield from odd or _looked_at(folder, paths)
+    yield from _looked_at(folder, [path for path in inputs.files(folder) if not _hidden(path, folder) and not inputs.fault(path)])
 
 
 def _hidden(path: Path, folder: Path) -> bool:

@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 from flows import installed
-from flows.preflight import inputs
 from flows.preflight.finding import Finding, counted, error, in_bytes, ok, warning
+from flows.running import inputs
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
@@ -130,7 +130,7 @@ def _volumes() -> list[Path]:
 def _size(path: Path) -> int:
     """Bytes of all files below the path, of the first hundred thousand; links are not followed."""
     total = 0
-    for number, file in enumerate(inputs.walk(path)):
+    for number, file in enumerate(inputs.files(path)):
         if number >= MOST_FILES:
             break
         try:

@@ -7,26 +7,35 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from tasks.core import pipeline
 from tasks.core.errors import UserError
 
 KINDS = MappingProxyType({stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"})
 Ignored = Callable[[str], bool]  # DVC's own: whether a path is named in .dvcignore
 
 
+def given(names: Sequence[str] = ()) -> list[Path]:
+    """What lies under data/ and no stage makes, of these stages or of all: logs, and lists of benchmarks."""
+    stages = pipeline.stages()
+    made = {stage.output for stage in stages.values()}
+    wanted = [stages[name] for name in names] or list(stages.values())
+    return sorted({path for stage in wanted for path in stage.data if not made & {path, *path.parents}})
+
+
 def must_be_files(roots: Iterable[Path], ignored: Ignored) -> None:
     """A UserError for the first thing at or below the roots that is no readable file or folder and not ignored."""
     for root in roots:
-        for path in _files(root):
-            if (fault := _fault(path)) and not ignored(os.fspath(path.absolute())):
+        for path in files(root):
+            if (found := fault(path)) and not ignored(os.fspath(path.absolute())):
                 remedy = "move it away, rename it, or name it in .dvcignore"
-                raise UserError(_shown(path), fault, "a file that can be read", remedy)
+                raise UserError(_shown(path), found, "a file that can be read", remedy)
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files(root: Path) -> Iterator[Path]:
     """The root itself where it is no folder, else all files below it, and folders that may not be read; DVC follows no link to a folder."""
     if not root.is_dir():
         yield from [root] if root.exists() or root.is_symlink() else []
@@ -38,7 +47,7 @@ def _files(root: Path) -> Iterator[Path]:
     yield from (Path(fault.filename) for fault in faults)
 
 
-def _fault(path: Path) -> str:
+def fault(path: Path) -> str:
     """What is wrong with it; nothing where it can be read."""
     try:
         mode = path.stat().st_mode

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tasks.core import whole_file
 from tasks.core.params import parse
 
 FILE, COPY = Path("dvc.lock"), Path(".dvc/tmp/dvc.lock.before")
@@ -24,16 +25,9 @@ EVERY, FOLDER = {"path", "hash", "md5", "size"}, {"nfiles"}  # what DVC says of 
 def kept() -> Iterator[None]:
     """Keep a copy while the block lasts; where this process is killed in it, `restore` finds the copy."""
     COPY.parent.mkdir(parents=True, exist_ok=True)
-    _put(FILE.read_bytes() if FILE.exists() else b"", COPY)
+    whole_file.write(COPY, FILE.read_bytes() if FILE.exists() else b"")
     yield
     COPY.unlink(missing_ok=True)
-
-
-def _put(content: bytes, path: Path) -> None:
-    """Write a file that is whole or not there."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def restore() -> list[str]:
@@ -43,11 +37,11 @@ def restore() -> list[str]:
     before = last.decode() if copy == COPY else ""  # a person may have gone back to a file with fewer stages than the last one had
     torn = FILE.exists() and now != last and not is_whole(now.decode(errors="replace"), before or "{}")
     if torn and last:
-        _put(last, FILE)
+        whole_file.write(FILE, last)
     elif torn and copy == COPY:
         FILE.unlink()
     elif FILE.exists() and not torn and now != last:
-        _put(now, LAST)
+        whole_file.write(LAST, now)
     COPY.unlink(missing_ok=True)
     return (
         [f"{FILE}: half written by a DVC command that was killed; it is again as it was before"] if torn and (last or copy == COPY) else []

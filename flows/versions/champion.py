@@ -19,7 +19,7 @@ from flows import dvc, git
 from flows.storage import recorded
 from flows.versions import describe, record
 from tasks.common import champion as names
-from tasks.core import manifest, pipeline
+from tasks.core import manifest, pipeline, whole_file
 
 Lock = dict[str, Any]
 
@@ -65,9 +65,9 @@ def _record(folder: Path, lock: Lock, facts: dict[str, str], say: dvc.Say) -> st
     (folder / names.RECORD).unlink(missing_ok=True)
     for place, entry in ((names.MODEL, model), (names.START, start)):
         out = {key: value for key, value in entry.items() if key != "path"} | {"path": place}
-        (folder / f"{place}{recorded.DVC}").write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False), encoding="utf-8")
+        whole_file.write(folder / f"{place}{recorded.DVC}", yaml.safe_dump({"outs": [out]}, sort_keys=False))
     release = _entry(lock, compare.name, "deps", compare.input("release"))["md5"]
-    (folder / names.RECORD).write_bytes(manifest.dumps({**facts, "name": name, names.TRAINED_ON: release}))
+    whole_file.write(folder / names.RECORD, manifest.dumps({**facts, "name": name, names.TRAINED_ON: release}))
     lay(say)
     return f"the model to beat is {name}"
 

@@ -7,12 +7,12 @@ and longer pauses, and then left for the next version.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from flows import dvc, git
 from flows.git import GitError
+from flows.running import retry
 from flows.versions import commits, hub, record
 from flows.versions.hub import HubAwayError
 from flows.versions.record import DATASET, MODEL
@@ -25,6 +25,7 @@ TAKEN = "(already exists)"
 REFUSED = "[remote rejected]"
 RACES = 3  # times that somebody else may have pushed in between
 HEADS = "refs/heads/"
+AWAY = (GitError, dvc.DvcError, HubAwayError)  # may be gone a moment later
 
 
 class AwayError(Exception):
@@ -40,25 +41,18 @@ def settle(settings: Params, say: dvc.Say) -> list[str]:
     done = []
     refs = _asked(settings)
     if refs is None or _owed(refs):
-        done += _retried(settings, say, lambda: _bytes(settings, refs))
-        done += ["no git remote"] if refs is None else _retried(settings, say, lambda: _branch(settings))
+        done += _retried(say, lambda: _bytes(settings, refs))
+        done += ["no git remote"] if refs is None else _retried(say, lambda: _branch(settings))
     if settings.hub.repo:
-        done += _retried(settings, say, lambda: hub.bring(settings.hub, record.committed()))
+        done += _retried(say, lambda: hub.bring(settings.hub, record.committed()))
     return done
 
 
-def _retried(settings: Params, say: dvc.Say, work: Callable[[], list[str]]) -> list[str]:
-    """The work, tried again after longer and longer pauses while the remote is away."""
-    for attempt in range(settings.retries):
-        try:
-            return work()
-        except (AwayError, GitError, dvc.DvcError, HubAwayError) as error:
-            pause = settings.pause * 2**attempt
-            say(f"A remote is away, next try in {pause:g} s: {error}")
-            time.sleep(pause)
+def _retried(say: dvc.Say, work: Callable[[], list[str]]) -> list[str]:
+    """The work, tried again while the remote is away; then AwayError."""
     try:
-        return work()
-    except (GitError, dvc.DvcError, HubAwayError) as error:
+        return retry.patiently("a remote is away", work, transient=(AwayError, *AWAY), say=say)
+    except AWAY as error:
         raise AwayError(str(error)) from error
 
 

@@ -36,8 +36,6 @@ class Params(StageParams):
     git_remote: str
     dvc_remote: str
     accept: list[str]
-    retries: int = Field(ge=0, le=20)
-    pause: float = Field(ge=0, le=600)
     timeout: float = Field(gt=0)
     hub: Hub
 

@@ -13,13 +13,13 @@ file can tell whose line it is. Tombstones of another salt cannot be matched to 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.common import salt
+from tasks.core import whole_file
 from tasks.core.errors import UserError
 from tasks.core.ids import keyed_digest
 
@@ -128,15 +128,8 @@ def render(tombstones: Tombstones) -> str:
 
 
 def save(folder: Path, tombstones: Tombstones) -> Path:
-    """Put the tombstones in their place, whole or not at all; a file that says the same stays untouched."""
-    path, text = place(folder, tombstones.key), render(tombstones)
-    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
-        return path
+    """Put the tombstones in their place."""
+    path = place(folder, tombstones.key)
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{path.name}.new"
-    with beside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
+    whole_file.write(path, render(tombstones))
     return path

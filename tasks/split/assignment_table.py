@@ -11,7 +11,6 @@ that it wrote itself writes the same again, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ import pyarrow as pa
 
 from tasks.common import salt
 from tasks.common.vocabulary import splits
+from tasks.core import whole_file
 from tasks.core.errors import UserError, one_of
 
 MARKS = (*splits.SPLITS, splits.NEITHER, splits.ANYWHERE)
@@ -120,13 +120,6 @@ def render(assignment: Assignment) -> str:
 
 
 def save(folder: Path, assignment: Assignment) -> None:
-    """Put the assignment in its place, whole or not at all; a file that says the same stays untouched."""
-    path, text = place(folder, salt.current()), render(assignment)
-    if not assignment.marks or (path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text):
-        return
-    beside = folder / f".{path.name}.new"
-    with beside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
+    """Put the assignment in its place."""
+    if assignment.marks:
+        whole_file.write(place(folder, salt.current()), render(assignment))

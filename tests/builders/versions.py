@@ -34,7 +34,8 @@ def enter(root: Path, patch: pytest.MonkeyPatch) -> None:
 def make(folder: Path) -> Path:
     """A toy project with its dataset built and nothing committed."""
     root = toys.make(folder / "toy")
-    configure(root, pause=0.0, retries=1)
+    for key, value in (("retries", 1), ("retry_seconds", 0)):
+        toys.set_param(root, "runs", key, value)
     build(root, 3)
     return root
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tasks.core import whole_file
 from tasks.core.errors import UserError, one_of
 from trainer.models import sources
 
@@ -43,7 +44,7 @@ def lay(name: str, path: Path) -> list[str]:
         if yaml.safe_load(old) != yaml.safe_load(new):
             changes.append((_span(there[keys]), new))
             lines.append(f"{'.'.join(keys)}: {old} -> {new}")
-    _write(path, _replaced(text, changes))
+    whole_file.write(path, _replaced(text, changes))
     return lines
 
 
@@ -78,13 +79,6 @@ def _replaced(text: str, changes: list[tuple[slice, str]]) -> str:
     for span, new in sorted(changes, key=lambda change: change[0].start, reverse=True):
         text = text[: span.start] + new + text[span.stop :]
     return text
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def values(name: str) -> dict[str, Any]:
