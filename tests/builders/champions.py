@@ -113,7 +113,8 @@ def project(folder: Path, score: int = 1) -> Path:
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     for name in READ:
         (root / "trainer" / f"{name}.py").write_text(toys.MODEL.replace("    wait: float | int\n    fate: str\n", "    pass\n"))
-    versions.configure(root, pause=0.0, retries=1)
+    for key, value in (("retries", 1), ("retry_seconds", 0)):
+        toys.set_param(root, "runs", key, value)
     versions.build(root, 3)
     return root
 
