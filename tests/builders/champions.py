@@ -63,7 +63,7 @@ output = Path(next(iter(entry["outs"][0])))
 deps = {Path(dep).name: Path(dep) for dep in entry["deps"]}
 shutil.rmtree(output, ignore_errors=True)
 output.mkdir(parents=True)
-if name == "start":
+if name == "begin":
     (output / "weights").write_text(f"start of {params['seed']} " + (deps["release"] / "text.txt").read_text())
 if name == "compress":
     (output / "weights").write_text(f"model {params['score']} " + (deps["start"] / "weights").read_text())
@@ -85,12 +85,12 @@ if name == "promote":
     (reports / "verdict.json").write_text(json.dumps({"phrase": "promoted" if told["better"] else "kept model@v1.0.0: worse"}))
 '''
 READ = {
-    "start": ["data/release"],
+    "begin": ["data/release"],
     "compress": ["data/models/start"],
     "compare": ["data/release", "data/models/start", "data/models/candidate", "data/champion"],
     "promote": ["data/comparison", "data/models/candidate", "data/champion"],
 }
-MADE = {"start": "data/models/start", "compress": "data/models/candidate", "compare": "data/comparison", "promote": "data/models/final"}
+MADE = {"begin": "data/models/start", "compress": "data/models/candidate", "compare": "data/comparison", "promote": "data/models/final"}
 
 
 def project(folder: Path, score: int = 1) -> Path:
@@ -109,7 +109,7 @@ def project(folder: Path, score: int = 1) -> Path:
     toys.set_path(root, path | {"stages": stages | {name: _stage(name) for name in READ}})
     document = versions.params(root)
     del document["train"]
-    document |= {"start": {"seed": 1}, "compress": {"score": score}, "compare": {"none": 0}, "promote": {"none": 0}}
+    document |= {"begin": {"seed": 1}, "compress": {"score": score}, "compare": {"none": 0}, "promote": {"none": 0}}
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     for name in READ:
         (root / "trainer" / f"{name}.py").write_text(toys.MODEL.replace("    wait: float | int\n    fate: str\n", "    pass\n"))
