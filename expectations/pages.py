@@ -51,6 +51,7 @@ FETCHED = re.compile(
 # The remaining scripts would fail without their libraries; the footer offers a newsletter.
 SCRIPT = re.compile(r"<script\b[^>]*>.*?</script>", re.IGNORECASE | re.DOTALL)
 FOOTER = re.compile(r"<footer\b.*?</footer>", re.IGNORECASE | re.DOTALL)
+ICON = re.compile(r"\bhref=\"(?:\.\./)+static/")  # a page of a validation lies one folder deeper than its link to the icon says
 State = Literal["holds", "drops rows", "warning", "broken"]
 MARKS: dict[State, str] = {"holds": "✓", "drops rows": "✓", "warning": "!", "broken": "✗"}
 TITLES: dict[str, State] = {"Broken": "broken", "Warnings": "warning"}
@@ -141,8 +142,9 @@ def make_local(folder: Path) -> None:
         text = path.read_text(encoding="utf-8")
         for pattern in (FETCHED, SCRIPT, FOOTER):
             text = pattern.sub("", text)
-        back = "/".join([".."] * (len(path.relative_to(folder).parts) - 1) + ["index.html"])
-        text = text.replace("</head>", STYLE, 1).replace("<body>", f'<body>\n<p><a href="{back}">← all checks</a></p>', 1)
+        up = "../" * (len(path.relative_to(folder).parts) - 1)
+        text = ICON.sub(f'href="{up}static/', text)
+        text = text.replace("</head>", STYLE, 1).replace("<body>", f'<body>\n<p><a href="{up}index.html">← all checks</a></p>', 1)
         path.write_text(text, encoding="utf-8")
 
 

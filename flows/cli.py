@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from flows import exit_codes, workspace
 from flows.commands import chat, check, export, forget, gates, init, publish, pull, run, serve, status, trace, verify, versions
-from flows.commands.shared import RunFailedError, say
+from flows.commands.shared import RunFailedError, say, say_lines
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     wanted = list(sys.argv[1:] if arguments is None else arguments)
     if not wanted:
-        say(parser.format_help().rstrip())
+        say_lines(parser.format_help().rstrip())
         return exit_codes.USAGE
     given = parser.parse_args(wanted)
     signal.signal(signal.SIGTERM, _terminated)

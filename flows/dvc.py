@@ -27,7 +27,7 @@ from flows.running.waiting import BusyError
 from flows.storage import runs
 from tasks.common import log_salt, salt, tombstones
 from tasks.common.vocabulary.splits import SPLITS
-from tasks.core import params, pipeline, telemetry
+from tasks.core import params, pipeline, telemetry, visible
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -254,11 +254,11 @@ def brief(reasons: Sequence[str]) -> list[str]:
     return [*others, f"{code[0].removesuffix(' modified')} and {len(code) - 1} more files of code modified"]
 
 
-def remotes() -> tuple[list[str], str]:
-    """Names of DVC's remotes, and the default one's; "" where there is none."""
+def remotes() -> tuple[dict[str, dict[str, Any]], str]:
+    """DVC's remotes by name, each with its options, and the default one's name; "" where there is none."""
     with repository(looking=True) as opened:
         config = opened.config
-    return sorted(config["remote"]), str(config["core"].get("remote") or "")
+    return dict(sorted(config["remote"].items())), str(config["core"].get("remote") or "")
 
 
 def command(*arguments: str, seconds: float | None = None) -> str:
@@ -332,7 +332,7 @@ def _run(stage: str, say: Say, force: bool) -> None:
         child,
         process_group.ended_after(child, minutes * 60) as late,
     ):  # leaving it closes the pipes, which ends the group, and waits
-        for line in map(str.rstrip, child.stdout or ()):
+        for line in (visible.line(told.rstrip()) for told in child.stdout or ()):
             if line and not line.lstrip().startswith(HINTS):
                 tail.append(line)
                 say(line)

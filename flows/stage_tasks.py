@@ -23,14 +23,13 @@ from tasks.core import (
 )
 
 from prefect import task  # isort: skip
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows import dead_runs, dvc, server
+from flows import artifacts, dead_runs, dvc, server
 from flows.log_lines import Levels
 from flows.openlineage import emit
 from flows.report import ledger_rows
@@ -152,7 +151,7 @@ def well(outcomes: Iterable[Outcome]) -> bool:
 def conclude(outcomes: Iterable[Outcome], note: str | None = None) -> State[list[Told]]:
     """The flow's final state, whose message ends with the note, and its table of stages, as an artifact of the run."""
     outcomes = list(outcomes)
-    create_table_artifact(key="stages", table=_table(outcomes), description="What each stage did, and its rows")
+    artifacts.table("stages", _table(outcomes), "What each stage did, and its rows")
     told = [cast("Told", asdict(outcome)) for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.state not in WELL]
     emit.end(f"{failed[0].stage}: {failed[0].message}" if failed else "", get_run_logger().warning)

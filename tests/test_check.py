@@ -380,9 +380,9 @@ def test_exit_codes_tell_a_gate_from_a_fault_and_an_interruption(tmp_path: Path,
     assert set(exit_codes.MEANING) == {0, 1, 2, 3, 130, 141}
 
 
-def test_colours_stand_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    finding = Finding("error", "model", "gone")
-    assert check.line(finding) == "!!  model        gone"
+def test_colours_stand_on_terminals_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    check.say_finding(Finding("error", "model", "gone"))
+    assert capsys.readouterr().out == "!!  model        gone\n"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)

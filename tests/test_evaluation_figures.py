@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
 from tests.builders import releases
+from tests.builders.evaluations import report
 from tests.builders.training import pair
 from trainer import evaluate
 from trainer.data.encode import EncodedPair, FilteredPairs
@@ -31,7 +31,6 @@ from trainer.evaluation import (
     proportions,
     quality,
     report_page,
-    verdict,
 )
 from trainer.evaluation.bootstrap import Bootstrap
 from trainer.evaluation.heldout import HeldOutSplit
@@ -323,31 +322,6 @@ def test_wins_count_ties_one_half_and_answers_are_described() -> None:
 
 
 # The page
-
-
-def report(**other: Any) -> dict[str, Any]:
-    """The report of a made-up evaluation of twelve pairs, `other` laid over it."""
-    pairs = [replace(pair(f"p{at}", "a" * (at + 2), "b" * 7), topic="<b>loud</b>") for at in range(12)]
-    encoding = FilteredPairs([EncodedPair(one, [1], [2] * len(one.chosen[0]["content"]), [3] * 7) for one in pairs], {"answer_cut": 2})
-    policy, reference, reward = chance().normal(size=(3, 2, 12))
-    held = HeldOutSplit(encoding, policy, reference, reward, policy[0], Bootstrap(np.arange(12) // 2, 30, 0))
-    test, margins = evaluate._split(held, 0.01), held.margins["reward"]
-    answers = [Answer([1], "<script>x</script>", True), Answer([1, 2], "fine", False)]
-    written = generations.win_rates(answers, answers[::-1], np.array([[1.0, 2.0], [0.0, 3.0]]), 20, 0)
-    bounds = quality.Bounds(length_ratio=1.5, unended=0.05, repetition=0.05, empty=0.05, surprise=0.5)
-    everyone = {"policy": answers, "reference": answers[::-1], "chosen": answers}
-    written |= generations.writing_metrics(
-        everyone, {"policy": np.full(2, 9.0), "reference": np.ones(2), "chosen": np.ones(2)}, bounds, 0.01
-    )
-    sides = {
-        name: {"text": answer.text, "ended": answer.ended, "reward": 0.5}
-        for name, answer in zip(("policy", "reference"), answers, strict=True)
-    }
-    written |= {"prompts": 2, "groups_too_long": 0, "most_tokens": 8, "temperature": 0.7}
-    written["examples"] = [{"prompt": [{"role": "user", "content": "1 < 2?"}], **sides}]
-    made = {"test": test, "validation": test, "calibration": calibration.figures(margins, margins, 10)}
-    made |= {"generations": written, "control": control.summary([0.4, 0.6, 0.5])} | other
-    return made | {"verdict": verdict.decide(made["test"], made["generations"])}
 
 
 def test_the_page_escapes_what_models_and_people_wrote_and_needs_nothing_but_itself() -> None:

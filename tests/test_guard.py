@@ -50,7 +50,9 @@ def asked(rules: Rules, kind: str = "http", method: str = "GET", client: str = "
     asyncio.run(speak())
     if told[0]["type"] == "websocket.close":
         return "closed"
-    assert (b"content-security-policy", b"connect-src 'self'; frame-ancestors 'self'") in told[0]["headers"]
+    policy = dict(told[0]["headers"])[b"content-security-policy"].split(b"; ")
+    assert {b"connect-src 'self'", b"object-src 'none'", b"base-uri 'self'", b"form-action 'self'", b"frame-ancestors 'self'"} < {*policy}
+    assert b"http" not in policy[0]
     return "passes" if told[0]["status"] == 200 else str(told[0]["status"])
 
 

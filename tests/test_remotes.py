@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from flows import git
+from flows.preflight import remotes as preflight
+from flows.storage import clients
 from flows.versions import record
 from tasks.core.errors import UserError
 from tests.builders import toys, versions
 from tests.builders.versions import published
+from tests.conftest import ROOT
 
 V1, V2, V3 = (record.tag(number) for number in (1, 2, 3))
 
@@ -62,6 +67,36 @@ def test_bytes_are_there_before_the_tag_and_a_remote_that_is_away_is_owed(toy: P
     shutil.rmtree(toy / toys.SECOND)
     assert "ERROR" not in toys.dvc(toy, "pull", "--allow-missing")
     assert (toy / toys.SECOND / "text.txt").is_file()
+
+
+def test_what_broke_off_on_its_way_to_a_remote_is_sent_again(toy: Path) -> None:
+    store, cache = versions.add_dvc_remote(toy), toy / ".dvc" / "cache"
+    whole = {path.relative_to(cache): path.read_bytes() for path in cache.rglob("*") if path.is_file() and "md5" in path.parts}
+    for name, data in whole.items():
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_bytes(data[: len(data) // 2])
+    assert published().startswith(f"Published: {V1}; bytes in store")
+    assert {name: (store / name).read_bytes() for name in whole} == whole
+
+
+def test_a_remote_whose_client_is_not_installed_is_one_line_and_not_tried_again(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    toys.dvc(toy, "remote", "add", "--local", "--default", "store", "s3://bucket/store")
+    heard: list[str] = []
+    expected = r"remote 'store': found no dvc-s3; expected the client of s3:// addresses; run `pip install 'pairwright\[s3\]'`"
+    with pytest.raises(UserError, match=expected):
+        published(heard.append)
+    assert not heard
+    (toy / "locks").mkdir()
+    (toy / "locks" / "s3.txt").touch()
+    assert [one.text for one in preflight.findings()] == ["store: s3://bucket/store needs dvc-s3; run `pip install -r locks/s3.txt`"]
+
+
+def test_each_client_has_an_extra_and_a_list() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for extra in set(clients.EXTRAS.values()):
+        assert extras[extra] == [f"dvc-{extra}"]
+        assert f"dvc-{extra}==" in (ROOT / clients.LIST.format(extra)).read_text(encoding="utf-8")
 
 
 def test_a_git_remote_that_is_away_is_owed_and_brought_by_the_next_version(toy: Path) -> None:

@@ -60,6 +60,26 @@ def test_pushing_leaves_the_logs_as_they_are_and_a_second_push_sends_nothing(sto
     assert said("push") == ["outputs: 0 new files in 'everybody'", "data/raw: already in the private store 'vault'"]
 
 
+@pytest.mark.parametrize("what", ["files", "their list"])
+def test_logs_that_broke_off_on_their_way_are_stored_again(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    whole = {path.relative_to(stored.parent / "private"): path.read_bytes() for path in (stored.parent / "private").rglob("*.dir")}
+    whole |= {path.relative_to(stored.parent / "private"): path.read_bytes() for path in (stored.parent / "private").rglob("?" * 30)}
+    for name, data in whole.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if (what == "files") != (name.suffix == ".dir"):
+            (tmp_path / name).write_bytes(data[: len(data) // 2])
+            (tmp_path / name).chmod(0o444)  # by which DVC knows an object that it need not look at
+    monkeypatch.chdir(stored)
+    with dvc.repository() as repository:
+        repository.config["remote"]["vault"]["url"] = str(tmp_path)
+        store = private_store.opened(repository)
+        assert store
+        assert all(raw_logs.push(repository, store, entry) for entry in recorded.read().raw)
+    assert {name: (tmp_path / name).read_bytes() for name in whole} == whole
+
+
 def test_a_clone_with_the_stores_has_the_logs_and_makes_the_same_again_from_them(clone: Path, stored: Path) -> None:
     assert said("pull") == [
         "outputs: 2 in place, 2 of them fetched from 'everybody'",

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from tasks.core import visible
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -174,12 +175,12 @@ def _streamer(tokenizer: PreTrainedTokenizerBase) -> Any:  # noqa: ANN401
 
         def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
             self.parts.append(text)
-            sys.stdout.write(text + ("\n" if stream_end else ""))
+            sys.stdout.write(visible.lines(text) + ("\n" if stream_end else ""))
             sys.stdout.flush()
 
     return RecordingStreamer()
 
 
 def _note(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(visible.line(line) + "\n")
     sys.stderr.flush()

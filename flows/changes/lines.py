@@ -28,7 +28,14 @@ def told(made: Difference, shown: int, texts: Texts) -> Iterator[str]:
     if len(made.rows) > shown:
         yield f"... and {len(made.rows) - shown:,} more: see --rows, --json, --html"
     for name, (prompt, chosen, rejected) in texts.items():
-        yield from ("", name, f"  prompt:   {prompt}", f"  chosen:   {chosen}", f"  rejected: {rejected}")
+        yield from ("", name, *_said("prompt", prompt), *_said("chosen", chosen), *_said("rejected", rejected))
+
+
+def _said(side: str, words: str) -> Iterator[str]:
+    """A text under the name of its side; no line of it can be taken for one of ours."""
+    first, *others = words.split("\n")
+    yield f"  {side + ':':<9} {first}"
+    yield from (f"{'':<11} {other}" for other in others)
 
 
 def _counts(made: Difference) -> Iterator[tuple[str, ...]]:

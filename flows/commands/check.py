@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flows.commands.shared import RunFailedError, add_json, command, painted, say, say_json
+from flows.commands.shared import RunFailedError, add_json, aside, command, say, say_json, say_marked
 from flows.preflight.finding import Finding, counted, errors, warnings
 
 if TYPE_CHECKING:
@@ -32,25 +31,24 @@ def say_findings(given: argparse.Namespace) -> None:
         say_json({"errors": len(wrong), "warnings": len(odd), "findings": [finding.document() for finding in found]})
     else:
         for finding in found:
-            say(line(finding))
+            say_finding(finding)
         say(f"{counted(len(wrong), 'error')}, {counted(len(odd), 'warning')}: " + ("mend the errors first" if wrong else "ready to run"))
     if wrong:
         raise RunFailedError
 
 
-def line(finding: Finding) -> str:
+def say_finding(finding: Finding) -> None:
     """A finding as a person reads it, in colour on a terminal."""
-    mark, colour = MARKS[finding.level]
-    return f"{painted(mark, colour)}  {finding.topic:<{WIDTH}} {finding.text}"
+    say_marked(*MARKS[finding.level], f"  {finding.topic:<{WIDTH}} {finding.text}")
 
 
 def stop_at_errors(found: Iterable[Finding]) -> None:
     """Say what was found to be odd, on stderr, and stop before anything starts where something is wrong."""
     found = list(found)
     for finding in warnings(found):
-        sys.stderr.write(f"warning: {finding.topic}: {finding.text}\n")
+        aside(f"warning: {finding.topic}: {finding.text}")
     wrong = errors(found)
     for finding in wrong:
-        sys.stderr.write(f"error: {finding.text}\n")
+        aside(f"error: {finding.text}")
     if wrong:
         raise RunFailedError

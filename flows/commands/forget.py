@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.commands.shared import command, say
+from flows.commands.shared import aside, command, say, say_json
 from flows.running import lock
 from tasks.core.errors import UserError
 
@@ -54,7 +53,7 @@ def run(given: argparse.Namespace) -> None:
     if not (given.yes or _agreed(given.purge)):
         return
     with lock.hold("pairwright forget"):
-        _forget(given, whom, _aside if given.json else say)
+        _forget(given, whom, aside if given.json else say)
 
 
 def _forget(given: argparse.Namespace, whom: Subject, told: Callable[[str], object]) -> None:
@@ -96,7 +95,7 @@ def _text(option: str, value: str) -> str:
 
 def _show(found: Known, *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(found.document(), indent=1))
+        say_json(found.document())
         return
     for line in found.lines():
         say(line)
@@ -111,8 +110,3 @@ def _agreed(purge: bool) -> bool:
         return False
     what = "Write the tombstone, and delete what can be deleted for good?" if purge else "Write the tombstone?"
     return input(f"{what} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def _aside(line: str) -> None:
-    """One line on stderr, beside JSON on stdout."""
-    sys.stderr.write(line + "\n")

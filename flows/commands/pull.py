@@ -69,12 +69,14 @@ def push_version(given: argparse.Namespace) -> None:
         store, remote = private_store.opened(repository), shared.remote(repository)
         if not store and not remote:
             raise UserError("push", "no remote", "a shared remote, or a private store", f"{shared.ADD}, or name {private_store.KEY}")
+        version = recorded.read()
+        outputs = [entry for entry in version.outputs if not entry.private]
         say(
-            f"outputs: {shared.push(repository)} new files in {remote!r}"
+            f"outputs: {shared.push(repository, outputs)} new files in {remote!r}"
             if remote
             else f"left out: outputs: no remote is set, {shared.ADD}"
         )
-        for entry in recorded.read().raw:
+        for entry in version.raw:
             say(_push_raw(repository, store, entry))
 
 

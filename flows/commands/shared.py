@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flows import exit_codes
+from tasks.core import visible
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -40,19 +41,38 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def say(line: str) -> None:
-    """One line on stdout, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """One line on stdout, at once; nothing in it acts on the terminal."""
+    _write(visible.line(line))
+
+
+def say_lines(text: str) -> None:
+    """The same for text whose line breaks are meant."""
+    _write(visible.lines(text))
 
 
 def say_json(document: object) -> None:
     """One JSON document on stdout: sorted keys, the same bytes for the same answer."""
-    say(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False))
+    say_lines(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False))
+
+
+def say_marked(mark: str, colour: str, line: str) -> None:
+    """One line on stdout after a mark of ours, which is in colour on a terminal that has any."""
+    _write(f"{painted(mark, colour)}{visible.line(line)}")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def aside(line: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(visible.line(line) + "\n")
 
 
 def complain(message: str) -> None:
     """One line on stderr about a run that failed."""
-    sys.stderr.write(f"failed: {message}\n")
+    aside(f"failed: {message}")
 
 
 def painted(text: str, colour: str) -> str:

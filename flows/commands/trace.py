@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
-from flows.commands.shared import command, say
+from flows.commands.shared import command, say, say_json
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +30,10 @@ def say_trace(given: argparse.Namespace) -> None:
         raise UserError("ID", "nothing", "the id of a row", "copy it from the release")
     back = backward.back(given.id)
     on = forward.on(back["column"], back["id"])
-    for line in [json.dumps({**back, "versions": on}, indent=1)] if given.json else lines.told(back, on):
+    if given.json:
+        say_json({**back, "versions": on})
+        return
+    for line in lines.told(back, on):
         say(line)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.commands.shared import command, say
+from flows.commands.shared import command, say, say_json, say_lines
 
 if TYPE_CHECKING:
     from flows.commands.shared import Commands
@@ -37,7 +36,7 @@ def say_versions(given: argparse.Namespace) -> None:
     from flows.versions import listing
 
     for line in [listing.as_json()] if given.json else listing.table():
-        say(line)
+        say_lines(line)
 
 
 def say_difference(given: argparse.Namespace) -> None:
@@ -51,7 +50,7 @@ def say_difference(given: argparse.Namespace) -> None:
     made = difference.compare(before, after, STEP if given.step is None else given.step)
     texts = difference.texts(made, before, after, given.rows) if given.texts else {}
     if given.json:
-        say(json.dumps(difference.as_json(made, texts), indent=1))
+        say_json(difference.as_json(made, texts))
     elif given.html:
         given.html.write_text(page.render(made, given.rows, texts), encoding="utf-8")
         say(f"wrote {given.html}: {', '.join(f'{made.count(kind):,} {kind}' for kind in difference.KINDS)}")

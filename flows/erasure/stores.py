@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from flows.erasure.locks import Out
-from flows.storage import private_store
+from flows.storage import clients, private_store
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -28,7 +28,7 @@ class Store:
 
     def has(self, oid: str) -> bool:
         """Whether the object is there."""
-        return bool(self.odb.exists(oid))
+        return clients.size(self.odb, oid) is not None
 
     def read(self, oid: str) -> bytes:
         """An object's bytes."""

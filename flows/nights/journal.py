@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.nights import place
+from tasks.core import visible
 
 LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
@@ -23,7 +24,7 @@ class Journal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One line, at once, so that it stands there when the run is killed."""
         try:
-            self._stream.write(json.dumps(entry(record), ensure_ascii=False) + "\n")
+            self._stream.write(visible.line(json.dumps(entry(record), ensure_ascii=False)) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             self.handleError(record)

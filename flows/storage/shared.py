@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flows.storage import cache
+from flows.storage import broken_off, cache, clients
 from flows.storage.recorded import Entry
 from tasks.core.errors import UserError
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc_data.hashfile.db import HashFileDB
 
 ADD = "`dvc remote add --default NAME URL`"
 
@@ -21,17 +23,27 @@ def remote(repository: Repo) -> str | None:
     return name
 
 
-def push(repository: Repo) -> int:
+def push(repository: Repo, entries: Sequence[Entry]) -> int:
     """Send every output that the cache holds; how many files were new there."""
-    from dvc.exceptions import UploadError
-
-    try:
+    mend(repository, str(remote(repository)), entries)
+    with _opened(repository):
         sent: int = repository.push()
-    except UploadError as error:
-        raise UserError(
-            f"remote {remote(repository)!r}", str(error), "a push of every file", "see the lines above, and push again"
-        ) from error
     return sent
+
+
+def mend(repository: Repo, name: str, entries: Iterable[Entry]) -> None:
+    """Take out of a remote what an earlier push of these outputs left there half written."""
+    with _opened(repository, name) as odb:
+        broken_off.take_out(odb, broken_off.cached(entries))
+
+
+@contextmanager
+def _opened(repository: Repo, name: str | None = None) -> Iterator[HashFileDB]:
+    """The objects of a remote, or of the default one; what its client raises meanwhile is one line."""
+    name = name or str(remote(repository))
+    clients.demand(repository.config["remote"], name)
+    with clients.answering(f"remote {name!r}"):
+        yield repository.cloud.get_remote_odb(name)
 
 
 def pull(repository: Repo, outputs: Sequence[Entry], *, force: bool) -> Iterator[str]:
@@ -58,19 +70,13 @@ def _in_remote(repository: Repo, entries: Sequence[Entry]) -> list[Entry]:
     """Those that the default remote holds; where a folder's list is there, its files are."""
     if not entries or not remote(repository):
         return []
-    odb = repository.cloud.get_remote_odb(None, "pull")
-    return [entry for entry in entries if odb.exists(entry.md5)]
+    with _opened(repository) as odb:
+        return [entry for entry in entries if clients.size(odb, entry.md5) is not None]
 
 
 def _fetch(repository: Repo, entries: Sequence[Entry]) -> None:
-    from dvc.exceptions import DownloadError
-
-    try:
+    with _opened(repository):
         repository.fetch(targets=[str(entry.path) for entry in entries])
-    except DownloadError as error:
-        raise UserError(
-            f"remote {remote(repository)!r}", str(error), "every file of what it lists", "push it again from where it is whole"
-        ) from error
 
 
 def _check_out(repository: Repo, entries: Sequence[Entry], force: bool) -> None:

@@ -24,7 +24,9 @@ from tasks.core.shell import guarded
 
 PRESETS = Path("trainer/presets")
 BASE = "dev"
-EXTRAS = {"dev": "3.11", "docs": "3.11.5", "supply": "3.11"}  # list -> the oldest Python that all of it installs on
+REMOTES = ("s3", "ssh", "gs", "azure", "webdav")  # DVC's clients
+# list -> the oldest Python that all of it installs on
+EXTRAS = {"dev": "3.11", "docs": "3.11.5", "supply": "3.11", "servers": "3.11", **dict.fromkeys(REMOTES, "3.11")}
 CUDA = re.compile(r"cuda-|nvidia-(?!ml-py)|triton")  # what torch's own build for GPUs brings along
 BUILD = ("setuptools",)  # what packages without a wheel, and this project, are built with: installed first
 SYSTEMS, PYTHONS = ("linux", "darwin"), ("3.11.2", "3.11.9", "3.12.9", "3.13.9")

@@ -7,18 +7,21 @@ and longer pauses, and then left for the next version.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from flows import dvc, git
 from flows.git import GitError
 from flows.running import retry
+from flows.storage import clients, recorded, shared
+from flows.storage.recorded import Entry
 from flows.versions import commits, hub, record
 from flows.versions.hub import HubAwayError
 from flows.versions.record import DATASET, MODEL
 from flows.versions.settings import Params
 from tasks.core import pipeline
 from tasks.core.errors import UserError, one_of
+from tasks.core.params import parse
 
 RACE = ("(fetch first)", "(non-fast-forward)", "(stale info)")  # how git says that somebody else has pushed
 TAKEN = "(already exists)"
@@ -111,10 +114,32 @@ def _bytes(settings: Params, refs: dict[str, str] | None) -> list[str]:
         raise UserError(
             "params.yaml: publish.dvc_remote", repr(name), one_of(known) if known else "a remote of DVC", "run `dvc remote add`"
         )
-    older = ["--all-tags"] if len([one for one in _owed(refs or {}) if one not in (commits.branch(),)]) > 1 else []
-    dvc.command("push", "--quiet", "--remote", name, *older, seconds=settings.timeout)
+    clients.demand(known, name)
+    owed = [one for one in _owed(refs or {}) if one != commits.branch()]
+    _mend(name, owed)
+    try:
+        dvc.command("push", "--remote", name, *(["--all-tags"] if owed[1:] else []), seconds=settings.timeout)
+    except dvc.DvcError as error:
+        raise AwayError(f"remote {name!r}: {error}") from error
     _demand_there(name, settings)
     return [f"bytes in {name}"]
+
+
+def _mend(name: str, owed: Sequence[str]) -> None:
+    """Take out what an earlier push of these versions, or of what lies here, left half written; AwayError where the remote is away."""
+    try:
+        with dvc.repository(looking=True) as repository:
+            shared.mend(repository, name, {entry.md5: entry for at in ("HEAD", *owed) for entry in _outputs(at)}.values())
+    except UserError as error:
+        raise AwayError(str(error)) from error
+
+
+def _outputs(commit: str) -> Iterator[Entry]:
+    """What a commit's lock says that DVC keeps, and the reports of its version."""
+    texts = [git.show(commit, Path(name)) or "" for name in (recorded.PATH, recorded.LOCK)]
+    yield from (entry for entry in recorded.version(*texts).outputs if not entry.private)
+    kept = parse(git.show(commit, Path(f"{record.pages()}.dvc")) or "") or {}
+    yield from (Entry("", record.pages(), out["md5"], out["size"]) for out in kept.get("outs", ()))
 
 
 def _demand_there(name: str, settings: Params) -> None:

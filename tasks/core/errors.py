@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tasks.core import visible
+
 
 class UserError(Exception):
     """A mistake in input, parameters or environment. Printed as one line, never with a traceback."""
@@ -13,7 +15,7 @@ class UserError(Exception):
         self.where, self.found, self.expected, self.remedy = where, found, expected, remedy
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}; expected {self.expected}; {self.remedy}"
+        return visible.line(f"{self.where}: found {self.found}; expected {self.expected}; {self.remedy}")
 
 
 def one_of(names: Iterable[str]) -> str:

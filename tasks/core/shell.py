@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TypeVar
 
-from tasks.core import params, pipeline, starter, telemetry  # noqa: F401  (before any library: switches usage reports off)
+from tasks.core import params, pipeline, starter, telemetry, visible  # noqa: F401  (before any library: switches usage reports off)
 from tasks.core.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -105,7 +105,7 @@ def capture_warnings(stage: str, run: Callable[[], T]) -> T:
             return run()
         finally:  # also what was said before the stage stopped
             for warning in heard:
-                print(f"{stage}: warning: {warning.message}", file=sys.stderr, flush=True)
+                print(visible.line(f"{stage}: warning: {warning.message}"), file=sys.stderr, flush=True)
 
 
 def write_page(path: Path, text: str) -> None:
@@ -116,7 +116,7 @@ def write_page(path: Path, text: str) -> None:
 
 def log(stage: str, text: str) -> None:
     """One line of a stage's own about its work, on stdout, where the flow's log picks it up."""
-    print(f"{stage}: {text}", flush=True)
+    print(visible.line(f"{stage}: {text}"), flush=True)
 
 
 def must_exist(path: Path, stage: str) -> Path:

@@ -5,8 +5,6 @@ In: summary and files of the release. Out: the card's text.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from tasks.common.markdown import quoted
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.release.column_docs import COLUMNS, OPTIONAL
 from tasks.release.files import CONFIGS
@@ -21,7 +20,6 @@ from tasks.release.summary import BY, Summary
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 MAIN = next(iter(CONFIGS))
-MARKS = re.compile(r"[\\`*~\[\]]|(?<!\w)_|_(?!\w)|(?<=:)(?=//)|(?<=www)(?=\.)")  # Markdown syntax, and what turns a bare URL into a link
 
 
 @dataclass(frozen=True)
@@ -189,11 +187,6 @@ def _config_rows(summary: Summary) -> list[list[str]]:
         ]
         for name, config in CONFIGS.items()
     ]
-
-
-def quoted(words: str) -> str:
-    """Text from logs escaped for Markdown: shown literally, with no HTML element, link, image or code."""
-    return MARKS.sub(r"\\\g<0>", html.escape(words))
 
 
 def _split_rows(values: Mapping[str, Mapping[str, int]]) -> list[list[str]]:

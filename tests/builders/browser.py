@@ -57,7 +57,7 @@ class Browser:
     def __init__(self, url: str, folder: Path, flags: Sequence[str] = ()) -> None:
         self.folder, self.session = folder, url
         options = {"args": [*FLAGS, *flags, f"--user-data-dir={folder / 'profile'}"]}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"performance": "ALL"}}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"}}
         told = self.call("POST", "", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"{url}/{told['sessionId']}"
 
@@ -124,6 +124,11 @@ class Browser:
         events = [json.loads(entry["message"])["message"] for entry in self.call("POST", "/se/log", {"type": "performance"})]
         urls = [event["params"].get("request", event["params"]).get("url", "") for event in events if event["method"] in SENT]
         return {found[1] for url in urls if (found := re.match(r"(?:https?|wss?)://([^/:]+)", url))}
+
+    def complaints(self) -> list[str]:
+        """Errors on the console since the last question."""
+        told = self.call("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in told if entry["level"] == "SEVERE"]
 
 
 MOVED = ("stale element reference", "no such element", "element click intercepted", "element not interactable")

@@ -13,10 +13,12 @@ from typing import Any
 
 from tasks.common.redaction import redact
 from tasks.common.redaction.paths import path
+from tasks.core import visible
 from tasks.core.tables import Quarantine
 from tasks.ingest.formats.file_findings import Member
 
 MOST_WARNINGS, MOST_NAMED = 20, 8
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # how one begins, also in letters of full width
 
 
 def warn_of(members: Sequence[Member], former: Mapping[str, str]) -> None:
@@ -41,5 +43,14 @@ def page_of(quarantine: Iterable[tuple[Any, ...]], files: Iterable[tuple[Any, ..
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(("file", *Quarantine.schema().names[1:]))
-    writer.writerows(sorted(([names.get(row[0], row[0]), *row[1:]] for row in quarantine), key=str))
+    rows = sorted(([names.get(row[0], row[0]), *row[1:]] for row in quarantine), key=str)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return page.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one is marked as a text, in their way."""
+    if not isinstance(value, str):
+        return value
+    shown = visible.line(value)
+    return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
