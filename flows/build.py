@@ -7,7 +7,8 @@ or, on a schedule, the deployment `nightly` of `prefect.yaml`.
 
 from __future__ import annotations
 
-from flows.dvc import dataset_stages, nothing_to_learn, training_stages
+from flows import promoting
+from flows.dvc import dataset_stages, nothing_to_learn
 from flows.nights import step as gates
 from flows.nights.hooks import logged, report_run
 from flows.nights.levels import Gate
@@ -42,7 +43,7 @@ def build(train: bool = True, force: bool = False, publish: bool = False, accept
         outcomes.append(step.publish_dataset())
     unfit = nothing_to_learn() if train and well(outcomes) else None
     if train and well(outcomes) and not unfit:
-        outcomes += run_stages(training_stages(), "Skipped", force=force)
+        outcomes += promoting.train(force)
         if publish and well(outcomes):
             outcomes.append(step.publish_model())
     return conclude(outcomes, unfit)

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 import tasks
+from tasks.common import champion as names
 from tasks.common import salt
 from tasks.core import manifest, pipeline
 from tasks.core.errors import UserError
@@ -39,6 +40,7 @@ PAGES = {  # the inputs that they explain, by stage
     "splits.md": ("split", "splits"),
     "erased.md": ("ingest", "erased"),
     "benchmarks.md": ("decontaminate", "benchmarks"),
+    "champion.md": (names.COMPARE, names.CHAMPION),
 }
 VERSIONS, VERSIONS_PAGE = "versions", "versions.md"  # folder of the records of versions, beside the release, and its page
 ADDED = {".gitignore": "!/.pairwright/code/\n", ".dvcignore": "!.pairwright/code\n"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tasks.common import champion as names
 from tasks.core import pipeline
 from tasks.core.pipeline import Stage
 
@@ -69,8 +70,8 @@ def _metrics(stages: Mapping[str, Stage]) -> Iterator[str]:
         path = files.get(stage.output)
         if path and path.is_file() and (name in OUTCOMES or name == last):
             figures = json.loads(path.read_text(encoding="utf-8"))
-            verdict = path.with_name(VERDICT)
-            figures |= json.loads(verdict.read_text(encoding="utf-8")) if verdict.is_file() else {}
+            for verdict in (folder / VERDICT for folder in (path.parent, stage.reports) if folder):
+                figures |= json.loads(verdict.read_text(encoding="utf-8")) if verdict.is_file() else {}
             yield f"{name + ':':<12}{OUTCOMES.get(name, listed)(figures)}"
 
 
@@ -97,5 +98,10 @@ def handed_over(figures: Mapping[str, float]) -> str:
     )
 
 
-VERDICT = "verdict.json"  # what a stage may lay beside its metrics: the outcome in words
-OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {"evaluate": held_out, "compress": handed_over}
+def promoted(figures: Mapping[str, str]) -> str:
+    """The line about which model is handed over, and why."""
+    return figures.get("phrase", "the reports of this stage, which say why, are not here")
+
+
+VERDICT = names.SAID  # what a stage may lay beside its metrics, or into its reports: the outcome in words
+OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {"evaluate": held_out, "compress": handed_over, names.PROMOTE: promoted}

@@ -5,12 +5,12 @@ It runs only on a release that its stages let pass (what lies on disk is what DV
 
 from __future__ import annotations
 
-from flows import dvc
+from flows import dvc, promoting
 from flows.dvc import dataset_stages, training_stages
 from flows.nights import step as gates
 from flows.nights.hooks import logged, report_run
 from flows.nights.levels import Gate
-from flows.stage_tasks import Told, alone, conclude, run_stages, well
+from flows.stage_tasks import Told, alone, conclude, well
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
@@ -32,7 +32,7 @@ def train(force: bool = False, accept: list[Gate] = []) -> State[list[Told]]:  #
     unfit = dvc.nothing_to_learn()
     outcomes = [gates.hold(accept)]
     if well(outcomes) and not unfit:
-        outcomes += run_stages(training_stages(), "Skipped", force=force)
+        outcomes += promoting.train(force)
     return conclude(outcomes, unfit)
 
 

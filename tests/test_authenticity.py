@@ -77,14 +77,14 @@ def test_every_reader_refuses_a_forged_release_in_one_line(workspace: Path, tmp_
     (line,) = said("export", "verl", "--to", str(tmp_path / "out"), fails=True)
     assert "which nobody recorded" in line
     stages = [name for name, stage in pipeline.stages(ROOT).items() if release() in stage.data]
-    assert stages == ["start", "reward", "train", "evaluate", "compress"]
+    assert stages == ["start", "reward", "train", "evaluate", "compress", "compare"]
     done = projects.run_stage(workspace, stages[0])
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "which nobody recorded" in done.stderr
 
 
 def test_no_stage_reads_a_release_without_asking(workspace: Path) -> None:
-    """Each of the five asks in its first line about the release: by itself, or for the context of the model that it goes on from."""
+    """Each of them asks in its first line about the release: by itself, or for the context of the model that it goes on from."""
     asks = ("release_reader.verified(", "training_context.read(")
     for name, stage in pipeline.stages(ROOT).items():
         if release() in stage.data:

@@ -77,7 +77,7 @@ def policy(root: Path) -> Any:
 
 
 def told(root: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((root / "data/models/final/pareto.json").read_text())
+    document: dict[str, Any] = json.loads((root / "data/models/candidate/pareto.json").read_text())
     return document
 
 
@@ -86,7 +86,7 @@ def ids() -> torch.Tensor:
 
 
 def test_hands_over_one_whole_variant_and_keeps_no_other(root: Path) -> None:
-    final = root / "data/models/final"
+    final = root / "data/models/candidate"
     names = {path.name for path in final.iterdir()}
     assert {
         "README.md",
@@ -105,7 +105,7 @@ def test_hands_over_one_whole_variant_and_keeps_no_other(root: Path) -> None:
 def test_the_smallest_within_the_budget_is_picked_and_loads(root: Path) -> None:
     sizes = {name: one["bytes"] for name, one in told(root)["variants"].items()}
     assert told(root)["pick"] == min(sizes, key=lambda name: sizes[name])
-    model, _ = model_io.load(str(root / "data/models/final"))
+    model, _ = model_io.load(str(root / "data/models/candidate"))
     assert layers.count(model) == 2
 
 
@@ -114,15 +114,15 @@ def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -
     again = evaluator.Evaluator.read(
         root / "data/release", root / "data/models/start", context.max_length, small().per_device_eval_batch_size, 3, 8, 0.7, context.seed
     )
-    figures = again.evaluate(model_io.load(str(root / "data/models/final"))[0])
+    figures = again.evaluate(model_io.load(str(root / "data/models/candidate"))[0])
     measured = told(root)["variants"][told(root)["pick"]]
     assert {key: measured[key] for key in figures} == figures
 
 
 def test_a_second_run_writes_the_same_bytes_though_its_clock_differs(root: Path) -> None:
-    before, latencies = digests(root / "data/models/final"), (root / "data/reports/compress/pareto.json").read_bytes()
+    before, latencies = digests(root / "data/models/candidate"), (root / "data/reports/compress/pareto.json").read_bytes()
     run(root, "compress", small(timing__tokens=3))
-    after = digests(root / "data/models/final")
+    after = digests(root / "data/models/candidate")
     assert {name for name in after if after[name] != before[name]} == {"trained_on.json"}, "it alone holds the parameters of the stage"
     assert (root / "data/reports/compress/pareto.json").read_bytes() != latencies
 
@@ -139,7 +139,7 @@ def test_the_times_stand_in_the_reports_only(root: Path) -> None:
 def test_the_hub_reads_the_head_of_the_card(root: Path) -> None:
     from huggingface_hub import ModelCard
 
-    read = ModelCard.load(root / "data/models/final/README.md")
+    read = ModelCard.load(root / "data/models/candidate/README.md")
     pick = told(root)["variants"][told(root)["pick"]]
     assert read.data.library_name == "pairwright", "a packed variant is not for transformers"
     assert read.data.eval_results[0].metric_value == pick["test"]["accuracy"]
@@ -150,7 +150,7 @@ def test_the_hub_reads_the_head_of_the_card(root: Path) -> None:
 
 
 def test_a_model_that_writes_worse_is_not_recommended(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (root / "data/models/final/README.md").read_text()
+    text = (root / "data/models/candidate/README.md").read_text()
     assert "> **Not recommended.** It writes worse than it should: 28 % of its answers never end." in text.split("## ")[0]
     assert "On test the policy prefers better, but writes worse." in text
     assert compression_report.advice(verdict.read(root / "data/evaluation"))[0].endswith(
@@ -160,7 +160,7 @@ def test_a_model_that_writes_worse_is_not_recommended(root: Path, tmp_path: Path
 
 
 def test_the_card_tells_the_parameters_that_made_the_model(root: Path) -> None:
-    text = (root / "data/models/final/README.md").read_text()
+    text = (root / "data/models/candidate/README.md").read_text()
     config = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     params = json.loads((root / "data/models/policy/trained_on.json").read_text())["params"]
     assert config["train"] == {name: params[name] for name in ("method", "dpo", "adapter")}
@@ -217,7 +217,7 @@ def test_transformers_refuses_a_packed_folder_instead_of_guessing(root: Path) ->
     from transformers import AutoModelForCausalLM
 
     with pytest.raises(OSError, match=r"model\.safetensors"):
-        AutoModelForCausalLM.from_pretrained(root / "data/models/final")
+        AutoModelForCausalLM.from_pretrained(root / "data/models/candidate")
 
 
 def test_a_damaged_packed_folder_is_one_line(root: Path, tmp_path: Path, policy: Any) -> None:

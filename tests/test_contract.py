@@ -19,12 +19,14 @@ STAGES = pipeline.stages(ROOT)
 OURS = ("tasks", "trainer", "flows", "expectations")
 # The order of the data, as the picture of the path draws it.
 ORDER = ["ingest", "clean", "dedupe", "validate", "aggregate", "split", "decontaminate", "augment", "rebalance", "pair"]
-ORDER += ["release", "start", "reward", "train", "evaluate", "compress"]
+ORDER += ["release", "start", "reward", "train", "evaluate", "compress", "compare", "promote"]
 
 
 def test_stages_stand_in_the_order_of_the_data() -> None:
     assert list(STAGES) == ORDER
-    made = [Path(f"data/{name}") for name in ("raw", "erased", "benchmarks", "splits")]  # what people, and earlier releases, put there
+    made = [
+        Path(f"data/{name}") for name in ("raw", "erased", "benchmarks", "splits", "champion")
+    ]  # what people, and earlier releases, put there
     for stage in STAGES.values():
         for path in stage.data:
             assert any(path == out or out in path.parents for out in made), f"{stage.name} reads {path}, which no earlier stage makes"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +32,7 @@ MADE = {
     "ppo__max_new_tokens": 8,
     "ppo__num_mini_batches": 2,
     "ppo__schedule__max_steps": 4,
+    "ppo__schedule__learning_rate": 0.03,  # so that four steps are enough to do better than the start
     "monitoring__save_steps": 1,
     "monitoring__logging_steps": 1,
 }
@@ -202,8 +206,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ppo")
     released(root)
     add_prompts(root / "data/release")
-    for name in ("start", "reward"):
-        run(root, name)
+    run(root, "start", tiny("start", threads=1))
+    run(root, "reward")
     run(root, "train", tiny("train", **MADE))
     return root
 
@@ -234,6 +238,8 @@ def test_the_policy_is_whole_and_its_figures_say_how_it_went(whole: Path) -> Non
     wanted = {"loss", "policy_loss", "value_loss", "reward", "kl", "length", "entropy", "clip_fraction", "kl_coefficient"}
     assert all(wanted <= set(line) for line in lines)
     assert lines[0]["kl"] == pytest.approx(0, abs=1e-4)  # the reference is the policy as it came in
+    assert figures["ppo_best_update"] > 0
+    assert figures["ppo_reward_after"] > figures["ppo_reward_first"]
     assert figures["ppo_kl_after"] != 0
 
 
@@ -298,7 +304,9 @@ def _learner(whole: Path, micro: int) -> tuple[ppo.Learner, ppo_rollouts.Sequenc
     return ppo.Learner(policy, reward, settings, params.adapter, 4), ppo_rollouts.Sequences.of(prompts, real, answers, [end]), pad
 
 
-def test_a_bound_on_the_divergence_ends_training_one_update_back(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bound_on_the_divergence_ends_training_with_a_policy_within_it(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = copied(whole, tmp_path)
     fast = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_bound": 0.01, "ppo__kl_stop": 0.0}
     run(root, "train", tiny("train", **fast))
@@ -306,6 +314,64 @@ def test_a_bound_on_the_divergence_ends_training_one_update_back(whole: Path, tm
     figures = json.loads((root / "data/models/policy/metrics.json").read_text())
     assert abs(figures["ppo_kl_after"]) <= 0.01
     assert figures["ppo_updates"] == 1, "the first one leaves the bound at once"
+    assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
+
+
+@functools.cache
+def settings() -> ppo.Settings:
+    """The stage's own, made small."""
+    params = tiny("train", **MADE)
+    return ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
+
+
+FIGURES = st.fixed_dictionaries({"reward": st.floats(-3, 3), "kl": st.floats(-4, 4), "ended": st.floats(0, 1)})
+
+
+@given(st.lists(FIGURES, min_size=1, max_size=8), st.sampled_from([0.0, 1.0, 3.0]))
+def test_the_best_policy_before_the_first_beyond_the_bound_is_kept(seen: list[dict[str, float]], bound: float) -> None:
+    import torch
+
+    seen[0]["kl"] = 0.0  # the first rollouts are the reference's
+    policy = torch.nn.Linear(1, 1)
+    learner = ppo.Learner.__new__(ppo.Learner)
+    learner.settings = replace(settings(), kl_bound=bound)
+    learner.snapshot = ppo.PolicySnapshot(policy, None)  # type: ignore[arg-type]  # any module has weights
+    within = 0
+    for number, figures in enumerate(seen):
+        policy.weight.data.fill_(number)
+        if not learner.keep(figures, number + 1, SimpleNamespace(stage="train")):  # type: ignore[arg-type]  # its name is all that is read
+            break
+        within += 1
+    assert within == next((at for at, one in enumerate(seen) if bound and abs(one["kl"]) > bound), len(seen))
+    best = max(range(within), key=lambda at: (learner.objective(seen[at]), -at))
+    learner.snapshot.restore()
+    assert (learner.snapshot.update, policy.weight.item(), learner.snapshot.figures) == (best, best, seen[best])
+
+
+def test_a_policy_that_runs_away_is_not_what_comes_out(whole: Path, tmp_path: Path) -> None:
+    root = copied(whole, tmp_path)
+    away = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_stop": 0.0, "ppo__kl_bound": 0.0, "ppo__kl_coef": 10.0}
+    run(root, "train", tiny("train", **away))
+    figures = json.loads((root / "data/models/policy/metrics.json").read_text())
+    assert abs(figures["ppo_kl"]) > 1, "it ran away"
+    assert (figures["ppo_updates"], figures["ppo_best_update"]) == (4, 0)
+    assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
+
+
+@pytest.mark.parametrize("adapter", [0, 2])
+def test_a_policy_that_its_own_rollouts_flattered_gives_way_to_the_start(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], adapter: int
+) -> None:
+    def flattered(learner: ppo.Learner, figures: dict[str, float], update: int, run: object) -> bool:
+        learner.snapshot.keep(figures | {"kl": 0.0, "reward": 100.0}, update - 1)
+        return True
+
+    monkeypatch.setattr(ppo.Learner, "keep", flattered)
+    root = copied(whole, tmp_path)
+    away = MADE | {"ppo__schedule__learning_rate": 0.05, "ppo__kl_stop": 0.0, "ppo__kl_coef": 10.0, "adapter__r": adapter}
+    run(root, "train", tiny("train", **away))
+    assert "out comes the start, since no policy did better" in capsys.readouterr().out
+    assert json.loads((root / "data/models/policy/metrics.json").read_text())["ppo_best_update"] == 0
     assert digests(root / "data/models/policy")["model.safetensors"] == digests(root / "data/models/start")["model.safetensors"]
 
 

@@ -1,4 +1,4 @@
-"""compress: smaller and faster variants of the policy, measured beside it; the one that fits the budget is handed over.
+"""compress: smaller and faster variants of the policy, measured beside it; the one that fits the budget is taken.
 
 Reads `data/release`, the starting model (the reference), the policy and the figures of `evaluate`; writes the picked model with its card,
 `pareto.json` (all variants, the front of accuracy and size, the pick), `metrics.json` and `trained_on.json`.

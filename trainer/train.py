@@ -73,7 +73,7 @@ class Ppo(StageParams):
     kl_target: float = Field(ge=0)  # nats of a whole answer that the price adapts to; 0 keeps the price
     kl_horizon: int = Count  # rollouts in which the price changes by a fifth at most
     kl_stop: float = Field(ge=0)  # nats of a token between the policy and its rollouts at which an update ends; 0 never
-    kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, one update back; 0 never
+    kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, with the best policy within it; 0 never
     schedule: Schedule  # a step is one update: `train_batch_size` rollouts, `num_ppo_epochs` times `num_mini_batches` optimizer steps
 
     renamed: ClassVar = {

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flows import git
+from flows.storage import recorded
+from tasks.common import champion as names
+from tasks.core import pipeline
 from tasks.core.params import parse
 
 LOCK = Path("dvc.lock")
@@ -47,7 +51,21 @@ def read() -> History:
     """The locks of the workspace and of all commits, tags and branches."""
     here = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
     entries = [_entries(text) for text in dict.fromkeys([here, *_committed()])]
-    return History(tuple(entries[0]), tuple(dict.fromkeys(entry for lock in entries for entry in lock)))
+    last = [*_champion()]
+    return History((*entries[0], *last), tuple(dict.fromkeys(entry for lock in (*entries, last) for entry in lock)))
+
+
+def _champion() -> Iterator[Entry]:
+    """The model that the next one must beat, where it lies and where it lay: it may be from a run that no commit records."""
+    found, folder = {entry.path.name: entry for entry in recorded.champion()}, recorded.champion_folder()
+    if folder is None or set(found) != {names.MODEL, names.START}:
+        return
+    path = folder / names.RECORD
+    release = json.loads(path.read_bytes()).get(names.TRAINED_ON) if path.is_file() else None
+    compare = pipeline.stage(names.COMPARE)
+    places = ((names.MODEL, pipeline.stage(names.PROMOTE).output), (names.START, compare.input("start")))
+    outs = tuple((str(path), found[name].md5) for name, old in places for path in (found[name].path, old))
+    yield Entry(names.CHAMPION, frozenset([(str(compare.input("release")), str(release))]), outs)
 
 
 def _committed() -> Iterator[str]:

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from flows.erasure import rows
 from flows.erasure.locks import History, Out
 from flows.erasure.stores import DIR, Stores
-from flows.versions import record
+from flows.storage import recorded
+from flows.versions import champion, record
 from tasks.common import salt
 from tasks.common.tombstones import Tombstones
 from tasks.core import pipeline
@@ -151,10 +152,12 @@ def has_records() -> bool:
 
 def remove_outputs(held: set[Out], history: History) -> Iterator[str]:
     """Take models and the like that lie in the workspace, and checkpoints of their training, away."""
-    recorded = {path for entry in history.current for path, md5 in entry.outs if (path, md5) in held}
+    held_here = {path for entry in history.current for path, md5 in entry.outs if (path, md5) in held}
     for stage in pipeline.stages().values():
-        if str(stage.output) in recorded:
+        if str(stage.output) in held_here:
             for folder in filter(None, (stage.output, stage.checkpoints)):
                 if folder.exists():
                     shutil.rmtree(folder)
                     yield f"{folder}: removed"
+    if any(str(entry.path) in held_here for entry in recorded.champion()):
+        yield from champion.remove()

@@ -42,6 +42,7 @@ TRAINING = {
     "reward_gap": "mean distance of the rewards of the two answers",
     "reward_mean": "mean reward of all answers",
     "ppo_updates": "updates, each of rollouts of its own",
+    "ppo_best_update": "updates that the policy that comes out has had; 0 is the start",
     "ppo_reward": "mean reward of the policy's own answers, mean of the last tenth of the updates, as all that follow",
     "ppo_kl": "divergence of an answer from the reference, in nats",
     "ppo_length": "tokens of an answer",
@@ -115,6 +116,17 @@ COMPRESSION = {
     "<model>_<split>_accuracy": "share of the pairs of the split told right",
     "<model>_<split>_margin": "mean distance of the two answers' implicit rewards",
 }
+COMPARISON = {
+    "pairs": "test pairs that both models were asked about; 0 where nothing had to be scored",
+    "groups": "groups of them that are evidence of their own",
+    "accuracy_<side>": "share of them told right, beside the model's own start",
+    "difference": "what the new model is ahead by",
+    "difference_<end>": "interval of it, from the bootstrap over groups",
+    "p": "p-value of it, by McNemar's test over groups",
+    "prompts": "held-out prompts that both answered",
+    "length_ratio_<side>": "characters of the answers, as a share of those of the chosen ones",
+    "writes_worse": "faults that the new model has and the last one has not, or less",
+}
 # By the stage that writes them.
 STAGES = {
     "release": RELEASE,
@@ -123,6 +135,8 @@ STAGES = {
     "train": TRAINING,
     "evaluate": EVALUATION,
     "compress": COMPRESSION,
+    "compare": COMPARISON,
+    "promote": COMPRESSION,  # of the model that is handed over
 }
 VERDICT = {
     "better": "whether the policy prefers significantly better and writes no worse",
@@ -142,6 +156,7 @@ PARTS = {
     "writer": "policy|reference|chosen",
     "judge": "longer|tfidf|policy|reward|implicit|likelihood",
     "n": r"\d",
+    "side": "challenger|champion",
 }
 
 

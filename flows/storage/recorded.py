@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.common import champion as names
+from tasks.core import pipeline
 from tasks.core.params import parse
 
 PATH, LOCK = "dvc.yaml", "dvc.lock"
 FOLDER = ".dir"  # how the digest of a folder ends
+DVC = ".dvc"  # how a file ends that names bytes for DVC
 TRAINS = "python -m trainer "  # commands that begin so make models
 
 
@@ -39,8 +42,22 @@ class Version:
 
 
 def read() -> Version:
-    """The version that lies in the current folder."""
-    return version(*(Path(name).read_text(encoding="utf-8") if Path(name).is_file() else "" for name in (PATH, LOCK)))
+    """The version that lies in the current folder, with the model that the next one must beat."""
+    found = version(*(Path(name).read_text(encoding="utf-8") if Path(name).is_file() else "" for name in (PATH, LOCK)))
+    return replace(found, outputs=(*found.outputs, *champion()))
+
+
+def champion_folder() -> Path | None:
+    """The input that holds the last model; None in a project that compares none."""
+    return next((path for stage in pipeline.stages().values() for path in stage.data if path.name == names.CHAMPION), None)
+
+
+def champion() -> tuple[Entry, ...]:
+    """The bytes of the last model and of its start, as their `.dvc` files name them; none before the first."""
+    folder = champion_folder()
+    files = sorted(folder.glob(f"*{DVC}")) if folder else []
+    outs = [(file.with_suffix(""), parse(file.read_text(encoding="utf-8"))["outs"][0]) for file in files]
+    return tuple(_entry(names.COMPARE, {**out, "path": str(path)}, TRAINS, False) for path, out in outs)
 
 
 def version(path_text: str, lock_text: str) -> Version:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flows import git, installed
+from flows.storage import recorded
 from flows.versions import record
 from flows.versions.settings import Bot, load
+from tasks.common import champion as names
 from tasks.common import salt, tombstones
 from tasks.core import pipeline
 from tasks.core.errors import UserError
@@ -19,7 +21,7 @@ from tasks.core.shell import PARAMS
 LOCK = Path("dvc.lock")
 GRAPH = Path("dvc.yaml")
 SPLIT = ("split", "splits")  # the stage, and the input of its that it also writes
-KEPT = (SPLIT[1], tombstones.NAME)  # inputs that commands of ours write: what lies in which split, and the tombstones
+KEPT = (SPLIT[1], tombstones.NAME, names.CHAMPION)  # inputs that commands of ours write: placements, tombstones, the last model
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 INDEX = "pairwright-index"
 SHOWN = 5  # paths that an error names
@@ -41,7 +43,7 @@ def branch() -> str:
 
 def own() -> list[Path]:
     """The files and folders that a version's commit takes."""
-    kept = [path for stage in pipeline.stages().values() for path in stage.data if path.name in KEPT]
+    kept = sorted({path for stage in pipeline.stages().values() for path in stage.data if path.name in KEPT})
     return [LOCK, PARAMS, salt.FOLDER / salt.FINGERPRINT, installed.CODE, record.folder(), *kept]
 
 
@@ -113,7 +115,8 @@ def _files(paths: Iterable[Path], over: Mapping[str, str]) -> list[str]:
     """Files below the paths: those that the index has, and those on disk but what is hidden or DVC's."""
     places = list(paths)
     there = {file for path in places for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()}
-    kept = {str(file) for file in there if not file.name.startswith(".") and record.pages() not in file.parents}
+    folders = {record.pages(), *(entry.path for entry in recorded.champion())}
+    kept = {str(file) for file in there if not file.name.startswith(".") and not folders & set(file.parents)}
     return sorted(kept.union(git.names("ls-files", "-z", "--", *map(str, places), env=over)))
 
 

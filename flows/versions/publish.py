@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flows import dvc, git
-from flows.versions import commits, describe, record, remotes
+from flows.versions import champion, commits, describe, record, remotes
 from flows.versions.record import DATASET, MODEL, Record
 from flows.versions.settings import Params, load
 from tasks.core import pipeline
@@ -42,7 +42,9 @@ def model(say: dvc.Say) -> Result:
     settings = load()
     commits.branch()
     _demand_current([*dvc.dataset_stages(), *dvc.training_stages()])
-    return _published(settings, say, lambda: _model(settings))
+    result = _published(settings, say, lambda: _model(settings))
+    kept = champion.kept(describe.md5_of(record.artifact(MODEL), describe.locked()))
+    return Result(UNCHANGED, f"kept {kept}, which the new model did not replace") if kept and result.state == UNCHANGED else result
 
 
 def _demand_current(stages: Sequence[str]) -> None:
@@ -164,6 +166,9 @@ def _model(settings: Params) -> str:
     made = describe.md5_of(record.artifact(MODEL), lock)
     last, free = _last_model(newest["version"])
     stages = [*dvc.dataset_stages(), *dvc.training_stages()]
+    if kept := champion.kept(made):
+        _keep(stages, f"Keep {kept} with {newest['tag']}", settings)
+        return ""
     if last and describe.md5_of(record.artifact(MODEL), describe.locked(last)) == made:
         _keep(stages, f"Keep what made {last} again", settings)
         return ""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows import dvc, git
-from flows.versions import commits, describe, record, settings
+from flows.versions import champion, commits, describe, record, settings
 from flows.versions.record import Record
 from flows.versions.stored import TOMBSTONES, AwayError, Stored, opened
 from tasks.core import manifest, pipeline
@@ -31,6 +31,10 @@ def back_to(name: str) -> Iterator[str]:
         stages = [] if erased else _demand_bytes(version, old)
         newer = _newer_logs(version)
     _restore(old, stages)
+    told = list[str]()
+    if stages:
+        champion.restore(_source(old), told.append)
+    yield from told
     made = None if erased or newest is None else _record(old, newest)
     yield from _commit(old, made)
     yield from _follows(old["tag"], newer, erased=erased)

@@ -24,6 +24,7 @@ QUICK = {  # the training is the same, only shorter
     "evaluate.generations.prompts": 4,
     "compress.variants": ["half", "int8"],
     "compress.generation.prompts": 4,
+    "compare.generations.prompts": 4,
 }
 
 

@@ -61,7 +61,7 @@ def likelihoods(lengths: np.ndarray, policy: np.ndarray, reference: np.ndarray) 
     return {name: chosen - rejected for name, (chosen, rejected) in scores.items()}
 
 
-def _against(policy: np.ndarray, other: np.ndarray, groups: np.ndarray, significance: float) -> Comparison:
+def against(policy: np.ndarray, other: np.ndarray, groups: np.ndarray, significance: float) -> Comparison:
     """How the policy stands to another judge of the same pairs: McNemar's test, in which each group of pairs speaks once."""
     mine, theirs = (np.bincount(groups, marks) for marks in (policy, other))
     p, ahead = proportions.mcnemar(mine, theirs), np.sign(mine - theirs).sum()
@@ -72,12 +72,12 @@ def _against(policy: np.ndarray, other: np.ndarray, groups: np.ndarray, signific
 def tests(judged: Judged, baselines: Sequence[str], groups: np.ndarray, significance: float) -> dict[str, Any]:
     """Whether the policy beats a coin, its reference and the baselines on the same pairs; exact tests over groups."""
     implicit, likelihood, before = (judged[name] for name in ("implicit", "likelihood", "reference_likelihood"))
-    learned = _against(implicit, np.full(len(implicit), 0.5), groups, significance)
-    gained = _against(likelihood, before, groups, significance)
+    learned = against(implicit, np.full(len(implicit), 0.5), groups, significance)
+    gained = against(likelihood, before, groups, significance)
     return {
         "ties": int((implicit == 0.5).sum()),
         "p_implicit": learned["p"],
         "p_likelihood": gained["p"],
-        "against": {name: _against(implicit, judged[name], groups, significance) for name in baselines},
+        "against": {name: against(implicit, judged[name], groups, significance) for name in baselines},
         "better": learned["policy"] == gained["policy"] == "better",
     }

@@ -25,13 +25,22 @@ BROKEN = "\ufffd"  # what a decoder writes for bytes that are no UTF-8
 WRITERS = ("policy", "reference", "chosen")
 
 
-class Bounds(StageParams):
-    """What the policy may be worse by, beside its reference and the chosen answers."""
+class Counted(StageParams):
+    """What may be worse of what can be counted in answers alone."""
 
     length_ratio: float = Field(gt=1)  # times as long as the chosen answers, or as short
     unended: float = Field(ge=0, lt=1)  # more of the answers
     repetition: float = Field(ge=0, lt=1)  # more of the answers go round, or more phrases come back
     empty: float = Field(ge=0, lt=1)  # more of the answers hold nothing, or what is no text
+
+    def shares(self) -> dict[str, float]:
+        """How much more often each flag may stand."""
+        return {"unfinished": self.unended, "circling": self.repetition, "empty": self.empty, "not_text": self.empty}
+
+
+class Bounds(Counted):
+    """What the policy may be worse by, beside its reference and the chosen answers."""
+
     surprise: float = Field(gt=0)  # nats a token more under the reference than the chosen answers have
 
 
@@ -57,6 +66,12 @@ def flags(answers: Sequence[Answer]) -> dict[str, np.ndarray]:
 
 def writer_metrics(answers: Sequence[Answer], surprise: np.ndarray) -> dict[str, float]:
     """The figures of one writer; `surprise` is -log p of every answer under the reference."""
+    tokens = sum(len(answer.tokens) for answer in answers)
+    return counted(answers) | {"surprise": rounded(surprise.sum() / tokens) if tokens else 0.0}
+
+
+def counted(answers: Sequence[Answer]) -> dict[str, float]:
+    """The figures of one writer that its answers alone give."""
     tokens = [answer.tokens for answer in answers]
     figures = {
         "characters": _mean([len(answer.text) for answer in answers]),
@@ -65,7 +80,6 @@ def writer_metrics(answers: Sequence[Answer], surprise: np.ndarray) -> dict[str,
         "distinct_2": _mean([repetition.distinct(row, 2) for row in tokens]),
         "distinct_3": _mean([repetition.distinct(row, 3) for row in tokens]),
         "compression": rounded(repetition.compression([answer.text for answer in answers])),
-        "surprise": rounded(surprise.sum() / sum(map(len, tokens))) if any(tokens) else 0.0,
     }
     return figures | {name: _mean(marks.tolist()) for name, marks in flags(answers).items()}
 
@@ -73,8 +87,11 @@ def writer_metrics(answers: Sequence[Answer], surprise: np.ndarray) -> dict[str,
 def faults(figures: Mapping[str, Mapping[str, float]], answers: Mapping[str, Sequence[Answer]], bounds: Bounds, p: float) -> list[str]:
     """What the policy writes worse, in words; `p` is the p-value below which a difference is called one."""
     marks = {name: flags(answers[name]) for name in WRITERS}
-    allowed = {"unfinished": bounds.unended, "circling": bounds.repetition, "empty": bounds.empty, "not_text": bounds.empty}
-    found = [_share(name, figures) for name, bound in allowed.items() if any(_more(marks, other, name, bound, p) for other in WRITERS[1:])]
+    found = [
+        _share(name, figures)
+        for name, bound in bounds.shares().items()
+        if any(clearly_more(marks["policy"][name], marks[other][name], bound, p) for other in WRITERS[1:])
+    ]
     policy, chosen = figures["policy"], figures["chosen"]
     if policy["again"] > chosen["again"] + bounds.repetition:
         found.append(_share("again", figures))
@@ -91,9 +108,8 @@ def length_ratio(figures: Mapping[str, Mapping[str, float]], name: str) -> float
     return figures[name]["characters"] / figures["chosen"]["characters"] if figures["chosen"]["characters"] else 0.0
 
 
-def _more(marks: Mapping[str, Mapping[str, np.ndarray]], other: str, name: str, bound: float, p: float) -> bool:
-    """Whether the policy has a fault clearly more often than another."""
-    mine, theirs = marks["policy"][name], marks[other][name]
+def clearly_more(mine: np.ndarray, theirs: np.ndarray, bound: float, p: float) -> bool:
+    """Whether the answers of one have a fault clearly more often than another's to the same prompts."""
     excess = float((mine - theirs).sum())
     clear = excess >= FEWEST and excess > bound * len(mine)
     return clear or (excess > 0 and proportions.mcnemar(mine, theirs) < p)

@@ -9,9 +9,13 @@ Schulman et al. 2017 (clipped losses), Ziegler et al. 2019 (KL penalty, adaptive
 Huang et al. 2024 (details), TRL 1.12 (conventions; a test holds every figure against its recorded steps).
 
 Prompts carry no weight, so none is honoured here: the reward model was trained with the weights of the pairs.
+What comes out is the best policy that was seen: of those whose rollouts were within the KL bound the one whose reward, less the fine for
+missing ends and the price of its KL, was highest. A batch of rollouts flatters the best of many; so in the end that policy and the start
+answer the same prompts with the same random numbers, and where it does worse than the start, the start comes out.
+
 Memory: policy and value model with their optimizer states, the reward model, and the reference. With an adapter the reference is
-the policy with the adapter off, and costs nothing; without one it is a frozen copy. The last policy within the KL bound is kept as
-a copy of the trained weights.
+the policy with the adapter off, and costs nothing; without one it is a frozen copy. The best policy is kept as a copy of the trained
+weights.
 """
 
 from __future__ import annotations
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PART = "ppo"
+PANEL = 4  # batches of prompts that the best policy and the start answer in the end
 ROLLOUT = ("reward", "kl", "length", "ended")  # figures of rollouts
 
 
@@ -119,7 +124,7 @@ class Learner:
         self.value = typed.evaluating(adapters.wrap(copy.deepcopy(reward).requires_grad_(True), adapter, "SEQ_CLS"))
         self.optimizer, self.lr_scheduler = make_optimizer(self.policy, self.value, settings.schedule, updates)
         self.kl_controller = AdaptiveKLController(settings.kl_coef, settings.kl_target, settings.kl_horizon)
-        self.snapshot = PolicySnapshot(self.policy)
+        self.snapshot = PolicySnapshot(self.policy, self.reference)
 
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
@@ -176,21 +181,26 @@ class Learner:
                 yield places.tolist()
 
     def keep(self, figures: Metrics, update: int, run: Run) -> bool:
-        """Keep a policy whose rollouts are within the KL bound; else go back to the one before, and say so.
+        """Keep a policy whose rollouts are within the KL bound, if it is the best so far; False, and say so, where it is beyond.
 
         KL is never negative, but its estimate from a few rollouts is, where the policy is far away: so its size counts.
         """
-        bound = self.settings.kl_bound
+        bound, best = self.settings.kl_bound, self.snapshot
         if not bound or abs(figures["kl"]) <= bound:
-            self.snapshot.keep(figures)
+            if not best.figures or self.objective(figures) > self.objective(best.figures):
+                best.keep(figures, update - 1)
             return True
-        self.snapshot.restore()
         log(
             run.stage,
             f"{PART}: update {update}: KL {figures['kl']:.3f} to the reference is beyond train.ppo.kl_bound {bound:g}: training ends, "
-            f"with the policy of the update before (KL {self.snapshot.figures['kl']:.3f}, reward {self.snapshot.figures['reward']:.3f})",
+            f"with the best policy within it, of update {best.update} (KL {best.figures['kl']:.3f}, reward {best.figures['reward']:.3f})",
         )
         return False
+
+    def objective(self, figures: Metrics) -> float:
+        """What rollouts are worth: their reward, less the fine for missing ends and the first price of their KL."""
+        own = self.settings
+        return figures["reward"] - own.missing_eos_penalty * (1 - figures["ended"]) - own.kl_coef * abs(figures["kl"])
 
     def step(self, batch: Experience) -> Metrics | None:
         """One optimizer step on a minibatch; None, and no step, where the policy is too far from the one that wrote the rollouts."""
@@ -235,33 +245,78 @@ class Kept(TypedDict):
 
     weights: dict[str, Tensor]
     figures: Metrics
+    first: Metrics
+    update: int
 
 
 class PolicySnapshot:
-    """A copy of the trained weights of the last policy that stood within the KL bound; part of a checkpoint."""
+    """A copy of the trained weights of the best policy that stood within the KL bound; part of a checkpoint."""
 
-    def __init__(self, policy: PreTrainedModel) -> None:
+    def __init__(self, policy: PreTrainedModel, reference: PreTrainedModel | None) -> None:
         self.trained = {name: weight for name, weight in policy.named_parameters() if weight.requires_grad}
+        frozen = dict(reference.named_parameters()) if reference is not None else {}
+        self.start = {name: frozen[name] if frozen else weight.detach().clone() for name, weight in self.trained.items()}
         self.weights: dict[str, Tensor] = {}
         self.figures: Metrics = {}
+        self.first: Metrics = {}  # of the start's own rollouts
+        self.update = 0  # updates that the policy had had; 0 is the start
 
-    def keep(self, figures: Metrics) -> None:
-        """Keep the policy as it stands, with the figures of its rollouts."""
+    def keep(self, figures: Metrics, update: int) -> None:
+        """Keep the policy as it stands after so many updates, with the figures of its rollouts."""
         self.weights = {name: weight.detach().clone() for name, weight in self.trained.items()}
-        self.figures = figures
+        self.first = self.first or figures
+        self.figures, self.update = figures, update
 
     def restore(self) -> None:
         """Let the policy be what was kept."""
+        self._lay(self.weights)
+
+    def restart(self) -> None:
+        """Let the policy be what it came in as."""
+        self._lay(self.start)
+
+    def drop(self) -> None:
+        """Let what is kept be the start."""
+        self.weights, self.figures, self.update = self.start, self.first, 0
+
+    def _lay(self, weights: dict[str, Tensor]) -> None:
         for name, weight in self.trained.items():
-            weight.data.copy_(self.weights[name])
+            weight.data.copy_(weights[name])
 
     def state_dict(self) -> Kept:
         """What a checkpoint keeps."""
-        return {"weights": self.weights, "figures": self.figures}
+        return {"weights": self.weights, "figures": self.figures, "first": self.first, "update": self.update}
 
     def load_state_dict(self, state: Kept) -> None:
         """Go on from a checkpoint."""
-        self.weights, self.figures = state["weights"], state["figures"]
+        self.weights, self.figures, self.first, self.update = state["weights"], state["figures"], state["first"], state["update"]
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """How the policy answers prompts, and what is said of its answers."""
+
+    learner: Learner
+    tokenizer: PreTrainedTokenizerBase
+    prompts: Sequence[list[int]]
+    reward: PreTrainedModel
+    run: Run
+
+    def of(self, rows: Sequence[int], update: int) -> tuple[Sequences, RolloutStats, np.ndarray, Metrics]:
+        """Answers to these prompts, by the random numbers of that update: with what models say of them, their scores, and their figures."""
+        own, closing = self.learner.settings, tokenizers.closing_tokens(self.tokenizer)
+        ends, pad, micro = (
+            [self.tokenizer.eos_token_id, *closing[:1]],
+            self.tokenizer.pad_token_id,
+            own.schedule.per_device_train_batch_size,
+        )
+        _seed(self.run, update)
+        with runtime.autocast(self.run.context.dtype):
+            sampling = SamplingConfig(ends, pad, own.max_new_tokens, own.temperature, micro)
+            sequences = ppo_rollouts.write(self.learner.policy, [self.prompts[row] for row in parallel.share(rows)], sampling)
+        scores = reward_models.score(self.reward, sequences.rows(closing), pad, micro)
+        stats = self.learner.score_rollouts(sequences)
+        return sequences, stats, scores, _rollout_figures(sequences, stats, scores)
 
 
 def make_optimizer(policy: PreTrainedModel, value: PreTrainedModel, schedule: Schedule, updates: int) -> tuple[Optimizer, LRScheduler]:
@@ -285,8 +340,8 @@ def train(
 ) -> Metrics:
     """Let the policy learn from the reward model's scores of its own answers; the reference is the policy as it comes in.
 
-    After the last update the policy writes once more, and nothing is learnt: the figures named `after` are those of the policy that
-    comes out, which is always one whose KL was seen within the bound.
+    After the last update the policy writes once more, and nothing is learnt. The figures named `after` are those of the policy that
+    comes out, which is the best one seen, always with a KL within the bound.
     """
     schedule = settings.schedule
     updates = batches.steps(len(prompts), schedule.train_batch_size, schedule.num_train_epochs, schedule.max_steps)
@@ -294,22 +349,10 @@ def train(
         [len(prompt) for prompt in prompts], [1.0] * len(prompts), settings.schedule.train_batch_size, updates + 1, run.context.seed
     )
     learner = Learner(policy, reward, settings, run.adapter, updates, run.context.dtype)
-    closing = tokenizers.closing_tokens(tokenizer)
-    sampling = SamplingConfig(
-        [tokenizer.eos_token_id, *closing[:1]],
-        tokenizer.pad_token_id,
-        settings.max_new_tokens,
-        settings.temperature,
-        settings.schedule.per_device_train_batch_size,
-    )
+    rollouts = Rollouts(learner, tokenizer, prompts, reward, run)
     done, _ = checkpoints.restore(run, learner.parts())
     for update, rows in enumerate(order[done:], start=done + 1):
-        _seed(run, update)
-        with runtime.autocast(run.context.dtype):
-            sequences = ppo_rollouts.write(policy, [prompts[row] for row in parallel.share(rows)], sampling)
-        scores = reward_models.score(reward, sequences.rows(closing), sampling.pad_token_id, sampling.batch_size)
-        stats = learner.score_rollouts(sequences)
-        rollout_metrics = _rollout_figures(sequences, stats, scores)
+        sequences, stats, scores, rollout_metrics = rollouts.of(rows, update)
         if not learner.keep(rollout_metrics, update, run) or update > updates:
             break
         learnt = learner.learn(
@@ -318,8 +361,24 @@ def train(
         run.monitor.step(PART, update, updates, learnt | rollout_metrics | {"kl_coefficient": learner.kl_controller.coefficient})
         learner.kl_controller.update(rollout_metrics["kl"], settings.schedule.train_batch_size)
         checkpoints.save(run, update, learner.parts(), {})
+    _hand_over(rollouts, [row for rows in order[-PANEL:] for row in rows], len(order) + 1)
     divergence.require_finite(PART, updates, policy)
     return _final_metrics(run, learner.snapshot)
+
+
+def _hand_over(rollouts: Rollouts, rows: Sequence[int], seed: int) -> None:
+    """Let the policy be the best that was seen, or the start where that does better on the same prompts."""
+    learner, best = rollouts.learner, rollouts.learner.snapshot
+    best.restart()
+    if best.update:
+        start = learner.objective(rollouts.of(rows, seed)[-1])
+        best.restore()
+        own = learner.objective(rollouts.of(rows, seed)[-1])
+        if not own >= start:
+            best.drop()
+            best.restore()
+        what = f"the best policy, of update {best.update}" if best.update else "the start, since no policy did better"
+        log(rollouts.run.stage, f"{PART}: on the same prompts the best policy gets {own:.3f}, the start {start:.3f}: out comes {what}")
 
 
 def fitting_prompts(
@@ -378,5 +437,8 @@ def _final_metrics(run: Run, snapshot: PolicySnapshot) -> Metrics:
     first = {f"{PART}_{name}_first": logged[0][name] for name in ROLLOUT} if logged else {}
     after = {f"{PART}_{name}_after": value for name, value in snapshot.figures.items()}
     return (
-        {f"{PART}_updates": len(logged)} | {f"{PART}_{name}": value for name, value in metrics.final_means(logged).items()} | first | after
+        {f"{PART}_updates": len(logged), f"{PART}_best_update": snapshot.update}
+        | {f"{PART}_{name}": value for name, value in metrics.final_means(logged).items()}
+        | first
+        | after
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch.nn import Embedding
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make"]
+__all__ = ["SCRATCH", "Size", "fit", "is_hub_name", "load", "make", "tokenizer"]
 # What transformers, safetensors (a bare Exception of its own) and gguf raise for files and hubs that cannot be read.
 READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, struct.error)
 
@@ -66,6 +66,16 @@ def load(source: str, where: str | None = None, dtype: str = "float32") -> tuple
     with _readable(found), _quiet():
         model, tokenizer = _read(found, dtype)
     return model if packed.stays_on_cpu(model) else typed.placed(model, runtime.device()), tokenizer
+
+
+def tokenizer(source: str, where: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model that lies on this machine; a UserError that calls it `where` if there is none."""
+    from transformers import AutoTokenizer
+
+    found = sources.find(source, where)
+    with _readable(found):
+        read: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(found.place, trust_remote_code=False)
+    return read
 
 
 def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -49,6 +49,15 @@ def read(model: Path, release: Path) -> TrainingContext:
             f"one trained on {digest[:16]}…, which lies in {release}",
             "train again with `dvc repro`: pairs held out here may have been trained on there",
         )
+    return _context(document)
+
+
+def of(model: Path) -> TrainingContext:
+    """The context of a model, whatever release it was trained on; a UserError where it says nothing of it."""
+    return _context(_read_document(model / NAME))
+
+
+def _context(document: Mapping[str, Any]) -> TrainingContext:
     return TrainingContext(**{name: document[name] for name in TrainingContext.__dataclass_fields__})
 
 
