@@ -278,7 +278,7 @@ def test_an_augmenter_that_the_last_version_had_may_not_be_missing(here: Path, m
     (only,) = augmenters.findings()
     assert (only.level, "will be skipped" in only.text) == ("warning", True)
     (here / "data" / "versions").mkdir()
-    record = {"version": 2, "tag": "dataset@v2.0.0", "environment": {"apertium": "abc", "numpy": "1"}}
+    record = {"version": 2, "tag": "dataset@v2.0.0", "environment": {"apertium": "abc", "numpy": "1"}, "release": {"md5": "abc"}}
     (here / "data" / "versions" / "v2.json").write_text(json.dumps(record))
     (only,) = augmenters.findings()
     assert (only.level, "which dataset@v2.0.0 was made with" in only.text) == ("error", True)

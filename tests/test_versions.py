@@ -25,6 +25,7 @@ from tests.builders.stores import said
 
 V1, V2, V3, V4 = (record.tag(number) for number in (1, 2, 3, 4))
 LOG, NEW_LOG = "f" * 16, "e" * 16
+SHOWN = ("train", "validation", "test", "all")
 PLACE = "мой проект π"
 
 
@@ -154,6 +155,7 @@ def test_table_json_and_page_say_what_a_comparison_row_by_row_finds(here: Shelf,
     assert {kind: sum(reasons.values()) for kind, reasons in found["kinds"].items()} == brute
     assert Counter(kind for row in found["rows"] for kind in row["kinds"]) == Counter({k: n for k, n in brute.items() if n})
     counts = {name: by_split["all"] for name, by_split in found["pairs"].items()}
+    shares = [[found["pairs"][name][split] for split in SHOWN] for name in ("before", "gone", "added", "after")]
     assert counts == {"before": len(one), "gone": brute["gone"], "added": brute["added"], "after": len(two)}
     assert len(one) - brute["gone"] + brute["added"] == len(two)
     for by_split in found["pairs"].values():
@@ -161,7 +163,7 @@ def test_table_json_and_page_say_what_a_comparison_row_by_row_finds(here: Shelf,
 
     text = said("diff", a, b)
     head = [[cell.strip("+-") for cell in line.split()] for line in text[1:5]]
-    assert [[int(cell) for cell in line[1:]] for line in head] == [list(by_split.values()) for by_split in found["pairs"].values()]
+    assert [[int(cell) for cell in line[1:]] for line in head] == shares
     told = {(kind, reason): count for kind, reasons in found["kinds"].items() for reason, count in reasons.items()}
     lines = {tuple(cell.strip() for cell in line.split("  ") if cell.strip()) for line in text}
     assert {(kind, reason, str(count)) for (kind, reason), count in told.items()} <= lines
@@ -170,7 +172,7 @@ def test_table_json_and_page_say_what_a_comparison_row_by_row_finds(here: Shelf,
     (wrote,) = said("diff", a, b, "--html", str(page))
     assert wrote == f"wrote {page}: {', '.join(f'{count} {kind}' for kind, count in brute.items())}"
     shown = Page(page.read_text(encoding="utf-8"))
-    assert [[int(cell) for cell in row[1:]] for row in shown.rows[1:5]] == [list(by_split.values()) for by_split in found["pairs"].values()]
+    assert [[int(cell) for cell in row[1:]] for row in shown.rows[1:5]] == shares
     pairs = [row for row in shown.rows if row and re.fullmatch(r"[0-9a-f]{16,}", row[0])]
     assert [(row[0], row[1]) for row in pairs] == [
         ((row["after"] or row["before"])["pair_id"], ", ".join(row["kinds"])) for row in found["rows"]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands.shared import command, say
-from flows.versions import croissant
 from tasks.core import pipeline
 from tasks.core.shell import capture_warnings
 
@@ -35,6 +34,8 @@ def export_release(given: argparse.Namespace) -> None:
 
 def _written(given: argparse.Namespace, release: Path) -> Iterator[str]:
     """Write it; what it holds, line by line."""
+    from flows.versions import croissant  # imports Arrow, as exports do
+
     if given.trainer == croissant.TRAINER:
         return croissant.export(release, given.to)
     from trainer.exports import export

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.versions import croissant, record
+from flows.versions import record
 from flows.versions.record import Record
 from flows.versions.settings import Hub
 from tasks.core import manifest
@@ -96,6 +96,8 @@ def _contents(version: Record) -> Contents:
     """Path in the repository of each file of the release and of its description, with the file or its bytes."""
     release = record.artifact(record.DATASET)
     files = sorted(path for path in release.rglob("*") if path.is_file())
+    from flows.versions import croissant  # imports Arrow, for which no other command should wait
+
     told = manifest.dumps(croissant.describe(release, version["version"]))
     return {**{path.relative_to(release).as_posix(): path for path in files}, croissant.NAME: told}
 
