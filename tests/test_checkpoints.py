@@ -248,6 +248,7 @@ def test_a_disk_without_room_is_refused_before_the_first_step(whole: Path, tmp_p
     assert "step 1 of" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LENGTH)
 def test_only_so_many_checkpoints_are_kept(whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Monitor, "step", _broken_off(Monitor.step, at=10))
@@ -267,6 +268,7 @@ def test_the_checkpoint_that_a_guard_goes_back_to_is_kept_beside_the_newest(whol
     assert int(kept.name[-2:]) == caught.value.since > 0  # at which step such a run diverges, hangs on the machine
 
 
+@pytest.mark.slow
 def test_saving_costs_no_byte_of_the_result(whole: Path, tmp_path: Path) -> None:
     root = copy(whole, tmp_path / "root")
     for name in LENGTH:

@@ -119,6 +119,7 @@ def test_the_folder_gives_the_log_probabilities_that_were_measured(root: Path) -
     assert {key: measured[key] for key in figures} == figures
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_the_same_bytes_though_its_clock_differs(root: Path) -> None:
     before, latencies = digests(root / "data/models/candidate"), (root / "data/reports/compress/pareto.json").read_bytes()
     run(root, "compress", small(timing__tokens=3))
@@ -270,6 +271,7 @@ def test_a_student_equal_to_its_teacher_has_nothing_to_learn(root: Path, policy:
     assert margins.item() == pytest.approx(np.abs(mine - theirs).mean(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_student_comes_nearer_to_its_teacher(root: Path, policy: Any) -> None:
     from trainer.data import encode, release_reader
     from trainer.settings import Schedule

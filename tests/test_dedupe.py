@@ -434,6 +434,7 @@ def test_the_order_of_the_rows_changes_nothing(log: ChatLog) -> None:
         assert account.dropped.equals(shuffled[name].dropped)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(logs())
 def test_the_short_way_finds_what_the_long_way_finds(log: ChatLog) -> None:

@@ -153,6 +153,7 @@ def test_the_made_release_is_whole_and_the_same_every_time(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_on_a_processor_the_start_follows_the_bare_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAIRWRIGHT_DEVICE", "cpu")
     bench = checks.Bench(tmp_path, settings.TINY, "cpu")

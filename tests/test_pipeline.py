@@ -43,6 +43,7 @@ def test_no_row_disappears(built: Path, stage: str) -> None:
         assert sum(entry["reasons"].values()) == entry["dropped"]
 
 
+@pytest.mark.slow
 def test_planted_secrets_are_nowhere_after_clean(built: Path) -> None:
     secrets = make_sample.make().secrets
     assert len(secrets) > 300

@@ -52,6 +52,7 @@ def _without_curves(files: dict[str, str]) -> set[str]:
     return {name for name in files if not name.startswith("curves/")}
 
 
+@pytest.mark.slow
 def test_the_same_run_on_one_core_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/release").symlink_to(trained / "data/release")
