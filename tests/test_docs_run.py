@@ -31,7 +31,10 @@ ALONE = sorted({one.page for one in pages.commands() if not elsewhere.of(one.tex
 CLONE = "git clone -q $OUTSIDE/origin.git $OUTSIDE/{0}; cd $OUTSIDE/{0}"
 BEFORE = {  # what the reader is taken to have, or to do, before a command
     PUBLISH: {"git checkout dataset@v3.0.0": CLONE.format("clone")},
-    README: {"pairwright diff 3 4": "git status --short"},
+    README: {
+        "pairwright run --no-train --publish": "git commit -qm 'The sample, which git keeps, without them' data/raw",
+        "pairwright diff 3 4": "git status --short",
+    },
     REPRODUCE: {
         "git checkout dataset@v3.0.0": CLONE.format("again") + "; cp $OUTSIDE/desk/.pairwright/salt .pairwright/; "
         "dvc remote add --local vault $OUTSIDE/vault",
