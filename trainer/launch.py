@@ -17,6 +17,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,6 +29,7 @@ from trainer.checkpointing import checkpoints
 from trainer.models import parallel
 
 PROCESSES = "PAIRWRIGHT_PROCESSES"
+GRACE = 30.0  # seconds that rank 0 has to say what is wrong
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +62,8 @@ def _as_other(arguments: Sequence[str]) -> int:
             with contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 module.work(quiet, params.load(shell.PARAMS, stage.name, module.Params), Path(scratch))
-        except UserError:  # rank 0 says it, as it says the warnings
+        except UserError:  # rank 0 says it, as it says the warnings; whoever ends first has the others killed
+            time.sleep(GRACE)
             return 1
         finally:
             parallel.end()
