@@ -35,6 +35,7 @@ BEFORE = {  # what the reader is taken to have, or to do, before a command
         "pairwright run --no-train --publish": "sed -i 's/min: 0.55/min: 0.57/' params.yaml; git commit -qm 'Surer pairs' params.yaml",
         "pairwright diff 3 4": "git status --short",
     },
+    SEE: {"pairwright rollback 3": "git commit -qm 'What dvc repro made' dvc.lock"},
     REPRODUCE: {
         "git checkout dataset@v3.0.0": CLONE.format("again") + "; cp $OUTSIDE/desk/.pairwright/salt .pairwright/; "
         "dvc remote add --local vault $OUTSIDE/vault",
