@@ -5,14 +5,9 @@ A page must call nothing of theirs, ask no host, have no element of theirs, and 
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import re
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +22,7 @@ from tests.builders import hostile, projects, toys
 from tests.builders.browser import Browser, browser, missing, wait_for
 from tests.builders.evaluations import example, report
 from tests.builders.served import ask, free_port, serving
+from tests.builders.sites import site
 from trainer.evaluation import report_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")]
@@ -72,18 +68,6 @@ def evaluation_page() -> str:
     made = report(hostile.PAYLOADS)
     made["generations"]["examples"] = [example(one, one, one) for one in hostile.PAYLOADS]
     return report_page.page(made)
-
-
-@contextmanager
-def site(folder: Path) -> Iterator[str]:
-    """A web server for the folder's files; its address."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{web.server_address[1]}"
-        finally:
-            web.shutdown()
 
 
 def set_trap(page: Browser) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +18,7 @@ from tasks.core.errors import UserError
 from tests.builders import toys
 from tests.builders.browser import browser, missing, wait_for
 from tests.builders.served import ask, finished, free_port, serving
+from tests.builders.sites import site
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")]
 
@@ -64,18 +61,6 @@ function socket(path) {
 </script>"""
 
 
-@contextmanager
-def page_elsewhere(folder: Path) -> Iterator[str]:
-    """A web server of another origin, for the folder's files; its address."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{web.server_address[1]}"
-        finally:
-            web.shutdown()
-
-
 def attack(folder: Path, server_url: str, deployment: str, mark: Path) -> None:
     """The page, in the folder."""
     steps = [{"prefect.deployments.steps.run_shell_script": {"script": f"touch {mark}"}}]
@@ -97,7 +82,7 @@ def test_page_of_another_origin_can_neither_change_nor_start_nor_read_anything(t
     with serving(root, port), browser(tmp_path, rules) as page:
         (train,) = wait_for(lambda: named(port, "train"), "the deployment was not registered", 60)
         attack(tmp_path / "web", f"http://127.0.0.1:{port}", train["id"], mark)
-        with page_elsewhere(tmp_path / "web") as elsewhere:
+        with site(tmp_path / "web") as elsewhere:
             page.open(f"{elsewhere}/attack.html")
             told = json.loads(page.see("done {").partition("done ")[2].splitlines()[0])
             assert "nightly" not in page.text()
