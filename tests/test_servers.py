@@ -114,8 +114,9 @@ def test_versions_and_logs_go_to_places_of_their_own_and_a_clone_has_each_versio
 def demand_refused(clone: Path, server: Server, options: Options) -> None:
     """Nothing is called missing that nobody could ask for."""
     know(clone, server, options)
-    (line,) = said(clone, "pull", "--rev", V1, fails=True)
-    assert line.startswith("error: remote 'everybody': found "), line
+    for command in (("rollback", "1"), ("pull", "--rev", V1)):
+        (line,) = said(clone, *command, fails=True)
+        assert line.startswith("error: remote 'everybody': found "), line
 
 
 def contents(folder: Path) -> dict[str, bytes]:
