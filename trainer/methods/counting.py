@@ -8,7 +8,7 @@ a rate has a say, and takes seconds.
 
 The body of the reward model learns what counts leave open, and must not take their word for pairs on which they were fitted: there they
 are always right, and nothing would be left to learn. So each pair is scored by counts from the other folds (stacking, Wolpert 1992), whose
-folds never part pairs with near-equal prompts. One factor, fitted on those scores, says what counts are worth: about 1 where they tell
+folds never part pairs with near-equal prompts. One factor, fitted on those scores, says what counts are worth: 1 where they tell
 preferences, 0 where they tell nothing, as with thousands of tokens and few pairs.
 """
 
@@ -89,9 +89,9 @@ def ridge(gaps: csr_matrix, weights: np.ndarray, l2: float) -> np.ndarray:
 
 
 def factor(gaps: np.ndarray, weights: np.ndarray) -> float:
-    """What gaps are best multiplied with to be log odds; 0 where they say nothing, or the opposite."""
+    """What gaps are best multiplied with to be log odds: 0 where they say nothing, or the opposite, and never more than 1."""
     from scipy.optimize import minimize_scalar
 
     if not gaps.any():
         return 0.0
-    return float(minimize_scalar(lambda by: weights @ np.logaddexp(0, -by * gaps), bounds=(0.0, 2.0), method="bounded").x)
+    return float(minimize_scalar(lambda by: weights @ np.logaddexp(0, -by * gaps), bounds=(0.0, 1.0), method="bounded").x)
