@@ -8,6 +8,7 @@ from make_sample import LANGUAGES, TOPICS, Maker
 
 from tests.builders import sample_truth
 from tests.builders.training import pair
+from trainer.data.release_reader import Pair
 
 
 def test_the_worth_of_an_answer_is_read_from_its_text() -> None:
@@ -20,7 +21,8 @@ def test_the_worth_of_an_answer_is_read_from_its_text() -> None:
 
 
 def test_a_judge_is_held_against_the_truth_and_not_against_the_labels() -> None:
-    maker, pairs = Maker(), []
+    maker = Maker()
+    pairs: list[Pair] = []
     while len(pairs) < 20:
         good, bad = sorted(maker.answers("login", "en", 2), key=lambda answer: -answer.worth)
         erred = len(pairs) % 4 == 0
