@@ -70,6 +70,10 @@ def test_counts_are_weighted_and_summed() -> None:
     assert counts.score([]).shape == (0,)
 
 
+def test_tokens_beyond_the_vocabulary_count_nothing() -> None:
+    assert TokenCounts(np.array([1.0, 10.0]), 0.0, 2).score([[1, 2, 99], [7]]).tolist() == [10.0, 0.0]
+
+
 # --- the fit ---
 
 

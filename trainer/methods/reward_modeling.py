@@ -65,7 +65,8 @@ def train(
     """Train the model to score the chosen answers higher; `held_out` is only looked at. Token counts are put beside the model."""
     from trl.trainer.reward_config import RewardConfig
 
-    fitted = counting.fit(pairs, len(tokenizer), settings.counts, run.context.seed) if settings.counts else None
+    vocabulary = 1 + max(tokenizer.get_vocab().values())  # which may have holes
+    fitted = counting.fit(pairs, vocabulary, settings.counts, run.context.seed) if settings.counts else None
     token_counts.put(model, fitted.counts if fitted else None)
     steps = hf_trainer.steps(len(pairs), settings.schedule)
     pad, micro = tokenizer.pad_token_id, settings.schedule.per_device_train_batch_size

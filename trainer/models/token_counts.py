@@ -52,12 +52,15 @@ class TokenCounts:
 
 
 def features(answers: Sequence[Sequence[int]], most: int, vocabulary: int) -> csr_matrix:
-    """How often each token stands in each answer, `most` times at most: a sparse matrix of answers x vocabulary."""
+    """How often each token stands in each answer, `most` times at most: a sparse matrix of answers x vocabulary.
+
+    Numbers beyond the vocabulary, which a model whose output is wider may write, are left out.
+    """
     from scipy.sparse import csr_matrix
 
-    rows = [np.unique(np.asarray(answer, dtype=np.int64), return_counts=True) for answer in answers]
+    rows = [np.unique([token for token in answer if token < vocabulary], return_counts=True) for answer in answers]
     ends = np.cumsum([0, *(len(tokens) for tokens, _ in rows)])
-    tokens, counts = (np.concatenate([row[part] for row in rows]) if rows else np.zeros(0, dtype=np.int64) for part in (0, 1))
+    tokens, counts = (np.concatenate([np.zeros(0), *(row[part] for row in rows)]).astype(np.int64) for part in (0, 1))
     return csr_matrix((np.minimum(counts, most).astype(np.float64), tokens, ends), shape=(len(rows), vocabulary))
 
 
