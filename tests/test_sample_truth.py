@@ -17,7 +17,7 @@ def test_the_worth_of_an_answer_is_read_from_its_text() -> None:
         for topic in TOPICS:
             for _ in range(20):
                 answer = maker.answer(topic, language)
-                assert sample_truth.worth([{"role": "assistant", "content": answer.text}]) == pytest.approx(answer.worth)
+                assert sample_truth.worth(answer.text) == pytest.approx(answer.worth)
 
 
 def test_a_judge_is_held_against_the_truth_and_not_against_the_labels() -> None:

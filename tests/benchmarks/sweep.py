@@ -6,7 +6,7 @@ A variant is what is laid over `params.yaml`: of `start` and `train` it makes a 
 Starts are shared by all variants that leave them as they are. Mean and standard deviation over seeds of:
 
 - accuracy: pairs told right, as people labelled them; truth: by the planted truth (`tests.builders.sample_truth`), without their errors;
-- length, unended, cover, whole, again of the policy's answers, as in `tests.benchmarks.writing`;
+- length, unended, cover, worth, whole, again of the policy's answers, as in `tests.benchmarks.writing`;
 - loss of the reward model; CPU seconds of the training.
 
 Above each table stands what a judge without fault would get right of the labels: no accuracy is reliably above that.
@@ -34,12 +34,30 @@ from trainer.methods import reward_modeling
 from trainer.models import reward_models, training_context
 
 COMMITTED = "committed"
+
+
+def _paced(batch: int, rate: float) -> dict[str, Any]:
+    """DPO in batches of so many pairs at such a rate."""
+    at = "train.dpo.schedule"
+    return {f"{at}.train_batch_size": batch, f"{at}.per_device_train_batch_size": batch, f"{at}.learning_rate": rate}
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     COMMITTED: {},
-    "policy: slower": {"train.dpo.schedule.learning_rate": 0.001},
-    "reward: no counts": {"reward.counts.use": False, "reward.schedule.max_steps": 189},
+    "batches of 16, half the rate": _paced(16, 0.001),
+    "batches of 16": _paced(16, 0.002),
+    "two epochs, batches of 16": _paced(16, 0.002) | {"train.dpo.schedule.num_train_epochs": 2},
+    "twice the rate": _paced(8, 0.004),
+    "beta 0.3": {"train.dpo.beta": 0.3},
+    "less of the chosen answers": {"train.dpo.sft_weight": 0.3},
+    "more of the chosen answers": {"train.dpo.sft_weight": 1.0},
+    "half a start": {"start.schedule.train_batch_size": 8, "start.schedule.per_device_train_batch_size": 8},
+    "reward without counts": {"reward.counts.use": False, "reward.schedule.max_steps": 189},
+    "reward, counts more careful": {"reward.counts.l2": 100.0},
+    "reward, counts less careful": {"reward.counts.l2": 3.0},
+    "reward, each token once": {"reward.counts.most": 1},
 }
-POLICY = ("accuracy", "truth", "length", "unended", "cover", "whole", "again", "seconds")
+POLICY = ("accuracy", "truth", "length", "unended", "cover", "worth", "whole", "again", "seconds")
 REWARD = ("accuracy", "truth", "loss", "seconds")
 Figures = dict[str, float]
 Overrides = Mapping[str, Any]

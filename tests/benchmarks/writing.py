@@ -9,6 +9,7 @@ is looked at once, at the end. The first line of each seed and start is the star
 - truth: the same by the planted truth in place of the labels, which hold the errors that people made;
 - length: mean characters of its answers, by those of the answers that people chose; unended: share that the limit of tokens cut;
 - cover: mean share of an answer's characters that stand in whole sentences which the help desk of the sample says (`make_sample.py`);
+- worth: what the people of the sample would think of its answers, when they make no error (`tests.builders.sample_truth`);
 - whole: share of answers that ended and hold nothing else; again: share that says a sentence twice, which no answer of the data does;
 - CPU seconds of the training.
 """
@@ -63,6 +64,7 @@ class Row:
     length: float
     unended: float
     cover: float
+    worth: float
     whole: float
     again: float
     seconds: float
@@ -118,6 +120,7 @@ def written(answers: Sequence[Answer], chosen: float) -> dict[str, float]:
         "length": float(np.mean([len(answer.text) for answer in answers])) / chosen,
         "unended": 1 - float(np.mean(ended)),
         "cover": float(np.mean(covers)),
+        "worth": float(np.mean([sample_truth.worth(answer.text) for answer in answers])),
         "whole": float(np.mean([cover >= WHOLE and end for cover, end in zip(covers, ended, strict=True)])),
         "again": float(np.mean(again)),
     }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from make_sample import SAYINGS, WEIGHTS
 
-from trainer.data.release_reader import Messages, Pair
+from trainer.data.release_reader import Pair
 
 
 @functools.cache
@@ -26,15 +26,14 @@ def sentences() -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(set(said))) for name, said in found.items()}
 
 
-def worth(answer: Messages) -> float:
-    """What people think of an answer, when they make no error."""
-    text = answer[-1]["content"]
+def worth(text: str) -> float:
+    """What people think of an answer, when they make no error: 3.3 at best, -2.1 at worst."""
     return sum(WEIGHTS[name] for name, said in sentences().items() if any(one in text for one in said))
 
 
 def gaps(pairs: Sequence[Pair]) -> np.ndarray:
     """By how much the chosen answer is the better one; below 0 where people erred."""
-    return np.array([worth(pair.chosen) - worth(pair.rejected) for pair in pairs])
+    return np.array([worth(pair.chosen[-1]["content"]) - worth(pair.rejected[-1]["content"]) for pair in pairs])
 
 
 def ceiling(pairs: Sequence[Pair]) -> float:
