@@ -39,6 +39,7 @@ TRAINING = {
     "<method>_accuracy": "share of training pairs told right, mean of the last tenth of the steps",
     "<method>_margin": "mean distance of the implicit rewards of the two answers, or of liked and disliked ones",
     "kto_kl": "mean divergence from the reference that KTO measures its rewards against, in nats",
+    "counts_worth": "what token counts are multiplied with before they are taken for log odds: 0 where they tell nothing, 1 at most",
     "reward_gap": "mean distance of the rewards of the two answers",
     "reward_mean": "mean reward of all answers",
     "ppo_updates": "updates, each of rollouts of its own",
