@@ -58,14 +58,14 @@ def sums(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> n
     typed.evaluating(model)
     try:
         with torch.no_grad():
-            for at in _batches(rows, batch, model.config.get_text_config().vocab_size):
+            for at in batches(rows, batch, model.config.get_text_config().vocab_size):
                 found[at] = -token_losses(model, [rows[i] for i in at], pad).double().sum(dim=1).cpu().numpy()
     finally:
         model.train(training)
     return found
 
 
-def _batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[int]]:
+def batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[int]]:
     """Places of rows of like length, as many at once as may be: at most `most` rows and `MOST_LOGITS` logits, at least one row."""
     order = sorted(range(len(rows)), key=lambda at: (len(rows[at][0]) + len(rows[at][1]), at))
     batch: list[int] = []
