@@ -57,5 +57,5 @@ class KnownScores:
         fresh = [row for row, *keys in zip(pairs, *sides, strict=True) if not all(key in self.found for key in keys)]
         made = score(model, fresh, pad, batch)
         for row, chosen, rejected in zip(fresh, made.chosen, made.rejected, strict=True):
-            self.found |= {(tuple(row.prompt), tuple(row.chosen)): chosen, (tuple(row.prompt), tuple(row.rejected)): rejected}
+            self.found.update({(tuple(row.prompt), tuple(row.chosen)): chosen, (tuple(row.prompt), tuple(row.rejected)): rejected})
         return Scores(*(np.array([self.found[key] for key in keys]) for keys in sides))

@@ -71,7 +71,7 @@ def batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[in
     batch: list[int] = []
     for at in order:
         wider = [*batch, at]
-        if batch and (len(wider) > most or len(wider) * len(_read([rows[i] for i in wider])) * vocabulary > MOST_LOGITS):
+        if batch and (len(wider) > most or len(wider) * len(read_from([rows[i] for i in wider])) * vocabulary > MOST_LOGITS):
             yield batch
             wider = [at]
         batch = wider
@@ -79,7 +79,7 @@ def batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[in
         yield batch
 
 
-def _read(rows: Sequence[Row]) -> range:
+def read_from(rows: Sequence[Row]) -> range:
     """The positions from which the answers' tokens are read: from the one before the first answer to the one before the last end."""
     first = min(len(context) for context, _ in rows)
     return range(max(0, first - 1), max(len(context) + len(answer) for context, answer in rows) - 1)
@@ -90,7 +90,7 @@ def token_losses(model: PreTrainedModel, rows: Sequence[Row], pad: int) -> Tenso
     import torch
 
     inputs, mask, labels = (part.to(model.device) for part in tensors(rows, pad))
-    positions = _read(rows)
+    positions = read_from(rows)
     kept = torch.arange(positions.start, positions.stop, device=model.device)
     logits = model(input_ids=inputs, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
     losses = torch.nn.functional.cross_entropy(
