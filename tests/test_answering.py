@@ -64,7 +64,13 @@ def sliding() -> Any:
     from transformers import MistralConfig, MistralForCausalLM
 
     torch.manual_seed(1)
-    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    }
     return MistralForCausalLM(MistralConfig(vocab_size=400, sliding_window=4, pad_token_id=0, bos_token_id=None, eos_token_id=1, **sizes))
 
 
