@@ -30,8 +30,9 @@ from trainer.loop import hf_trainer, metrics
 from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
 from trainer.methods import shared_prompt
+from trainer.methods.pair_scores import KnownScores, score
 from trainer.models import runtime
-from trainer.models.scoring import Scores, score
+from trainer.models.scoring import Scores
 from trainer.settings import Schedule
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def train(
         model=policy,
         args=arguments,
         data_collator=collator,
-        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed, run.context.dtype),
+        train_dataset=_rows(
+            pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed, run.context.dtype, run.known
+        ),
         processing_class=tokenizer,
     )
     logged = hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out)
@@ -134,6 +137,7 @@ def _rows(
     steps: int,
     seed: int,
     dtype: str = "float32",
+    known: KnownScores | None = None,
 ) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
     from datasets import Dataset
@@ -143,7 +147,8 @@ def _rows(
     places = [place for batch in order for place in batch]
     seen = sorted(set(places))
     with runtime.autocast(dtype):  # as the policy will be, or their roundings differ and every pair begins with a margin
-        reference = score(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
+        scores = known.score if known else score
+        reference = scores(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
     at = [bisect_left(seen, place) for place in places]
     return Dataset.from_dict(
         {
