@@ -1,0 +1,70 @@
+"""Parameters of every method: its own section under `train` in `params.yaml`. Types and bounds, never defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.core.params import StageParams
+from trainer.settings import Count, Schedule
+
+
+class Dpo(StageParams):
+    """Direct preference optimisation (Rafailov et al. 2023)."""
+
+    loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
+    beta: float = Field(gt=0)  # how dear it is to move away from the reference
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["auto"]  # share of pairs believed to be the wrong way round
+    sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers beside the preference loss; 0 leaves it out
+    schedule: Schedule
+
+    renamed: ClassVar = {"loss": "loss_type"}
+
+
+class Kto(StageParams):
+    """Kahneman-Tversky optimisation (Ethayarajh et al. 2024), on single answers that were liked or not."""
+
+    loss_type: Literal["kto", "apo_zero_unpaired"]
+    beta: float = Field(gt=0)  # how dear it is to move away from the reference
+    class_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)] | Literal["auto"]  # liked, disliked
+    schedule: Schedule
+
+    renamed: ClassVar = {"loss": "loss_type"}
+
+
+class Ppo(StageParams):
+    """Proximal policy optimisation (Schulman et al. 2017) against the reward model, with a price on leaving the reference."""
+
+    max_new_tokens: int = Count  # tokens of an answer, at most
+    temperature: float = Field(gt=0)  # of the rollouts
+    num_ppo_epochs: int = Count  # times that the rollouts of one update are learnt from
+    num_mini_batches: int = Count  # optimizer steps a round
+    gamma: float = Field(gt=0, le=1)  # how much a reward is worth one token earlier
+    gae_lambda: float = Field(ge=0, le=1)  # of the advantages: 0 trusts the value model, 1 the rewards
+    cliprange: float = Field(gt=0, lt=1)  # change of a probability's ratio beyond which nothing more is gained
+    cliprange_value: float = Field(gt=0)  # change of a value beyond which nothing more is gained
+    vf_coef: float = Field(gt=0)  # of the value loss beside the policy loss
+    max_grad_norm: float = Field(gt=0)  # largest norm of either model's gradient
+    missing_eos_penalty: float = Field(ge=0)  # what an answer without end is fined
+    whiten_rewards: bool  # bring the rewards of an update to variance 1
+    after_end: bool  # the score lies one column after the answer, as TRL has it, not on its last token
+    kl_coef: float = Field(ge=0)  # price of one nat away from the reference, at the beginning
+    kl_target: float = Field(ge=0)  # nats of a whole answer that the price adapts to; 0 keeps the price
+    kl_horizon: int = Count  # rollouts in which the price changes by a fifth at most
+    kl_stop: float = Field(ge=0)  # nats of a token between the policy and its rollouts at which an update ends; 0 never
+    kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, with the best policy within it; 0 never
+    schedule: Schedule  # a step is one update: `train_batch_size` rollouts, `num_ppo_epochs` times `num_mini_batches` optimizer steps
+
+    renamed: ClassVar = {
+        "answer": "max_new_tokens",
+        "rounds": "num_ppo_epochs",
+        "minibatches": "num_mini_batches",
+        "decay": "gae_lambda",
+        "clip": "cliprange",
+        "value_clip": "cliprange_value",
+        "value_weight": "vf_coef",
+        "gradient_norm": "max_grad_norm",
+        "missing_end": "missing_eos_penalty",
+        "kl_coefficient": "kl_coef",
+    }
