@@ -13,13 +13,55 @@ from trainer.settings import Count, Schedule
 class Dpo(StageParams):
     """Direct preference optimisation (Rafailov et al. 2023)."""
 
-    loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
+    loss_type: Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "robust", "apo_zero"]
     beta: float = Field(gt=0)  # how dear it is to move away from the reference
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["auto"]  # share of pairs believed to be the wrong way round
     sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers beside the preference loss; 0 leaves it out
     schedule: Schedule
 
     renamed: ClassVar = {"loss": "loss_type"}
+
+
+class TrDpo(StageParams):
+    """Trust-region DPO (Gorbatovski et al. 2024): the reference follows the policy."""
+
+    loss_type: Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "apo_zero"]
+    beta: float = Field(gt=0)  # how dear it is to move away from the reference
+    sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers
+    ref_model_mixup_alpha: float = Field(gt=0, le=1)  # share of the policy in the reference that follows it
+    ref_model_sync_steps: int = Count  # steps between two times that it follows
+    schedule: Schedule
+
+
+class Orpo(StageParams):
+    """Odds ratio preference optimisation (Hong et al. 2024), without a reference."""
+
+    beta: float = Field(gt=0)  # of the odds ratio's loss beside the supervised one
+    schedule: Schedule
+
+
+class Cpo(StageParams):
+    """Contrastive preference optimisation (Xu et al. 2024), without a reference."""
+
+    loss_type: Literal["sigmoid", "hinge", "ipo"]
+    beta: float = Field(gt=0)  # how much a nat between the two answers is worth
+    sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers
+    schedule: Schedule
+
+
+class SimPo(StageParams):
+    """Simple preference optimisation (Meng et al. 2024), without a reference."""
+
+    beta: float = Field(gt=0)  # how much a nat a token is worth
+    gamma: float = Field(ge=0)  # how far the chosen answer's reward is to be above the rejected one's
+    sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers
+    schedule: Schedule
+
+
+class Sft(StageParams):
+    """Supervised fine-tuning on the chosen answers."""
+
+    schedule: Schedule
 
 
 class Kto(StageParams):
@@ -68,3 +110,48 @@ class Ppo(StageParams):
         "missing_end": "missing_eos_penalty",
         "kl_coefficient": "kl_coef",
     }
+
+
+class Grouped(StageParams):
+    """What methods share that hold several own answers to one prompt against each other."""
+
+    num_generations: int = Field(ge=2)  # answers to each prompt
+    max_new_tokens: int = Count  # tokens of an answer, at most
+    temperature: float = Field(gt=0)  # of the rollouts
+    num_iterations: int = Count  # times that the rollouts of one update are learnt from
+    num_mini_batches: int = Count  # optimizer steps a round
+    max_grad_norm: float = Field(gt=0)  # largest norm of the gradient
+    missing_eos_penalty: float = Field(ge=0)  # what an answer without end is fined
+    kl_coef: float = Field(ge=0)  # price of one nat away from the reference
+    kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, with the best policy within it; 0 never
+    schedule: Schedule  # a step is one update: `train_batch_size` answers
+
+
+class Grpo(Grouped):
+    """Group relative policy optimisation (Shao et al. 2024) against the reward model."""
+
+    loss_type: Literal["grpo", "dapo", "dr_grpo"]  # how tokens are weighed
+    scale_rewards: Literal["group", "none"]  # whether advantages are divided by the standard deviation of their group
+    epsilon: float = Field(gt=0, lt=1)  # change of a probability's ratio beyond which nothing more is gained
+
+
+class Rloo(Grouped):
+    """REINFORCE leave-one-out (Ahmadian et al. 2024) against the reward model."""
+
+    normalize_advantages: bool  # bring the advantages of an update to mean 0 and variance 1
+    epsilon: float = Field(gt=0, lt=1)  # change of an answer's ratio beyond which nothing more is gained
+
+
+class Online(Grouped):
+    """Online DPO (Guo et al. 2024): the reward model ranks the policy's own answers."""
+
+    loss_type: Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "apo_zero"]
+    beta: float = Field(gt=0)  # how dear it is to move away from the reference
+    sft_weight: float = Field(ge=0)  # of the supervised loss of the best answers
+    length_price: float = Field(ge=0)  # what a token costs where answers are ranked
+
+
+class BestOfN(Grouped):
+    """Best of n: supervised steps on the best of the policy's own answers."""
+
+    length_price: float = Field(ge=0)  # what a token costs where answers are ranked
