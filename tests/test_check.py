@@ -86,9 +86,7 @@ PLANTED: dict[str, tuple[str, object, tuple[str, ...]]] = {
     "a method that does not exist": (
         "train.method",
         "dpoo",
-        (
-            "train.method: found 'dpoo'; expected one of best_of_n, cpo, dpo, grpo, kto, online, orpo, ppo, rloo, sft, simpo, tr_dpo; write `dpo`",
-        ),
+        ("train.method: found 'dpoo'; expected one of best_of_n, cpo, dpo, grpo, kto, online, orpo, ppo, rloo,", "write `dpo`"),
     ),
     "a misspelt key": ("dedupe.treshold", 0.8, ("dedupe.treshold", "an unknown key", "write `dedupe.threshold`")),
     "a number out of bounds": ("start.max_length", 2, ("start.max_length", "found 2")),

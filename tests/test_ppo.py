@@ -10,14 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tasks.core.tables import Prompts
 from tests.builders import releases
 from tests.builders.killed import killed
 from tests.builders.training import COUNTS, digests, released, run, tiny
@@ -205,22 +202,11 @@ def test_the_price_follows_the_divergence_and_hears_at_most_a_fifth() -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tiny run: start, reward model, and a policy by PPO."""
     root = tmp_path_factory.mktemp("ppo")
-    released(root)
-    add_prompts(root / "data/release")
+    releases.add_prompts(released(root), releases.planted({"train": COUNTS["train"]}))
     run(root, "start", tiny("start", threads=1))
     run(root, "reward")
     run(root, "train", tiny("train", **MADE))
     return root
-
-
-def add_prompts(folder: Path) -> None:
-    """The table of prompts, with one that is far too long, into a planted release."""
-    rows = releases.planted({"train": COUNTS["train"]})
-    rows.append(releases.row("Why? " * 300, "Yes.", "No.", "train"))
-    given = [{name: row[name] for name in ("prompt_id", "prompt", "language", "topic", "source", "origins")} for row in rows]
-    (folder / "prompts").mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(given, schema=Prompts.schema()), folder / "prompts/train-00000.parquet")
-    releases.sign(folder)
 
 
 def copied(whole: Path, root: Path) -> Path:
@@ -321,8 +307,8 @@ def test_a_bound_on_the_divergence_ends_training_with_a_policy_within_it(
 @functools.cache
 def settings() -> Ppo:
     """The stage's own, made small."""
-    params = tiny("train", **MADE)
-    return params.ppo
+    own: Ppo = tiny("train", **MADE).ppo
+    return own
 
 
 FIGURES = st.fixed_dictionaries({"reward": st.floats(-3, 3), "kl": st.floats(-4, 4), "ended": st.floats(0, 1)})

@@ -116,9 +116,10 @@ SMOOTHINGS = [(loss, smooth) for loss in dpo.LOSSES for smooth in ((0.0, 0.2) if
 def test_the_held_out_loss_of_dpo_is_the_number_of_trl(loss: str, smooth: float, weight: float, tmp_path: Path) -> None:
     model, tokenizer, _ = made()
     rows = encoded()
-    settings = dpo.Settings(loss, 0.1, smooth, weight, SCHEDULE)
+    beta = 10.0 if loss == "sigmoid_norm" else 0.1  # that of a token
+    settings = dpo.Settings(loss, beta, smooth, weight, SCHEDULE)
     terms = {"loss_type": list(settings.terms), "loss_weights": list(settings.terms.values())}
-    trainer = dpo_trainer(tmp_path, rows, beta=0.1, label_smoothing=smooth, **terms)
+    trainer = dpo_trainer(tmp_path, rows, beta=beta, label_smoothing=smooth, **terms)
     theirs = trainer.evaluate()["eval_loss"]
     reference, lengths = scoring.score(model, rows, tokenizer.pad_token_id, 8), pairwise.answer_lengths(rows)
     now = scoring.score(moved(model), rows, tokenizer.pad_token_id, 8)

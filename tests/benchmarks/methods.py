@@ -1,4 +1,4 @@
-"""All methods on one release, from one start and one reward model, each at the parameters of `params.yaml`: what they prefer and what they write.
+"""All methods on one release, from one start and one reward model, each by `params.yaml`: what they prefer and what they write.
 
     PYTHONPATH=data python -m tests.benchmarks.methods MODELS [--methods dpo online ...] [--split test] [--seeds 1] [--json FILE]
 
