@@ -113,7 +113,21 @@ def test_the_odds_ratio_of_orpo_is_the_number_of_trl_whose_supervised_part_count
     found, figures = theirs(ORPOTrainer, beta=0.3)
     supervised = ours(orpo.judge(section(Orpo, "orpo", beta=1e-12)), together)
     assert ours(orpo.judge(section(Orpo, "orpo", beta=0.3)), together) - supervised == pytest.approx(found - figures["nll_loss"], rel=1e-4)
-    assert supervised != pytest.approx(figures["nll_loss"], rel=1e-4)
+    assert supervised != pytest.approx(figures["nll_loss"], rel=1e-5)
+
+
+def test_the_odds_of_answers_that_are_nearly_certain_are_those_of_trl() -> None:
+    import torch
+    from trl.experimental.orpo import ORPOTrainer
+
+    means = torch.tensor([-0.01, -0.5, -3.0]), torch.tensor([-0.2, -0.02, -0.1])
+    like = SimpleNamespace(beta=0.3, accelerator=SimpleNamespace(device="cpu"))
+    losses, *_ = ORPOTrainer.odds_ratio_loss(like, *means)
+    lengths = {"length_chosen": torch.tensor([4.0, 8.0, 2.0]), "length_rejected": torch.tensor([3.0, 5.0, 9.0])}
+    sums = (means[0] * lengths["length_chosen"], means[1] * lengths["length_rejected"])
+    found = orpo.judge(section(Orpo, "orpo", beta=0.3))(sums, lengths)
+    supervised = -float(sums[0].sum() / lengths["length_chosen"].sum())
+    assert found.losses.tolist() == pytest.approx((supervised - losses).tolist(), rel=1e-5)
 
 
 # --- several answers to a prompt ---
