@@ -120,8 +120,8 @@ def test_the_odds_of_answers_that_are_nearly_certain_are_those_of_trl() -> None:
     import torch
     from trl.experimental.orpo import ORPOTrainer
 
-    means = torch.tensor([-0.01, -0.5, -3.0]), torch.tensor([-0.2, -0.02, -0.1])
-    like = SimpleNamespace(beta=0.3, accelerator=SimpleNamespace(device="cpu"))
+    means: Any = torch.tensor([-0.01, -0.5, -3.0]), torch.tensor([-0.2, -0.02, -0.1])
+    like: Any = SimpleNamespace(beta=0.3, accelerator=SimpleNamespace(device="cpu"))
     losses, *_ = ORPOTrainer.odds_ratio_loss(like, *means)
     lengths = {"length_chosen": torch.tensor([4.0, 8.0, 2.0]), "length_rejected": torch.tensor([3.0, 5.0, 9.0])}
     sums = (means[0] * lengths["length_chosen"], means[1] * lengths["length_rejected"])

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
+from flows.reference import figures
 from tasks.core import params
 from tasks.core.errors import UserError
 from tests.builders import releases
@@ -132,3 +133,18 @@ def test_the_best_and_the_worst_answer_are_picked_within_a_prompt_and_a_price_of
 
 def test_sections_of_own_answers_share_their_settings() -> None:
     assert all(issubclass(type(getattr(tiny("train"), name)), Grouped) for name in GROUPED)
+
+
+def test_a_night_can_begin_with_the_model_that_the_last_one_handed_over(whole: Path, tmp_path: Path) -> None:
+    night = copied(whole, tmp_path / "last")
+    last = run(night, "train", tiny("train", **small("sft")))
+    (tmp_path / "next/data").mkdir(parents=True)
+    (tmp_path / "next/data/release").symlink_to(night / "data/release")
+    start = run(tmp_path / "next", "start", tiny("start", model__source=str(last), schedule__num_train_epochs=0))
+    assert digests(start)["model.safetensors"] == digests(last)["model.safetensors"]
+
+
+@pytest.mark.parametrize("method", [*PAIRED, *GROUPED])
+def test_every_figure_of_a_method_has_a_meaning(method: str) -> None:
+    logged = TOLD[method] - {"loss"}
+    assert [name for name in logged if figures.meaning("train", f"{'supervised' if method == 'sft' else method}_{name}") is None] == []
