@@ -101,7 +101,8 @@ def test_the_figures_of_every_step_lie_beside_the_model_without_a_clock(tmp_path
     out = training.run(tmp_path, "start", tiny("start", monitoring__eval_steps=2))
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [(row["part"], row["step"]) for row in rows] == [("supervised", step) for step in (1, 2, 2, 3)]
-    assert [sorted(set(row) - {"part", "step"}) for row in rows] == [["loss"], ["loss"], ["held_out"], ["loss"]]
+    step = ["grad_norm", "learning_rate", "loss"]
+    assert [sorted(set(row) - {"part", "step"}) for row in rows] == [step, step, ["held_out"], step]
     table = (out / "curves/metrics/supervised/loss.tsv").read_text().splitlines()
     assert table[0] == "step\tloss"
     assert [line.split("\t") for line in table[1:]] == [[str(row["step"]), str(row["loss"])] for row in rows if "loss" in row]
