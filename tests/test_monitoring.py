@@ -31,11 +31,11 @@ def test_an_absurd_learning_rate_stops_the_run_and_keeps_the_checkpoint_before_i
 
 
 @pytest.mark.parametrize("name", ["train"])
-def test_a_loss_that_is_no_number_stops_the_run(name: str, tmp_path: Path) -> None:
+def test_a_gradient_that_is_no_number_stops_the_run(name: str, tmp_path: Path) -> None:
     released(tmp_path)
     for before in ("start", "reward"):
         training.run(tmp_path, before)
-    with pytest.raises(DivergedError, match=r"dpo: step 2: found loss nan; expected a finite number; lower the learning rate"):
+    with pytest.raises(DivergedError, match=r"dpo: step 1: found grad_norm nan; expected a finite number; lower the learning rate"):
         training.run(tmp_path, name, tiny(name, dpo__beta=1e38, dpo__schedule__learning_rate=0.99))
 
 

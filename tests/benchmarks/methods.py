@@ -165,7 +165,7 @@ def _span(figures: Figures, key: str) -> str:
 
 
 def main() -> None:
-    """Print one line a model as it is measured."""
+    """Print one line a model as it is measured, among what trainings say, and the whole table at the end."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.methods", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -176,18 +176,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file that gets all figures, a line each")
     asked = parser.parse_args()
     judge = Judge.of(asked.data, asked.split)
-    sys.stdout.write(HEAD + line("start", judge.figures(asked.data / "models/start", labelled=False)))
+    lines = [HEAD, line("start", judge.figures(asked.data / "models/start", labelled=False))]
     for seed in range(asked.seeds):
         for method in asked.methods:
             with tempfile.TemporaryDirectory(prefix="pairwright-methods-") as scratch:
                 seconds = trained(asked.data, Path(scratch), method, seed)
                 labelled = method.partition(":")[0] in names.LABELLED
                 figures = judge.figures(Path(scratch) / "data/models/policy", labelled) | {"seconds": seconds}
-            sys.stdout.write(line(method, figures))
-            sys.stdout.flush()
+            lines.append(line(method, figures))
+            sys.stderr.write(HEAD + lines[-1])
             if asked.json:
                 with asked.json.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps({"method": method, "seed": seed, **figures}) + "\n")
+    sys.stdout.write("".join(lines))
 
 
 if __name__ == "__main__":
