@@ -21,7 +21,7 @@ from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from tests.conftest import ROOT
 from trainer import methods, train
 from trainer.data import encode, release_reader
-from trainer.methods import dpo, kto
+from trainer.methods import dpo, kto, names, sections
 from trainer.models import model_io, scoring, tokenizer, training_context
 from trainer.settings import Schedule
 
@@ -126,7 +126,7 @@ def test_no_epoch_at_all_is_refused(path: str) -> None:
 
 
 def test_the_losses_that_parameters_allow_are_those_of_the_methods() -> None:
-    for section, module in ((train.Dpo, dpo), (train.Kto, kto)):
+    for section, module in ((sections.Dpo, dpo), (sections.Kto, kto)):
         assert get_args(section.model_fields["loss_type"].annotation) == module.LOSSES
 
 
@@ -166,7 +166,7 @@ def test_the_estimate_of_the_release_is_said_and_used(tmp_path: Path, capsys: py
 
 def test_the_table_of_methods_says_of_each_what_it_makes_of_row_weights() -> None:
     told = dict(re.findall(r"^    (\w+) +[\w ]+?  +(honoured|refused|none)\b", methods.__doc__ or "", re.MULTILINE))
-    assert set(told) == {*train.METHODS, "supervised", "reward"}
+    assert set(told) == {*names.ALL, "reward"}
 
 
 def test_a_pair_of_weight_two_is_seen_twice_as_often_and_scored_once() -> None:

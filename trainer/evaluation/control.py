@@ -10,7 +10,7 @@ reward is log p_policy - log p_start: what the start knows stands on both sides 
 is one half exactly, and only what the preference method learned counts. The likelihood of answers would be no fair measure here:
 it carries over what the start knows, whatever the labels.
 
-Where the method has a supervised part (`train.dpo.sft_weight`), what the start knows cancels no more: answers of which half are rejected
+Where the method has a supervised part (an `sft_weight`), what the start knows cancels no more: answers of which half are rejected
 ones would draw the policy away from a start that has seen none, and the control would be *below* one half for no fault of anyone's. Then
 the control gets a start of its own, made as the policy's was, on shuffled labels too.
 """
@@ -48,10 +48,10 @@ def run(
     stage: Stage, context: TrainingContext, reader: HeldOutReader, reference: np.ndarray, seeds: int
 ) -> Mapping[str, float | str | list[float]]:
     """Train and judge the controls; says why where there is none."""
-    from trainer import train
+    from trainer.methods import names
 
     params = _trained(stage.input("policy") / NAME)
-    if params.method not in train.LABELLED:
+    if params.method not in names.LABELLED:
         return {"seeds": 0, "why_not": f"{params.method} reads no labels itself: its control would need a reward model of its own"}
     if not seeds:
         return {"seeds": 0, "why_not": "evaluate.control.seeds is 0"}
@@ -79,7 +79,7 @@ def _starting_point(
     from trainer.models import model_io
 
     made = start.Params.model_validate(json.loads((stage.input("start") / NAME).read_bytes())["params"])
-    if not (params.method == "dpo" and params.dpo.sft_weight and made.schedule.num_train_epochs):
+    if not (params.supervised and made.schedule.num_train_epochs):
         yield stage, reader, reference
         return
     with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
