@@ -31,6 +31,14 @@ class Model(StageParams):
     }
 
 
+class ChatTemplate(StageParams):
+    """How the model's chat template is used; what it says is saved with the model, so later stages and servers do the same."""
+
+    file: str  # a Jinja file in place of the tokenizer's own template; empty takes that
+    system: Literal["fold", "drop"]  # where the template has no system message: part of the first question, or the row left out
+    enable_thinking: bool | None  # what the template is told, if it asks; None lets it decide, and false helps where it must be stable
+
+
 class Adapter(StageParams):
     """Low-rank adaptation (LoRA, Hu et al. 2021): train two thin matrices beside each frozen one."""
 

@@ -19,7 +19,7 @@ from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
 from trainer.models import parallel, sources
-from trainer.settings import Adapter, Count, Dtype, Model, Monitoring, OptionalSchedule
+from trainer.settings import Adapter, ChatTemplate, Count, Dtype, Model, Monitoring, OptionalSchedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,6 +36,7 @@ class Params(StageParams):
     dtype: Dtype
     shuffle_labels: bool  # swap chosen and rejected in half of the training pairs: a control that must learn nothing
     model: Model
+    chat_template: ChatTemplate
     adapter: Adapter
     schedule: OptionalSchedule
     monitoring: Monitoring
@@ -92,7 +93,7 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
     from trainer.loop import metrics
-    from trainer.models import adapters, model_io, runtime, tokenizer, typed
+    from trainer.models import adapters, model_io, runtime, template_repairs, tokenizer, typed
 
     wanted = params.model
     if wanted.source == model_io.SCRATCH:
@@ -108,6 +109,8 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
         model, made = model_io.make(pairs, size)
     else:
         model, made = model_io.load(wanted.source, dtype=adapters.weight_dtype(params.adapter, params.dtype))
+    for line in template_repairs.fit(made, params.chat_template, wanted.source):
+        log("start", f"chat template: {line}")
     tokenizer.check(made, wanted.source)
     model_io.fit(model, made, params.max_length)
     log("start", metrics.describe(model, made))

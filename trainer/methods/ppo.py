@@ -306,7 +306,7 @@ class Rollouts:
         """Answers to these prompts, by the random numbers of that update: with what models say of them, their scores, and their figures."""
         own, closing = self.learner.settings, tokenizers.closing_tokens(self.tokenizer)
         ends, pad, micro = (
-            [self.tokenizer.eos_token_id, *closing[:1]],
+            tokenizers.end_tokens(self.tokenizer),
             self.tokenizer.pad_token_id,
             own.schedule.per_device_train_batch_size,
         )
