@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
+from trainer.models.reward_heads import HEAD
 from trainer.settings import Adapter
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["CAUSAL_LM", "SEQ_CLS"]
 ALL = "all-linear"
-HEAD = "score"  # the layer that transformers puts on a body to give one number
 NAME = "default"  # peft's name of the adapter that is trained; TRL may add a frozen copy beside it
 FOLDER = "adapter"
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from tasks.common.vocabulary.roles import ROLES
 from tasks.core.errors import UserError
 from trainer.data import chat_templates
-from trainer.data.chat_templates import ANSWER, MORE, PROMPT, closes, closing_tokens, end_tokens
+from trainer.data.chat_templates import ANSWER, MORE, PROMPT, closes
+from trainer.data.chat_templates import closing_tokens as closing_tokens
+from trainer.data.chat_templates import end_tokens as end_tokens
 from trainer.data.release_reader import Messages, Pair
 
 if TYPE_CHECKING:
