@@ -49,6 +49,7 @@ class Adapter(StageParams):
     gradient_checkpointing: (
         bool  # whether what layers made is computed again on the way back instead of kept (Chen et al. 2016), with r 0 too
     )
+    load_in_4bit: bool  # hold the frozen weights in four bits (QLoRA, Dettmers et al. 2023): needs CUDA and bitsandbytes
 
     renamed: ClassVar = {
         "rank": "r",

@@ -77,7 +77,13 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         encode.encode(release_reader.pairs(given, "validation"), tokenizer, params.max_length).kept if params.monitoring.eval_steps else []
     )
     context = training_context.TrainingContext(
-        digest, params.model.source, params.seed, params.threads, params.max_length, params.dtype, params.shuffle_labels
+        digest,
+        _told(stage, params.model.source, model),
+        params.seed,
+        params.threads,
+        params.max_length,
+        params.dtype,
+        params.shuffle_labels,
     )
     with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         figures = metrics.sizes(model, tokenizer) | metrics.counts(rows)
@@ -88,6 +94,14 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     run.monitor.write(folder)
     metrics.write(folder, figures)
     training_context.write(folder, context, params.model_dump(mode="json"))
+
+
+def _told(stage: Stage, source: str, model: PreTrainedModel) -> str:
+    """The source as the model is said to come from: a hub's with its commit, of which an unpinned one is told."""
+    exact = sources.pinned(source, getattr(model.config, "_commit_hash", None))
+    if exact != source and "@" not in source:
+        log(stage.name, f"start.model.source: {source} is {exact} today: name it so, and every run takes the same weights")
+    return exact
 
 
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
+from trainer.models import four_bit
 from trainer.models.reward_heads import HEAD
 from trainer.settings import Adapter
 
@@ -32,7 +33,9 @@ FOLDER = "adapter"
 
 
 def weight_dtype(adapter: Adapter, dtype: str) -> str:
-    """The precision in which a model's weights are held: the run's, but single where they are trained themselves."""
+    """How a model's weights are held: in the run's precision or in four bits, but in single precision where they are trained themselves."""
+    if adapter.load_in_4bit:
+        return four_bit.held(adapter, dtype)
     return dtype if adapter.r else "float32"
 
 

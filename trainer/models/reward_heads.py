@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.core.errors import UserError
+from trainer.models import four_bit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ def read(folder: Path, dtype: str, new: bool) -> PreTrainedModel:
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
         loaded = of(config).from_pretrained(
-            folder, num_labels=1, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+            folder, num_labels=1, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **four_bit.loading(dtype)
         )
     model, loading = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     lacking = sorted(key for key in loading["missing_keys"] if not (new and key.startswith(f"{HEAD}.")))
