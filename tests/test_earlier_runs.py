@@ -74,6 +74,19 @@ def test_going_back_to_old_parameters_runs_nothing_that_the_cache_may_hold(toy: 
     assert dvc.stale() == {}
 
 
+def test_an_output_that_holds_what_no_run_made_is_made_again(toy: Path) -> None:
+    """A killed stage leaves half a file where it writes in place, and a person may write into any."""
+    before = outputs(toy)
+    toys.set_param(toy, "second", "wait", 0.01)
+    run()
+    (toy / toys.SECOND / "text.txt").write_text("half a fi")
+    toys.set_param(toy, "second", "wait", 0)
+    told = run()
+    assert dvc.RESTORED not in told["second"]
+    assert dvc.RESTORED in told["train"]
+    assert outputs(toy) == before
+
+
 def test_force_runs_a_stage_that_ran_before(toy: Path) -> None:
     told: list[str] = []
     dvc.reproduce("second", told.append, force=True)

@@ -31,8 +31,13 @@ KEPT = 5  # runs of a stage whose reports are kept
 
 
 def restore(repository: Repo, name: str) -> bool:
-    """Put the outputs of an earlier run with the same code, inputs and parameters in place, `dvc.lock` too; False where none is kept."""
+    """Put the outputs of an earlier run with the same code, inputs and parameters in place, `dvc.lock` too.
+
+    False where none is kept, and where an output holds what the cache does not, which DVC replaces only when asked: a stage that was killed
+    left it, or a person wrote into it. The stage then runs, and replaces it as ever.
+    """
     from dvc.dependency.base import DependencyDoesNotExistError
+    from dvc.exceptions import ConfirmRemoveError
     from dvc.stage.cache import RunCacheNotFoundError
 
     with repository.lock, _replaceable(repository, name) as stage:
@@ -40,7 +45,7 @@ def restore(repository: Repo, name: str) -> bool:
             return False
         try:
             repository.stage_cache.restore(stage)
-        except (RunCacheNotFoundError, DependencyDoesNotExistError):
+        except (RunCacheNotFoundError, DependencyDoesNotExistError, ConfirmRemoveError):
             return False
         stage.save(run_cache=False)
         stage.dump(update_pipeline=False)
