@@ -11,14 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tasks.core.tables import Prompts
 from tests.builders import releases
 from tests.builders.killed import killed
 from tests.builders.training import COUNTS, digests, released, run, tiny
@@ -216,10 +213,7 @@ def add_prompts(folder: Path) -> None:
     """The table of prompts, with one that is far too long, into a planted release."""
     rows = releases.planted({"train": COUNTS["train"]})
     rows.append(releases.row("Why? " * 300, "Yes.", "No.", "train"))
-    given = [{name: row[name] for name in ("prompt_id", "prompt", "language", "topic", "source", "origins")} for row in rows]
-    (folder / "prompts").mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(given, schema=Prompts.schema()), folder / "prompts/train-00000.parquet")
-    releases.sign(folder)
+    releases.add_prompts(folder, rows)
 
 
 def copied(whole: Path, root: Path) -> Path:

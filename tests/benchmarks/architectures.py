@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import UserError
-from tests.builders import architectures, chat_templates
-from tests.builders.training import released, run, tiny
+from tests.builders import architectures, chat_templates, releases
+from tests.builders.training import run, tiny
 from trainer.models import template_repairs
 from trainer.models import tokenizer as tokenizers
 from trainer.settings import ChatTemplate
@@ -33,7 +33,7 @@ STEPS = 1
 
 def through(name: str, root: Path) -> dict[str, str]:
     """What each stage says of this architecture, in the order of the stages."""
-    released(root, COUNTS)
+    release(root / "data/release")
     source = architectures.write(root / "model", name)
     found: dict[str, str] = {}
     for stage in STAGES:
@@ -41,6 +41,14 @@ def through(name: str, root: Path) -> dict[str, str]:
         if stage == "start" and found[stage] != OK:
             return found
     return found
+
+
+def release(folder: Path) -> None:
+    """Planted pairs, and what the other methods read of them: single answers and prompts."""
+    rows = releases.planted(COUNTS)
+    releases.write(folder, rows)
+    releases.add_unpaired(folder, releases.examples(rows))
+    releases.add_prompts(folder, rows)
 
 
 def _said(root: Path, stage: str, source: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core import ids, manifest
-from tasks.core.tables import Pairs, Unpaired
+from tasks.core.tables import Pairs, Prompts, Unpaired
 
 THINGS = (
     "router",
@@ -138,6 +138,15 @@ def add_unpaired(folder: Path, rows: list[dict[str, Any]]) -> Path:
     for split in ("train", "validation", "test"):
         table = pa.Table.from_pylist([one for one in rows if one["split"] == split], schema=Unpaired.schema())
         pq.write_table(table, folder / "unpaired" / f"{split}-00000.parquet")
+    sign(folder)
+    return folder
+
+
+def add_prompts(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """Put the pairs' prompts, as the train split's, into a release that lies in `folder`, and sign it again."""
+    given = [{name: row[name] for name in Prompts.schema().names if name in row} for row in rows]
+    (folder / "prompts").mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(given, schema=Prompts.schema()), folder / "prompts/train-00000.parquet")
     sign(folder)
     return folder
 

@@ -31,10 +31,10 @@ def read(folder: Path, dtype: str, new: bool) -> PreTrainedModel:
     from transformers import AutoConfig
     from trl.trainer.reward_trainer import suppress_seqcls_warning
 
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(folder, num_labels=1, trust_remote_code=False)
     with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
         loaded = of(config).from_pretrained(
-            folder, num_labels=1, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **four_bit.loading(dtype)
+            folder, config=config, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **four_bit.loading(dtype)
         )
     model, loading = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     lacking = sorted(key for key in loading["missing_keys"] if not (new and key.startswith(f"{HEAD}.")))
@@ -72,7 +72,8 @@ def _on(body: type[PreTrainedModel]) -> type[PreTrainedModel]:
         self.post_init()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
     name = f"{body.__name__.removesuffix('Model')}ForSequenceClassification"
-    return cast("type[PreTrainedModel]", type(name, (family,), {"__init__": begin, "forward": _forward, "__module__": __name__}))
+    own = {"__init__": begin, "forward": _forward, "__module__": __name__, "config_class": body.config_class}  # a family's may be larger
+    return cast("type[PreTrainedModel]", type(name, (family,), own))
 
 
 def _forward(
