@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from flows import exit_codes, workspace
-from flows.commands import chat, check, export, forget, gates, init, publish, pull, run, serve, status, trace, verify, versions
+from flows.commands import chat, check, export, forget, gates, init, plan, publish, pull, run, serve, status, trace, verify, versions
 from flows.commands.shared import RunFailedError, say, say_lines
 from tasks.core.errors import UserError
 from tasks.core.shell import guarded
@@ -26,6 +26,7 @@ from tasks.core.shell import guarded
 COMMANDS = (
     init,
     check,
+    plan,
     run,
     publish,
     pull,

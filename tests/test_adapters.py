@@ -13,7 +13,7 @@ from tests.builders.training import digests, released, run, tiny
 from trainer.models import adapters, model_io, saving
 from trainer.settings import Adapter
 
-LORA = Adapter(r=4, lora_alpha=8.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False)
+LORA = Adapter(r=4, lora_alpha=8.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False, load_in_4bit=False)
 NONE = LORA.model_copy(update={"r": 0})
 
 

@@ -238,7 +238,6 @@ def test_a_template_may_add_a_system_message(made: tuple[Any, Any]) -> None:
     ("template", "found"),
     [
         ("{{ messages | length }}" + tokenizer.TEMPLATE, "a prompt of a first question"),
-        ("{% if messages | length == 3 %}x{% endif %}" + tokenizer.TEMPLATE, "a prompt of a system message"),
         ("{% if messages | length == 4 %}x{% endif %}" + tokenizer.TEMPLATE, "a prompt of an earlier answer"),
         ("{{ raise_exception('no chat today') }}", "a chat template that fails: no chat today"),
         ("{{ 1 + 'a' }}", "a chat template that fails: unsupported operand"),

@@ -50,7 +50,7 @@ RECORDED = Ppo(  # as SOURCE.txt beside the recording says
     kl_bound=0.0,
     schedule=SCHEDULE,
 )
-FULL = Adapter(r=0, lora_alpha=1.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False)
+FULL = Adapter(r=0, lora_alpha=1.0, lora_dropout=0.0, target_modules="all-linear", gradient_checkpointing=False, load_in_4bit=False)
 FIRST = 1e-5  # differences before the first step
 LATER = 1e-2  # of single log-probabilities once weights differ in their last bits
 

@@ -86,7 +86,7 @@ def test_other_values_of_the_user_stay(file: Path) -> None:
 
 
 def test_mistakes_are_one_line_and_change_nothing(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--model: found 'smolm'; expected one of scratch, smollm2"):
+    with pytest.raises(UserError, match="--model: found 'smolm'; expected one of mistral-7b, scratch, smollm2"):
         presets.lay("smolm", file)
     with pytest.raises(UserError, match="no such file"):
         presets.lay("scratch", tmp_path / "none.yaml")

@@ -94,11 +94,11 @@ class Chat:
 
     def _ends(self) -> list[int]:
         """Tokens that end an answer: the tokenizer's, the model's, and the one with which the template closes an answer."""
-        from trainer.models.tokenizer import closing_tokens
+        from trainer.data.chat_templates import end_tokens
 
         known = self.model.generation_config.eos_token_id
         ends = {self.tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])}
-        ends |= set(closing_tokens(self.tokenizer)[:1]) & set(self.tokenizer.all_special_ids)
+        ends |= set(end_tokens(self.tokenizer))
         return sorted(end for end in ends if end is not None)
 
 
@@ -117,11 +117,11 @@ def begin(settings: Settings) -> Chat:
 
 def _require_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
     """A UserError where the chat template is broken; one that only trains wrongly will do here."""
-    from trainer.models.tokenizer import closing_tokens, template_errors
+    from trainer.data import chat_templates
 
     try:
-        closing_tokens(tokenizer)
-    except template_errors() as error:
+        chat_templates.closing_tokens(tokenizer)
+    except chat_templates.errors() as error:
         raise UserError(where, f"a chat template that fails: {error}", "one that renders a chat", "correct chat_template.jinja") from error
 
 

@@ -31,6 +31,14 @@ class Model(StageParams):
     }
 
 
+class ChatTemplate(StageParams):
+    """How the model's chat template is used; what it says is saved with the model, so later stages and servers do the same."""
+
+    file: str  # a Jinja file in place of the tokenizer's own template; empty takes that
+    system: Literal["fold", "drop"]  # where the template has no system message: part of the first question, or the row left out
+    enable_thinking: bool | None  # what the template is told, if it asks; None lets it decide, and false helps where it must be stable
+
+
 class Adapter(StageParams):
     """Low-rank adaptation (LoRA, Hu et al. 2021): train two thin matrices beside each frozen one."""
 
@@ -41,6 +49,7 @@ class Adapter(StageParams):
     gradient_checkpointing: (
         bool  # whether what layers made is computed again on the way back instead of kept (Chen et al. 2016), with r 0 too
     )
+    load_in_4bit: bool  # hold the frozen weights in four bits (QLoRA, Dettmers et al. 2023): needs CUDA and bitsandbytes
 
     renamed: ClassVar = {
         "rank": "r",

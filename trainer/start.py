@@ -19,7 +19,7 @@ from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
 from trainer.models import parallel, sources
-from trainer.settings import Adapter, Count, Dtype, Model, Monitoring, OptionalSchedule
+from trainer.settings import Adapter, ChatTemplate, Count, Dtype, Model, Monitoring, OptionalSchedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,6 +36,7 @@ class Params(StageParams):
     dtype: Dtype
     shuffle_labels: bool  # swap chosen and rejected in half of the training pairs: a control that must learn nothing
     model: Model
+    chat_template: ChatTemplate
     adapter: Adapter
     schedule: OptionalSchedule
     monitoring: Monitoring
@@ -76,7 +77,13 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
         encode.encode(release_reader.pairs(given, "validation"), tokenizer, params.max_length).kept if params.monitoring.eval_steps else []
     )
     context = training_context.TrainingContext(
-        digest, params.model.source, params.seed, params.threads, params.max_length, params.dtype, params.shuffle_labels
+        digest,
+        _told(stage, params.model.source, model),
+        params.seed,
+        params.threads,
+        params.max_length,
+        params.dtype,
+        params.shuffle_labels,
     )
     with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         figures = metrics.sizes(model, tokenizer) | metrics.counts(rows)
@@ -89,10 +96,18 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     training_context.write(folder, context, params.model_dump(mode="json"))
 
 
+def _told(stage: Stage, source: str, model: PreTrainedModel) -> str:
+    """The source as the model is said to come from: a hub's with its commit, of which an unpinned one is told."""
+    exact = sources.pinned(source, getattr(model.config, "_commit_hash", None))
+    if exact != source and "@" not in source:
+        log(stage.name, f"start.model.source: {source} is {exact} today: name it so, and every run takes the same weights")
+    return exact
+
+
 def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, fit to be trained."""
     from trainer.loop import metrics
-    from trainer.models import adapters, model_io, runtime, tokenizer, typed
+    from trainer.models import adapters, model_io, runtime, template_repairs, tokenizer, typed
 
     wanted = params.model
     if wanted.source == model_io.SCRATCH:
@@ -108,6 +123,8 @@ def _model(params: Params, pairs: list[Pair]) -> tuple[PreTrainedModel, PreTrain
         model, made = model_io.make(pairs, size)
     else:
         model, made = model_io.load(wanted.source, dtype=adapters.weight_dtype(params.adapter, params.dtype))
+    for line in template_repairs.fit(made, params.chat_template, wanted.source):
+        log("start", f"chat template: {line}")
     tokenizer.check(made, wanted.source)
     model_io.fit(model, made, params.max_length)
     log("start", metrics.describe(model, made))

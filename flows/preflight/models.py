@@ -72,8 +72,11 @@ def _other(name: str, key: str) -> Finding:
 
 
 def _on_hub(name: str, key: str) -> Finding:
-    """A name on the Hugging Face hub: fetched before, or to be fetched."""
-    if any(_hub_cache().glob(f"models--{name.replace('/', '--')}/snapshots/*/*")):
+    """A name on the Hugging Face hub: fetched before, or to be fetched, with a word where nothing says which version of it."""
+    repository, _, revision = name.partition("@")
+    if any(_hub_cache().glob(f"models--{repository.replace('/', '--')}/snapshots/*/*")):
+        if key == SOURCE and not revision:
+            return warning(TOPIC, f"{key}: {name}, fetched before, but not pinned: `{name}@COMMIT` takes the same weights every time")
         return ok(TOPIC, f"{key}: {name}, fetched before")
     if os.environ.get("HF_HUB_OFFLINE", "") in ("", "0"):
         return warning(TOPIC, f"{key}: {name} is not in the hub's cache: the run fetches it")

@@ -50,9 +50,7 @@ class Evaluator:
         pairs = {split: encode.require_pairs(split, release_reader.pairs(given, split), tokenizer, max_length).kept for split in HELD_OUT}
         margins = {split: pair_scores.score(model, rows, tokenizer.pad_token_id, batch).margin for split, rows in pairs.items()}
         asked = {tuple(row.prompt): None for row in pairs["validation"] if len(row.prompt) + most <= max_length}  # each prompt once
-        sampling = SamplingConfig(
-            [tokenizer.eos_token_id, tokenizers.closing_tokens(tokenizer)[0]], tokenizer.pad_token_id, most, temperature, batch
-        )
+        sampling = SamplingConfig(tokenizers.end_tokens(tokenizer), tokenizer.pad_token_id, most, temperature, batch)
         return Evaluator(tokenizer, pairs, margins, [list(prompt) for prompt in spread(list(asked), prompts)], sampling, seed, batch)
 
     def margins(self, model: PreTrainedModel, split: str, places: Sequence[int] | None = None) -> np.ndarray:

@@ -64,7 +64,8 @@ def _seconds(model: PreTrainedModel, prompt: Sequence[int], batch: int, tokens: 
             if step == WARM:
                 began = time.thread_time()
             following = made.logits[:, -1:].argmax(dim=-1)
-            made = model(input_ids=following, past_key_values=made.past_key_values, use_cache=True)
+            cache = "past_key_values" if hasattr(made, "past_key_values") else "cache_params"  # what models without attention keep
+            made = model(input_ids=following, use_cache=True, **{cache: getattr(made, cache)})
     return time.thread_time() - began
 
 

@@ -93,7 +93,7 @@ def _head(words: CardText, context: TrainingContext, release: Path, outcome: Doc
         language=_front(release).get("language"),
         library_name="transformers" if one["plain"] else "pairwright",
         pipeline_tag="text-generation",
-        base_model=context.source if is_hub_name(context.source) else None,
+        base_model=context.source.partition("@")[0] if is_hub_name(context.source) else None,
         tags=["preference", "human-feedback", "pairwright"],
         model_name=words.title,
         eval_results=[result],

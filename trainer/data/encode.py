@@ -2,6 +2,7 @@
 
 How a pair becomes tokens, and when it fits, says `tasks.common.tokenization`, by which the stage `pair` counts beforehand. A single
 answer is held against the same rule; a prompt to practise on must leave room for an answer, which its reader measures (`most`).
+What a chat template refuses, or has no place for, is left out too.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from tasks.common.tokenization import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Tokens, render, tokenize, verdict, written
+from tasks.common.tokenization import ANSWER_CUT, PROMPT_FILLS_WINDOW, Messages, Sides, Tokens, render, tokenize, verdict, written
+from tasks.common.vocabulary.roles import SYSTEM
 from tasks.core.errors import UserError
+from trainer.data import chat_templates
 from trainer.data.release_reader import Example, Pair, Prompt
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 PROMPT_TOO_LONG = "prompt_too_long"  # a prompt to practise on leaves too little of the window for an answer
+SYSTEM_MESSAGE = "system_message"  # there is one, and the chat template has no place for it
+TEMPLATE_REFUSES = "template_refuses"  # the chat template does not take such messages
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class EncodedExample:
 
 
 T = TypeVar("T", EncodedPair, EncodedExample)
+R = TypeVar("R", Pair, Example)
 
 
 @dataclass(frozen=True)
@@ -81,25 +87,65 @@ class FilteredExamples(FilteredRows[EncodedExample]):
 
 
 def encode(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int) -> FilteredPairs:
-    """Tokens of all pairs whose both sides fit into `window`, in the given order."""
-    rows = [row for start in range(0, len(pairs), BATCH) for row in _batch(pairs[start : start + BATCH], tokenizer)]
-    verdicts = [verdict(Tokens(row.prompt, row.chosen, row.rejected), max_length) for row in rows]
-    kept = [row for row, word in zip(rows, verdicts, strict=True) if word is None]
-    return FilteredPairs(kept, _counts(verdicts))
+    """Tokens of all pairs that the template takes and whose both sides fit into `window`, in the given order."""
+    writer = Writer.of(tokenizer)
+    texts = [writer.sides(f"pair {pair.pair_id}", (pair.prompt, pair.chosen, pair.rejected)) for pair in pairs]
+    rows = iter(EncodedPair(*row) for row in zip(_written(pairs, texts), *_columns(texts, tokenizer), strict=True))
+    taken = [text if isinstance(text, str) else next(rows) for text in texts]
+    words = [row if isinstance(row, str) else verdict(Tokens(row.prompt, row.chosen, row.rejected), max_length) for row in taken]
+    return FilteredPairs([row for row, word in zip(taken, words, strict=True) if word is None and not isinstance(row, str)], _counts(words))
 
 
-def _batch(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase) -> list[EncodedPair]:
-    texts = [_texts(tokenizer, pair) for pair in pairs]
-    ids = [tokenize(tokenizer, side) for side in zip(*texts, strict=True)]
-    return [EncodedPair(*row) for row in zip(pairs, *ids, strict=True)]
+@dataclass(frozen=True)
+class Writer:
+    """Writes messages by a tokenizer's chat template, or says in a word why they cannot be written."""
+
+    tokenizer: PreTrainedTokenizerBase
+    takes_system: bool
+    errors: tuple[type[Exception], ...]
+
+    @staticmethod
+    def of(tokenizer: PreTrainedTokenizerBase) -> Writer:
+        """The writer of this tokenizer."""
+        return Writer(tokenizer, chat_templates.takes_system(tokenizer), chat_templates.errors())
+
+    def sides(self, where: str, sides: Sides) -> Texts | str:
+        """The prompt and what each answer adds to it; a UserError that names `where` if the template is not stable."""
+        if self._no_place(sides[0]):
+            return SYSTEM_MESSAGE
+        try:
+            text = render(self.tokenizer, sides)
+        except self.errors:
+            return TEMPLATE_REFUSES
+        if text.chosen is None or text.rejected is None:
+            raise _unstable(where)
+        return text.prompt, text.chosen, text.rejected
+
+    def prompt(self, messages: Messages) -> tuple[str] | str:
+        """The prompt, ready for an answer."""
+        if self._no_place(messages):
+            return SYSTEM_MESSAGE
+        try:
+            return (written(self.tokenizer, messages, prompt=True),)
+        except self.errors:
+            return TEMPLATE_REFUSES
+
+    def _no_place(self, messages: Messages) -> bool:
+        return not self.takes_system and any(message["role"] == SYSTEM for message in messages)
 
 
-def _texts(tokenizer: PreTrainedTokenizerBase, pair: Pair) -> tuple[str, str, str]:
-    """The pair as the template writes it: the prompt, and what each answer adds to it."""
-    text = render(tokenizer, (pair.prompt, pair.chosen, pair.rejected))
-    if text.chosen is None or text.rejected is None:
-        raise _unstable(f"pair {pair.pair_id}")
-    return text.prompt, text.chosen, text.rejected
+Texts = tuple[str, ...]
+
+
+def _written(rows: Sequence[R], texts: Sequence[Texts | str]) -> list[R]:
+    """The rows that have a text."""
+    return [row for row, text in zip(rows, texts, strict=True) if not isinstance(text, str)]
+
+
+def _columns(texts: Sequence[Texts | str], tokenizer: PreTrainedTokenizerBase) -> list[list[list[int]]]:
+    """Tokens of the rows that have a text: a list a column, of as many columns as a text has."""
+    there = [text for text in texts if not isinstance(text, str)]
+    return [_tokens(column, tokenizer) for column in zip(*there, strict=True)]
 
 
 def _unstable(where: str) -> UserError:
@@ -107,7 +153,7 @@ def _unstable(where: str) -> UserError:
         where,
         "a chat template that renders this prompt differently when an answer follows",
         "a template whose prompt is the beginning of prompt and answer",
-        "choose another model in start.model.source, or edit its chat_template.jinja",
+        "name a template that does so in start.chat_template.file, or choose another model in start.model.source",
     )
 
 
@@ -117,16 +163,13 @@ def _counts(words: Sequence[str | None]) -> dict[str, int]:
 
 def encode_examples(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int) -> FilteredExamples:
     """Tokens of all single answers that fit into `window` with their prompts, in the given order."""
-    texts = []
-    for example in examples:
-        text = render(tokenizer, (example.prompt, example.completion, example.completion))
-        if text.chosen is None:
-            raise _unstable(f"example {example.example_id}")
-        texts.append((text.prompt, text.chosen))
-    prompts, answers = (_tokens([text[side] for text in texts], tokenizer) for side in (0, 1))
-    rows = [EncodedExample(*row) for row in zip(examples, prompts, answers, strict=True)]
-    words = [_misfit(row, max_length) for row in rows]
-    return FilteredExamples([row for row, word in zip(rows, words, strict=True) if word is None], _counts(words))
+    writer = Writer.of(tokenizer)
+    texts = [writer.sides(f"example {one.example_id}", (one.prompt, one.completion, one.completion)) for one in examples]
+    rows = iter(EncodedExample(row, *ids) for row, *ids in zip(_written(examples, texts), *_columns(texts, tokenizer)[:2], strict=True))
+    taken = [text if isinstance(text, str) else next(rows) for text in texts]
+    words = [row if isinstance(row, str) else _misfit(row, max_length) for row in taken]
+    kept = [row for row, word in zip(taken, words, strict=True) if word is None and not isinstance(row, str)]
+    return FilteredExamples(kept, _counts(words))
 
 
 def _misfit(row: EncodedExample, max_length: int) -> str | None:
@@ -138,13 +181,12 @@ def _misfit(row: EncodedExample, max_length: int) -> str | None:
 
 def encode_prompts(prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, most: int) -> tuple[list[list[int]], dict[str, int]]:
     """Tokens of the prompts that have at most `most`, ready for an answer, in the given order; and how many have more."""
-    rows = _tokens([_prompt(tokenizer, one.prompt) for one in prompts], tokenizer)
-    words = [PROMPT_TOO_LONG if len(row) > most else None for row in rows]
-    return [row for row, word in zip(rows, words, strict=True) if word is None], _counts(words)
-
-
-def _prompt(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> str:
-    return written(tokenizer, messages, prompt=True)
+    writer = Writer.of(tokenizer)
+    texts = [writer.prompt(one.prompt) for one in prompts]
+    rows = iter(next(iter(_columns(texts, tokenizer)), []))
+    taken = [text if isinstance(text, str) else next(rows) for text in texts]
+    words = [row if isinstance(row, str) else PROMPT_TOO_LONG if len(row) > most else None for row in taken]
+    return [row for row, word in zip(taken, words, strict=True) if word is None and not isinstance(row, str)], _counts(words)
 
 
 def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

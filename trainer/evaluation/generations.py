@@ -60,7 +60,7 @@ def sampling_config(tokenizer: PreTrainedTokenizerBase, most: int, temperature: 
     from trainer.methods.ppo_rollouts import SamplingConfig
     from trainer.models import tokenizer as tokenizers
 
-    ends = [tokenizer.eos_token_id, tokenizers.closing_tokens(tokenizer)[0]]
+    ends = tokenizers.end_tokens(tokenizer)
     return SamplingConfig(ends, tokenizer.pad_token_id, most, temperature, batch)
 
 

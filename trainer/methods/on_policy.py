@@ -168,7 +168,7 @@ class Rollouts(Generic[L]):
         The answers to one prompt stand one after the other.
         """
         own, closing, pad = self.learner.settings, tokenizers.closing_tokens(self.tokenizer), self.tokenizer.pad_token_id
-        ends, micro = [self.tokenizer.eos_token_id, *closing[:1]], own.schedule.per_device_train_batch_size
+        ends, micro = tokenizers.end_tokens(self.tokenizer), own.schedule.per_device_train_batch_size
         asked = [self.prompts[row] for row in parallel.share(rows) for _ in range(self.learner.num_generations)]
         _seed(self.run, update)
         with runtime.autocast(self.run.context.dtype):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from trainer.methods import ppo_math
+from trainer.models import reward_heads
 
 if TYPE_CHECKING:
     import torch
@@ -152,8 +153,7 @@ def log_probabilities(policy: PreTrainedModel, sequences: Sequences, temperature
 def values(model: PreTrainedModel, sequences: Sequences, after_end: bool) -> Tensor:
     """What a classification model with one label expects before every token of the answers."""
     whole = cast("PeftModel", model).get_base_model() if hasattr(model, "get_base_model") else model  # behind an adapter
-    body = getattr(whole, cast("str", whole.base_model_prefix))
-    states = body(**sequences.given, use_cache=False).last_hidden_state[:, sequences.context - 1 : -1]
+    states = reward_heads.states(cast("PreTrainedModel", whole), sequences.given)[:, sequences.context - 1 : -1]
     expected: Tensor = cast("Module", whole.score)(states).squeeze(-1).float()
     return expected.masked_fill(~ppo_math.valued(sequences.answered, after_end), 0)
 

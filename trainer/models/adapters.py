@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from tasks.core import manifest
 from tasks.core.errors import UserError, one_of
+from trainer.models import four_bit
+from trainer.models.reward_heads import HEAD
 from trainer.settings import Adapter
 
 if TYPE_CHECKING:
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
 Kind = Literal["CAUSAL_LM", "SEQ_CLS"]
 ALL = "all-linear"
-HEAD = "score"  # the layer that transformers puts on a body to give one number
 NAME = "default"  # peft's name of the adapter that is trained; TRL may add a frozen copy beside it
 FOLDER = "adapter"
 
 
 def weight_dtype(adapter: Adapter, dtype: str) -> str:
-    """The precision in which a model's weights are held: the run's, but single where they are trained themselves."""
+    """How a model's weights are held: in the run's precision or in four bits, but in single precision where they are trained themselves."""
+    if adapter.load_in_4bit:
+        return four_bit.held(adapter, dtype)
     return dtype if adapter.r else "float32"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tasks.core.errors import UserError
 from trainer.data.release_reader import Pair
-from trainer.models import gguf, packed, runtime, sources, typed
+from trainer.models import four_bit, gguf, packed, runtime, sources, typed
 from trainer.models import tokenizer as tokenizers
 from trainer.models.sources import SCRATCH, Source, is_hub_name
 
@@ -74,7 +74,7 @@ def tokenizer(source: str, where: str) -> PreTrainedTokenizerBase:
 
     found = sources.find(source, where)
     with _readable(found):
-        read: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(found.place, trust_remote_code=False)
+        read: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(found.place, revision=found.revision, trust_remote_code=False)
     return read
 
 
@@ -83,11 +83,17 @@ def _read(source: Source, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokeni
 
     if source.gguf:
         return gguf.read(source.where, source.place, source.gguf, dtype)
-    tokenizer = AutoTokenizer.from_pretrained(source.place, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(source.place, revision=source.revision, trust_remote_code=False)
     if packed.is_packed(Path(source.place)):
         return packed.load(Path(source.place)), tokenizer
     read = AutoModelForCausalLM.from_pretrained(
-        source.place, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True, trust_remote_code=False, use_safetensors=True
+        source.place,
+        revision=source.revision,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        **four_bit.loading(dtype),
     )
     model, loading = cast("tuple[PreTrainedModel, dict[str, Any]]", read)
     if any(key.startswith("score.") for key in loading["unexpected_keys"]):
@@ -113,7 +119,14 @@ def _readable(source: Source) -> Iterator[None]:
     except (*READ_ERRORS, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         expected = "a whole GGUF file" if source.gguf else "a causal language model that transformers loads"
-        raise UserError(source.where, reason, expected, "check the name, the files, the network") from error
+        raise UserError(source.where, reason, expected, _remedy(source)) from error
+
+
+def _remedy(source: Source) -> str:
+    """What to do about a model that cannot be read."""
+    if sources.is_hub_name(source.place):
+        return "check the name, the revision and the network, or copy the model here and name its folder"
+    return "copy the model anew: a file of it is cut short, or of another model"
 
 
 @contextmanager

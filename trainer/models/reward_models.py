@@ -1,8 +1,8 @@
 """Reward models: one number for a prompt and its answer, read at the answer's last token.
 
-A reward model is a sequence-classification model of transformers with one label. Its forward pass reads the score at the
-rightmost token that is not padding, so padding needs an id of its own (`tokenizer.set_padding` sees to that) in the model's
-configuration, and stands on the right: then a row's reward does not depend on the rows beside it, but for the last bits of a sum.
+A reward model is a body of any architecture with a head of one number (`reward_heads`), laid out as a sequence-classification model of
+transformers with one label. Padding stands on the right: then a row's reward does not depend on the rows beside it, but for the last bits
+of a sum. Transformers' own classes look for padding by its id, so it has one of its own in the model's configuration.
 Token counts may stand beside the body (`token_counts`); the reward is then the sum of both.
 Rewards are comparable for answers to one prompt. Only differences were ever trained;
 `reward.center_rewards_coefficient` says where zero lies.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.models import runtime, token_counts, typed
+from trainer.models import reward_heads, runtime, token_counts, typed
 from trainer.models.scoring import Row, tensors
 
 if TYPE_CHECKING:
@@ -68,20 +68,19 @@ def score(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> 
 
 def _read(folder: Path, dtype: str, trained: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of a folder; with `trained`, only where it has a head of its own."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-    from trl.trainer.reward_trainer import suppress_seqcls_warning
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoTokenizer
 
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind = (config.architectures or ["nothing"])[0]
         if trained and not (kind.endswith("ForSequenceClassification") and config.num_labels == 1):
             raise UserError(str(folder), f"a {kind}", "a reward model: sequence classification with one label", "run `dvc repro reward`")
-        with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
-            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=dtype, trust_remote_code=False)
+        model = reward_heads.read(folder, dtype, new=not trained)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:  # what transformers raises for anything missing or unreadable
+    except (OSError, ValueError, SafetensorError) as error:  # what transformers raises for anything missing or unreadable
         raise UserError(
             str(folder), str(error).strip().splitlines()[0], "a model that transformers loads", "run the stage again"
         ) from error
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    return model.to(runtime.device()), tokenizer
+    return typed.placed(model, runtime.device()), tokenizer

@@ -1,4 +1,4 @@
-"""Where a model lies: `scratch`, a folder, a GGUF file, a file inside an installed Python package, or a name on a hub.
+"""Where a model lies: `scratch`, a folder, a GGUF file, a file inside an installed Python package, or a name on a hub, pinned or not.
 
 In: a source as a parameter or a command line names it. Out: a `Source`, by which transformers finds the files; a UserError where
 there is nothing. Nothing is read and nothing is imported: a package that carries a model may need libraries that are not here.
@@ -17,8 +17,8 @@ from tasks.core.errors import UserError
 SCRATCH = "scratch"
 PACKAGE = "package:"
 GGUF = ".gguf"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-KINDS = f"a model's folder, a GGUF file, `{PACKAGE}NAME/FILE`, or owner/name on a hub"
+HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")  # and a commit, tag or branch
+KINDS = f"a model's folder, a GGUF file, `{PACKAGE}NAME/FILE`, or owner/name@revision on a hub"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Source:
     where: str  # how errors call it
     place: str
     gguf: str | None
+    revision: str | None = None  # of a name on a hub; None takes the newest
 
 
 def is_hub_name(source: str) -> bool:
@@ -39,13 +40,19 @@ def is_hub_name(source: str) -> bool:
 def find(source: str, where: str) -> Source:
     """The model's place; a UserError that calls it `where` if there is none."""
     if is_hub_name(source):
-        return Source(where, source, None)
+        name, _, revision = source.partition("@")
+        return Source(where, name, None, revision or None)
     path = _inside_package(source, where) if source.startswith(PACKAGE) else Path(source).expanduser()
     if path.is_file() and path.suffix == GGUF:
         return Source(where, str(path.parent), path.name)
     if (path / "config.json").is_file():
         return Source(where, str(path), None)
     raise UserError(where, _found(path), KINDS, f"correct it (`{SCRATCH}` in start.model.source makes a new model)")
+
+
+def pinned(source: str, commit: str | None) -> str:
+    """The source with the commit that it was found to be, if it is one on a hub."""
+    return f"{source.partition('@')[0]}@{commit}" if commit and is_hub_name(source) else source
 
 
 def _found(path: Path) -> str:

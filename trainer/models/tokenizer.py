@@ -1,7 +1,7 @@
 """Tokenizers: one made from scratch, and the checks that any tokenizer must pass before a step is spent on it.
 
-The checks: there is a chat template; it renders a prompt the same way whether or not an answer follows (else the
-model learns in a context that it never meets again); padding is not the token that ends an answer (else a
+The checks, after `template_repairs` has done what it can: the chat template renders a prompt the same way whether or not an answer follows
+(else the model learns in a context that it never meets again), and it ends an answer; padding is not the token that ends one (else a
 trainer that masks padding also masks the end, and the model never learns to stop).
 """
 
@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 from tasks.common.vocabulary.roles import ROLES
 from tasks.core.errors import UserError
+from trainer.data import chat_templates
+from trainer.data.chat_templates import ANSWER, MORE, PROMPT, closes
+from trainer.data.chat_templates import closing_tokens as closing_tokens
+from trainer.data.chat_templates import end_tokens as end_tokens
 from trainer.data.release_reader import Messages, Pair
-from trainer.models import typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,12 +30,8 @@ TEMPLATE = (
 )
 # Tokens that tokenizers keep in reserve, any of which may serve as padding; in order of preference.
 SPARE = ("<|pad|>", "<pad>", "[PAD]", "<|endoftext|>", "<|finetune_right_pad_id|>", "<|vision_pad|>", "<unk>")
-SYSTEM: Messages = [{"role": "system", "content": "You are brief."}]
-PROMPT: Messages = [{"role": "user", "content": "How long do I boil rice?"}]
-ANSWER: Messages = [{"role": "assistant", "content": "About 12 minutes."}]
-MORE: Messages = [{"role": "user", "content": "And brown rice?"}]
-# Prompts that a template may treat apart: it may add a system message, refuse one, or rewrite earlier answers.
-PROBES = {"a first question": PROMPT, "a system message": SYSTEM + PROMPT, "an earlier answer": PROMPT + ANSWER + MORE}
+# Prompts that a template may treat apart: it may rewrite earlier answers. What it does with a system message, `encode` looks at.
+PROBES = {"a first question": PROMPT, "an earlier answer": PROMPT + ANSWER + MORE}
 
 
 def from_scratch(pairs: Iterable[Pair], size: int, max_length: int) -> PreTrainedTokenizerBase:
@@ -65,48 +64,41 @@ def _texts(pairs: Iterable[Pair]) -> Iterator[str]:
 
 def check(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Refuse a tokenizer that would train wrongly, with what to do about it; give it a padding of its own if it lacks one."""
-    if not tokenizer.chat_template:
+    for name, prompt in PROBES.items():
+        _require_stable(tokenizer, source, name, prompt)
+    if not closes(tokenizer):
         raise UserError(
             f"start.model.source: {source}",
-            "a tokenizer without chat template",
-            "a chat model",
-            "take the model's instruct or chat version, or put a chat_template.jinja beside its tokenizer",
+            "a chat template that closes no answer, and a tokenizer without a token for an end",
+            "an end by which the model learns to stop",
+            "name an eos_token in tokenizer_config.json",
         )
-    check_prefix(tokenizer, source)
     set_padding(tokenizer, source)
 
 
-def check_prefix(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+def _require_stable(tokenizer: PreTrainedTokenizerBase, source: str, name: str, prompt: Messages) -> None:
     """The template must render prompt and answer as the prompt's own rendering and then the answer."""
-    for name, prompt in PROBES.items():
-        try:
-            before = typed.rendered(tokenizer, prompt, add_generation_prompt=True)
-            whole = typed.rendered(tokenizer, prompt + ANSWER)
-        except template_errors() as error:
-            if prompt[0]["role"] == "system":  # some models know none; a pair that has one is told of when it is read
-                continue
-            raise UserError(
-                f"start.model.source: {source}", f"a chat template that fails: {error}", "one that renders a chat", "correct it"
-            ) from error
-        if not whole.startswith(before) or ANSWER[0]["content"] not in whole[len(before) :]:
-            raise UserError(
-                f"start.model.source: {source}",
-                f"a chat template that ends a prompt of {name} with {before[-40:]!r} but goes on otherwise when an answer follows",
-                "a template whose prompt is the beginning of prompt and answer",
-                "edit the chat_template.jinja beside the tokenizer (thinking stubs are the usual cause)",
-            )
-
-
-def template_errors() -> tuple[type[Exception], ...]:
-    """What a chat template raises that cannot be rendered: jinja's own errors, and whatever its expressions do."""
-    from jinja2 import TemplateError
-
-    return TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError
+    try:
+        before, whole = chat_templates.both(tokenizer, prompt)
+    except chat_templates.errors() as error:
+        raise UserError(
+            f"start.model.source: {source}",
+            f"a chat template that fails: {error}",
+            "one that renders a chat",
+            "correct it, or name another in start.chat_template.file",
+        ) from error
+    if not whole.startswith(before) or ANSWER[0]["content"] not in whole[len(before) :]:
+        raise UserError(
+            f"start.model.source: {source}",
+            f"a chat template that ends a prompt of {name} with {before[-40:]!r} but goes on otherwise when an answer follows",
+            "a template whose prompt is the beginning of prompt and answer",
+            "name a template that does so in start.chat_template.file",
+        )
 
 
 def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Give the tokenizer a padding token that does not end an answer."""
-    ends = {tokenizer.eos_token_id, *closing_tokens(tokenizer)}
+    ends = {*end_tokens(tokenizer), *closing_tokens(tokenizer)}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in ends:
         return
     vocabulary = tokenizer.get_vocab()
@@ -120,11 +112,3 @@ def set_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
         "one of " + ", ".join(SPARE) + " in the vocabulary",
         "add a padding token to the tokenizer and save it beside the model",
     )
-
-
-def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Ids with which the template closes an answer."""
-    whole = typed.rendered(tokenizer, PROMPT + ANSWER)
-    content = ANSWER[0]["content"]
-    closing_tokens: list[int] = tokenizer(whole[whole.rindex(content) + len(content) :], add_special_tokens=False)["input_ids"]
-    return closing_tokens

@@ -1,0 +1,1 @@
+"""What training will take, known from the parameters and a model's configuration before anything is loaded."""
