@@ -56,7 +56,7 @@ def results() -> Iterator[str]:
         if stage.output.exists() and any(stage.output == path for other in stages.values() for path in other.data):
             yield f"{stage.output.name + ':':<12}{stage.output}"  # whole outputs that a later stage reads: the release, the models
         if stage.reports and stage.reports.exists():
-            yield from (f"{'checks:':<12}{page}" for page in sorted(stage.reports.glob("*.html")))
+            yield from (f"{'checks:' if page.stem == INDEX else 'report:':<12}{page}" for page in sorted(stage.reports.glob("*.html")))
         yield from (f"{'report:':<12}{page}" for page in sorted(stage.output.glob("*.html")))
     yield from _metrics(stages)
 
@@ -103,5 +103,6 @@ def promoted(figures: Mapping[str, str]) -> str:
     return figures.get("phrase", "the reports of this stage, which say why, are not here")
 
 
+INDEX = "index"  # of the pages of checks
 VERDICT = names.SAID  # what a stage may lay beside its metrics, or into its reports: the outcome in words
 OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {"evaluate": held_out, "compress": handed_over, names.PROMOTE: promoted}

@@ -83,7 +83,11 @@ def test_what_is_well_is_one_quiet_line(here: Path, findings: Findings) -> None:
 
 
 PLANTED: dict[str, tuple[str, object, tuple[str, ...]]] = {
-    "a method that does not exist": ("train.method", "dpoo", ("train.method: found 'dpoo'; expected one of dpo, kto, ppo; write `dpo`",)),
+    "a method that does not exist": (
+        "train.method",
+        "dpoo",
+        ("train.method: found 'dpoo'; expected one of best_of_n, cpo, dpo, grpo, kto, online, orpo, ppo, rloo,", "write `dpo`"),
+    ),
     "a misspelt key": ("dedupe.treshold", 0.8, ("dedupe.treshold", "an unknown key", "write `dedupe.threshold`")),
     "a number out of bounds": ("start.max_length", 2, ("start.max_length", "found 2")),
     "a section that nothing reads": ("deduping", {}, ("a section `deduping` that nothing reads",)),

@@ -99,3 +99,12 @@ def test_a_folder_where_nobody_may_write_is_one_line(toy: Path) -> None:
     (toy / ".pairwright").write_text("no folder")
     with pytest.raises(UserError, match=r"run\.lock"):
         lock.hold("pairwright run").__enter__()
+
+
+@pytest.mark.parametrize("command", ["pull", "push"])
+def test_bytes_neither_come_nor_go_while_another_changes_the_workspace(toy: Path, command: str) -> None:
+    toys.set_param(toy, "runs", "max_wait_minutes", 0.01)
+    with another():
+        done = toys.pairwright(toy, command)
+    assert done.returncode == 1, done.stdout
+    assert "pairwright night" in done.stderr

@@ -31,11 +31,11 @@ def test_an_absurd_learning_rate_stops_the_run_and_keeps_the_checkpoint_before_i
 
 
 @pytest.mark.parametrize("name", ["train"])
-def test_a_loss_that_is_no_number_stops_the_run(name: str, tmp_path: Path) -> None:
+def test_a_gradient_that_is_no_number_stops_the_run(name: str, tmp_path: Path) -> None:
     released(tmp_path)
     for before in ("start", "reward"):
         training.run(tmp_path, before)
-    with pytest.raises(DivergedError, match=r"dpo: step 2: found loss nan; expected a finite number; lower the learning rate"):
+    with pytest.raises(DivergedError, match=r"dpo: step 1: found grad_norm nan; expected a finite number; lower the learning rate"):
         training.run(tmp_path, name, tiny(name, dpo__beta=1e38, dpo__schedule__learning_rate=0.99))
 
 
@@ -101,7 +101,8 @@ def test_the_figures_of_every_step_lie_beside_the_model_without_a_clock(tmp_path
     out = training.run(tmp_path, "start", tiny("start", monitoring__eval_steps=2))
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [(row["part"], row["step"]) for row in rows] == [("supervised", step) for step in (1, 2, 2, 3)]
-    assert [sorted(set(row) - {"part", "step"}) for row in rows] == [["loss"], ["loss"], ["held_out"], ["loss"]]
+    step = ["grad_norm", "learning_rate", "loss"]
+    assert [sorted(set(row) - {"part", "step"}) for row in rows] == [step, step, ["held_out"], step]
     table = (out / "curves/metrics/supervised/loss.tsv").read_text().splitlines()
     assert table[0] == "step\tloss"
     assert [line.split("\t") for line in table[1:]] == [[str(row["step"]), str(row["loss"])] for row in rows if "loss" in row]

@@ -6,7 +6,6 @@ import functools
 import json
 import math
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +19,9 @@ from tests.builders import releases
 from tests.builders.killed import killed
 from tests.builders.training import COUNTS, digests, released, run, tiny
 from trainer.methods import ppo, ppo_math, ppo_rollouts
+from trainer.methods.policy_snapshot import PolicySnapshot
 from trainer.methods.ppo_math import AdaptiveKLController
+from trainer.methods.sections import Ppo
 from trainer.models import model_io
 
 END, PAD = 1, 0
@@ -201,19 +202,11 @@ def test_the_price_follows_the_divergence_and_hears_at_most_a_fifth() -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tiny run: start, reward model, and a policy by PPO."""
     root = tmp_path_factory.mktemp("ppo")
-    released(root)
-    add_prompts(root / "data/release")
+    releases.add_prompts(released(root), releases.planted({"train": COUNTS["train"]}))
     run(root, "start", tiny("start", threads=1))
     run(root, "reward")
     run(root, "train", tiny("train", **MADE))
     return root
-
-
-def add_prompts(folder: Path) -> None:
-    """The table of prompts, with one that is far too long, into a planted release."""
-    rows = releases.planted({"train": COUNTS["train"]})
-    rows.append(releases.row("Why? " * 300, "Yes.", "No.", "train"))
-    releases.add_prompts(folder, rows)
 
 
 def copied(whole: Path, root: Path) -> Path:
@@ -291,7 +284,7 @@ def _learner(whole: Path, micro: int) -> tuple[ppo.Learner, ppo_rollouts.Sequenc
     policy, tokenizer = model_io.load(str(whole / "data/models/start"))
     reward, _ = reward_models.load(whole / "data/models/reward")
     params = tiny("train", **MADE, ppo__schedule__per_device_train_batch_size=micro)
-    settings = ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
+    settings = params.ppo
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     answers = torch.tensor([[9, 8, 7, end], [9, end, pad, pad], [9, 8, end, pad], [end, pad, pad, pad]])
     prompts, real = ppo_rollouts.pad_left([[5, 6], [7], [5, 6, 7], [8, 9]], pad, policy.device)
@@ -312,10 +305,10 @@ def test_a_bound_on_the_divergence_ends_training_with_a_policy_within_it(
 
 
 @functools.cache
-def settings() -> ppo.Settings:
+def settings() -> Ppo:
     """The stage's own, made small."""
-    params = tiny("train", **MADE)
-    return ppo.Settings(**{name: getattr(params.ppo, name) for name in ppo.Settings.__dataclass_fields__})
+    own: Ppo = tiny("train", **MADE).ppo
+    return own
 
 
 FIGURES = st.fixed_dictionaries({"reward": st.floats(-3, 3), "kl": st.floats(-4, 4), "ended": st.floats(0, 1)})
@@ -328,8 +321,8 @@ def test_the_best_policy_before_the_first_beyond_the_bound_is_kept(seen: list[di
     seen[0]["kl"] = 0.0  # the first rollouts are the reference's
     policy = torch.nn.Linear(1, 1)
     learner = ppo.Learner.__new__(ppo.Learner)
-    learner.settings = replace(settings(), kl_bound=bound)
-    learner.snapshot = ppo.PolicySnapshot(policy, None)  # type: ignore[arg-type]  # any module has weights
+    learner.settings = settings().model_copy(update={"kl_bound": bound})
+    learner.snapshot = PolicySnapshot(policy, None)  # type: ignore[arg-type]  # any module has weights
     within = 0
     for number, figures in enumerate(seen):
         policy.weight.data.fill_(number)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from trainer.methods import ppo, ppo_math, ppo_rollouts
+from trainer.methods.sections import Ppo
 from trainer.models import reward_models, runtime
 from trainer.settings import Adapter, Schedule
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SCHEDULE = Schedule(
     num_train_epochs=1, max_steps=3, train_batch_size=32, per_device_train_batch_size=16, learning_rate=1e-3, warmup_ratio=0.0
 )
-RECORDED = ppo.Settings(  # as SOURCE.txt beside the recording says
+RECORDED = Ppo(  # as SOURCE.txt beside the recording says
     max_new_tokens=20,
     temperature=0.9 + 1e-7,
     num_ppo_epochs=2,

@@ -13,8 +13,11 @@ from tasks.common import champion as names
 from tasks.core.errors import UserError
 from tests.builders import training
 from tests.builders.training import digests, tiny
+from trainer.evaluation import quality
 from trainer.promotion import decision, outcome
+from trainer.promotion.writing import WRITERS
 
+WRITTEN = {name: dict.fromkeys(quality.COLUMNS, 0.28 if name == "challenger" else 0.0) for name in WRITERS}
 WORSE = ["28 % of its answers never end (champion 0 %, chosen answers 0 %)"]
 
 
@@ -27,18 +30,23 @@ def measured(stands: str = "better", low: float = 0.01, worse: list[str] = [], p
     return {
         "outcome": outcome.MEASURED,
         "why": "",
-        "champion": {"name": "model@v3.0.0"},
-        "accuracy": {"challenger": {"accuracy": 0.79}, "champion": {"accuracy": 0.81}},
+        "challenger": {"source": "scratch", "digest": "b6188f21"},
+        "champion": {"name": "model@v3.0.0", "digest": "25e097c8"},
+        "accuracy": {
+            "challenger": {"accuracy": 0.79, "low": 0.74, "high": 0.83},
+            "champion": {"accuracy": 0.81, "low": 0.76, "high": 0.85},
+        },
         "difference": {"mean": 0.0, "low": low, "high": 0.1},
         "pairs": 248,
+        "groups": 201,
         "p": 0.03,
         "stands": stands,
-        "writing": {"prompts": prompts, "worse": worse},
+        "writing": {"prompts": prompts, "worse": worse, "length_ratio": {"challenger": 1.48, "champion": 0.97}, **WRITTEN},
     }
 
 
 def plain(kind: str) -> dict[str, Any]:
-    return {"outcome": kind, "why": "a reason", "champion": {"name": "model@v3.0.0"}}
+    return {"outcome": kind, "why": "a reason", "challenger": {"digest": "b6188f21"}, "champion": {"name": "model@v3.0.0"}}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,29 @@ def test_what_is_handed_over_is_a_copy_and_the_decision_lies_in_the_reports(root
     told = json.loads((root / "data/reports/promote" / report.VERDICT).read_text())
     assert told == {"phrase": decision.decide(comparison, rule()).phrase, "promoted": comparison == measured("better")}
     assert report.OUTCOMES[names.PROMOTE](told) == told["phrase"]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "said", "left_out"),
+    [
+        (
+            measured("worse", worse=WORSE),
+            ["Kept model@v3.0.0", "0.790 [0.740, 0.830]", f"Worse: {WORSE[0]}", "1.48", "25e097c8"],
+            "Not looked",
+        ),
+        (measured("better", prompts=0), ["Promoted the new model over model@v3.0.0", "p 0.03", "Not looked at"], "never end"),
+        (plain(outcome.FIRST) | {"champion": None}, ["Promoted", "b6188f21"], "test pairs"),
+        (measured("better") | {"champion": {"name": "<b>x</b>"}}, ["over &lt;b&gt;x&lt;/b&gt;"], "<b>x"),
+    ],
+)
+def test_a_page_shows_the_decision_with_the_figures_behind_it(
+    root: Path, comparison: dict[str, Any], said: list[str], left_out: str
+) -> None:
+    (root / "data/comparison" / names.COMPARISON).write_text(json.dumps(comparison))
+    training.run(root, names.PROMOTE, rule())
+    shown = (root / "data/reports/promote/report.html").read_text(encoding="utf-8")
+    assert [words for words in said if words not in shown] == []
+    assert left_out not in shown
 
 
 def test_a_champion_that_is_to_be_kept_and_is_not_there_is_one_line(root: Path) -> None:

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from torch.nn import Linear
     from transformers import PreTrainedModel
 
-PLAIN = tiny("reward", margin="none", mixup_alpha=0.0)
+
+def bodily(**other: object) -> stage.Params:
+    """Small parameters without token counts, whose own tests are elsewhere."""
+    return cast("stage.Params", tiny("reward", counts__use=False, **other))
+
+
+PLAIN = bodily(margin="none", mixup_alpha=0.0)
 SEED = tiny("start").seed
 
 
@@ -127,7 +133,7 @@ def test_two_runs_give_the_same_bytes(rewarded: Path, tmp_path: Path) -> None:
 def test_an_adapter_leaves_a_plain_model_whose_head_has_learned(rewarded: Path, tmp_path: Path) -> None:
     import torch
 
-    made = run(beside(rewarded, tmp_path), "reward", tiny("reward", adapter__r=2))
+    made = run(beside(rewarded, tmp_path), "reward", bodily(adapter__r=2))
     model, _ = reward_models.load(made)
     fresh, _ = reward_models.begin(rewarded / "data/models/start", SEED)
     assert set(model.state_dict()) == set(fresh.state_dict())
@@ -150,7 +156,7 @@ def test_the_head_of_a_body_in_bfloat16_is_trained_in_single_precision(rewarded:
 
 def test_the_first_loss_is_that_of_bradley_and_terry(rewarded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     root = beside(rewarded, tmp_path)
-    run(root, "reward", tiny("reward", margin="confidence", margin_size=2.0, mixup_alpha=0.0, center_rewards_coefficient=0.0))
+    run(root, "reward", bodily(margin="confidence", margin_size=2.0, mixup_alpha=0.0, center_rewards_coefficient=0.0))
     told = float(first_step(capsys.readouterr().out))
     model, tokenizer = reward_models.begin(root / "data/models/start", SEED)
     rows = {tuple(row.prompt + row.chosen): row for row in encoded(rewarded, "train")}
@@ -167,7 +173,7 @@ def first_step(log: str) -> str:
 
 
 def test_a_batch_in_parts_learns_as_a_whole_batch(rewarded: Path, tmp_path: Path) -> None:
-    run(beside(rewarded, tmp_path), "reward", tiny("reward", margin="none", mixup_alpha=0.0, schedule__per_device_train_batch_size=2))
+    run(beside(rewarded, tmp_path), "reward", bodily(margin="none", mixup_alpha=0.0, schedule__per_device_train_batch_size=2))
     for name, value in metrics(rewarded).items():
         assert metrics(tmp_path)[name] == pytest.approx(value, abs=2e-5), name
 
@@ -183,7 +189,7 @@ def test_a_row_of_weight_two_is_seen_twice_as_often(rewarded: Path) -> None:
 def test_centring_prices_how_far_a_pairs_rewards_are_from_zero(rewarded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     losses, mean = [], 0.0
     for strength in (0.0, 0.5):
-        run(beside(rewarded, tmp_path / f"{strength}"), "reward", tiny("reward", center_rewards_coefficient=strength))
+        run(beside(rewarded, tmp_path / f"{strength}"), "reward", bodily(center_rewards_coefficient=strength))
         said = capsys.readouterr().out
         losses.append(float(first_step(said)))
         mean = float(said.partition("mean ")[2].split()[0])
@@ -259,7 +265,7 @@ def test_the_trainer_learns_from_mixed_pairs_with_their_margins(rewarded: Path, 
     import torch
 
     root = beside(rewarded, tmp_path)
-    run(root, "reward", tiny("reward", margin="confidence", margin_size=1.0, mixup_alpha=0.5, center_rewards_coefficient=0.1))
+    run(root, "reward", bodily(margin="confidence", margin_size=1.0, mixup_alpha=0.5, center_rewards_coefficient=0.1))
     model, tokenizer = reward_models.begin(root / "data/models/start", SEED)
     batch = reward_modeling._rows(encoded(rewarded, "train"), settings(mixup_alpha=0.5), 3, SEED)[: PLAIN.schedule.train_batch_size]
     both = [
@@ -330,7 +336,7 @@ def test_a_start_of_another_release(rewarded: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_pairs_it_still_trains(rewarded: Path, tmp_path: Path) -> None:
-    run(started(rewarded, tmp_path, releases.planted({"train": 12})), "reward", tiny("reward", monitoring__eval_steps=1))
+    run(started(rewarded, tmp_path, releases.planted({"train": 12})), "reward", bodily(monitoring__eval_steps=1))
     assert metrics(tmp_path)["validation_pairs"] == 0
 
 
@@ -371,6 +377,7 @@ def test_a_run_killed_and_resumed_ends_like_an_unbroken_one(rewarded: Path, tmp_
     assert not (root / "data/models/reward/model.safetensors").exists()
     assert list((root / "data/checkpoints/reward").rglob("*.safetensors"))
     resumed = run(root, "reward", tiny("reward", **wanted))
+    assert (resumed / "token_counts.safetensors").is_file()
     assert digests(resumed) == digests(unbroken)
 
 

@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from tests.benchmarks import probe, writing
+from tests.builders import sample_truth
 from tests.conftest import ROOT
+from trainer.data import encode, release_reader
+from trainer.methods import reward_modeling
+from trainer.models import model_io, reward_models, scoring, training_context
 
 pytestmark = pytest.mark.slow
 
@@ -42,23 +46,38 @@ def held_out(figures: dict[str, Any], name: str) -> float:
 
 def test_policy_and_reward_model_judge_held_out_pairs_as_promised(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
-    for name in ("accuracy", "reward_accuracy"):  # one standard error and a half below what stands on the page of figures
-        assert held_out(figures, name) >= 0.80
-        assert figures[f"test_{name}"] >= 0.76
+    for name, both, test in (("accuracy", 0.82, 0.77), ("reward_accuracy", 0.84, 0.81)):  # other processors end in other weights
+        assert held_out(figures, name) >= both
+        assert figures[f"test_{name}"] >= test
     assert 0.40 <= figures["test_likelihood_reference"] <= 0.60
     assert figures["test_better"] == 1
+
+
+def test_no_judge_is_held_against_more_than_the_labels_can_tell(data: Path) -> None:
+    ceilings = {split: sample_truth.ceiling(release_reader.pairs(data / "release", split)) for split in ("validation", "test")}
+    assert ceilings == pytest.approx({"validation": 0.903, "test": 0.853}, abs=0.001), "as the page on the verdict says"
+
+
+def test_the_better_answer_is_told_by_the_planted_truth(data: Path) -> None:
+    start, tokenizer = model_io.load(str(data / "models/start"))
+    pairs = [pair for split in ("validation", "test") for pair in release_reader.pairs(data / "release", split)]
+    rows, pad = encode.encode(pairs, tokenizer, training_context.of(data / "models/start").max_length).kept, tokenizer.pad_token_id
+    before, after = (scoring.score(model, rows, pad, 32).margin for model in (start, model_io.load(str(data / "models/policy"))[0]))
+    rewards = reward_modeling.gaps(reward_models.load(data / "models/reward")[0], rows, pad, 32)
+    assert sample_truth.truly(after - before, [row.pair for row in rows]) >= 0.92
+    assert sample_truth.truly(rewards, [row.pair for row in rows]) >= 0.95
 
 
 def test_the_policy_writes_like_the_people_of_the_sample(data: Path) -> None:
     figures = told(data / "evaluation/metrics.json")
     assert 0.8 <= figures["generated_length_ratio_policy"] <= 1.25
-    assert figures["generated_unfinished_policy"] <= 0.02
+    assert figures["generated_unfinished_policy"] <= 0.05
     assert figures["generated_circling_policy"] <= 0.02
     assert figures["generated_empty_policy"] == figures["writing_faults"] == 0
     written = writing.judged(data.parent, data / "models/policy", "test")
     # two standard errors of 192 drawn answers from what stands on the page of figures: other processors draw others
-    assert written["cover"] >= 0.93
-    assert written["again"] <= 0.17
+    assert written["cover"] >= 0.9
+    assert written["again"] <= 0.2
 
 
 def test_shuffled_labels_taught_nothing(data: Path) -> None:

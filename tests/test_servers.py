@@ -96,6 +96,9 @@ def test_versions_and_logs_go_to_places_of_their_own_and_a_clone_has_each_versio
     versions.git(root.parent, "clone", "-q", str(root.parent / "origin.git"), "clone")
     clone = root.parent / "clone"
     server.gate.shut()
+    know(clone, server, server.options)
+    (line,) = said(clone, "rollback", "1", fails=True)
+    assert line.startswith("error: remote 'everybody': found "), line
     demand_refused(clone, server, server.options)
     server.gate.open()
     demand_refused(clone, server, server.wrong)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.builders.training import COUNTS, digests, pair, released, run, tiny
 from tests.conftest import ROOT
 from trainer import methods, train
 from trainer.data import encode, release_reader
-from trainer.methods import dpo, kto
+from trainer.methods import dpo, kto, names, pair_scores, sections
 from trainer.models import model_io, scoring, tokenizer, training_context
 from trainer.settings import Schedule
 
@@ -126,7 +126,7 @@ def test_no_epoch_at_all_is_refused(path: str) -> None:
 
 
 def test_the_losses_that_parameters_allow_are_those_of_the_methods() -> None:
-    for section, module in ((train.Dpo, dpo), (train.Kto, kto)):
+    for section, module in ((sections.Dpo, dpo), (sections.Kto, kto)):
         assert get_args(section.model_fields["loss_type"].annotation) == module.LOSSES
 
 
@@ -166,10 +166,10 @@ def test_the_estimate_of_the_release_is_said_and_used(tmp_path: Path, capsys: py
 
 def test_the_table_of_methods_says_of_each_what_it_makes_of_row_weights() -> None:
     told = dict(re.findall(r"^    (\w+) +[\w ]+?  +(honoured|refused|none)\b", methods.__doc__ or "", re.MULTILINE))
-    assert set(told) == {*train.METHODS, "supervised", "reward"}
+    assert set(told) == {*names.ALL, "reward"}
 
 
-def test_a_pair_of_weight_two_is_seen_twice_as_often_and_scored_once() -> None:
+def test_a_pair_of_weight_two_is_seen_twice_as_often_and_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [pair(f"p{number}", "good answer", "bad") for number in range(40)]
     weighed = [dataclasses.replace(one, weight=2.0 if at % 2 else 1.0) for at, one in enumerate(asked)]
     schedule = Schedule(
@@ -178,10 +178,15 @@ def test_a_pair_of_weight_two_is_seen_twice_as_often_and_scored_once() -> None:
     made = tokenizer.from_scratch([], 300, 99)
     rows = encode.encode(weighed, made, 99).kept
     model = model_io.make([], model_io.Size(300, 32, 64, 1, 2, 99))[0]
-    scored: list[int] = []
-    model.lm_head.register_forward_hook(lambda *given: scored.append(given[2].shape[0]))
+    scored: list[str] = []
+
+    def score(model: Any, pairs: Any, pad: int, batch: int) -> Any:
+        scored.extend(row.pair.pair_id for row in pairs)
+        return pair_scores.score(model, pairs, pad, batch)
+
+    monkeypatch.setattr(dpo, "score", score)
     table = dpo._rows(rows, model, made.pad_token_id, schedule, 300, 0)
-    assert sum(scored) == 2 * len(rows), "each side once"
+    assert sorted(scored) == sorted(row.pair.pair_id for row in rows)
     heavy = {tuple(row.prompt) for row in rows if row.pair.weight == 2.0}
     seen = Counter(tuple(ids) in heavy for ids in table["prompt_ids"])
     assert seen[True] / seen[False] == pytest.approx(2, rel=0.1)

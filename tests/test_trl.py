@@ -17,7 +17,7 @@ import pytest
 from tests.builders import releases
 from trainer.data import encode, release_reader
 from trainer.loop import hf_trainer
-from trainer.methods import dpo, kto, shared_prompt
+from trainer.methods import dpo, kto, pairwise, shared_prompt
 from trainer.models import model_io, scoring, typed
 from trainer.settings import Schedule
 
@@ -104,7 +104,7 @@ def dpo_trainer(folder: Path, rows: Sequence[encode.EncodedPair], **own: Any) ->
         **ARGUMENTS,
         **own,
     )
-    kind = dpo._trainer_class()
+    kind = pairwise.counted_rows()
     return kind(model=moved(model), args=config, train_dataset=table, eval_dataset=table, processing_class=tokenizer)
 
 
@@ -116,11 +116,12 @@ SMOOTHINGS = [(loss, smooth) for loss in dpo.LOSSES for smooth in ((0.0, 0.2) if
 def test_the_held_out_loss_of_dpo_is_the_number_of_trl(loss: str, smooth: float, weight: float, tmp_path: Path) -> None:
     model, tokenizer, _ = made()
     rows = encoded()
-    settings = dpo.Settings(loss, 0.1, smooth, weight, SCHEDULE)
+    beta = 10.0 if loss == "sigmoid_norm" else 0.1  # that of a token
+    settings = dpo.Settings(loss, beta, smooth, weight, SCHEDULE)
     terms = {"loss_type": list(settings.terms), "loss_weights": list(settings.terms.values())}
-    trainer = dpo_trainer(tmp_path, rows, beta=0.1, label_smoothing=smooth, **terms)
+    trainer = dpo_trainer(tmp_path, rows, beta=beta, label_smoothing=smooth, **terms)
     theirs = trainer.evaluate()["eval_loss"]
-    reference, lengths = scoring.score(model, rows, tokenizer.pad_token_id, 8), dpo.answer_lengths(rows)
+    reference, lengths = scoring.score(model, rows, tokenizer.pad_token_id, 8), pairwise.answer_lengths(rows)
     now = scoring.score(moved(model), rows, tokenizer.pad_token_id, 8)
     ours = float(dpo.losses(settings, now, reference, lengths).mean())
     assert ours == pytest.approx(theirs, rel=1e-5)
@@ -137,12 +138,12 @@ def test_both_answers_in_one_row_have_the_loss_and_the_gradient_of_trl(loss: str
     terms = {"loss_type": list(settings.terms), "loss_weights": list(settings.terms.values())}
     theirs = dpo_trainer(tmp_path, rows, beta=0.1, label_smoothing=smooth, **terms)
     table = list(theirs.train_dataset)
-    ours = dpo._sharing(settings)(
+    ours = pairwise.judging(dpo.judge(settings), pairwise.reader(True))(
         model=moved(model),
         args=theirs.args,
         train_dataset=theirs.train_dataset,
         processing_class=tokenizer,
-        data_collator=dpo._collator(tokenizer.pad_token_id),
+        data_collator=pairwise.collator(tokenizer.pad_token_id, True),
     )
     losses, models = [], []
     for trainer in (theirs, ours):

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows.versions import record
+from flows.versions import listing, record
 from tasks.common import salt
 from tests.builders import shelves
 from tests.builders.projects import set_param
@@ -103,6 +103,10 @@ def test_a_version_whose_bytes_are_nowhere_is_listed_as_that_and_found_again_in_
         stream.write(f"    remote = store\n['remote \"store\"']\n    url = {own.root.parent / 'remote'}\n")
     assert {line.split()[-1] for line in said("versions")[1:]} == {"here"}
     assert json.loads("\n".join(said("diff", "1", "2", "--json")))["pairs"]["added"]["all"] == 1
+    (own.root / ".dvc" / "config.local").write_text("['remote \"store\"']\n    url = http://127.0.0.1:9\n")
+    assert {line.split("  ")[-1].strip() for line in said("versions")[1:]} == {listing.UNKNOWN}, "nobody answers there"
+    (line,) = said("diff", "1", "2", fails=True)
+    assert line.startswith("error: remote 'store': found "), line
 
 
 class Page(HTMLParser):

@@ -1,7 +1,7 @@
 """reward: the model that `start` made, and a release, in; a model that gives an answer one number, higher for what people prefer, out.
 
-Reads `data/release` and the starting model; writes the reward model (safetensors, configuration, tokenizer), `metrics.json`, and
-`trained_on.json`. PPO learns from its rewards; `evaluate` counts how many held-out pairs it gets right.
+Reads `data/release` and the starting model; writes the reward model (safetensors, configuration, tokenizer), its token counts,
+`metrics.json`, and `trained_on.json`. PPO learns from its rewards; `evaluate` counts how many held-out pairs it gets right.
 
 `validation_length` says how far a reward reads length: the rank correlation of reward and tokens over the validation answers, each
 less the mean of its pair, since rewards are comparable for one prompt only. `validation_longer` is the share of pairs whose longer
@@ -22,7 +22,7 @@ from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
 from tasks.core.shell import log
 from trainer.models import parallel
-from trainer.settings import Adapter, Monitoring, Schedule
+from trainer.settings import Adapter, Count, Monitoring, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from trainer.loop.metrics import Metrics
 
 
+class Counts(StageParams):
+    """A weight for each token of the vocabulary, beside the model's body."""
+
+    use: bool
+    most: int = Count  # of one token in one answer that count
+    l2: float = Field(gt=0)  # price of the weights
+
+
 class Params(StageParams):
     """Section `reward` of `params.yaml`."""
 
@@ -40,6 +48,7 @@ class Params(StageParams):
     margin_size: float = Field(gt=0)  # what the margin is multiplied with
     mixup_alpha: float = Field(ge=0)  # of the Beta distribution by which two pairs are mixed; 0 mixes none
     center_rewards_coefficient: float = Field(ge=0)  # how strongly rewards are drawn to a mean of zero; 0 leaves it open where zero lies
+    counts: Counts
     adapter: Adapter
     monitoring: Monitoring
     schedule: Schedule
@@ -57,8 +66,8 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     from trainer.data import encode, release_reader
     from trainer.loop import metrics
     from trainer.loop.run import Run
-    from trainer.methods import reward_modeling
-    from trainer.models import adapters, reward_models, runtime, saving, training_context
+    from trainer.methods import counting, reward_modeling
+    from trainer.models import adapters, reward_models, runtime, saving, token_counts, training_context
 
     given = stage.input("release")
     context = training_context.read(stage.input("start"), given)
@@ -71,14 +80,22 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
     for split, encoding in (("train", rows), ("validation", held_out)):
         log(stage.name, encode.describe(split, encoding))
     settings = reward_modeling.Settings(
-        params.margin, params.margin_size, params.mixup_alpha, params.center_rewards_coefficient, params.schedule
+        params.margin,
+        params.margin_size,
+        params.mixup_alpha,
+        params.center_rewards_coefficient,
+        params.schedule,
+        counting.Settings(params.counts.most, params.counts.l2) if params.counts.use else None,
     )
     with Run.begin(stage, context, params.monitoring, params.adapter, params.model_dump(mode="json")) as run:
         figures = metrics.counts(rows) | reward_modeling.train(model, tokenizer, rows.kept, held_out.kept, settings, run)
     adapters.save(model, folder)
-    whole = adapters.merged(model)
+    whole, counts = adapters.merged(model), token_counts.of(model)
+    token_counts.put(whole, counts)
     figures |= _held_out(whole, held_out.kept, tokenizer.pad_token_id, params.schedule.per_device_train_batch_size)
     saving.save(whole, tokenizer, folder)
+    if counts:
+        counts.save(folder)
     run.monitor.write(folder)
     metrics.write(folder, figures)
     training_context.write(folder, context, params.model_dump(mode="json"))

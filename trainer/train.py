@@ -9,124 +9,104 @@ hold the clock, so DVC must not see them.
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from pydantic import Field
+from pydantic import field_validator
 
 from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tasks.core.pipeline import Stage
-from tasks.core.shell import log
+from trainer.methods import names
+from trainer.methods.sections import BestOfN, Cpo, Dpo, Grouped, Grpo, Kto, Online, Orpo, Ppo, Rloo, Sft, SimPo, TrDpo
 from trainer.models import parallel
-from trainer.settings import Adapter, Count, Monitoring, Schedule
+from trainer.settings import Adapter, Monitoring, Schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainer.data.encode import FilteredExamples, FilteredPairs
     from trainer.loop.metrics import Metrics
     from trainer.loop.run import Run
-
-
-class Dpo(StageParams):
-    """Direct preference optimisation (Rafailov et al. 2023)."""
-
-    loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero"]
-    beta: float = Field(gt=0)  # how dear it is to move away from the reference
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["auto"]  # share of pairs believed to be the wrong way round
-    sft_weight: float = Field(ge=0)  # of the supervised loss of the chosen answers beside the preference loss; 0 leaves it out
-    schedule: Schedule
-
-    renamed: ClassVar = {"loss": "loss_type"}
-
-
-class Kto(StageParams):
-    """Kahneman-Tversky optimisation (Ethayarajh et al. 2024), on single answers that were liked or not."""
-
-    loss_type: Literal["kto", "apo_zero_unpaired"]
-    beta: float = Field(gt=0)  # how dear it is to move away from the reference
-    class_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)] | Literal["auto"]  # liked, disliked
-    schedule: Schedule
-
-    renamed: ClassVar = {"loss": "loss_type"}
-
-
-class Ppo(StageParams):
-    """Proximal policy optimisation (Schulman et al. 2017) against the reward model, with a price on leaving the reference."""
-
-    max_new_tokens: int = Count  # tokens of an answer, at most
-    temperature: float = Field(gt=0)  # of the rollouts
-    num_ppo_epochs: int = Count  # times that the rollouts of one update are learnt from
-    num_mini_batches: int = Count  # optimizer steps a round
-    gamma: float = Field(gt=0, le=1)  # how much a reward is worth one token earlier
-    gae_lambda: float = Field(ge=0, le=1)  # of the advantages: 0 trusts the value model, 1 the rewards
-    cliprange: float = Field(gt=0, lt=1)  # change of a probability's ratio beyond which nothing more is gained
-    cliprange_value: float = Field(gt=0)  # change of a value beyond which nothing more is gained
-    vf_coef: float = Field(gt=0)  # of the value loss beside the policy loss
-    max_grad_norm: float = Field(gt=0)  # largest norm of either model's gradient
-    missing_eos_penalty: float = Field(ge=0)  # what an answer without end is fined
-    whiten_rewards: bool  # bring the rewards of an update to variance 1
-    after_end: bool  # the score lies one column after the answer, as TRL has it, not on its last token
-    kl_coef: float = Field(ge=0)  # price of one nat away from the reference, at the beginning
-    kl_target: float = Field(ge=0)  # nats of a whole answer that the price adapts to; 0 keeps the price
-    kl_horizon: int = Count  # rollouts in which the price changes by a fifth at most
-    kl_stop: float = Field(ge=0)  # nats of a token between the policy and its rollouts at which an update ends; 0 never
-    kl_bound: float = Field(ge=0)  # nats of a whole answer at which training ends, with the best policy within it; 0 never
-    schedule: Schedule  # a step is one update: `train_batch_size` rollouts, `num_ppo_epochs` times `num_mini_batches` optimizer steps
-
-    renamed: ClassVar = {
-        "answer": "max_new_tokens",
-        "rounds": "num_ppo_epochs",
-        "minibatches": "num_mini_batches",
-        "decay": "gae_lambda",
-        "clip": "cliprange",
-        "value_clip": "cliprange_value",
-        "value_weight": "vf_coef",
-        "gradient_norm": "max_grad_norm",
-        "missing_end": "missing_eos_penalty",
-        "kl_coefficient": "kl_coef",
-    }
 
 
 class Params(StageParams):
     """Section `train` of `params.yaml`."""
 
-    method: Literal["dpo", "kto", "ppo"]
+    method: Literal["sft", "dpo", "tr_dpo", "orpo", "cpo", "simpo", "kto", "ppo", "grpo", "rloo", "online", "best_of_n"]
     adapter: Adapter
     monitoring: Monitoring
+    sft: Sft
     dpo: Dpo
-    ppo: Ppo
+    tr_dpo: TrDpo
+    orpo: Orpo
+    cpo: Cpo
+    simpo: SimPo
     kto: Kto
+    ppo: Ppo
+    grpo: Grpo
+    rloo: Rloo
+    online: Online
+    best_of_n: BestOfN
 
     renamed: ClassVar = {"watching": "monitoring"}
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _of_another(cls, value: object) -> object:
+        if value in names.SETTINGS_OF_ANOTHER:
+            raise ValueError(f"its name here, which is {names.SETTINGS_OF_ANOTHER[str(value)]}")
+        return value
+
+    @property
+    def own(self) -> Any:  # noqa: ANN401  (a section of any method)
+        """The section of the method."""
+        return getattr(self, self.method)
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long and how fast the method learns."""
+        return cast("Schedule", self.own.schedule)
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the method lowers the supervised loss of the chosen answers, alone or beside its own."""
+        return self.method in ("sft", "orpo") or (self.method in names.PAIRS and self.own.sft_weight > 0)
 
 
 def check(params: Params) -> None:
     """A UserError for what the types of parameters cannot say."""
-    if params.method == "ppo":
-        _check_ppo(params)
+    if params.method in names.REWARDED:
+        _check_rollouts(params)
         return
-    schedule = params.kto.schedule if params.method == "kto" else params.dpo.schedule
-    parallel.accumulation(schedule.train_batch_size, schedule.per_device_train_batch_size)
+    parallel.accumulation(params.schedule.train_batch_size, params.schedule.per_device_train_batch_size)
+    if params.method == "tr_dpo" and params.adapter.r:
+        raise UserError(
+            f"train.adapter.r: {params.adapter.r}",
+            "the method tr_dpo, whose reference is a model of its own that follows the policy",
+            "0, or another method",
+            "set train.adapter.r to 0, or train.method to dpo",
+        )
 
 
-def _check_ppo(params: Params) -> None:
-    own, pieces = params.ppo, params.ppo.num_mini_batches * parallel.world()
-    if _evaluates(params):
+def _check_rollouts(params: Params) -> None:
+    """A UserError for a method that learns from its own answers where it would look at held-out loss, or cannot share its batches."""
+    own, method = params.own, params.method
+    if params.monitoring.eval_steps > 0:
         raise UserError(
             f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
-            "the method ppo, which has no held-out loss",
+            f"the method {method}, which has no held-out loss",
             "0",
-            "set train.monitoring.eval_steps and early_stopping_patience to 0; train.ppo.kl_bound ends training early",
+            f"set train.monitoring.eval_steps and early_stopping_patience to 0; train.{method}.kl_bound ends training early",
         )
+    answers = own.num_generations if isinstance(own, Grouped) else 1
+    pieces = own.num_mini_batches * parallel.world() * answers
     if own.schedule.train_batch_size % pieces:
+        of_each = f" of {answers} answers to each prompt" if answers > 1 else ""
         raise UserError(
-            f"train.ppo.schedule.train_batch_size: {own.schedule.train_batch_size}",
-            f"no even share for {own.num_mini_batches} minibatches in each of {parallel.world()} processes",
+            f"train.{method}.schedule.train_batch_size: {own.schedule.train_batch_size}",
+            f"no even share for {own.num_mini_batches} minibatches{of_each} in each of {parallel.world()} processes",
             f"a multiple of {pieces}",
-            "change train.ppo.schedule.train_batch_size or train.ppo.num_mini_batches, or start fewer processes",
+            f"change train.{method}.schedule.train_batch_size or train.{method}.num_mini_batches, or start fewer processes",
         )
 
 
@@ -150,93 +130,9 @@ def work(stage: Stage, params: Params, folder: Path) -> None:
 
 def learn(stage: Stage, params: Params, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Metrics]:
     """The policy that the method makes of the start, any adapter still on it; `evaluate` trains its control by this."""
+    from trainer.methods import from_release
     from trainer.models import adapters, model_io
 
     model, tokenizer = model_io.load(str(stage.input("start")), dtype=adapters.weight_dtype(params.adapter, run.context.dtype))
     model = adapters.wrap(model, params.adapter, "CAUSAL_LM")
-    return model, tokenizer, METHODS[params.method](model, tokenizer, stage, params, run)
-
-
-def _dpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
-    """Direct preference optimisation on the released pairs."""
-    from trainer.data import encode, release_reader
-    from trainer.loop import metrics
-    from trainer.methods import dpo
-
-    given, own = stage.input("release"), params.dpo
-    estimate = release_reader.label_smoothing(given)
-    smooth = dpo.resolve_label_smoothing(own.loss_type, own.label_smoothing, estimate)
-    pairs = release_reader.train_pairs(given, run.context.shuffle_labels, run.context.seed)
-    rows = encode.require_pairs("train", pairs, tokenizer, run.context.max_length)
-    _tell(stage, "train", rows)
-    if own.label_smoothing == dpo.AUTO:
-        line = (
-            f"{smooth:g}"
-            if own.loss_type in dpo.SMOOTHED
-            else f"not used by the loss {own.loss_type}; {' and '.join(dpo.SMOOTHED)} reads it"
-        )
-        log(stage.name, f"label smoothing: {line} (the release's estimate of its label noise: {estimate})")
-    heldout = encode.encode(release_reader.pairs(given, "validation"), tokenizer, run.context.max_length).kept if _evaluates(params) else []
-    _require_heldout(params, heldout)
-    settings = dpo.Settings(own.loss_type, own.beta, smooth, own.sft_weight, own.schedule)
-    return metrics.counts(rows) | dpo.train(model, tokenizer, rows.kept, settings, run, heldout)
-
-
-def _kto(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
-    """Kahneman-Tversky optimisation on the released single answers."""
-    from trainer.data import encode, release_reader
-    from trainer.loop import metrics
-    from trainer.methods import kto
-
-    given, own, max_length = stage.input("release"), params.kto, run.context.max_length
-    examples = release_reader.train_examples(given, run.context.shuffle_labels, run.context.seed)
-    rows = encode.require_examples("train", examples, tokenizer, max_length)
-    _tell(stage, "train", rows)
-    heldout = encode.encode_examples(release_reader.examples(given, "validation"), tokenizer, max_length).kept if _evaluates(params) else []
-    _require_heldout(params, heldout)
-    settings = kto.Settings(own.loss_type, own.beta, own.class_weights, own.schedule)
-    return metrics.counts(rows) | kto.train(model, tokenizer, rows.kept, settings, run, heldout)
-
-
-def _evaluates(params: Params) -> bool:
-    """Whether held-out loss is computed."""
-    return params.monitoring.eval_steps > 0
-
-
-def _require_heldout(params: Params, heldout: Sized) -> None:
-    """A UserError where held-out loss is asked for and no held-out row fits."""
-    if _evaluates(params) and not heldout:
-        raise UserError(
-            f"train.monitoring.eval_steps: {params.monitoring.eval_steps}",
-            f"no held-out row for {params.method} (rows of the split validation that fit the window)",
-            "at least one",
-            "set train.monitoring.eval_steps and early_stopping_patience to 0, or bring more feedback",
-        )
-
-
-def _tell(stage: Stage, split: str, rows: FilteredPairs | FilteredExamples) -> None:
-    """Say how many rows fit and why the others do not."""
-    from trainer.data import encode
-
-    log(stage.name, encode.describe(split, rows))
-
-
-def _ppo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, params: Params, run: Run) -> Metrics:
-    """Proximal policy optimisation on the released prompts. They carry no weight: the reward model was trained with those of the pairs."""
-    from trainer.data import release_reader
-    from trainer.methods import ppo
-    from trainer.models import reward_models, training_context
-
-    given, own = stage.input("release"), params.ppo
-    training_context.read(stage.input("reward"), given)
-    reward, theirs = reward_models.load(stage.input("reward"))
-    ppo.require_same_tokens(tokenizer, theirs, str(stage.input("reward")))
-    prompts, counts = ppo.fitting_prompts(
-        release_reader.prompts(given, "train"), tokenizer, run.context.max_length, own.max_new_tokens, stage.name
-    )
-    settings = ppo.Settings(**{name: getattr(own, name) for name in ppo.Settings.__dataclass_fields__})
-    return counts | ppo.train(model, tokenizer, prompts, reward, settings, run)
-
-
-METHODS = {"dpo": _dpo, "ppo": _ppo, "kto": _kto}
-LABELLED = ("dpo", "kto")  # those that read labels of people, so that a control on shuffled ones says something
+    return model, tokenizer, from_release.METHODS[params.method](model, tokenizer, stage, params, run)

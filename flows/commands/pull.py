@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows import dvc, git
 from flows.commands.shared import command, say
+from flows.running import lock
 from flows.storage import private_store, raw_logs, recorded, shared
 from tasks.core.errors import UserError
 
@@ -31,8 +32,13 @@ def add(commands: Commands) -> None:
 
 def pull_version(given: argparse.Namespace) -> None:
     """Outputs first, then logs; a line for what was left out, and why."""
-    if given.rev:
-        _check_out(given.rev)
+    with lock.hold("pairwright pull"):
+        if given.rev:
+            _check_out(given.rev)
+        _pull(given)
+
+
+def _pull(given: argparse.Namespace) -> None:
     with dvc.repository() as repository:
         version = recorded.read()
         outputs = [entry for entry in version.outputs if not entry.private and (given.models or not entry.model)]
@@ -65,7 +71,7 @@ def _pull_raw(repository: Repo, version: Version, given: argparse.Namespace) -> 
 
 def push_version(given: argparse.Namespace) -> None:
     """Outputs to the shared remote, logs to the private store: a line each."""
-    with dvc.repository() as repository:
+    with lock.hold("pairwright push"), dvc.repository() as repository:
         store, remote = private_store.opened(repository), shared.remote(repository)
         if not store and not remote:
             raise UserError("push", "no remote", "a shared remote, or a private store", f"{shared.ADD}, or name {private_store.KEY}")

@@ -9,6 +9,7 @@ from tasks.common.vocabulary.splits import SPLITS
 from tasks.core.errors import UserError
 from tasks.core.shell import PARAMS
 from trainer.compression import variant_names
+from trainer.methods import names
 from trainer.models import sources
 
 
@@ -23,15 +24,17 @@ def faults_between(read: Mapping[str, Any]) -> Iterator[UserError]:
 
 
 def _pairs_for_methods(pair: Any, train: Any) -> None:  # noqa: ANN401  (models of stages that this module must not import)
-    if not pair.in_use - {"signals"} and train.method != "kto":
+    if not pair.in_use - {"signals"} and train.method in names.PAIRS:
         remedy = "set `use: true` at a recipe of the section pair, or train.method to kto"
         raise UserError(f"train.method: {train.method}", "no recipe in use, so there will be no pairs", "pairs to learn from", remedy)
 
 
 def _room_for_answers(start: Any, train: Any) -> None:  # noqa: ANN401
-    if train.method == "ppo" and train.ppo.max_new_tokens >= start.max_length:
+    if train.method in names.REWARDED and train.own.max_new_tokens >= start.max_length:
         found, expected = f"a window of {start.max_length} tokens, which leaves no prompt room", f"fewer than {start.max_length}"
-        raise UserError(f"train.ppo.max_new_tokens: {train.ppo.max_new_tokens}", found, expected, "lower it, or raise start.max_length")
+        raise UserError(
+            f"train.{train.method}.max_new_tokens: {train.own.max_new_tokens}", found, expected, "lower it, or raise start.max_length"
+        )
 
 
 def _required_splits(split: Any, release: Any) -> None:  # noqa: ANN401

@@ -54,7 +54,9 @@ def size(store: HashFileDB, md5: str) -> int | None:
     """Bytes of an object in a store; None where it is not there. `exists` of many clients says no also where nobody answers."""
     try:
         found: int = store.fs.info(store.oid_to_path(md5))["size"]
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if isinstance(error.__cause__, OSError):  # so the HTTP client calls a server that does not answer
+            raise error.__cause__ from error
         return None
     return found
 

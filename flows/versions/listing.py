@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 
 from flows import git
 from flows.versions import record
-from flows.versions.stored import opened
+from flows.versions.stored import Stored, opened
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.core import pipeline
 from tasks.core.errors import UserError
 
 FORMAT = "%(refname:short)%09%(creatordate:short)"
 HEAD = ("version", "date", *SPLITS, "pairs", "change", "model", "test accuracy", "bytes")
-HERE, AWAY = "here", "not here"
+HERE, AWAY, UNKNOWN = "here", "not here", "not known: the remote does not answer"
 ACCURACY = ("test_accuracy", "pick_test_accuracy")  # in the message of a model's tag
 
 
@@ -51,10 +51,18 @@ def _told(tags: list[str], dates: dict[str, str]) -> Iterator[Line]:
         model = _model(record.number(tag), dates)
         total = sum(pairs.values())
         with opened(tag) as (version,):
-            state = HERE if version.is_whole(pipeline.stage("release").output) else AWAY
+            state = _state(version)
         accuracy = _accuracy(model) if model else None
         yield Line(tag, dates[tag], pairs, None if before is None else total - before, model, accuracy, state)
         before = total
+
+
+def _state(version: Stored) -> str:
+    """Whether a release's bytes can be had. Of a remote that is away the table says so, since everything else in it is in git."""
+    try:
+        return HERE if version.is_whole(pipeline.stage("release").output) else AWAY
+    except UserError:
+        return UNKNOWN
 
 
 def _model(version: int, dates: dict[str, str]) -> str | None:

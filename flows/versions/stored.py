@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows import dvc, git
+from flows.storage import clients
 from flows.versions import record
 from tasks.core import pipeline
 from tasks.core.errors import UserError
@@ -26,11 +28,13 @@ from tasks.core.params import parse
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc_data.hashfile.db import HashFileDB
 
 WORKSPACE = "workspace"
 TOMBSTONES = "erased"  # the input of `ingest` that says what is erased
 LOCK = Path("dvc.lock")
 FOLDER = ".dir"  # how DVC ends the digest of a folder
+AT_ONCE = 16  # questions to a store
 
 
 class AwayError(UserError):
@@ -75,11 +79,18 @@ class Stored:
         return json.loads(found[0]) if found else None
 
     def is_whole(self, folder: Path) -> bool:
-        """Whether every byte of a stage's output can be had from the cache or the remote."""
+        """Whether every byte of a stage's output can be had from the cache or the remote. UserError where the remote does not answer."""
         try:
-            return all(self._find(entry["md5"]) for entry in self._listing(folder))
+            digests = {entry["md5"] for entry in self._listing(folder)}
         except AwayError:
             return False
+        for where, store in _stores(self.repository):
+            with clients.answering(where), ThreadPoolExecutor(AT_ONCE) as pool:
+                found = pool.map(lambda digest, store=store: (digest, clients.size(store, digest)), sorted(digests))
+                digests -= {digest for digest, size in found if size is not None}
+            if not digests:
+                return True
+        return not digests
 
     def _below(self, folder: Path) -> Iterator[tuple[str, bytes]]:
         """Name and bytes of the files straight in a folder that DVC keeps."""
@@ -103,35 +114,29 @@ class Stored:
 
     def _read(self, digest: str) -> bytes:
         """An object's bytes, which are what its digest says."""
-        found = self._find(digest)
-        if found is None:
-            remedy = "fetch them with `dvc fetch --all-tags` where a remote has them; what was erased from all versions cannot be had"
-            raise AwayError(f"version {self.name}", f"no bytes for {digest}", "them in DVC's cache or remote", remedy)
-        store, path = found
-        with store.fs.open(path, "rb") as stream:
-            data: bytes = stream.read()
-        if hashlib.md5(data, usedforsecurity=False).hexdigest() != digest.removesuffix(FOLDER):
-            raise UserError(str(path), "bytes that are not what their name says", f"those of {digest}", "delete the file and `dvc fetch`")
-        return data
-
-    def _find(self, digest: str) -> tuple[Any, str] | None:
-        """The store that has an object, and the object's path there."""
-        for store in _stores(self.repository):
-            path = store.oid_to_path(digest)
-            if store.fs.exists(path):
-                return store, path
-        return None
+        for where, store in _stores(self.repository):
+            with clients.answering(where):
+                if clients.size(store, digest) is None:
+                    continue
+                data: bytes = store.fs.cat_file(store.oid_to_path(digest))
+            if hashlib.md5(data, usedforsecurity=False).hexdigest() != digest.removesuffix(FOLDER):
+                path, expected = str(store.oid_to_path(digest)), f"those of {digest}"
+                raise UserError(path, "bytes that are not what their name says", expected, "delete the file and `dvc fetch`")
+            return data
+        remedy = "fetch them with `dvc fetch --all-tags` where a remote has them; what was erased from all versions cannot be had"
+        raise AwayError(f"version {self.name}", f"no bytes for {digest}", "them in DVC's cache or remote", remedy)
 
 
-def _stores(repository: Repo) -> Iterator[Any]:
-    """Where bytes may lie, the nearest first."""
+def _stores(repository: Repo) -> Iterator[tuple[str, HashFileDB]]:
+    """Where bytes may lie, by name, the nearest first."""
     from dvc.config import NoRemoteError
 
-    yield repository.cache.local
+    yield "DVC's cache", repository.cache.local
     try:
-        yield repository.cloud.get_remote_odb()
+        remote = repository.cloud.get_remote()
     except NoRemoteError:
         return
+    yield f"remote {remote.name!r}", remote.odb
 
 
 @contextmanager

@@ -6,8 +6,10 @@ A start is STEPS:RATE, a way STEPS:RATE:BETA:SFT_WEIGHT; all else is as in `para
 is looked at once, at the end. The first line of each seed and start is the start itself. One line a model:
 
 - accuracy: pairs told right by the implicit reward (0.5 for a start, which is its own reference);
+- truth: the same by the planted truth in place of the labels, which hold the errors that people made;
 - length: mean characters of its answers, by those of the answers that people chose; unended: share that the limit of tokens cut;
 - cover: mean share of an answer's characters that stand in whole sentences which the help desk of the sample says (`make_sample.py`);
+- worth: what the people of the sample would think of its answers, when they make no error (`tests.builders.sample_truth`);
 - whole: share of answers that ended and hold nothing else; again: share that says a sentence twice, which no answer of the data does;
 - CPU seconds of the training.
 """
@@ -29,7 +31,7 @@ import numpy as np
 from make_sample import SAYINGS
 
 from tasks.core import params
-from tests.builders import training
+from tests.builders import sample_truth, training
 from tests.conftest import ROOT
 from trainer.data import encode, release_reader
 from trainer.evaluation import evidence_groups, generations, length_control, proportions
@@ -58,9 +60,11 @@ class Row:
     seed: int
     model: str
     accuracy: float
+    truth: float
     length: float
     unended: float
     cover: float
+    worth: float
     whole: float
     again: float
     seconds: float
@@ -98,13 +102,14 @@ def judged(root: Path, folder: Path, split: str) -> dict[str, float]:
     model, tokenizer = model_io.load(str(folder))
     pairs = encode.encode(release_reader.pairs(given, split), tokenizer, context.max_length).kept
     before = scoring.score(model_io.load(str(start))[0], pairs, tokenizer.pad_token_id, BATCH).margin
-    right = proportions.correctness(scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before)
+    margins = scoring.score(model, pairs, tokenizer.pad_token_id, BATCH).margin - before
+    right, truth = proportions.correctness(margins), sample_truth.truly(margins, [row.pair for row in pairs])
     connected = evidence_groups.connected([row.pair for row in pairs])
     asked, _ = generations.draw_prompts(pairs, connected, context.max_length - TOKENS, PROMPTS, context.seed)
     how = generations.sampling_config(tokenizer, TOKENS, TEMPERATURE, BATCH)
     answers = generations.write(model, tokenizer, asked, how, context.seed)
     chosen = float(np.mean([length_control.characters(row.pair.chosen) for row in pairs]))
-    return {"accuracy": float(right.mean())} | written(answers, chosen)
+    return {"accuracy": float(right.mean()), "truth": truth} | written(answers, chosen)
 
 
 def written(answers: Sequence[Answer], chosen: float) -> dict[str, float]:
@@ -115,6 +120,7 @@ def written(answers: Sequence[Answer], chosen: float) -> dict[str, float]:
         "length": float(np.mean([len(answer.text) for answer in answers])) / chosen,
         "unended": 1 - float(np.mean(ended)),
         "cover": float(np.mean(covers)),
+        "worth": float(np.mean([sample_truth.worth(answer.text) for answer in answers])),
         "whole": float(np.mean([cover >= WHOLE and end for cover, end in zip(covers, ended, strict=True)])),
         "again": float(np.mean(again)),
     }

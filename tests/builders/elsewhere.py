@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 NETWORK, WHOLE = "it asks services on the network", "it runs for hours"
 STAYS, SUITE = "it runs until it is stopped", "it is what runs this test"
+QUEUED = "it trains in copies of the workspace, beside whoever typed it"
 MODEL = "its model is none of the project's packages"
 
 
@@ -29,6 +30,12 @@ TABLE: dict[str, Elsewhere] = {  # the command, or how it begins
     "make audit": Elsewhere(NETWORK, "test_supply::test_an_audit_that_reaches_nobody_says_so_in_one_line", "audit.audit(ROOT)"),
     "make gpu-check": Elsewhere("it trains for minutes", "test_gpu_check::test_on_a_processor_every_check_passes", "command.main("),
     "make run MODEL=": Elsewhere(MODEL, "test_presets::test_make_passes_the_model_on_and_installs_what_it_needs", '"MODEL=smollm2"'),
+    "dvc exp": Elsewhere(
+        QUEUED, "test_sweeps::test_a_queue_tries_values_in_copies_and_leaves_the_workspace_as_it_is", '"exp", "run", "--queue"'
+    ),
+    "dvc queue": Elsewhere(
+        QUEUED, "test_sweeps::test_a_queue_tries_values_in_copies_and_leaves_the_workspace_as_it_is", '"queue", "start"'
+    ),
     ".venv/bin/pip install": Elsewhere(NETWORK, "test_recognise::test_a_missing_runtime_is_told", "pip install onnxruntime"),
     "pairwright serve": Elsewhere(
         STAYS, "test_strangers::test_page_of_another_origin_can_neither_change_nor_start_nor_read_anything", "serving(root, port)"

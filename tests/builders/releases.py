@@ -143,8 +143,9 @@ def add_unpaired(folder: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def add_prompts(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    """Put the pairs' prompts, as the train split's, into a release that lies in `folder`, and sign it again."""
-    given = [{name: row[name] for name in Prompts.schema().names if name in row} for row in rows]
+    """Put the prompts of rows, and one that is far too long, into a release that lies in `folder`, and sign it again."""
+    names = ("prompt_id", "prompt", "language", "topic", "source", "origins")
+    given = [{name: one[name] for name in names} for one in (*rows, row("Why? " * 300, "Yes.", "No.", "train"))]
     (folder / "prompts").mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pylist(given, schema=Prompts.schema()), folder / "prompts/train-00000.parquet")
     sign(folder)

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trainer.evaluation import answering
 from trainer.evaluation.repetition import goes_round
-from trainer.methods import ppo_rollouts
 from trainer.methods.ppo_rollouts import SamplingConfig
 from trainer.models import typed
 
@@ -26,12 +26,8 @@ def count(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], sampling: SamplingConfig, seed: int
 ) -> dict[str, int]:
     """How many answers are broken, by kind."""
-    import torch
-
-    torch.manual_seed(seed)
-    made = ppo_rollouts.write(model, prompts, sampling)
-    answers = [line[answered].tolist() for line, answered in zip(made.answers, made.answered, strict=True)]
-    found = Counter(classify(tokens, set(sampling.eos_token_ids), tokenizer) for tokens in answers)
+    made = answering.write(model, prompts, sampling, seed)
+    found = Counter(classify(answer.tokens, set(sampling.eos_token_ids), tokenizer) for answer in made)
     return {kind: found[kind] for kind in KINDS}
 
 

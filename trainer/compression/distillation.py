@@ -66,14 +66,16 @@ def losses(student: PreTrainedModel, teacher: PreTrainedModel, pairs: Sequence[E
 
     rows = [(pair.prompt, pair.chosen) for pair in pairs] + [(pair.prompt, pair.rejected) for pair in pairs]
     inputs, mask, labels = (part.to(student.device) for part in scoring.tensors(rows, pad))
-    answers = labels[:, 1:] != scoring.IGNORED
+    kept = torch.tensor(scoring.read_from(rows), device=student.device)
+    labels = labels[:, kept + 1]
+    answers = labels != scoring.IGNORED
     logs = []
     for model, learns in ((teacher, False), (student, True)):
         with torch.set_grad_enabled(learns):
-            logits = model(input_ids=inputs, attention_mask=mask, use_cache=False).logits[:, :-1]
+            logits = model(input_ids=inputs, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
             logs.append(logits[answers].float().log_softmax(-1))
     tokens = torch.nn.functional.kl_div(logs[1], logs[0], reduction="batchmean", log_target=True)
-    margins = [_margins(log, labels[:, 1:], answers) for log in logs]
+    margins = [_margins(log, labels, answers) for log in logs]
     return tokens, (margins[1] - margins[0]).abs().mean()
 
 

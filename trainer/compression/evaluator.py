@@ -18,8 +18,9 @@ from trainer.compression import degenerate_answers
 from trainer.data import encode, release_reader
 from trainer.data.encode import EncodedPair
 from trainer.evaluation import proportions
+from trainer.methods import pair_scores
 from trainer.methods.ppo_rollouts import SamplingConfig
-from trainer.models import model_io, scoring
+from trainer.models import model_io
 from trainer.models import tokenizer as tokenizers
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Evaluator:
         """Encode the held-out splits and score them once under the reference; answers have at most `most` tokens."""
         model, tokenizer = model_io.load(str(reference))
         pairs = {split: encode.require_pairs(split, release_reader.pairs(given, split), tokenizer, max_length).kept for split in HELD_OUT}
-        margins = {split: scoring.score(model, rows, tokenizer.pad_token_id, batch).margin for split, rows in pairs.items()}
+        margins = {split: pair_scores.score(model, rows, tokenizer.pad_token_id, batch).margin for split, rows in pairs.items()}
         asked = {tuple(row.prompt): None for row in pairs["validation"] if len(row.prompt) + most <= max_length}  # each prompt once
         sampling = SamplingConfig(tokenizers.end_tokens(tokenizer), tokenizer.pad_token_id, most, temperature, batch)
         return Evaluator(tokenizer, pairs, margins, [list(prompt) for prompt in spread(list(asked), prompts)], sampling, seed, batch)
@@ -56,7 +57,7 @@ class Evaluator:
         """The implicit reward of the chosen answer less that of the rejected one, for all pairs or for some."""
         chosen = range(len(self.pairs[split])) if places is None else places
         rows = [self.pairs[split][place] for place in chosen]
-        own = scoring.score(model, rows, self.tokenizer.pad_token_id, self.batch).margin
+        own = pair_scores.score(model, rows, self.tokenizer.pad_token_id, self.batch).margin
         result: np.ndarray = own - self.reference[split][list(chosen)]
         return result
 

@@ -10,7 +10,7 @@ reward is log p_policy - log p_start: what the start knows stands on both sides 
 is one half exactly, and only what the preference method learned counts. The likelihood of answers would be no fair measure here:
 it carries over what the start knows, whatever the labels.
 
-Where the method has a supervised part (`train.dpo.sft_weight`), what the start knows cancels no more: answers of which half are rejected
+Where the method has a supervised part (an `sft_weight`), what the start knows cancels no more: answers of which half are rejected
 ones would draw the policy away from a start that has seen none, and the control would be *below* one half for no fault of anyone's. Then
 the control gets a start of its own, made as the policy's was, on shuffled labels too.
 """
@@ -37,6 +37,7 @@ from trainer.models.training_context import NAME, TrainingContext
 
 if TYPE_CHECKING:
     from trainer.evaluation.heldout import HeldOutReader
+    from trainer.methods.pair_scores import KnownScores
     from trainer.train import Params
 
 # Few lines, no checkpoints, and no early stopping: held-out pairs have real labels, which would choose the control's weights.
@@ -47,17 +48,19 @@ def run(
     stage: Stage, context: TrainingContext, reader: HeldOutReader, reference: np.ndarray, seeds: int
 ) -> Mapping[str, float | str | list[float]]:
     """Train and judge the controls; says why where there is none."""
-    from trainer import train
+    from trainer.methods import names
 
     params = _trained(stage.input("policy") / NAME)
-    if params.method not in train.LABELLED:
+    if params.method not in names.LABELLED:
         return {"seeds": 0, "why_not": f"{params.method} reads no labels itself: its control would need a reward model of its own"}
     if not seeds:
         return {"seeds": 0, "why_not": "evaluate.control.seeds is 0"}
-    found = []
+    from trainer.methods.pair_scores import KnownScores
+
+    found, known = [], KnownScores()
     with _starting_point(stage, context, params, reader, reference) as (own, reads, before):
         for number in range(1, seeds + 1):
-            found.append(_one(own, replace(context, seed=context.seed + number, shuffle_labels=True), params, reads, before))
+            found.append(_one(own, replace(context, seed=context.seed + number, shuffle_labels=True), params, reads, before, known))
             log(stage.name, f"control {number} of {seeds}, trained on shuffled labels: implicit accuracy {found[-1]:.3f} on test")
     return summary(found)
 
@@ -76,7 +79,7 @@ def _starting_point(
     from trainer.models import model_io
 
     made = start.Params.model_validate(json.loads((stage.input("start") / NAME).read_bytes())["params"])
-    if not (params.method == "dpo" and params.dpo.sft_weight and made.schedule.num_train_epochs):
+    if not (params.supervised and made.schedule.num_train_epochs):
         yield stage, reader, reference
         return
     with tempfile.TemporaryDirectory(prefix="pairwright-") as scratch:
@@ -87,7 +90,7 @@ def _starting_point(
         start.work(own, made.model_copy(update={"shuffle_labels": True, "monitoring": monitoring}), folder)
         model, tokenizer = model_io.load(str(folder))
         reads = HeldOutReader.of(stage.input("release"), tokenizer, context.max_length, reader.batch)
-        yield own, reads, reads.likelihoods(model)["test"]
+        yield own, reads, reads.likelihoods_of("test", model)
 
 
 def _trained(record: Path) -> Params:
@@ -102,8 +105,15 @@ def _trained(record: Path) -> Params:
         raise UserError(str(record), found, "those of this version", "train again with `dvc repro`") from error
 
 
-def _one(stage: Stage, context: TrainingContext, params: Params, reader: HeldOutReader, reference: np.ndarray) -> float:
-    """Implicit accuracy on test of one training on shuffled labels."""
+def _one(
+    stage: Stage,
+    context: TrainingContext,
+    params: Params,
+    reader: HeldOutReader,
+    reference: np.ndarray,
+    known: KnownScores | None = None,
+) -> float:
+    """Implicit accuracy on test of one training on shuffled labels; `known` are the start's scores, which all of them share."""
     from trainer import train
     from trainer.loop.run import Run
     from trainer.models import runtime
@@ -112,8 +122,8 @@ def _one(stage: Stage, context: TrainingContext, params: Params, reader: HeldOut
     quiet = replace(stage, reports=None, checkpoints=None)
     monitoring = params.monitoring.model_copy(update=UNWATCHED)
     with Run.begin(quiet, context, monitoring, params.adapter, params.model_dump(mode="json")) as started:
-        model, *_ = train.learn(quiet, params, started)
-    chosen, rejected = reader.likelihoods(model)["test"] - reference
+        model, *_ = train.learn(quiet, params, replace(started, known=known))
+    chosen, rejected = reader.likelihoods_of("test", model) - reference
     return float(proportions.correctness(chosen - rejected).mean())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.common.html.elements import card, gauge, grid_rows, section, table, text
 from trainer.evaluation.generations import CAVEAT
-from trainer.evaluation.quality import WRITERS
+from trainer.evaluation.quality import COLUMNS, WRITERS
 from trainer.evaluation.reliability_plot import EVEN
 
 CHARS = 900  # shown of a message
@@ -55,21 +55,6 @@ def _faults(figures: Figures) -> str:
     if not figures["faults"]:
         return "<p class=note>Nothing that can be counted is clearly worse than in the reference's answers and in the chosen ones.</p>"
     return "".join(f"<p class='note caution'>{text(fault[0].upper() + fault[1:])}.</p>" for fault in figures["faults"])
-
-
-COLUMNS = {
-    "characters": "mean characters",
-    "tokens": "mean tokens",
-    "unfinished": "never end",
-    "circling": "go round",
-    "again": "phrases again",
-    "empty": "empty",
-    "not_text": "no text",
-    "distinct_2": "distinct-2",
-    "distinct_3": "distinct-3",
-    "compression": "compression",
-    "surprise": "nats a token under the reference",
-}
 
 
 def _writers(figures: Figures) -> str:

@@ -68,23 +68,14 @@ def write(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Sequence[HeldOutPrompt], sampling: SamplingConfig, seed: int
 ) -> list[Answer]:
     """An answer to each prompt; every model gets the same random numbers."""
-    import torch
-
-    from trainer.methods import ppo_rollouts
+    from trainer.evaluation import answering
     from trainer.models import tokenizer as tokenizers
     from trainer.models import typed
 
     closing = tokenizers.closing_tokens(tokenizer)
-    order = sorted(range(len(asked)), key=lambda place: (len(asked[place].tokens), place))
-    found: dict[int, Answer] = {}
-    typed.evaluating(model)
-    for start in range(0, len(order), sampling.batch_size):
-        places = order[start : start + sampling.batch_size]
-        torch.manual_seed(seed + start)
-        made = ppo_rollouts.write(model, [asked[place].tokens for place in places], sampling)
-        for place, (_, tokens), ended in zip(places, made.rows(closing), made.ended.tolist(), strict=True):
-            found[place] = Answer(tokens, typed.decoded(tokenizer, tokens), ended)
-    return [found[place] for place in range(len(asked))]
+    made = answering.write(model, [one.tokens for one in asked], sampling, seed)
+    closed = [one.tokens[:-1] + closing if one.ended else one.tokens for one in made]
+    return [Answer(tokens, typed.decoded(tokenizer, tokens), one.ended) for tokens, one in zip(closed, made, strict=True)]
 
 
 def chosen(tokenizer: PreTrainedTokenizerBase, asked: Sequence[HeldOutPrompt], most: int) -> list[Answer]:

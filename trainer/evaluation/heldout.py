@@ -79,10 +79,14 @@ class HeldOutReader:
 
     def likelihoods(self, model: PreTrainedModel) -> dict[str, np.ndarray]:
         """The log-probabilities of both answers of every pair."""
-        from trainer.models import scoring
+        return {split: self.likelihoods_of(split, model) for split in self.encodings}
 
-        scores = {split: scoring.score(model, encoding.kept, self.pad, self.batch) for split, encoding in self.encodings.items()}
-        return {split: np.stack([both.chosen, both.rejected]) for split, both in scores.items()}
+    def likelihoods_of(self, split: str, model: PreTrainedModel) -> np.ndarray:
+        """The same for one split."""
+        from trainer.methods import pair_scores
+
+        both = pair_scores.score(model, self.encodings[split].kept, self.pad, self.batch)
+        return np.stack([both.chosen, both.rejected])
 
     def rewards(self, model: PreTrainedModel) -> dict[str, np.ndarray]:
         """The reward of both answers of every pair."""

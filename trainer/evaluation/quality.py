@@ -123,6 +123,20 @@ WORDS = {
     "again": "of its phrases stood in the same answer before",
 }
 
+COLUMNS = {  # heads of tables, by figure
+    "characters": "mean characters",
+    "tokens": "mean tokens",
+    "unfinished": "never end",
+    "circling": "go round",
+    "again": "phrases again",
+    "empty": "empty",
+    "not_text": "no text",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "compression": "compression",
+    "surprise": "nats a token under the reference",
+}
+
 
 def _share(name: str, figures: Mapping[str, Mapping[str, float]]) -> str:
     mine, reference, chosen = (f"{figures[writer][name]:.0%}" for writer in WRITERS)

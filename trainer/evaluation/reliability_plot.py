@@ -18,7 +18,6 @@ svg.plot { max-width: 430px } svg.plot text { font-size: 10px } svg .even { stro
 svg .m0 { fill: var(--s0); stroke: var(--s0) } svg .m1 { fill: var(--s1); stroke: var(--s1) }
 svg line.m0, svg polyline.m0 { stroke: var(--s0); fill: none } svg line.m1, svg polyline.m1 { stroke: var(--s1); fill: none }
 svg polyline { stroke-width: 1.5; opacity: .75 } svg circle { fill-opacity: .85 }
-.caution { border-left: 3px solid var(--s1); padding-left: .8rem }
 h3.next { margin-top: 1.4rem }
 @media (min-width: 621px) { .stack > .card > .lanes .lane { grid-template-columns: 14rem minmax(7rem, 1fr) minmax(9rem, 20rem) } }
 """

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.common.html.elements import card, gauge, grid_rows, legend, section, table, text
-from tasks.common.html.style import STYLE
+from tasks.common.html.elements import card, document, gauge, grid_rows, legend, section, table, text
 from trainer.evaluation import evaluation_metrics, generation_report, reliability_plot
 from trainer.evaluation.preference_accuracy import STRATA
 from trainer.evaluation.reliability_plot import EVEN
@@ -40,12 +39,7 @@ def page(report: Report) -> str:
     """The whole page."""
     parts = [_head(report), _accuracy(report), _strata(report), _lengths(report), _calibration(report), _control(report)]
     parts.append(generation_report.section_of(report["generations"]))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{TITLE}</title><style>{STYLE}{reliability_plot.STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(parts)
-        + "\n</main></body></html>\n"
-    )
+    return document(TITLE, *parts, style=reliability_plot.STYLE)
 
 
 def _head(report: Report) -> str:

@@ -13,6 +13,7 @@ from tasks.core import params
 from tasks.core.errors import UserError
 from trainer import reward, start, train
 from trainer.data import batches
+from trainer.methods.sections import Dpo
 from trainer.models.sources import GGUF, PACKAGE, SCRATCH
 from trainer.settings import Schedule
 
@@ -59,7 +60,7 @@ def named(source: str, where: str) -> str:
     return str(folder.absolute()) if folder.is_dir() else source
 
 
-def smoothing(own: train.Dpo, estimate: float | None) -> float:
+def smoothing(own: Dpo, estimate: float | None) -> float:
     """Label smoothing as the stage train uses it: only `robust` reads it, and `auto` is the release's estimate."""
     if own.loss_type != "robust":
         return 0.0

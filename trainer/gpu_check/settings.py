@@ -56,6 +56,7 @@ def _size(hidden: int, inner: int, layers: int, heads: int, window: int, steps: 
         "start.model.num_attention_heads": heads,
         "start.schedule.max_steps": steps,
         "start.schedule.learning_rate": start,
+        "reward.counts.use": False,  # the bare loop beside it has none
         "reward.schedule.max_steps": steps,
         "reward.schedule.learning_rate": value,
         "train.dpo.schedule.max_steps": steps,

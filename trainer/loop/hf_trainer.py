@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trainer.checkpointing import checkpoints, divergence, stateful
+from trainer.checkpointing.stateful import Stateful
 from trainer.data import batches
 from trainer.loop.early_stopping import EarlyStopping
 from trainer.loop.metrics import Metrics
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from trl.trainer.reward_config import RewardConfig
 
 A = TypeVar("A", "DPOConfig", "KTOConfig", "RewardConfig")
-NEEDED = ["optimizer.pt", "scheduler.pt", "trainer_state.json", "stopping.pt", checkpoints.EXTRA]
+NEEDED = ["optimizer.pt", "scheduler.pt", "trainer_state.json", checkpoints.EXTRA]
+STOPPING, BESIDE = "stopping.pt", "beside.pt"  # files of ours in a checkpoint
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 
 
@@ -65,21 +67,32 @@ def arguments(kind: type[A], schedule: Schedule, count: int, run: Run, **own: An
 
 
 def fit(
-    trainer: Trainer, run: Run, part: str, count: int, names: Mapping[str, str], held_out: Callable[[], float] | None = None
+    trainer: Trainer,
+    run: Run,
+    part: str,
+    count: int,
+    names: Mapping[str, str],
+    held_out: Callable[[], float] | None = None,
+    beside: Stateful | None = None,
+    after_step: Callable[[int], None] | None = None,
 ) -> list[Metrics]:
     """Train, or go on from a checkpoint; the figures of every step. `names` says which of TRL's figures are kept, and as what.
 
-    `part` names them in the log; `held_out` gives the exact loss on pairs that are not learned from.
+    `part` names them in the log; `held_out` gives the exact loss on pairs that are not learned from. `beside` is what else a checkpoint
+    must hold; `after_step` is called after every optimizer step, before its checkpoint.
     """
     from transformers import PrinterCallback, ProgressCallback
 
     cache = _model(trainer).config.use_cache
     early_stopping = EarlyStopping(run, part, _model(trainer), held_out)
-    trainer.add_callback(_watcher(trainer, run, part, count, names, early_stopping))
+    ours: dict[str, Stateful] = {STOPPING: early_stopping} | ({BESIDE: beside} if beside else {})
+    trainer.add_callback(_watcher(trainer, run, part, count, names, early_stopping, ours))
+    if after_step:
+        trainer.add_callback(_stepper(after_step))
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.floating_point_ops = _uncounted  # type: ignore[method-assign]  # replaced on purpose
-    found = _resumed(trainer, run, early_stopping, count)
+    found = _resumed(trainer, run, ours, count)
     _hush(trainer)
     try:
         trainer.train(resume_from_checkpoint=str(found) if found else None)
@@ -103,15 +116,16 @@ def _uncounted(inputs: object) -> int:
     return 0
 
 
-def _resumed(trainer: Trainer, run: Run, early_stopping: EarlyStopping, count: int) -> Path | None:
+def _resumed(trainer: Trainer, run: Run, ours: Mapping[str, Stateful], count: int) -> Path | None:
     """The checkpoint to go on from, with what is ours in it put back; the trainer puts back the rest."""
     import torch
 
     checkpoints.require_disk_space(run, stateful.size(_model(trainer)))
-    found = checkpoints.latest(run, [*NEEDED, *_random_files()], WEIGHTS, count)
+    found = checkpoints.latest(run, [*NEEDED, *ours, *_random_files()], WEIGHTS, count)
     if found:
         checkpoints.read_extra(found, run)
-        early_stopping.load_state_dict(torch.load(found / "stopping.pt", weights_only=True))
+        for name, part in ours.items():
+            part.load_state_dict(torch.load(found / name, weights_only=True))
     return found
 
 
@@ -126,7 +140,28 @@ def _random_files() -> list[str]:
     return [f"rng_state_{rank}.pth" for rank in range(parallel.world())] if parallel.world() > 1 else ["rng_state.pth"]
 
 
-def _watcher(trainer: Trainer, run: Run, part: str, count: int, names: Mapping[str, str], early_stopping: EarlyStopping) -> TrainerCallback:
+def _stepper(after_step: Callable[[int], None]) -> TrainerCallback:
+    """A callback that says how many steps were taken, after each."""
+    from transformers import TrainerCallback
+
+    class Stepper(TrainerCallback):
+        """Called after the weights have changed, before logs and saves."""
+
+        def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+            after_step(state.global_step)
+
+    return Stepper()
+
+
+def _watcher(
+    trainer: Trainer,
+    run: Run,
+    part: str,
+    count: int,
+    names: Mapping[str, str],
+    early_stopping: EarlyStopping,
+    ours: Mapping[str, Stateful],
+) -> TrainerCallback:
     """A callback that hands every step's metrics to the monitor, computes held-out loss, and seals checkpoints."""
     from transformers import TrainerCallback
 
@@ -141,12 +176,12 @@ def _watcher(trainer: Trainer, run: Run, part: str, count: int, names: Mapping[s
                 control.should_training_stop |= early_stopping.evaluate(state.global_step)
 
         def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-            _seal(trainer, run, part, Path(cast("str", args.output_dir)) / f"checkpoint-{state.global_step}", early_stopping)
+            _seal(trainer, run, part, Path(cast("str", args.output_dir)) / f"checkpoint-{state.global_step}", ours)
 
     return Watcher()
 
 
-def _seal(trainer: Trainer, run: Run, part: str, folder: Path, early_stopping: EarlyStopping) -> None:
+def _seal(trainer: Trainer, run: Run, part: str, folder: Path, ours: Mapping[str, Stateful]) -> None:
     """What the trainer wrote beside becomes a checkpoint, once every process has written its part and the weights are numbers."""
     import torch
 
@@ -154,6 +189,7 @@ def _seal(trainer: Trainer, run: Run, part: str, folder: Path, early_stopping: E
     parallel.wait()
     if parallel.rank() == 0:
         checkpoints.write_extra(folder, run, {})
-        torch.save(early_stopping.state_dict(), folder / "stopping.pt")
+        for name, held in ours.items():
+            torch.save(held.state_dict(), folder / name)
         checkpoints.publish(run, trainer.state.global_step, folder)
     parallel.wait()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.pipeline import Stage
 from trainer.checkpointing import checkpoints, run_identity
@@ -17,6 +17,9 @@ from trainer.loop.monitor import Monitor
 from trainer.models import parallel
 from trainer.models.training_context import TrainingContext
 from trainer.settings import Adapter, Monitoring
+
+if TYPE_CHECKING:
+    from trainer.methods.pair_scores import KnownScores
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Run:
     checkpoints: Path | None  # this run's own folder; None where the stage has no place for any
     identity: Identity
     scratch: Path  # a folder that is gone when the run ends, however it ends
+    known: KnownScores | None = None  # of the start, where several runs begin from it
 
     @staticmethod
     @contextmanager

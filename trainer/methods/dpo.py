@@ -9,7 +9,8 @@ first step, and only on rows that are seen. Held-out loss is computed here, over
 Both answers of a pair share one row where the model allows it, and the GPU's memory (`shared_prompt`): the same loss at half the cost.
 
 Losses: sigmoid (Rafailov et al. 2023), hinge (SLiC, Zhao et al. 2023), ipo (Azar et al. 2023), robust (Chowdhury et al. 2024),
-apo_zero (D'Oosterlinck et al. 2024). Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
+apo_zero (D'Oosterlinck et al. 2024), and sigmoid_norm (the sigmoid of the mean log-ratios of a token: length has no say in it).
+Beside any of them may stand the supervised loss of the chosen answers, as in Pang et al. (2024):
 DPO only asks that the chosen answer fall less than the rejected one, and a model whose good answers all become unlikely writes broken ones.
 It is TRL's, a mean over the tokens of the rows at once, so with it the result depends a little on the rows at once and on the processes.
 """
@@ -17,37 +18,36 @@ It is TRL's, a mean over the tokens of the rows at once, so with it the result d
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.data import batches
 from trainer.data.encode import EncodedPair
-from trainer.loop import hf_trainer, metrics
+from trainer.loop import hf_trainer
 from trainer.loop.metrics import Metrics
 from trainer.loop.run import Run
-from trainer.methods import shared_prompt
+from trainer.methods import pairwise
+from trainer.methods.pair_scores import KnownScores, score
+from trainer.methods.pairwise import FIGURES, Judge, Judged, answer_lengths
 from trainer.models import runtime
-from trainer.models.scoring import Scores, score
+from trainer.models.scoring import Scores
 from trainer.settings import Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl.trainer.dpo_trainer import DPOTrainer
 
-    Sides = tuple[Tensor, Tensor]  # a number for each chosen and for each rejected answer
+    from trainer.methods.pairwise import Given, Sides
 
 # TRL's `discopop` is left out because it learned the wrong way when measured; the others need settings of their own.
-LOSSES = ("sigmoid", "hinge", "ipo", "robust", "apo_zero")
+LOSSES = ("sigmoid", "sigmoid_norm", "hinge", "ipo", "robust", "apo_zero")
 SMOOTHED = ("robust",)  # those of them that read label smoothing; TRL lets the others ignore it without a word
 SUPERVISED = "sft"  # TRL's name of the supervised loss of the chosen answers, a mean over the tokens of a batch
 AUTO = "auto"
-FIGURES = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}  # TRL's name: ours
 
 
 @dataclass(frozen=True)
@@ -99,31 +99,21 @@ def train(
     heldout: Sequence[EncodedPair] = (),
 ) -> Metrics:
     """Train the policy to prefer the chosen answers; the reference is the policy as it comes in. `held` is never learned from."""
-    from trl.trainer.dpo_config import DPOConfig
-
-    steps = hf_trainer.steps(len(pairs), settings.schedule)
-    own = {
-        "loss_type": list(settings.terms),
-        "loss_weights": list(settings.terms.values()),
-        "beta": settings.beta,
-        "label_smoothing": settings.label_smoothing,
-        "precompute_ref_log_probs": True,  # they come with the reference's scores, so no second model is held
-        "disable_dropout": not run.adapter.lora_dropout,  # TRL would switch the adapter's off, too
-    }
-    arguments = hf_trainer.arguments(DPOConfig, settings.schedule, steps, run, **own)
-    held_out = held_out_loss(policy, heldout, tokenizer.pad_token_id, settings, run.context.dtype) if heldout else None
-    triples = [(row.prompt, row.chosen, row.rejected) for row in pairs]
-    together = shared_prompt.fits(policy, triples, tokenizer.pad_token_id, arguments.per_device_train_batch_size)
-    kind, collator = (_sharing(settings), _collator(tokenizer.pad_token_id)) if together else (_trainer_class(), None)
+    schedule, pad = settings.schedule, tokenizer.pad_token_id
+    steps = hf_trainer.steps(len(pairs), schedule)
+    own = {"loss_type": list(settings.terms), "loss_weights": list(settings.terms.values())}
+    arguments = pairwise.arguments(schedule, steps, run, beta=settings.beta, label_smoothing=settings.label_smoothing, **own)
+    held_out = held_out_loss(policy, heldout, pad, settings, run.context.dtype) if heldout else None
+    together = pairwise.shared(policy, pairs, pad, arguments.per_device_train_batch_size)
+    kind = pairwise.judging(judge(settings), pairwise.reader(together)) if together else pairwise.counted_rows()
     trainer = kind(
         model=policy,
         args=arguments,
-        data_collator=collator,
-        train_dataset=_rows(pairs, policy, tokenizer.pad_token_id, settings.schedule, steps, run.context.seed, run.context.dtype),
+        data_collator=pairwise.collator(pad, together) if together else None,
+        train_dataset=_rows(pairs, policy, pad, schedule, steps, run.context.seed, run.context.dtype, run.known),
         processing_class=tokenizer,
     )
-    logged = hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out)
-    return {"dpo_steps": len(logged)} | {f"dpo_{name}": value for name, value in metrics.final_means(logged).items()}
+    return pairwise.figures("dpo", hf_trainer.fit(trainer, run, "dpo", steps, FIGURES, held_out))
 
 
 def _rows(
@@ -134,26 +124,16 @@ def _rows(
     steps: int,
     seed: int,
     dtype: str = "float32",
+    known: KnownScores | None = None,
 ) -> Dataset:
     """The rows of all steps, in order, in TRL's own columns for pairs that are tokenised and scored; only what is seen is scored."""
-    from datasets import Dataset
-
-    weights = [row.pair.weight for row in pairs]
-    order = batches.plan([row.length for row in pairs], weights, schedule.train_batch_size, steps, seed)
-    places = [place for batch in order for place in batch]
+    places = pairwise.planned(pairs, schedule, steps, seed)
     seen = sorted(set(places))
     with runtime.autocast(dtype):  # as the policy will be, or their roundings differ and every pair begins with a margin
-        reference = score(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
+        scores = known.score if known else score
+        reference = scores(policy, [pairs[place] for place in seen], pad, schedule.per_device_train_batch_size)
     at = [bisect_left(seen, place) for place in places]
-    return Dataset.from_dict(
-        {
-            "prompt_ids": [pairs[place].prompt for place in places],
-            "chosen_ids": [pairs[place].chosen for place in places],
-            "rejected_ids": [pairs[place].rejected for place in places],
-            "ref_chosen_logps": reference.chosen[at],
-            "ref_rejected_logps": reference.rejected[at],
-        }
-    )
+    return pairwise.table(pairs, places, ref_chosen_logps=reference.chosen[at], ref_rejected_logps=reference.rejected[at])
 
 
 def held_out_loss(
@@ -162,16 +142,25 @@ def held_out_loss(
     """How to get the mean loss over pairs that are not learned from; the reference is the policy as it stands now."""
 
     def scores() -> Scores:
-        with runtime.autocast(dtype):
-            return score(policy, heldout, pad, settings.schedule.per_device_train_batch_size)
+        return pairwise.held_out_scores(policy, heldout, pad, settings.schedule.per_device_train_batch_size, dtype)
 
     reference, lengths = scores(), answer_lengths(heldout)
     return lambda: float(losses(settings, scores(), reference, lengths).mean())
 
 
-def answer_lengths(pairs: Sequence[EncodedPair]) -> Scores:
-    """Tokens of both answers of every pair."""
-    return Scores(np.array([len(row.chosen) for row in pairs]), np.array([len(row.rejected) for row in pairs]))
+def judge(settings: Settings) -> Judge:
+    """The loss, and the rewards, which are β times the log-ratios of policy and reference; batches hold the reference's scores."""
+
+    def judged(now: Sides, given: Given) -> Judged:
+        return against(settings, now, (given["reference_chosen"], given["reference_rejected"]), given)
+
+    return judged
+
+
+def against(settings: Settings, now: Sides, before: Sides, given: Given) -> Judged:
+    """The same against the log-probabilities of any reference."""
+    chosen, rejected = (settings.beta * (mine - theirs).detach() for mine, theirs in zip(now, before, strict=True))
+    return Judged(loss_of(settings, now, before, (given["length_chosen"], given["length_rejected"])), chosen, rejected)
 
 
 def losses(settings: Settings, policy: Scores, reference: Scores, lengths: Scores) -> np.ndarray:
@@ -193,6 +182,8 @@ def loss_of(settings: Settings, policy: Sides, reference: Sides, lengths: Sides)
     match settings.loss_type:
         case "sigmoid":
             found = functional.softplus(-reward)
+        case "sigmoid_norm":
+            found = functional.softplus(-settings.beta * (chosen / lengths[0] - rejected / lengths[1]))
         case "hinge":
             found = functional.relu(1 - reward)
         case "ipo":  # per token, as its authors meant it
@@ -204,58 +195,3 @@ def loss_of(settings: Settings, policy: Sides, reference: Sides, lengths: Sides)
         case other:
             raise ValueError(f"no loss {other}")
     return found - settings.sft_weight * policy[0].sum() / lengths[0].sum() if settings.sft_weight else found
-
-
-def _trainer_class() -> type[DPOTrainer]:
-    """TRL's trainer, taking rows as they are."""
-    from trl.trainer.dpo_trainer import DPOTrainer
-
-    class CountedRows(DPOTrainer):
-        """Neither tokenises nor scores: both is done."""
-
-        def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
-            return dataset
-
-        def _precompute_ref_logps(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
-            return dataset
-
-    return CountedRows
-
-
-def _sharing(settings: Settings) -> type[DPOTrainer]:
-    """The same with both answers of a pair in one row, for rows of `_collator`."""
-
-    class Sharing(_trainer_class()):  # type: ignore[misc]
-        """TRL's loss, without what TRL counts beside it."""
-
-        def _compute_loss(self, model: PreTrainedModel, inputs: dict[str, Tensor], return_outputs: bool) -> Tensor:
-            now = shared_prompt.log_probabilities(model, inputs)
-            before, lengths = ((inputs[f"{name}_chosen"], inputs[f"{name}_rejected"]) for name in ("reference", "length"))
-            chosen, rejected = (self.beta * (mine - theirs).detach() for mine, theirs in zip(now, before, strict=True))
-            for name, value in (("margins", chosen - rejected), ("accuracies", (chosen > rejected).float())):
-                self._metrics["train"][f"rewards/{name}"].append(self.accelerator.gather(value).mean())
-            return loss_of(settings, now, before, lengths).mean()
-
-        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-            """Only now the figures are asked for: before the way back, the GPU would wait for it to begin."""
-            figures = self._metrics["train"]
-            for name, values in figures.items():
-                figures[name] = [float(value) for value in values]
-            super().log(logs, start_time)
-
-    return Sharing
-
-
-def _collator(pad: int) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]:
-    """Rows of `_rows` as `shared_prompt` reads them, the reference's scores and the lengths beside."""
-
-    def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        import torch
-
-        found = shared_prompt.tensors([(row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in rows], pad)
-        for side in ("chosen", "rejected"):
-            found[f"reference_{side}"] = torch.tensor([row[f"ref_{side}_logps"] for row in rows])
-            found[f"length_{side}"] = torch.tensor([float(len(row[f"{side}_ids"])) for row in rows])
-        return found
-
-    return collate

@@ -62,12 +62,13 @@ def train(
     model.train()
     while step < steps and not stop:
         loss = _gradients(model, [pairs[row] for row in order[step]], pad, micro, run.context.dtype)
-        torch.nn.utils.clip_grad_norm_(trained, CLIP)
+        norm = torch.nn.utils.clip_grad_norm_(trained, CLIP)
+        told = {"loss": loss, "grad_norm": norm.item(), "learning_rate": optimizer.param_groups[0]["lr"]}
         optimizer.step()
         rate.step()
         optimizer.zero_grad()
         step += 1
-        run.monitor.step(PART, step, steps, {"loss": loss})
+        run.monitor.step(PART, step, steps, told)
         stop = early_stopping.evaluate(step)
         checkpoints.save(run, step, parts, {})
     divergence.require_finite(PART, step, model)

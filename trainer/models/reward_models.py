@@ -3,6 +3,7 @@
 A reward model is a body of any architecture with a head of one number (`reward_heads`), laid out as a sequence-classification model of
 transformers with one label. Padding stands on the right: then a row's reward does not depend on the rows beside it, but for the last bits
 of a sum. Transformers' own classes look for padding by its id, so it has one of its own in the model's configuration.
+Token counts may stand beside the body (`token_counts`); the reward is then the sum of both.
 Rewards are comparable for answers to one prompt. Only differences were ever trained;
 `reward.center_rewards_coefficient` says where zero lies.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.core.errors import UserError
-from trainer.models import reward_heads, runtime, typed
+from trainer.models import reward_heads, runtime, token_counts, typed
 from trainer.models.scoring import Row, tensors
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def begin(folder: Path, seed: int, dtype: str = "float32") -> tuple[PreTrainedMo
 def load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A trained reward model and its tokenizer, ready to score; a UserError where the folder holds something else."""
     model, tokenizer = _read(folder, "float32", trained=True)
+    token_counts.put(model, token_counts.load(folder))
     return typed.evaluating(model), tokenizer
 
 
@@ -60,6 +62,7 @@ def score(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> 
             given = {"input_ids": inputs.to(model.device), "attention_mask": mask.to(model.device)}
             rewards[at] = model(**given, use_cache=False).logits[:, 0].double().cpu().numpy()
     model.train(before)
+    rewards += token_counts.score(model, rows)
     return rewards
 
 

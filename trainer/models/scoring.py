@@ -58,20 +58,20 @@ def sums(model: PreTrainedModel, rows: Sequence[Row], pad: int, batch: int) -> n
     typed.evaluating(model)
     try:
         with torch.no_grad():
-            for at in _batches(rows, batch, model.config.get_text_config().vocab_size):
+            for at in batches(rows, batch, model.config.get_text_config().vocab_size):
                 found[at] = -token_losses(model, [rows[i] for i in at], pad).double().sum(dim=1).cpu().numpy()
     finally:
         model.train(training)
     return found
 
 
-def _batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[int]]:
+def batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[int]]:
     """Places of rows of like length, as many at once as may be: at most `most` rows and `MOST_LOGITS` logits, at least one row."""
     order = sorted(range(len(rows)), key=lambda at: (len(rows[at][0]) + len(rows[at][1]), at))
     batch: list[int] = []
     for at in order:
         wider = [*batch, at]
-        if batch and (len(wider) > most or len(wider) * len(_read([rows[i] for i in wider])) * vocabulary > MOST_LOGITS):
+        if batch and (len(wider) > most or len(wider) * len(read_from([rows[i] for i in wider])) * vocabulary > MOST_LOGITS):
             yield batch
             wider = [at]
         batch = wider
@@ -79,7 +79,7 @@ def _batches(rows: Sequence[Row], most: int, vocabulary: int) -> Iterator[list[i
         yield batch
 
 
-def _read(rows: Sequence[Row]) -> range:
+def read_from(rows: Sequence[Row]) -> range:
     """The positions from which the answers' tokens are read: from the one before the first answer to the one before the last end."""
     first = min(len(context) for context, _ in rows)
     return range(max(0, first - 1), max(len(context) + len(answer) for context, answer in rows) - 1)
@@ -90,7 +90,7 @@ def token_losses(model: PreTrainedModel, rows: Sequence[Row], pad: int) -> Tenso
     import torch
 
     inputs, mask, labels = (part.to(model.device) for part in tensors(rows, pad))
-    positions = _read(rows)
+    positions = read_from(rows)
     kept = torch.arange(positions.start, positions.stop, device=model.device)
     logits = model(input_ids=inputs, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
     losses = torch.nn.functional.cross_entropy(

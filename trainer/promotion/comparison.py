@@ -95,15 +95,16 @@ def _judged(
     side: Side, reading: Reading, prompts: list[generations.HeldOutPrompt], params: Params, seed: int
 ) -> tuple[np.ndarray, list[Answer]]:
     """Which pairs one model gets right, and what it writes."""
-    from trainer.models import model_io, scoring
+    from trainer.methods import pair_scores
+    from trainer.models import model_io
 
     own, pad, batch = params.generations, reading.tokenizer.pad_token_id, params.per_device_eval_batch_size
     model, _ = model_io.load(str(side.model), str(side.model))
-    margins = scoring.score(model, reading.rows, pad, batch).margin
+    margins = pair_scores.score(model, reading.rows, pad, batch).margin
     sampling = generations.sampling_config(reading.tokenizer, own.max_new_tokens, own.temperature, batch)
     answers = generations.write(model, reading.tokenizer, prompts, sampling, seed)
     model, _ = model_io.load(str(side.start), str(side.start))
-    return proportions.correctness(margins - scoring.score(model, reading.rows, pad, batch).margin), answers
+    return proportions.correctness(margins - pair_scores.score(model, reading.rows, pad, batch).margin), answers
 
 
 def _preference(right: Sequence[np.ndarray], bootstrap: Bootstrap, significance: float) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from tasks.common.html.style import STYLE
+
 
 def text(value: object) -> str:
     """Anything as HTML text."""
@@ -19,6 +21,14 @@ def number(value: float) -> str:
 def percent(part: float, whole: float) -> str:
     """A part of the whole as a width of CSS."""
     return f"{100 * part / max(whole, 1):.2f}%"
+
+
+def document(title: str, *parts: str, style: str = "") -> str:
+    """A page that needs nothing but itself; `style` is what it has beside the common rules."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{text(title)}</title><style>{STYLE}{style}</style></head>\n<body><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
+    )
 
 
 def section(title: str, lead: str, *parts: str) -> str:

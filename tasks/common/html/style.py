@@ -57,4 +57,5 @@ th.n { text-align: right } th { color: var(--soft); font-weight: 500 }
   .step .track { grid-column: 1 / -1 } .step small { grid-column: 1 / -1 }
   .step b { grid-column: 1 / -1; text-align: left } .lane, .grid .lane { grid-template-columns: 1fr } .lane.heads { display: none }
   .bars .row { grid-template-columns: 6rem 1fr 3.4rem } }
+.caution { border-left: 3px solid var(--s1); padding-left: .8rem }
 """

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.common.html import elements
-from tasks.common.html.elements import card, section, text
-from tasks.common.html.style import STYLE
+from tasks.common.html.elements import card, document, section, text
 from tasks.common.vocabulary.splits import SPLITS
 from tasks.release import split_certificate
 from tasks.release.report import charts, findings, probe_section
@@ -40,10 +39,7 @@ def page(title: str, redacted: str, summary: Summary) -> str:
         _examples(summary),
         _raw(summary),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(title)}</title><style>{STYLE}</style></head>\n<body><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
-    )
+    return document(title, *parts)
 
 
 def _head(title: str, redacted: str, summary: Summary) -> str:
