@@ -24,7 +24,25 @@ PATHS = [*STAGES, *(one.path for one in SETTINGS)]
 PROSE = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] if ROOT / FOLDER not in path.parents)
 REMEDY = "run `python -m flows.reference`"
 DOTTED = re.compile(r"`([a-z_0-9]+(?:\.[a-z_0-9]+)+)(?:: [^`]*)?`")
-FILES = {"csv", "gz", "html", "json", "jsonl", "lock", "md", "parquet", "py", "sh", "svg", "toml", "txt", "yaml", "yml", "zip"}
+FILES = {
+    "csv",
+    "gz",
+    "html",
+    "json",
+    "jsonl",
+    "lock",
+    "md",
+    "parquet",
+    "py",
+    "safetensors",
+    "sh",
+    "svg",
+    "toml",
+    "txt",
+    "yaml",
+    "yml",
+    "zip",
+}
 PACKAGES = {"tasks", "trainer", "flows", "expectations", "tests", "python", "datasets", "pairwright"}  # of modules and other files
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 CALLED = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?pairwright ([a-z]+)((?: +[^\s|#;&]+)*)", re.MULTILINE)

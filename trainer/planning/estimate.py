@@ -74,15 +74,15 @@ def steps(start: Start, reward: Any, train: Train, vocabulary: int) -> Iterator[
         micro = start.schedule.per_device_train_batch_size
         yield Step("start", "supervised", Shape(micro, window, half), start.adapter, start.schedule)
     yield Step("reward", "pairs", Shape(2 * reward.schedule.per_device_train_batch_size, window, 0), reward.adapter, reward.schedule)
-    own = getattr(train, train.method)
-    micro = own.schedule.per_device_train_batch_size
+    micro = train.schedule.per_device_train_batch_size
     if train.method == "ppo":
         shape = Shape(micro, window, min(train.ppo.max_new_tokens, window))
-        yield Step("train", "ppo", shape, train.adapter, own.schedule, models=1 if train.adapter.r else 2, learners=2)
+        yield Step("train", "ppo", shape, train.adapter, train.schedule, models=1 if train.adapter.r else 2, learners=2)
     elif train.method == "dpo" and micro * window * vocabulary <= shared_prompt.MOST_LOGITS:  # both answers in one row
-        yield Step("train", "dpo", Shape(micro, window + half, window), train.adapter, own.schedule)
-    else:
-        yield Step("train", train.method, Shape(2 * micro, window, half), train.adapter, own.schedule)
+        yield Step("train", "dpo", Shape(micro, window + half, window), train.adapter, train.schedule)
+    else:  # frozen beside it: the reference that follows, and the judge and the reference of what the policy writes itself
+        beside = {"tr_dpo": 1, **dict.fromkeys(("grpo", "rloo", "online", "best_of_n"), 1 if train.adapter.r else 2)}
+        yield Step("train", train.method, Shape(2 * micro, window, half), train.adapter, train.schedule, models=beside.get(train.method, 0))
 
 
 def _need(config: PreTrainedConfig, step: Step, dtype: str) -> Need:
