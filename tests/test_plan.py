@@ -91,6 +91,17 @@ def test_the_command_prints_a_table_or_one_document(tmp_path: Path, monkeypatch:
     assert "--config nowhere.json: found no JSON in nowhere.json" in capsys.readouterr().err
 
 
+def test_a_preset_is_planned_for_and_the_parameters_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["plan", "--model", "mistral-7b"]) == 0
+    assert "7,248,023,552 parameters" in capsys.readouterr().out
+    assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+    assert cli.main(["plan", "--model", "mistrl"]) == 1
+    assert "--model: found 'mistrl'; expected" in capsys.readouterr().err
+
+
 def test_a_model_whose_measures_nobody_knows_is_told_with_the_remedy() -> None:
     given = training.tiny("start", model__source="nobody/such-model")
     with pytest.raises(UserError, match=r"nobody/such-model: found no configuration in the hub's cache; .* --config"):
