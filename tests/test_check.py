@@ -96,7 +96,7 @@ PLANTED: dict[str, tuple[str, object, tuple[str, ...]]] = {
     "a batch that cannot be shared": (
         "train.dpo.schedule.per_device_train_batch_size",
         5,
-        ("schedule.train_batch_size: 16", "5 rows"),
+        ("schedule.train_batch_size: 8", "5 rows"),
     ),
     "a variant that no model has": ("compress.variants", ["dorp-1"], ("compress.variants: found 'dorp-1'",)),
     "a variant of more layers than there are": ("compress.variants", ["drop-9"], ("compress.variants: drop-9", "a policy of 4 layers")),

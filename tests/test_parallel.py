@@ -148,4 +148,4 @@ def test_fewer_rows_at_once_learn_the_same(name: str, tmp_path: Path) -> None:
     whole, parts = (
         load_file(training.run(tmp_path, name, training.tiny(name, **{key: micro}, **plain)) / "model.safetensors") for micro in (4, 2)
     )
-    assert max(float((whole[part] - parts[part]).abs().max()) for part in whole) < 1e-5
+    assert max(float((whole[part] - parts[part]).abs().max()) for part in whole) < NOISE

@@ -13,6 +13,7 @@ from tasks.core.errors import UserError
 from tasks.core.params import StageParams
 from tests.builders import training
 from tests.conftest import ROOT
+from trainer.methods import names
 
 MONITORING = {
     "log_every": "logging_steps",
@@ -69,7 +70,7 @@ RENAMED: dict[str, dict[str, str]] = {  # by the section that the names stand in
     "compress.timing": {"batch": "batch_size"},
     **{f"{stage}.monitoring": MONITORING for stage in ("start", "reward", "train")},
     **{f"{stage}.adapter": ADAPTER for stage in ("start", "reward", "train")},
-    **{f"{place}.schedule": SCHEDULE for place in ("start", "reward", "train.dpo", "train.kto", "train.ppo", "compress.student")},
+    **{f"{place}.schedule": SCHEDULE for place in ("start", "reward", "compress.student", *(f"train.{name}" for name in names.ALL))},
 }
 TRAINING = [name for name, stage in pipeline.stages(ROOT).items() if stage.module.startswith("trainer.")]
 NAMES = [(section, old, new) for section, names in RENAMED.items() for old, new in names.items()]

@@ -1,7 +1,6 @@
 """The methods that `train.method` may name, by what they read; it imports nothing, so that whoever plans a run may ask.
 
-`PAIRS` and `EXAMPLES` read labels of people, so that a control on shuffled ones says something. `REWARDED` need the reward model, and
-nothing else does: for the others the stage `train` does not depend on it.
+`PAIRS` and `EXAMPLES` read labels of people, so that a control on shuffled ones says something. `REWARDED` ask the reward model.
 """
 
 from __future__ import annotations
