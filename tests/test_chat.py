@@ -88,6 +88,7 @@ def test_a_long_conversation_forgets_its_beginning_and_says_so(folder: Path, cap
     assert talk.history[0]["content"] != "my router does not start, number 0"
 
 
+@pytest.mark.slow
 def test_one_question_from_a_script_repeats_with_its_seed(folder: Path) -> None:
     options = ("--prompt", "my router", "--max-new-tokens", "8", "--temperature", "1.5", "--seed")
     first, again, other = (say(folder, options=(*options, seed)).stdout for seed in ("3", "3", "4"))

@@ -166,6 +166,7 @@ def test_with_no_whole_checkpoint_the_run_starts_anew(whole: Path, broken: Path,
 # --- of another run ---
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_not_used_and_the_difference_is_said(
     whole: Path, broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

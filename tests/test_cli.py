@@ -125,6 +125,7 @@ def test_run_says_who_holds_the_lock_and_does_not_wait(built: Path, tmp_path: Pa
         other.wait()
 
 
+@pytest.mark.slow
 def test_stopped_run_leaves_no_process_and_no_lock(built: Path, tmp_path: Path) -> None:
     root = shutil.copytree(built, tmp_path / "toy")
     toys.set_param(root, "first", "wait", 120)

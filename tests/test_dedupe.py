@@ -403,6 +403,7 @@ def logs(draw: st.DrawFn) -> ChatLog:
     return log
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(logs(), st.integers(0, 3))
 def test_nothing_that_was_said_is_lost(log: ChatLog, shuffle: int) -> None:

@@ -72,6 +72,7 @@ def test_counts_every_held_out_pair_and_writes_flat_metrics(judged: Path) -> Non
     assert verdict["sentence"][8:] in (out / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_evaluation_gives_the_same_bytes_and_says_what_the_judge_is_worth(
     judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

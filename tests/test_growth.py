@@ -96,6 +96,7 @@ def until(rows: list[Row], talks: set[str]) -> list[Row]:
     return found
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

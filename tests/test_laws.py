@@ -103,6 +103,7 @@ def panels(draw: st.DrawFn) -> ChatLog:
     return log
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(panels(), st.integers(0, 2**16), st.booleans())
 def test_laws_of_pairs(log: ChatLog, shuffle: int, judges: bool) -> None:
@@ -139,6 +140,7 @@ def flat(messages: list[dict[str, str]]) -> str:
     return re.sub(r"\s+", " ", "\n".join(f"{message['role']}:{message['content']}" for message in messages)).strip().lower()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs(), st.integers(0, 2**16))
 def test_laws(log: ChatLog, shuffle: int) -> None:

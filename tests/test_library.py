@@ -93,6 +93,7 @@ def built(project: Path) -> pairwright.Pairs:
 # --- the stages' own code --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_table_has_the_bytes_that_the_stages_write(project: Path, built: pairwright.Pairs, tmp_path: Path) -> None:
     outputs = {path.name[3:]: path for path in (project / "data").glob("[0-9]*")}

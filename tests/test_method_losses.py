@@ -228,6 +228,7 @@ def test_advantages_are_those_beside_the_other_answers_to_the_same_prompt() -> N
 # --- a reference that follows ---
 
 
+@pytest.mark.slow
 def test_tr_dpo_ends_at_the_weights_of_trl(tmp_path: Path) -> None:
     from trl.trainer.dpo_config import DPOConfig
 

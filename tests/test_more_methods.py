@@ -61,6 +61,7 @@ def copied(whole: Path, root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*PAIRED, *GROUPED])
 def test_two_runs_of_a_method_give_the_same_bytes_and_log_what_trl_logs(whole: Path, tmp_path: Path, method: str) -> None:
     root = copied(whole, tmp_path)
