@@ -63,7 +63,7 @@ def make(pairs: list[Pair], size: Size) -> tuple[PreTrainedModel, PreTrainedToke
 def load(source: str, where: str | None = None, dtype: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model and its tokenizer, with the weights held in `dtype`; a UserError that calls it `where` if there is none."""
     found = sources.find(source, where or f"start.model.source: {source}")
-    with _readable(found), _quiet():
+    with _readable(found), runtime.quiet():
         model, tokenizer = _read(found, dtype)
     return model if packed.stays_on_cpu(model) else typed.placed(model, runtime.device()), tokenizer
 
@@ -127,19 +127,6 @@ def _remedy(source: Source) -> str:
     if sources.is_hub_name(source.place):
         return "check the name, the revision and the network, or copy the model here and name its folder"
     return "copy the model anew: a file of it is cut short, or of another model"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the report of transformers about weights that lack or do not fit, of which we tell ourselves."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
 
 
 def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.core.errors import UserError
-from trainer.models import four_bit
+from trainer.models import four_bit, runtime
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,10 +29,9 @@ HEAD = "score"  # the name that transformers gives the layer
 def read(folder: Path, dtype: str, new: bool) -> PreTrainedModel:
     """The scorer whose weights lie in the folder; with `new` its head may be missing. A UserError where any other weight is missing."""
     from transformers import AutoConfig
-    from trl.trainer.reward_trainer import suppress_seqcls_warning
 
     config = AutoConfig.from_pretrained(folder, num_labels=1, trust_remote_code=False)
-    with suppress_seqcls_warning():  # the head is new and the language model's is gone: both are meant
+    with runtime.quiet():  # the head is new and the language model's is gone: both are meant
         loaded = of(config).from_pretrained(
             folder, config=config, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **four_bit.loading(dtype)
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tasks.core.errors import UserError
 from trainer.models import parallel
@@ -69,6 +70,19 @@ def _keep_memory() -> None:
     if mallopt:  # glibc only; elsewhere the run is slower and the result the same
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers reports of weights that lack or do not fit, of which we tell ourselves, and of kernels that are not here."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _hush() -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from trainer.models import runtime
 from trainer.settings import Adapter
 
 if TYPE_CHECKING:
@@ -120,15 +121,9 @@ def _forward(model: PreTrainedModel, ids: Tensor, shape: Shape) -> None:
 def _fake() -> Iterator[None]:
     """Tensors made in here have no memory."""
     from torch._subclasses.fake_tensor import FakeTensorMode
-    from transformers.utils import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # or it speaks of kernels that are not here
-    try:
-        with FakeTensorMode():
-            yield
-    finally:
-        logging.set_verbosity(before)
+    with runtime.quiet(), FakeTensorMode():
+        yield
 
 
 def _model(config: PreTrainedConfig, number: int) -> PreTrainedModel:
