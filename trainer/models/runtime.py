@@ -74,7 +74,7 @@ def _keep_memory() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what transformers reports of weights that lack or do not fit, of which we tell ourselves, and of kernels that are not here."""
+    """Without what transformers reports of weights that lack or do not fit, of which we tell ourselves, or of kernels."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
