@@ -102,7 +102,7 @@ def test_a_run_killed_while_it_places_loses_nothing_of_the_assignment(two: Path,
     before = digests(broken / SPLITS, "*.txt")
     run(whole, "dvc", "repro", "split")
     shutil.rmtree(broken / OUTPUT)
-    kill_at(broken, "split", OUTPUT)
+    assert kill_at(broken, "split", OUTPUT)
     for name, digest in digests(broken / SPLITS, "*.txt").items():
         assert digest in (before[name], digests(whole / SPLITS, "*.txt")[name]), "the file as it was, or as it will be"
     run(broken, "dvc", "repro", "split")
