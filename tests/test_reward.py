@@ -18,7 +18,7 @@ import pytest
 from tasks.core import params
 from tasks.core.errors import UserError
 from tests.builders import releases
-from tests.builders.training import COUNTS, digests, module, pair, released, run, tiny
+from tests.builders.training import COUNTS, beside, digests, module, pair, released, run, tiny
 from tests.conftest import ROOT
 from trainer import reward as stage
 from trainer.data import encode, release_reader
@@ -53,14 +53,6 @@ def rewarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     released(root)
     run(root, "start")
     run(root, "reward", PLAIN)
-    return root
-
-
-def beside(rewarded: Path, root: Path) -> Path:
-    """Another root on the same release and start."""
-    (root / "data/models").mkdir(parents=True)
-    for name in ("release", "models/start"):
-        (root / "data" / name).symlink_to(rewarded / "data" / name)
     return root
 
 

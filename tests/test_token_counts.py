@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import UserError
-from tests.builders.training import digests, pair, released, run, tiny
+from tests.builders.training import beside, digests, pair, released, run, tiny
 from trainer.data import encode, release_reader
 from trainer.data.encode import EncodedPair
 from trainer.methods import counting, reward_modeling
@@ -31,13 +31,6 @@ def rewarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     released(root)
     run(root, "start")
     run(root, "reward", WANTED)
-    return root
-
-
-def beside(rewarded: Path, root: Path) -> Path:
-    (root / "data/models").mkdir(parents=True)
-    for name in ("release", "models/start"):
-        (root / "data" / name).symlink_to(rewarded / "data" / name)
     return root
 
 

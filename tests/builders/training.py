@@ -108,3 +108,11 @@ def tiny_model(path: Path) -> Path:
     model_io.fit(model, tokenizer, 256)
     saving.save(model, tokenizer, path)
     return path
+
+
+def beside(built: Path, root: Path) -> Path:
+    """Another root on the same release and start."""
+    (root / "data/models").mkdir(parents=True)
+    for name in ("release", "models/start"):
+        (root / "data" / name).symlink_to(built / "data" / name)
+    return root
